@@ -1,0 +1,83 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// What every target is built with: Swift 6 mode, the upcoming features, and no warning left standing.
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .treatAllWarnings(as: .error),
+]
+
+/// For the targets that touch C: every unsafe expression says so.
+let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+
+let package = Package(
+    name: "otpd",
+    products: [
+        .executable(name: "otpd", targets: ["otpd"]),
+        .executable(name: "twilio-simulator", targets: ["TwilioSimulator"]),
+        .executable(name: "otpd-bench", targets: ["OTPDBench"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+    ],
+    targets: [
+        // C, as modules.
+        .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
+        .target(name: "CPhoneNumber", linkerSettings: [.linkedLibrary("phonenumber")]),
+        .target(name: "CMigrations"),
+
+        // The floor: one thread, two wrappers.
+        .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strictMemory),
+        .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq"], swiftSettings: strictMemory),
+        .target(name: "HTTP", dependencies: ["EventLoop", "CCurl"], swiftSettings: strictMemory),
+
+        // The domain, pure.
+        .target(name: "OTP", dependencies: ["CPhoneNumber"], swiftSettings: strictMemory),
+        .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
+
+        // The queue in SQL, the loops on top, the program.
+        .target(name: "Queue", dependencies: ["OTP", "Postgres", "CMigrations"], swiftSettings: strictMemory),
+        .target(
+            name: "Worker",
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "otpd",
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging],
+            swiftSettings: strict),
+
+        // Tools: never part of otpd.
+        .executableTarget(
+            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging, hummingbird],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
+
+        // Machines and codecs, with no server; then everything, with real ones.
+        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
+        .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["Worker", "Queue", "OTP", "Twilio"], swiftSettings: strict),
+        .testTarget(name: "OtpdTests", dependencies: ["otpd"], swiftSettings: strict),
+        .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
+        .testTarget(
+            name: "IntegrationTests", dependencies: ["EventLoop", "Postgres", "HTTP", "Queue", "OTP", "Twilio"],
+            swiftSettings: strict),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx17
+)

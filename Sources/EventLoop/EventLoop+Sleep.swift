@@ -1,0 +1,54 @@
+extension EventLoop {
+    /// Suspends the calling task until `due`; from a task on the loop.
+    ///
+    /// - Throws: `CancellationError` at once when the task is cancelled.
+    public func sleep(until due: Instant) async throws(CancellationError) {
+        checkIsolated()
+        let sleeper = Sleeper(loop: self)
+        let wasCancelled = await withTaskCancellationHandler {
+            await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+                sleeper.begin(continuation, until: due)
+            }
+        } onCancel: {
+            // Cancellation may come from any thread: it reaches the sleeper as a job of the loop.
+            Task(executorPreference: self) { sleeper.cancel() }
+        }
+        if wasCancelled { throw CancellationError() }
+    }
+
+    /// Suspends the calling task for `span`; from a task on the loop.
+    public func sleep(for span: Instant.Span) async throws(CancellationError) {
+        try await sleep(until: .now() + span)
+    }
+}
+
+/// One sleep. `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` holds down.
+private final class Sleeper: @unchecked Sendable {
+    private let loop: EventLoop
+    private var continuation: CheckedContinuation<Bool, Never>?
+    private var timer: TimerID?
+    private var isCancelled = false
+
+    init(loop: EventLoop) { self.loop = loop }
+
+    func begin(_ continuation: CheckedContinuation<Bool, Never>, until due: Instant) {
+        if isCancelled || Task.isCancelled {
+            continuation.resume(returning: true)
+            return
+        }
+        self.continuation = continuation
+        timer = loop.schedule(at: due) { [self] in end(cancelled: false) }
+    }
+
+    func cancel() {
+        loop.checkIsolated()
+        isCancelled = true
+        end(cancelled: true)
+    }
+
+    private func end(cancelled: Bool) {
+        if let timer { loop.cancel(timer) }
+        continuation?.resume(returning: cancelled)
+        continuation = nil
+    }
+}
