@@ -6,21 +6,29 @@ internal import Glibc
 @safe struct Epoll: ~Copyable {
     private let epoll: Int32
     private let wakeUp: Int32
-    private var events = unsafe [epoll_event](repeating: epoll_event(), count: 256)
+    /// Where `epoll_wait` writes; a buffer of its own and not an array, since handlers call back into this struct while
+    /// it is being read.
+    private let events: UnsafeMutableBufferPointer<epoll_event>
 
     init() throws(EventLoopError) {
-        epoll = epoll_create1(Int32(EPOLL_CLOEXEC.rawValue))
-        guard epoll >= 0 else { throw EventLoopError(call: "epoll_create1", errno: errno) }
-        wakeUp = eventfd(0, Int32(EFD_CLOEXEC.rawValue | EFD_NONBLOCK.rawValue))
-        guard wakeUp >= 0 else {
+        // Both before either is stored: a struct that can't be copied can't be half made.
+        let polling = epoll_create1(Int32(EPOLL_CLOEXEC))
+        guard polling >= 0 else { throw EventLoopError(call: "epoll_create1", errno: errno) }
+        let waking = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
+        guard waking >= 0 else {
             let code = errno
-            close(epoll)
+            close(polling)
             throw EventLoopError(call: "eventfd", errno: code)
         }
+        epoll = polling
+        wakeUp = waking
+        unsafe events = .allocate(capacity: 256)
+        unsafe events.initialize(repeating: epoll_event())
         control(EPOLL_CTL_ADD, wakeUp, EPOLLIN.rawValue)
     }
 
     deinit {
+        unsafe events.deallocate()
         close(wakeUp)
         close(epoll)
     }
@@ -48,7 +56,7 @@ internal import Glibc
     }
 
     private func control(_ operation: Int32, _ descriptor: Int32, _ wanted: UInt32) {
-        var event = epoll_event()
+        var event = unsafe epoll_event()
         unsafe event.events = wanted
         unsafe event.data.fd = descriptor
         guard unsafe epoll_ctl(epoll, operation, descriptor, &event) != 0 else { return }
@@ -61,24 +69,27 @@ internal import Glibc
         }
     }
 
-    /// Waits until something is ready, at most `timeout` ms (-1: without end), and calls `body` for each descriptor.
+    /// Waits until something is ready, at most `timeout` ms (-1: without end); how many descriptors are.
     ///
     /// `EINTR` is retried with the same timeout: the caller computes it anew each turn, so a signal costs at most that.
-    mutating func wait(milliseconds timeout: Int32, _ willDispatch: () -> Void, _ body: (Int32, Readiness) -> Void) {
+    func wait(milliseconds timeout: Int32) -> Int {
         var count: Int32
         repeat {
-            count = unsafe epoll_wait(epoll, &events, Int32(events.count), timeout)
+            count = unsafe epoll_wait(epoll, events.baseAddress, Int32(events.count), timeout)
         } while count < 0 && errno == EINTR
-        willDispatch()
-        for index in 0..<max(0, Int(count)) {
-            let descriptor = unsafe events[index].data.fd
-            if descriptor == wakeUp {
-                var counter: UInt64 = 0
-                unsafe _ = read(wakeUp, &counter, 8)
-            } else {
-                body(descriptor, Readiness(epoll: unsafe events[index].events))
-            }
+        return max(0, Int(count))
+    }
+
+    /// The descriptor that the last `wait` reported at `index`, and what for; nil for the wake-up, which it takes.
+    func ready(at index: Int) -> (descriptor: Int32, readiness: Readiness)? {
+        let event = unsafe events[index]
+        let descriptor = unsafe event.data.fd
+        if descriptor == wakeUp {
+            var counter: UInt64 = 0
+            unsafe _ = read(wakeUp, &counter, 8)
+            return nil
         }
+        return (descriptor, Readiness(epoll: unsafe event.events))
     }
 }
 

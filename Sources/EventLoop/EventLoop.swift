@@ -26,7 +26,7 @@ public protocol TurnObserver: AnyObject {
 /// `@unchecked Sendable`: `inbox`, `isStopped` and `wakeUpDescriptor` are for any thread; everything else is touched
 /// only on the loop's thread, which `preconditionIsolated()` checks at each door.
 public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
-    private var epoll: Epoll
+    private let epoll: Epoll
     private var interests = InterestTable()
     private var timers = TimerHeap<() -> Void>()
     private var observers: [any TurnObserver] = []
@@ -218,10 +218,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             case .modify(let descriptor, let readiness): epoll.modify(descriptor, readiness)
             }
         }
-        epoll.wait(milliseconds: timeout()) {
-            now = .now()
-            for observer in observers { observer.turnWillBegin(at: now) }
-        } _: { descriptor, readiness in
+        let count = epoll.wait(milliseconds: timeout())
+        now = .now()
+        for observer in observers { observer.turnWillBegin(at: now) }
+        for index in 0..<count {
+            guard let (descriptor, readiness) = epoll.ready(at: index) else { continue }
             // A handler earlier in this turn may have let go of it.
             interests.handler(of: descriptor)?.ready(descriptor, readiness)
         }

@@ -41,12 +41,13 @@ public struct Instant: Sendable, Hashable, Comparable {
         /// A length of `nanoseconds`.
         public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
+        /// A length of fractional seconds, cut to a nanosecond.
+        public init(seconds: Double) { self.init(nanoseconds: Int64(seconds * 1e9)) }
+
         /// A length of whole seconds.
         public static func seconds(_ count: Int64) -> Span { Span(nanoseconds: count * 1_000_000_000) }
         /// A length of whole milliseconds.
         public static func milliseconds(_ count: Int64) -> Span { Span(nanoseconds: count * 1_000_000) }
-        /// A length of fractional seconds.
-        public static func seconds(_ count: Double) -> Span { Span(nanoseconds: Int64(count * 1e9)) }
 
         /// The length in seconds.
         public var seconds: Double { Double(nanoseconds) / 1e9 }
