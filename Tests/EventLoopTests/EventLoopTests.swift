@@ -92,7 +92,7 @@ struct EventLoopTests {
         #expect(woke >= due)
     }
 
-    @Test("a cancelled sleep ends at once, whether it is cancelled before or while it sleeps", arguments: [true, false])
+    @Test("a cancelled sleep ends at once, cancelled before it or in it", arguments: [true, false])
     func cancelledSleep(early: Bool) async throws {
         let loop = try EventLoop.start()
         defer { loop.stop() }

@@ -1,0 +1,225 @@
+import EventLoop
+import Testing
+
+@testable import Worker
+
+private let start = Instant(nanoseconds: 1_000_000_000_000)
+
+@Suite("Dispatch machine")
+struct DispatchMachineTests {
+    private func machine(_ maxInFlight: Int = 64, rate: Double? = nil) -> DispatchMachine {
+        var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, lease: .seconds(30), now: start)
+        machine.isDatabaseUp = true
+        machine.schedule.isListening = true
+        return machine
+    }
+
+    /// Claims what the machine asks for and hands it all over.
+    private func fill(_ machine: inout DispatchMachine, count: Int, at now: Instant = start) {
+        guard case .claim(let limit, _) = machine.decide(at: now) else {
+            Issue.record("it does not want to claim")
+            return
+        }
+        machine.claimBegan(at: now)
+        machine.claimEnded(
+            count: min(count, limit), limit: limit, oldestAge: .milliseconds(1), at: now, jitter: 0.5)
+        while machine.mayHandOver(at: now) { machine.handedOver() }
+    }
+
+    @Test("a cold worker claims for its free slots, and nothing ahead")
+    func cold() {
+        var machine = machine()
+        #expect(machine.decide(at: start) == .claim(limit: 64, .oldestFirst))
+    }
+
+    @Test("without a database it claims nothing")
+    func noDatabase() {
+        var machine = machine()
+        machine.isDatabaseUp = false
+        #expect(machine.decide(at: start) == .wait(until: nil))
+    }
+
+    @Test("with every slot busy and no rate known it waits for one to be free")
+    func busy() {
+        var machine = machine()
+        fill(&machine, count: 64)
+        #expect(machine.inFlight == 64)
+        #expect(machine.decide(at: start) == .wait(until: nil))
+        machine.sendEnded(at: start)
+        #expect(machine.decide(at: start) == .claim(limit: 1, .oldestFirst))
+    }
+
+    @Test("under load it claims about a quarter of a second ahead, never more than a batch")
+    func ahead() {
+        var machine = machine()
+        var now = start
+        // 1,000 sends/s for two seconds.
+        for _ in 0..<2000 {
+            now = now + .milliseconds(1)
+            machine.schedule.wake(at: now)
+            fill(&machine, count: 1, at: now)
+            machine.sendEnded(at: now)
+        }
+        machine.schedule.wake(at: now)
+        guard case .claim(let limit, _) = machine.decide(at: now) else { return #expect(Bool(false)) }
+        #expect((64 + 200...64 + 270).contains(limit))
+    }
+
+    @Test("ahead of itself it lets half the ahead go out before it claims again, so that batches stay large")
+    func hysteresis() {
+        var machine = machine(10)
+        var now = start
+        for _ in 0..<4000 {
+            now = now + Instant.Span(nanoseconds: 500_000)
+            machine.schedule.wake(at: now)
+            fill(&machine, count: 1, at: now)
+            machine.sendEnded(at: now)
+        }
+        machine.schedule.wake(at: now)
+        fill(&machine, count: 512, at: now)
+        #expect(machine.inFlight == 10)
+        #expect(machine.waiting > 400)
+        #expect(machine.decide(at: now) == .wait(until: nil))
+    }
+
+    @Test("a full batch is followed by a claim at once, a part of one by a wait")
+    func fullBatch() {
+        var machine = machine()
+        fill(&machine, count: 64)
+        for _ in 0..<64 { machine.sendEnded(at: start) }
+        #expect(machine.decide(at: start) == .claim(limit: 64, .oldestFirst))
+        fill(&machine, count: 3)
+        guard case .wait(let until?) = machine.decide(at: start) else { return #expect(Bool(false)) }
+        #expect(until > start)
+    }
+
+    @Test("old jobs in full batches turn it to the newest first, and a batch that is not full turns it back")
+    func overload() {
+        var machine = machine()
+        machine.claimBegan(at: start)
+        machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(6), at: start, jitter: 0)
+        while machine.mayHandOver(at: start) { machine.handedOver() }
+        for _ in 0..<64 { machine.sendEnded(at: start) }
+        #expect(machine.decide(at: start) == .claim(limit: 64, .newestFirst))
+        machine.claimBegan(at: start)
+        machine.claimEnded(count: 2, limit: 64, oldestAge: .seconds(30), at: start, jitter: 0)
+        machine.schedule.wake(at: start)
+        guard case .claim(_, .oldestFirst) = machine.decide(at: start) else { return #expect(Bool(false)) }
+    }
+
+    @Test("an old job in a batch that is not full is a straggler, not overload")
+    func straggler() {
+        var machine = machine()
+        machine.claimBegan(at: start)
+        machine.claimEnded(count: 1, limit: 64, oldestAge: .seconds(60), at: start, jitter: 0)
+        machine.schedule.wake(at: start)
+        guard case .claim(_, .oldestFirst) = machine.decide(at: start) else { return #expect(Bool(false)) }
+    }
+
+    @Test("a rate limit bounds both the claim and the sends")
+    func rate() {
+        var machine = machine(64, rate: 100)
+        guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
+        #expect(limit <= 10 + 25)
+        machine.claimBegan(at: start)
+        machine.claimEnded(count: limit, limit: limit, oldestAge: .seconds(0), at: start, jitter: 0)
+        var sent = 0
+        while machine.mayHandOver(at: start) {
+            machine.handedOver()
+            sent += 1
+        }
+        #expect(sent == 10)
+        let next = machine.nextToken(after: start)
+        #expect(next == start + .milliseconds(10) + Instant.Span(nanoseconds: 1))
+        let may = machine.mayHandOver(at: next!)
+        #expect(may)
+    }
+
+    @Test("draining claims nothing and has finished when nothing is in hand")
+    func drain() {
+        var machine = machine()
+        fill(&machine, count: 2)
+        machine.drain()
+        #expect(machine.decide(at: start) == .wait(until: nil))
+        machine.sendEnded(at: start)
+        #expect(machine.decide(at: start) == .wait(until: nil))
+        machine.sendEnded(at: start)
+        #expect(machine.decide(at: start) == .finished)
+    }
+
+    @Test("paused, it claims one probe when its time has come and nothing else")
+    func pausedProbe() {
+        var machine = machine()
+        let reason = PauseMachine.Reason(words: "w", remedy: "r")
+        #expect(machine.paused(reason, at: start) == .paused(reason))
+        let probeAt = start + PauseMachine.firstProbe
+        #expect(machine.decide(at: start) == .wait(until: probeAt))
+        #expect(machine.decide(at: probeAt) == .claim(limit: 1, .oldestFirst))
+        fill(&machine, count: 1, at: probeAt)
+        #expect(machine.decide(at: probeAt) == .wait(until: nil))
+        machine.sendEnded(at: probeAt)
+        #expect(machine.gotThrough(at: probeAt) == .resumed(after: PauseMachine.firstProbe))
+        #expect(machine.decide(at: probeAt) == .claim(limit: 64, .oldestFirst))
+    }
+
+    @Test("a probe that finds no job leaves the pause standing and tries again later")
+    func emptyProbe() {
+        var machine = machine()
+        _ = machine.paused(.init(words: "w", remedy: "r"), at: start)
+        let probeAt = start + PauseMachine.firstProbe
+        fill(&machine, count: 0, at: probeAt)
+        #expect(machine.pause.reason != nil)
+        #expect(machine.decide(at: probeAt) == .wait(until: nil), "nothing is due: a NOTIFY will say so")
+        machine.schedule.wake(at: probeAt)
+        #expect(machine.decide(at: probeAt) == .wait(until: probeAt + PauseMachine.firstProbe))
+    }
+
+    @Test("whatever happens, in flight and waiting never go below zero or above their bounds", arguments: 0..<60)
+    func randomWalk(seed: Int) {
+        var random = Randoms(seed: UInt64(seed))
+        var machine = machine(8, rate: seed % 3 == 0 ? 50 : nil)
+        var now = start
+        for _ in 0..<500 {
+            now = now + .milliseconds(Int64(random.next() % 40))
+            switch random.next() % 6 {
+            case 0: machine.schedule.wake(at: now)
+            case 1 where machine.inFlight > 0:
+                machine.sendEnded(at: now)
+                if random.next() % 2 == 0 { _ = machine.gotThrough(at: now) }
+            case 2 where machine.waiting > 0: machine.dropped()
+            case 3 where random.next() % 10 == 0: _ = machine.paused(.init(words: "w", remedy: "r"), at: now)
+            default:
+                guard case .claim(let limit, _) = machine.decide(at: now) else { break }
+                #expect(limit > 0 && limit <= DispatchMachine.largestBatch)
+                machine.claimBegan(at: now)
+                if random.next() % 8 == 0 {
+                    machine.claimFailed(at: now)
+                } else {
+                    machine.claimEnded(
+                        count: Int(random.next() % UInt64(limit + 1)), limit: limit,
+                        oldestAge: .milliseconds(Int64(random.next() % 9000)), at: now, jitter: 0.5)
+                }
+            }
+            while machine.mayHandOver(at: now) { machine.handedOver() }
+            #expect((0...8).contains(machine.inFlight))
+            #expect((0...8 + DispatchMachine.largestBatch).contains(machine.waiting))
+        }
+        machine.drain()
+        while machine.waiting > 0 { machine.dropped() }
+        while machine.inFlight > 0 { machine.sendEnded(at: now) }
+        #expect(machine.decide(at: now) == .finished)
+    }
+}
+
+/// A seeded generator, so that a failing walk can be run again.
+struct Randoms {
+    private var state: UInt64
+    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}

@@ -1,0 +1,217 @@
+import EventLoop
+import Testing
+
+@testable import Worker
+
+private let start = Instant(nanoseconds: 5_000_000_000)
+
+@Suite("When to look for jobs")
+struct ClaimScheduleTests {
+    /// Lets all looks that are due at `now` find nothing.
+    private func look(_ schedule: inout ClaimSchedule, at now: Instant, found: Int = 0, isFull: Bool = false) {
+        schedule.looked(at: now)
+        schedule.found(found, isFull: isFull, at: now, jitter: 0.5)
+    }
+
+    @Test("the first look is at once")
+    func first() { #expect(ClaimSchedule(now: start).next == start) }
+
+    @Test("listening and idle, it looks only when told to")
+    func idle() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        look(&schedule, at: start)
+        #expect(schedule.next == nil)
+    }
+
+    @Test("without LISTEN it polls about every 500 ms for ever")
+    func deaf() {
+        var schedule = ClaimSchedule(now: start)
+        var now = start
+        for _ in 0..<100 {
+            look(&schedule, at: now)
+            let next = schedule.next!
+            #expect((next - now).seconds > 0.3 && (next - now).seconds < 0.7)
+            now = next
+        }
+    }
+
+    @Test("a wake is followed by looks 5, 20 and 80 ms later, and by polls for 10 s")
+    func wake() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        look(&schedule, at: start)
+        schedule.wake(at: start)
+        var looks: [Double] = []
+        while let next = schedule.next {
+            looks.append((next - start).seconds * 1000)
+            look(&schedule, at: next)
+        }
+        #expect(Array(looks.prefix(4)) == [0, 5, 20, 80])
+        #expect(looks.last! > 9_300 && looks.last! < 10_500)
+        #expect(looks.count > 20 && looks.count < 30)
+    }
+
+    @Test("a full batch is looked after at once")
+    func full() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        look(&schedule, at: start, found: 64, isFull: true)
+        #expect(schedule.next == start)
+    }
+
+    @Test("a wake during a look is not lost")
+    func wakeDuringLook() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        schedule.looked(at: start)
+        schedule.wake(at: start + .milliseconds(1))
+        schedule.found(0, isFull: false, at: start + .milliseconds(2), jitter: 0)
+        #expect(schedule.next == start + .milliseconds(1))
+    }
+
+    @Test("an expected job is looked for when it is due, and expectations are bounded")
+    func expect() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        look(&schedule, at: start)
+        schedule.expect(at: start + .seconds(3))
+        #expect(schedule.next == start + .seconds(3))
+        for index in 0..<10_000 { schedule.expect(at: start + .milliseconds(Int64(3000 + index))) }
+        #expect(schedule.next == start + .seconds(3))
+    }
+
+    @Test("workers with different jitter do not poll in step")
+    func jitter() {
+        var (a, b) = (ClaimSchedule(now: start), ClaimSchedule(now: start))
+        a.looked(at: start)
+        b.looked(at: start)
+        a.found(0, isFull: false, at: start, jitter: 0)
+        b.found(0, isFull: false, at: start, jitter: 0.9)
+        #expect(a.next != b.next)
+    }
+}
+
+@Suite("Token bucket")
+struct TokenBucketTests {
+    @Test("never more than the rate over any second", arguments: [1.0, 7, 50, 333])
+    func bound(rate: Double) {
+        var bucket = TokenBucket(perSecond: rate, now: start)
+        var taken: [Instant] = []
+        var now = start
+        for _ in 0..<Int(3 * rate) {
+            while !bucket.take(at: now) { now = bucket.nextToken(after: now) }
+            taken.append(now)
+        }
+        for (index, first) in taken.enumerated() {
+            let within = taken[index...].prefix { ($0 - first).seconds < 1 }.count
+            #expect(Double(within) <= rate + max(1, rate / 10) + 1)
+        }
+        #expect((now - start).seconds > 1.8)
+    }
+
+    @Test("the instant of the next token is never early")
+    func next() {
+        var bucket = TokenBucket(perSecond: 3, now: start)
+        var now = start
+        for _ in 0..<50 {
+            while bucket.take(at: now) {}
+            now = bucket.nextToken(after: now)
+            let took = bucket.take(at: now)
+            #expect(took)
+        }
+    }
+
+    @Test("a clock that stands still gives nothing")
+    func still() {
+        var bucket = TokenBucket(perSecond: 10, now: start)
+        let took = [bucket.take(at: start), bucket.take(at: start), bucket.take(at: start - .seconds(5))]
+        #expect(took == [true, false, false])
+    }
+}
+
+@Suite("Pause machine")
+struct PauseMachineTests {
+    private let reason = PauseMachine.Reason(words: "Twilio refused the credentials", remedy: "Set the right token")
+
+    @Test("an answer that demands a pause is announced once, however many requests meet it")
+    func once() {
+        var machine = PauseMachine()
+        let changes = (0..<5).map { _ in machine.pause(reason, at: start) }
+        #expect(changes == [.paused(reason), .none, .none, .none, .none])
+    }
+
+    @Test("probes come at growing intervals, up to a minute")
+    func intervals() {
+        var machine = PauseMachine()
+        _ = machine.pause(reason, at: start)
+        var now = start
+        var waits: [Double] = []
+        for _ in 0..<7 {
+            guard case .none(let until?) = machine.allowance(at: now) else { return #expect(Bool(false)) }
+            waits.append((until - now).seconds)
+            now = until
+            #expect(machine.allowance(at: now) == .probe)
+            machine.probeTaken()
+            #expect(machine.allowance(at: now) == .none(until: nil))
+            #expect(machine.pause(reason, at: now) == .none)
+        }
+        #expect(waits == [5, 10, 20, 40, 60, 60, 60])
+    }
+
+    @Test("a probe that meets another reason says so")
+    func otherReason() {
+        var machine = PauseMachine()
+        _ = machine.pause(reason, at: start)
+        machine.probeTaken()
+        let other = PauseMachine.Reason(words: "suspended", remedy: "pay")
+        #expect(machine.pause(other, at: start) == .paused(other))
+        #expect(machine.reason == other)
+    }
+
+    @Test("an older request that gets through while waiting does not end the pause; the probe does")
+    func older() {
+        var machine = PauseMachine()
+        _ = machine.pause(reason, at: start)
+        #expect(machine.gotThrough(at: start) == .none)
+        #expect(machine.reason == reason)
+        machine.probeTaken()
+        #expect(machine.gotThrough(at: start + .seconds(6)) == .resumed(after: .seconds(6)))
+        #expect(machine.state == .open)
+        #expect(machine.allowance(at: start) == .unbounded)
+    }
+}
+
+@Suite("Latency histogram")
+struct LatencyHistogramTests {
+    @Test("percentiles are within 13% above the true ones", arguments: 0..<20)
+    func accuracy(seed: Int) {
+        var random = Randoms(seed: UInt64(seed))
+        var histogram = LatencyHistogram()
+        var all: [Int64] = []
+        for _ in 0..<2000 {
+            let value = Int64(1) << Int64(random.next() % 24)
+            let micro = value + Int64(random.next() % UInt64(value))
+            all.append(micro)
+            histogram.add(microseconds: micro)
+        }
+        all.sort()
+        for q in [0.5, 0.95, 0.99, 1.0] {
+            let truth = Double(all[min(all.count - 1, Int((q * 2000).rounded(.up)) - 1)]) / 1000
+            let said = histogram.percentile(q)!
+            #expect(said >= truth && said <= truth * 1.13 + 0.002, "\(q): \(said) for \(truth)")
+        }
+    }
+
+    @Test("nothing counted, nothing said; absurd values count at the edges")
+    func edges() {
+        var histogram = LatencyHistogram()
+        #expect(histogram.percentile(0.5) == nil)
+        histogram.add(microseconds: -5)
+        #expect(histogram.percentile(0.5)! < 0.003)
+        histogram.add(microseconds: .max)
+        #expect(histogram.percentile(1)! > 30_000)
+        histogram.reset()
+        #expect(histogram.percentile(0.5) == nil)
+    }
+}
