@@ -1,7 +1,7 @@
 /// Lets one task on the loop wait until something has changed; a signal with nobody waiting is kept for the next wait.
 ///
-/// Not `Sendable`: it belongs to one actor pinned to the loop.
-public final class Latch {
+/// `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` holds down at each door.
+public final class Latch: @unchecked Sendable {
     private let loop: EventLoop
     private var isSignalled = false
     private var waiter: CheckedContinuation<Void, Never>?
@@ -13,17 +13,10 @@ public final class Latch {
     /// Wakes the waiting task, or the next one to wait.
     public func signal() {
         loop.checkIsolated()
-        guard let waiter else {
-            isSignalled = true
-            return
-        }
-        self.waiter = nil
-        if let timer { loop.cancel(timer) }
-        timer = nil
-        waiter.resume()
+        if waiter == nil { isSignalled = true } else { resume() }
     }
 
-    /// Waits for a signal, at most until `due`; one task at a time.
+    /// Waits for a signal, at most until `due`; ends at once when the task is cancelled. One task at a time.
     public func wait(until due: Instant? = nil) async {
         loop.checkIsolated()
         if isSignalled {
@@ -31,14 +24,26 @@ public final class Latch {
             return
         }
         precondition(waiter == nil, "a latch has one waiter")
-        await withCheckedContinuation { continuation in
-            waiter = continuation
-            guard let due else { return }
-            timer = loop.schedule(at: due) { [self] in
-                timer = nil
-                waiter?.resume()
-                waiter = nil
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                if Task.isCancelled { return continuation.resume() }
+                waiter = continuation
+                guard let due else { return }
+                timer = loop.schedule(at: due) { [self] in
+                    timer = nil
+                    resume()
+                }
             }
+        } onCancel: {
+            // Cancellation may come from any thread: it reaches the waiter as a job of the loop.
+            Task(executorPreference: loop) { resume() }
         }
+    }
+
+    private func resume() {
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        waiter?.resume()
+        waiter = nil
     }
 }

@@ -108,3 +108,20 @@ public struct PauseMachine: Sendable {
         }
     }
 }
+
+extension PauseMachine {
+    /// Whether a claimed job may go out: when open, and as the probe.
+    var mayHandOver: Bool {
+        switch state {
+        case .open, .probing: true
+        case .waiting: false
+        }
+    }
+
+    var isProbing: Bool {
+        switch state {
+        case .probing: true
+        case .open, .waiting: false
+        }
+    }
+}

@@ -1,0 +1,125 @@
+public import EventLoop
+public import OTP
+public import Postgres
+
+/// Takes due jobs for one worker: queued → sending, one statement, one commit, before a byte leaves.
+///
+/// - `otp.send_jobs_due` (due_at, id) WHERE state = 'queued' serves the scan in either order; the verification's index
+///   serves the check that a job is the first live one of its verification. The ids of one verification's jobs are drawn
+///   under its row lock (see the trigger), so their order is the order of their commits and that check can't be raced:
+///   at most one job of a verification is `sending` or `unknown` at a time.
+/// - The attempt number and the worker are the fencing token; every time is the database's.
+/// - What can't be sent any more is claimed too, with the reason in `dead`, and ended by the worker in its next finish.
+/// - Unsealing yields null for a row sealed under another secret: it fails that row and no other.
+public enum Claim {
+    /// The channel that notifies of new jobs.
+    public static let channel = "otp_send_jobs"
+
+    static func sql(order: String) -> String {
+        """
+        WITH due AS MATERIALIZED (
+            SELECT j.id
+              FROM otp.send_jobs j
+             WHERE j.state = 'queued'
+               AND j.due_at <= now()
+               AND j.expires_at > now()
+               AND NOT EXISTS (SELECT FROM otp.send_jobs o
+                                WHERE o.verification_id = j.verification_id AND o.id < j.id)
+             ORDER BY \(order)
+             LIMIT $1
+               FOR UPDATE OF j SKIP LOCKED
+        ), claimed AS (
+            UPDATE otp.send_jobs j
+               SET state = 'sending', attempt = j.attempt + 1, worker = $2,
+                   lease_expires_at = now() + make_interval(secs => $3)
+              FROM due
+             WHERE j.id = due.id
+         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at
+        )
+        SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
+               v.e164, v.purpose, v.locale, otp.unseal(v.sealed_code, v.key_id),
+               CASE WHEN v.canceled_at IS NOT NULL THEN 'canceled'
+                    WHEN v.verified_at IS NOT NULL THEN 'verified' END
+          FROM claimed c
+          JOIN otp.verifications v ON v.id = c.verification_id
+        """
+    }
+
+    static let oldestFirst = Statement("otpd_claim", sql(order: "j.due_at, j.id"), [.int4, .int8, .float8])
+    static let newestFirst = Statement(
+        "otpd_claim_newest", sql(order: "j.due_at DESC, j.id DESC"), [.int4, .int8, .float8])
+
+    /// Claims at most `limit` jobs for `worker` until `lease` from now.
+    ///
+    /// Never cancelled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
+    public static func run(
+        on connection: Connection, limit: Int, newestFirst: Bool, worker: Int64, lease: Instant.Span, deadline: Instant
+    ) async throws(PostgresError) -> ClaimedJobs {
+        var parameters = Parameters()
+        parameters.append(Int32(limit))
+        parameters.append(worker)
+        parameters.append(lease.seconds)
+        let result = try await connection.execute(
+            newestFirst ? Self.newestFirst : Self.oldestFirst, parameters, deadline: deadline, onDeadline: .drop)
+        var jobs: [ClaimedJob] = []
+        jobs.reserveCapacity(result.rowCount)
+        for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row)) }
+        return ClaimedJobs(jobs: jobs, durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
+    }
+}
+
+/// What one claim brought.
+public struct ClaimedJobs: Sendable {
+    /// The jobs, in no particular order.
+    public var jobs: [ClaimedJob]
+    /// A warning that came with the commit, such as a synchronous standby that did not confirm: the claim may not be
+    /// durable, so nothing of it may be sent.
+    public var durabilityWarning: String?
+}
+
+/// One job that is ours until its lease ends. Its code can't print itself; its number prints masked.
+public struct ClaimedJob: Sendable {
+    /// The send job's id.
+    public let id: Int64
+    /// The number of this attempt, from 1: with the worker, the fencing token.
+    public let attempt: Int32
+    /// The verification it belongs to.
+    public let verificationID: Int64
+    /// When the send was requested, by the database's clock, in microseconds since the Unix epoch.
+    public let requestedAt: Int64
+    /// How long it had waited when it was claimed.
+    public let age: Instant.Span
+    /// How long its code had still to live when it was claimed.
+    public let life: Instant.Span
+    /// The number to send to, checked by libphonenumber; where that vetoes it, the reason.
+    public let recipient: Swift.Result<PhoneNumber, PhoneNumber.Refusal>
+    /// Half of its template's key.
+    public let purpose: String
+    /// The other half.
+    public let locale: String
+    /// Nil when it could not be unsealed with this session's secrets.
+    public let code: Code?
+    /// Why the code is dead already; nil while it lives.
+    public let death: Death?
+
+    /// Why a code is dead before its time.
+    public enum Death: String, Sendable {
+        case canceled, verified
+    }
+
+    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+        id = try result.int64(row, 0)
+        attempt = try result.int32(row, 1)
+        verificationID = try result.int64(row, 2)
+        requestedAt = try result.unixMicroseconds(row, 3)
+        let claimedAt = try result.unixMicroseconds(row, 4)
+        age = Instant.Span(nanoseconds: (claimedAt - requestedAt) * 1000)
+        life = Instant.Span(nanoseconds: (try result.unixMicroseconds(row, 5) - claimedAt) * 1000)
+        let number = try result.string(row, 6)
+        recipient = Swift.Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: number) }
+        purpose = try result.string(row, 7)
+        locale = try result.string(row, 8)
+        code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
+        death = try result.stringIfPresent(row, 10).flatMap(Death.init)
+    }
+}

@@ -1,0 +1,39 @@
+public import EventLoop
+public import Postgres
+
+/// Asks for a code to be sent, as a backend does: a verification and its send job, in one transaction.
+public enum Enqueue {
+    static let statement = Statement(
+        "otpd_enqueue",
+        """
+            WITH v AS (
+                INSERT INTO otp.verifications (subject, phone_number, region, purpose, locale)
+                VALUES ($1, $2, coalesce($3, (SELECT region FROM otp.settings)), coalesce($4, 'phone_verification'),
+                        coalesce($5, 'en'))
+                RETURNING id
+            ), j AS (
+                INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id, verification_id
+            )
+            SELECT id, verification_id FROM j
+            """,
+        [.text, .text, .text, .text, .text])
+
+    /// The keys of what was enqueued.
+    public struct Enqueued: Sendable {
+        public var sendJobID: Int64
+        public var verificationID: Int64
+    }
+
+    /// Enqueues one send; the database refuses what it must (`OT001`…`OT006`).
+    public static func run(
+        on connection: Connection, subject: String, phoneNumber: String, region: String?, purpose: String?,
+        locale: String?, deadline: Instant
+    ) async throws(PostgresError) -> Enqueued {
+        var parameters = Parameters()
+        parameters.append(subject)
+        parameters.append(phoneNumber)
+        for value in [region, purpose, locale] { parameters.append(value) }
+        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)
+        return Enqueued(sendJobID: try result.int64(0, 0), verificationID: try result.int64(0, 1))
+    }
+}

@@ -1,0 +1,99 @@
+public import EventLoop
+public import OTP
+public import Postgres
+
+/// Records messages that Twilio took: their jobs leave the queue and become messages, in one statement.
+///
+/// A SID is evidence, so nothing here is fenced: it settles its job in any state that is not final, from any attempt,
+/// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). Repeating it is
+/// harmless. Primary keys serve both sides.
+public struct FinishAccepted: Sendable {
+    static let statement = Statement(
+        "otpd_finish_accepted",
+        """
+            WITH e AS MATERIALIZED (
+                SELECT *
+                  FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
+                    AS e(id, attempt, verification_id, requested_at, sid, status)
+            ), gone AS (
+                DELETE FROM otp.send_jobs j USING e WHERE j.id = e.id RETURNING j.id
+            )
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
+                                      requested_at, accepted_at, status, next_poll_at)
+            SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
+                   e.requested_at, now(), e.status, now() + interval '5 seconds'
+              FROM e
+              LEFT JOIN gone g ON g.id = e.id
+            ON CONFLICT (message_sid) DO NOTHING
+            """,
+        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray])
+
+    private var messages: [AcceptedMessage] = []
+
+    public init() {}
+
+    /// How many messages are waiting to be recorded.
+    public var count: Int { messages.count }
+
+    /// Adds a message.
+    public mutating func append(_ message: AcceptedMessage) { messages.append(message) }
+
+    /// Two batches that together are this one.
+    public func halves() -> (FinishAccepted, FinishAccepted) {
+        var (first, second) = (FinishAccepted(), FinishAccepted())
+        first.messages = Array(messages.prefix(messages.count / 2))
+        second.messages = Array(messages.dropFirst(messages.count / 2))
+        return (first, second)
+    }
+
+    /// Records them all.
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(messages.lazy.map(\.job))
+        parameters.append(messages.lazy.map(\.attempt))
+        parameters.append(messages.lazy.map(\.verification))
+        parameters.appendArray(of: .timestamptz) { array in
+            for message in messages { array.append(unixMicroseconds: message.requestedAt) }
+        }
+        var sid: [UInt8] = []
+        parameters.appendArray(of: .text) { array in
+            for message in messages {
+                sid.removeAll(keepingCapacity: true)
+                message.sid.append(to: &sid)
+                array.append(bytes: sid)
+            }
+        }
+        parameters.appendArray(of: .text) { array in
+            for message in messages { array.append(message.status.rawValue) }
+        }
+        _ = try await connection.execute(Self.statement, parameters, deadline: deadline, onDeadline: .drop)
+    }
+}
+
+/// A message that Twilio took, and the attempt it came of.
+public struct AcceptedMessage: Sendable {
+    /// The send job.
+    public var job: Int64
+    /// The attempt.
+    public var attempt: Int32
+    /// The verification.
+    public var verification: Int64
+    /// When the send was requested, in microseconds since the Unix epoch.
+    public var requestedAt: Int64
+    /// The proof.
+    public var sid: MessageSID
+    /// Twilio's word, verbatim.
+    public var status: MessageStatus
+
+    public init(
+        job: Int64, attempt: Int32, verification: Int64, requestedAt: Int64, sid: MessageSID, status: MessageStatus
+    ) {
+        self.job = job
+        self.attempt = attempt
+        self.verification = verification
+        self.requestedAt = requestedAt
+        self.sid = sid
+        self.status = status
+    }
+}

@@ -1,0 +1,131 @@
+public import EventLoop
+public import Postgres
+
+/// What becomes of a job whose attempt brought no message.
+public enum UnsentOutcome: String, Sendable, CaseIterable {
+    /// Back to `queued`, due after a backoff: the attempt failed and surely sent nothing.
+    case retry
+    /// Back to `queued`, due at once: it was never handed over. The attempt number stays taken: were it given twice to one
+    /// worker, a release repeated after a lost connection could let go of a job that is being sent.
+    case release
+    /// `unknown`: it may have been sent; never blindly sent again.
+    case unknown
+    /// Ended: failed for good.
+    case failed
+    /// Ended: its code died first.
+    case expired
+    /// Ended: canceled, or verified before it was sent.
+    case canceled
+}
+
+/// Records the ends of attempts that brought no message, in one statement.
+///
+/// Fenced by id, attempt, worker and `state = 'sending'`: what another worker or the sweep has taken over is left alone.
+/// Repeating it is harmless: the first time takes the job out of `sending`. The primary key serves it.
+public struct FinishOther: Sendable {
+    static let statement = Statement(
+        "otpd_finish_other",
+        """
+            WITH e AS MATERIALIZED (
+                SELECT e.*, j.verification_id, j.requested_at, j.expires_at
+                  FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
+                              $9::text[])
+                    AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class)
+                  JOIN otp.send_jobs j
+                    ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1 AND j.state = 'sending'
+                   FOR UPDATE OF j
+            ), queued AS (
+                UPDATE otp.send_jobs j
+                   SET state = 'queued', worker = NULL, lease_expires_at = NULL,
+                       due_at = now() + make_interval(secs => e.delay),
+                       last_error_code = coalesce(e.error_code, j.last_error_code),
+                       last_error = coalesce(e.error, j.last_error)
+                  FROM e
+                 WHERE j.id = e.id AND e.outcome IN ('retry', 'release')
+            ), unknown AS (
+                UPDATE otp.send_jobs j
+                   SET state = 'unknown', last_error_code = e.error_code, last_error = e.error
+                  FROM e
+                 WHERE j.id = e.id AND e.outcome = 'unknown'
+            ), gone AS (
+                DELETE FROM otp.send_jobs j USING e
+                 WHERE j.id = e.id AND e.outcome IN ('failed', 'expired', 'canceled')
+            )
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at)
+            SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
+                   e.error_class, e.requested_at, now()
+              FROM e
+             WHERE e.outcome IN ('failed', 'expired', 'canceled')
+            """,
+        [
+            .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
+        ])
+
+    private var ends: [UnsentEnd] = []
+
+    public init() {}
+
+    /// How many ends are waiting to be recorded.
+    public var count: Int { ends.count }
+
+    /// Adds an end.
+    public mutating func append(_ end: UnsentEnd) { ends.append(end) }
+
+    /// Two batches that together are this one.
+    public func halves() -> (FinishOther, FinishOther) {
+        var (first, second) = (FinishOther(), FinishOther())
+        first.ends = Array(ends.prefix(ends.count / 2))
+        second.ends = Array(ends.dropFirst(ends.count / 2))
+        return (first, second)
+    }
+
+    /// Records them all.
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(ends.lazy.map(\.job))
+        parameters.append(ends.lazy.map(\.attempt))
+        parameters.append(ends.map(\.outcome.rawValue))
+        parameters.append(ends.lazy.map(\.delay.seconds))
+        parameters.append(ends.map(\.errorCode))
+        parameters.append(ends.map(\.error))
+        parameters.append(ends.map(\.remedy))
+        parameters.append(ends.map(\.errorClass))
+        _ = try await connection.execute(Self.statement, parameters, deadline: deadline, onDeadline: .drop)
+    }
+}
+
+/// How an attempt ended that brought no message.
+public struct UnsentEnd: Sendable {
+    /// The send job.
+    public var job: Int64
+    /// The attempt.
+    public var attempt: Int32
+    /// What becomes of the job.
+    public var outcome: UnsentOutcome
+    /// For a retry: how long until it is due again.
+    public var delay: Instant.Span
+    /// Twilio's error code.
+    public var errorCode: Int32?
+    /// What happened, in plain words; never a code or a whole number.
+    public var error: String?
+    /// What to do about it.
+    public var remedy: String?
+    /// The class by which it was decided.
+    public var errorClass: String?
+
+    public init(
+        job: Int64, attempt: Int32, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
+        errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil, errorClass: String? = nil
+    ) {
+        self.job = job
+        self.attempt = attempt
+        self.outcome = outcome
+        self.delay = delay
+        self.errorCode = errorCode
+        self.error = error
+        self.remedy = remedy
+        self.errorClass = errorClass
+    }
+}

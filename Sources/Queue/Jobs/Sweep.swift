@@ -1,0 +1,79 @@
+public import EventLoop
+public import Postgres
+
+/// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, outcomes that stayed
+/// unknown until their code died `failed`. Any worker may run it at any time, and several at once share the work.
+///
+/// The partial indexes on `lease_expires_at` and `expires_at` serve it. In batches of 500, so that it never holds locks
+/// for long; run again at once while it finds that many.
+public enum Sweep {
+    static let statement = Statement(
+        "otpd_sweep",
+        """
+            WITH lost AS (
+                SELECT id FROM otp.send_jobs
+                 WHERE state = 'sending' AND lease_expires_at < now()
+                 LIMIT 500 FOR UPDATE SKIP LOCKED
+            ), to_unknown AS (
+                UPDATE otp.send_jobs j
+                   SET state = 'unknown', last_error_code = NULL,
+                       last_error = 'The worker that was sending it stopped before it could say what became of it.'
+                  FROM lost
+                 WHERE j.id = lost.id
+             RETURNING 1
+            ), dead AS (
+                (SELECT id, state FROM otp.send_jobs
+                  WHERE state = 'queued' AND expires_at <= now()
+                  LIMIT 500 FOR UPDATE SKIP LOCKED)
+                UNION ALL
+                (SELECT id, state FROM otp.send_jobs
+                  WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
+                  LIMIT 500 FOR UPDATE SKIP LOCKED)
+            ), gone AS (
+                DELETE FROM otp.send_jobs j USING dead WHERE j.id = dead.id
+             RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at
+            ), ended AS (
+                INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                             error_class, requested_at, ended_at)
+                SELECT id, verification_id, CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, attempt,
+                       last_error_code,
+                       CASE state WHEN 'queued'
+                           THEN 'Its code expired before it could be sent.' || coalesce(' Last try: ' || last_error, '')
+                           ELSE 'Outcome unknown: it may have been sent, and its code has expired since. '
+                                || coalesce(last_error, '') END,
+                       CASE state WHEN 'queued'
+                           THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
+                           ELSE 'Let the user ask for a new code.' END,
+                       CASE state WHEN 'queued' THEN 'expired' ELSE 'unknown' END,
+                       requested_at, now()
+                  FROM gone
+             RETURNING state
+            )
+            SELECT (SELECT count(*)::int FROM to_unknown),
+                   count(*) FILTER (WHERE state = 'expired')::int,
+                   count(*) FILTER (WHERE state = 'failed')::int
+              FROM ended
+            """,
+        [])
+
+    /// What one sweep ended.
+    public struct Swept: Sendable, Equatable {
+        /// Jobs whose worker let its lease lapse: now `unknown`.
+        public var lostLeases: Int
+        /// Jobs whose code died in the queue.
+        public var expired: Int
+        /// Jobs that stayed unknown until their code died.
+        public var unknownFailed: Int
+
+        /// Whether there may be more.
+        public var isFull: Bool { lostLeases >= 500 || expired >= 500 || unknownFailed >= 500 }
+    }
+
+    /// Sweeps once.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Swept {
+        let result = try await connection.execute(statement, Parameters(), deadline: deadline, onDeadline: .drop)
+        return Swept(
+            lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
+            unknownFailed: Int(try result.int32(0, 2)))
+    }
+}

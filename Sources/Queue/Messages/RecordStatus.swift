@@ -1,0 +1,67 @@
+public import EventLoop
+public import Postgres
+
+/// What Twilio says of a message now.
+public struct MessageReport: Sendable, Equatable {
+    /// The message.
+    public var sid: String
+    /// Twilio's word, verbatim.
+    public var status: String
+    /// The reason of a delivery failure.
+    public var errorCode: Int32?
+    /// SMS segments billed.
+    public var segments: Int32?
+    /// As Twilio writes it: negative, in `priceUnit`; a decimal number, or nil.
+    public var price: String?
+    /// ISO 4217.
+    public var priceUnit: String?
+
+    public init(
+        sid: String, status: String, errorCode: Int32?, segments: Int32?, price: String?, priceUnit: String?
+    ) {
+        self.sid = sid
+        self.status = status
+        self.errorCode = errorCode
+        self.segments = segments
+        self.price = price
+        self.priceUnit = priceUnit
+    }
+}
+
+/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_rank`), the rest fills in.
+///
+/// Repeating it is harmless. The primary key serves it.
+public enum RecordStatus {
+    static let statement = Statement(
+        "otpd_record_status",
+        """
+            UPDATE otp.messages m
+               SET status = CASE WHEN s.is_later THEN e.status ELSE m.status END,
+                   error_code = CASE WHEN s.is_later THEN coalesce(e.error_code, m.error_code) ELSE m.error_code END,
+                   segments = coalesce(e.segments, m.segments),
+                   price = coalesce(e.price::numeric, m.price),
+                   price_unit = coalesce(e.price_unit, m.price_unit),
+                   final_at = CASE WHEN s.is_later AND otp.status_rank(e.status) >= 50
+                                   THEN coalesce(m.final_at, now()) ELSE m.final_at END
+              FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
+                AS e(sid, status, error_code, segments, price, price_unit),
+                   LATERAL (SELECT message_sid, otp.status_rank(e.status) > otp.status_rank(o.status) AS is_later
+                              FROM otp.messages o WHERE o.message_sid = e.sid) s
+             WHERE m.message_sid = s.message_sid
+            """,
+        [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray])
+
+    /// Writes all reports.
+    public static func run(on connection: Connection, _ reports: [MessageReport], deadline: Instant)
+        async throws(PostgresError)
+    {
+        var parameters = Parameters()
+        parameters.append(reports.map(\.sid))
+        parameters.append(reports.map(\.status))
+        parameters.append(reports.map(\.errorCode))
+        parameters.append(reports.map(\.segments))
+        parameters.append(reports.map(\.price))
+        parameters.append(reports.map(\.priceUnit))
+        _ = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+    }
+}

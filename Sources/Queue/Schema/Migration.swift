@@ -1,0 +1,28 @@
+internal import CMigrations
+
+/// One step of the schema, as it was compiled in from `migrations/`.
+public struct Migration: Sendable {
+    /// Its number; steps are applied in this order, without gaps, from 1.
+    public let version: Int
+    /// The rest of its file's name.
+    public let name: String
+    /// The SQL that makes the step, without BEGIN and COMMIT; ends by entering itself in `otp.schema_migrations`.
+    public let up: String
+    /// The SQL that takes it back.
+    public let down: String
+
+    /// All steps this program knows, in order.
+    public static let all: [Migration] = (0..<Int(otpd_migration_count)).map { index in
+        let entry = unsafe otpd_migrations[index]
+        return unsafe Migration(
+            version: Int(entry.version), name: String(cString: entry.name), up: text(entry.up, entry.up_length),
+            down: text(entry.down, entry.down_length))
+    }
+
+    /// The newest step this program knows.
+    public static var newest: Int { all.last?.version ?? 0 }
+
+    private static func text(_ bytes: UnsafePointer<CChar>, _ count: Int) -> String {
+        unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+    }
+}

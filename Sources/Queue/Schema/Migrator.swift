@@ -1,0 +1,162 @@
+public import EventLoop
+public import Postgres
+
+/// Applies and takes back migrations: each in a transaction of its own with its checksum, all under one advisory lock, so
+/// that of several that start at once one does the work and the others find it done.
+public struct Migrator {
+    private let connection: Connection
+    private let deadline: Instant
+
+    /// A migrator that works on `connection` until `deadline`.
+    public init(on connection: Connection, deadline: Instant) {
+        self.connection = connection
+        self.deadline = deadline
+    }
+
+    /// Why it stopped.
+    public enum Failure: Error, CustomStringConvertible {
+        /// The database refused or was lost.
+        case database(PostgresError)
+        /// The schema is in a state that must not be migrated.
+        case refused(SchemaState)
+        /// A step failed; its transaction was rolled back.
+        case step(version: Int, name: String, direction: String, PostgresError)
+
+        public var description: String {
+            switch self {
+            case .database(let error): "\(error)"
+            case .refused(let state): state.words
+            case .step(let version, let name, let direction, let error):
+                "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
+                    + "the steps before it stand. \(error)"
+            }
+        }
+    }
+
+    /// The advisory lock's key: "otpd" in ASCII.
+    private static let lock: Int64 = 0x6F74_7064
+
+    /// What the database has.
+    public func applied() async throws(PostgresError) -> [AppliedMigration] {
+        let exists = try await one("SELECT to_regclass('otp.schema_migrations') IS NOT NULL")
+        guard exists == "t" else { return [] }
+        let result = try await rows(
+            "SELECT version, name, checksum, applied_at::timestamptz(0) FROM otp.schema_migrations ORDER BY version")
+        var applied: [AppliedMigration] = []
+        for row in 0..<result.rowCount {
+            applied.append(
+                AppliedMigration(
+                    version: Int(try result.int64(row, 0)), name: try result.string(row, 1),
+                    checksum: try result.stringIfPresent(row, 2), appliedAt: try result.string(row, 3)))
+        }
+        return applied
+    }
+
+    /// How the schema stands to this program.
+    public func state() async throws(PostgresError) -> SchemaState {
+        let applied = try await applied()
+        guard !applied.isEmpty else { return .absent }
+        var checksums: [Int: String] = [:]
+        for migration in Migration.all { checksums[migration.version] = try await checksum(of: migration) }
+        return SchemaState.of(applied: applied, known: Migration.all, checksums: checksums)
+    }
+
+    /// Applies what is missing; `progress` is told of each step. The versions applied.
+    public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
+        try await locked { () async throws(Failure) -> [Int] in
+            let state = try await database { () async throws(PostgresError) in try await self.state() }
+            let first: Int
+            switch state {
+            case .current: return []
+            case .absent: first = 1
+            case .behind(let next, _): first = next
+            case .newer, .changed: throw .refused(state)
+            }
+            var done: [Int] = []
+            for migration in Migration.all where migration.version >= first {
+                progress(migration)
+                try await step(migration, "up", migration.up, after: enterChecksum(of: migration))
+                done.append(migration.version)
+            }
+            return done
+        }
+    }
+
+    /// Takes back the newest step, or all down to (and without) `target`. The versions taken back.
+    public func down(to target: Int? = nil, _ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
+        try await locked { () async throws(Failure) -> [Int] in
+            let state = try await database { () async throws(PostgresError) in try await self.state() }
+            switch state {
+            case .absent: return []
+            case .current, .behind: break
+            case .newer, .changed: throw .refused(state)
+            }
+            let applied = try await database { () async throws(PostgresError) in try await self.applied() }.map(\.version)
+            let target = target ?? (applied.max() ?? 1) - 1
+            var done: [Int] = []
+            for migration in Migration.all.reversed()
+            where migration.version > target && applied.contains(migration.version) {
+                progress(migration)
+                try await step(migration, "down", migration.down, after: nil)
+                done.append(migration.version)
+            }
+            return done
+        }
+    }
+
+    private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
+        _ = try await database { () async throws(PostgresError) in try await rows("SELECT pg_advisory_lock(\(Self.lock))") }
+        let outcome: Swift.Result<T, Failure>
+        do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
+        // If the line is gone, so is the lock: what the body said matters more.
+        _ = try? await rows("SELECT pg_advisory_unlock(\(Self.lock))")
+        return try outcome.get()
+    }
+
+    private func database<T>(_ body: () async throws(PostgresError) -> T) async throws(Failure) -> T {
+        do { return try await body() } catch { throw .database(error) }
+    }
+
+    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure) {
+        do {
+            _ = try await connection.simple("BEGIN", deadline: deadline)
+            _ = try await connection.simple(sql, deadline: deadline)
+            if let after { _ = try await connection.simple(after, deadline: deadline) }
+            _ = try await connection.simple("COMMIT", deadline: deadline)
+        } catch {
+            _ = try? await connection.simple("ROLLBACK", deadline: deadline)
+            throw .step(version: migration.version, name: migration.name, direction: direction, error)
+        }
+    }
+
+    private func enterChecksum(of migration: Migration) -> String {
+        "UPDATE otp.schema_migrations SET checksum = \(hash(migration)) WHERE version = \(migration.version)"
+    }
+
+    private func checksum(of migration: Migration) async throws(PostgresError) -> String {
+        try await one("SELECT \(hash(migration))") ?? ""
+    }
+
+    /// SHA-256 as PostgreSQL computes it, so that no cryptography is needed here. The text is our own file, in hex.
+    private func hash(_ migration: Migration) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        var hex: [UInt8] = []
+        hex.reserveCapacity(migration.up.utf8.count * 2)
+        for byte in migration.up.utf8 {
+            hex.append(digits[Int(byte >> 4)])
+            hex.append(digits[Int(byte & 15)])
+        }
+        return "encode(sha256('\\x\(String(decoding: hex, as: UTF8.self))'::bytea), 'hex')"
+    }
+
+    private func rows(_ sql: String) async throws(PostgresError) -> Postgres.Result {
+        guard let last = try await connection.simple(sql, deadline: deadline).last else {
+            throw .misuse("a query without a result")
+        }
+        return last
+    }
+
+    private func one(_ sql: String) async throws(PostgresError) -> String? {
+        try await rows(sql).stringIfPresent(0, 0)
+    }
+}

@@ -1,0 +1,100 @@
+public import EventLoop
+public import Postgres
+
+/// What a worker says of itself in `otp.worker_status`.
+public struct WorkerReport: Sendable {
+    public enum State: String, Sendable { case starting, running, paused, draining, stopped }
+
+    public var host: String
+    public var pid: Int32
+    public var version: String
+    public var state: State
+    /// Why it is paused, in words.
+    public var reason: String?
+    /// What to do about it.
+    public var remedy: String?
+    public var inFlight: Int
+    public var claimed: Int64
+    public var accepted: Int64
+    public var failed: Int64
+    public var unknown: Int64
+    /// From the commit of the send job to Twilio's acceptance, in ms, since the last heartbeat that had any.
+    public var latency: (p50: Double?, p95: Double?, p99: Double?)
+    public var databaseState: String
+    public var twilioState: String
+
+    public init(host: String, pid: Int32, version: String) {
+        self.host = host
+        self.pid = pid
+        self.version = version
+        state = .starting
+        inFlight = 0
+        (claimed, accepted, failed, unknown) = (0, 0, 0, 0)
+        latency = (nil, nil, nil)
+        databaseState = "connected"
+        twilioState = "not used yet"
+    }
+}
+
+/// Heartbeat, poll and probe in one statement: writes the worker's row, says whether this session still listens (LISTEN
+/// dies silently), and when the next job is due.
+///
+/// The primary key serves the row, `send_jobs_due` the next job. Run on the connection that listens.
+public enum Heartbeat {
+    static let statement = Statement(
+        "otpd_heartbeat",
+        """
+            WITH beat AS (
+                INSERT INTO otp.worker_status AS w
+                       (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
+                        unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state)
+                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                ON CONFLICT (worker_id) DO UPDATE
+                   SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
+                       remedy = excluded.remedy, in_flight = excluded.in_flight, claimed = excluded.claimed,
+                       accepted = excluded.accepted, failed = excluded.failed, unknown = excluded.unknown,
+                       latency_p50_ms = coalesce(excluded.latency_p50_ms, w.latency_p50_ms),
+                       latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
+                       latency_p99_ms = coalesce(excluded.latency_p99_ms, w.latency_p99_ms),
+                       database_state = excluded.database_state, twilio_state = excluded.twilio_state
+            )
+            SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
+                   (SELECT extract(epoch FROM min(j.due_at) - now())::float8
+                      FROM otp.send_jobs j WHERE j.state = 'queued')
+            """,
+        [
+            .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
+            .float8, .text, .text,
+        ])
+
+    /// What a heartbeat found.
+    public struct Answer: Sendable {
+        /// Whether a NOTIFY would reach this session.
+        public var isListening: Bool
+        /// How long until the next queued job is due, negative when it is due; nil when there is none.
+        public var nextDue: Instant.Span?
+    }
+
+    /// Writes the report of `worker`.
+    public static func run(
+        on connection: Connection, worker: Int64, _ report: WorkerReport, deadline: Instant
+    ) async throws(PostgresError) -> Answer {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(report.host)
+        parameters.append(report.pid)
+        parameters.append(report.version)
+        parameters.append(report.state.rawValue)
+        parameters.append(report.reason)
+        parameters.append(report.remedy)
+        parameters.append(Int32(report.inFlight))
+        for count in [report.claimed, report.accepted, report.failed, report.unknown] { parameters.append(count) }
+        for latency in [report.latency.p50, report.latency.p95, report.latency.p99] { parameters.append(latency) }
+        parameters.append(report.databaseState)
+        parameters.append(report.twilioState)
+        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        return Answer(
+            isListening: try result.bool(0, 0),
+            nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })
+    }
+}

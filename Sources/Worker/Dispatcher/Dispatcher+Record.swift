@@ -1,0 +1,69 @@
+import EventLoop
+import Logging
+import Postgres
+import Queue
+
+/// Writing down what has ended: batched without delay. While one statement is in flight, ends gather for the next; while
+/// the database is away they wait in memory, and the claims with them.
+extension Dispatcher {
+    /// Writes ends until the worker has drained and nothing is left to write.
+    func recordLoop(_ records: Session) async {
+        while !Task.isCancelled {
+            guard accepted.count + others.count > 0 else {
+                if machine.isDraining, machine.inFlight + machine.waiting == 0 { return }
+                await ends.wait()
+                continue
+            }
+            let batch = (accepted, others)
+            accepted = FinishAccepted()
+            others = FinishOther()
+            endsInWriting = batch.0.count + batch.1.count
+            if let worker {
+                await write(batch.0, records, worker)
+                await write(batch.1, records, worker)
+            }
+            endsInWriting = 0
+        }
+    }
+
+    /// Writes a batch however long it takes. A batch that the database refuses is halved, so that one row that can't be
+    /// written (there should be none) holds up no other.
+    private func write(_ batch: some Ends, _ records: Session, _ worker: Int64) async {
+        guard batch.count > 0 else { return }
+        while true {
+            do {
+                let connection = try await records.connection()
+                try await batch.run(on: connection, worker: worker, deadline: .now() + Times.statement)
+                return
+            } catch {
+                if Task.isCancelled { return }
+                switch error {
+                case .server where batch.count > 1:
+                    let (first, second) = batch.halves()
+                    await write(first, records, worker)
+                    return await write(second, records, worker)
+                case .server(let refusal) where refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23"):
+                    // Its lease will lapse and the sweep will call it unknown: visible, and not sent again.
+                    log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
+                    return
+                case .server:
+                    log.error("what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
+                    try? await loop.sleep(for: .seconds(1))
+                case .lost, .deadline, .cancelled, .connect, .settings, .misuse:
+                    // The session reports lost connections; writing is repeated, which is harmless.
+                    try? await loop.sleep(for: .milliseconds(100))
+                }
+            }
+        }
+    }
+}
+
+/// A batch of ends that can be written at once or in parts.
+private protocol Ends: Sendable {
+    var count: Int { get }
+    func halves() -> (Self, Self)
+    func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
+}
+
+extension FinishAccepted: Ends {}
+extension FinishOther: Ends {}

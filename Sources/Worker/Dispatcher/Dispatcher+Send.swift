@@ -1,0 +1,215 @@
+import EventLoop
+import HTTP
+import OTP
+import Queue
+import Twilio
+
+/// The path of one send: plain calls on the loop, no string, no hop.
+extension Dispatcher {
+    /// Hands over what may go now.
+    func pump() {
+        let now = Instant.now()
+        while !waiting.isEmpty, machine.pause.mayHandOver, machine.mayHandOver(at: now) {
+            guard let next = waiting.popFirst() else { break }
+            handOver(next, at: now)
+        }
+        if machine.pause.reason != nil, !machine.pause.isProbing { releaseWaiting() }
+        awaitToken()
+        changed.signal()
+    }
+
+    /// Sends one job, or ends it where it can't be sent.
+    private func handOver(_ next: WaitingJob, at now: Instant) {
+        let job = next.job
+        if let death = job.death {
+            return drop(next, .canceled, error: death.words)
+        }
+        // Twilio's shortest ValidityPeriod is a second.
+        guard now + .seconds(1) < next.death else {
+            return drop(next, .expired, error: "Its code expired before it could be sent.", remedy: Words.newCode)
+        }
+        guard next.fitsLease(at: now) else { return drop(next, .release) }
+        guard let code = job.code else {
+            let remedy = "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
+            return drop(next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
+        }
+        let recipient: PhoneNumber
+        switch job.recipient {
+        case .success(let number): recipient = number
+        case .failure(let refusal):
+            return drop(next, .failed, error: "\(refusal)", remedy: refusal.remedy, errorClass: "invalid_number")
+        }
+        let template: Template
+        do {
+            guard let templates else { return drop(next, .release) }
+            template = try templates.template(purpose: job.purpose, locale: job.locale)
+        } catch {
+            return drop(next, .failed, error: "\(error)", remedy: "Insert the text, then let the user ask for a new code.")
+        }
+        let lifeLeft = next.lifeLeft(at: now)
+        body.removeAll(keepingCapacity: true)
+        template.render(into: &body, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+        let tag = freeTags.popLast() ?? sending.count
+        if tag == sending.count { sending.append(next) } else { sending[tag] = next }
+        machine.handedOver()
+        http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
+            // The reference is for status callbacks, which are off. Refused only below a second of life: ruled out above.
+            let isWritten = form.write(
+                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, reference: [].span)
+            precondition(isWritten, "a message with less than a second to live was handed over")
+        }
+        wipeBody()
+    }
+
+    /// Ends a job that was claimed and not handed over.
+    private func drop(
+        _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
+        remedy: String? = nil, errorClass: String? = nil
+    ) {
+        machine.dropped()
+        if outcome == .failed { counters.failed += 1 }
+        if outcome == .retry { machine.schedule.expect(at: .now() + delay) }
+        others.append(
+            UnsentEnd(
+                job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
+                errorClass: errorClass))
+        ends.signal()
+    }
+
+    /// Gives back what was claimed and not handed over.
+    func releaseWaiting() {
+        while let next = waiting.popFirst() { drop(next, .release) }
+    }
+
+    /// The code leaves memory with the body it was written into.
+    private func wipeBody() {
+        for index in body.indices { body[index] = 0 }
+        body.removeAll(keepingCapacity: true)
+    }
+
+    // MARK: What came back
+
+    /// Every POST that ended in this turn.
+    func completed(_ completions: [Completion]) {
+        let now = Instant.now()
+        for completion in completions {
+            guard let sent = sending[completion.tag] else { continue }
+            sending[completion.tag] = nil
+            freeTags.append(completion.tag)
+            machine.sendEnded(at: now)
+            settle(sent, OTP.Outcome(completion), at: now)
+        }
+        pump()
+        ends.signal()
+    }
+
+    private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, at now: Instant) {
+        let job = sent.job
+        let disposition = rule.decide(
+            outcome, attempt: Int(job.attempt), lifeLeft: sent.lifeLeft(at: now), using: &random)
+        switch disposition.step {
+        case .accepted(let sid, let status):
+            counters.accepted += 1
+            messageAccepted()
+            latency.add(microseconds: (job.age + (now - sent.claimedAt)).nanoseconds / 1000)
+            accepted.append(
+                AcceptedMessage(
+                    job: job.id, attempt: job.attempt, verification: job.verificationID,
+                    requestedAt: job.requestedAt, sid: sid, status: status ?? .queued))
+        case .failed(let why):
+            counters.failed += 1
+            end(job, .failed, why)
+        case .expired(let why):
+            end(job, .expired, why)
+        case .retry(let delay, let why):
+            let delay = Instant.Span(delay)
+            machine.schedule.expect(at: now + delay)
+            end(job, .retry, why, delay: delay)
+        case .unknown(let reason):
+            counters.unknown += 1
+            others.append(
+                UnsentEnd(
+                    job: job.id, attempt: job.attempt, .unknown, error: "\(reason.explanation). It may have been sent.",
+                    errorClass: reason.name))
+            log.warning(
+                "the outcome of a send is unknown",
+                metadata: [LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.reason: "\(reason.explanation)"])
+        }
+        apply(disposition, outcome, at: now)
+    }
+
+    private func end(
+        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0)
+    ) {
+        others.append(
+            UnsentEnd(
+                job: job.id, attempt: job.attempt, outcome, delay: delay, errorCode: why.code.map(Int32.init(clamping:)),
+                error: why.error, remedy: why.remedy, errorClass: why.errorClass?.rawValue))
+        log.debug(
+            "a send was not accepted",
+            metadata: [
+                LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(outcome.rawValue)",
+                LogKeys.errorCode: "\(why.code.map(String.init) ?? "none")", LogKeys.reason: "\(why.error)",
+            ])
+    }
+
+    /// What an answer means for the worker and not for its job alone.
+    private func apply(_ disposition: Disposition, _ outcome: OTP.Outcome, at now: Instant) {
+        let change: PauseMachine.Change
+        switch disposition.effect {
+        case .pause(let scope, let why) where scope == .worker || scope == .sender:
+            change = machine.paused(.init(words: why.error, remedy: why.remedy), at: now)
+        case .pause, .throttle, nil:
+            if outcome.isOutage {
+                machine.probeInconclusive(at: now)
+                change = .none
+            } else {
+                change = machine.gotThrough(at: now)
+            }
+        }
+        twilioState = outcome.isOutage ? "unreachable" : "answering"
+        if disposition.isAlert {
+            log.error(
+                "Twilio gave an error that no row of otp.error_classes names",
+                metadata: [LogKeys.reason: "\(Words.of(disposition.step))", LogKeys.remedy: "Add the code to otp.error_classes."])
+        }
+        switch change {
+        case .none: break
+        case .paused(let reason):
+            log.error(
+                "paused: nothing is sent, jobs wait", metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
+            stateChanged()
+        case .resumed(let span):
+            log.notice("resumed: Twilio takes messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
+            stateChanged()
+        }
+    }
+}
+
+extension ClaimedJob.Death {
+    var words: String {
+        switch self {
+        case .canceled: "Its verification was canceled before it was sent."
+        case .verified: "Its code had been used before it was sent."
+        }
+    }
+}
+
+enum Words {
+    static let newCode = "Let the user ask for a new code."
+
+    static func of(_ step: Disposition.Step) -> String {
+        switch step {
+        case .accepted: "accepted"
+        case .failed(let why), .retry(_, let why), .expired(let why): why.error
+        case .unknown(let reason): reason.explanation
+        }
+    }
+}
+
+extension Instant.Span {
+    init(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        self.init(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+}

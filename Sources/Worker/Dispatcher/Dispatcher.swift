@@ -1,0 +1,265 @@
+import EventLoop
+import HTTP
+import Logging
+import OTP
+import Postgres
+import Queue
+import Twilio
+
+/// The heart of a worker: claims jobs, hands them to Twilio, and writes down what became of them.
+///
+/// Asynchronous by the batch (`claimLoop`, `recordLoop`), plain calls by the send (`Dispatcher+Send.swift`): on the loop's
+/// thread all along, so that nothing hops between a claim's answer and the POST. What to do is decided by
+/// `DispatchMachine`; this performs it.
+actor Dispatcher {
+    nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    let http: HTTPClient
+    let messages: HTTP.Endpoint
+    let form: CreateMessage
+    let appName: [UInt8]
+    let log: Logger
+
+    var machine: DispatchMachine
+    var waiting = WaitingQueue()
+    /// By tag: what is at Twilio now.
+    var sending: [WaitingJob?] = []
+    var freeTags: [Int] = []
+    var body: [UInt8] = []
+
+    var templates: TemplateSet?
+    /// Operators changed texts or classes: the next heartbeat reads them.
+    var isCatalogStale = false
+    var rule = DispositionRule(classes: .none)
+    var random = SystemRandomNumberGenerator()
+
+    var accepted = FinishAccepted()
+    var others = FinishOther()
+    /// Ends being written now: they count as unsaved until they are.
+    var endsInWriting = 0
+
+    var counters = Counters()
+    var latency = LatencyHistogram()
+    var twilioState = "not used yet"
+
+    /// Something changed that a claim may follow from.
+    let changed: Latch
+    /// There are ends to write.
+    let ends: Latch
+    /// The status row should say what changed.
+    private let beats: Latch
+    /// Messages were accepted, whose status will have to be asked for.
+    private let acceptances: Latch
+    private var tokenTimer: TimerID?
+    /// The worker's number, from its first connection.
+    private(set) var worker: Int64?
+    private var quiet = QuietErrors()
+
+    init(
+        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, on loop: EventLoop, log: Logger
+    ) {
+        self.loop = loop
+        self.http = http
+        self.messages = messages
+        self.log = log
+        form = CreateMessage(sender: configuration.sender, statusCallback: nil)
+        appName = Array(configuration.appName.utf8)
+        machine = DispatchMachine(
+            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, lease: Times.lease,
+            now: .now())
+        changed = Latch(on: loop)
+        ends = Latch(on: loop)
+        beats = Latch(on: loop)
+        acceptances = Latch(on: loop)
+    }
+
+    /// Ends that are not in the database yet.
+    var unsaved: Int { accepted.count + others.count + endsInWriting }
+
+    /// What would be left behind if the worker left now.
+    var leftOvers: (inFlight: Int, unsaved: Int) { (machine.inFlight, unsaved) }
+
+    // MARK: What it is told
+
+    /// Starts to listen to the HTTP client; once, before the loops.
+    func prepare() {
+        http.onCompletions { [weak self] completions in
+            self?.assumeIsolated { $0.completed(completions) }
+        }
+    }
+
+    /// The worker's number, from its first connection.
+    func registered(as worker: Int64) { self.worker = worker }
+
+    /// The connection that claims is there and listens, or has gone.
+    func database(isUp: Bool) {
+        machine.isDatabaseUp = isUp
+        machine.schedule.isListening = isUp
+        if isUp { machine.schedule.wake(at: .now()) }
+        changed.signal()
+    }
+
+    /// Texts and error classes as they are now. Rows that can't be used are said, and the ones before them kept.
+    func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
+        do {
+            templates = try TemplateSet(rows)
+        } catch {
+            log.error("texts can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
+        }
+        do {
+            rule.classes = try ErrorClasses(classRows)
+        } catch {
+            log.error("error classes can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
+        }
+        isCatalogStale = false
+    }
+
+    /// A NOTIFY: jobs may be due, or texts and classes have changed.
+    func notified(_ channel: String) {
+        if channel == LoadCatalog.channel {
+            isCatalogStale = true
+            beats.signal()
+        } else {
+            machine.schedule.wake(at: .now())
+            changed.signal()
+        }
+    }
+
+    /// What the heartbeat found.
+    func heard(_ answer: Heartbeat.Answer) {
+        let now = Instant.now()
+        machine.schedule.isListening = answer.isListening
+        if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
+        changed.signal()
+    }
+
+    /// No further claims; what was claimed ahead goes back, what is at Twilio is waited for.
+    func drain() {
+        machine.drain()
+        releaseWaiting()
+        changed.signal()
+        ends.signal()
+        beats.signal()
+    }
+
+    // MARK: Claiming
+
+    /// Claims until the worker has drained.
+    func claimLoop(_ claims: Session) async {
+        while !Task.isCancelled {
+            let now = Instant.now()
+            switch machine.decide(at: now) {
+            case .finished:
+                ends.signal()
+                return
+            case .wait(let until):
+                await changed.wait(until: until)
+            case .claim(let limit, let order):
+                machine.claimBegan(at: now)
+                await claim(limit: limit, newestFirst: order == .newestFirst, claims)
+            }
+        }
+    }
+
+    private func claim(limit: Int, newestFirst: Bool, _ claims: Session) async {
+        do {
+            let connection = try await claims.connection()
+            guard let worker else { return claimFailed(after: .milliseconds(100)) }
+            let began = Instant.now()
+            let claimed = try await Claim.run(
+                on: connection, limit: limit, newestFirst: newestFirst, worker: worker, lease: Times.lease,
+                deadline: began + Times.statement)
+            take(claimed, limit: limit, claimedAt: began)
+            quiet.succeeded()
+        } catch {
+            // A lost connection is the session's to report; a refusal would repeat, so it is said once.
+            if case .server = error, quiet.isNew(error) {
+                log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"])
+            }
+            claimFailed(after: .seconds(1))
+        }
+    }
+
+    private func claimFailed(after span: Instant.Span) {
+        machine.claimFailed(at: .now() + span)
+    }
+
+    private func take(_ claimed: ClaimedJobs, limit: Int, claimedAt: Instant) {
+        let now = Instant.now()
+        machine.claimEnded(
+            count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
+            at: now, jitter: Double.random(in: 0..<1, using: &random))
+        counters.claimed += Int64(claimed.jobs.count)
+        for job in claimed.jobs { waiting.append(WaitingJob(job, claimedAt: claimedAt)) }
+        if let warning = claimed.durabilityWarning {
+            log.error(
+                "a claim may not survive a failover, so nothing of it is sent",
+                metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
+            releaseWaiting()
+        }
+        // Drained or paused while the claim was on its way.
+        if machine.isDraining { releaseWaiting() }
+        pump()
+    }
+
+    /// Sets a timer for the next token of the rate limit, where jobs wait for nothing else.
+    func awaitToken() {
+        guard tokenTimer == nil, let due = machine.nextToken(after: .now()) else { return }
+        tokenTimer = loop.schedule(at: due) { [weak self] in
+            self?.assumeIsolated {
+                $0.tokenTimer = nil
+                $0.pump()
+            }
+        }
+    }
+
+    // MARK: What others wait for
+
+    /// Whether there is work in hand.
+    var isBusy: Bool { machine.inFlight + machine.waiting + unsaved > 0 }
+
+    /// Until the status row should be written anew, at most `span`.
+    func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }
+
+    /// Until a message has been accepted, at most `span`.
+    func awaitAccepted(atMost span: Instant.Span) async { await acceptances.wait(until: .now() + span) }
+
+    /// The state has changed: the status row should say so.
+    func stateChanged() { beats.signal() }
+
+    /// A message was accepted.
+    func messageAccepted() { acceptances.signal() }
+
+    // MARK: The status row
+
+    /// `base` with what the dispatcher knows; begins a new stretch of latencies.
+    func report(from base: WorkerReport) -> WorkerReport {
+        var report = base
+        report.state = machine.isDraining ? .draining : machine.pause.reason == nil ? .running : .paused
+        report.reason = machine.pause.reason?.words
+        report.remedy = machine.pause.reason?.remedy
+        report.inFlight = machine.inFlight
+        report.claimed = counters.claimed
+        report.accepted = counters.accepted
+        report.failed = counters.failed
+        report.unknown = counters.unknown
+        report.latency = (latency.percentile(0.5), latency.percentile(0.95), latency.percentile(0.99))
+        report.twilioState = twilioState
+        latency.reset()
+        return report
+    }
+}
+
+/// Remembers the last error that was said, so that what repeats is said once and again when it changes.
+struct QuietErrors {
+    private var last: String?
+
+    mutating func isNew(_ error: PostgresError) -> Bool {
+        let words = "\(error)"
+        defer { last = words }
+        return words != last
+    }
+
+    mutating func succeeded() { last = nil }
+}

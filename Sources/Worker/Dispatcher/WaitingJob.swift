@@ -1,0 +1,55 @@
+import EventLoop
+import OTP
+import Queue
+
+/// A claimed job on its way to Twilio, with the instants by which the local clock may trust its claim.
+struct WaitingJob {
+    let job: ClaimedJob
+    /// Until when its body may be fed: the end of the lease, counted from before the claim left, less the margin; or the
+    /// code's death, if that comes first.
+    let trustedUntil: Instant
+    /// When its code dies. Counted from before the claim left too, and so never late.
+    let death: Instant
+    /// When the claim was sent, to which the wait before it adds for the latency.
+    let claimedAt: Instant
+
+    init(_ job: ClaimedJob, claimedAt: Instant) {
+        self.job = job
+        self.claimedAt = claimedAt
+        death = claimedAt + job.life
+        trustedUntil = min(claimedAt + Times.lease - Times.margin, death)
+    }
+
+    /// Whether a whole request still fits into the lease.
+    func fitsLease(at now: Instant) -> Bool {
+        now + Times.http < claimedAt + Times.lease - Times.margin
+    }
+
+    func lifeLeft(at now: Instant) -> Duration { .nanoseconds((death - now).nanoseconds) }
+}
+
+/// First in, first out, in one array that does not move its elements.
+struct WaitingQueue {
+    private var elements: [WaitingJob?] = []
+    private var head = 0
+
+    var count: Int { elements.count - head }
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ job: WaitingJob) { elements.append(job) }
+
+    mutating func popFirst() -> WaitingJob? {
+        guard head < elements.count else { return nil }
+        let job = elements[head]
+        elements[head] = nil
+        head += 1
+        if head == elements.count {
+            elements.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head > 1024, head * 2 > elements.count {
+            elements.removeFirst(head)
+            head = 0
+        }
+        return job
+    }
+}

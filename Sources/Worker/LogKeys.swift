@@ -1,0 +1,25 @@
+/// The keys of log metadata: one name for one thing, in every line of the program. Never a code, never a whole number.
+public enum LogKeys {
+    // What it is about.
+    public static let sendJob = "send_job_id"
+    public static let attempt = "attempt"
+    public static let outcome = "outcome"
+
+    // What happened.
+    public static let reason = "reason"
+    public static let remedy = "remedy"
+    public static let error = "error"
+    public static let errorCode = "error_code"
+    public static let signal = "signal"
+
+    // How much, how long.
+    public static let count = "count"
+    public static let seconds = "seconds"
+
+    // Who and where.
+    public static let worker = "worker"
+    public static let version = "version"
+    public static let database = "database"
+    public static let setting = "setting"
+    public static let state = "state"
+}

@@ -1,0 +1,58 @@
+import EventLoop
+import Logging
+import Postgres
+import Queue
+
+/// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
+///
+/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. A heartbeat that fails says
+/// that the database is down: claiming stops until the session is back.
+struct Heart {
+    let dispatcher: Dispatcher
+    let claims: Session
+    let base: WorkerReport
+    let log: Logger
+
+    static let busy = Instant.Span.seconds(5)
+    static let idle = Instant.Span.seconds(10)
+
+    /// Beats until cancelled.
+    func run() async {
+        var last: Int64 = -1
+        while !Task.isCancelled {
+            let report = await beat(state: nil)
+            let isBusy = report.inFlight > 0 || report.claimed != last
+            last = report.claimed
+            await dispatcher.awaitBeat(atMost: isBusy ? Self.busy : Self.idle)
+        }
+    }
+
+    /// The last beat; not waited for when the database is away.
+    func farewell() async {
+        if await dispatcher.machine.isDatabaseUp { await beat(state: .stopped) }
+    }
+
+    /// One beat, with `state` instead of the dispatcher's where given. What was reported.
+    @discardableResult
+    func beat(state: WorkerReport.State?) async -> WorkerReport {
+        var report = await dispatcher.report(from: base)
+        if let state { report.state = state }
+        guard let worker = await dispatcher.worker else { return report }
+        do {
+            let connection = try await claims.connection()
+            let answer = try await Heartbeat.run(
+                on: connection, worker: worker, report, deadline: .now() + Times.statement)
+            if !answer.isListening, state == nil {
+                // LISTEN dies silently; a new session begins with a new LISTEN.
+                log.warning("this session no longer listens for new jobs; opening another")
+                await connection.close()
+            }
+            await dispatcher.heard(answer)
+        } catch {
+            if case .server = error {
+                log.error("the worker's status can't be written", metadata: [LogKeys.error: "\(error)"])
+            }
+        }
+        return report
+    }
+}

@@ -1,0 +1,53 @@
+import EventLoop
+import Logging
+import Postgres
+import Queue
+
+/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle.
+struct Sweeper {
+    let loop: EventLoop
+    let dispatcher: Dispatcher
+    let records: Session
+    let log: Logger
+
+    static let busy = Instant.Span.seconds(2)
+    static let idle = Instant.Span.seconds(20)
+
+    /// Sweeps until cancelled.
+    func run() async {
+        var quiet = QuietErrors()
+        while !Task.isCancelled {
+            var isFull = false
+            do {
+                let connection = try await records.connection()
+                let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
+                isFull = swept.isFull
+                report(swept)
+                quiet.succeeded()
+            } catch {
+                if case .server = error, quiet.isNew(error) {
+                    log.error("expired jobs can't be swept", metadata: [LogKeys.error: "\(error)"])
+                }
+            }
+            if isFull { continue }
+            let span = await dispatcher.isBusy ? Self.busy : Self.idle
+            guard (try? await loop.sleep(for: span)) != nil else { return }
+        }
+    }
+
+    private func report(_ swept: Sweep.Swept) {
+        if swept.lostLeases > 0 {
+            log.warning(
+                "jobs whose worker stopped in the middle: what became of them is unknown",
+                metadata: [LogKeys.count: "\(swept.lostLeases)"])
+        }
+        if swept.expired > 0 {
+            log.warning("codes expired before they could be sent", metadata: [LogKeys.count: "\(swept.expired)"])
+        }
+        if swept.unknownFailed > 0 {
+            log.warning(
+                "sends whose outcome stayed unknown until their code expired",
+                metadata: [LogKeys.count: "\(swept.unknownFailed)"])
+        }
+    }
+}

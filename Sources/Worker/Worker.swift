@@ -1,0 +1,201 @@
+public import EventLoop
+import Glibc
+public import HTTP
+public import Logging
+import OTP
+import Postgres
+public import Queue
+import Twilio
+
+/// One worker process's work, from the first connection to the last written end.
+///
+/// Two sessions: one claims, listens and beats; the other writes ends, sweeps and polls. Everything runs on one loop.
+///
+///     let worker = try Worker(configuration, on: loop, log: log)
+///     async let outcome = worker.run()      // until drained
+///     await worker.drain()                  // from a signal
+public actor Worker {
+    /// Where everything runs.
+    public nonisolated let loop: EventLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private let configuration: WorkerConfiguration
+    private let log: Logger
+    private let http: HTTPClient
+    private let dispatcher: Dispatcher
+    /// Signalled when the worker is to leave: by a drain, or by a schema that it may not touch.
+    private let leaving: Latch
+    private var refusal: SchemaState?
+    private let onStatus: @Sendable (String) -> Void
+    private var quiet = QuietErrors()
+
+    /// Prepares a worker; nothing is connected yet.
+    ///
+    /// - Parameter onStatus: told in a few words whenever the worker's state changes, on the loop (systemd's STATUS=).
+    /// - Throws: `WorkerFailure.http` when the base URL or libcurl can't be used.
+    public init(
+        _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger,
+        onStatus: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(WorkerFailure) {
+        self.configuration = configuration
+        self.loop = loop
+        self.log = log
+        self.onStatus = onStatus
+        leaving = Latch(on: loop)
+        do {
+            var limits = HTTPClient.Configuration()
+            limits.totalTimeout = Times.http
+            limits.maxConnections = configuration.maxInFlight + 8
+            limits.caFile = configuration.caFile
+            limits.userAgent = "otpd/\(configuration.version)"
+            http = try HTTPClient(limits, on: loop)
+            let path = Twilio.Endpoint(accountSID: configuration.credentials.accountSID).messages
+            let authorization = configuration.credentials.authorization.withBytes { bytes in
+                (0..<bytes.count).map { bytes[$0] }
+            }
+            let messages = try http.endpoint(url: configuration.twilioBaseURL + path, authorization: authorization)
+            dispatcher = Dispatcher(configuration, http: http, messages: messages, on: loop, log: log)
+        } catch {
+            throw .http(error)
+        }
+    }
+
+    /// Works until drained.
+    ///
+    /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
+    ///   first claim. A schema that changes later makes it wait, and say so.
+    public func run() async throws(WorkerFailure) {
+        await dispatcher.prepare()
+        let claims = session(listens: true)
+        let records = session(listens: false)
+        let heart = Heart(
+            dispatcher: dispatcher, claims: claims,
+            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log)
+        let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
+        let poller = Poller(
+            loop: loop, dispatcher: dispatcher, http: http, records: records, baseURL: configuration.twilioBaseURL,
+            endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
+            authorization: configuration.credentials.authorization, log: log)
+
+        await withTaskGroup(of: Void.self) { background in
+            background.addTask { await claims.run() }
+            background.addTask { await records.run() }
+            background.addTask { await heart.run() }
+            background.addTask { await sweeper.run() }
+            background.addTask { await poller.run() }
+            await foreground(claims, records)
+            await heart.farewell()
+            background.cancelAll()
+        }
+        await http.close()
+        if let refusal { throw .schema(refusal) }
+    }
+
+    /// Claims no more; `run` returns once what is in hand has ended, or after the drain's limit.
+    public func drain() async {
+        log.notice("draining: no further claims, finishing what is under way")
+        onStatus("draining: finishing what is under way")
+        await dispatcher.drain()
+        leaving.signal()
+    }
+
+    /// The loops that end when the worker has drained, under the drain's limit.
+    private func foreground(_ claims: Session, _ records: Session) async {
+        enum Ended { case loop, limit }
+        let dispatcher = dispatcher
+        await withTaskGroup(of: Ended.self) { group in
+            group.addTask {
+                await dispatcher.claimLoop(claims)
+                return .loop
+            }
+            group.addTask {
+                await dispatcher.recordLoop(records)
+                return .loop
+            }
+            group.addTask { [self] in
+                await leave()
+                return .limit
+            }
+            var loops = 2
+            while loops > 0, let ended = await group.next() {
+                switch ended {
+                case .loop: loops -= 1
+                case .limit: loops = 0
+                }
+            }
+            group.cancelAll()
+        }
+        let left = await dispatcher.leftOvers
+        if left.inFlight + left.unsaved > 0 {
+            log.error(
+                "leaving before everything was written down; the next worker's sweep will call it unknown",
+                metadata: [LogKeys.count: "\(left.inFlight + left.unsaved)"])
+        }
+    }
+
+    /// Returns when the worker must leave, done or not.
+    private func leave() async {
+        await leaving.wait()
+        if refusal == nil { try? await loop.sleep(for: Times.drain) }
+    }
+
+    // MARK: Sessions
+
+    private func session(listens: Bool) -> Session {
+        Session(
+            configuration.database, on: loop,
+            onConnect: { [weak self] connection throws(PostgresError) in
+                try await self?.connected(connection, listens: listens)
+            },
+            onState: { [weak self] state in
+                self?.assumeIsolated { $0.session(listens: listens, state) }
+            })
+    }
+
+    /// Runs on each new connection before it is used.
+    private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
+        guard listens else { return }
+        let deadline = Instant.now() + Times.statement
+        let state = try await Migrator(on: connection, deadline: deadline).state()
+        guard state.isUsable else {
+            if await dispatcher.worker == nil {
+                refusal = state
+                leaving.signal()
+            }
+            throw .refused(state.words)
+        }
+        let dispatcher = dispatcher
+        await connection.onNotification { notification in
+            dispatcher.assumeIsolated { $0.notified(notification.channel) }
+        }
+        try await connection.simple(
+            "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
+        if await dispatcher.worker == nil {
+            await dispatcher.registered(as: try await Register.run(on: connection, deadline: deadline))
+        }
+        try await loadCatalog(connection)
+    }
+
+    private func loadCatalog(_ connection: Connection) async throws(PostgresError) {
+        let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
+        await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+    }
+
+    private func session(listens: Bool, _ state: Session.State) {
+    }
+}
+
+/// Why a worker could not begin.
+public enum WorkerFailure: Error, CustomStringConvertible {
+    /// The base URL or libcurl can't be used.
+    case http(HTTPError)
+    /// The database's schema is not the one this program knows.
+    case schema(SchemaState)
+
+    public var description: String {
+        switch self {
+        case .http(let error): "\(error)"
+        case .schema(let state): state.words
+        }
+    }
+}

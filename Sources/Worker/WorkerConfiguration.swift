@@ -1,0 +1,59 @@
+public import EventLoop
+public import OTP
+public import Postgres
+public import Twilio
+
+/// Everything a worker needs to know; made by the settings.
+public struct WorkerConfiguration: Sendable {
+    /// The database; its session options carry `otp.secret`.
+    public var database: ConnectionSettings
+    /// Scheme, host and port, such as `https://api.twilio.com`.
+    public var twilioBaseURL: String
+    /// Who we are to Twilio.
+    public var credentials: Credentials
+    /// Whom messages come from.
+    public var sender: Sender
+    /// Fills `{app}` in templates.
+    public var appName: String
+    /// Requests to Twilio at a time.
+    public var maxInFlight: Int
+    /// Sends per second; nil for no limit.
+    public var ratePerSecond: Double?
+    /// Certificates to trust for Twilio instead of the system's.
+    public var caFile: String?
+    /// For `otp.worker_status`.
+    public var host: String
+    /// For `otp.worker_status`.
+    public var version: String
+
+    public init(
+        database: ConnectionSettings, twilioBaseURL: String, credentials: Credentials, sender: Sender, appName: String,
+        maxInFlight: Int, ratePerSecond: Double?, caFile: String?, host: String, version: String
+    ) {
+        self.database = database
+        self.twilioBaseURL = twilioBaseURL
+        self.credentials = credentials
+        self.sender = sender
+        self.appName = appName
+        self.maxInFlight = maxInFlight
+        self.ratePerSecond = ratePerSecond
+        self.caFile = caFile
+        self.host = host
+        self.version = version
+    }
+}
+
+/// The times that keep the promise. They hang together: HTTP total < trust window < lease, and drain < TimeoutStopSec <
+/// lease (deploy/otpd.service).
+enum Times {
+    /// How long a claim is ours, by the database's clock.
+    static let lease = Instant.Span.seconds(30)
+    /// What the lease is shortened by on the local clock, which counts from before the claim left.
+    static let margin = Instant.Span.seconds(2)
+    /// A whole POST.
+    static let http = Instant.Span.seconds(10)
+    /// From SIGTERM until the worker leaves, whatever is left.
+    static let drain = Instant.Span.seconds(15)
+    /// One statement.
+    static let statement = Instant.Span.seconds(10)
+}
