@@ -65,6 +65,11 @@ public struct PhoneNumber: Sendable, Hashable {
     /// Appends the whole number as ASCII, plus sign included, without making a string.
     public func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "+"))
+        appendDigits(to: &buffer)
+    }
+
+    /// Appends the digits alone, without the plus sign.
+    public func appendDigits(to buffer: inout [UInt8]) {
         var divisor: UInt64 = 1
         while digits / divisor >= 10 { divisor *= 10 }
         while divisor > 0 {
