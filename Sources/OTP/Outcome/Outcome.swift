@@ -1,0 +1,116 @@
+/// What a POST to Twilio came to: four kinds and no fifth.
+public enum Outcome: Sendable, Hashable {
+    /// 201 with a SID: Twilio has it.
+    case accepted(MessageSID, status: MessageStatus?)
+    /// Twilio answered 4xx: it does not have it and will not take it like this.
+    case refused(Refused)
+    /// It certainly was not sent: the body never wholly left, or Twilio said that it was not processed (429).
+    case notSent(NotSent, retryAfter: Duration?)
+    /// The body may have left and there is no clear answer. Never blindly sent again.
+    case unknown(Unclear)
+
+    /// A refusal by Twilio, or by something between us and it.
+    public struct Refused: Sendable, Hashable {
+        public let httpStatus: Int
+        /// Twilio's error code; nil where the body had none.
+        public let code: Int?
+        /// Twilio's own words; empty where there were none. May quote the number: never log it unmasked.
+        public let message: String
+
+        public init(httpStatus: Int, code: Int?, message: String) {
+            self.httpStatus = httpStatus
+            self.code = code
+            self.message = message
+        }
+    }
+
+    /// Why a request certainly was not sent.
+    public enum NotSent: String, Sendable, Hashable, CaseIterable {
+        case nameLookup = "name_lookup"
+        case connect
+        case tls
+        /// Connected, but the body was never wholly fed to the socket.
+        case bodyNotSent = "body_not_sent"
+        /// The trust window was over before the body was fed.
+        case leaseTooShort = "lease_too_short"
+        /// 429: "not processed, safe to retry".
+        case throttled
+
+        public var explanation: String {
+            switch self {
+            case .nameLookup: "Twilio's host name could not be resolved"
+            case .connect: "no connection to Twilio could be made"
+            case .tls: "no trusted TLS connection to Twilio could be made"
+            case .bodyNotSent: "the connection to Twilio broke before the request had left"
+            case .leaseTooShort: "the job's lease was nearly over before its request could leave"
+            case .throttled: "Twilio answered that requests come too fast"
+            }
+        }
+
+        public var remedy: String {
+            switch self {
+            case .nameLookup: "check the machine's DNS and TWILIO_API_BASE_URL"
+            case .connect: "check the machine's network, firewall and TWILIO_API_BASE_URL"
+            case .tls: "check the machine's clock and certificates, and OTPD_CA_FILE if a proxy re-signs"
+            case .bodyNotSent: "nothing if it is rare; otherwise check the network"
+            case .leaseTooShort: "check whether the machine was suspended or is overloaded"
+            case .throttled: "nothing: otpd slows down by itself; ask Twilio for a higher rate if it lasts"
+            }
+        }
+    }
+
+    /// Why nobody can say whether Twilio has it.
+    public enum Unclear: Sendable, Hashable {
+        /// No answer in time.
+        case timeout
+        /// The connection broke after the body had left.
+        case connectionLost
+        /// 5xx: the request may have been processed all the same.
+        case serverError(httpStatus: Int)
+        /// A success without a SID that can be read.
+        case unreadableAnswer(httpStatus: Int)
+        /// A status that Twilio's API does not give: a redirect, a 200, a 408 from a proxy.
+        case unexpectedStatus(httpStatus: Int)
+        /// Twilio refused with a code that its class calls ambiguous.
+        case ambiguousCode(Int)
+        /// The trust window was over while the request was under way: it was aborted.
+        case leaseLost
+
+        /// A short name for `otp.send_jobs`, metrics and logs.
+        public var name: String {
+            switch self {
+            case .timeout: "timeout"
+            case .connectionLost: "connection_lost"
+            case .serverError: "server_error"
+            case .unreadableAnswer: "unreadable_answer"
+            case .unexpectedStatus: "unexpected_status"
+            case .ambiguousCode: "ambiguous_code"
+            case .leaseLost: "lease_lost"
+            }
+        }
+
+        public var explanation: String {
+            switch self {
+            case .timeout: "Twilio did not answer in time"
+            case .connectionLost: "the connection to Twilio broke before the answer had come"
+            case .serverError(let status): "Twilio answered with server error \(status)"
+            case .unreadableAnswer(let status): "Twilio answered \(status) without a message SID that could be read"
+            case .unexpectedStatus(let status): "the answer had HTTP status \(status), which Twilio does not use here"
+            case .ambiguousCode(let code): "Twilio answered with error \(code), which does not say whether it was sent"
+            case .leaseLost: "the job's lease ended while its request was under way"
+            }
+        }
+    }
+
+    /// Whether it speaks for Twilio (or the way there) being down: what the circuit breaker counts.
+    public var isOutage: Bool {
+        switch self {
+        case .accepted, .refused: false
+        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _): true
+        case .notSent(.leaseTooShort, _), .notSent(.throttled, _): false
+        case .unknown(.timeout), .unknown(.connectionLost), .unknown(.serverError): true
+        case .unknown(.unreadableAnswer), .unknown(.unexpectedStatus), .unknown(.ambiguousCode), .unknown(.leaseLost):
+            false
+        }
+    }
+}

@@ -1,0 +1,45 @@
+/// How a text goes over the air: in which alphabet, and in how many segments (each is billed).
+///
+/// GSM-7 where its alphabet (3GPP TS 23.038) has every character: 160 units in one segment, 153 in each of several,
+/// since the header that joins them takes seven. An extension character takes two units and is never split. UCS-2
+/// otherwise: 70 UTF-16 units, or 67, and a surrogate pair is never split.
+public struct SegmentCount: Sendable, Hashable {
+    public enum Encoding: String, Sendable, Hashable {
+        case gsm7 = "gsm-7"
+        case ucs2 = "ucs-2"
+    }
+
+    public let encoding: Encoding
+    /// Septets in GSM-7, UTF-16 units in UCS-2.
+    public let units: Int
+    /// How many segments are sent; 0 for an empty text.
+    public let segments: Int
+
+    public init(_ text: String) {
+        let scalars = text.unicodeScalars
+        let isGSM7 = scalars.allSatisfy { GSM7.units(of: $0) != nil }
+        encoding = isGSM7 ? .gsm7 : .ucs2
+        let widths = scalars.lazy.map { isGSM7 ? GSM7.units(of: $0) ?? 0 : UTF16.width($0) }
+        units = widths.reduce(0, +)
+        let (alone, joined) = isGSM7 ? (160, 153) : (70, 67)
+        guard units > alone else {
+            segments = units == 0 ? 0 : 1
+            return
+        }
+        var segments = 1
+        var used = 0
+        for width in widths {
+            if used + width > joined {
+                segments += 1
+                used = 0
+            }
+            used += width
+        }
+        self.segments = segments
+    }
+
+    /// Counts a rendered message. Bytes that are not UTF-8 count as what they would be repaired to.
+    public init(utf8 bytes: [UInt8]) {
+        self.init(String(decoding: bytes, as: UTF8.self))
+    }
+}

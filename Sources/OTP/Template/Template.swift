@@ -1,0 +1,89 @@
+/// The text of a message with places for the app's name, the code and the minutes it has left.
+///
+/// Parsed once, when the templates are loaded; rendered per send into a reused buffer, with no string on the way.
+public struct Template: Sendable, Hashable {
+    /// What fills a place: `{app}`, `{code}`, `{minutes}`.
+    public enum Placeholder: String, Sendable, Hashable, CaseIterable {
+        case app, code, minutes
+    }
+
+    enum Part: Sendable, Hashable {
+        /// A stretch of ``literals``.
+        case literal(Range<Int>)
+        case placeholder(Placeholder)
+    }
+
+    let literals: [UInt8]
+    let parts: [Part]
+
+    /// Parses a template. Everything in braces is a placeholder; there is no way to write a brace itself.
+    public init(_ text: String) throws(Problem) {
+        var literals: [UInt8] = []
+        var parts: [Part] = []
+        var start = 0
+        var rest = text[...]
+        func closeLiteral() {
+            if literals.count > start { parts.append(.literal(start..<literals.count)) }
+            start = literals.count
+        }
+        guard !text.utf8.contains(0) else { throw .containsNUL }
+        while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
+            literals.append(contentsOf: rest[..<brace].utf8)
+            guard rest[brace] == "{", let close = rest[brace...].firstIndex(of: "}") else { throw .unbalancedBrace }
+            let name = String(rest[rest.index(after: brace)..<close])
+            guard let placeholder = Placeholder(rawValue: name) else { throw .unknownPlaceholder(name) }
+            closeLiteral()
+            parts.append(.placeholder(placeholder))
+            rest = rest[rest.index(after: close)...]
+        }
+        literals.append(contentsOf: rest.utf8)
+        closeLiteral()
+        guard parts.contains(.placeholder(.code)) else { throw .noCode }
+        self.literals = literals
+        self.parts = parts
+    }
+
+    /// Appends the message as UTF-8. `app` is UTF-8; `minutes` as from ``minutes(lifeLeft:)``.
+    public func render(into buffer: inout [UInt8], app: [UInt8], code: Code, minutes: Int) {
+        for part in parts {
+            switch part {
+            case .literal(let range): buffer.append(contentsOf: literals[range])
+            case .placeholder(.app): buffer.append(contentsOf: app)
+            case .placeholder(.code): code.append(to: &buffer)
+            case .placeholder(.minutes): Template.append(minutes, to: &buffer)
+            }
+        }
+    }
+
+    /// The minutes that a message names: the nearest whole number to the life left, and at least one.
+    ///
+    /// Rounded, since a five-minute code is a second or two old when its message is written.
+    public static func minutes(lifeLeft: Duration) -> Int {
+        max(1, Int((lifeLeft + .seconds(30)).components.seconds / 60))
+    }
+
+    private static func append(_ number: Int, to buffer: inout [UInt8]) {
+        if number >= 10 { append(number / 10, to: &buffer) }
+        buffer.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: max(0, number) % 10))
+    }
+}
+
+extension Template {
+    /// Why a text is no template. The text of a template is no secret, so its placeholder is named.
+    public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
+        case noCode
+        case unknownPlaceholder(String)
+        case unbalancedBrace
+        case containsNUL
+
+        public var description: String {
+            switch self {
+            case .noCode: "the template has no {code}: without it nobody could be verified; add {code}"
+            case .unknownPlaceholder(let name):
+                "the template has an unknown placeholder {\(name)}: use only {app}, {code} and {minutes}"
+            case .unbalancedBrace: "the template has a brace without its partner: write {app}, {code} or {minutes}"
+            case .containsNUL: "the template has a NUL character: take it out"
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+public import OTP
+
+/// A POST that came to no answer at all, as the HTTP client tells of it.
+public enum TransportFailure: Sendable, Hashable {
+    /// The body certainly never wholly left.
+    case neverSent(Outcome.NotSent)
+    /// The body may have left.
+    case maybeSent(Outcome.Unclear)
+
+    public var outcome: Outcome {
+        switch self {
+        case .neverSent(let reason): .notSent(reason, retryAfter: nil)
+        case .maybeSent(let reason): .unknown(reason)
+        }
+    }
+}
+
+extension Outcome {
+    /// What Twilio's answer to a create means. `retryAfter` as from ``RetryAfter/parse(_:now:)``.
+    public static func classify(httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>) -> Outcome {
+        switch httpStatus {
+        case 201:
+            guard let created = CreatedMessage.scan(body) else {
+                return .unknown(.unreadableAnswer(httpStatus: httpStatus))
+            }
+            return .accepted(created.sid, status: created.status)
+        case 429:
+            return .notSent(.throttled, retryAfter: retryAfter)
+        case 400..<500:
+            let error = ErrorBody(body)
+            // Not an answer of Twilio's: a proxy gave up waiting, and may have passed the request on.
+            if httpStatus == 408 || httpStatus == 499, error?.code == nil {
+                return .unknown(.unexpectedStatus(httpStatus: httpStatus))
+            }
+            return .refused(
+                Refused(httpStatus: httpStatus, code: error?.code, message: error?.message ?? ""))
+        case 500..<600:
+            return .unknown(.serverError(httpStatus: httpStatus))
+        default:
+            // A redirect, a success that is no 201, something that is no HTTP status at all.
+            return .unknown(.unexpectedStatus(httpStatus: httpStatus))
+        }
+    }
+}

@@ -1,0 +1,37 @@
+internal import OTP
+
+/// What matters of the answer to a create: the SID, and where there is one, the status.
+enum CreatedMessage {
+    /// Finds both at the top level of the JSON; nil where there is no valid SID. About 0.5 µs.
+    ///
+    /// A SID is evidence: it counts even where the rest of the answer is cut off.
+    static func scan(_ bytes: Span<UInt8>) -> (sid: MessageSID, status: MessageStatus?)? {
+        guard var members = MemberScan(bytes) else { return nil }
+        var sid: MessageSID?
+        var status: MessageStatus?
+        while sid == nil || status == nil, let member = members.next(in: bytes) {
+            guard let value = member.string else { continue }
+            if sid == nil, bytes.extracting(member.name).equals("sid") {
+                sid = MessageSID(bytes.extracting(value))
+            } else if status == nil, bytes.extracting(member.name).equals("status") {
+                status = word(bytes.extracting(value))
+            }
+        }
+        return sid.map { ($0, status) }
+    }
+
+    /// A status from the word as written. The usual first ones cost no string.
+    private static func word(_ bytes: Span<UInt8>) -> MessageStatus? {
+        if bytes.equals("queued") { return .queued }
+        if bytes.equals("accepted") { return .accepted }
+        // Any other word of letters and underscores, up to a sane length; the rest is not a status.
+        guard (1...32).contains(bytes.count) else { return nil }
+        var copy: [UInt8] = []
+        for index in bytes.indices {
+            let byte = bytes[index]
+            guard (0x61...0x7A).contains(byte) || byte == 0x5F || byte == 0x2D else { return nil }
+            copy.append(byte)
+        }
+        return MessageStatus(rawValue: String(decoding: copy, as: UTF8.self))
+    }
+}

@@ -1,0 +1,99 @@
+/// Walks the top level of a JSON object without building anything: on the hot path two of its twenty members matter.
+///
+/// Reads strings (with escapes) and nesting exactly, so that neither `account_sid` nor a `"sid"` inside the text of a
+/// message or a nested object is taken for the member. What it need not understand (numbers, literals) it skips without
+/// judging. Never reads outside of the bytes, whatever they are. Every call must be given the same bytes.
+struct MemberScan {
+    private var at = 0
+
+    /// A member: the ranges of its name and, where it is a string, its value; both between the quotes, as written.
+    struct Member {
+        let name: Range<Int>
+        let string: Range<Int>?
+    }
+
+    /// Nil where the bytes do not begin an object.
+    init?(_ bytes: Span<UInt8>) {
+        skipSpace(bytes)
+        guard take(UInt8(ascii: "{"), bytes) else { return nil }
+    }
+
+    /// The next member; nil at the end of the object, of the bytes, or of what can be understood.
+    mutating func next(in bytes: Span<UInt8>) -> Member? {
+        skipSpace(bytes)
+        _ = take(UInt8(ascii: ","), bytes)
+        skipSpace(bytes)
+        guard let name = string(bytes) else { return nil }
+        skipSpace(bytes)
+        guard take(UInt8(ascii: ":"), bytes) else { return nil }
+        skipSpace(bytes)
+        if let string = string(bytes) { return Member(name: name, string: string) }
+        guard skipValue(bytes) else { return nil }
+        return Member(name: name, string: nil)
+    }
+
+    private mutating func skipSpace(_ bytes: Span<UInt8>) {
+        while at < bytes.count, bytes[at] == 0x20 || bytes[at] == 0x0A || bytes[at] == 0x0D || bytes[at] == 0x09 {
+            at += 1
+        }
+    }
+
+    private mutating func take(_ byte: UInt8, _ bytes: Span<UInt8>) -> Bool {
+        guard at < bytes.count, bytes[at] == byte else { return false }
+        at += 1
+        return true
+    }
+
+    /// The range of a string, between its quotes; nil where none begins here or it does not end.
+    private mutating func string(_ bytes: Span<UInt8>) -> Range<Int>? {
+        guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else { return nil }
+        var end = at + 1
+        while end < bytes.count {
+            switch bytes[end] {
+            case UInt8(ascii: "\""):
+                defer { at = end + 1 }
+                return at + 1..<end
+            case UInt8(ascii: "\\"): end += 2
+            default: end += 1
+            }
+        }
+        return nil
+    }
+
+    /// Skips a value that is no string; false where it does not end.
+    private mutating func skipValue(_ bytes: Span<UInt8>) -> Bool {
+        var depth = 0
+        while at < bytes.count {
+            switch bytes[at] {
+            case UInt8(ascii: "\""):
+                guard depth > 0, string(bytes) != nil else { return false }
+            case UInt8(ascii: "{"), UInt8(ascii: "["):
+                depth += 1
+                at += 1
+            case UInt8(ascii: "}"), UInt8(ascii: "]"):
+                // The end of the object itself: the value before it is over.
+                guard depth > 0 else { return true }
+                depth -= 1
+                at += 1
+                if depth == 0 { return true }
+            case UInt8(ascii: ","):
+                guard depth > 0 else { return true }
+                at += 1
+            default:
+                at += 1
+            }
+        }
+        return false
+    }
+}
+
+extension Span<UInt8> {
+    /// Whether the bytes are those of `text`.
+    func equals(_ text: StaticString) -> Bool {
+        guard count == text.utf8CodeUnitCount else { return false }
+        return text.withUTF8Buffer { expected in
+            for index in indices where unsafe self[index] != expected[index] { return false }
+            return true
+        }
+    }
+}

@@ -1,0 +1,111 @@
+internal import FoundationEssentials
+public import OTP
+
+/// A message as Twilio tells of it, fetched or listed. Unknown fields and new words are tolerated.
+///
+/// Never prints the text or the numbers: the text holds the code.
+public struct MessageResource: Sendable {
+    public let sid: MessageSID
+    public let status: MessageStatus
+    /// Null unless it failed.
+    public let errorCode: Int?
+    /// Segments billed; nil or 0 while a messaging service has not chosen a sender.
+    public let segments: Int?
+    /// A negative decimal such as `-0.00750`, verbatim: money is no floating-point number. Nil at first.
+    public let price: String?
+    /// ISO 4217, such as `USD`.
+    public let priceUnit: String?
+    /// Seconds since 1970, from RFC 2822.
+    public let createdAt: Int64?
+    public let sentAt: Int64?
+    /// The recipient in E.164, sealed.
+    public let to: Secret?
+    /// The text, sealed. Empty once redacted.
+    public let body: Secret?
+
+    /// Why an answer is not a message. Holds no byte of it.
+    public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
+        case notMessage
+        case notPage
+
+        public var description: String {
+            switch self {
+            case .notMessage: "Twilio's answer is not a message: check TWILIO_API_BASE_URL and any proxy in between"
+            case .notPage: "Twilio's answer is not a list of messages: check TWILIO_API_BASE_URL and any proxy in between"
+            }
+        }
+    }
+
+    /// Decodes the answer to a fetch.
+    public init(json bytes: Span<UInt8>) throws(Problem) {
+        guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)),
+            let message = MessageResource(wire)
+        else { throw .notMessage }
+        self = message
+    }
+
+    init?(_ wire: Wire) {
+        guard let sid = MessageSID(wire.sid) else { return nil }
+        self.sid = sid
+        status = MessageStatus(rawValue: wire.status)
+        errorCode = wire.error_code?.value
+        segments = wire.num_segments?.value
+        price = wire.price
+        priceUnit = wire.price_unit
+        createdAt = wire.date_created.flatMap(InternetDate.seconds(_:))
+        sentAt = wire.date_sent.flatMap(InternetDate.seconds(_:))
+        to = wire.to.map { Secret($0) }
+        body = wire.body.map { Secret($0) }
+    }
+
+    /// The fields by Twilio's names.
+    struct Wire: Decodable {
+        let sid: String
+        let status: String
+        let error_code: LenientInt?
+        let num_segments: LenientInt?
+        let price: String?
+        let price_unit: String?
+        let date_created: String?
+        let date_sent: String?
+        let to: String?
+        let body: String?
+    }
+}
+
+extension MessageResource: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "message \(sid) (\(status))" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: ["sid": sid.description, "status": status.rawValue]) }
+}
+
+/// One page of a list of messages.
+public struct MessagePage: Sendable {
+    public let messages: [MessageResource]
+    /// The path and query of the next page; nil on the last. Always a path of Twilio's API, never another host.
+    public let nextPage: String?
+
+    /// Decodes the answer to a list. A page with a message that cannot be read is refused whole: a resolver that
+    /// overlooked one would send twice.
+    public init(json bytes: Span<UInt8>) throws(MessageResource.Problem) {
+        guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)) else { throw .notPage }
+        var messages: [MessageResource] = []
+        for message in wire.messages {
+            guard let message = MessageResource(message) else { throw .notPage }
+            messages.append(message)
+        }
+        if let next = wire.next_page_uri {
+            // Credentials are sent with the next request: it must not lead to somebody else's host.
+            guard next.hasPrefix("/2010-04-01/"), next.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+                throw .notPage
+            }
+        }
+        self.messages = messages
+        nextPage = wire.next_page_uri
+    }
+
+    private struct Wire: Decodable {
+        let messages: [MessageResource.Wire]
+        let next_page_uri: String?
+    }
+}

@@ -1,0 +1,35 @@
+/// What a signature needs to know of a URL, without taking it apart more than that.
+enum PublicURL {
+    /// The URL as given, and with the default port put in or taken out.
+    static func portForms(_ url: String) -> [String] {
+        let (scheme, port): (String, String)
+        if url.hasPrefix("https://") {
+            (scheme, port) = ("https://", ":443")
+        } else if url.hasPrefix("http://") {
+            (scheme, port) = ("http://", ":80")
+        } else {
+            return [url]
+        }
+        let start = url.utf8.index(url.startIndex, offsetBy: scheme.utf8.count)
+        let end = url[start...].firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? url.endIndex
+        let authority = url[start..<end]
+        let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+        // A colon inside of brackets belongs to an IPv6 address.
+        let afterBrackets = host.lastIndex(of: "]").map { host[$0...] } ?? host
+        if afterBrackets.hasSuffix(port) {
+            return [url, String(url[..<start] + authority.dropLast(port.count) + url[end...])]
+        }
+        guard !afterBrackets.contains(":") else { return [url] }
+        return [url, "\(url[..<end])\(port)\(url[end...])"]
+    }
+
+    /// The value of a query parameter, as written; nil where there is none.
+    static func query(_ url: String, _ name: String) -> Substring? {
+        guard let mark = url.firstIndex(of: "?") else { return nil }
+        for field in url[url.index(after: mark)...].prefix(while: { $0 != "#" }).split(separator: "&") {
+            let parts = field.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            if parts.count == 2, parts[0] == name { return parts[1] }
+        }
+        return nil
+    }
+}

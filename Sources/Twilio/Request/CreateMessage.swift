@@ -1,0 +1,72 @@
+public import OTP
+
+/// Writes the bodies of requests that create a message. What is the same in all of them is encoded once.
+public struct CreateMessage: Sendable {
+    /// `&From=…` or `&MessagingServiceSid=…`.
+    private let sender: [UInt8]
+    /// `&StatusCallback=…`, up to and with the name of the reference; empty where no callbacks are wanted.
+    private let statusCallback: [UInt8]
+
+    /// The seconds that Twilio takes as `ValidityPeriod`: "integers from 1 to 36000" (its API description).
+    public static let validityPeriods = 1...36_000
+    public static let contentType = "application/x-www-form-urlencoded"
+    /// The parameter of the status callback's URL that carries the reference to an attempt.
+    public static let referenceName = "reference"
+
+    /// `statusCallback` is the public URL of the receiver (`OTPD_CALLBACK_PUBLIC_URL`), to which the reference of each
+    /// attempt is added as a query parameter.
+    public init(sender: Sender, statusCallback: String?) {
+        var field = Array("&".utf8)
+        switch sender {
+        case .from(let number):
+            field.append(contentsOf: "From=".utf8)
+            FormEncoding.append(number.utf8.span, to: &field)
+        case .messagingService(let sid):
+            field.append(contentsOf: "MessagingServiceSid=".utf8)
+            FormEncoding.append(sid.utf8.span, to: &field)
+        }
+        self.sender = field
+        var callback: [UInt8] = []
+        if let url = statusCallback {
+            callback.append(contentsOf: "&StatusCallback=".utf8)
+            let joint = url.utf8.contains(UInt8(ascii: "?")) ? "&" : "?"
+            FormEncoding.append("\(url)\(joint)\(CreateMessage.referenceName)=".utf8.span, to: &callback)
+        }
+        self.statusCallback = callback
+    }
+
+    /// Writes the form into `buffer`, whose old contents go and whose storage stays.
+    ///
+    /// `body` is the message as UTF-8; `lifeLeft` until the code expires; `reference` goes into the callback's URL.
+    /// False, and nothing written, where less than a second of life is left: such a message must not be sent.
+    public func write(
+        into buffer: inout [UInt8], to number: PhoneNumber, body: Span<UInt8>, lifeLeft: Duration,
+        reference: Span<UInt8>
+    ) -> Bool {
+        buffer.removeAll(keepingCapacity: true)
+        let seconds = Int(lifeLeft.components.seconds)
+        guard seconds >= CreateMessage.validityPeriods.lowerBound else { return false }
+        // "%2B" is the plus of E.164; its digits stand for themselves.
+        CreateMessage.append("To=%2B", to: &buffer)
+        number.appendDigits(to: &buffer)
+        buffer.append(contentsOf: sender)
+        CreateMessage.append("&ValidityPeriod=", to: &buffer)
+        CreateMessage.append(min(seconds, CreateMessage.validityPeriods.upperBound), to: &buffer)
+        if !statusCallback.isEmpty {
+            buffer.append(contentsOf: statusCallback)
+            FormEncoding.append(reference, to: &buffer)
+        }
+        CreateMessage.append("&Body=", to: &buffer)
+        FormEncoding.append(body, to: &buffer)
+        return true
+    }
+
+    private static func append(_ text: StaticString, to buffer: inout [UInt8]) {
+        text.withUTF8Buffer { unsafe buffer.append(contentsOf: $0) }
+    }
+
+    private static func append(_ number: Int, to buffer: inout [UInt8]) {
+        if number >= 10 { append(number / 10, to: &buffer) }
+        buffer.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
+    }
+}

@@ -1,0 +1,26 @@
+public import OTP
+
+/// The paths of Twilio's Messages API, below `TWILIO_API_BASE_URL`.
+public struct Endpoint: Sendable, Hashable {
+    private let account: String
+
+    public init(accountSID: String) {
+        account = "/2010-04-01/Accounts/\(accountSID)"
+    }
+
+    /// POST: create a message. GET: list them.
+    public var messages: String { "\(account)/Messages.json" }
+
+    /// GET: one message.
+    public func message(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid).json" }
+
+    /// GET: the messages sent to a number, newest first, `pageSize` (1…1000) a page.
+    ///
+    /// No `DateSent` filter: messages not sent yet may lack one. The path holds the whole number: never log it.
+    public func messages(to number: PhoneNumber, pageSize: Int) -> String {
+        var query = Array("\(messages)?To=%2B".utf8)
+        number.appendDigits(to: &query)
+        query.append(contentsOf: "&PageSize=\(min(max(pageSize, 1), 1_000))".utf8)
+        return String(decoding: query, as: UTF8.self)
+    }
+}

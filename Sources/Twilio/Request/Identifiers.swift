@@ -1,0 +1,41 @@
+/// Twilio's identifiers: two letters that say of what, and 32 hexadecimal digits.
+enum Identifier {
+    static func isValid(_ text: String, prefix: String) -> Bool {
+        text.utf8.count == 34 && text.hasPrefix(prefix)
+            && text.utf8.dropFirst(2).allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+                    UInt8(ascii: "A")...UInt8(ascii: "F"):
+                    true
+                default:
+                    false
+                }
+            }
+    }
+}
+
+/// Why a setting for Twilio cannot be used. Names the setting, never its value.
+public enum SettingProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    case notAccountSID
+    case notKeySID
+    case emptySecret(String)
+    case surroundingSpaces(String)
+    case notASender
+
+    public var description: String {
+        switch self {
+        case .notAccountSID:
+            "TWILIO_ACCOUNT_SID is not an account SID: it must be AC and 32 hexadecimal digits, from the Twilio console"
+        case .notKeySID:
+            "TWILIO_API_KEY_SID is not a key SID: it must be SK and 32 hexadecimal digits, from the Twilio console"
+        case .emptySecret(let name): "\(name) is empty: set it as the Twilio console shows it"
+        case .surroundingSpaces(let name): "\(name) has spaces around it: take them out"
+        case .notASender:
+            """
+            the sender is neither a phone number in E.164, a short code, a name of up to 11 letters and digits, \
+            nor a messaging service SID (MG and 32 hexadecimal digits): check TWILIO_PHONE_NUMBER or \
+            TWILIO_MESSAGING_SERVICE_SID
+            """
+        }
+    }
+}

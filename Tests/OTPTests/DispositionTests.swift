@@ -1,0 +1,145 @@
+import OTP
+import Testing
+
+struct DispositionTests {
+    static let sid = MessageSID("SM0123456789abcdef0123456789abcdef")!
+
+    /// One code per class, numbered as the classes are listed.
+    static let rule: DispositionRule = {
+        let rows = ErrorClass.allCases.enumerated().map { index, errorClass in
+            ErrorClasses.Row(
+                code: 1_000 + index, className: errorClass.rawValue, stage: "create",
+                explanation: "because \(errorClass.rawValue)", remedy: "")
+        }
+        return DispositionRule(classes: try! ErrorClasses(rows))
+    }()
+
+    static func code(_ errorClass: ErrorClass) -> Int { 1_000 + ErrorClass.allCases.firstIndex(of: errorClass)! }
+
+    func decide(_ outcome: Outcome, attempt: Int = 1, life: Duration = .seconds(300)) -> Disposition {
+        var random = Seeded(9)
+        return DispositionTests.rule.decide(outcome, attempt: attempt, lifeLeft: life, using: &random)
+    }
+
+    func refused(_ code: Int?, httpStatus: Int = 400) -> Outcome {
+        .refused(.init(httpStatus: httpStatus, code: code, message: "to +966501234567"))
+    }
+
+    @Test func accepted() {
+        let disposition = decide(.accepted(DispositionTests.sid, status: .queued), life: .seconds(-5))
+        #expect(disposition.step == .accepted(DispositionTests.sid, status: .queued))
+        #expect(disposition.step.state == .accepted && disposition.effect == nil && !disposition.isAlert)
+    }
+
+    @Test(arguments: [
+        Outcome.Unclear.timeout, .connectionLost, .serverError(httpStatus: 503), .unreadableAnswer(httpStatus: 201),
+        .unexpectedStatus(httpStatus: 302), .ambiguousCode(20500), .leaseLost,
+    ])
+    func unknownIsNeverSentAgain(_ reason: Outcome.Unclear) {
+        // Whatever life is left, and however often it was tried.
+        for life in [-1, 0, 5, 300] {
+            for attempt in [1, 2, 9] {
+                let disposition = decide(.unknown(reason), attempt: attempt, life: .seconds(life))
+                #expect(disposition.step == .unknown(reason) && disposition.step.state == .unknown)
+                #expect(disposition.effect == nil)
+            }
+        }
+        #expect(!reason.explanation.isEmpty && !reason.name.isEmpty)
+    }
+
+    @Test(arguments: Outcome.NotSent.allCases)
+    func notSent(_ reason: Outcome.NotSent) {
+        let disposition = decide(.notSent(reason, retryAfter: .seconds(3)))
+        guard case .retry(let after, let why) = disposition.step else {
+            Issue.record("\(disposition)")
+            return
+        }
+        #expect(after >= .seconds(3) && after <= .seconds(3.5))
+        #expect(why.error == reason.explanation && why.remedy == reason.remedy)
+        #expect(disposition.effect == (reason == .throttled ? .throttle(retryAfter: .seconds(3)) : nil))
+        #expect(decide(.notSent(reason, retryAfter: nil), life: .seconds(1)).step.state == .expired)
+        #expect(decide(.notSent(reason, retryAfter: .seconds(9)), life: .seconds(9)).step.state == .expired)
+    }
+
+    @Test(arguments: [
+        (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
+        (.pauseCountry, .queued, .country), (.fraudHold, .failed, .prefix), (.permanentRecipient, .failed, nil),
+        (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
+        (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
+    ] as [(ErrorClass, JobState, Disposition.Scope?)])
+    func refusals(_ errorClass: ErrorClass, _ state: JobState, _ scope: Disposition.Scope?) {
+        let code = DispositionTests.code(errorClass)
+        let disposition = decide(refused(code))
+        #expect(disposition.step.state == state)
+        let why = Disposition.Failure(
+            code: code, errorClass: errorClass, error: "because \(errorClass.rawValue)", remedy: errorClass.remedy)
+        if let scope {
+            #expect(disposition.effect == .pause(scope, why: why))
+        } else {
+            #expect(disposition.effect == (errorClass == .throttle ? .throttle(retryAfter: nil) : nil))
+        }
+        #expect(disposition.isAlert == (errorClass == .ignore))
+        // Nothing is retried past the code's life.
+        if state == .queued { #expect(decide(refused(code), life: .milliseconds(900)).step == .expired(why)) }
+        // Twilio's own words, which quote the number, reach no error of ours.
+        #expect(!"\(disposition)".contains("501234567"))
+    }
+
+    @Test func everyClassHasARow() {
+        #expect(ErrorClass.allCases.count == 12)
+        for errorClass in ErrorClass.allCases {
+            #expect(!errorClass.explanation.isEmpty && !errorClass.remedy.isEmpty)
+        }
+    }
+
+    @Test func oneResendIsOne() {
+        let code = DispositionTests.code(.oneResend)
+        #expect(decide(refused(code), attempt: 1).step.state == .queued)
+        #expect(decide(refused(code), attempt: 2).step.state == .failed)
+    }
+
+    @Test func unknownCodesFailTheirJobAndAlert() {
+        for outcome in [refused(99_999), refused(nil), refused(nil, httpStatus: 404), refused(nil, httpStatus: 403)] {
+            let disposition = decide(outcome)
+            #expect(disposition.step.state == .failed && disposition.isAlert && disposition.effect == nil)
+        }
+        guard case .failed(let why) = decide(refused(99_999)).step else { return }
+        #expect(why.error.contains("99999") && why.remedy.contains("otp.error_classes") && why.errorClass == nil)
+    }
+
+    @Test func a401AlwaysPausesTheWorker() {
+        for code in [nil, 99_999, DispositionTests.code(.badJob), DispositionTests.code(.pauseWorker)] as [Int?] {
+            let disposition = decide(refused(code, httpStatus: 401))
+            #expect(disposition.step.state == .queued)
+            guard case .pause(.worker, _) = disposition.effect else {
+                Issue.record("\(String(describing: code)): \(disposition)")
+                continue
+            }
+        }
+    }
+
+    @Test func outages() {
+        #expect(Outcome.notSent(.connect, retryAfter: nil).isOutage && Outcome.unknown(.timeout).isOutage)
+        #expect(Outcome.unknown(.serverError(httpStatus: 503)).isOutage)
+        #expect(!Outcome.notSent(.throttled, retryAfter: nil).isOutage && !Outcome.unknown(.leaseLost).isOutage)
+        #expect(!refused(1).isOutage && !Outcome.accepted(DispositionTests.sid, status: nil).isOutage)
+    }
+
+    @Test func poison() {
+        #expect(Poison.failure(unfinishedClaims: 0) == nil && Poison.failure(unfinishedClaims: 2) == nil)
+        #expect(Poison.failure(unfinishedClaims: 3)?.error.contains("3 times") == true)
+        #expect(Poison.failure(unfinishedClaims: 4) != nil)
+    }
+
+    @Test func badRowsAreNamedAllAtOnce() {
+        let problem = #expect(throws: ErrorClasses.Problem.self) {
+            try ErrorClasses([
+                .init(code: 1, className: "pause_word", stage: "create"), .init(code: 2, className: "throttle", stage: "late"),
+                .init(code: 3, className: "throttle", stage: "create"),
+            ])
+        }
+        #expect(problem?.rows.map(\.code) == [1, 2])
+        #expect(problem?.description.contains("pause_word") == true && problem?.description.contains("late") == true)
+        #expect(ErrorClasses.none.count == 0 && ErrorClasses.none.entry(code: 3).errorClass == nil)
+    }
+}
