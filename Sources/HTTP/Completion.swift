@@ -1,0 +1,39 @@
+public import EventLoop
+
+/// How one POST ended.
+public struct Completion: Sendable {
+    /// What was passed to `post`.
+    public var tag: Int
+    /// How it ended.
+    public var outcome: Outcome
+    /// Whatever came of an answer's body, complete or not: evidence even where the outcome is unknown. Readable until
+    /// the completion handler returns.
+    public var received: AnswerBody
+    /// The status of the answer whose head arrived, 0 without one.
+    public var receivedStatus: Int
+    /// How long its parts took.
+    public var timings: Timings
+
+    /// The three ways for a POST to end.
+    public enum Outcome: Sendable {
+        /// A complete and well-formed answer, whatever it says.
+        ///
+        /// `status` is 200...599; `body` can be read until the completion handler returns; `retryAfter` is in seconds
+        /// (RFC 9110 10.2.3, both forms); `concurrentRequests` is Twilio's `Twilio-Concurrent-Requests`.
+        case response(status: Int, body: AnswerBody, retryAfter: Int?, concurrentRequests: Int?)
+        /// The body never wholly left: safe to send again.
+        case notSent(NotSentReason)
+        /// The body may have left and there is no clear answer: never to be blindly sent again.
+        case unknown(UnknownReason)
+    }
+
+    /// Spans from the start of a request, in microseconds as libcurl takes them; zero for what did not happen.
+    public struct Timings: Sendable, Hashable {
+        /// Until the connection stood; 0 on a reused one.
+        public var connect: Instant.Span
+        /// Until the answer's first byte.
+        public var firstByte: Instant.Span
+        /// Until the end.
+        public var total: Instant.Span
+    }
+}

@@ -1,0 +1,127 @@
+public import EventLoop
+
+/// An HTTP/1.1 client on an event loop, over libcurl.
+///
+/// Sends POSTs at most once each, and says of every one whether it was answered, certainly not sent, or unknown. The
+/// hot path (`post`, `onCompletions`) is synchronous, on the loop's thread, and allocates nothing of its own per send;
+/// `perform` is for everything else. Must be closed before it is let go.
+///
+///     let client = try HTTPClient(.init(), on: loop)
+///     let messages = try client.endpoint(url: url, authorization: basic)
+///     client.onCompletions { completions in … }                      // once, on the loop
+///     client.post(messages, tag: 7, leaseEnd: end) { body in body.append(contentsOf: form) }
+public actor HTTPClient {
+    /// Where it lives.
+    public nonisolated let loop: EventLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+    private nonisolated let multi: Multi
+
+    /// A client that opens connections when they are needed. From any thread.
+    ///
+    /// - Throws: `HTTPError` when libcurl can't be used.
+    public init(_ configuration: Configuration = Configuration(), on loop: EventLoop) throws(HTTPError) {
+        self.loop = loop
+        multi = try Multi(configuration, on: loop)
+    }
+
+    /// Readies libcurl for the process, SIGPIPE ignored; best called before the first thread starts.
+    ///
+    /// - Throws: `HTTPError` when libcurl can't be used.
+    public static func prepareProcess() throws(HTTPError) {
+        if let failure = CurlLibrary.failure { throw failure }
+    }
+
+    /// A URL and the headers of all its POSTs. From any thread.
+    ///
+    /// `authorization` is the value of the header `Authorization`, such as `Basic …`, as ASCII; empty for none.
+    /// - Throws: `HTTPError` for a URL that may not be used, or an authorization that holds control characters.
+    public nonisolated func endpoint(url: String, authorization: [UInt8]) throws(HTTPError) -> Endpoint {
+        var headers = [Request.Header("Accept", "application/json")]
+        if !authorization.isEmpty {
+            headers.append(.init("Authorization", String(decoding: authorization, as: UTF8.self)))
+        }
+        return try Endpoint(url: url, headers: headers)
+    }
+
+    // MARK: The hot path, on the loop's thread
+
+    /// Starts a POST of the form that `fill` writes into an empty buffer; it ends as a `Completion` with `tag`, never
+    /// before this call has returned.
+    ///
+    /// The body, which may not be empty, is fed to libcurl no later than `leaseEnd`, and the whole takes no longer than
+    /// `Configuration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
+    /// client is closed.
+    public nonisolated func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void) {
+        loop.checkIsolated()
+        multi.post(endpoint, tag: tag, leaseEnd: leaseEnd, fill: fill)
+    }
+
+    /// Sets who is told of the POSTs' ends: on the loop, once a turn, with all that have ended, in no order.
+    ///
+    /// The handler may start new POSTs, which leave in the same turn. The bodies are lent to it until it returns. On the
+    /// loop's thread; traps elsewhere.
+    public nonisolated func onCompletions(_ handler: @escaping @Sendable ([Completion]) -> Void) {
+        loop.checkIsolated()
+        multi.handler = handler
+    }
+
+    /// Requests under way. On the loop's thread; traps elsewhere.
+    public nonisolated var inFlight: Int {
+        loop.checkIsolated()
+        return multi.inFlight
+    }
+
+    /// Connections open, idle ones included. On the loop's thread; traps elsewhere.
+    public nonisolated var openConnections: Int {
+        loop.checkIsolated()
+        return multi.openConnections
+    }
+
+    /// Gives every request up; each ends as not sent or unknown. On the loop's thread; traps elsewhere.
+    public nonisolated func cancelAll() {
+        loop.checkIsolated()
+        multi.cancelAll()
+    }
+
+    // MARK: Off the hot path
+
+    /// Makes one request and waits for its answer.
+    ///
+    /// - Throws: `HTTPError` without a complete answer by `deadline`, or when the task is cancelled.
+    public func perform(_ request: Request, deadline: Instant) async throws(HTTPError) -> Response {
+        let endpoint = try Endpoint(url: request.url, headers: request.headers)
+        if request.method == .post, request.body.isEmpty {
+            throw HTTPError(.setup("a POST needs a body"), origin: endpoint.origin)
+        }
+        let call = Call()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                guard !call.isCancelled, !Task.isCancelled else {
+                    continuation.resume(returning: Result<Response, HTTPError>.failure(HTTPError(.cancelled, origin: endpoint.origin)))
+                    return
+                }
+                call.number = multi.call(
+                    endpoint, request.method, body: request.body, deadline: deadline, continuation)
+            }
+        } onCancel: {
+            // From any thread: reaches the call as a job of the loop.
+            Task(executorPreference: loop) { await self.cancel(call) }
+        }
+        if call.isCancelled, case .failure = result { throw HTTPError(.cancelled, origin: endpoint.origin) }
+        return try result.get()
+    }
+
+    /// Gives every request up, tells of their ends, and closes the connections. Harmless when repeated.
+    public func close() { multi.close() }
+
+    private func cancel(_ call: Call) {
+        call.isCancelled = true
+        if let number = call.number { multi.cancel(call: number) }
+    }
+
+    /// One `perform`. `@unchecked Sendable`: touched by isolated code of the client alone, and so on the loop's thread.
+    private final class Call: @unchecked Sendable {
+        var number: UInt64?
+        var isCancelled = false
+    }
+}

@@ -1,0 +1,422 @@
+internal import CCurl
+internal import EventLoop
+internal import Glibc
+
+/// The owner of libcurl's multi handle: starts transfers, drives them from the loop's turns, reports how they ended.
+///
+/// `@unchecked Sendable`: after `init` everything is touched on the loop's thread alone, which `HTTPClient` checks at
+/// its doors, and from where the loop and libcurl call back. libcurl holds unretained pointers to it; `close()`, or
+/// `deinit` if it never started, ends libcurl's use of them. The loop holds it from the first request to `close()`.
+@safe final class Multi: TurnObserver, ReadinessHandler, @unchecked Sendable {
+    private enum State {
+        /// → running with the first request, closed.
+        case fresh
+        /// → closed.
+        case running
+        case closed
+    }
+
+    private let loop: EventLoop
+    private let configuration: HTTPClient.Configuration
+    private let multi: UnsafeMutableRawPointer
+    private var state = State.fresh
+    private var sockets = SocketTable()
+
+    private var active: [Transfer] = []
+    private var idle: [Transfer] = []
+    private var idleAnswers: [AnswerBuffer] = []
+
+    /// Called with all completions of a turn.
+    var handler: (([Completion]) -> Void)?
+    private var completions: [Completion] = []
+    private var lent: [AnswerBuffer] = []
+
+    /// When libcurl wants to be called; `distantFuture` for never.
+    private var curlDue = Instant.distantFuture
+    /// Not later than the first instant at which an active transfer has to be ended; exact after each look at them all.
+    private var nextCheck = Instant.distantFuture
+    private var timer: TimerID?
+    private var timerDue = Instant.distantFuture
+    /// Whether this turn's `turnWillEnd` is over, so that what comes now must see to its own wake-up.
+    private var hasTurnEnded = true
+    private var nextCall: UInt64 = 0
+
+    init(_ configuration: HTTPClient.Configuration, on loop: EventLoop) throws(HTTPError) {
+        if let failure = CurlLibrary.failure { throw failure }
+        guard let multi = unsafe curl_multi_init() else { throw HTTPError(.setup("curl_multi_init found no memory")) }
+        self.loop = loop
+        self.configuration = configuration
+        unsafe self.multi = multi
+        let me = unsafe Unmanaged.passUnretained(self).toOpaque()
+        let connections = configuration.maxConnections
+        unsafe multi_set_pointer(multi, CURLMOPT_SOCKETDATA, me)
+        unsafe multi_set_pointer(multi, CURLMOPT_TIMERDATA, me)
+        unsafe multi_set_socket(multi) { _, descriptor, wish, me, _ in
+            unsafe Multi.from(me).socketWishes(descriptor, wish)
+            return 0
+        }
+        unsafe multi_set_timer(multi) { _, milliseconds, me in
+            unsafe Multi.from(me).timerWishes(milliseconds)
+            return 0
+        }
+        unsafe multi_set_long(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections)
+        unsafe multi_set_long(multi, CURLMOPT_MAXCONNECTS, connections)
+        unsafe multi_set_long(multi, CURLMOPT_PIPELINING, Int(CURLPIPE_NOTHING))
+    }
+
+    deinit {
+        if state != .closed { unsafe _ = curl_multi_cleanup(multi) }
+    }
+
+    var inFlight: Int { active.count }
+    var openConnections: Int { sockets.open }
+
+    // MARK: Starting and giving up
+
+    func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void) {
+        begin()
+        guard let transfer = makeTransfer() else {
+            fail(tag: tag, code: CURLE_OUT_OF_MEMORY)
+            return
+        }
+        fill(&transfer.body)
+        precondition(!transfer.body.isEmpty, "a POST needs a body: without one nobody can say whether it was sent")
+        start(
+            transfer, endpoint, .post, leaseEnd: leaseEnd, deadline: .now() + configuration.totalTimeout,
+            owner: .post(tag: tag))
+    }
+
+    /// Starts a request off the hot path; its number, for `cancel`.
+    @discardableResult
+    func call(
+        _ endpoint: Endpoint, _ method: Request.Method, body: [UInt8], deadline: Instant,
+        _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>
+    ) -> UInt64 {
+        guard state != .closed else {
+            continuation.resume(returning: .failure(HTTPError(.notSent(.cancelled), origin: endpoint.origin)))
+            return nextCall
+        }
+        begin()
+        nextCall += 1
+        guard let transfer = makeTransfer() else {
+            continuation.resume(returning: .failure(HTTPError(.setup("no memory for a transfer"))))
+            return nextCall
+        }
+        if method == .post { transfer.body.append(contentsOf: body) }
+        start(
+            transfer, endpoint, method, leaseEnd: deadline, deadline: deadline,
+            owner: .call(id: nextCall, continuation))
+        return nextCall
+    }
+
+    func cancel(call number: UInt64) {
+        for transfer in active {
+            guard case .call(number, _) = transfer.owner else { continue }
+            end(transfer, .cancelled)
+            return
+        }
+    }
+
+    func cancelAll() {
+        while let transfer = active.last { end(transfer, .cancelled) }
+        wakeIfLate()
+    }
+
+    func close() {
+        guard state != .closed else { return }
+        cancelAll()
+        deliver()
+        loop.removeObserver(self)
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        idle.removeAll()
+        // Closes the idle connections, through `closeSocket`.
+        unsafe _ = curl_multi_cleanup(multi)
+        state = .closed
+        handler = nil
+    }
+
+    private func begin() {
+        switch state {
+        case .running: return
+        case .fresh:
+            state = .running
+            loop.addObserver(self)
+        case .closed: preconditionFailure("a request was started on an HTTP client that is closed")
+        }
+    }
+
+    private func start(
+        _ transfer: Transfer, _ endpoint: Endpoint, _ method: Request.Method, leaseEnd: Instant, deadline: Instant,
+        owner: Transfer.Owner
+    ) {
+        transfer.position = active.count
+        active.append(transfer)
+        let code = transfer.prepare(endpoint, method, leaseEnd: leaseEnd, deadline: deadline, owner: owner)
+        nextCheck = min(nextCheck, transfer.due)
+        if code != CURLE_OK {
+            finish(transfer, code)
+        } else if unsafe curl_multi_add_handle(multi, transfer.easy) != CURLM_OK {
+            finish(transfer, CURLE_FAILED_INIT)
+        }
+        wakeIfLate()
+    }
+
+    private func makeTransfer() -> Transfer? {
+        if let transfer = idle.popLast() { return transfer }
+        let me = unsafe Unmanaged.passUnretained(self).toOpaque()
+        return unsafe Transfer(configuration, multi: me, answer: makeAnswer())
+    }
+
+    private func makeAnswer() -> AnswerBuffer { idleAnswers.popLast() ?? AnswerBuffer() }
+
+    // MARK: Turns
+
+    func turnWillBegin(at now: Instant) {
+        hasTurnEnded = false
+        // Before libcurl is called: what has not left by now may not leave any more. What has left wholly may still be
+        // answered by what this turn reads.
+        if now >= nextCheck { endOverdue(at: now) { !$0.isWhollySent } }
+    }
+
+    func ready(_ descriptor: Int32, _ readiness: Readiness) {
+        if sockets.state(descriptor) == .idle {
+            // Closed by the server while it idled, or more than an answer: libcurl sees it before it uses it again.
+            loop.unwatch(descriptor)
+            return
+        }
+        var events: Int32 = 0
+        if readiness.contains(.read) { events |= CURL_CSELECT_IN }
+        if readiness.contains(.write) { events |= CURL_CSELECT_OUT }
+        // Not CURL_CSELECT_ERR: an answer may lie before the error, and reading finds both.
+        if readiness.contains(.failed) { events |= CURL_CSELECT_IN | CURL_CSELECT_OUT }
+        act(descriptor, events)
+    }
+
+    func turnWillEnd() {
+        var now = Instant.now()
+        // What a round completes, its handler may follow up with new requests, which are sent in this turn too; but a
+        // server that refuses everything at once may not keep the loop from its other work.
+        for _ in 0..<8 {
+            if curlDue <= now {
+                curlDue = .distantFuture
+                act(CURL_SOCKET_TIMEOUT, 0)
+            }
+            takeEnded()
+            if now >= nextCheck { endOverdue(at: now) { _ in true } }
+            deliver()
+            guard state == .running else { return }
+            if completions.isEmpty, curlDue > now {
+                now = .now()
+                if curlDue > now { break }
+            }
+        }
+        setTimer()
+        hasTurnEnded = true
+    }
+
+    private func act(_ descriptor: Int32, _ events: Int32) {
+        var running: Int32 = 0
+        // It fails only for a handle that isn't one; the transfers' own errors come as messages.
+        unsafe _ = curl_multi_socket_action(multi, descriptor, events, &running)
+    }
+
+    /// One timer for libcurl's wishes and ours. One that is set too early is left alone: it comes, and is set anew.
+    private func setTimer() {
+        let due = completions.isEmpty ? min(curlDue, nextCheck) : .now()
+        guard due < timerDue else { return }
+        if let timer { loop.cancel(timer) }
+        timerDue = due
+        timer = loop.schedule(at: due) { [self] in
+            // The end of this turn does the work.
+            timer = nil
+            timerDue = .distantFuture
+        }
+    }
+
+    private func wakeIfLate() {
+        if hasTurnEnded, state == .running { setTimer() }
+    }
+
+    // MARK: Endings
+
+    private func takeEnded() {
+        var left: Int32 = 0
+        while let message = unsafe curl_multi_info_read(multi, &left) {
+            guard unsafe message.pointee.msg == CURLMSG_DONE else { continue }
+            unsafe finish(Transfer.from(easy_get_private(message.pointee.easy_handle)), message.pointee.data.result)
+        }
+    }
+
+    /// Ends the overdue transfers that `condition` allows, and learns when the next look is needed.
+    private func endOverdue(at now: Instant, where condition: (Transfer) -> Bool) {
+        var earliest = Instant.distantFuture
+        // Backwards: an ended one is replaced by the last, which has been looked at.
+        for index in active.indices.reversed() {
+            let transfer = active[index]
+            if transfer.due <= now, condition(transfer) {
+                let isLease = !transfer.isWhollyFed && transfer.leaseEnd < now
+                end(transfer, isLease ? .leaseEnded : .timedOut)
+            } else {
+                earliest = min(earliest, transfer.due)
+            }
+        }
+        nextCheck = earliest
+    }
+
+    /// Ends a transfer by force: its connection is closed, and what it had not sent is discarded.
+    private func end(_ transfer: Transfer, _ reason: CutShort) {
+        transfer.cutShort(reason)
+        finish(transfer, CURLE_ABORTED_BY_CALLBACK)
+    }
+
+    private func finish(_ transfer: Transfer, _ code: CURLcode) {
+        let verdict = Verdict(transfer.ending(code))
+        switch transfer.owner {
+        case .post(let tag): complete(transfer, tag, verdict)
+        case .call(_, let continuation): answer(transfer, continuation, verdict)
+        case .nobody: preconditionFailure("a transfer ended that nobody had started")
+        }
+        unsafe _ = curl_multi_remove_handle(multi, transfer.easy)
+        let last = active.removeLast()
+        if last !== transfer {
+            active[transfer.position] = last
+            last.position = transfer.position
+        }
+        transfer.position = -1
+        transfer.recycle()
+        idle.append(transfer)
+    }
+
+    private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: Verdict) {
+        let body = AnswerBody(transfer.answer)
+        let status = transfer.status
+        let outcome: Completion.Outcome =
+            switch verdict {
+            case .answered:
+                .response(
+                    status: status, body: body, retryAfter: transfer.head.retryAfter,
+                    concurrentRequests: transfer.head.concurrentRequests)
+            case .notSent(let reason): .notSent(reason)
+            case .unknown(let reason): .unknown(reason)
+            }
+        completions.append(
+            Completion(
+                tag: tag, outcome: outcome, received: body, receivedStatus: status, timings: transfer.timings))
+        lent.append(transfer.answer)
+        transfer.answer = makeAnswer()
+    }
+
+    private func answer(
+        _ transfer: Transfer, _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>,
+        _ verdict: Verdict
+    ) {
+        let result: Result<Response, HTTPError> =
+            switch verdict {
+            case .answered:
+                .success(
+                    Response(
+                        status: transfer.status, headers: transfer.head.headers,
+                        body: AnswerBody(transfer.answer).copy(), retryAfter: transfer.head.retryAfter,
+                        timings: transfer.timings))
+            case .notSent(let reason): .failure(HTTPError(.notSent(reason), origin: transfer.origin))
+            case .unknown(let reason): .failure(HTTPError(.unknown(reason), origin: transfer.origin))
+            }
+        transfer.answer.reset()
+        continuation.resume(returning: result)
+    }
+
+    private func fail(tag: Int, code: CURLcode) {
+        let answer = makeAnswer()
+        completions.append(
+            Completion(
+                tag: tag, outcome: .notSent(.failed(code: Int32(code.rawValue))), received: AnswerBody(answer),
+                receivedStatus: 0, timings: .init(connect: .zero, firstByte: .zero, total: .zero)))
+        lent.append(answer)
+        wakeIfLate()
+    }
+
+    /// Hands the completions over; their bodies come back when the handler returns.
+    private func deliver() {
+        guard !completions.isEmpty else { return }
+        var (batch, answers) = ([Completion](), [AnswerBuffer]())
+        swap(&batch, &completions)
+        swap(&answers, &lent)
+        handler?(batch)
+        for answer in answers {
+            answer.reset()
+            idleAnswers.append(answer)
+        }
+        // Give the arrays' storage back, unless the handler has made new completions.
+        batch.removeAll(keepingCapacity: true)
+        answers.removeAll(keepingCapacity: true)
+        if completions.isEmpty {
+            swap(&batch, &completions)
+            swap(&answers, &lent)
+        }
+    }
+}
+
+// MARK: What libcurl calls
+
+extension Multi {
+    /// The multi behind a pointer that libcurl was given.
+    static func from(_ pointer: UnsafeMutableRawPointer?) -> Multi {
+        unsafe Unmanaged<Multi>.fromOpaque(pointer!).takeUnretainedValue()
+    }
+
+    private func timerWishes(_ milliseconds: Int) {
+        curlDue =
+            switch milliseconds {
+            case ..<0: .distantFuture
+            case 0: Instant(nanoseconds: 0)
+            default: .now() + .milliseconds(Int64(milliseconds))
+            }
+    }
+
+    private func socketWishes(_ descriptor: Int32, _ wish: Int32) {
+        if wish == CURL_POLL_REMOVE {
+            switch sockets.state(descriptor) {
+            case .foreign: loop.unwatch(descriptor)
+            case .active, .idle: sockets.use(descriptor, false)
+            }
+            return
+        }
+        var readiness: Readiness = []
+        if wish & CURL_POLL_IN != 0 { readiness.insert(.read) }
+        if wish & CURL_POLL_OUT != 0 { readiness.insert(.write) }
+        sockets.use(descriptor, true)
+        loop.watch(descriptor, for: readiness, self)
+    }
+
+    /// A socket that takes its unsent bytes with it when it is closed, by whomever: DESIGN 2, "What has not left never
+    /// leaves late".
+    func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        let wanted = unsafe address.pointee
+        let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
+        guard descriptor >= 0 else { return CURL_SOCKET_BAD }
+        var discard = linger(l_onoff: 1, l_linger: 0)
+        var limit = UInt32(clamping: configuration.tcpUserTimeout.millisecondsRoundedUp)
+        guard
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_LINGER, &discard, socklen_t(MemoryLayout<linger>.size)) == 0,
+            unsafe setsockopt(
+                descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, socklen_t(MemoryLayout<UInt32>.size)) == 0
+        else {
+            Glibc.close(descriptor)
+            return CURL_SOCKET_BAD
+        }
+        sockets.opened(descriptor)
+        return descriptor
+    }
+
+    func closeSocket(_ descriptor: curl_socket_t) -> Int32 {
+        sockets.closed(descriptor)
+        loop.unwatch(descriptor)
+        return Glibc.close(descriptor)
+    }
+}
+
+extension Instant.Span {
+    static let zero = Instant.Span(nanoseconds: 0)
+}

@@ -1,0 +1,59 @@
+/// Why a request's body never wholly left this process: sending it again can't send it twice.
+public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
+    /// The host's name did not resolve.
+    case nameLookupFailed
+    /// No connection to any of the host's addresses; the last one's `errno`, 0 if unknown.
+    case connectFailed(errno: Int32)
+    /// No connection, or no TLS session, within the connect timeout.
+    case connectTimedOut
+    /// TLS could not be agreed on, or the certificate is not to be trusted; libcurl's words.
+    case tlsFailed(String)
+    /// The file of certificates to trust can't be read.
+    case certificatesUnreadable
+    /// The lease ended before the body was fed.
+    case leaseEnded
+    /// The request's whole time was over before the body was fed.
+    case timedOut
+    /// The connection was lost before the whole body was fed.
+    case connectionLost
+    /// The client was told to give up, or is closed.
+    case cancelled
+    /// Something else, as a `CURLcode`.
+    case failed(code: Int32)
+
+    public var description: String {
+        switch self {
+        case .nameLookupFailed: "the host's name could not be resolved"
+        case .connectFailed(let errno): "the connection was not made\(errno == 0 ? "" : ", \(systemWords(errno))")"
+        case .connectTimedOut: "no connection was made in time"
+        case .tlsFailed(let words): "no trusted TLS session could be set up\(words.isEmpty ? "" : ", \(words)")"
+        case .certificatesUnreadable: "the file of trusted certificates could not be read"
+        case .leaseEnded: "the lease ended before the body was handed over"
+        case .timedOut: "its time was over before the body was handed over"
+        case .connectionLost: "the connection was lost before the body was handed over"
+        case .cancelled: "it was given up before the body was handed over"
+        case .failed(let code): "libcurl: \(curlWords(code)) (\(code))"
+        }
+    }
+
+    /// What the operator can do about it.
+    public var remedy: String {
+        switch self {
+        case .nameLookupFailed: "Check the host in the base URL and this machine's DNS."
+        case .connectFailed, .connectTimedOut: "Check that the host is up and that a firewall lets this machine out."
+        case .tlsFailed: "Check the clock, and whether a proxy re-signs TLS; then name its certificate in OTPD_CA_FILE."
+        case .certificatesUnreadable: "Check OTPD_CA_FILE, or install the package ca-certificates."
+        case .leaseEnded, .timedOut, .connectionLost, .cancelled, .failed: "It can safely be sent again."
+        }
+    }
+
+    /// Whether it tells of the way to the host, and not of this one request: what a circuit breaker counts.
+    public var isOutage: Bool {
+        switch self {
+        case .nameLookupFailed, .connectFailed, .connectTimedOut, .tlsFailed, .certificatesUnreadable, .timedOut,
+            .connectionLost:
+            true
+        case .leaseEnded, .cancelled, .failed: false
+        }
+    }
+}

@@ -1,0 +1,61 @@
+/// One request off the hot path: to fetch, to list, to probe.
+public struct Request: Sendable, CustomStringConvertible {
+    /// What it asks for.
+    public enum Method: Sendable, Hashable {
+        /// Fetches; may be repeated by libcurl on a connection that had gone stale.
+        case get
+        /// Sends `body` as `application/x-www-form-urlencoded`, at most once.
+        case post
+    }
+
+    /// A header; a value may hold no control character, and be not empty.
+    public struct Header: Sendable, Hashable {
+        /// Its name.
+        public var name: String
+        /// Its value.
+        public var value: String
+
+        /// A header.
+        public init(_ name: String, _ value: String) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// What it asks for.
+    public var method: Method
+    /// The whole URL, its query percent-encoded.
+    public var url: String
+    /// Its headers, `Authorization` among them.
+    public var headers: [Header]
+    /// The body of a POST, not empty; of a GET there is none.
+    public var body: [UInt8]
+
+    /// A request.
+    public init(_ method: Method, url: String, headers: [Header] = [], body: [UInt8] = []) {
+        self.method = method
+        self.url = url
+        self.headers = headers
+        self.body = body
+    }
+
+    /// Its method alone: URL, headers and body may hold what no log may show.
+    public var description: String { method == .get ? "GET" : "POST" }
+}
+
+/// A complete and well-formed answer to a `Request`.
+public struct Response: Sendable {
+    /// 200...599.
+    public var status: Int
+    /// The headers of the last answer, in their order; names in lower case.
+    public var headers: [Request.Header]
+    /// The body, at most `Configuration.answerLimit` bytes.
+    public var body: [UInt8]
+    /// How long to wait before the next request, in seconds.
+    public var retryAfter: Int?
+    /// How long its parts took.
+    public var timings: Completion.Timings
+
+    /// The first header of that name, given in lower case.
+    public func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }
+}

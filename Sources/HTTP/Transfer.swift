@@ -1,0 +1,240 @@
+internal import CCurl
+internal import EventLoop
+internal import Glibc
+
+/// One libcurl easy handle with its buffers, used for one request after another.
+///
+/// Owned by one `Multi` and touched on its loop's thread alone: libcurl's callbacks come from inside
+/// `curl_multi_socket_action`, which is called nowhere else. libcurl holds unretained pointers to it for as long as the
+/// handle lives, which `deinit` ends.
+@safe final class Transfer {
+    enum Owner {
+        case nobody
+        case post(tag: Int)
+        case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
+    }
+
+    let easy: UnsafeMutableRawPointer
+    var owner = Owner.nobody
+    /// Where it stands in `Multi.active`; -1 when idle.
+    var position = -1
+    /// The body; wiped when the transfer is recycled, since it holds a code.
+    var body: [UInt8] = []
+    /// Bytes of the body that libcurl has been given.
+    private(set) var fed = 0
+    /// The last instant at which the body may still be fed.
+    private(set) var leaseEnd = Instant.distantFuture
+    /// When all has to be over.
+    private(set) var deadline = Instant.distantFuture
+    private(set) var cutShort: CutShort?
+    private(set) var method = Request.Method.post
+    var answer: AnswerBuffer
+    private(set) var head = AnswerHead()
+    private var endpoint: Endpoint?
+    private let answerLimit: Int
+    private let words: UnsafeMutablePointer<CChar>
+
+    /// nil when there is no memory, or libcurl lacks an option.
+    init?(_ configuration: HTTPClient.Configuration, multi: UnsafeMutableRawPointer, answer: AnswerBuffer) {
+        guard let easy = unsafe curl_easy_init() else { return nil }
+        unsafe self.easy = easy
+        self.answer = answer
+        answerLimit = configuration.answerLimit
+        unsafe words = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        // One text has 300 bytes, an Arabic one of three segments 1,500: growing would leave a copy behind.
+        body.reserveCapacity(4096)
+        guard setLimits(configuration), unsafe setCallbacks(multi: multi) else { return nil }
+    }
+
+    deinit {
+        wipeBody()
+        unsafe curl_easy_cleanup(easy)
+        unsafe words.deallocate()
+    }
+
+    var isWhollyFed: Bool { fed == body.count }
+
+    /// Whether nothing of it is left in this process that could still go out.
+    var isWhollySent: Bool {
+        if method == .get { return true }
+        return unsafe isWhollyFed && Int(easy_get_offset(easy, CURLINFO_SIZE_UPLOAD_T)) == body.count
+    }
+
+    /// When it has to be looked at, if nothing happens before.
+    var due: Instant { isWhollyFed ? deadline : min(deadline, leaseEnd + Instant.Span(nanoseconds: 1)) }
+
+    /// Makes it ready for one request, its `body` being in place.
+    func prepare(
+        _ endpoint: Endpoint, _ method: Request.Method, leaseEnd: Instant, deadline: Instant, owner: Owner
+    ) -> CURLcode {
+        self.owner = owner
+        self.leaseEnd = leaseEnd
+        self.deadline = deadline
+        if self.endpoint !== endpoint {
+            var code = unsafe easy_set_string(easy, CURLOPT_URL, endpoint.url)
+            if code == CURLE_OK { code = unsafe easy_set_headers(easy, endpoint.headers) }
+            guard code == CURLE_OK else { return code }
+            self.endpoint = endpoint
+        }
+        if self.method != method {
+            let code = unsafe easy_set_long(easy, method == .get ? CURLOPT_HTTPGET : CURLOPT_POST, 1)
+            guard code == CURLE_OK else { return code }
+            self.method = method
+        }
+        if method == .get { return CURLE_OK }
+        return unsafe easy_set_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
+    }
+
+    /// Notes that this client ends it; the first reason counts.
+    func cutShort(_ reason: CutShort) {
+        if cutShort == nil { cutShort = reason }
+    }
+
+    /// What is known of it now that it has ended.
+    func ending(_ code: CURLcode) -> Ending {
+        // APPCONNECT is that of TLS, CONNECT that of TCP; a reused connection has neither but PRETRANSFER.
+        let isConnected = unsafe easy_get_offset(easy, CURLINFO_PRETRANSFER_TIME_T) > 0
+        return Ending(
+            code: code,
+            cutShort: cutShort,
+            isWhollyFed: method == .get ? unsafe easy_get_long(easy, CURLINFO_REQUEST_SIZE) > 0 : isWhollyFed,
+            isConnected: isConnected,
+            status: status,
+            systemError: code == CURLE_COULDNT_CONNECT ? Int32(unsafe easy_get_long(easy, CURLINFO_OS_ERRNO)) : 0,
+            words: { [self] in unsafe String(cString: words) })
+    }
+
+    /// The status of the last head, 0 without one.
+    var status: Int { unsafe easy_get_long(easy, CURLINFO_RESPONSE_CODE) }
+
+    var timings: Completion.Timings {
+        func span(_ info: CURLINFO) -> Instant.Span {
+            Instant.Span(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
+        }
+        return Completion.Timings(
+            connect: span(CURLINFO_CONNECT_TIME_T), firstByte: span(CURLINFO_STARTTRANSFER_TIME_T),
+            total: span(CURLINFO_TOTAL_TIME_T))
+    }
+
+    var origin: String { endpoint?.origin ?? "" }
+
+    /// Forgets the request, so that nothing of it is left but its endpoint; a call's goes too, as it is seldom reused.
+    func recycle() {
+        wipeBody()
+        body.removeAll(keepingCapacity: body.capacity <= 16_384)
+        fed = 0
+        cutShort = nil
+        head.reset()
+        owner = .nobody
+        unsafe words[0] = 0
+    }
+
+    private func wipeBody() {
+        unsafe body.withUnsafeMutableBytes { bytes in
+            guard let start = bytes.baseAddress else { return }
+            unsafe explicit_bzero(start, bytes.count)
+        }
+    }
+}
+
+// MARK: What libcurl calls
+
+extension Transfer {
+    /// The last possible moment: libcurl has sent the head and asks for the body.
+    fileprivate func feed(_ target: UnsafeMutableRawPointer, room: Int) -> Int {
+        let count = min(room, body.count - fed)
+        // Asked again after the last byte: what was given can't be taken back, and is not given twice.
+        guard count > 0 else { return abort(.fedTwice) }
+        guard Instant.now() <= leaseEnd else { return abort(.leaseEnded) }
+        unsafe body.withUnsafeBytes { unsafe _ = memcpy(target, $0.baseAddress! + fed, count) }
+        fed += count
+        return count
+    }
+
+    private func abort(_ reason: CutShort) -> Int {
+        cutShort(reason)
+        return Int(CURL_READFUNC_ABORT)
+    }
+
+    /// Anything but `size` makes libcurl end the transfer.
+    fileprivate func receive(_ bytes: UnsafeRawPointer, _ size: Int) -> Int {
+        if unsafe answer.append(bytes, size, limit: answerLimit) { return size }
+        cutShort(.answerTooLarge)
+        return -1
+    }
+
+    fileprivate func receiveHeader(_ bytes: UnsafeRawPointer, _ size: Int) -> Int {
+        let line = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(start: bytes, count: size))
+        var collecting = false
+        if case .call = owner { collecting = true }
+        head.take(line, collecting: collecting)
+        if head.size <= answerLimit { return size }
+        cutShort(.answerTooLarge)
+        return -1
+    }
+
+    private func setCallbacks(multi: UnsafeMutableRawPointer) -> Bool {
+        let me = unsafe Unmanaged.passUnretained(self).toOpaque()
+        // libcurl sends a POST again by itself when a reused connection dies before an answer. What it can't rewind it
+        // can't send again: it ends with CURLE_SEND_FAIL_REWIND instead (DESIGN 2, measured).
+        return unsafe accepted(
+            easy_set_pointer(easy, CURLOPT_PRIVATE, me),
+            easy_set_pointer(easy, CURLOPT_ERRORBUFFER, words),
+            easy_set_pointer(easy, CURLOPT_READDATA, me),
+            easy_set_read(easy) { target, size, count, me in
+                unsafe Transfer.from(me).feed(UnsafeMutableRawPointer(target!), room: size * count)
+            },
+            easy_set_seek(easy) { _, _, _ in CURL_SEEKFUNC_FAIL },
+            easy_set_pointer(easy, CURLOPT_WRITEDATA, me),
+            easy_set_write(easy, CURLOPT_WRITEFUNCTION) { bytes, size, count, me in
+                unsafe Transfer.from(me).receive(UnsafeRawPointer(bytes!), size * count)
+            },
+            easy_set_pointer(easy, CURLOPT_HEADERDATA, me),
+            easy_set_write(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, me in
+                unsafe Transfer.from(me).receiveHeader(UnsafeRawPointer(bytes!), size * count)
+            },
+            easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, multi),
+            easy_set_open_socket(easy) { multi, _, address in unsafe Multi.from(multi).openSocket(address!) },
+            easy_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, multi),
+            easy_set_close_socket(easy) { multi, descriptor in unsafe Multi.from(multi).closeSocket(descriptor) })
+    }
+
+    /// Options that never change. What libcurl leaves off unless asked (redirects, cookies, netrc, its own
+    /// authentication, content decoding, verbose logs) is not named here.
+    private func setLimits(_ configuration: HTTPClient.Configuration) -> Bool {
+        let connectMilliseconds = Int(configuration.connectTimeout.millisecondsRoundedUp)
+        var isAccepted = unsafe accepted(
+            easy_set_long(easy, CURLOPT_POST, 1),
+            easy_set_long(easy, CURLOPT_NOSIGNAL, 1),
+            easy_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1)),
+            easy_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
+            easy_set_string(easy, CURLOPT_PROXY, ""),
+            easy_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
+            easy_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
+            easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
+            // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
+            easy_set_long(easy, CURLOPT_BUFFERSIZE, 8192),
+            easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384),
+            easy_set_string(easy, CURLOPT_USERAGENT, configuration.userAgent))
+        if let file = configuration.caFile {
+            // Else libcurl would trust the system's directory as well.
+            isAccepted =
+                unsafe isAccepted
+                && accepted(easy_set_string(easy, CURLOPT_CAINFO, file), easy_set_string(easy, CURLOPT_CAPATH, nil))
+        }
+        return isAccepted
+    }
+
+    private func accepted(_ codes: CURLcode...) -> Bool { codes.allSatisfy { $0 == CURLE_OK } }
+
+    /// The transfer behind a pointer that libcurl was given.
+    static func from(_ pointer: UnsafeMutableRawPointer?) -> Transfer {
+        unsafe Unmanaged<Transfer>.fromOpaque(pointer!).takeUnretainedValue()
+    }
+}
+
+extension Instant {
+    /// Later than anything.
+    static let distantFuture = Instant(nanoseconds: .max)
+}
