@@ -1,0 +1,43 @@
+/// The secret that seals and hashes codes: shared with the web tier, never in the database.
+struct CodeSecrets: Equatable, Sendable {
+    let current: Secret
+    /// What rows written before a rotation are sealed with.
+    let previous: Secret?
+
+    static let minimumLength = 32
+
+    static func read(_ reader: inout SettingsReader) -> CodeSecrets? {
+        let found = reader.find(.secret)
+        if found.isAbsent {
+            reader.report(
+                .secret, "is not set; make one with: openssl rand -hex 32, and give the same one to the web tier")
+        }
+        let current = found.value.flatMap { reader.parse($0, .secret, secret) }
+        let previous = reader.parse(.secretPrevious, secret)
+        guard let current else { return nil }
+        if current == previous {
+            reader.warn("OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET; unset it, nothing is being rotated")
+        }
+        return CodeSecrets(current: current, previous: previous)
+    }
+
+    /// 32 or more of `A-Z a-z 0-9 - _`: it passes connection strings, service files and shells unquoted.
+    private static func secret(_ text: String) throws(Refusal) -> Secret {
+        guard text.utf8.allSatisfy(isAllowed) else {
+            throw Refusal("has characters other than A-Z a-z 0-9 - _; make one with: openssl rand -hex 32")
+        }
+        guard text.utf8.count >= minimumLength else {
+            throw Refusal("has \(text.utf8.count) characters and needs \(minimumLength); make one with: openssl rand -hex 32")
+        }
+        return Secret(text)
+    }
+
+    private static func isAllowed(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
+        }
+    }
+}

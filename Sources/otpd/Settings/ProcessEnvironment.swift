@@ -1,0 +1,22 @@
+// `environ` is a global variable of C, which Swift cannot see to be left alone; see `current()`.
+@unsafe @preconcurrency internal import Glibc
+
+/// The process's environment.
+enum ProcessEnvironment {
+    /// All variables. Bytes that are not UTF-8 become U+FFFD, which the settings refuse by name.
+    ///
+    /// To be called at start, while the process has one thread: `environ` belongs to the C library, and nothing may
+    /// change it while it is read. otpd never does.
+    static func current() -> [String: String] {
+        var variables: [String: String] = [:]
+        var entry = unsafe environ
+        while let text = unsafe entry.pointee {
+            let pair = unsafe String(cString: text)
+            if let equals = pair.firstIndex(of: "=") {
+                variables[String(pair[..<equals])] = String(pair[pair.index(after: equals)...])
+            }
+            unsafe entry += 1
+        }
+        return variables
+    }
+}

@@ -1,0 +1,50 @@
+/// How fast this worker sends, and what it does about an unknown outcome.
+struct SendingSettings: Equatable, Sendable {
+    /// Requests to Twilio at a time.
+    let maxInFlight: Int
+    /// Sends per second of this worker; nil for no limit of our own.
+    let ratePerSecond: Double?
+    let resendUnknown: ResendUnknown
+
+    enum ResendUnknown: String, CaseIterable, Sendable {
+        /// After the grace and two looks at Twilio's own list.
+        case afterGrace = "after-grace"
+        case never
+    }
+
+    static let maxInFlightRange = 1...10_000
+    static let defaultMaxInFlight = 64
+
+    static func read(_ reader: inout SettingsReader) -> SendingSettings {
+        SendingSettings(
+            maxInFlight: reader.parse(.maxInFlight, maxInFlight) ?? defaultMaxInFlight,
+            ratePerSecond: reader.parse(.ratePerSecond, rate),
+            resendUnknown: reader.parse(.resendUnknown, Choice.parse) ?? .afterGrace)
+    }
+
+    private static func maxInFlight(_ text: String) throws(Refusal) -> Int {
+        guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }), let value = Int(text),
+            maxInFlightRange.contains(value)
+        else { throw Refusal("is \(SingleLine.quoted(text)); set a whole number from 1 to 10000") }
+        return value
+    }
+
+    private static func rate(_ text: String) throws(Refusal) -> Double {
+        let plain = text.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") || $0 == UInt8(ascii: ".") }
+        guard plain, let value = Double(text), value.isFinite, value > 0 else {
+            throw Refusal("is \(SingleLine.quoted(text)); set a number above 0, as 10 or 0.5, or unset it for no limit")
+        }
+        return value
+    }
+}
+
+/// A setting that is one of a few words.
+enum Choice {
+    static func parse<Value: RawRepresentable<String> & CaseIterable>(_ text: String) throws(Refusal) -> Value {
+        guard let value = Value(rawValue: text) else {
+            let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
+            throw Refusal("is \(SingleLine.quoted(text)); set one of: \(words)")
+        }
+        return value
+    }
+}

@@ -1,0 +1,46 @@
+/// Every variable that otpd reads itself. libpq reads its own `PG*` variables; systemd's are read by `Notifier` and the
+/// log.
+enum SettingName: String, CaseIterable, Sendable {
+    case databaseURL = "DATABASE_URL"
+    case secret = "OTPD_SECRET"
+    case secretPrevious = "OTPD_SECRET_PREVIOUS"
+    case accountSID = "TWILIO_ACCOUNT_SID"
+    case authToken = "TWILIO_AUTH_TOKEN"
+    case apiKeySID = "TWILIO_API_KEY_SID"
+    case apiKeySecret = "TWILIO_API_KEY_SECRET"
+    case phoneNumber = "TWILIO_PHONE_NUMBER"
+    case messagingServiceSID = "TWILIO_MESSAGING_SERVICE_SID"
+    case apiBaseURL = "TWILIO_API_BASE_URL"
+    case appName = "OTPD_APP_NAME"
+    case maxInFlight = "OTPD_MAX_IN_FLIGHT"
+    case ratePerSecond = "OTPD_RATE_PER_SECOND"
+    case resendUnknown = "OTPD_RESEND_UNKNOWN"
+    case callbackListen = "OTPD_CALLBACK_LISTEN"
+    case callbackPublicURL = "OTPD_CALLBACK_PUBLIC_URL"
+    case caFile = "OTPD_CA_FILE"
+    case logLevel = "OTPD_LOG_LEVEL"
+    case logFormat = "OTPD_LOG_FORMAT"
+
+    /// Whether the value may also come from a file: `<NAME>_FILE`, or a systemd credential.
+    var isSecret: Bool {
+        switch self {
+        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret: true
+        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .appName, .maxInFlight,
+            .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .caFile, .logLevel, .logFormat:
+            false
+        }
+    }
+
+    /// The variable that names a file with the value.
+    var fileVariable: String { rawValue + "_FILE" }
+
+    /// What systemd calls the credential: `LoadCredential=otpd_secret:/etc/otpd/secret`.
+    var credential: String { rawValue.lowercased() }
+
+    /// The names of all variables that mean something to otpd.
+    static let allVariables: Set<String> = {
+        var names = Set(allCases.map(\.rawValue))
+        for name in allCases where name.isSecret { names.insert(name.fileVariable) }
+        return names
+    }()
+}

@@ -1,0 +1,104 @@
+/// All settings of the worker (`otpd run`), and the parts that other commands need.
+///
+/// Reading is pure: the environment and the reader of files are given. Each command reads only what it needs, so that
+/// `otpd migrate` runs where no Twilio credential is; but what it reads is checked in full, and all problems are
+/// reported at once. See `SettingsReader` for where a value may come from and which source wins.
+struct Settings: Equatable, Sendable {
+    let database: DatabaseSettings
+    let log: LogSettings
+    let secrets: CodeSecrets
+    let twilio: TwilioSettings
+    /// Fills `{app}` in templates.
+    let appName: String
+    let sending: SendingSettings
+    /// Nil when neither of the callbacks' variables is set: final states then come from polling alone.
+    let callbacks: CallbackSettings?
+    /// Certificates to trust for Twilio, a PEM file; nil for the system's.
+    let caFile: String?
+    /// Lines to log at start: names that look misspelt, settings without effect.
+    let warnings: [String]
+
+    /// What `migrate`, `status` and the other commands need that touch the database alone.
+    struct Database: Equatable, Sendable {
+        let database: DatabaseSettings
+        let log: LogSettings
+        let warnings: [String]
+    }
+
+    /// What `enqueue` and `verify` need: they act as a web tier does, whose sessions carry the secret.
+    struct WebTier: Equatable, Sendable {
+        let database: DatabaseSettings
+        let log: LogSettings
+        let secrets: CodeSecrets
+        let warnings: [String]
+    }
+
+    /// Reads everything. `readFile` throws a `FileError` to tell a missing file from another failure.
+    static func worker(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<Settings, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let database = DatabaseSettings.read(&reader)
+        let log = LogSettings.read(&reader)
+        let secrets = CodeSecrets.read(&reader)
+        let (twilio, hasKeyOnly) = TwilioSettings.read(&reader)
+        let appName = readAppName(&reader)
+        let sending = SendingSettings.read(&reader)
+        let callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
+        let caFile = reader.readableFile(.caFile, certificates)
+        reader.warnOfUnknownNames()
+        guard let secrets, let twilio, let appName else { return reader.result(nil) }
+        let settings = Settings(
+            database: database, log: log, secrets: secrets, twilio: twilio, appName: appName, sending: sending,
+            callbacks: callbacks, caFile: caFile, warnings: reader.warnings)
+        return reader.result(settings)
+    }
+
+    static func database(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<Database, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let database = DatabaseSettings.read(&reader)
+        let log = LogSettings.read(&reader)
+        reader.warnOfUnknownNames()
+        return reader.result(Database(database: database, log: log, warnings: reader.warnings))
+    }
+
+    static func webTier(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<WebTier, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let database = DatabaseSettings.read(&reader)
+        let log = LogSettings.read(&reader)
+        let secrets = CodeSecrets.read(&reader)
+        reader.warnOfUnknownNames()
+        guard let secrets else { return reader.result(nil) }
+        return reader.result(WebTier(database: database, log: log, secrets: secrets, warnings: reader.warnings))
+    }
+
+    private static func readAppName(_ reader: inout SettingsReader) -> String? {
+        switch reader.find(.appName) {
+        case .absent:
+            reader.report(.appName, "is not set; set the name that users know your service by, it fills {app} in texts")
+            return nil
+        case .broken: return nil
+        case .value(let name):
+            guard name.count <= 64 else {
+                reader.report(.appName, "has \(name.count) characters; use 64 at most, it is part of every text message")
+                return nil
+            }
+            guard !name.contains("{"), !name.contains("}") else {
+                reader.report(.appName, "contains { or }, which mark placeholders in templates; remove them")
+                return nil
+            }
+            return name
+        }
+    }
+
+    /// A CA file without a certificate would make every connection fail, with a message about everything but the file.
+    private static func certificates(_ bytes: [UInt8]) throws(Refusal) {
+        guard bytes.firstRange(of: Array("-----BEGIN CERTIFICATE-----".utf8)) != nil else {
+            throw Refusal("names a file without a PEM certificate in it; give one with -----BEGIN CERTIFICATE-----")
+        }
+    }
+}

@@ -1,0 +1,213 @@
+/// Reads variables one by one and remembers everything that is wrong on the way.
+///
+/// Where a value comes from, first found first taken:
+/// 1. the environment variable itself. An empty one counts as not set, as `NAME=` in an env file means it;
+/// 2. for a secret, the file that `<NAME>_FILE` names;
+/// 3. for a secret, the systemd credential `$CREDENTIALS_DIRECTORY/<name in lower case>`, when there is such a file.
+///
+/// One line break at the end of a secret's file is taken off, since editors and `echo` put it there. Any other space
+/// around a value is an error: cutting it off silently would hide a bad paste, and keeping it makes Twilio answer 401.
+struct SettingsReader {
+    private let environment: [String: String]
+    private let readFile: (String) throws -> [UInt8]
+    private(set) var problems: [String] = []
+    private(set) var warnings: [String] = []
+    /// The names of Twilio's settings that are not there, in the order in which they were missed.
+    private var missingTwilio: [SettingName] = []
+
+    init(environment: [String: String], readFile: @escaping (String) throws -> [UInt8]) {
+        self.environment = environment
+        self.readFile = readFile
+    }
+
+    /// What was found under a name. `broken` has been reported already.
+    enum Found {
+        case absent
+        case broken
+        case value(String)
+
+        var value: String? {
+            switch self {
+            case .value(let value): value
+            case .absent, .broken: nil
+            }
+        }
+
+        var isAbsent: Bool {
+            switch self {
+            case .absent: true
+            case .value, .broken: false
+            }
+        }
+    }
+
+    mutating func report(_ name: SettingName, _ problem: String) {
+        problems.append(SingleLine.escaped("\(name.rawValue) \(problem)"))
+    }
+
+    mutating func warn(_ warning: String) {
+        warnings.append(SingleLine.escaped(warning))
+    }
+
+    /// Notes that Twilio cannot be used without this name.
+    mutating func missing(_ name: SettingName) {
+        missingTwilio.append(name)
+    }
+
+    /// The value of a variable, or of a secret's file.
+    mutating func find(_ name: SettingName) -> Found {
+        if let value = environment[name.rawValue], !value.isEmpty {
+            if name.isSecret, let path = environment[name.fileVariable], !path.isEmpty {
+                warn("\(name.rawValue) and \(name.fileVariable) are both set: the file is not read; unset one of them")
+            }
+            return checked(value, name, source: name.rawValue)
+        }
+        guard name.isSecret else { return .absent }
+        if let path = environment[name.fileVariable], !path.isEmpty {
+            return readSecret(name, path: path, source: name.fileVariable, mayBeMissing: false)
+        }
+        if let directory = environment["CREDENTIALS_DIRECTORY"], !directory.isEmpty {
+            return readSecret(
+                name, path: directory + "/" + name.credential, source: "the credential \(name.credential)",
+                mayBeMissing: true)
+        }
+        return .absent
+    }
+
+    /// A value with a parser that says why not: nil when it is absent or was reported.
+    mutating func parse<Value>(_ name: SettingName, _ parser: (String) throws(Refusal) -> Value) -> Value? {
+        guard let text = find(name).value else { return nil }
+        return parse(text, name, parser)
+    }
+
+    mutating func parse<Value>(
+        _ text: String, _ name: SettingName, _ parser: (String) throws(Refusal) -> Value
+    ) -> Value? {
+        do {
+            return try parser(text)
+        } catch {
+            report(name, error.reason)
+            return nil
+        }
+    }
+
+    /// A file that a variable names, which must be readable and pass the check.
+    mutating func readableFile(_ name: SettingName, _ check: ([UInt8]) throws(Refusal) -> Void) -> String? {
+        guard let path = find(name).value else { return nil }
+        let bytes: [UInt8]
+        do {
+            bytes = try readFile(path)
+        } catch {
+            report(name, "names \(SingleLine.quoted(path)), which cannot be read (\(error)); correct the path or its mode")
+            return nil
+        }
+        return parse(path, name) { (path: String) throws(Refusal) in
+            try check(bytes)
+            return path
+        }
+    }
+
+    /// Warns of variables that look like otpd's and are not.
+    mutating func warnOfUnknownNames() {
+        for name in environment.keys.sorted() where !SettingName.allVariables.contains(name) {
+            let nearest = Spelling.nearest(to: name, among: SettingName.allVariables)
+            if name.hasPrefix("OTPD_") {
+                let hint = nearest.map { "did you mean \($0)?" } ?? "check its spelling, or unset it"
+                warn("\(name) is not a setting of otpd and is ignored; \(hint)")
+            } else if name.hasPrefix("TWILIO_"), let nearest, environment[nearest] == nil {
+                // Other programs have variables of this prefix: speak only where one of ours is likely to be meant.
+                warn("\(name) is not a setting of otpd and is ignored; did you mean \(nearest)?")
+            }
+        }
+    }
+
+    /// The end of reading: the value, or everything that was wrong.
+    consuming func result<Value>(_ value: Value?) -> Result<Value, SettingsProblems> {
+        var lines: [String] = []
+        if !missingTwilio.isEmpty {
+            let names = missingTwilio.map(\.rawValue).joined(separator: ", ")
+            lines.append("SMS service not configured: \(names) \(missingTwilio.count == 1 ? "is" : "are") not set")
+        }
+        lines += problems
+        if let value, lines.isEmpty { return .success(value) }
+        precondition(!lines.isEmpty, "settings came out incomplete with nothing reported")
+        return .failure(SettingsProblems(lines: lines))
+    }
+
+    private mutating func readSecret(
+        _ name: SettingName, path: String, source: String, mayBeMissing: Bool
+    ) -> Found {
+        var bytes: [UInt8]
+        do {
+            bytes = try readFile(path)
+        } catch let error as FileError where error.isMissing && mayBeMissing {
+            return .absent
+        } catch {
+            report(
+                name,
+                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error); correct the path or the file's mode")
+            return .broken
+        }
+        if bytes.last == UInt8(ascii: "\n") {
+            bytes.removeLast()
+            if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
+        }
+        guard !bytes.isEmpty else {
+            report(name, "is empty: there is nothing in \(SingleLine.quoted(path)) (\(source)); write the value into it")
+            return .broken
+        }
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            report(name, "is not text: \(SingleLine.quoted(path)) (\(source)) is not UTF-8; write the bare value into it")
+            return .broken
+        }
+        return checked(text, name, source: source)
+    }
+
+    /// What no value may have: space around it, quotes around it, control characters in it.
+    private mutating func checked(_ value: String, _ name: SettingName, source: String) -> Found {
+        let origin = source == name.rawValue ? "" : " (from \(source))"
+        let scalars = value.unicodeScalars
+        guard let first = scalars.first, let last = scalars.last else { return .absent }
+        switch (Self.isSpace(first), Self.isSpace(last)) {
+        case (false, false): break
+        case (true, false):
+            report(name, "has a space or line break before it\(origin); remove it")
+            return .broken
+        case (false, true):
+            report(name, "has a space or line break after it\(origin); remove it")
+            return .broken
+        case (true, true):
+            report(name, "has spaces or line breaks around it\(origin); remove them")
+            return .broken
+        }
+        if first == last, first == "\"" || first == "'" {
+            report(name, "is wrapped in quotes\(origin); remove them, they are taken as part of the value")
+            return .broken
+        }
+        if scalars.contains(where: SingleLine.mustEscape) {
+            report(name, "contains a control or invisible character\(origin); type it anew instead of pasting it")
+            return .broken
+        }
+        if scalars.contains("\u{FFFD}") {
+            report(name, "is not UTF-8 text\(origin); set it again in UTF-8")
+            return .broken
+        }
+        if name.isSecret, !scalars.allSatisfy(\.isASCII), name != .databaseURL {
+            report(name, "contains characters other than ASCII\(origin); copy it again from where it was issued")
+            return .broken
+        }
+        return .value(value)
+    }
+
+    /// White space, and what pastes bring along unseen: a byte order mark, a zero-width space, direction marks.
+    private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+        scalar.properties.isWhitespace || scalar.properties.generalCategory == .format
+    }
+}
+
+/// Why a text is not a value of its setting: the rest of a sentence that begins with the setting's name.
+struct Refusal: Error, Equatable {
+    let reason: String
+
+    init(_ reason: String) { self.reason = reason }
+}

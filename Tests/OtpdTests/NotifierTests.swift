@@ -1,0 +1,111 @@
+import Glibc
+import Testing
+
+@testable import otpd
+
+/// The notifier against a real datagram socket, as systemd has one.
+@Suite struct NotifierTests {
+    final class Receiver {
+        let name: String
+        private let descriptor: Int32
+
+        /// Bound to a name of its own: abstract, or a path in /tmp that goes away with it.
+        init(abstract: Bool) throws {
+            let unique = "otpd-test-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
+            name = abstract ? "@\(unique)" : "/tmp/\(unique)"
+            descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+            var address = try UnixAddress(name)
+            let bound = address.bind(descriptor)
+            try #require(bound)
+        }
+
+        deinit {
+            close(descriptor)
+            if name.first == "/" { unlink(name) }
+        }
+
+        /// The next datagram; nil when none waits.
+        func next() -> String? {
+            var buffer = [UInt8](repeating: 0, count: 65_536)
+            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
+            return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func everyNoticeIsOneDatagram(abstract: Bool) throws {
+        let receiver = try Receiver(abstract: abstract)
+        let notifier = try #require(try Notifier.connect(environment: ["NOTIFY_SOCKET": receiver.name]))
+        try notifier.ready(status: "Database: connecting")
+        try notifier.status("Running: 3 in flight")
+        try notifier.watchdog()
+        try notifier.reloading(microseconds: 123_456)
+        try notifier.stopping(status: "Draining")
+        #expect(receiver.next() == "READY=1\nSTATUS=Database: connecting")
+        #expect(receiver.next() == "STATUS=Running: 3 in flight")
+        #expect(receiver.next() == "WATCHDOG=1")
+        #expect(receiver.next() == "RELOADING=1\nMONOTONIC_USEC=123456")
+        #expect(receiver.next() == "STOPPING=1\nSTATUS=Draining")
+        #expect(receiver.next() == nil)
+    }
+
+    @Test func aStatusCannotAddAssignments() throws {
+        let receiver = try Receiver(abstract: true)
+        try Notifier(path: receiver.name).status("x\nMAINPID=1")
+        #expect(receiver.next() == "STATUS=x\\nMAINPID=1")
+    }
+
+    @Test(arguments: [[:], ["NOTIFY_SOCKET": ""]] as [[String: String]])
+    func withoutASocketThereIsNothingToSay(environment: [String: String]) throws {
+        #expect(try Notifier.connect(environment: environment) == nil)
+    }
+
+    @Test(arguments: [
+        ("/nonexistent/notify", "No such file or directory"), ("@otpd-nobody-listens-here", "Connection refused"),
+        ("relative", "neither a path"), ("vsock:2:1234", "neither a path"),
+        ("/" + String(repeating: "x", count: 107), "longer than the 108 bytes"),
+        ("@" + String(repeating: "x", count: 108), "longer than the 108 bytes"),
+    ])
+    func aSocketThatCannotBeUsedIsAClearError(path: String, reason: String) {
+        let error = #expect(throws: NotifierError.self) {
+            try Notifier.connect(environment: ["NOTIFY_SOCKET": path])
+        }
+        #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
+        #expect(error?.description.contains("unset it when otpd is not started by systemd") == true)
+    }
+
+    @Test func aSocketThatDiesIsAnErrorAndNotASignal() throws {
+        var receiver: Receiver? = try Receiver(abstract: true)
+        let notifier = try Notifier(path: try #require(receiver?.name))
+        receiver = nil
+        #expect(throws: NotifierError.notSent(reason: "Connection refused")) { try notifier.watchdog() }
+    }
+
+    @Test func theMonotonicClockMoves() {
+        let first = Notifier.monotonicMicroseconds()
+        #expect(first > 0)
+        #expect(Notifier.monotonicMicroseconds() >= first)
+    }
+
+    @Test(arguments: [
+        ([:], nil), (["WATCHDOG_USEC": ""], nil), (["WATCHDOG_USEC": "30000000"], 30_000_000),
+        (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"], 30_000_000),
+        (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"], nil),
+        (["WATCHDOG_USEC": "nonsense", "WATCHDOG_PID": "8"], nil),
+    ] as [([String: String], Int64?)])
+    func watchdogs(environment: [String: String], microseconds: Int64?) throws {
+        let watchdog = try Watchdog.read(environment: environment, processID: 7)
+        #expect(watchdog?.timeout == microseconds.map { .microseconds($0) })
+        #expect(watchdog?.interval == microseconds.map { .microseconds($0 / 2) })
+    }
+
+    @Test(arguments: ["0", "-1", "x", "1.5", "99999999999999999999", " 1"])
+    func watchdogsThatMakeNoSense(value: String) {
+        #expect(throws: WatchdogError(variable: "WATCHDOG_USEC", value: value)) {
+            try Watchdog.read(environment: ["WATCHDOG_USEC": value], processID: 7)
+        }
+        #expect(throws: WatchdogError(variable: "WATCHDOG_PID", value: value)) {
+            try Watchdog.read(environment: ["WATCHDOG_USEC": "1", "WATCHDOG_PID": value], processID: 7)
+        }
+    }
+}

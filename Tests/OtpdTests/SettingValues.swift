@@ -1,0 +1,108 @@
+/// Values that a setting takes, and values that it does not, each with its variable.
+enum SettingValues {
+    static let good = pairs(goodByName)
+    static let bad = pairs(badByName)
+
+    private static func pairs(_ values: [String: [String]]) -> [(String, String)] {
+        values.sorted { $0.key < $1.key }.flatMap { name, values in values.map { (name, $0) } }
+    }
+
+    private static let long = String(repeating: "a", count: 40)
+
+    private static let goodByName: [String: [String]] = [
+        "TWILIO_ACCOUNT_SID": [
+            "AC" + Fixture.sid, "AC" + Fixture.sid.uppercased(),
+        ],
+        "TWILIO_AUTH_TOKEN": [
+            "any-visible~ASCII!",
+        ],
+        "TWILIO_PHONE_NUMBER": [
+            "+966501234567", "+2901234", "+123456789012345", "Mgask", "A", "My App 2 Go", "123a",
+        ],
+        "OTPD_SECRET": [
+            String(repeating: "a", count: 32), "AZaz09-_" + String(repeating: "x", count: 500),
+        ],
+        "TWILIO_API_BASE_URL": [
+            "https://api.dublin.ie1.twilio.com", "https://api.twilio.com/", "http://127.0.0.1:8081",
+            "http://localhost:1", "http://[::1]:65535", "HTTPS://API.TWILIO.COM", "http://127.8.9.1",
+            "https://[2001:db8::1]",
+        ],
+        "OTPD_APP_NAME": [
+            "مقاسك", "A & B", String(repeating: "é", count: 64),
+        ],
+        "OTPD_MAX_IN_FLIGHT": [
+            "1", "10000", "0064",
+        ],
+        "OTPD_RATE_PER_SECOND": [
+            "0.1", "100", "12.5",
+        ],
+        "OTPD_RESEND_UNKNOWN": [
+            "after-grace", "never",
+        ],
+        "OTPD_LOG_FORMAT": [
+            "json", "text",
+        ],
+        "DATABASE_URL": [
+            "postgres://db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
+            "service=otp", "postgresql:///app?host=/run/postgresql",
+        ],
+        "OTPD_CALLBACK_PUBLIC_URL": [
+            "https://sms.example.com/otp/status", "http://127.0.0.1:9/cb",
+        ],
+    ]
+
+    private static let badByName: [String: [String]] = [
+        "TWILIO_ACCOUNT_SID": [
+            "AC123", "ac" + Fixture.sid, "AC" + Fixture.sid + "0", "AC" + Fixture.sid.dropLast() + "g",
+            "SK" + Fixture.sid, "AC" + Fixture.sid.dropLast() + "٠",
+        ],
+        "TWILIO_AUTH_TOKEN": [
+            "with space", "non-ascii-é", "a\u{0}b", "'quoted'",
+        ],
+        "TWILIO_PHONE_NUMBER": [
+            "0501234567", "966501234567", "+", "+0966501234", "+966 50 123 4567", "+1234567890123456", "+123456",
+            "+٩٦٦٥٠١٢٣٤٥٦٧", "LongerThan11", "My-App", "مقاسك", "MG" + Fixture.sid, "1234 567",
+        ],
+        "OTPD_SECRET": [
+            String(repeating: "a", count: 31), long + "+",
+            long + "=", String(repeating: "é", count: 40),
+        ],
+        "OTPD_SECRET_PREVIOUS": [
+            "short",
+        ],
+        "TWILIO_API_BASE_URL": [
+            "api.twilio.com", "http://api.twilio.com", "http://127.0.0.1.example.com", "http://localhost.example.com",
+            "https://api.twilio.com/2010-04-01", "https://a.b?x=1", "https://a.b#x", "https://user:pw@a.b",
+            "https://", "https://:443", "https://a.b:0", "https://a.b:65536", "https://a.b:", "https://a.b:+1",
+            "https://a..b", "https://-a.b", "https://a_b", "https://[::1", "https://[x]", "https://a b", "ftp://a.b",
+            "https://مثال.sa", "http://127.0.0.1@evil.example", "http://127.+0.0.1", "http://0.0.0.0:1",
+        ],
+        "OTPD_APP_NAME": [
+            "{code}", "a}", String(repeating: "x", count: 65), "a\nb", "a\u{202E}b", "a\u{FFFD}",
+        ],
+        "OTPD_MAX_IN_FLIGHT": [
+            "0", "10001", "-1", "+5", "1.5", "64k", "99999999999999999999", "٦٤",
+        ],
+        "OTPD_RATE_PER_SECOND": [
+            "0", "0.0", "-1", "nan", "inf", "1e3", ".", "1.2.3", "ten", String(repeating: "9", count: 400),
+        ],
+        "OTPD_RESEND_UNKNOWN": [
+            "always", "Never",
+        ],
+        "OTPD_LOG_LEVEL": [
+            "INFO", "warn",
+        ],
+        "OTPD_LOG_FORMAT": [
+            "logfmt",
+        ],
+        "DATABASE_URL": [
+            "mysql://db", "db.example.com", "http://a/?b=c",
+        ],
+        "OTPD_CALLBACK_PUBLIC_URL": [
+            "http://sms.example.com/", "https://a.b/x?y",
+        ],
+        "OTPD_CA_FILE": [
+            "/nonexistent",
+        ],
+    ]
+}
