@@ -1,0 +1,1110 @@
+-- The schema otp: what the web tier writes, what the worker takes, what anyone may read.
+--
+-- Order of this page: ground (encoding, pgcrypto, roles) · settings as data · phone numbers · secrets ·
+-- verifications · limits · send jobs · how a job ends · verify, request, cancel · views · privileges.
+--
+-- Errors that a backend can branch on: OT001 too many requests · OT002 phone number cannot be one · OT003 secret
+-- missing, short or another one · OT004 unknown locale or purpose · OT005 country not allowed · OT006 verification
+-- cannot be sent · OT007 another value cannot be used (subject, code, expires_at, channel).
+-- Checks sit in triggers, never in table CHECKs: a failing CHECK prints the row, with its number.
+
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$
+BEGIN
+    IF current_setting('server_encoding') <> 'UTF8' THEN
+        RAISE EXCEPTION 'otpd needs a database with encoding UTF8, this one has %', current_setting('server_encoding')
+            USING HINT = 'Create it with: CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0';
+    END IF;
+END $$;
+
+-- Roles belong to the cluster: another database, or another migration running now, may make the same ones.
+DO $$
+DECLARE
+    role_name text;
+BEGIN
+    FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
+        CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name);
+        BEGIN
+            EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
+        EXCEPTION
+            WHEN duplicate_object OR unique_violation THEN NULL;  -- made by another migration meanwhile
+            WHEN insufficient_privilege THEN
+                RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
+                    USING HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                        'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
+        END;
+    END LOOP;
+END $$;
+
+CREATE SCHEMA otp;
+COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Web tier: insert verifications and send_jobs, or call request and verify.';
+
+CREATE TABLE otp.schema_migrations (
+    version int PRIMARY KEY,
+    name text NOT NULL,
+    checksum text,          -- filled by otpd, in the migration's own transaction; null when psql ran it
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by text NOT NULL DEFAULT session_user
+);
+
+-- pgcrypto may already be there, in whatever schema. The four functions that are used are bound below by what they
+-- are and not by name (BEGIN ATOMIC bodies are resolved once, here), so no search_path can put others in their place.
+DO $$
+DECLARE
+    home text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgcrypto') THEN
+        home := CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'CREATE') THEN 'public' ELSE 'otp' END;
+        EXECUTE format('CREATE EXTENSION pgcrypto WITH SCHEMA %I', home);
+    END IF;
+    SELECT n.nspname INTO home
+    FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+    WHERE e.extname = 'pgcrypto';
+    PERFORM set_config('search_path', format('pg_catalog, %I', home), true);
+END $$;
+
+CREATE FUNCTION otp.hmac_sha256(message bytea, key bytea) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
+
+CREATE FUNCTION otp.random_bytes(count int) RETURNS bytea
+LANGUAGE sql VOLATILE PARALLEL SAFE RETURN gen_random_bytes(count);
+
+-- The secret is random and long: stretching it (s2k-mode=3, the default) would make each unseal 368 µs instead of 5.
+CREATE FUNCTION otp.seal(code text, secret text) RETURNS bytea
+LANGUAGE sql VOLATILE PARALLEL SAFE
+RETURN pgp_sym_encrypt(code, secret, 's2k-mode=1, cipher-algo=aes256, compress-algo=0');
+
+CREATE FUNCTION otp.open_seal(sealed bytea, secret text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN pgp_sym_decrypt(sealed, secret);
+
+SET LOCAL search_path = pg_catalog;
+
+-- ───────────────────────────────────────────────── settings as data ─────────────────────────────────────────────────
+
+CREATE TABLE otp.settings (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    region text NOT NULL DEFAULT 'SA',                   -- how a number without a country code is read
+    timezone text NOT NULL DEFAULT 'Asia/Riyadh',        -- whose days the daily budgets are
+    time_to_live interval NOT NULL DEFAULT '5 minutes',  -- of a code, where the backend gives no expires_at
+    max_attempts smallint NOT NULL DEFAULT 5,            -- wrong tries per verification
+    max_failures_per_day smallint NOT NULL DEFAULT 10,   -- wrong tries per phone and day, whatever the verification
+    CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
+    CHECK (max_attempts > 0 AND max_failures_per_day > 0)
+);
+COMMENT ON TABLE otp.settings IS 'One row. Change it with UPDATE.';
+INSERT INTO otp.settings DEFAULT VALUES;
+
+CREATE TABLE otp.templates (
+    purpose text NOT NULL CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
+    locale text NOT NULL CHECK (locale ~ '^[A-Za-z0-9_-]{1,35}$'),
+    body text NOT NULL CHECK (position('{code}' IN body) > 0 AND length(body) <= 1000),
+    PRIMARY KEY (purpose, locale)
+);
+COMMENT ON TABLE otp.templates IS
+    'Texts per purpose and locale; {code} is required, {app} and {minutes} are filled too. A purpose exists when it has a text.';
+INSERT INTO otp.templates (purpose, locale, body) VALUES
+    ('phone_verification', 'en', 'Your {app} verification code is: {code}. Valid for {minutes} minutes.'),
+    ('phone_verification', 'ar', 'رمز التحقق الخاص بك هو: {code}. صالح لمدة {minutes} دقائق.');
+
+CREATE TABLE otp.countries (
+    region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$')
+);
+COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
+INSERT INTO otp.countries (region) VALUES ('SA');
+
+-- Each row counts sends per phone, subject or client address in any stretch of time as long as its window.
+CREATE TABLE otp.limits (
+    scope text NOT NULL CHECK (scope IN ('phone', 'subject', 'client_ip')),
+    period interval NOT NULL CHECK (period BETWEEN '1 second' AND '31 days'),
+    max_sends int NOT NULL CHECK (max_sends BETWEEN 1 AND 1000),
+    PRIMARY KEY (scope, period)
+);
+COMMENT ON TABLE otp.limits IS 'Sends allowed per scope and sliding period. No rows: no limits.';
+INSERT INTO otp.limits (scope, period, max_sends) VALUES
+    ('phone', '5 minutes', 5),
+    ('phone', '1 day', 20),
+    ('subject', '1 day', 20),
+    ('client_ip', '1 hour', 100);
+
+-- What Twilio's error codes mean here. Classes are data: operators may change them, the worker reads them while running.
+CREATE TABLE otp.error_class_defaults (
+    class text PRIMARY KEY,
+    explanation text NOT NULL,
+    remedy text NOT NULL
+);
+COMMENT ON TABLE otp.error_class_defaults IS 'Words for a code of a class when the code has none of its own.';
+
+CREATE TABLE otp.error_classes (
+    code int PRIMARY KEY,
+    class text NOT NULL REFERENCES otp.error_class_defaults (class),
+    stage text NOT NULL,    -- where Twilio reports it: create, delivery, inbound, verify
+    explanation text,       -- what it means, for people
+    remedy text             -- what a person does about it
+);
+COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
+
+-- ─────────────────────────────────────────────────── phone numbers ──────────────────────────────────────────────────
+
+-- libphonenumber's metadata as a table, filled by 0003 (generated). Every pattern is anchored: '^(?:…)' or '^(?:…)$'.
+CREATE TABLE otp.regions (
+    region text COLLATE "C" NOT NULL,       -- ISO 3166, or 001 for a country code of no country
+    country_code int NOT NULL,
+    rank smallint NOT NULL,                 -- order among the regions of a country code; 0 is its main region
+    international_prefix text COLLATE "C",
+    national_prefix text COLLATE "C",
+    transform text COLLATE "C",             -- what replaces the national prefix, where something does
+    general text COLLATE "C" NOT NULL,
+    lengths int[] NOT NULL,
+    local_lengths int[] NOT NULL,
+    leading_digits text COLLATE "C",
+    premium_rate text COLLATE "C",
+    toll_free text COLLATE "C",
+    shared_cost text COLLATE "C",
+    voip text COLLATE "C",
+    personal text COLLATE "C",
+    pager text COLLATE "C",
+    uan text COLLATE "C",
+    voicemail text COLLATE "C",
+    fixed_line text COLLATE "C",
+    mobile text COLLATE "C",
+    PRIMARY KEY (country_code, rank)
+);
+CREATE INDEX regions_region ON otp.regions (region);
+COMMENT ON TABLE otp.regions IS 'Generated by migrations/tools from the metadata of libphonenumber: do not edit.';
+
+-- Takes the national prefix off, where what remains can still be a number (libphonenumber's rule).
+CREATE FUNCTION otp.strip_national_prefix(number text, land otp.regions) RETURNS text
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    groups text[];
+    stripped text;
+BEGIN
+    IF land.national_prefix IS NULL OR number = '' THEN
+        RETURN number;
+    END IF;
+    groups := regexp_match(number, land.national_prefix);
+    IF groups IS NULL THEN
+        RETURN number;
+    END IF;
+    IF land.transform IS NULL OR groups[cardinality(groups)] IS NULL THEN
+        stripped := regexp_replace(number, land.national_prefix, '');
+    ELSE
+        stripped := regexp_replace(number, land.national_prefix, land.transform);
+    END IF;
+    IF number ~ land.general AND NOT stripped ~ land.general THEN
+        RETURN number;
+    END IF;
+    RETURN stripped;
+END $$;
+
+CREATE FUNCTION otp.phone_number_type(number text, land otp.regions) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE
+    WHEN NOT number ~ (land).general THEN NULL
+    WHEN number ~ (land).premium_rate THEN 'premium rate'
+    WHEN number ~ (land).toll_free THEN 'toll free'
+    WHEN number ~ (land).shared_cost THEN 'shared cost'
+    WHEN number ~ (land).voip THEN 'voip'
+    WHEN number ~ (land).personal THEN 'personal'
+    WHEN number ~ (land).pager THEN 'pager'
+    WHEN number ~ (land).uan THEN 'company'
+    WHEN number ~ (land).voicemail THEN 'voicemail'
+    WHEN number ~ (land).mobile THEN CASE WHEN number ~ (land).fixed_line THEN 'fixed line or mobile' ELSE 'mobile' END
+    WHEN number ~ (land).fixed_line THEN 'fixed line'
+END;
+
+-- Any spelling → E.164, as libphonenumber reads it; where it cannot be a number, the reason and no number.
+CREATE FUNCTION otp.parse_phone_number(
+    raw text, region text, OUT e164 text, OUT country text, OUT type text, OUT reason text)
+LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
+DECLARE
+    -- In order: the digits of eight scripts, the fullwidth plus, then what is only there for the eye (spaces, dashes,
+    -- brackets, dots, slashes, tildes, and the invisible: direction marks, joiners, soft hyphens).
+    foreign_digits CONSTANT text := '٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹０１２３４５６７８９०१२३४५६७८९০১২৩৪৫৬৭৮৯๐๑๒๓๔๕๖๗๘๙߀߁߂߃߄߅߆߇߈߉༠༡༢༣༤༥༦༧༨༩＋';
+    ascii_digits CONSTANT text := '01234567890123456789012345678901234567890123456789012345678901234567890123456789+';
+    separators CONSTANT text := E' \t\u00A0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200A'
+        '\u202F\u205F\u3000-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u30FC\uFF0D.\uFF0E()\uFF08\uFF09[]\uFF3B\uFF3D'
+        '/\uFF0F~\u2053\u223C\uFF5E\u00AD\u061C\u200B\u200C\u200D\u200E\u200F\u202A\u202B\u202C\u202D\u202E\u2060'
+        '\u2066\u2067\u2068\u2069\uFEFF';
+    home otp.regions;   -- where a number without a country code is taken to be
+    land otp.regions;   -- where the number turns out to be
+    digits text := raw;
+    number text;
+    rest text;
+    code int;
+    international boolean;
+BEGIN
+    IF raw IS NULL OR raw = '' THEN
+        reason := 'it is empty';
+        RETURN;
+    ELSIF octet_length(raw) > 256 THEN
+        reason := 'it is far too long';
+        RETURN;
+    END IF;
+    IF NOT digits ~ '^[+]?[0-9]+$' THEN
+        digits := translate(digits, foreign_digits || separators, ascii_digits);
+        IF digits = '' THEN
+            reason := 'it has no digits';
+            RETURN;
+        ELSIF NOT digits ~ '^[+]*[0-9]+$' THEN
+            reason := CASE WHEN digits ~ '[[:alpha:]#;,*]' THEN 'it contains letters or an extension'
+                ELSE 'it contains characters that are not part of a phone number' END;
+            RETURN;
+        END IF;
+    END IF;
+    SELECT r.* INTO home FROM otp.regions r WHERE r.region = upper(parse_phone_number.region) LIMIT 1;
+    IF home.region IS NULL THEN
+        reason := 'its region is not an ISO 3166 code such as SA';
+        RETURN;
+    END IF;
+
+    -- Which country? A plus, the region's international prefix, or the region's own country code in front.
+    number := ltrim(digits, '+');
+    international := starts_with(digits, '+');
+    IF international THEN
+        SELECT r.* INTO land FROM otp.regions r
+        WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
+            AND starts_with(number, r.country_code::text);
+    END IF;
+    IF land.region IS NULL THEN     -- '+0096650…' is read without its plus
+        rest := regexp_replace(number, home.international_prefix, '');
+        IF length(rest) < length(number) AND NOT starts_with(rest, '0') THEN
+            number := rest;
+            international := true;
+            SELECT r.* INTO land FROM otp.regions r
+            WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
+                AND starts_with(number, r.country_code::text);
+        END IF;
+    END IF;
+    IF international AND (land.region IS NULL OR length(number) <= 2) THEN
+        reason := 'its country code does not exist';
+        RETURN;
+    ELSIF international THEN
+        number := substr(number, length(land.country_code::text) + 1);
+    ELSE
+        land := home;
+        IF starts_with(number, home.country_code::text) THEN
+            rest := otp.strip_national_prefix(substr(number, length(home.country_code::text) + 1), home);
+            IF NOT number ~ home.general AND rest ~ home.general
+                OR length(number) > home.lengths[cardinality(home.lengths)] THEN
+                number := rest;
+                IF home.rank <> 0 THEN
+                    SELECT r.* INTO land FROM otp.regions r WHERE r.country_code = home.country_code AND r.rank = 0;
+                END IF;
+            END IF;
+        END IF;
+    END IF;
+    code := land.country_code;
+
+    -- Its national prefix goes, unless what remains has a length that no number there has.
+    rest := otp.strip_national_prefix(number, land);
+    IF length(rest) = ANY (land.lengths) AND NOT length(rest) = ANY (land.local_lengths)
+        OR length(rest) > land.lengths[cardinality(land.lengths)] THEN
+        number := rest;
+    END IF;
+
+    -- Is it one? Of the regions that share a country code, the first that knows the number is its country.
+    type := otp.phone_number_type(number, land);
+    IF type IS NULL OR land.rank <> 0 OR land.leading_digits IS NOT NULL THEN
+        FOR land IN SELECT r.* FROM otp.regions r WHERE r.country_code = code ORDER BY r.rank LOOP
+            CONTINUE WHEN NOT number ~ land.leading_digits;
+            type := otp.phone_number_type(number, land);
+            EXIT WHEN type IS NOT NULL OR land.leading_digits IS NOT NULL;
+        END LOOP;
+    END IF;
+    IF type IS NULL THEN
+        SELECT r.* INTO land FROM otp.regions r WHERE r.country_code = code AND r.rank = 0;
+        reason := CASE
+            WHEN length(number) < land.lengths[1] THEN format('it has too few digits for %s (+%s)', land.region, code)
+            WHEN length(number) > land.lengths[cardinality(land.lengths)]
+                THEN format('it has too many digits for %s (+%s)', land.region, code)
+            ELSE format('no such number is in use in %s (+%s)', land.region, code) END;
+    ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail') THEN
+        reason := format('it is a %s number, which cannot receive SMS', type);
+    ELSE
+        e164 := '+' || code || number;
+        country := land.region;
+    END IF;
+END $$;
+
+CREATE FUNCTION otp.to_e164(raw text, region text DEFAULT NULL) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    parsed record;
+BEGIN
+    parsed := otp.parse_phone_number(raw, coalesce(region, (SELECT s.region FROM otp.settings s)));
+    IF parsed.reason IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'The phone number cannot be one: ' || parsed.reason,
+            HINT = 'Give it as typed, or in the form +966501234567.';
+    END IF;
+    RETURN parsed.e164;
+END $$;
+COMMENT ON FUNCTION otp.to_e164 IS 'Any spelling of a phone number → E.164, as libphonenumber has it; OT002 with the reason otherwise.';
+
+-- +9665•••••567: enough to recognise one's own number, too little to call it.
+CREATE FUNCTION otp.mask(e164 text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN length(e164) >= 12 THEN left(e164, 5) || repeat('•', length(e164) - 8) || right(e164, 3)
+    ELSE left(e164, 3) || repeat('•', greatest(length(e164) - 5, 1)) || right(e164, 2) END;
+
+-- ────────────────────────────────────────────────────── secrets ─────────────────────────────────────────────────────
+
+-- The session's secret, or OT003.
+CREATE FUNCTION otp.session_secret() RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
+DECLARE
+    secret CONSTANT text := current_setting('otp.secret', true);
+BEGIN
+    IF secret ~ '^[A-Za-z0-9_-]{32,}$' THEN
+        RETURN secret;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = 'OT003',
+        MESSAGE = CASE
+            WHEN coalesce(secret, '') = '' THEN 'This session has no otp.secret'
+            WHEN length(secret) < 32 THEN 'This session''s otp.secret is too short: 32 characters or more are needed'
+            ELSE 'This session''s otp.secret has characters other than A-Z a-z 0-9 - _' END,
+        HINT = 'Set it as a connection option (options=''-c otp.secret=…'') or with SELECT set_config(''otp.secret'', $1, '
+            'true) and a bind parameter; it is the OTPD_SECRET of the daemon.';
+END $$;
+
+-- Tells which secret a row was sealed under, without telling the secret.
+CREATE FUNCTION otp.key_id(secret text) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN left(encode(sha256(convert_to('otp key id ' || secret, 'UTF8')), 'hex'), 16);
+
+-- Of the session's secrets (otp.secret, then otp.secret_previous) the one with this key id; null when neither.
+CREATE FUNCTION otp.secret_for(key_id text) RETURNS text
+LANGUAGE sql STABLE PARALLEL RESTRICTED
+RETURN CASE key_id
+    WHEN otp.key_id(current_setting('otp.secret', true)) THEN current_setting('otp.secret', true)
+    WHEN otp.key_id(current_setting('otp.secret_previous', true)) THEN current_setting('otp.secret_previous', true) END;
+
+-- The code of a row, or null where this session cannot open it: one bad row never fails a batch.
+CREATE FUNCTION otp.unseal(sealed bytea, key_id text) RETURNS text
+LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
+DECLARE
+    secret CONSTANT text := otp.secret_for(key_id);
+BEGIN
+    IF secret IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN otp.open_seal(sealed, secret);
+EXCEPTION WHEN external_routine_invocation_exception OR invalid_parameter_value OR data_exception THEN
+    RETURN NULL;
+END $$;
+
+CREATE FUNCTION otp.hash_code(id bigint, subject text, purpose text, e164 text, code text, secret text) RETURNS bytea
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN otp.hmac_sha256(
+    convert_to(id || E'\n' || purpose || E'\n' || e164 || E'\n' || code || E'\n' || subject, 'UTF8'),
+    convert_to(secret, 'UTF8'));
+
+-- Six digits, each as likely: numbers of the last, incomplete million of the 2³² are drawn again.
+CREATE FUNCTION otp.draw_code() RETURNS text
+LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
+DECLARE
+    bytes bytea;
+    drawn bigint;
+BEGIN
+    LOOP
+        bytes := otp.random_bytes(4);
+        drawn := (get_byte(bytes, 0)::bigint << 24) + (get_byte(bytes, 1) << 16) + (get_byte(bytes, 2) << 8)
+            + get_byte(bytes, 3);
+        EXIT WHEN drawn < 4294000000;
+    END LOOP;
+    RETURN lpad((drawn % 1000000)::text, 6, '0');
+END $$;
+
+-- ─────────────────────────────────────────────────── verifications ──────────────────────────────────────────────────
+
+CREATE TABLE otp.verifications (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    subject text,
+    phone_number text,      -- as typed
+    region text,
+    purpose text,
+    locale text,
+    code text,              -- write-only: the trigger seals it and leaves null
+    expires_at timestamptz,
+    client_ip inet,
+    -- below: the trigger's and the functions'
+    e164 text COLLATE "C",
+    country text COLLATE "C",
+    sealed_code bytea,
+    code_hash bytea,
+    key_id text COLLATE "C",
+    created_at timestamptz,
+    attempts int DEFAULT 0, -- wrong tries
+    verified_at timestamptz,
+    canceled_at timestamptz
+) WITH (fillfactor = 85);
+CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, id DESC);
+CREATE INDEX verifications_created_at ON otp.verifications USING brin (created_at);
+COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
+
+CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    secret CONSTANT text := otp.session_secret();
+    settings otp.settings;
+    parsed record;
+BEGIN
+    SELECT s.* INTO settings FROM otp.settings s;
+    -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
+    IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
+        NEW.id := nextval('otp.verifications_id_seq');
+    END IF;
+    NEW.created_at := clock_timestamp();
+    NEW.attempts := 0;
+    NEW.verified_at := NULL;
+    NEW.canceled_at := NULL;
+
+    IF NEW.subject IS NULL OR NEW.subject = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
+            HINT = 'Give your own reference to the user, such as ''user:42''.';
+    ELSIF length(NEW.subject) > 200 THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject has more than 200 characters',
+            HINT = 'Give a key of the user, not a description.';
+    ELSIF NEW.subject ~ '[\x01-\x1f\x7f-\x9f\u2028\u2029]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject contains control characters',
+            HINT = 'Remove line breaks, tabs and the like.';
+    END IF;
+
+    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
+    NEW.locale := coalesce(NEW.locale, 'en');
+    IF NOT EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT004',
+            MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose)
+                THEN format('There is no text in the locale %L for the purpose %L', left(NEW.locale, 40), NEW.purpose)
+                ELSE format('The purpose %L is unknown', left(NEW.purpose, 60)) END,
+            HINT = 'Texts are rows of otp.templates.';
+    END IF;
+
+    NEW.region := upper(coalesce(NEW.region, settings.region));
+    parsed := otp.parse_phone_number(NEW.phone_number, NEW.region);
+    IF parsed.reason IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'The phone number cannot be one: ' || parsed.reason,
+            HINT = 'Ask the user for the number again.';
+    ELSIF NOT EXISTS (SELECT FROM otp.countries c WHERE c.region = parsed.country) THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT005', MESSAGE = format('Codes are not sent to %s', parsed.country),
+            HINT = 'Countries that are allowed are rows of otp.countries.';
+    END IF;
+    NEW.e164 := parsed.e164;
+    NEW.country := parsed.country;
+
+    -- One second of grace at the lower end: a backend says now() + 1 minute a moment before it arrives here.
+    NEW.expires_at := coalesce(NEW.expires_at, NEW.created_at + settings.time_to_live);
+    IF NOT (NEW.expires_at >= transaction_timestamp() + interval '59 seconds' AND NEW.expires_at > NEW.created_at
+            AND NEW.expires_at <= NEW.created_at + interval '10 minutes') THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'expires_at must be 1 to 10 minutes from now',
+            DETAIL = format('It is %s seconds from now.', CASE WHEN isfinite(NEW.expires_at)
+                THEN round(extract(epoch FROM NEW.expires_at - NEW.created_at))::text ELSE 'infinitely many' END),
+            HINT = 'Leave it out for the default, or compare the clocks of backend and database.';
+    END IF;
+
+    IF NEW.code IS NULL THEN
+        NEW.code := otp.draw_code();
+    ELSIF NOT NEW.code ~ '^[A-Za-z0-9]{4,12}$' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'code must be 4 to 12 letters or digits (ASCII)',
+            HINT = 'Leave it out and six digits are drawn.';
+    END IF;
+    NEW.sealed_code := otp.seal(NEW.code, secret);
+    NEW.code_hash := otp.hash_code(NEW.id, NEW.subject, NEW.purpose, NEW.e164, NEW.code, secret);
+    NEW.key_id := otp.key_id(secret);
+    NEW.code := NULL;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications
+FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_insert();
+
+-- A verification is what it was when it was made: its hash covers these columns.
+CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'A verification cannot be changed',
+        HINT = 'Make a new one; otp.cancel ends one.';
+END $$;
+
+CREATE TRIGGER before_update
+BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, expires_at, e164, country, sealed_code, code_hash, key_id
+ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_update();
+
+-- ────────────────────────────────────────────────────── limits ──────────────────────────────────────────────────────
+
+-- The times of the last sends per limit and key, at most max_sends of them: an exact sliding window in one row, whose
+-- lock is what makes it race-free (under REPEATABLE READ the loser of a race gets a serialization failure instead).
+CREATE TABLE otp.send_counts (
+    scope text COLLATE "C" NOT NULL,
+    period interval NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    sent_at timestamptz[] NOT NULL,
+    PRIMARY KEY (key, scope, period)
+) WITH (fillfactor = 70);
+
+-- Counts one send against every limit, or refuses it with OT001 (which rolls back what was counted).
+CREATE FUNCTION otp.count_send(e164 text, subject text, client_ip inet) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    limit_row otp.limits;
+    send_key text;
+    wait int;
+BEGIN
+    -- Always in the same order, so that two sends never wait for each other.
+    FOR limit_row IN SELECT l.* FROM otp.limits l ORDER BY l.scope DESC, l.period LOOP
+        send_key := CASE limit_row.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE host(client_ip) END;
+        CONTINUE WHEN send_key IS NULL;
+        INSERT INTO otp.send_counts AS c (scope, period, key, sent_at)
+        VALUES (limit_row.scope, limit_row.period, send_key, ARRAY[moment])
+        ON CONFLICT (key, scope, period) DO UPDATE
+            SET sent_at = (c.sent_at || moment)[greatest(1, cardinality(c.sent_at) + 2 - limit_row.max_sends):]
+            WHERE cardinality(c.sent_at) < limit_row.max_sends
+                OR c.sent_at[cardinality(c.sent_at) + 1 - limit_row.max_sends] <= moment - limit_row.period;
+        CONTINUE WHEN FOUND;
+        SELECT greatest(1, ceil(extract(epoch FROM
+            c.sent_at[cardinality(c.sent_at) + 1 - limit_row.max_sends] + limit_row.period - moment))) INTO wait
+        FROM otp.send_counts c
+        WHERE c.key = send_key AND c.scope = limit_row.scope AND c.period = limit_row.period;
+        RAISE EXCEPTION USING ERRCODE = 'OT001',
+            MESSAGE = format('Too many codes for this %s: %s are allowed in %s',
+                CASE limit_row.scope WHEN 'client_ip' THEN 'client address' ELSE limit_row.scope END,
+                limit_row.max_sends, limit_row.period),
+            DETAIL = format('retry_after=%s window=%s scope=%s', coalesce(wait, 1),
+                extract(epoch FROM limit_row.period)::bigint, limit_row.scope),
+            HINT = format('Ask the user to wait %s seconds.', coalesce(wait, 1));
+    END LOOP;
+END $$;
+
+-- ───────────────────────────────────────────────────── send jobs ────────────────────────────────────────────────────
+
+-- Live jobs only, so that a claim costs the same after a year: a job that ends leaves (DELETE) in the statement that
+-- writes its ending to messages or unsent_jobs. At any time a job is in exactly one of the three.
+CREATE TABLE otp.send_jobs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    verification_id bigint,
+    channel text DEFAULT 'sms',
+    state text COLLATE "C" DEFAULT 'queued',    -- queued → sending → (gone | queued again | unknown)
+    attempt int DEFAULT 0,                      -- claims so far; with worker the fencing token
+    worker bigint,
+    lease_expires_at timestamptz,
+    due_at timestamptz DEFAULT clock_timestamp(),
+    requested_at timestamptz DEFAULT clock_timestamp(),
+    expires_at timestamptz,                     -- the verification's, copied
+    resend_of bigint,
+    last_error_code int,
+    last_error text                             -- why the last attempt failed, while the job waits for the next
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_insert_threshold = 10000,
+    autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX send_jobs_due ON otp.send_jobs (due_at, id) WHERE state = 'queued';
+CREATE INDEX send_jobs_expiring ON otp.send_jobs (expires_at) WHERE state = 'queued';
+CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <> 'queued';
+CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
+COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
+
+CREATE FUNCTION otp.send_jobs_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    verification record;
+    trouble text;
+BEGIN
+    IF NEW.channel IS DISTINCT FROM 'sms' THEN
+        IF NEW.channel IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The channel %L is unknown', left(NEW.channel, 40)),
+                HINT = 'Leave it out: codes are sent by sms.';
+        END IF;
+        NEW.channel := 'sms';
+    END IF;
+    -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
+    -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
+    -- job for everybody.
+    SELECT v.subject, v.e164, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
+        (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+        (SELECT max(n.id) FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose) AS newest_id
+    INTO verification
+    FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
+    NEW.requested_at := clock_timestamp();
+    trouble := CASE
+        WHEN verification IS NULL THEN 'it does not exist'
+        WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
+        WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
+        WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
+        WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
+        WHEN verification.newest_id > NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+    END;
+    IF trouble IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT006',
+            MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
+            HINT = 'Make a new verification.';
+    END IF;
+    PERFORM otp.count_send(verification.e164, verification.subject, verification.client_ip);
+    IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
+        NEW.id := nextval('otp.send_jobs_id_seq');
+    END IF;
+    NEW.state := 'queued';
+    NEW.attempt := 0;
+    NEW.worker := NULL;
+    NEW.lease_expires_at := NULL;
+    NEW.due_at := coalesce(NEW.due_at, NEW.requested_at);
+    NEW.expires_at := verification.expires_at;
+    NEW.last_error_code := NULL;
+    NEW.last_error := NULL;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_insert BEFORE INSERT ON otp.send_jobs
+FOR EACH ROW EXECUTE FUNCTION otp.send_jobs_before_insert();
+
+-- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns, so only who gets
+-- the guard notifies: the others commit while that one's wake-up is on its way, and the worker looks again soon after.
+CREATE FUNCTION otp.wake_workers() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF pg_catalog.pg_try_advisory_xact_lock(1869901931, 1) THEN
+        PERFORM pg_catalog.pg_notify('otp_send_jobs', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER wake_workers AFTER INSERT ON otp.send_jobs DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION otp.wake_workers();
+
+-- ────────────────────────────────────────────────── how a job ends ──────────────────────────────────────────────────
+
+-- One row per message of Twilio's, which is also the history of a job that ended accepted.
+CREATE TABLE otp.messages (
+    message_sid text COLLATE "C" PRIMARY KEY,
+    send_job_id bigint NOT NULL,
+    verification_id bigint NOT NULL,
+    attempt int NOT NULL,
+    worker bigint,
+    ended_job boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
+    requested_at timestamptz NOT NULL,
+    accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    status text NOT NULL,           -- Twilio's word, verbatim
+    error_code int,
+    segments smallint,
+    price numeric,
+    price_unit text,
+    final_at timestamptz,           -- when the status became one that stays
+    next_poll_at timestamptz,
+    polls smallint NOT NULL DEFAULT 0
+) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
+CREATE INDEX messages_send_job ON otp.messages (send_job_id);
+CREATE INDEX messages_verification ON otp.messages (verification_id);
+CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE final_at IS NULL;
+CREATE INDEX messages_accepted_at ON otp.messages USING brin (accepted_at) WITH (pages_per_range = 32, autosummarize = on);
+
+-- Jobs that ended without a message.
+CREATE TABLE otp.unsent_jobs (
+    send_job_id bigint PRIMARY KEY,
+    verification_id bigint NOT NULL,
+    state text COLLATE "C" NOT NULL CHECK (state IN ('failed', 'expired', 'limited', 'canceled')),
+    attempts int NOT NULL,
+    error_code int,
+    error text,
+    remedy text,
+    error_class text,
+    requested_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL DEFAULT clock_timestamp()
+);
+CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
+CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs USING brin (ended_at) WITH (pages_per_range = 32, autosummarize = on);
+
+-- How far along a status is: a status is replaced only by one of a higher rank. 50 and above stay. A word that Twilio
+-- invents later counts as on its way.
+CREATE FUNCTION otp.status_rank(status text) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
+    WHEN 'scheduled' THEN 5
+    WHEN 'accepted' THEN 10
+    WHEN 'queued' THEN 20
+    WHEN 'sending' THEN 30
+    WHEN 'sent' THEN 40
+    WHEN 'delivery_unknown' THEN 45
+    WHEN 'undelivered' THEN 50
+    WHEN 'failed' THEN 50
+    WHEN 'canceled' THEN 50
+    WHEN 'partially_delivered' THEN 50
+    WHEN 'delivered' THEN 50
+    WHEN 'read' THEN 60
+    ELSE 25 END;
+
+CREATE SEQUENCE otp.worker_ids;
+
+CREATE TABLE otp.worker_status (
+    worker_id bigint PRIMARY KEY DEFAULT nextval('otp.worker_ids'),
+    host text NOT NULL,
+    pid int NOT NULL,
+    version text NOT NULL,
+    started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting', 'running', 'paused', 'draining', 'stopped')),
+    reason text,
+    remedy text,
+    in_flight int NOT NULL DEFAULT 0,
+    claimed bigint NOT NULL DEFAULT 0,
+    accepted bigint NOT NULL DEFAULT 0,
+    failed bigint NOT NULL DEFAULT 0,
+    unknown bigint NOT NULL DEFAULT 0,
+    latency_p50_ms double precision,
+    latency_p95_ms double precision,
+    latency_p99_ms double precision,
+    database_state text,
+    twilio_state text
+) WITH (fillfactor = 50);
+ALTER SEQUENCE otp.worker_ids OWNED BY otp.worker_status.worker_id;
+COMMENT ON TABLE otp.worker_status IS 'One row per worker process; alive while heartbeat_at is younger than 30 seconds.';
+
+-- ─────────────────────────────────────────── request, verify, cancel, deliver ───────────────────────────────────────
+
+-- Wrong tries per key and day: a phone, or one of 64 rows that take every other failure (no such verification, used,
+-- expired), so that each failure writes a row and none tells its cause by being faster.
+CREATE TABLE otp.verify_failures (
+    key text COLLATE "C" NOT NULL,
+    day date NOT NULL,
+    failures int NOT NULL,
+    PRIMARY KEY (key, day)
+) WITH (fillfactor = 70);
+
+-- One live verification per subject and purpose is drawn by one caller at a time: this row is the turnstile.
+CREATE TABLE otp.requests (
+    subject text COLLATE "C" NOT NULL,
+    purpose text COLLATE "C" NOT NULL,
+    requests bigint NOT NULL DEFAULT 1,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (subject, purpose)
+) WITH (fillfactor = 70);
+
+-- Sends of a verification that are still queued end as canceled; one under way is not recalled.
+CREATE FUNCTION otp.cancel_queued_sends(verification_id bigint, why text) RETURNS void
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    WITH gone AS (
+        DELETE FROM otp.send_jobs j
+        WHERE j.verification_id = cancel_queued_sends.verification_id AND j.state = 'queued'
+        RETURNING j.*
+    )
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, why, g.requested_at FROM gone g;
+END;
+
+CREATE FUNCTION otp.verify(
+    subject text, code text, purpose text DEFAULT 'phone_verification', phone_number text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    session_secret CONSTANT text := otp.session_secret();
+    -- As people type it: Arabic-Indic, Persian and fullwidth digits, and spaces or dashes in between.
+    typed CONSTANT text := translate(left(verify.code, 100),
+        E'٠١٢٣٤٥٦٧٨٩۰۱۲۳۴۵۶۷۸۹０１２３４５６７８９ -\u00A0\t\r\n\u200E\u200F\u202A\u202B\u202C\u2066\u2067\u2068\u2069', '012345678901234567890123456789');
+    blind CONSTANT bytea := otp.random_bytes(32);
+    moment CONSTANT timestamptz := clock_timestamp();
+    settings otp.settings;
+    newest otp.verifications;
+    secret text;
+    failure_key text;
+    failures_today int;
+    today date;
+    live boolean;
+    right_code boolean;
+BEGIN
+    IF statement_timestamp() <> transaction_timestamp() THEN
+        RAISE WARNING 'otp.verify runs inside a longer transaction: if that rolls back, this try is not counted'
+            USING HINT = 'Call it in autocommit, or alone in its transaction.';
+    END IF;
+    SELECT s.* INTO settings FROM otp.settings s;
+    SELECT v.* INTO newest FROM otp.verifications v
+    WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
+    ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+
+    -- A row sealed under a secret that this session lacks says so, and costs no try.
+    secret := CASE WHEN newest.id IS NULL THEN session_secret ELSE otp.secret_for(newest.key_id) END;
+    IF secret IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT003',
+            MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
+            HINT = 'While rotating, sessions carry otp.secret_previous too.';
+    END IF;
+
+    live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
+        AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
+    -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
+    right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
+            coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
+        = otp.hmac_sha256(coalesce(newest.code_hash, '\x00'), blind);
+    IF verify.phone_number IS NOT NULL THEN
+        right_code := right_code AND coalesce(newest.e164 =
+            (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164, false);
+    END IF;
+
+    -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
+    today := (moment AT TIME ZONE settings.timezone)::date;
+    failure_key := CASE WHEN live THEN newest.e164 ELSE 'no live verification ' || (hashtext(verify.subject) & 63) END;
+    INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (coalesce(failure_key, 'no subject'), today, 1)
+    ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
+    RETURNING f.failures INTO failures_today;
+
+    IF live AND right_code AND failures_today <= settings.max_failures_per_day THEN
+        UPDATE otp.verify_failures f SET failures = f.failures - 1 WHERE f.key = failure_key AND f.day = today;
+        UPDATE otp.verifications v SET verified_at = moment WHERE v.id = newest.id;
+        PERFORM otp.cancel_queued_sends(newest.id, 'The code has been used.');
+        RETURN true;
+    END IF;
+    UPDATE otp.verifications v SET attempts = v.attempts + live::int WHERE v.id = newest.id;
+    RETURN false;
+END $$;
+COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
+
+CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE otp.verifications v SET canceled_at = clock_timestamp()
+    WHERE v.id = cancel.verification_id AND v.subject = cancel.subject
+        AND v.verified_at IS NULL AND v.canceled_at IS NULL;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    PERFORM otp.cancel_queued_sends(cancel.verification_id, 'The verification was canceled.');
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION otp.cancel IS 'No further sends, code dead; false where there is no such live verification of the subject.';
+
+CREATE FUNCTION otp.request(
+    subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
+    ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL,
+    OUT verification_id bigint, OUT expires_at timestamptz, OUT resend_after timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    settings otp.settings;
+    newest otp.verifications;
+    wanted_purpose CONSTANT text := coalesce(request.purpose, 'phone_verification');
+    wanted_e164 text;
+    moment timestamptz;
+BEGIN
+    PERFORM otp.session_secret();
+    SELECT s.* INTO settings FROM otp.settings s;
+    wanted_e164 := (otp.parse_phone_number(request.phone_number, coalesce(request.region, settings.region))).e164;
+    IF wanted_e164 IS NOT NULL AND length(request.subject) BETWEEN 1 AND 200 AND length(wanted_purpose) <= 50 THEN
+        INSERT INTO otp.requests AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
+        ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
+        SELECT v.* INTO newest FROM otp.verifications v
+        WHERE v.subject = request.subject AND v.purpose = wanted_purpose
+        ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        moment := clock_timestamp();
+        IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
+            OR newest.attempts >= settings.max_attempts THEN
+            newest := NULL;
+        END IF;
+    END IF;
+    IF newest.id IS NOT NULL AND newest.e164 <> wanted_e164 THEN
+        UPDATE otp.verifications v SET canceled_at = moment WHERE v.id = newest.id;
+        PERFORM otp.cancel_queued_sends(newest.id, 'The user asked for a code on another phone.');
+        newest := NULL;
+    ELSIF newest.expires_at < moment + interval '60 seconds' OR otp.secret_for(newest.key_id) IS NULL THEN
+        newest := NULL;
+    END IF;
+    IF newest.id IS NULL THEN
+        INSERT INTO otp.verifications (subject, phone_number, locale, purpose, region, expires_at, client_ip)
+        VALUES (request.subject, request.phone_number, request.locale, wanted_purpose, request.region,
+            clock_timestamp() + request.ttl, request.client_ip)
+        RETURNING id, verifications.expires_at INTO verification_id, expires_at;
+    ELSE
+        verification_id := newest.id;
+        expires_at := newest.expires_at;
+    END IF;
+    INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
+    SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
+    INTO resend_after
+    FROM otp.limits l JOIN otp.send_counts c ON c.scope = l.scope AND c.period = l.period
+        AND c.key = CASE l.scope WHEN 'phone' THEN wanted_e164 WHEN 'subject' THEN request.subject
+            ELSE host(request.client_ip) END;
+END $$;
+COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
+
+-- ─────────────────────────────────────────────────────── views ──────────────────────────────────────────────────────
+
+-- Every send job, live or ended, exactly once.
+CREATE VIEW otp.delivery_status AS
+SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_number, j.channel, j.job_state,
+    j.message_status, j.attempts, j.error_code,
+    CASE WHEN j.error IS NOT NULL THEN j.error
+        WHEN j.error_code IS NOT NULL THEN coalesce(c.explanation, d.explanation,
+            'Twilio reported error ' || j.error_code || ', which otp.error_classes does not know.') END AS error,
+    CASE WHEN j.remedy IS NOT NULL THEN j.remedy
+        WHEN j.error_code IS NOT NULL THEN coalesce(c.remedy, d.remedy,
+            'Look it up at https://www.twilio.com/docs/api/errors/' || j.error_code || ' and add a row to otp.error_classes.')
+        END AS remedy,
+    j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at
+FROM (
+    SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
+        attempt AS attempts, last_error_code AS error_code, last_error AS error, NULL::text AS remedy,
+        NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
+        NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at
+    FROM otp.send_jobs
+    UNION ALL
+    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at
+    FROM otp.messages WHERE ended_job
+    UNION ALL
+    SELECT u.send_job_id, u.verification_id, 'sms', u.state, m.status, u.attempts, coalesce(u.error_code, m.error_code),
+        u.error, u.remedy, m.message_sid, m.segments, m.price, m.price_unit, u.requested_at, m.accepted_at,
+        coalesce(m.final_at, u.ended_at)
+    FROM otp.unsent_jobs u
+    LEFT JOIN LATERAL (
+        SELECT * FROM otp.messages e WHERE e.send_job_id = u.send_job_id AND NOT e.ended_job
+        ORDER BY e.accepted_at DESC LIMIT 1
+    ) m ON true
+) j
+LEFT JOIN otp.verifications v ON v.id = j.verification_id
+LEFT JOIN otp.error_classes c ON c.code = j.error_code
+LEFT JOIN otp.error_class_defaults d ON d.class = c.class;
+COMMENT ON VIEW otp.delivery_status IS 'Send jobs and how far they got. job_state is otpd''s word, message_status Twilio''s.';
+
+CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.* FROM otp.delivery_status d
+    WHERE d.verification_id = delivery.verification_id AND d.subject = delivery.subject ORDER BY d.send_job_id;
+END;
+COMMENT ON FUNCTION otp.delivery IS 'How far a verification of this subject got, a row per send.';
+
+-- Each column pays for itself alone: what a query does not select is not computed.
+CREATE VIEW otp.queue_status AS
+SELECT live.queued, live.due, live.sending, live.unknown, live.oldest_due_seconds,
+    hour.accepted_1m, hour.accepted_5m, hour.accepted_1h,
+    unsent.failed_1m, unsent.failed_5m, unsent.failed_1h,
+    round(share.accepted / nullif(share.accepted + share.failed, 0), 4) AS success_share,
+    latency.ms[1] AS latency_p50_ms, latency.ms[2] AS latency_p95_ms, latency.ms[3] AS latency_p99_ms,
+    workers.alive AS workers_alive,
+    workers.paused
+FROM (VALUES (1)) one
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE state = 'queued') AS queued,
+        count(*) FILTER (WHERE state = 'queued' AND due_at <= clock_timestamp()) AS due,
+        count(*) FILTER (WHERE state = 'sending') AS sending,
+        count(*) FILTER (WHERE state = 'unknown') AS unknown,
+        coalesce(extract(epoch FROM clock_timestamp()
+            - min(due_at) FILTER (WHERE state = 'queued' AND due_at <= clock_timestamp())), 0)::double precision
+            AS oldest_due_seconds
+    FROM otp.send_jobs
+) live ON true
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE accepted_at > now() - interval '1 minute') AS accepted_1m,
+        count(*) FILTER (WHERE accepted_at > now() - interval '5 minutes') AS accepted_5m,
+        count(*) AS accepted_1h
+    FROM otp.messages WHERE accepted_at > now() - interval '1 hour' AND ended_job
+) hour ON true
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE ended_at > now() - interval '1 minute') AS failed_1m,
+        count(*) FILTER (WHERE ended_at > now() - interval '5 minutes') AS failed_5m,
+        count(*) AS failed_1h
+    FROM otp.unsent_jobs WHERE ended_at > now() - interval '1 hour' AND state <> 'canceled'
+) unsent ON true
+LEFT JOIN (
+    SELECT (SELECT count(*) FROM otp.messages WHERE accepted_at > now() - interval '5 minutes' AND ended_job)::numeric
+            AS accepted,
+        (SELECT count(*) FROM otp.unsent_jobs WHERE ended_at > now() - interval '5 minutes' AND state <> 'canceled')
+            AS failed,
+        max(true::int) AS present
+) share ON true
+LEFT JOIN (
+    SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
+        WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - requested_at)::double precision * 1000) AS ms
+    FROM otp.messages WHERE accepted_at > now() - interval '1 minute' AND ended_job
+) latency ON true
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive,
+        coalesce(jsonb_agg(jsonb_build_object('scope', 'worker ' || worker_id, 'reason', reason, 'remedy', remedy)
+            ORDER BY worker_id) FILTER (WHERE state = 'paused'), '[]') AS paused
+    FROM otp.worker_status WHERE heartbeat_at > clock_timestamp() - interval '30 seconds'
+) workers ON true;
+COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
+
+CREATE VIEW otp.spend_daily AS
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.price_unit,
+    count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
+    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed
+FROM otp.messages m CROSS JOIN otp.settings s LEFT JOIN otp.verifications v ON v.id = m.verification_id
+GROUP BY 1, 2, 3;
+
+CREATE VIEW otp.failure_summary AS
+SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
+FROM (
+    SELECT coalesce(u.error_class, c.class, u.state) AS error_class, u.error_code,
+        coalesce(c.explanation, u.error) AS explanation, u.ended_at AS failed_at
+    FROM otp.unsent_jobs u LEFT JOIN otp.error_classes c ON c.code = u.error_code WHERE u.state <> 'canceled'
+    UNION ALL
+    SELECT coalesce(c.class, 'unknown'), m.error_code, c.explanation, coalesce(m.final_at, m.accepted_at)
+    FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
+    WHERE m.status IN ('failed', 'undelivered')
+) f
+GROUP BY 1, 2, 3;
+
+CREATE VIEW otp.verified_phones AS
+SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL;
+
+-- ──────────────────────────────────────────────────── privileges ────────────────────────────────────────────────────
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA otp FROM PUBLIC;
+GRANT USAGE ON SCHEMA otp TO otp_web, otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.schema_migrations TO otp_worker, otp_monitor, otp_admin;
+
+-- id is granted because many ORMs name it (with DEFAULT); the triggers draw it in any case.
+GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip),
+    SELECT (id, created_at, expires_at) ON otp.verifications TO otp_web;
+GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id, requested_at) ON otp.send_jobs TO otp_web;
+GRANT SELECT ON otp.verified_phones TO otp_web;
+GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery TO otp_web;
+
+GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at, attempts,
+    verified_at, canceled_at) ON otp.verifications TO otp_worker;
+GRANT SELECT, UPDATE, DELETE ON otp.send_jobs TO otp_worker;
+GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status TO otp_worker;
+GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
+GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
+    otp.delivery_status, otp.queue_status TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
+    otp.mask TO otp_worker;
+
+GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
+    otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
+    otp.error_class_defaults TO otp_admin;
+GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
+
+-- A statement that fails is logged with its literals, and these statements carry numbers and codes. Only a superuser,
+-- or an owner with the right to set the parameter, can keep them out of the log.
+CREATE FUNCTION otp.conceal_statements() RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    concealed regprocedure;
+BEGIN
+    FOR concealed IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prosecdef LOOP
+        EXECUTE format('ALTER FUNCTION %s SET log_min_error_statement = ''panic''', concealed);
+    END LOOP;
+    RETURN true;
+EXCEPTION WHEN insufficient_privilege THEN
+    RETURN false;
+END $$;
+REVOKE ALL ON FUNCTION otp.conceal_statements FROM PUBLIC;
+
+DO $$
+BEGIN
+    IF NOT otp.conceal_statements() THEN
+        SET LOCAL client_min_messages = 'notice';
+        RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'
+            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement TO %I;  then as %I: '
+                'SELECT otp.conceal_statements();', current_user, current_user);
+    END IF;
+END $$;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (1, 'foundation');

@@ -1,0 +1,3 @@
+DELETE FROM otp.regions;
+
+DELETE FROM otp.schema_migrations WHERE version = 3;
