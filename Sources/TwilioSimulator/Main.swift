@@ -1,4 +1,131 @@
+import ArgumentParser
+import Glibc
+import UnixSignals
+
+/// `twilio-simulator`: a stand-in for Twilio's Messages API. Never part of otpd.
 @main
-struct Main {
-    static func main() {}
+struct TwilioSimulator: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "twilio-simulator",
+        abstract: "Stands in for Twilio's Messages API: for demos, tests, staging and benchmarks.",
+        discussion: """
+            Point otpd at it with TWILIO_API_BASE_URL=http://127.0.0.1:PORT. Credentials come from the environment, \
+            as otpd's do, never from arguments: TWILIO_ACCOUNT_SID (AC and 32 zeros without), TWILIO_AUTH_TOKEN \
+            (simulator-auth-token without), and TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET.
+
+            \(MagicNumbers.help)
+
+            Control, on the same port and without credentials:
+              GET  /_sim/inbox?to=&sid=&limit=&before=   messages, newest first
+              GET  /_sim/stats                           counts
+              POST /_sim/reset                           forget messages, counts and faults
+              POST /_sim/faults                          JSON; keys given replace, others stay:
+                next [{fault, count, on: create|fetch|list|any, retry_after, ms, code}], numbers {"+…": {same}},
+                rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
+                max_concurrent, max_per_second, auth_token, error_format classic|problem
+                Faults: \(Fault.names.joined(separator: ", "))
+              GET  /healthz
+            """)
+
+    @Option(help: "Address to listen on.")
+    var host = "127.0.0.1"
+
+    @Option(help: "Port to listen on; 0 picks a free one. It is printed as: listening on http://127.0.0.1:PORT")
+    var port = 0
+
+    @Option(help: "Milliseconds from creation to sending, sent and the final status.")
+    var delays = "200,500,1500"
+
+    @Option(help: "How many of the newest messages to keep.")
+    var capacity = 1_000_000
+
+    @Option(name: .customLong("latency-ms"), help: "Milliseconds every answer takes.")
+    var latency = 0
+
+    @Option(name: .customLong("list-lag-ms"), help: "Milliseconds a new message stays out of the list.")
+    var listLag = 0
+
+    @Option(help: "Faults from the start on: a JSON object as /_sim/faults takes it.")
+    var faults = ""
+
+    @Option(help: "Seed for faults by rate and for SIDs; random without.")
+    var seed: UInt64?
+
+    @Flag(help: "Print errors as RFC 9457 problem details.")
+    var problemJSON = false
+
+    @Option(help: "File to write the address to once it listens.")
+    var readyFile: String?
+
+    func settings() throws -> Settings {
+        var settings = Settings()
+        settings.host = host
+        settings.port = port
+        settings.capacity = capacity
+        settings.latencyMilliseconds = latency
+        settings.listLagMilliseconds = listLag
+        settings.errorFormat = problemJSON ? .problem : .classic
+        settings.seed = seed ?? UInt64.random(in: .min ... .max)
+        settings.faults = Array(faults.utf8)
+        settings.accountSID = Self.environment("TWILIO_ACCOUNT_SID") ?? settings.accountSID
+        settings.authToken = Self.environment("TWILIO_AUTH_TOKEN") ?? settings.authToken
+        settings.apiKeySID = Self.environment("TWILIO_API_KEY_SID")
+        settings.apiKeySecret = Self.environment("TWILIO_API_KEY_SECRET")
+        let parts = delays.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+        guard parts.count == 3, let sending = parts[0], let sent = parts[1], let final = parts[2],
+            let delays = StatusDelays(sending: sending, sent: sent, final: final)
+        else {
+            throw ValidationError("--delays must be three numbers that do not fall, such as 200,500,1500")
+        }
+        settings.delays = delays
+        return settings
+    }
+
+    func run() async throws {
+        let settings = try settings()
+        let readyFile = readyFile
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try await SimulatorServer.run(settings) { port in
+                        let url = "http://\(settings.host):\(port)"
+                        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
+                        if let readyFile { Self.announce(url, in: readyFile) }
+                    }
+                }
+                group.addTask {
+                    for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return }
+                }
+                try await group.next()
+                group.cancelAll()
+            }
+        } catch is CancellationError {
+            return
+        } catch {
+            let reason = (error as? ControlError)?.message ?? "\(error)"
+            Self.write("twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(reason)\n", to: 2)
+            throw ExitCode(69)
+        }
+    }
+
+    private static func environment(_ name: String) -> String? {
+        guard let value = unsafe getenv(name) else { return nil }
+        let text = unsafe String(cString: value)
+        return text.isEmpty ? nil : text
+    }
+
+    /// Writes at once: whoever started this waits for the line.
+    private static func write(_ text: String, to descriptor: Int32) {
+        let bytes = Array(text.utf8)
+        _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    }
+
+    private static func announce(_ url: String, in path: String) {
+        let descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
+        guard descriptor >= 0 else {
+            return write("twilio-simulator: cannot write \(path): \(unsafe String(cString: strerror(errno)))\n", to: 2)
+        }
+        write(url + "\n", to: descriptor)
+        close(descriptor)
+    }
 }

@@ -1,0 +1,46 @@
+import CCrypto
+
+/// HTTP Basic credentials the simulator takes: account SID with auth token, and an API key with its secret if given.
+///
+/// The expected header values are made once; a request costs a comparison.
+struct Credentials {
+    let accountSID: String
+    var authToken: String { didSet { expected = Self.expected(self) } }
+    private let apiKey: (sid: String, secret: String)?
+    private var expected: [String] = []
+
+    init(accountSID: String, authToken: String, apiKey: (sid: String, secret: String)? = nil) {
+        self.accountSID = accountSID
+        self.authToken = authToken
+        self.apiKey = apiKey
+        expected = Self.expected(self)
+    }
+
+    /// Whether an Authorization header is one of the accepted ones.
+    func accept(_ header: String?) -> Bool {
+        guard let header else { return false }
+        if expected.contains(header) { return true }
+        guard header.utf8.count > 6, header.prefix(6).lowercased() == "basic " else { return false }
+        return expected.contains("Basic " + header.dropFirst(6).drop { $0 == " " })
+    }
+
+    private static func expected(_ credentials: Credentials) -> [String] {
+        var pairs = ["\(credentials.accountSID):\(credentials.authToken)"]
+        if let key = credentials.apiKey { pairs.append("\(key.sid):\(key.secret)") }
+        return pairs.map { "Basic " + Base64.encode(Array($0.utf8)) }
+    }
+}
+
+/// Base64 by libcrypto, so that nothing else has to be linked for it.
+enum Base64 {
+    static func encode(_ bytes: [UInt8]) -> String {
+        // EVP_EncodeBlock writes 4 bytes for every 3 begun, and a NUL behind them.
+        var output = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
+        let written = unsafe output.withUnsafeMutableBufferPointer { output in
+            unsafe bytes.withUnsafeBufferPointer { input in
+                unsafe EVP_EncodeBlock(output.baseAddress, input.baseAddress, Int32(input.count))
+            }
+        }
+        return String(utf8: output.prefix(Int(written)))
+    }
+}

@@ -1,0 +1,190 @@
+import FoundationEssentials
+
+/// Why a control request could not be taken.
+struct ControlError: Error, Equatable {
+    var message: String
+}
+
+/// The body of `POST /_sim/faults`. A key that is there replaces that part of the plan; others stay as they are.
+///
+/// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|any"}],
+///   "numbers": {"+966501234567": {"fault": "slow", "ms": 2000, "count": 1}},
+///   "rates": {"500": 0.01}, "latency_ms": 5, "list_lag_ms": 2000,
+///   "callbacks": {"lost": 0.1, "duplicated": 0.1, "reversed": 0.1},
+///   "max_concurrent": 50, "max_per_second": 100, "auth_token": "…", "error_format": "classic|problem"}`
+///
+/// 0 takes a limit away. JSONDecoder is good enough here: nothing on this path is hot.
+struct FaultRequest: Decodable {
+    struct Rule: Decodable {
+        var fault: String
+        var count: Int?
+        var retryAfter: Int?
+        var ms: Int?
+        var code: Int?
+        var on: String?
+
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case fault, count, ms, code, on
+            case retryAfter = "retry_after"
+        }
+
+        init(from decoder: any Decoder) throws {
+            try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            fault = try values.decode(String.self, forKey: .fault)
+            count = try values.decodeIfPresent(Int.self, forKey: .count)
+            retryAfter = try values.decodeIfPresent(Int.self, forKey: .retryAfter)
+            ms = try values.decodeIfPresent(Int.self, forKey: .ms)
+            code = try values.decodeIfPresent(Int.self, forKey: .code)
+            on = try values.decodeIfPresent(String.self, forKey: .on)
+        }
+
+        func rule() throws(ControlError) -> FaultPlan.Rule {
+            guard let kind = FaultPlan.Kind(rawValue: on ?? "create") else {
+                throw ControlError(message: "\"on\" must be create, fetch, list or any")
+            }
+            let fault = try FaultRequest.fault(fault, code: code, ms: ms, retryAfter: retryAfter)
+            return FaultPlan.Rule(fault: fault, remaining: max(count ?? 1, 1), kind: kind)
+        }
+    }
+
+    struct Callbacks: Decodable {
+        var lost: Double?
+        var duplicated: Double?
+        var reversed: Double?
+
+        enum CodingKeys: String, CodingKey, CaseIterable {
+            case lost, duplicated, reversed
+        }
+
+        init(from decoder: any Decoder) throws {
+            try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
+            let values = try decoder.container(keyedBy: CodingKeys.self)
+            lost = try values.decodeIfPresent(Double.self, forKey: .lost)
+            duplicated = try values.decodeIfPresent(Double.self, forKey: .duplicated)
+            reversed = try values.decodeIfPresent(Double.self, forKey: .reversed)
+        }
+    }
+
+    enum CodingKeys: String, CodingKey, CaseIterable {
+        case next, numbers, rates, callbacks
+        case latencyMilliseconds = "latency_ms"
+        case listLagMilliseconds = "list_lag_ms"
+        case maxConcurrent = "max_concurrent"
+        case maxPerSecond = "max_per_second"
+        case authToken = "auth_token"
+        case errorFormat = "error_format"
+        case slowMilliseconds = "slow_ms"
+    }
+
+    var next: [Rule]?
+    var numbers: [String: Rule]?
+    var rates: [String: Double]?
+    var callbacks: Callbacks?
+    var latencyMilliseconds: Int?
+    var listLagMilliseconds: Int?
+    var maxConcurrent: Int?
+    var maxPerSecond: Int?
+    var authToken: String?
+    var errorFormat: String?
+    /// How slow the rate `slow` is; 3000 without it.
+    var slowMilliseconds: Int?
+
+    init(from decoder: any Decoder) throws {
+        try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
+        let values = try decoder.container(keyedBy: CodingKeys.self)
+        next = try values.decodeIfPresent([Rule].self, forKey: .next)
+        numbers = try values.decodeIfPresent([String: Rule].self, forKey: .numbers)
+        rates = try values.decodeIfPresent([String: Double].self, forKey: .rates)
+        callbacks = try values.decodeIfPresent(Callbacks.self, forKey: .callbacks)
+        latencyMilliseconds = try values.decodeIfPresent(Int.self, forKey: .latencyMilliseconds)
+        listLagMilliseconds = try values.decodeIfPresent(Int.self, forKey: .listLagMilliseconds)
+        maxConcurrent = try values.decodeIfPresent(Int.self, forKey: .maxConcurrent)
+        maxPerSecond = try values.decodeIfPresent(Int.self, forKey: .maxPerSecond)
+        authToken = try values.decodeIfPresent(String.self, forKey: .authToken)
+        errorFormat = try values.decodeIfPresent(String.self, forKey: .errorFormat)
+        slowMilliseconds = try values.decodeIfPresent(Int.self, forKey: .slowMilliseconds)
+    }
+
+    static func parse(_ bytes: [UInt8]) throws(ControlError) -> FaultRequest {
+        do {
+            return try JSONDecoder().decode(FaultRequest.self, from: Data(bytes))
+        } catch let error as ControlError {
+            throw error
+        } catch {
+            throw ControlError(message: "not a faults object: \(error)")
+        }
+    }
+
+    /// Changes the plan, all of it or nothing.
+    func apply(to plan: inout FaultPlan) throws(ControlError) {
+        var changed = plan
+        if let next {
+            changed.next = []
+            for rule in next { changed.next.append(try rule.rule()) }
+        }
+        if let numbers {
+            changed.numbers = [:]
+            for (number, rule) in numbers { changed.numbers[Array(number.utf8)] = try rule.rule() }
+        }
+        if let rates {
+            changed.rates = []
+            for (name, share) in rates.sorted(by: { $0.key < $1.key }) {
+                let fault = try Self.fault(name, code: nil, ms: slowMilliseconds, retryAfter: nil)
+                changed.rates.append((fault, try Self.share(share, of: name)))
+            }
+        }
+        if let callbacks {
+            changed.callbacks = FaultPlan.Callbacks(
+                lost: try Self.share(callbacks.lost ?? 0, of: "lost"),
+                duplicated: try Self.share(callbacks.duplicated ?? 0, of: "duplicated"),
+                reversed: try Self.share(callbacks.reversed ?? 0, of: "reversed"))
+        }
+        if let latencyMilliseconds { changed.latencyMilliseconds = max(latencyMilliseconds, 0) }
+        if let listLagMilliseconds { changed.listLagMilliseconds = max(listLagMilliseconds, 0) }
+        if let maxConcurrent { changed.maxConcurrent = maxConcurrent > 0 ? maxConcurrent : nil }
+        if let maxPerSecond { changed.maxPerSecond = maxPerSecond > 0 ? maxPerSecond : nil }
+        if let errorFormat {
+            guard let format = TwilioError.Format(rawValue: errorFormat) else {
+                throw ControlError(message: "\"error_format\" must be classic or problem")
+            }
+            changed.errorFormat = format
+        }
+        plan = changed
+    }
+
+    private static func share(_ share: Double, of name: String) throws(ControlError) -> Double {
+        guard (0...1).contains(share) else { throw ControlError(message: "the share of \(name) must be from 0 to 1") }
+        return share
+    }
+
+    private static func fault(
+        _ name: String, code: Int?, ms: Int?, retryAfter: Int?
+    ) throws(ControlError) -> Fault {
+        guard
+            let fault = Fault(
+                name: name, code: code ?? 21211, milliseconds: max(ms ?? 3000, 0), retryAfter: retryAfter ?? 1)
+        else {
+            throw ControlError(message: "unknown fault \(name); known: \(Fault.names.joined(separator: ", "))")
+        }
+        return fault
+    }
+}
+
+private struct AnyKey: CodingKey {
+    var stringValue: String
+    var intValue: Int?
+
+    init?(stringValue: String) { self.stringValue = stringValue }
+    init?(intValue: Int) { return nil }
+}
+
+extension Decoder {
+    /// A misspelt switch must not pass for one that is off.
+    fileprivate func refuseKeys(besides known: [String]) throws {
+        let keys = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
+        if let stranger = keys.first(where: { !known.contains($0) }) {
+            throw ControlError(message: "unknown key \(stranger); known: \(known.joined(separator: ", "))")
+        }
+    }
+}

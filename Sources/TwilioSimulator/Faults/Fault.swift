@@ -1,0 +1,98 @@
+/// What can go wrong with one request.
+enum Fault: Equatable {
+    /// 429, code 20429; seconds for Retry-After, or none.
+    case tooManyRequests(retryAfter: Int?)
+    /// 500, code 20500; with or without the message having been created.
+    case serverError(created: Bool)
+    /// 503 with an HTML body, as a proxy prints it.
+    case unavailable
+    /// Refused with that Twilio error code.
+    case refuse(code: Int)
+    /// Read, then closed: no message, no answer.
+    case readThenClose
+    /// A message, then closed: no answer.
+    case createThenClose
+    /// A message, and half of an answer.
+    case closeMidAnswer
+    /// A message, and an answer that is not HTTP.
+    case garbage
+    /// A message, and an answer after that long.
+    case slow(milliseconds: Int)
+    /// A message, and no answer ever on an open connection.
+    case never
+
+    /// The name that `/_sim/faults` and the statistics use.
+    var name: String {
+        switch self {
+        case .tooManyRequests(.some): "429"
+        case .tooManyRequests(.none): "429_no_retry_after"
+        case .serverError(created: false): "500"
+        case .serverError(created: true): "500_created"
+        case .unavailable: "503"
+        case .refuse: "refuse"
+        case .readThenClose: "read_then_close"
+        case .createThenClose: "create_then_close"
+        case .closeMidAnswer: "close_mid_answer"
+        case .garbage: "garbage"
+        case .slow: "slow"
+        case .never: "never"
+        }
+    }
+
+    static let names = [
+        "429", "429_no_retry_after", "500", "500_created", "503", "refuse", "read_then_close", "create_then_close",
+        "close_mid_answer", "garbage", "slow", "never",
+    ]
+
+    /// The fault of that name, or nil. `code` is for `refuse`, `milliseconds` for `slow`, `retryAfter` for `429`.
+    init?(name: String, code: Int = 21211, milliseconds: Int = 3000, retryAfter: Int = 1) {
+        switch name {
+        case "429": self = .tooManyRequests(retryAfter: retryAfter)
+        case "429_no_retry_after": self = .tooManyRequests(retryAfter: nil)
+        case "500": self = .serverError(created: false)
+        case "500_created": self = .serverError(created: true)
+        case "503": self = .unavailable
+        case "refuse": self = .refuse(code: code)
+        case "read_then_close": self = .readThenClose
+        case "create_then_close": self = .createThenClose
+        case "close_mid_answer": self = .closeMidAnswer
+        case "garbage": self = .garbage
+        case "slow": self = .slow(milliseconds: milliseconds)
+        case "never": self = .never
+        default: return nil
+        }
+    }
+
+    /// Whether the request takes effect in spite of the fault.
+    var takesEffect: Bool {
+        switch self {
+        case .tooManyRequests, .unavailable, .refuse, .readThenClose, .serverError(created: false): false
+        case .createThenClose, .closeMidAnswer, .garbage, .slow, .never, .serverError(created: true): true
+        }
+    }
+
+    /// The reply, given the one without the fault (only for those that take effect).
+    func reply(instead honest: Reply?, format: TwilioError.Format, to: String, from: String) -> Reply {
+        let answer = honest?.answer ?? ErrorCatalog.internalError.answer(format)
+        switch self {
+        case .tooManyRequests(let retryAfter):
+            let headers = retryAfter.map { "Retry-After: \($0)\r\n" } ?? ""
+            return Reply(answer: ErrorCatalog.tooManyRequests.answer(format, headers: headers))
+        case .serverError: return Reply(answer: ErrorCatalog.internalError.answer(format))
+        case .unavailable: return Reply(answer: Self.unavailableAnswer)
+        case .refuse(let code):
+            return Reply(answer: ErrorCatalog.refusal(code, to: to, from: from).answer(format))
+        case .readThenClose, .createThenClose: return Reply(answer: answer, delivery: .closeUnanswered)
+        case .closeMidAnswer: return Reply(answer: answer, delivery: .closeMidAnswer)
+        case .garbage: return Reply(answer: answer, delivery: .garbage)
+        case .never: return Reply(answer: answer, delivery: .never)
+        case .slow(let milliseconds): return Reply(answer: answer, delayMilliseconds: milliseconds)
+        }
+    }
+
+    private static let unavailableAnswer = Answer(
+        status: 503, content: .html,
+        body: Array(
+            "<html><head><title>503 Service Unavailable</title></head><body><h1>503 Service Unavailable</h1></body></html>\n"
+                .utf8))
+}

@@ -1,0 +1,80 @@
+/// Which request meets which fault: counted rules, rules per number, rates, and the limits on concurrency and rate.
+struct FaultPlan {
+    /// Which requests a rule is for.
+    enum Kind: String {
+        case create, fetch, list, any
+    }
+
+    struct Rule: Equatable {
+        var fault: Fault
+        var remaining: Int
+        var kind = Kind.create
+    }
+
+    struct Callbacks: Equatable {
+        /// Shares from 0 to 1.
+        var lost = 0.0
+        var duplicated = 0.0
+        var reversed = 0.0
+    }
+
+    /// Taken in order, each for its next `remaining` requests.
+    var next: [Rule] = []
+    /// By `To`, for its next `remaining` creates.
+    var numbers: [[UInt8]: Rule] = [:]
+    /// Shares of creates from 0 to 1, in order.
+    var rates: [(fault: Fault, share: Double)] = []
+    var latencyMilliseconds = 0
+    /// How long a new message stays out of the list.
+    var listLagMilliseconds = 0
+    var callbacks = Callbacks()
+    /// More creates than this at a time get 429; nil for no limit.
+    var maxConcurrent: Int?
+    /// More creates than this within one second of the clock get 429; nil for no limit.
+    var maxPerSecond: Int?
+    var errorFormat = TwilioError.Format.classic
+
+    private var magicUsed: Set<[UInt8]> = []
+    private var second: Int64 = 0
+    private var createsThisSecond = 0
+
+    init() {}
+
+    /// Whether this create is one too many; counts it.
+    mutating func exceedsLimits(concurrent: Int, at now: Microseconds) -> Bool {
+        if let maxConcurrent, concurrent > maxConcurrent { return true }
+        guard let maxPerSecond else { return false }
+        if now / 1_000_000 != second {
+            second = now / 1_000_000
+            createsThisSecond = 0
+        }
+        createsThisSecond += 1
+        return createsThisSecond > maxPerSecond
+    }
+
+    /// The fault this request meets, spending the rule that says so.
+    mutating func fault(
+        _ kind: Kind, to: [UInt8] = [], magic: Fault? = nil, using random: inout some RandomNumberGenerator
+    ) -> Fault? {
+        if let position = next.firstIndex(where: { $0.kind == kind || $0.kind == .any }) {
+            let fault = next[position].fault
+            next[position].remaining -= 1
+            if next[position].remaining <= 0 { next.remove(at: position) }
+            return fault
+        }
+        guard kind == .create else { return nil }
+        if !numbers.isEmpty, let rule = numbers[to] {
+            numbers[to] = rule.remaining > 1 ? Rule(fault: rule.fault, remaining: rule.remaining - 1) : nil
+            return rule.fault
+        }
+        if let magic, magicUsed.insert(to).inserted { return magic }
+        if !rates.isEmpty {
+            var drawn = Double.random(in: 0..<1, using: &random)
+            for rate in rates {
+                if drawn < rate.share { return rate.fault }
+                drawn -= rate.share
+            }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,34 @@
+/// A request, wholly read.
+struct Request {
+    enum Method: Equatable {
+        case get
+        case post
+        case delete
+        case other
+    }
+
+    var method: Method
+    /// As sent: without the query.
+    var path: String
+    /// As sent: behind the `?`, empty without one.
+    var query: Substring = ""
+    /// The value of the Authorization header.
+    var authorization: String?
+    /// Whether the Accept header asks for RFC 9457 problem details.
+    var wantsProblemDetails = false
+    var body: [UInt8] = []
+    /// Whether the client lets the connection stay open.
+    var keepAlive = true
+
+    init(method: Method, target: String, authorization: String? = nil, body: [UInt8] = []) {
+        self.method = method
+        self.authorization = authorization
+        self.body = body
+        if let mark = target.utf8.firstIndex(of: UInt8(ascii: "?")) {
+            path = String(target[..<mark])
+            query = target[target.utf8.index(after: mark)...]
+        } else {
+            path = target
+        }
+    }
+}

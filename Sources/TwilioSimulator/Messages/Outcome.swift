@@ -1,0 +1,74 @@
+/// How a message ends.
+enum Outcome: UInt8, Equatable {
+    case delivered
+    case undelivered
+    case failed
+    /// Ends at `sent`: a carrier that sends no receipts.
+    case sent
+}
+
+/// Twilio's words for a message's status.
+enum MessageStatus: String, Equatable {
+    case accepted, queued, sending, sent, delivered, undelivered, failed
+}
+
+/// When a message reaches each status, counted from its creation.
+struct StatusDelays: Equatable {
+    var sendingMilliseconds = 200
+    var sentMilliseconds = 500
+    var finalMilliseconds = 1500
+
+    init() {}
+
+    /// Refuses delays that go back in time.
+    init?(sending: Int, sent: Int, final: Int) {
+        guard sending >= 0, sent >= sending, final >= sent else { return nil }
+        sendingMilliseconds = sending
+        sentMilliseconds = sent
+        finalMilliseconds = final
+    }
+}
+
+/// The statuses of one message in order: a pure function of its outcome, its sender and the delays, so that nothing
+/// has to run for a message to progress.
+struct StatusTimeline: Equatable {
+    struct Step: Equatable {
+        var status: MessageStatus
+        var afterMilliseconds: Int
+    }
+
+    let steps: [Step]
+
+    /// `viaService` starts at `accepted`, as messages of a Messaging Service do; others at `queued`.
+    init(outcome: Outcome, viaService: Bool, delays: StatusDelays) {
+        var steps = [Step(status: viaService ? .accepted : .queued, afterMilliseconds: 0)]
+        let sending = delays.sendingMilliseconds
+        if viaService { steps.append(Step(status: .queued, afterMilliseconds: sending / 2)) }
+        steps.append(Step(status: .sending, afterMilliseconds: sending))
+        switch outcome {
+        case .delivered:
+            steps.append(Step(status: .sent, afterMilliseconds: delays.sentMilliseconds))
+            steps.append(Step(status: .delivered, afterMilliseconds: delays.finalMilliseconds))
+        case .undelivered:
+            steps.append(Step(status: .sent, afterMilliseconds: delays.sentMilliseconds))
+            steps.append(Step(status: .undelivered, afterMilliseconds: delays.finalMilliseconds))
+        case .failed:
+            steps.append(Step(status: .failed, afterMilliseconds: delays.finalMilliseconds))
+        case .sent:
+            steps.append(Step(status: .sent, afterMilliseconds: delays.sentMilliseconds))
+        }
+        self.steps = steps
+    }
+
+    /// The step a message of this age has reached. The first answer always shows the first status, even with delays
+    /// of zero, which `justCreated` says.
+    func step(ageMicroseconds: Microseconds, justCreated: Bool = false) -> Step {
+        if justCreated { return steps[0] }
+        return steps.last { Int64($0.afterMilliseconds) * 1000 <= ageMicroseconds } ?? steps[0]
+    }
+
+    /// The age at which the message was sent, or nil if it never is.
+    var sentAfterMilliseconds: Int? {
+        steps.first { $0.status == .sent }?.afterMilliseconds
+    }
+}

@@ -1,0 +1,171 @@
+/// The simulator without sockets: a request and a moment in, a reply out. Confined to its event loop.
+final class Simulator {
+    let settings: Settings
+    var credentials: Credentials
+    var faults: FaultPlan
+    var random: SplitMix64
+    var statistics = Statistics()
+    /// Creates being answered right now; connections count them up and down.
+    private(set) var concurrent = 0
+    let store: MessageStore
+    let sids: MessageSIDCodec
+    var resource: MessageResource
+    private let accountPath: String
+    private let messagesPath: String
+    private let messagePrefix: String
+
+    /// Throws a `ControlError` when the faults of the settings cannot be read.
+    init(_ settings: Settings) throws {
+        self.settings = settings
+        credentials = Self.credentials(settings)
+        random = SplitMix64(state: settings.seed)
+        sids = MessageSIDCodec(key: random.next(), checkKey: random.next())
+        store = MessageStore(capacity: settings.capacity)
+        resource = MessageResource(accountSID: settings.accountSID, sids: sids, delays: settings.delays)
+        accountPath = "/2010-04-01/Accounts/\(settings.accountSID).json"
+        messagesPath = "/2010-04-01/Accounts/\(settings.accountSID)/Messages.json"
+        messagePrefix = "/2010-04-01/Accounts/\(settings.accountSID)/Messages/"
+        faults = FaultPlan()
+        try restoreFaults()
+    }
+
+    /// Answers a request that was wholly read at `now`. The connection calls `finished` once the answer is out.
+    func respond(to request: Request, at now: Microseconds) -> Reply {
+        statistics.requests += 1
+        if request.path.hasPrefix("/_sim/") || request.path == "/healthz" {
+            return Reply(answer: control(request, at: now))
+        }
+        let format = request.wantsProblemDetails ? .problem : faults.errorFormat
+        guard credentials.accept(request.authorization) else {
+            statistics.unauthorized += 1
+            return Reply(answer: ErrorCatalog.authenticate.answer(format))
+        }
+        var reply = route(request, at: now, format: format)
+        reply.delayMilliseconds += faults.latencyMilliseconds
+        return reply
+    }
+
+    /// Whether the request counts as one of the concurrent creates.
+    func isCreate(_ request: Request) -> Bool {
+        request.method == .post && request.path == messagesPath
+    }
+
+    func began() {
+        concurrent += 1
+        statistics.maxConcurrent = max(statistics.maxConcurrent, concurrent)
+    }
+
+    func finished() {
+        concurrent -= 1
+    }
+
+    /// Forgets all messages, counts and faults; the faults of the start apply again.
+    func reset() throws {
+        store.removeAll()
+        statistics = Statistics()
+        credentials = Self.credentials(settings)
+        try restoreFaults()
+    }
+
+    private func restoreFaults() throws {
+        faults = FaultPlan()
+        faults.latencyMilliseconds = settings.latencyMilliseconds
+        faults.listLagMilliseconds = settings.listLagMilliseconds
+        faults.errorFormat = settings.errorFormat
+        if !settings.faults.isEmpty { try applyFaults(settings.faults) }
+    }
+
+    private static func credentials(_ settings: Settings) -> Credentials {
+        var apiKey: (sid: String, secret: String)?
+        if let sid = settings.apiKeySID, let secret = settings.apiKeySecret { apiKey = (sid, secret) }
+        return Credentials(accountSID: settings.accountSID, authToken: settings.authToken, apiKey: apiKey)
+    }
+
+    private func route(_ request: Request, at now: Microseconds, format: TwilioError.Format) -> Reply {
+        if request.path == messagesPath {
+            switch request.method {
+            case .post: return create(request, at: now, format: format)
+            case .get: return faulty(.list, format) { list(request, at: now) }
+            case .delete, .other: break
+            }
+        } else if request.path.hasPrefix(messagePrefix), request.path.hasSuffix(".json") {
+            let sid = request.path.utf8.dropFirst(messagePrefix.utf8.count).dropLast(".json".utf8.count)
+            guard let sequence = sids.sequence(of: sid), let message = store.message(sequence) else {
+                return Reply(answer: ErrorCatalog.notFound(request.path).answer(format))
+            }
+            switch request.method {
+            case .get: return faulty(.fetch, format) { .success(answer(message, at: now)) }
+            case .post: return faulty(.any, format) { redact(message, request, at: now) }
+            case .delete: return faulty(.any, format) { delete(message, at: now) }
+            case .other: break
+            }
+        } else if request.path == accountPath {
+            if request.method == .get { return Reply(answer: account(at: now)) }
+        } else if request.path.hasPrefix("/2010-04-01/Accounts/AC"), !request.path.contains(settings.accountSID) {
+            return Reply(answer: ErrorCatalog.authenticate.answer(format))
+        } else {
+            return Reply(answer: ErrorCatalog.notFound(request.path).answer(format))
+        }
+        return Reply(answer: ErrorCatalog.methodNotAllowed(request.path).answer(format))
+    }
+
+    /// Answers anything but a create, through the faults meant for its kind.
+    private func faulty(
+        _ kind: FaultPlan.Kind, _ format: TwilioError.Format, _ honest: () -> Result<Answer, TwilioError>
+    ) -> Reply {
+        let fault = faults.fault(kind, using: &random)
+        if let fault {
+            statistics.faults[fault.name, default: 0] += 1
+            if !fault.takesEffect { return fault.reply(instead: nil, format: format, to: "", from: "") }
+        }
+        let reply =
+            switch honest() {
+            case .success(let answer): Reply(answer: answer)
+            case .failure(let error): Reply(answer: error.answer(format))
+            }
+        return fault?.reply(instead: reply, format: format, to: "", from: "") ?? reply
+    }
+
+    private func answer(_ message: Message, at now: Microseconds) -> Answer {
+        var body: [UInt8] = []
+        resource.append(message, at: now, to: &body)
+        return Answer(status: 200, body: body)
+    }
+
+    private func redact(_ message: Message, _ request: Request, at now: Microseconds) -> Result<Answer, TwilioError> {
+        let form = Form(request.body)
+        if let status = form.text("Status") {
+            return .failure(ErrorCatalog.invalidParameter("Status", "only scheduled messages can be \(status)"))
+        }
+        guard let body = form["Body"], body.isEmpty else {
+            return .failure(ErrorCatalog.invalidParameter("Body", "must be given and empty, to redact the message"))
+        }
+        guard isOver(message, at: now) else { return .failure(ErrorCatalog.refusal(20009, to: "", from: "")) }
+        store.redact(message.sequence)
+        return .success(answer(store.message(message.sequence) ?? message, at: now))
+    }
+
+    private func delete(_ message: Message, at now: Microseconds) -> Result<Answer, TwilioError> {
+        guard isOver(message, at: now) else { return .failure(ErrorCatalog.refusal(20009, to: "", from: "")) }
+        store.delete(message.sequence)
+        return .success(Answer(status: 204, body: []))
+    }
+
+    private func isOver(_ message: Message, at now: Microseconds) -> Bool {
+        switch resource.state(of: message, at: now).status {
+        case .accepted, .queued, .sending: false
+        case .sent, .delivered, .undelivered, .failed: true
+        }
+    }
+
+    private func account(at now: Microseconds) -> Answer {
+        let sid = settings.accountSID
+        let date = Dates.rfc2822(seconds: now / 1_000_000)
+        let body = """
+            {"auth_token": null, "date_created": "\(date)", "date_updated": "\(date)", \
+            "friendly_name": "Simulator", "owner_account_sid": "\(sid)", "sid": "\(sid)", "status": "active", \
+            "subresource_uris": {"messages": "\(messagesPath)"}, "type": "Full", "uri": "\(accountPath)"}
+            """
+        return Answer(status: 200, body: Array(body.utf8))
+    }
+}
