@@ -21,16 +21,18 @@ public enum Sweep {
                   FROM lost
                  WHERE j.id = lost.id
              RETURNING 1
-            ), dead AS (
-                (SELECT id, state FROM otp.send_jobs
-                  WHERE state = 'queued' AND expires_at <= now()
-                  LIMIT 500 FOR UPDATE SKIP LOCKED)
-                UNION ALL
-                (SELECT id, state FROM otp.send_jobs
-                  WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
-                  LIMIT 500 FOR UPDATE SKIP LOCKED)
+            ), expired AS (
+                SELECT id FROM otp.send_jobs
+                 WHERE state = 'queued' AND expires_at <= now()
+                 LIMIT 500 FOR UPDATE SKIP LOCKED
+            ), undecided AS (
+                SELECT id FROM otp.send_jobs
+                 WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
+                 LIMIT 500 FOR UPDATE SKIP LOCKED
             ), gone AS (
-                DELETE FROM otp.send_jobs j USING dead WHERE j.id = dead.id
+                DELETE FROM otp.send_jobs j
+                 USING (SELECT id FROM expired UNION ALL SELECT id FROM undecided) dead
+                 WHERE j.id = dead.id
              RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at
             ), ended AS (
                 INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,

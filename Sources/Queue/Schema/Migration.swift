@@ -12,8 +12,8 @@ public struct Migration: Sendable {
     public let down: String
 
     /// All steps this program knows, in order.
-    public static let all: [Migration] = (0..<Int(otpd_migration_count)).map { index in
-        let entry = unsafe otpd_migrations[index]
+    public static let all: [Migration] = (0..<otp_migrations_count()).compactMap { index in
+        guard let entry = unsafe otp_migration_at(index)?.pointee else { return nil }
         return unsafe Migration(
             version: Int(entry.version), name: String(cString: entry.name), up: text(entry.up, entry.up_length),
             down: text(entry.down, entry.down_length))
