@@ -1,0 +1,226 @@
+internal import CLibpq
+internal import EventLoop
+internal import Glibc
+
+/// Opens one connection without ever blocking the loop. Lives on it, for one attempt.
+actor Connector {
+    private nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    private enum Wake { case ready, timeUp, cancelled }
+    private var sleeper: CheckedContinuation<Wake, Never>?
+    private var timer: TimerID?
+    private var isCancelled = false
+
+    init(on loop: EventLoop) { self.loop = loop }
+
+    /// Tries one address after the other until one will do; by `deadline` in all.
+    func open(_ settings: ConnectionSettings, deadline: Instant) async throws(PostgresError) -> Handle {
+        let outcome: Swift.Result<Handle, PostgresError> = await withTaskCancellationHandler {
+            do throws(PostgresError) {
+                return .success(try await attempt(settings, deadline: deadline))
+            } catch {
+                return .failure(error)
+            }
+        } onCancel: {
+            // From any thread: it reaches the actor as a job of the loop.
+            Task(executorPreference: loop) { await self.cancel() }
+        }
+        return try outcome.get()
+    }
+
+    private func attempt(_ settings: ConnectionSettings, deadline: Instant) async throws(PostgresError) -> Handle {
+        try settings.validate()
+        var values = try Conninfo(settings.conninfo).values
+        let defaults = try await lookUpDefaults(until: deadline)
+        let effective = defaults.merging(values) { _, said in said }
+        let hosts = try ConnectPlan.hosts(effective)
+        let resolutions = try await lookUp(Set(hosts.compactMap(\.nameToResolve)), until: deadline)
+        var (candidates, failures) = ConnectPlan.candidates(
+            hosts, resolutions, sessionAttributes: effective["target_session_attrs"])
+
+        values.merge(settings.tcpValues) { said, _ in said }
+        values["options"] = sessionOptions(effective["options"], adding: settings.sessionOptions)
+        values["client_encoding"] = "UTF8"
+        if values["fallback_application_name"] == nil {
+            values["fallback_application_name"] = settings.applicationName
+        }
+        let patience = connectTimeout(effective["connect_timeout"]) ?? settings.connectTimeout
+        for candidate in candidates {
+            let due = min(deadline, .now() + patience)
+            switch await connect(candidate, values, until: due) {
+            case .success(let handle): return handle
+            case .failure(.refused(let reason)):
+                let safe = redact(reason, effective["password"])
+                failures.append(.init(target: candidate.target, reason: safe))
+            case .failure(.timedOut):
+                let seconds = patience.millisecondsRoundedUp / 1000
+                let reason = due < deadline ? "no answer within \(seconds) s" : "no answer in the time there was"
+                failures.append(.init(target: candidate.target, reason: reason))
+                if due >= deadline { throw .connect(ConnectFailure(attempts: failures)) }
+            case .failure(.cancelled): throw .cancelled(.notSent)
+            }
+        }
+        throw .connect(ConnectFailure(attempts: failures))
+    }
+
+    // MARK: Looking up
+
+    private func lookUpDefaults(until deadline: Instant) async throws(PostgresError) -> [String: String] {
+        // On a thread, since the service file is read, and a file may lie on a disk that hangs.
+        var found: [String: String]?
+        let helper = Helper.start(on: loop) {
+            Conninfo.defaults()
+        } completion: { [weak self] values in
+            found = values
+            self?.assumeIsolated { $0.wake(.ready) }
+        }
+        guard let helper else { throw noThread }
+        defer { helper.abandon() }
+        let wake = await sleep(until: deadline)
+        if let found { return found }
+        throw gaveUp(wake, "reading libpq's settings")
+    }
+
+    private func lookUp(_ names: Set<String>, until deadline: Instant) async throws(PostgresError) -> [String: Resolution] {
+        guard !names.isEmpty else { return [:] }
+        var resolutions: [String: Resolution] = [:]
+        var helpers: [Helper<Resolution>] = []
+        defer { for helper in helpers { helper.abandon() } }
+        for name in names {
+            let helper = Helper.start(on: loop) {
+                resolve(name)
+            } completion: { [weak self] resolution in
+                resolutions[name] = resolution
+                if resolutions.count == names.count { self?.assumeIsolated { $0.wake(.ready) } }
+            }
+            guard let helper else { throw noThread }
+            helpers.append(helper)
+        }
+        switch await sleep(until: deadline) {
+        case .ready: return resolutions
+        case .cancelled: throw .cancelled(.notSent)
+        case .timeUp:
+            // What has been found may do; nothing else has time left.
+            let attempts = names.sorted().map { name in
+                ConnectFailure.Attempt(target: name, reason: "the name was not resolved in the time there was")
+            }
+            throw .connect(ConnectFailure(attempts: attempts))
+        }
+    }
+
+    private var noThread: PostgresError {
+        .connect(ConnectFailure(attempts: [.init(target: "this host", reason: "no thread could be started for a lookup")]))
+    }
+
+    private func gaveUp(_ wake: Wake, _ what: String) -> PostgresError {
+        switch wake {
+        case .cancelled: .cancelled(.notSent)
+        case .timeUp, .ready: .connect(ConnectFailure(attempts: [.init(target: what, reason: "it took too long")]))
+        }
+    }
+
+    // MARK: Connecting
+
+    private enum Failure: Error { case refused(String), timedOut, cancelled }
+
+    private func connect(
+        _ candidate: ConnectPlan.Candidate, _ values: [String: String], until due: Instant
+    ) async -> Swift.Result<Handle, Failure> {
+        var values = values
+        // libpq takes an empty value for one that was not given.
+        values["host"] = candidate.host
+        values["hostaddr"] = candidate.address
+        values["port"] = candidate.port
+        if let attributes = candidate.sessionAttributes { values["target_session_attrs"] = attributes }
+        guard let handle = start(values) else { return .failure(.refused("libpq is out of memory")) }
+
+        let watcher = Watcher { [weak self] _ in self?.assumeIsolated { $0.wake(.ready) } }
+        var poll = PGRES_POLLING_WRITING
+        while true {
+            if unsafe handle.with({ unsafe PQstatus($0) }) == CONNECTION_BAD {
+                return .failure(.refused(handle.errorMessage))
+            }
+            handle.watch(for: poll == PGRES_POLLING_READING ? .read : .write, watcher)
+            let wake = await sleep(until: due)
+            // The next poll may close this socket and open another, even under the same number.
+            handle.unwatch()
+            switch wake {
+            case .cancelled: return .failure(.cancelled)
+            case .timeUp: return .failure(.timedOut)
+            case .ready: break
+            }
+            poll = unsafe handle.with { unsafe PQconnectPoll($0) } ?? PGRES_POLLING_FAILED
+            if poll == PGRES_POLLING_OK { return begin(handle) }
+            if poll == PGRES_POLLING_FAILED { return .failure(.refused(handle.errorMessage)) }
+        }
+    }
+
+    private func begin(_ handle: Handle) -> Swift.Result<Handle, Failure> {
+        let isReady = unsafe handle.with { pointer in
+            unsafe PQsetnonblocking(pointer, 1) == 0 && PQenterPipelineMode(pointer) == 1
+        }
+        return isReady == true ? .success(handle) : .failure(.refused(handle.errorMessage))
+    }
+
+    private func start(_ values: [String: String]) -> Handle? {
+        // Copied by libpq before it returns.
+        let pairs = unsafe values.map { unsafe (strdup($0.key), strdup($0.value)) }
+        defer {
+            for unsafe pair in unsafe pairs {
+                unsafe free(pair.0)
+                unsafe free(pair.1)
+            }
+        }
+        let keywords = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.0) } + [nil]
+        let texts = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.1) } + [nil]
+        guard let pointer = unsafe PQconnectStartParams(keywords, texts, 0) else { return nil }
+        return unsafe Handle(owning: pointer, on: loop)
+    }
+
+    // MARK: Waiting
+
+    private func sleep(until due: Instant) async -> Wake {
+        if isCancelled || Task.isCancelled { return .cancelled }
+        return await withCheckedContinuation { continuation in
+            sleeper = continuation
+            timer = loop.schedule(at: due) { [weak self] in self?.assumeIsolated { $0.wake(.timeUp) } }
+        }
+    }
+
+    private func wake(_ wake: Wake) {
+        guard let sleeper else { return }
+        self.sleeper = nil
+        if let timer { loop.cancel(timer) }
+        timer = nil
+        sleeper.resume(returning: wake)
+    }
+
+    private func cancel() {
+        isCancelled = true
+        wake(.cancelled)
+    }
+}
+
+/// libpq's `connect_timeout`: whole seconds; 0, negative or nonsense is none of its own, 1 counts as 2.
+func connectTimeout(_ value: String?) -> Instant.Span? {
+    guard let value, let seconds = Int64(value), seconds > 0 else { return nil }
+    return .seconds(max(2, seconds))
+}
+
+/// `text` without `password`.
+func redact(_ text: String, _ password: String?) -> String {
+    guard let password, !password.isEmpty else { return text }
+    return text.replacing(password, with: "****")
+}
+
+extension ConnectionSettings {
+    var tcpValues: [String: String] {
+        [
+            "keepalives_idle": String(keepalives.idle),
+            "keepalives_interval": String(keepalives.interval),
+            "keepalives_count": String(keepalives.count),
+            "tcp_user_timeout": String(tcpUserTimeout.millisecondsRoundedUp),
+        ]
+    }
+}

@@ -1,0 +1,291 @@
+internal import CLibpq
+internal import EventLoop
+
+/// One PGresult between libpq and its owner. `~Copyable`: cleared exactly once.
+@safe struct Received: ~Copyable {
+    private let pointer: OpaquePointer
+    init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
+    deinit { unsafe PQclear(pointer) }
+
+    var status: ExecStatusType { unsafe PQresultStatus(pointer) }
+    var error: ServerError { unsafe ServerError(pointer) }
+
+    consuming func result() -> Result {
+        let pointer = unsafe pointer
+        discard self
+        return unsafe Result(owning: pointer)
+    }
+}
+
+/// The machine's actions performed with libpq, and libpq's answers made its events.
+extension Connection {
+    // MARK: In
+
+    func socketReady(_ readiness: Readiness) {
+        guard loss == nil else { return }
+        if readiness.contains(.write) { flush() }
+        guard loss == nil else { return }
+        if !readiness.isDisjoint(with: [.read, .failed]) {
+            let isAlive = unsafe handle.with { unsafe PQconsumeInput($0) } == 1
+            // What came before the end counts: it may answer statements, or say why.
+            drain()
+            if loss == nil, !isAlive || isBad { end(handle.errorMessage) }
+        }
+        updateInterest()
+    }
+
+    private var isBad: Bool { unsafe handle.with { unsafe PQstatus($0) } != CONNECTION_OK }
+
+    /// Takes every answer that is complete; never one that would have to be waited for.
+    private func drain() {
+        while loss == nil {
+            let isBusy = unsafe handle.with { unsafe PQisBusy($0) } != 0
+            takeNotices()
+            guard !isBusy, machine.awaited != nil else { break }
+            let result: OpaquePointer?? = unsafe handle.with { unsafe PQgetResult($0) }
+            guard let result = unsafe result else { break }
+            if let pointer = unsafe result {
+                received = unsafe Received(pointer)
+                take()
+                received = nil
+            } else {
+                if isBad { break }
+                if isSimpleMode { leaveSimpleMode() }
+                apply(.answer(.end))
+            }
+        }
+        takeNotifications()
+    }
+
+    private func take() {
+        guard let status = received?.status else { return }
+        switch status {
+        case PGRES_TUPLES_OK, PGRES_COMMAND_OK, PGRES_EMPTY_QUERY: apply(.answer(.success))
+        case PGRES_PIPELINE_SYNC: apply(.answer(.sync))
+        case PGRES_PIPELINE_ABORTED: apply(.answer(.skipped))
+        case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_NONFATAL_ERROR:
+            let error = received?.error
+            if let error, error.endsConnection { farewell = error }
+            // When it is the connection that failed, the refusal is no answer of the server: `end` tells everybody.
+            if error?.sqlstate.isEmpty == false, error?.endsConnection == false {
+                apply(.answer(.refused(refusal(error))))
+            } else {
+                end(error?.message ?? handle.errorMessage)
+            }
+        default: apply(.answer(.unsupported))  // COPY, single-row mode: C's enum can't be switched over in full.
+        }
+    }
+
+    private func refusal(_ error: ServerError?) -> PipelineMachine.Refusal {
+        switch (error?.sqlstate, error?.routine) {
+        case ("57014", _): .cancelled
+        case ("26000", _): .unknownStatement
+        case ("0A000", "RevalidateCachedQuery"): .stalePlan
+        default: .other
+        }
+    }
+
+    private func takeNotices() {
+        for notice in handle.notices.take() {
+            if notice.endsConnection { farewell = notice }
+            if let id = machine.awaited { calls[id]?.notices.append(notice) }
+            onNotice?(notice)
+        }
+    }
+
+    private func takeNotifications() {
+        while loss == nil {
+            let next: UnsafeMutablePointer<PGnotify>?? = unsafe handle.with { unsafe PQnotifies($0) }
+            guard let next = unsafe next, let notify = unsafe next else { return }
+            defer { unsafe PQfreemem(notify) }
+            guard let channel = unsafe notify.pointee.relname, let payload = unsafe notify.pointee.extra else { continue }
+            let notification = unsafe Notification(
+                channel: String(cString: channel), payload: String(cString: payload),
+                backendPID: notify.pointee.be_pid)
+            onNotification?(notification)
+        }
+    }
+
+    // MARK: Out
+
+    /// Gives the machine an event and performs what it asks for, in order.
+    func apply(_ event: PipelineMachine.Event) {
+        machine.handle(event, &actions)
+        // An action's own events join the end of the list.
+        guard !isPerforming else { return }
+        isPerforming = true
+        var index = 0
+        while index < actions.count {
+            perform(actions[index])
+            index += 1
+        }
+        actions.removeAll(keepingCapacity: true)
+        isPerforming = false
+        updateInterest()
+    }
+
+    private func perform(_ action: PipelineMachine.Action) {
+        switch action {
+        case .send(let id, let preparation): send(id, preparation)
+        case .sendSimple(let id): sendSimple(id)
+        case .keep(let id): keep(id)
+        case .keepRefusal(let id): calls[id]?.refusal = received?.error
+        case .forget(let id): calls[id]?.forget()
+        case .succeed(let id): succeed(id)
+        case .fail(let id, let failure): fail(id, failure)
+        case .cancel: cancel()
+        case .startGrace(let id): startGrace(id)
+        case .drop(let reason): drop(reason)
+        }
+    }
+
+    private func send(_ id: RequestID, _ preparation: PipelineMachine.Preparation) {
+        guard let call = calls[id], loss == nil else { return }
+        let isSent = unsafe handle.with { pointer in
+            switch preparation {
+            case .none: break
+            case .replace:
+                guard unsafe binder.sendDeallocation(call.statement, on: pointer) else { return false }
+                guard unsafe binder.sendPreparation(call.statement, on: pointer) else { return false }
+            case .prepare:
+                guard unsafe binder.sendPreparation(call.statement, on: pointer) else { return false }
+            }
+            guard unsafe binder.sendExecution(call.statement, call.parameters, on: pointer) else { return false }
+            // The sync also starts the flush.
+            return unsafe PQpipelineSync(pointer) == 1
+        }
+        if isSent != true { end(handle.errorMessage) }
+    }
+
+    private func sendSimple(_ id: RequestID) {
+        guard let call = calls[id], loss == nil else { return }
+        let isSent = unsafe handle.with { pointer in
+            unsafe PQexitPipelineMode(pointer) == 1 && PQsendQuery(pointer, call.statement.sql) == 1
+        }
+        isSimpleMode = true
+        if isSent == true { flush() } else { end(handle.errorMessage) }
+    }
+
+    private func leaveSimpleMode() {
+        isSimpleMode = false
+        if unsafe handle.with({ unsafe PQenterPipelineMode($0) }) != 1 { end(handle.errorMessage) }
+    }
+
+    private func flush() {
+        if unsafe handle.with({ unsafe PQflush($0) }) == -1 { end(handle.errorMessage) }
+    }
+
+    /// Waits for room in the socket only while libpq has something left to send.
+    func updateInterest() {
+        guard loss == nil, let watcher else { return }
+        let remaining = unsafe handle.with { unsafe PQflush($0) } ?? 0
+        handle.watch(for: remaining == 1 ? [.read, .write] : .read, watcher)
+    }
+
+    // MARK: Replies
+
+    private func keep(_ id: RequestID) {
+        guard let call = calls[id], let result = received.take()?.result() else { return }
+        call.results.append(result)
+    }
+
+    private func finish(_ id: RequestID) -> Call? {
+        guard let call = calls.removeValue(forKey: id) else { return nil }
+        if let timer = call.timer { loop.cancel(timer) }
+        return call
+    }
+
+    private func succeed(_ id: RequestID) {
+        guard let call = finish(id) else { return }
+        // Not shared with anybody yet.
+        if !call.notices.isEmpty { for result in call.results { result.notices = call.notices } }
+        call.continuation?.resume(returning: .success(call.results))
+    }
+
+    private func fail(_ id: RequestID, _ failure: PipelineMachine.Failure) {
+        guard let call = finish(id) else { return }
+        let error: PostgresError =
+            switch failure {
+            case .server: .server(call.finalRefusal)
+            case .interrupted(.deadline, let outcome): .deadline(outcome)
+            case .interrupted(.cancellation, let outcome): .cancelled(outcome)
+            case .lost(let outcome): .lost(loss(outcome))
+            case .unsupported: .misuse("COPY goes through neither execute nor simple; the connection was dropped")
+            }
+        call.continuation?.resume(returning: .failure(error))
+    }
+
+    private func loss(_ outcome: Outcome) -> Loss {
+        var told = loss ?? Loss(reason: "it is closed", farewell: nil, outcome: outcome)
+        told.outcome = outcome
+        return told
+    }
+
+    // MARK: Giving up
+
+    private func startGrace(_ id: RequestID) {
+        loop.schedule(at: .now() + cancelGrace) { [weak self] in
+            self?.assumeIsolated { $0.apply(.graceOver(id)) }
+        }
+    }
+
+    private func cancel() {
+        let order: OpaquePointer?? = unsafe handle.with { unsafe PQgetCancel($0) }
+        // Without memory or thread for it nothing is cancelled, and the grace ends it.
+        guard let order = unsafe order, let cancel = unsafe order else { return apply(.cancelEnded) }
+        let shipment = unsafe CancelOrder(cancel)
+        canceller = Helper.start(on: loop) {
+            shipment.send()
+        } completion: { [weak self] _ in
+            self?.assumeIsolated {
+                $0.canceller = nil
+                $0.apply(.cancelEnded)
+            }
+        }
+        if canceller == nil { apply(.cancelEnded) }
+    }
+
+    private func drop(_ reason: PipelineMachine.DropReason) {
+        let words =
+            switch reason {
+            case .interrupted(.deadline): "a statement on it passed its deadline, so this program dropped it"
+            case .interrupted(.cancellation): "a statement on it was given up, so this program dropped it"
+            case .unsupported: "a statement on it began a COPY, so this program dropped it"
+            case .outOfStep: "the answers did not match the statements, so this program dropped it"
+            }
+        close(words)
+    }
+
+    /// The connection has failed, or is left: everything on it fails.
+    func end(_ reason: String) {
+        close(reason)
+        apply(.lost)
+    }
+
+    private func close(_ reason: String) {
+        guard loss == nil else { return }
+        let words = farewell.map { "the server ended it: \($0)" } ?? (reason.isEmpty ? "no reason was given" : reason)
+        let loss = Loss(reason: words, farewell: farewell, outcome: .unknown)
+        self.loss = loss
+        canceller?.abandon()
+        canceller = nil
+        handle.finish()
+        watcher = nil
+        for waiter in lostWaiters { waiter.resume(returning: loss) }
+        lostWaiters = []
+    }
+}
+
+/// A PGcancel on its way to the thread that sends it. `@unchecked Sendable`: made on the loop, used by that thread.
+@safe private final class CancelOrder: @unchecked Sendable {
+    private let pointer: OpaquePointer
+    init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
+    deinit { unsafe PQfreeCancel(pointer) }
+
+    /// Connects, asks, and waits for the end of that connection; blocks.
+    func send() -> Bool {
+        unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { words in
+            unsafe PQcancel(pointer, words.baseAddress, 256) == 1
+        }
+    }
+}

@@ -1,0 +1,215 @@
+internal import CLibpq
+public import EventLoop
+internal import Glibc
+
+/// What becomes of a statement that is on its way when its deadline passes.
+public enum OnDeadline: Sendable {
+    /// The connection is dropped at once.
+    case drop
+    /// The server is asked to cancel it, and the connection dropped only if no answer comes within the settings'
+    /// `cancelGrace`. Nothing is pipelined behind such a statement, since a cancel strikes whatever is running.
+    case cancel
+}
+
+/// What becomes of a statement when the calling task is cancelled.
+public enum OnCancellation: Sendable {
+    /// Nothing: it is sent and its result awaited as if nothing had happened, up to its deadline.
+    case wait
+    /// As `OnDeadline.cancel`.
+    case cancel
+    /// As `OnDeadline.drop`.
+    case drop
+}
+
+/// A NOTIFY of a channel that this connection listens to.
+public struct Notification: Sendable, Equatable {
+    public var channel: String
+    public var payload: String
+    /// The process of the session that sent it.
+    public var backendPID: Int32
+}
+
+/// One open connection to PostgreSQL, on the event loop.
+///
+/// Calls of different tasks overlap: their statements are pipelined, each in a transaction of its own, and answered in
+/// order. Whoever opens a transaction block with `simple("BEGIN")` must keep others away from the connection.
+/// A caller whose task has the loop as its executor preference never leaves the loop's thread.
+///
+///     let connection = try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
+///     let result = try await connection.execute(claim, parameters, deadline: .now() + .seconds(5))
+public actor Connection {
+    public nonisolated let loop: EventLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    let handle: Handle
+    var machine = PipelineMachine()
+    var calls: [RequestID: Call] = [:]
+    var actions: [PipelineMachine.Action] = []
+    var isPerforming = false
+    var isSimpleMode = false
+    let binder = Binder()
+    /// The PGresult that is being shared out; taken over by a call, or cleared.
+    var received: Received?
+    var canceller: Helper<Bool>?
+    let cancelGrace: Instant.Span
+    /// Why the connection ended.
+    public internal(set) var loss: Loss?
+    var farewell: ServerError?
+    var lostWaiters: [CheckedContinuation<Loss, Never>] = []
+    var onNotification: (@Sendable (Notification) -> Void)?
+    var onNotice: (@Sendable (ServerError) -> Void)?
+    private var serial: UInt64 = 0
+    var watcher: Watcher?
+
+    init(_ handle: Handle, on loop: EventLoop, cancelGrace: Instant.Span) {
+        self.handle = handle
+        self.loop = loop
+        self.cancelGrace = cancelGrace
+    }
+
+    // MARK: Opening and closing
+
+    /// Opens a connection: looks names up off the loop, tries every address, by `deadline` in all.
+    ///
+    /// - Throws: `.settings`, `.connect` with every address that was tried, `.cancelled`.
+    public static func open(
+        _ settings: ConnectionSettings, on loop: EventLoop, deadline: Instant
+    ) async throws(PostgresError) -> Connection {
+        let handle = try await Connector(on: loop).open(settings, deadline: deadline)
+        let connection = Connection(handle, on: loop, cancelGrace: settings.cancelGrace)
+        await connection.begin()
+        return connection
+    }
+
+    private func begin() {
+        watcher = Watcher { [weak self] readiness in self?.assumeIsolated { $0.socketReady(readiness) } }
+        updateInterest()
+    }
+
+    /// Ends the connection. Statements on their way fail with `.lost`.
+    public func close() {
+        if loss == nil { end("it was closed by this program") }
+    }
+
+    /// Whether the connection has ended.
+    public var isLost: Bool { loss != nil }
+
+    /// Waits until the connection has ended, and says why.
+    public func whenLost() async -> Loss {
+        if let loss { return loss }
+        return await withCheckedContinuation { lostWaiters.append($0) }
+    }
+
+    // MARK: Statements
+
+    /// Executes one prepared statement in a transaction of its own (unless in a block), and waits for its commit.
+    ///
+    /// It is prepared with its first execution on this connection, in the same round trip, and again once when the
+    /// server says that its plan is stale or that it is gone.
+    /// - Throws: `.server`, `.lost`, `.deadline`, `.cancelled`, `.misuse`.
+    public func execute(
+        _ statement: Statement, _ parameters: Parameters = Parameters(), deadline: Instant,
+        onDeadline: OnDeadline = .drop, onCancellation: OnCancellation = .wait
+    ) async throws(PostgresError) -> Result {
+        guard parameters.count <= 65535 else { throw .misuse("\(statement.name) has more than 65,535 parameters") }
+        guard statement.parameterTypes.isEmpty || statement.parameterTypes.count == parameters.count else {
+            throw .misuse(
+                "\(statement.name) takes \(statement.parameterTypes.count) parameters and was given \(parameters.count)")
+        }
+        let call = Call(
+            statement: statement, parameters: parameters, deadline: deadline, onDeadline: onDeadline,
+            onCancellation: onCancellation)
+        let results = try await run(call, .execute(statement.name))
+        // The machine succeeds a statement only after its result was kept.
+        guard let result = results.first else { throw .misuse("\(statement.name) brought no result") }
+        return result
+    }
+
+    /// Executes SQL in the simple protocol: several commands, in text format, in one transaction unless they say
+    /// otherwise. For migrations, LISTEN, BEGIN and COMMIT. Waits until the pipeline is empty.
+    ///
+    /// - Returns: one result per command.
+    /// - Throws: as `execute`; the first command that fails fails the call.
+    @discardableResult
+    public func simple(
+        _ sql: String, deadline: Instant, onDeadline: OnDeadline = .drop, onCancellation: OnCancellation = .wait
+    ) async throws(PostgresError) -> [Result] {
+        guard !sql.utf8.contains(0) else { throw .misuse("SQL with a NUL in it") }
+        let call = Call(
+            statement: Statement("", sql), parameters: Parameters(), deadline: deadline, onDeadline: onDeadline,
+            onCancellation: onCancellation)
+        return try await run(call, .simple)
+    }
+
+    private func run(_ call: Call, _ kind: PipelineMachine.Kind) async throws(PostgresError) -> [Result] {
+        if call.onCancellation != .wait && Task.isCancelled { throw .cancelled(.notSent) }
+        if call.deadline <= .now() { throw .deadline(.notSent) }
+        serial += 1
+        let id = RequestID(serial: serial)
+        let reply: Call.Reply
+        if call.onCancellation == .wait {
+            reply = await submit(id, call, kind)
+        } else {
+            reply = await withTaskCancellationHandler {
+                await submit(id, call, kind)
+            } onCancel: {
+                // From any thread: it reaches the actor as a job of the loop.
+                Task(executorPreference: loop) { await self.cancelled(id) }
+            }
+        }
+        return try reply.get()
+    }
+
+    private func submit(_ id: RequestID, _ call: Call, _ kind: PipelineMachine.Kind) async -> Call.Reply {
+        await withCheckedContinuation { continuation in
+            call.continuation = continuation
+            call.timer = loop.schedule(at: call.deadline) { [weak self] in
+                self?.assumeIsolated { $0.expired(id) }
+            }
+            calls[id] = call
+            let isCancellable = call.onDeadline == .cancel || call.onCancellation == .cancel
+            apply(.submit(.init(id: id, kind: kind, isCancellable: isCancellable)))
+        }
+    }
+
+    private func expired(_ id: RequestID) {
+        guard let call = calls[id] else { return }
+        apply(.interrupt(id, .deadline, drop: call.onDeadline == .drop))
+    }
+
+    private func cancelled(_ id: RequestID) {
+        guard let call = calls[id] else { return }
+        apply(.interrupt(id, .cancellation, drop: call.onCancellation == .drop))
+    }
+
+    // MARK: What is heard besides
+
+    /// Has `handler` called on the loop with every NOTIFY; set it before LISTEN. It must not block.
+    public func onNotification(_ handler: (@Sendable (Notification) -> Void)?) { onNotification = handler }
+
+    /// Has `handler` called on the loop with every notice, those of results included; else they are dropped.
+    public func onNotice(_ handler: (@Sendable (ServerError) -> Void)?) { onNotice = handler }
+
+    /// The server's version, such as 150004 for 15.4; 0 when the connection has ended.
+    public var serverVersion: Int { unsafe handle.with { unsafe Int(PQserverVersion($0)) } ?? 0 }
+
+    /// The process of this session on the server; 0 when the connection has ended.
+    public var backendPID: Int32 { unsafe handle.with { unsafe PQbackendPID($0) } ?? 0 }
+
+    /// What the server last reported of a setting such as `in_hot_standby` or `server_encoding`.
+    public func parameterStatus(_ name: String) -> String? {
+        let value: String?? = unsafe handle.with { pointer in
+            unsafe PQparameterStatus(pointer, name).map { unsafe String(cString: $0) }
+        }
+        return value ?? nil
+    }
+
+    /// Where it leads: host (or directory) and port.
+    public var target: String {
+        let value: String?? = unsafe handle.with { pointer in
+            guard let host = unsafe PQhost(pointer), let port = unsafe PQport(pointer) else { return nil }
+            return unsafe "\(String(cString: host)):\(String(cString: port))"
+        }
+        return (value ?? nil) ?? "closed"
+    }
+}

@@ -1,0 +1,190 @@
+public import EventLoop
+
+/// What a session is doing.
+public enum SessionState: Sendable, Equatable {
+    /// Without a connection since then; why the last attempt or the last connection failed.
+    case connecting(since: Instant, lastError: PostgresError?)
+    case connected
+    /// It has ended.
+    case closed
+}
+
+/// Keeps one connection open: opens another whenever it is lost, at randomly growing intervals, until it is cancelled.
+///
+///     let session = Session(settings, on: loop, onConnect: { try await $0.simple("LISTEN jobs", deadline: …) })
+///     async let running: Void = session.run()
+///     let connection = try await session.connection(deadline: .now() + .seconds(5))
+public actor Session {
+    public nonisolated let loop: EventLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    /// How long to wait between attempts: full jitter, `random` (0..<1) × min(cap, base × 2ⁿ).
+    public struct Backoff: Sendable {
+        public var base = Instant.Span.milliseconds(500)
+        public var cap = Instant.Span.seconds(15)
+
+        public init() {}
+
+        /// The pause after `failures` failed attempts in a row (from 1 on).
+        public func pause(after failures: Int, random: Double) -> Instant.Span {
+            let doubled = Double(base.nanoseconds) * Double(1 << min(max(failures - 1, 0), 30))
+            return Instant.Span(nanoseconds: Int64(random * min(doubled, Double(cap.nanoseconds))))
+        }
+    }
+
+    private let settings: ConnectionSettings
+    private let backoff: Backoff
+    private let attemptTimeout: Instant.Span
+    private let random: @Sendable () -> Double
+    private let onConnect: @Sendable (Connection) async throws(PostgresError) -> Void
+    private let onState: @Sendable (SessionState) -> Void
+    private var opened: Connection?
+    private var waiters: [UInt64: Waiter] = [:]
+    private var serial: UInt64 = 0
+
+    /// What it is doing now.
+    public private(set) var state: SessionState {
+        didSet { if state != oldValue { onState(state) } }
+    }
+
+    private struct Waiter {
+        var continuation: CheckedContinuation<Swift.Result<Connection, PostgresError>, Never>
+        var timer: TimerID
+    }
+
+    /// A session that connects once `run()` is called.
+    ///
+    /// - Parameters:
+    ///   - attemptTimeout: for one attempt in all, name lookups and every address included.
+    ///   - random: 0..<1, for the jitter.
+    ///   - onConnect: LISTEN, checks; the connection is not given out before it has returned. When it throws, the
+    ///     connection is closed, and the attempt has failed.
+    ///   - onState: called on the loop with each change; must not block.
+    public init(
+        _ settings: ConnectionSettings, on loop: EventLoop, attemptTimeout: Instant.Span = .seconds(15),
+        backoff: Backoff = Backoff(), random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
+        onConnect: @escaping @Sendable (Connection) async throws(PostgresError) -> Void = { _ in },
+        onState: @escaping @Sendable (SessionState) -> Void = { _ in }
+    ) {
+        self.settings = settings
+        self.loop = loop
+        self.attemptTimeout = attemptTimeout
+        self.backoff = backoff
+        self.random = random
+        self.onConnect = onConnect
+        self.onState = onState
+        state = .connecting(since: .now(), lastError: nil)
+    }
+
+    /// Connects, and connects again whenever the connection is lost, until the task is cancelled; then closes it.
+    public func run() async {
+        var failures = 0
+        while !Task.isCancelled {
+            do throws(PostgresError) {
+                let connection = try await connect()
+                failures = 0
+                publish(connection)
+                let loss = await untilLost(connection)
+                opened = nil
+                if !Task.isCancelled { state = .connecting(since: .now(), lastError: .lost(loss)) }
+            } catch {
+                failures += 1
+                if !Task.isCancelled { noteFailure(error) }
+            }
+            // Even after a connection that stood for a while: a server that restarts has many clients.
+            let pause = backoff.pause(after: max(1, failures), random: random())
+            do { try await loop.sleep(for: pause) } catch { break }
+        }
+        close()
+    }
+
+    /// The open connection now; nil while there is none.
+    public var current: Connection? { opened }
+
+    /// The open connection, or the next one, waited for until `deadline`.
+    ///
+    /// - Throws: `.lost` with the last error when there is none by then or the session has ended; `.cancelled`.
+    public func connection(deadline: Instant) async throws(PostgresError) -> Connection {
+        if let opened { return opened }
+        if state == .closed || deadline <= .now() { throw unavailable }
+        serial += 1
+        let id = serial
+        let reply = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let timer = loop.schedule(at: deadline) { [weak self] in
+                    self?.assumeIsolated { me in me.give(id, .failure(me.unavailable)) }
+                }
+                waiters[id] = Waiter(continuation: continuation, timer: timer)
+                if Task.isCancelled { give(id, .failure(.cancelled(.notSent))) }
+            }
+        } onCancel: {
+            // From any thread: it reaches the actor as a job of the loop.
+            Task(executorPreference: loop) { await self.give(id, .failure(.cancelled(.notSent))) }
+        }
+        return try reply.get()
+    }
+
+    /// Runs `body` with the open connection, waiting for one until `deadline`. Others may use it meanwhile.
+    public func withConnection<T: Sendable>(
+        deadline: Instant, _ body: @Sendable (Connection) async throws(PostgresError) -> T
+    ) async throws(PostgresError) -> T {
+        try await body(try await connection(deadline: deadline))
+    }
+
+    // MARK: The life of a connection
+
+    private func connect() async throws(PostgresError) -> Connection {
+        let connection = try await Connection.open(settings, on: loop, deadline: .now() + attemptTimeout)
+        do throws(PostgresError) {
+            try await onConnect(connection)
+        } catch {
+            await connection.close()
+            throw error
+        }
+        return connection
+    }
+
+    private func publish(_ connection: Connection) {
+        opened = connection
+        state = .connected
+        for id in waiters.keys.sorted() { give(id, .success(connection)) }
+    }
+
+    private func untilLost(_ connection: Connection) async -> Loss {
+        await withTaskCancellationHandler {
+            await connection.whenLost()
+        } onCancel: {
+            Task(executorPreference: loop) { await connection.close() }
+        }
+    }
+
+    private func noteFailure(_ error: PostgresError) {
+        switch state {
+        case .connecting(let since, _): state = .connecting(since: since, lastError: error)
+        case .connected: state = .connecting(since: .now(), lastError: error)
+        case .closed: break
+        }
+    }
+
+    private func close() {
+        opened = nil
+        state = .closed
+        for id in waiters.keys.sorted() { give(id, .failure(unavailable)) }
+    }
+
+    private func give(_ id: UInt64, _ reply: Swift.Result<Connection, PostgresError>) {
+        guard let waiter = waiters.removeValue(forKey: id) else { return }
+        loop.cancel(waiter.timer)
+        waiter.continuation.resume(returning: reply)
+    }
+
+    private var unavailable: PostgresError {
+        switch state {
+        case .connecting(_, let lastError?):
+            .lost(Loss(reason: "there is no connection (\(lastError))", farewell: nil, outcome: .notSent))
+        case .connecting(_, nil): .lost(Loss(reason: "there is no connection yet", farewell: nil, outcome: .notSent))
+        case .connected: .lost(Loss(reason: "the connection was just made", farewell: nil, outcome: .notSent))
+        case .closed: .lost(Loss(reason: "the session has ended", farewell: nil, outcome: .notSent))
+        }
+    }
+}

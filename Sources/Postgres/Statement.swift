@@ -1,0 +1,46 @@
+/// The number of a PostgreSQL type, as in `pg_type.oid`.
+public struct OID: RawRepresentable, Sendable, Hashable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    /// Lets the server infer the type.
+    public static let inferred = OID(rawValue: 0)
+    public static let bool = OID(rawValue: 16)
+    public static let bytea = OID(rawValue: 17)
+    public static let int8 = OID(rawValue: 20)
+    public static let int2 = OID(rawValue: 21)
+    public static let int4 = OID(rawValue: 23)
+    public static let text = OID(rawValue: 25)
+    public static let float8 = OID(rawValue: 701)
+    public static let timestamptz = OID(rawValue: 1184)
+    public static let interval = OID(rawValue: 1186)
+    public static let uuid = OID(rawValue: 2950)
+    public static let boolArray = OID(rawValue: 1000)
+    public static let byteaArray = OID(rawValue: 1001)
+    public static let int2Array = OID(rawValue: 1005)
+    public static let int4Array = OID(rawValue: 1007)
+    public static let textArray = OID(rawValue: 1009)
+    public static let int8Array = OID(rawValue: 1016)
+    public static let float8Array = OID(rawValue: 1022)
+    public static let timestamptzArray = OID(rawValue: 1185)
+    public static let uuidArray = OID(rawValue: 2951)
+}
+
+/// One SQL statement that is prepared once per connection, on its first execution there. A `static let` per operation.
+///
+///     static let claim = Statement("claim", "SELECT …  LIMIT $1", [.int4])
+public struct Statement: Sendable {
+    /// Names it on the server; one name stands for one SQL text throughout the program.
+    public let name: String
+    /// One SQL command with `$1`, `$2`, … for its parameters.
+    public let sql: String
+    /// The types of the parameters in order; empty, or short, to let the server infer the rest.
+    public let parameterTypes: [OID]
+
+    /// A statement `sql` called `name`.
+    public init(_ name: String, _ sql: String, _ parameterTypes: [OID] = []) {
+        self.name = name
+        self.sql = sql
+        self.parameterTypes = parameterTypes
+    }
+}

@@ -1,0 +1,134 @@
+/// Writes the elements of one array parameter, one after the other, straight into the flat buffer.
+///
+/// Binary format of arrays (`array_recv` in PostgreSQL's arrayfuncs.c): dimensions, whether there are NULLs, element
+/// type; then length and lower bound of the dimension; then per element its length (-1 for NULL) and its bytes.
+public struct ArrayWriter: ~Copyable {
+    private var parameters: Parameters
+    private let start: Int
+    private var elements: Int32 = 0
+    private var hasNull = false
+
+    init(_ parameters: consuming Parameters, of element: OID) {
+        start = parameters.storage.count
+        self.parameters = parameters
+        self.parameters.put(1 as Int32)
+        self.parameters.put(0 as Int32)
+        self.parameters.put(element.rawValue)
+        self.parameters.put(0 as Int32)
+        self.parameters.put(1 as Int32)
+    }
+
+    consuming func finish() -> Parameters {
+        if elements == 0 { parameters.patch(0, at: start) }
+        parameters.patch(hasNull ? 1 : 0, at: start + 4)
+        if elements == 0 {
+            parameters.truncate(to: start + 12)
+        } else {
+            parameters.patch(elements, at: start + 12)
+        }
+        parameters.closeField(from: start)
+        return parameters
+    }
+
+    /// Elements written so far.
+    public var count: Int { Int(elements) }
+
+    /// A NULL element.
+    public mutating func appendNull() {
+        elements += 1
+        hasNull = true
+        parameters.put(-1 as Int32)
+    }
+
+    /// A `boolean` element.
+    public mutating func append(_ value: Bool) { fixed(1, value ? 1 as UInt8 : 0) }
+    /// An `int2` element.
+    public mutating func append(_ value: Int16) { fixed(2, value) }
+    /// An `int4` element.
+    public mutating func append(_ value: Int32) { fixed(4, value) }
+    /// An `int8` element.
+    public mutating func append(_ value: Int64) { fixed(8, value) }
+    /// A `float8` element.
+    public mutating func append(_ value: Double) { fixed(8, value.bitPattern) }
+    /// A `timestamptz` element, in microseconds since the Unix epoch.
+    public mutating func append(unixMicroseconds: Int64) { fixed(8, unixMicroseconds - postgresEpoch) }
+    /// A `text` element.
+    public mutating func append(_ value: some StringProtocol) { sized { $0.put(utf8: value) } }
+    /// An element of any type in its binary format.
+    public mutating func append(bytes: some Sequence<UInt8>) { sized { $0.put(bytes: bytes) } }
+    /// An element of any type in its binary format, copied from memory that is needed for this call only.
+    public mutating func append(bytes: UnsafeRawBufferPointer) { sized { unsafe $0.put(bytes: bytes) } }
+
+    private mutating func fixed(_ length: Int32, _ value: some FixedWidthInteger) {
+        elements += 1
+        parameters.put(length)
+        parameters.put(value)
+    }
+
+    private mutating func sized(_ write: (inout Parameters) -> Void) {
+        elements += 1
+        let offset = parameters.storage.count
+        parameters.put(0 as Int32)
+        write(&parameters)
+        parameters.patch(Int32(parameters.storage.count - offset - 4), at: offset)
+    }
+}
+
+extension Parameters {
+    /// One array parameter whose elements `body` writes; all of them of the type `element`.
+    public mutating func appendArray(of element: OID, _ body: (inout ArrayWriter) -> Void) {
+        // Moved in and out, so that the buffer has one owner all along and is never copied.
+        var writer = ArrayWriter(take(), of: element)
+        body(&writer)
+        self = writer.finish()
+    }
+
+    /// An `int2[]`.
+    public mutating func append(_ values: some Sequence<Int16>) {
+        appendArray(of: .int2) { writer in for value in values { writer.append(value) } }
+    }
+    /// An `int4[]`.
+    public mutating func append(_ values: some Sequence<Int32>) {
+        appendArray(of: .int4) { writer in for value in values { writer.append(value) } }
+    }
+    /// An `int8[]`.
+    public mutating func append(_ values: some Sequence<Int64>) {
+        appendArray(of: .int8) { writer in for value in values { writer.append(value) } }
+    }
+    /// A `float8[]`.
+    public mutating func append(_ values: some Sequence<Double>) {
+        appendArray(of: .float8) { writer in for value in values { writer.append(value) } }
+    }
+    /// A `boolean[]`.
+    public mutating func append(_ values: some Sequence<Bool>) {
+        appendArray(of: .bool) { writer in for value in values { writer.append(value) } }
+    }
+    /// A `text[]`.
+    public mutating func append(_ values: [String]) {
+        appendArray(of: .text) { writer in for value in values { writer.append(value) } }
+    }
+    /// A `text[]` with NULLs.
+    public mutating func append(_ values: [String?]) {
+        appendArray(of: .text) { writer in
+            for value in values { if let value { writer.append(value) } else { writer.appendNull() } }
+        }
+    }
+    /// An `int8[]` with NULLs.
+    public mutating func append(_ values: [Int64?]) {
+        appendArray(of: .int8) { writer in
+            for value in values { if let value { writer.append(value) } else { writer.appendNull() } }
+        }
+    }
+    /// An `int4[]` with NULLs.
+    public mutating func append(_ values: [Int32?]) {
+        appendArray(of: .int4) { writer in
+            for value in values { if let value { writer.append(value) } else { writer.appendNull() } }
+        }
+    }
+    /// A `bytea[]` with NULLs.
+    public mutating func append(_ values: [[UInt8]?]) {
+        appendArray(of: .bytea) { writer in
+            for value in values { if let value { writer.append(bytes: value) } else { writer.appendNull() } }
+        }
+    }
+}

@@ -1,0 +1,43 @@
+internal import EventLoop
+
+/// One statement from its submission to its reply. Belongs to its connection, on the loop.
+final class Call {
+    typealias Reply = Swift.Result<[Result], PostgresError>
+
+    let statement: Statement
+    let parameters: Parameters
+    let deadline: Instant
+    let onDeadline: OnDeadline
+    let onCancellation: OnCancellation
+    var continuation: CheckedContinuation<Reply, Never>?
+    var timer: TimerID?
+    var results: [Result] = []
+    var notices: [ServerError] = []
+    var refusal: ServerError?
+    /// Of the execution before the retry.
+    var firstRefusal: ServerError?
+
+    init(
+        statement: Statement, parameters: Parameters, deadline: Instant, onDeadline: OnDeadline,
+        onCancellation: OnCancellation
+    ) {
+        self.statement = statement
+        self.parameters = parameters
+        self.deadline = deadline
+        self.onDeadline = onDeadline
+        self.onCancellation = onCancellation
+    }
+
+    /// Ready to be executed again.
+    func forget() {
+        firstRefusal = refusal
+        refusal = nil
+        results = []
+    }
+
+    /// What the server refused it with. That a transaction block is aborted (25P02) tells less than what aborted it.
+    var finalRefusal: ServerError {
+        if let firstRefusal, refusal?.sqlstate == "25P02" { return firstRefusal }
+        return refusal ?? ServerError(severity: "ERROR", sqlstate: "", message: "the server gave no reason")
+    }
+}

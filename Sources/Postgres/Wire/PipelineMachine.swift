@@ -1,0 +1,429 @@
+/// Names one request to a connection.
+struct RequestID: Hashable, Sendable { let serial: UInt64 }
+
+/// Decides what goes over one open connection and when: events in, actions out, no clock, no libpq.
+///
+/// Statements overlap in pipeline mode, each with a sync of its own and so with its own implicit transaction: what fails
+/// in one is over at its sync. Three things are not overlapped. The simple protocol needs pipeline mode off. Behind a
+/// statement that may be cancelled nothing is sent, since a cancel strikes whatever the server is doing when it comes.
+/// While a cancel is under way nothing is sent, for the same reason.
+struct PipelineMachine {
+    /// Each says what it can become.
+    enum State: Equatable {
+        /// Nothing is on its way. → pipelining, alone, simple, closed
+        case idle
+        /// Statements are on their way, and more may follow. → idle, alone, closed
+        case pipelining
+        /// As pipelining, but the last one may be cancelled: no more may follow. → idle, cancelling, closed
+        case alone
+        /// A simple query is on its way, alone. → idle, cancelling, closed
+        case simple
+        /// The first statement on its way is being cancelled. → idle when it has its answer and the cancel has ended;
+        /// closed
+        case cancelling(RequestID, isAnswered: Bool, hasEnded: Bool)
+        /// Over. → nothing
+        case closed
+    }
+
+    enum Kind: Equatable {
+        /// A prepared statement, by name.
+        case execute(String)
+        case simple
+    }
+
+    struct Request: Equatable {
+        var id: RequestID
+        var kind: Kind
+        /// Whether its end in mid-flight is a cancel; nothing is then sent behind it.
+        var isCancellable: Bool
+        var wasRetried = false
+    }
+
+    /// What has to be done about the server's copy of a statement before it is executed.
+    enum Preparation: Equatable {
+        case none
+        case prepare
+        /// There is one, and it is stale.
+        case replace
+    }
+
+    /// Why a request is given up.
+    enum Interruption: Equatable { case deadline, cancellation }
+
+    enum Refusal: Equatable {
+        /// The server has no prepared statement of the name.
+        case unknownStatement
+        /// "cached plan must not change result type".
+        case stalePlan
+        /// SQLSTATE 57014.
+        case cancelled
+        case other
+    }
+
+    /// What one `PQgetResult` brought.
+    enum Answer: Equatable {
+        case success
+        case refused(Refusal)
+        /// Skipped, since something before it in the same pipeline segment failed.
+        case skipped
+        /// NULL: the end of one command's results.
+        case end
+        /// The sync of a statement.
+        case sync
+        /// COPY and other modes that this module does not speak.
+        case unsupported
+    }
+
+    enum Event: Equatable {
+        case submit(Request)
+        case answer(Answer)
+        case interrupt(RequestID, Interruption, drop: Bool)
+        /// The thread that sent the cancel has ended.
+        case cancelEnded
+        /// A cancelled statement has had its time to answer.
+        case graceOver(RequestID)
+        case lost
+    }
+
+    enum Failure: Equatable {
+        /// With the refusal that was kept.
+        case server
+        case interrupted(Interruption, Outcome)
+        case lost(Outcome)
+        case unsupported
+    }
+
+    enum DropReason: Equatable {
+        case interrupted(Interruption)
+        case unsupported
+        case outOfStep
+    }
+
+    enum Action: Equatable {
+        case send(RequestID, Preparation)
+        case sendSimple(RequestID)
+        /// The result that was just received is this request's.
+        case keep(RequestID)
+        /// The refusal that was just received is this request's.
+        case keepRefusal(RequestID)
+        /// Throw away what was kept: it will be executed again.
+        case forget(RequestID)
+        case succeed(RequestID)
+        case fail(RequestID, Failure)
+        /// Ask the server to cancel; then report `cancelEnded`.
+        case cancel
+        /// From now on this request has only a grace to answer; then report `graceOver`.
+        case startGrace(RequestID)
+        /// Leave the connection.
+        case drop(DropReason)
+    }
+
+    private struct InFlight {
+        var request: Request
+        var step: Step
+        /// Which server's copy of the statement it counts on.
+        var copy = 0
+        var refusal: Refusal?
+        var interruption: Interruption?
+    }
+
+    /// Which answer is awaited. → the next one below, `syncing` at once after a refusal
+    private enum Step: Equatable {
+        case deallocating
+        case preparing
+        case executing
+        case syncing
+        /// Of the simple protocol, until its NULL.
+        case simple
+    }
+
+    private(set) var state = State.idle
+    private var inFlight = Queue<InFlight>()
+    private var waiting = Queue<Request>()
+    private var prepared: [String: Copy] = [:]
+    private var copies = 0
+
+    /// The server's copy of a statement. Several executions may find it missing or stale, and only the first of them
+    /// may conclude anything: by then it has been made anew for the others.
+    private struct Copy {
+        var serial: Int
+        var isStale = false
+    }
+
+    /// The request whose answers come next; nil when none is awaited.
+    var awaited: RequestID? { inFlight.first?.request.id }
+    /// Requests that are on their way.
+    var inFlightCount: Int { inFlight.count }
+    /// Requests that have to wait for their turn.
+    var waitingCount: Int { waiting.count }
+
+    /// Takes an event, and adds what it leads to.
+    mutating func handle(_ event: Event, _ actions: inout [Action]) {
+        switch event {
+        case .submit(let request): submit(request, &actions)
+        case .answer(let answer): take(answer, &actions)
+        case .interrupt(let id, let interruption, let drop): interrupt(id, interruption, drop, &actions)
+        case .cancelEnded: cancelEnded(&actions)
+        case .graceOver(let id): graceOver(id, &actions)
+        case .lost: end(&actions)
+        }
+    }
+
+    // MARK: Sending
+
+    private mutating func submit(_ request: Request, _ actions: inout [Action]) {
+        switch state {
+        case .closed:
+            actions.append(.fail(request.id, .lost(.notSent)))
+        case .idle, .pipelining, .alone, .simple, .cancelling:
+            waiting.append(request)
+            sendWaiting(&actions)
+        }
+    }
+
+    private mutating func sendWaiting(_ actions: inout [Action]) {
+        while let next = waiting.first {
+            switch (state, next.kind) {
+            case (.idle, .simple):
+                waiting.removeFirst()
+                inFlight.append(InFlight(request: next, step: .simple))
+                state = .simple
+                actions.append(.sendSimple(next.id))
+            case (.idle, .execute(let name)), (.pipelining, .execute(let name)):
+                waiting.removeFirst()
+                send(next, name, &actions)
+            case (.pipelining, .simple), (.alone, _), (.simple, _), (.cancelling, _), (.closed, _):
+                return
+            }
+        }
+    }
+
+    private mutating func send(_ request: Request, _ name: String, _ actions: inout [Action]) {
+        let preparation: Preparation
+        let step: Step
+        switch prepared[name]?.isStale {
+        case false?: (preparation, step) = (.none, .executing)
+        case true?: (preparation, step) = (.replace, .deallocating)
+        case nil: (preparation, step) = (.prepare, .preparing)
+        }
+        if preparation != .none {
+            // Those that follow count on it; should it fail, they find no statement and prepare it themselves.
+            copies += 1
+            prepared[name] = Copy(serial: copies)
+        }
+        inFlight.append(InFlight(request: request, step: step, copy: prepared[name]?.serial ?? 0))
+        state = request.isCancellable ? .alone : .pipelining
+        actions.append(.send(request.id, preparation))
+    }
+
+    // MARK: Answers
+
+    private mutating func take(_ answer: Answer, _ actions: inout [Action]) {
+        switch state {
+        case .closed: return
+        case .idle: outOfStep(&actions)
+        case .pipelining, .alone, .simple, .cancelling:
+            guard let step = inFlight.first?.step else {
+                // Cancelling, and answered: nothing else can come.
+                outOfStep(&actions)
+                return
+            }
+            if step == .simple { takeSimple(answer, &actions) } else { takePipelined(answer, step, &actions) }
+        }
+    }
+
+    private mutating func takePipelined(_ answer: Answer, _ step: Step, _ actions: inout [Action]) {
+        guard let id = awaited else { return }
+        switch answer {
+        case .success:
+            switch step {
+            case .executing: actions.append(.keep(id))
+            case .deallocating, .preparing: break
+            case .syncing, .simple: outOfStep(&actions)
+            }
+        case .refused(let refusal):
+            // At `syncing` it is the commit that failed: the result that was kept does not count.
+            if inFlight.first?.refusal == nil { actions.append(.keepRefusal(id)) }
+            noteRefusal(refusal, step)
+        case .skipped: break
+        case .end:
+            switch step {
+            case .deallocating: inFlight.updateFirst { $0.step = .preparing }
+            case .preparing: inFlight.updateFirst { $0.step = .executing }
+            case .executing, .syncing: inFlight.updateFirst { $0.step = .syncing }
+            case .simple: outOfStep(&actions)
+            }
+        case .sync: finishPipelined(&actions)
+        case .unsupported: unsupported(&actions)
+        }
+    }
+
+    private mutating func noteRefusal(_ refusal: Refusal, _ step: Step) {
+        inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
+        guard let head = inFlight.first, case .execute(let name) = head.request.kind,
+            prepared[name]?.serial == head.copy
+        else { return }
+        switch (step, refusal) {
+        case (.preparing, _), (.deallocating, _), (_, .unknownStatement): prepared[name] = nil
+        case (_, .stalePlan): prepared[name]?.isStale = true
+        case (.executing, .cancelled), (.executing, .other): break
+        case (.syncing, .cancelled), (.syncing, .other), (.simple, .cancelled), (.simple, .other): break
+        }
+    }
+
+    private mutating func finishPipelined(_ actions: inout [Action]) {
+        guard let head = inFlight.removeFirst() else { return }
+        let id = head.request.id
+        switch head.refusal {
+        case nil where head.step == .syncing: actions.append(.succeed(id))
+        // A sync before the statement's own end.
+        case nil: return outOfStep(&actions, also: head)
+        case .unknownStatement, .stalePlan:
+            // In a transaction block the second try finds the block aborted (25P02), and changes nothing.
+            if head.request.wasRetried || head.interruption != nil {
+                actions.append(.fail(id, .server))
+            } else {
+                var again = head.request
+                again.wasRetried = true
+                actions.append(.forget(id))
+                waiting.prepend(again)
+            }
+        case .cancelled:
+            let failure = head.interruption.map { Failure.interrupted($0, .rolledBack) } ?? .server
+            actions.append(.fail(id, failure))
+        case .other: actions.append(.fail(id, .server))
+        }
+        advance(&actions)
+    }
+
+    private mutating func takeSimple(_ answer: Answer, _ actions: inout [Action]) {
+        guard let id = awaited else { return }
+        switch answer {
+        case .success: actions.append(.keep(id))
+        case .refused(let refusal):
+            if inFlight.first?.refusal == nil { actions.append(.keepRefusal(id)) }
+            inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
+        case .end:
+            guard let head = inFlight.removeFirst() else { return }
+            switch (head.refusal, head.interruption) {
+            case (nil, _): actions.append(.succeed(id))
+            case (.cancelled, let interruption?): actions.append(.fail(id, .interrupted(interruption, .rolledBack)))
+            case (.cancelled, nil), (.unknownStatement, _), (.stalePlan, _), (.other, _):
+                actions.append(.fail(id, .server))
+            }
+            advance(&actions)
+        case .skipped, .sync: outOfStep(&actions)
+        case .unsupported: unsupported(&actions)
+        }
+    }
+
+    /// After a request has left: the next state, and what may be sent in it.
+    private mutating func advance(_ actions: inout [Action]) {
+        switch state {
+        case .closed: return
+        case .cancelling(let id, _, let hasEnded):
+            state = hasEnded ? .idle : .cancelling(id, isAnswered: true, hasEnded: false)
+        case .idle, .pipelining, .simple:
+            state = inFlight.isEmpty ? .idle : .pipelining
+        case .alone:
+            if inFlight.isEmpty { state = .idle }
+            // The one that may be cancelled has come first, and was given up before.
+            if let head = inFlight.first, head.interruption != nil { beginCancel(head.request.id, &actions) }
+        }
+        sendWaiting(&actions)
+    }
+
+    // MARK: Giving up
+
+    private mutating func interrupt(
+        _ id: RequestID, _ interruption: Interruption, _ drop: Bool, _ actions: inout [Action]
+    ) {
+        switch state {
+        case .closed: return
+        case .idle, .pipelining, .alone, .simple, .cancelling: break
+        }
+        if waiting.removeFirst(where: { $0.id == id }) != nil {
+            actions.append(.fail(id, .interrupted(interruption, .notSent)))
+            // It may have been what the others waited for.
+            sendWaiting(&actions)
+            return
+        }
+        guard let request = inFlight.first(where: { $0.request.id == id })?.request else { return }
+        if drop || !request.isCancellable {
+            self.drop(id, interruption, &actions)
+            return
+        }
+        // A second reason changes nothing: the cancel is on its way.
+        guard inFlight.first(where: { $0.request.id == id })?.interruption == nil else { return }
+        inFlight.update(where: { $0.request.id == id }) { $0.interruption = interruption }
+        actions.append(.startGrace(id))
+        if awaited == id { beginCancel(id, &actions) }
+    }
+
+    private mutating func beginCancel(_ id: RequestID, _ actions: inout [Action]) {
+        state = .cancelling(id, isAnswered: false, hasEnded: false)
+        actions.append(.cancel)
+    }
+
+    private mutating func cancelEnded(_ actions: inout [Action]) {
+        switch state {
+        case .cancelling(let id, let isAnswered, _):
+            if isAnswered {
+                state = .idle
+                sendWaiting(&actions)
+            } else {
+                state = .cancelling(id, isAnswered: false, hasEnded: true)
+            }
+        // Of a cancel before the connection was left.
+        case .closed: return
+        case .idle, .pipelining, .alone, .simple: outOfStep(&actions)
+        }
+    }
+
+    private mutating func graceOver(_ id: RequestID, _ actions: inout [Action]) {
+        switch state {
+        case .closed, .idle, .pipelining: return
+        case .alone, .simple, .cancelling:
+            if let entry = inFlight.first(where: { $0.request.id == id }), let interruption = entry.interruption {
+                drop(id, interruption, &actions)
+            } else if state == .cancelling(id, isAnswered: true, hasEnded: false) {
+                // The cancel that is still out could strike any later statement.
+                actions.append(.drop(.interrupted(.deadline)))
+                end(&actions)
+            }
+        }
+    }
+
+    private mutating func drop(_ id: RequestID, _ interruption: Interruption, _ actions: inout [Action]) {
+        inFlight.removeFirst(where: { $0.request.id == id })
+        actions.append(.drop(.interrupted(interruption)))
+        actions.append(.fail(id, .interrupted(interruption, .unknown)))
+        end(&actions)
+    }
+
+    private mutating func unsupported(_ actions: inout [Action]) {
+        guard let head = inFlight.removeFirst() else { return }
+        actions.append(.drop(.unsupported))
+        actions.append(.fail(head.request.id, .unsupported))
+        end(&actions)
+    }
+
+    /// libpq and this machine disagree about what is on its way: nothing on this connection can be trusted any more.
+    private mutating func outOfStep(_ actions: inout [Action], also head: InFlight? = nil) {
+        actions.append(.drop(.outOfStep))
+        if let head { actions.append(.fail(head.request.id, .lost(.unknown))) }
+        end(&actions)
+    }
+
+    private mutating func end(_ actions: inout [Action]) {
+        state = .closed
+        while let entry = inFlight.removeFirst() {
+            if let interruption = entry.interruption {
+                actions.append(.fail(entry.request.id, .interrupted(interruption, .unknown)))
+            } else {
+                actions.append(.fail(entry.request.id, .lost(.unknown)))
+            }
+        }
+        while let request = waiting.removeFirst() { actions.append(.fail(request.id, .lost(.notSent))) }
+    }
+}
