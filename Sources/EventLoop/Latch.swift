@@ -36,7 +36,7 @@ public final class Latch: @unchecked Sendable {
             }
         } onCancel: {
             // Cancellation may come from any thread: it reaches the waiter as a job of the loop.
-            Task(executorPreference: loop) { resume() }
+            Task(executorPreference: loop) { self.resume() }
         }
     }
 

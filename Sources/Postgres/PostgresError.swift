@@ -72,6 +72,8 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     case deadline(Outcome)
     /// The calling task was cancelled.
     case cancelled(Outcome)
+    /// A session's `onConnect` found a database that this program may not work with; says why and what to do.
+    case unsuitable(String)
     /// The calling code asked for something this module does not do, or for a value that is not there.
     case misuse(String)
 
@@ -83,6 +85,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         case .lost(let loss): "The connection to PostgreSQL was lost: \(loss.reason). \(loss.outcome.words)"
         case .deadline(let outcome): "PostgreSQL did not answer in time. \(outcome.words)"
         case .cancelled(let outcome): "The statement was given up by this program. \(outcome.words)"
+        case .unsuitable(let reason): reason
         case .misuse(let reason): "A mistake in this program: \(reason)"
         }
     }
@@ -92,7 +95,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .server(let error): error.sqlstate
         case .lost(let loss): loss.farewell?.sqlstate
-        case .settings, .connect, .deadline, .cancelled, .misuse: nil
+        case .settings, .connect, .deadline, .cancelled, .unsuitable, .misuse: nil
         }
     }
 }

@@ -162,7 +162,7 @@ public actor Worker {
                 refusal = state
                 leaving.signal()
             }
-            throw .refused(state.words)
+            throw .unsuitable(state.words)
         }
         let dispatcher = dispatcher
         await connection.onNotification { notification in
@@ -181,7 +181,26 @@ public actor Worker {
         await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
     }
 
-    private func session(listens: Bool, _ state: Session.State) {
+    /// What a session says of itself: one line per change, the same error said once.
+    private func session(listens: Bool, _ state: SessionState) {
+        if listens {
+            let dispatcher = dispatcher
+            dispatcher.assumeIsolated { $0.database(isUp: state == .connected) }
+        }
+        guard listens else { return }
+        switch state {
+        case .connected:
+            quiet.succeeded()
+            log.notice("connected to the database; listening for jobs")
+            onStatus("running")
+        case .connecting(_, let error?):
+            guard refusal == nil, quiet.isNew(error) else { return }
+            log.error(
+                "the database is away; jobs wait there, trying again until it is back",
+                metadata: [LogKeys.error: "\(error)"])
+            onStatus("waiting for the database")
+        case .connecting(_, nil), .closed: break
+        }
     }
 }
 

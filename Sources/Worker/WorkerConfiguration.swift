@@ -1,5 +1,4 @@
-public import EventLoop
-public import OTP
+import EventLoop
 public import Postgres
 public import Twilio
 

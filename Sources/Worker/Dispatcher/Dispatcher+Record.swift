@@ -32,7 +32,7 @@ extension Dispatcher {
         guard batch.count > 0 else { return }
         while true {
             do {
-                let connection = try await records.connection()
+                let connection = try await records.connection(deadline: .now() + Times.statement)
                 try await batch.run(on: connection, worker: worker, deadline: .now() + Times.statement)
                 return
             } catch {
@@ -49,7 +49,7 @@ extension Dispatcher {
                 case .server:
                     log.error("what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
                     try? await loop.sleep(for: .seconds(1))
-                case .lost, .deadline, .cancelled, .connect, .settings, .misuse:
+                case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
                     // The session reports lost connections; writing is repeated, which is harmless.
                     try? await loop.sleep(for: .milliseconds(100))
                 }

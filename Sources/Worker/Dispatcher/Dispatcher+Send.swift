@@ -1,5 +1,6 @@
 import EventLoop
 import HTTP
+import Logging
 import OTP
 import Queue
 import Twilio
@@ -54,8 +55,9 @@ extension Dispatcher {
         machine.handedOver()
         http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
             // The reference is for status callbacks, which are off. Refused only below a second of life: ruled out above.
+            let reference: [UInt8] = []
             let isWritten = form.write(
-                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, reference: [].span)
+                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, reference: reference.span)
             precondition(isWritten, "a message with less than a second to live was handed over")
         }
         wipeBody()

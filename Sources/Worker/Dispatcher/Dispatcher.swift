@@ -164,7 +164,7 @@ actor Dispatcher {
 
     private func claim(limit: Int, newestFirst: Bool, _ claims: Session) async {
         do {
-            let connection = try await claims.connection()
+            let connection = try await claims.connection(deadline: .now() + Times.statement)
             guard let worker else { return claimFailed(after: .milliseconds(100)) }
             let began = Instant.now()
             let claimed = try await Claim.run(

@@ -39,7 +39,7 @@ struct Heart {
         if let state { report.state = state }
         guard let worker = await dispatcher.worker else { return report }
         do {
-            let connection = try await claims.connection()
+            let connection = try await claims.connection(deadline: .now() + Times.statement)
             let answer = try await Heartbeat.run(
                 on: connection, worker: worker, report, deadline: .now() + Times.statement)
             if !answer.isListening, state == nil {

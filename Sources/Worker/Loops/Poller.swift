@@ -51,7 +51,7 @@ struct Poller {
 
     /// One round; how many messages were asked for.
     private func round() async throws(PostgresError) -> Int {
-        let connection = try await records.connection()
+        let connection = try await records.connection(deadline: .now() + Times.statement)
         let sids = try await PollMessages.run(
             on: connection, limit: Self.perRound, deadline: .now() + Times.statement)
         var reports: [MessageReport] = []

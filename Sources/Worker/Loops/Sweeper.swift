@@ -19,7 +19,7 @@ struct Sweeper {
         while !Task.isCancelled {
             var isFull = false
             do {
-                let connection = try await records.connection()
+                let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
                 report(swept)
