@@ -6,7 +6,8 @@ import Testing
 @Suite struct LogFormatTests {
     private func line(_ format: LogFormat, _ message: String, _ metadata: Logger.Metadata = [:]) -> String {
         format.line(
-            LogRecord(time: Timestamp(milliseconds: 1_795_353_479_012), level: .info, message: message, metadata: metadata))
+            LogRecord(
+                time: Timestamp(milliseconds: 1_795_353_479_012), level: .info, message: message, metadata: metadata))
     }
 
     @Test func textIsTimeLevelMessageAndSortedKeys() {
@@ -25,7 +26,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", "\"\""), ("a", "a"), ("a b", "\"a b\""), ("a=b", "\"a=b\""), ("a\"b", "\"a\\\"b\""), ("a\\b", "\"a\\\\b\""),
+        ("", "\"\""), ("a", "a"), ("a b", "\"a b\""), ("a=b", "\"a=b\""), ("a\"b", "\"a\\\"b\""),
+        ("a\\b", "\"a\\\\b\""),
         ("a\nb", "\"a\\nb\""), ("a\r\nb", "\"a\\r\\nb\""), ("\t", "\"\\t\""), ("\u{0}", "\"\\u{0}\""),
         ("\u{1B}[31m", "\"\\u{1B}[31m\""), ("\u{7F}", "\"\\u{7F}\""), ("\u{85}", "\"\\u{85}\""),
         ("\u{2028}", "\"\\u{2028}\""), ("\u{202E}x", "\"\\u{202E}x\""), ("\u{200B}", "\"\\u{200B}\""),
@@ -82,7 +84,9 @@ import Testing
     @Test(arguments: ["0", "-0", "1", "10", "-1.5", "0.00075", "1e5", "1.5E-3", "12e+4", "-0.0"])
     func jsonNumbers(text: String) { #expect(JSONText.isNumber(text)) }
 
-    @Test(arguments: ["", "-", "+1", "01", ".5", "5.", "1e", "1e+", "NaN", "Infinity", "0x1", "1 ", "٣", "1.2.3", "--1"])
+    @Test(arguments: [
+        "", "-", "+1", "01", ".5", "5.", "1e", "1e+", "NaN", "Infinity", "0x1", "1 ", "٣", "1.2.3", "--1",
+    ])
     func noJSONNumbers(text: String) { #expect(!JSONText.isNumber(text)) }
 
     @Test(arguments: [

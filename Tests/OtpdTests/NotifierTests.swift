@@ -87,12 +87,13 @@ import Testing
         #expect(Notifier.monotonicMicroseconds() >= first)
     }
 
-    @Test(arguments: [
-        ([:], nil), (["WATCHDOG_USEC": ""], nil), (["WATCHDOG_USEC": "30000000"], 30_000_000),
-        (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"], 30_000_000),
-        (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"], nil),
-        (["WATCHDOG_USEC": "nonsense", "WATCHDOG_PID": "8"], nil),
-    ] as [([String: String], Int64?)])
+    @Test(
+        arguments: [
+            ([:], nil), (["WATCHDOG_USEC": ""], nil), (["WATCHDOG_USEC": "30000000"], 30_000_000),
+            (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "7"], 30_000_000),
+            (["WATCHDOG_USEC": "30000000", "WATCHDOG_PID": "8"], nil),
+            (["WATCHDOG_USEC": "nonsense", "WATCHDOG_PID": "8"], nil),
+        ] as [([String: String], Int64?)])
     func watchdogs(environment: [String: String], microseconds: Int64?) throws {
         let watchdog = try Watchdog.read(environment: environment, processID: 7)
         #expect(watchdog?.timeout == microseconds.map { .microseconds($0) })

@@ -42,7 +42,7 @@ import Testing
 
     @Test func cellsCannotBreakTheTable() {
         let table = Table(columns: ["a", "b"], rows: [[.text("x\ny\u{1B}[2J"), .text("z")]])
-        #expect(table.text == "a               b\n──────────────  ─\nx\\ny\\u{1B}[2J  z\n")
+        #expect(table.text == "a              b\n─────────────  ─\nx\\ny\\u{1B}[2J  z\n")
         #expect(table.text.split(separator: "\n").count == 3)
     }
 
@@ -59,7 +59,8 @@ import Testing
                 [.integer(.max), .number("1e400"), .number("0"), .text("٣"), .boolean(false), .null],
             ])
         #expect(
-            table.json == """
+            table.json
+                == """
                 [
                   {"id": -1, "price": -0.00750, "nan": "NaN", "name": "a\\"\\n", "ok": true, "none": null},
                   {"id": 9223372036854775807, "price": 1e400, "nan": "0", "name": "٣", "ok": false, "none": null}
@@ -68,10 +69,11 @@ import Testing
                 """.replacing("\"nan\": \"0\"", with: "\"nan\": 0"))
     }
 
-    @Test(arguments: [
-        ("Cannot connect", "connection refused\n", "Start it.", "Cannot connect: connection refused. Start it."),
-        ("A", "b.", nil, "A: b."), ("A", " b\nc ", nil, "A: b\\nc."), ("A", "\u{1B}[1mb", nil, "A: \\u{1B}[1mb."),
-    ] as [(String, String, String?, String)])
+    @Test(
+        arguments: [
+            ("Cannot connect", "connection refused\n", "Start it.", "Cannot connect: connection refused. Start it."),
+            ("A", "b.", nil, "A: b."), ("A", " b\nc ", nil, "A: b\\nc."), ("A", "\u{1B}[1mb", nil, "A: \\u{1B}[1mb."),
+        ] as [(String, String, String?, String)])
     func aFailureIsOneLine(what: String, why: String, remedy: String?, line: String) {
         #expect(Failure(.unavailable, what, because: why, remedy: remedy).description == line)
     }

@@ -37,7 +37,8 @@ import Testing
             case .secret: settings.secrets.current
             case .secretPrevious: settings.secrets.previous
             case .authToken: settings.twilio.authToken
-            default: if case .apiKey(_, let secret) = settings.twilio.credentials { Optional(secret) } else { Secret?.none }
+            default:
+                if case .apiKey(_, let secret) = settings.twilio.credentials { Optional(secret) } else { Secret?.none }
             }
         #expect(read?.revealed == value)
     }
@@ -87,11 +88,15 @@ import Testing
         #expect(problems.lines.first?.contains("Permission denied") == true)
     }
 
-    @Test(arguments: [
-        ([], "is empty"), ([0x0A], "is empty"), ([0x66, 0xFF, 0x66], "not UTF-8"), ([0xC3], "not UTF-8"),
-        (Array(repeating: 0x66, count: 32) + [0], "control or invisible character"),
-        (Array(repeating: 0x66, count: 16) + [0] + Array(repeating: 0x66, count: 16), "control or invisible character"),
-    ] as [([UInt8], String)])
+    @Test(
+        arguments: [
+            ([], "is empty"), ([0x0A], "is empty"), ([0x66, 0xFF, 0x66], "not UTF-8"), ([0xC3], "not UTF-8"),
+            (Array(repeating: 0x66, count: 32) + [0], "control or invisible character"),
+            (
+                Array(repeating: 0x66, count: 16) + [0] + Array(repeating: 0x66, count: 16),
+                "control or invisible character"
+            ),
+        ] as [([UInt8], String)])
     func aFileThatIsNoTextIsRefused(bytes: [UInt8], reason: String) {
         let lines = Fixture.problems(["OTPD_SECRET": nil, "OTPD_SECRET_FILE": "/s"], files: ["/s": bytes])
         #expect(lines.count == 1)

@@ -40,7 +40,9 @@ import Testing
         #expect(settings.callbacks?.publicURL.description == "https://sms.example.com/status")
     }
 
-    @Test(arguments: ["8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "::1:80", "[::1]", "a:b", "/run/x.sock"])
+    @Test(arguments: [
+        "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "::1:80", "[::1]", "a:b", "/run/x.sock",
+    ])
     func doesNotListenOn(text: String) {
         let lines = Fixture.problems(["OTPD_CALLBACK_LISTEN": text, "OTPD_CALLBACK_PUBLIC_URL": "https://a.b"])
         #expect(lines.count == 1)

@@ -14,7 +14,7 @@ enum SettingValues {
             "AC" + Fixture.sid, "AC" + Fixture.sid.uppercased(),
         ],
         "TWILIO_AUTH_TOKEN": [
-            "any-visible~ASCII!",
+            "any-visible~ASCII!"
         ],
         "TWILIO_PHONE_NUMBER": [
             "+966501234567", "+2901234", "+123456789012345", "Mgask", "A", "My App 2 Go", "123a",
@@ -68,7 +68,7 @@ enum SettingValues {
             long + "=", String(repeating: "é", count: 40),
         ],
         "OTPD_SECRET_PREVIOUS": [
-            "short",
+            "short"
         ],
         "TWILIO_API_BASE_URL": [
             "api.twilio.com", "http://api.twilio.com", "http://127.0.0.1.example.com", "http://localhost.example.com",
@@ -93,7 +93,7 @@ enum SettingValues {
             "INFO", "warn",
         ],
         "OTPD_LOG_FORMAT": [
-            "logfmt",
+            "logfmt"
         ],
         "DATABASE_URL": [
             "mysql://db", "db.example.com", "http://a/?b=c",
@@ -102,7 +102,7 @@ enum SettingValues {
             "http://sms.example.com/", "https://a.b/x?y",
         ],
         "OTPD_CA_FILE": [
-            "/nonexistent",
+            "/nonexistent"
         ],
     ]
 }

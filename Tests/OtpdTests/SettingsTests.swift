@@ -129,7 +129,8 @@ import Testing
         }
         #expect(problems.lines.count == 1)
         #expect(problems.lines.first?.hasPrefix("OTPD_SECRET is not set;") == true)
-        let some = try Settings.webTier(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:])).get()
+        let some = try Settings.webTier(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:]))
+            .get()
         #expect(some.secrets.current.revealed == Fixture.secret)
     }
 
@@ -148,7 +149,9 @@ import Testing
     }
 
     @Test func settingsDoNotPrintTheirSecrets() throws {
-        let settings = try Fixture.settings(["TWILIO_API_KEY_SID": "SK" + Fixture.sid, "TWILIO_API_KEY_SECRET": "topsecret"])
+        let settings = try Fixture.settings([
+            "TWILIO_API_KEY_SID": "SK" + Fixture.sid, "TWILIO_API_KEY_SECRET": "topsecret",
+        ])
         var dumped = ""
         dump(settings, to: &dumped)
         for text in ["\(settings)", String(reflecting: settings), dumped] {
@@ -163,7 +166,8 @@ import Testing
 
     @Test func aPreviousSecretEqualToTheCurrentOneIsAWarning() throws {
         let same = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret])
-        #expect(same.warnings == ["OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET; unset it, nothing is being rotated"])
+        #expect(
+            same.warnings == ["OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET; unset it, nothing is being rotated"])
         let other = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret + "x"])
         #expect(other.secrets.previous?.revealed == Fixture.secret + "x")
         #expect(other.warnings.isEmpty)

@@ -19,11 +19,12 @@ struct CallbackSettings: Equatable, Sendable {
         if !foundListen.isAbsent {
             if foundURL.isAbsent {
                 reader.report(
-                    .callbackListen, "is set without OTPD_CALLBACK_PUBLIC_URL; set that too, to the URL that Twilio is to call")
+                    .callbackListen, "is set without OTPD_CALLBACK_PUBLIC_URL; set that too, to what Twilio is to call")
             }
             if hasKeyOnly {
                 reader.report(
-                    .callbackListen, "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with nothing else")
+                    .callbackListen,
+                    "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with it alone")
             }
         }
         return publicURL.map { CallbackSettings(publicURL: $0, listen: listen) }

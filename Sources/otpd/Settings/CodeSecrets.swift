@@ -27,7 +27,8 @@ struct CodeSecrets: Equatable, Sendable {
             throw Refusal("has characters other than A-Z a-z 0-9 - _; make one with: openssl rand -hex 32")
         }
         guard text.utf8.count >= minimumLength else {
-            throw Refusal("has \(text.utf8.count) characters and needs \(minimumLength); make one with: openssl rand -hex 32")
+            throw Refusal(
+                "has \(text.utf8.count) characters and needs \(minimumLength); make one with: openssl rand -hex 32")
         }
         return Secret(text)
     }

@@ -10,9 +10,9 @@ struct DatabaseSettings: Equatable, Sendable {
 
     /// Only the form is checked: libpq knows the rest, and says so.
     private static func connection(_ text: String) throws(Refusal) -> Secret {
-        guard text.hasPrefix("postgresql://") || text.hasPrefix("postgres://") || (!text.contains("://") && text.contains("="))
-        else {
-            throw Refusal("is no PostgreSQL address; write it as postgresql://user@host/database, or unset it and use PG*")
+        let isURI = text.hasPrefix("postgresql://") || text.hasPrefix("postgres://")
+        guard isURI || (!text.contains("://") && text.contains("=")) else {
+            throw Refusal("is no PostgreSQL address; write postgresql://user@host/database, or unset it and use PG*")
         }
         return Secret(text)
     }

@@ -30,7 +30,9 @@ struct SendingSettings: Equatable, Sendable {
     }
 
     private static func rate(_ text: String) throws(Refusal) -> Double {
-        let plain = text.utf8.allSatisfy { $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") || $0 == UInt8(ascii: ".") }
+        let plain = text.utf8.allSatisfy {
+            $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") || $0 == UInt8(ascii: ".")
+        }
         guard plain, let value = Double(text), value.isFinite, value > 0 else {
             throw Refusal("is \(SingleLine.quoted(text)); set a number above 0, as 10 or 0.5, or unset it for no limit")
         }

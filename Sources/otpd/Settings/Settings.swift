@@ -84,7 +84,8 @@ struct Settings: Equatable, Sendable {
         case .broken: return nil
         case .value(let name):
             guard name.count <= 64 else {
-                reader.report(.appName, "has \(name.count) characters; use 64 at most, it is part of every text message")
+                reader.report(
+                    .appName, "has \(name.count) characters; use 64 at most, it is part of every text message")
                 return nil
             }
             guard !name.contains("{"), !name.contains("}") else {

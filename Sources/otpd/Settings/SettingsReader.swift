@@ -98,7 +98,8 @@ struct SettingsReader {
         do {
             bytes = try readFile(path)
         } catch {
-            report(name, "names \(SingleLine.quoted(path)), which cannot be read (\(error)); correct the path or its mode")
+            report(
+                name, "names \(SingleLine.quoted(path)), which cannot be read (\(error)); correct the path or its mode")
             return nil
         }
         return parse(path, name) { (path: String) throws(Refusal) in
@@ -145,7 +146,8 @@ struct SettingsReader {
         } catch {
             report(
                 name,
-                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error); correct the path or the file's mode")
+                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error); correct the path or the file's mode"
+            )
             return .broken
         }
         if bytes.last == UInt8(ascii: "\n") {
@@ -153,11 +155,11 @@ struct SettingsReader {
             if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         }
         guard !bytes.isEmpty else {
-            report(name, "is empty: there is nothing in \(SingleLine.quoted(path)) (\(source)); write the value into it")
+            report(name, "is empty: nothing is in \(SingleLine.quoted(path)) (\(source)); write the value into it")
             return .broken
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            report(name, "is not text: \(SingleLine.quoted(path)) (\(source)) is not UTF-8; write the bare value into it")
+            report(name, "is not text: \(SingleLine.quoted(path)) (\(source)) is not UTF-8; write the value into it")
             return .broken
         }
         return checked(text, name, source: source)

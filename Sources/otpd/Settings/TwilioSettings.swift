@@ -53,7 +53,7 @@ struct TwilioSettings: Equatable, Sendable {
         case .value(let text):
             return reader.parse(text, .accountSID) { (text: String) throws(Refusal) in
                 guard !text.hasPrefix("SK") else {
-                    throw Refusal("is the SID of an API key (SK…); put that into TWILIO_API_KEY_SID, the account's here")
+                    throw Refusal("is an API key's SID (SK…); put that into TWILIO_API_KEY_SID and the account's here")
                 }
                 return try sid(text, "AC", "from the Twilio Console")
             }

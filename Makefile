@@ -1,0 +1,49 @@
+# otpd: what can be built and run here. `make` alone lists it.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# One build at a time: SwiftPM locks its folder.
+.NOTPARALLEL:
+
+SWIFT ?= swift
+# More arguments for the test run: make test TESTS='--filter SettingsTests'
+TESTS ?=
+
+.PHONY: help deps build release test lint format demo bench clean
+
+help: ## Lists these targets
+	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
+		printf '  make %-9s %s\n' "$$name" "$$text"; done
+
+deps: ## Installs the Debian packages that are missing (root or sudo); says which
+	@.ci/deps
+
+build: deps ## Builds everything, for debugging
+	@.ci/swift-build debug
+
+release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shipped
+	@.ci/swift-build release
+
+test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
+	@python=$$(.ci/twilio-venv); export OTPD_TWILIO_PYTHON="$$python"; \
+	echo "==> Running the tests on a throwaway PostgreSQL" >&2; \
+	.ci/with-postgres $(SWIFT) test --skip-build $(TESTS)
+
+lint: ## Checks the format, the arrows between targets, and that warnings are errors
+	@echo "==> Checking the format" >&2
+	@$(SWIFT) format lint --strict --parallel --recursive Sources Tests Package.swift
+	@echo "==> Checking the arrows between targets" >&2
+	@.ci/lint-arrows --self-test
+	@.ci/lint-arrows
+
+format: ## Formats the sources in place
+	@$(SWIFT) format format --in-place --parallel --recursive Sources Tests Package.swift
+
+demo: release ## Sends codes from INSERT to a simulated Twilio and back, and shows every step
+	@deploy/demo/run
+
+bench: release ## Measures throughput, latency, CPU and memory
+	@deploy/bench/run
+
+clean: ## Deletes what was built
+	@$(SWIFT) package clean
