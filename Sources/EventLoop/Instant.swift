@@ -44,6 +44,12 @@ public struct Instant: Sendable, Hashable, Comparable {
         /// A length of fractional seconds, cut to a nanosecond.
         public init(seconds: Double) { self.init(nanoseconds: Int64(seconds * 1e9)) }
 
+        /// The length of a `Duration`, cut to a nanosecond.
+        public init(_ duration: Duration) {
+            let (seconds, attoseconds) = duration.components
+            self.init(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        }
+
         /// A length of whole seconds.
         public static func seconds(_ count: Int64) -> Span { Span(nanoseconds: count * 1_000_000_000) }
         /// A length of whole milliseconds.

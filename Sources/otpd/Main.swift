@@ -1,4 +1,41 @@
+internal import ArgumentParser
+internal import HTTP
+
+/// `otpd`: the daemon and its tools.
 @main
-struct Main {
-    static func main() {}
+struct Otpd: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "otpd",
+        abstract: "Sends the one-time codes that a backend queues in PostgreSQL, through Twilio.",
+        discussion: """
+            Settings come from the environment; see README.md. Exit codes: 0 done, 64 bad usage, 65 bad input, \
+            69 a needed service is unreachable, 77 refused by privileges, 78 bad configuration.
+            """,
+        version: Version.text,
+        subcommands: [Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self])
+
+    static func main() {
+        do {
+            // libcurl wants to be set up before the first other thread.
+            try HTTPClient.prepareProcess()
+        } catch {
+            Output.fail(Failure(.internalError, "Cannot start", because: "\(error)"))
+        }
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch let failure as Failure {
+            Output.fail(failure)
+        } catch let problems as SettingsProblems {
+            Output.fail(problems)
+        } catch {
+            exit(withError: error)
+        }
+    }
+}
+
+/// The version that `otpd --version` prints.
+enum Version {
+    static let number = "0.1.0"
+    static let text = "otpd \(number)"
 }

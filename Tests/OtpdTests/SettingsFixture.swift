@@ -1,3 +1,5 @@
+internal import OTP
+
 @testable import otpd
 
 /// A configuration that is right, to be made wrong one variable at a time.

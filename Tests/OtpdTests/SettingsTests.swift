@@ -1,3 +1,5 @@
+internal import OTP
+
 import Logging
 import Testing
 

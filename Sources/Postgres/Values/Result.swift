@@ -60,6 +60,12 @@ internal import Synchronization
         }
     }
 
+    /// The name of a column.
+    public func name(of column: Int) -> String {
+        guard let name = unsafe PQfname(pointer, Int32(column)) else { return "" }
+        return unsafe String(cString: name)
+    }
+
     /// The type of a column.
     public func type(of column: Int) -> OID {
         OID(rawValue: unsafe PQftype(pointer, Int32(column)))

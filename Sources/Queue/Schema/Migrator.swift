@@ -61,6 +61,11 @@ public struct Migrator {
         return SchemaState.of(applied: applied, known: Migration.all, checksums: checksums)
     }
 
+    /// What the database has, and how that stands to this program.
+    public func read() async throws(Failure) -> (applied: [AppliedMigration], state: SchemaState) {
+        try await database { () async throws(PostgresError) in (try await applied(), try await state()) }
+    }
+
     /// Applies what is missing; `progress` is told of each step. The versions applied.
     public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
         try await locked { () async throws(Failure) -> [Int] in

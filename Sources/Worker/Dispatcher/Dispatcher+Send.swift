@@ -208,10 +208,3 @@ enum Words {
         }
     }
 }
-
-extension Instant.Span {
-    init(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        self.init(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
-    }
-}

@@ -1,4 +1,5 @@
 internal import Logging
+internal import Worker
 
 /// The log of otpd: one line a record, on stderr.
 struct StderrLogHandler: LogHandler {

@@ -1,3 +1,5 @@
+internal import OTP
+
 /// The secret that seals and hashes codes: shared with the web tier, never in the database.
 struct CodeSecrets: Equatable, Sendable {
     let current: Secret

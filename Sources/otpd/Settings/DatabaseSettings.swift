@@ -1,3 +1,5 @@
+internal import OTP
+
 /// Where the database is.
 struct DatabaseSettings: Equatable, Sendable {
     /// A libpq connection URI or `key=value` string: it may hold a password. Nil for libpq's own `PG*` variables and

@@ -1,3 +1,5 @@
+internal import OTP
+
 /// What is needed to send through Twilio.
 struct TwilioSettings: Equatable, Sendable {
     /// `AC…`: whose account sends and pays.

@@ -1,0 +1,52 @@
+internal import CLinux
+internal import Glibc
+
+/// Unix signals as events of the loop (`signalfd(2)`), instead of as interruptions of whatever runs.
+///
+/// `@unchecked Sendable`: touched only on the loop's thread after `start`, which `EventLoop.watch` holds down.
+public final class Signals: ReadinessHandler, @unchecked Sendable {
+    private let loop: EventLoop
+    private let descriptor: Int32
+    private let handler: (Int32) -> Void
+
+    /// Blocks `signals` for this thread and all that it starts. To be called in `main`, before the first other thread:
+    /// a signal that is not blocked everywhere is delivered the old way.
+    public static func block(_ signals: [Int32]) {
+        var set = mask(signals)
+        unsafe _ = pthread_sigmask(SIG_BLOCK, &set, nil)
+    }
+
+    /// Calls `handler` on the loop for each of `signals` that arrives; on the loop's thread. Lives as long as the loop.
+    public static func watch(_ signals: [Int32], on loop: EventLoop, _ handler: @escaping (Int32) -> Void)
+        throws(EventLoopError)
+    {
+        loop.checkIsolated()
+        var set = mask(signals)
+        let descriptor = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
+        guard descriptor >= 0 else { throw EventLoopError(call: "signalfd", errno: errno) }
+        let watcher = Signals(loop, descriptor, handler)
+        loop.watch(descriptor, for: .read, watcher)
+    }
+
+    private init(_ loop: EventLoop, _ descriptor: Int32, _ handler: @escaping (Int32) -> Void) {
+        self.loop = loop
+        self.descriptor = descriptor
+        self.handler = handler
+    }
+
+    deinit { close(descriptor) }
+
+    public func ready(_ descriptor: Int32, _ readiness: Readiness) {
+        var info = signalfd_siginfo()
+        while unsafe read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
+            handler(Int32(info.ssi_signo))
+        }
+    }
+
+    private static func mask(_ signals: [Int32]) -> sigset_t {
+        var set = sigset_t()
+        unsafe _ = sigemptyset(&set)
+        for signal in signals { unsafe _ = sigaddset(&set, signal) }
+        return set
+    }
+}

@@ -1,0 +1,51 @@
+internal import EventLoop
+internal import Glibc
+internal import Synchronization
+
+/// The root of everything asynchronous in a command: runs `body` on an event loop of its own, and waits for it on the
+/// main thread. The one place where a task is started that has no parent.
+func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) throws -> Value {
+    let loop: EventLoop
+    do {
+        loop = try EventLoop.start(name: "otpd")
+    } catch {
+        throw Failure(.internalError, "Cannot start", because: "\(error)")
+    }
+    let outcome = Outcome<Value>()
+    Task(executorPreference: loop) {
+        do {
+            outcome.set(.success(try await body(loop)))
+        } catch {
+            outcome.set(.failure(error))
+        }
+    }
+    let result = outcome.wait()
+    loop.stop()
+    return try result.get()
+}
+
+/// A result that one thread waits for and another sets, once.
+///
+/// `@unchecked Sendable`: `value` is written before the semaphore is posted and read after it was waited for.
+private final class Outcome<Value: Sendable>: @unchecked Sendable {
+    private var value: Result<Value, any Error>?
+    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+
+    init() { sem_init(semaphore, 0, 0) }
+
+    deinit {
+        sem_destroy(semaphore)
+        semaphore.deallocate()
+    }
+
+    func set(_ result: Result<Value, any Error>) {
+        value = result
+        sem_post(semaphore)
+    }
+
+    func wait() -> Result<Value, any Error> {
+        while sem_wait(semaphore) != 0 {}
+        guard let value else { preconditionFailure("a result was announced and not set") }
+        return value
+    }
+}
