@@ -126,7 +126,9 @@ private func loopback(port: Int) -> sockaddr_in {
 }
 
 /// A simulator of its own for one test, ended with it.
-func withServer(_ settings: Settings = settings(), _ body: @Sendable @escaping (Int) async throws -> Void) async throws {
+func withServer(
+    _ settings: Settings = settings(), _ body: @Sendable @escaping (Int) async throws -> Void
+) async throws {
     let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
     try await withThrowingTaskGroup(of: Void.self) { group in
         group.addTask {
