@@ -78,6 +78,11 @@ struct TwilioSimulator: AsyncParsableCommand {
             throw ValidationError("--delays must be three numbers that do not fall, such as 200,500,1500")
         }
         settings.delays = delays
+        do {
+            _ = try Simulator(settings)
+        } catch let error as ControlError {
+            throw ValidationError("--faults: \(error.message)")
+        }
         return settings
     }
 
@@ -102,8 +107,9 @@ struct TwilioSimulator: AsyncParsableCommand {
         } catch is CancellationError {
             return
         } catch {
-            let reason = (error as? ControlError)?.message ?? "\(error)"
-            Self.write("twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(reason)\n", to: 2)
+            Self.write(
+                "twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(error). "
+                    + "Another --port, or 0 for a free one, may do.\n", to: STDERR_FILENO)
             throw ExitCode(69)
         }
     }

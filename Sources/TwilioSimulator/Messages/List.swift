@@ -53,7 +53,8 @@ struct ListQuery: Equatable {
     ) throws(TwilioError) -> Int? {
         guard let text = form.text(name) else { return nil }
         guard let number = Int(text), range.contains(number) else {
-            throw ErrorCatalog.invalidParameter(name.description, "must be a whole number of \(range.lowerBound) or more")
+            throw ErrorCatalog.invalidParameter(
+                name.description, "must be a whole number of \(range.lowerBound) or more")
         }
         return number
     }

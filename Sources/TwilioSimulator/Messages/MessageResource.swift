@@ -41,7 +41,9 @@ struct MessageResource {
     }
 
     /// Appends the resource.
-    mutating func append(_ message: Message, at now: Microseconds, justCreated: Bool = false, to output: inout [UInt8]) {
+    mutating func append(
+        _ message: Message, at now: Microseconds, justCreated: Bool = false, to output: inout [UInt8]
+    ) {
         let state = state(of: message, at: now, justCreated: justCreated)
         let sid = sids.sid(message.sequence)
         let assigned = state.status != .accepted

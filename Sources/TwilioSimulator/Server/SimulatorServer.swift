@@ -13,7 +13,8 @@ enum SimulatorServer {
         do {
             let channel = try await makeChannel(settings, on: group.next())
             var logger = Logger(label: "twilio-simulator")
-            logger.logLevel = .error
+            // Hummingbird reports our own cancellation as an error; errors that matter are thrown.
+            logger.logLevel = .critical
             let server = channel.server(
                 configuration: ServerConfiguration(
                     address: .hostname(settings.host, port: settings.port), backlog: 4096),

@@ -1,0 +1,133 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import TwilioSimulator
+
+/// The whole server over raw sockets: what only the wire can show.
+@Suite struct ServerTests {
+    private static func created(_ port: Int) throws -> Int? {
+        let wire = try Wire(port: port)
+        wire.send(rawGet("/_sim/stats"))
+        return try json(wire.receiveMessage().body)["created"] as? Int
+    }
+
+    @Test func keepsTheConnectionAndAnswersPipelinedRequestsInOrder() async throws {
+        try await withServer { port in
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: "+966500000001") + rawCreate(to: "+966500000002") + rawGet("/healthz"))
+            let first = try wire.receiveMessage()
+            #expect(first.head.hasPrefix("HTTP/1.1 201 Created\r\n"))
+            #expect(try json(first.body)["to"] as? String == "+966500000001")
+            #expect(try json(wire.receiveMessage().body)["to"] as? String == "+966500000002")
+            #expect(try wire.receiveMessage().body == Array("ok\n".utf8))
+        }
+    }
+
+    @Test func aSlowAnswerHoldsBackThoseBehindIt() async throws {
+        try await withServer(settings { $0.faults = Array("{\"next\":[{\"fault\":\"slow\",\"ms\":50}]}".utf8) }) {
+            port in
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: "+966500000001"))
+            wire.send(rawGet("/healthz"))
+            #expect(try wire.receiveMessage().head.hasPrefix("HTTP/1.1 201"))
+            #expect(try wire.receiveMessage().body == Array("ok\n".utf8))
+        }
+    }
+
+    @Test(arguments: [("+966590200001", 0), ("+966590200002", 1)])
+    func closesWithoutAByte(to: String, created: Int) async throws {
+        try await withServer { port in
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: to))
+            #expect(try wire.receiveToEnd() == [])
+            #expect(try Self.created(port) == created)
+        }
+    }
+
+    @Test func closesInTheMiddleOfTheAnswer() async throws {
+        try await withServer { port in
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: "+966590200003"))
+            let text = String(utf8: try wire.receiveToEnd())
+            let parts = text.components(separatedBy: "\r\n\r\n")
+            #expect(text.hasPrefix("HTTP/1.1 201 Created\r\n"))
+            let length =
+                parts[0].components(separatedBy: "\r\n").first { $0.hasPrefix("Content-Length: ") }
+                .flatMap { Int($0.dropFirst(16)) } ?? 0
+            #expect(length > 100)
+            #expect(parts[1].utf8.count == length / 2)
+            #expect(try Self.created(port) == 1)
+        }
+    }
+
+    @Test func answersGarbage() async throws {
+        try await withServer { port in
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: "+966590200004"))
+            let bytes = try wire.receiveToEnd()
+            #expect(!bytes.isEmpty)
+            #expect(!bytes.starts(with: "HTTP/".utf8))
+            #expect(try Self.created(port) == 1)
+        }
+    }
+
+    @Test func neverAnswersAndNoticesWhenTheClientLeaves() async throws {
+        try await withServer { port in
+            do {
+                let wire = try Wire(port: port)
+                wire.send(rawCreate(to: "+966590200006"))
+                #expect(throws: SocketError.self) { try wire.receive(timeoutMilliseconds: 100) }
+                #expect(try Self.created(port) == 1)
+            }
+            // Bounded: each round is a request answered after the close was seen, or not yet.
+            var concurrent: Int? = 1
+            for _ in 0..<1000 where concurrent != 0 {
+                let wire = try Wire(port: port)
+                wire.send(rawGet("/_sim/stats"))
+                concurrent = try json(wire.receiveMessage().body)["concurrent"] as? Int
+            }
+            #expect(concurrent == 0)
+        }
+    }
+
+    @Test func refusesWhatIsNotHTTPAndWhatIsTooLarge() async throws {
+        try await withServer { port in
+            let wire = try Wire(port: port)
+            wire.send(Array("\u{1}\u{2} nonsense\r\n\r\n".utf8))
+            #expect(String(utf8: try wire.receiveToEnd()).hasPrefix("HTTP/1.1 400 "))
+            let large = try Wire(port: port)
+            large.send(Array("POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n".utf8))
+            large.send([UInt8](repeating: 0x61, count: (1 << 20) + 1))
+            #expect(String(utf8: try large.receive()).hasPrefix("HTTP/1.1 413 "))
+            let again = try Wire(port: port)
+            again.send(rawGet("/healthz"))
+            #expect(try again.receiveMessage().head.hasPrefix("HTTP/1.1 200 OK"))
+        }
+    }
+
+    @Test func postsSignedCallbacksInOrder() async throws {
+        let delays = try #require(StatusDelays(sending: 1, sent: 30, final: 60))
+        try await withServer(settings { $0.delays = delays }) { port in
+            let listener = try Listener()
+            let url = "http://127.0.0.1:\(listener.port)/callbacks?ref=a%2Bb"
+            let wire = try Wire(port: port)
+            wire.send(rawCreate(to: "+966590130005", callback: url))
+            let sid = try json(wire.receiveMessage().body)["sid"] as? String
+            let receiver = try listener.accept()
+            var statuses: [String] = []
+            for _ in 0..<3 {
+                let (head, body) = try receiver.receiveMessage()
+                #expect(head.hasPrefix("POST /callbacks?ref=a%2Bb HTTP/1.1\r\n"))
+                let form = Form(body)
+                let parameters = form.fields.map { (name: String(utf8: $0.name), value: String(utf8: $0.value)) }
+                let signature = Signature.sign(url: url, parameters: parameters, authToken: Settings().authToken)
+                #expect(head.contains("X-Twilio-Signature: \(signature)"))
+                #expect(form.text("MessageSid") == sid)
+                statuses.append(form.text("MessageStatus") ?? "")
+                receiver.send(Array("HTTP/1.1 204 No Content\r\n\r\n".utf8))
+            }
+            #expect(statuses == ["sending", "sent", "undelivered"])
+        }
+    }
+}
