@@ -56,7 +56,8 @@ struct TLSTests {
 
         /// Ends the server; everything it had printed.
         func stop() -> String {
-            process.terminate()
+            // Not terminate(): a child inherits the signal mask of a dispatch thread, which blocks SIGTERM.
+            kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             seen += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
             try? FileManager.default.removeItem(at: folder)
