@@ -23,7 +23,8 @@ struct BaseURLTests {
     @Test(
         "plain http to another machine is refused, however it is spelled",
         arguments: [
-            "http://api.twilio.com", "HTTP://api.twilio.com", "http://127.0.0.1.example.com", "http://localhost.example",
+            "http://api.twilio.com", "HTTP://api.twilio.com", "http://127.0.0.1.example.com",
+            "http://localhost.example",
             "http://128.0.0.1", "http://10.0.0.1", "http://[::2]", "http://127.0.0.x", "http://0x80000001/",
         ])
     func insecure(text: String) {
@@ -34,7 +35,8 @@ struct BaseURLTests {
     @Test(
         "what is no URL, or carries what does not belong there, is refused with the reason",
         arguments: [
-            "", "api.twilio.com", "ftp://localhost/", "file:///etc/passwd", "https://", "https://a b/", "https://a\r\n/",
+            "", "api.twilio.com", "ftp://localhost/", "file:///etc/passwd", "https://", "https://a b/",
+            "https://a\r\n/",
             "https://user:secret@api.twilio.com", "https://api.twilio.com/?key=secret", "https://api.twilio.com/#x",
             "https://api.twilio.com:99999",
         ])

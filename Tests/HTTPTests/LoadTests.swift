@@ -19,7 +19,7 @@ struct LoadTests {
         }
     }
 
-    @Test("1,000, 64 at a time: each arrives once and gets its own answer, over no more than 64 connections; then all close")
+    @Test("1,000, 64 at a time: each arrives once and gets its own answer, on 64 connections at most; then all close")
     func load() async throws {
         let arrived = Mutex<[String: Int]>([:])
         try await withServer { peer in

@@ -41,7 +41,8 @@ struct OutcomeTests {
     func answered() async throws {
         let ended = try await outcome {
             $0.answer(
-                "429 Too Many Requests", headers: ["retry-after: 7", "Twilio-Concurrent-Requests:  12 "], "{\"code\":20429}")
+                "429 Too Many Requests", headers: ["retry-after: 7", "Twilio-Concurrent-Requests:  12 "],
+                "{\"code\":20429}")
         }
         #expect(ended == .response(429, "{\"code\":20429}", retryAfter: 7, concurrent: 12))
     }
@@ -92,7 +93,8 @@ struct OutcomeTests {
         "what is not HTTP is unknown",
         arguments: [
             "SSH-2.0-OpenSSH_9.2\r\n", "\0\u{1}\u{2}\u{3}", "HTTP/1.1 abc\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\n",
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "HTTP/3.7 201 Created\r\n\r\n", "HTTP/1.1 999 No\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
+            "HTTP/3.7 201 Created\r\n\r\n", "HTTP/1.1 999 No\r\n\r\n",
             "HTTP/1.1 201 Created\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
             "HTTP/1.1 201 Created\r\nContent-Length: -5\r\n\r\n{}",
         ])

@@ -56,7 +56,9 @@ struct ReplayTests {
 
     @Test("on a new connection that the server closes after reading it, the outcome is unknown")
     func freshConnection() async throws {
-        try await withServer { peer in _ = peer.readRequest() } _: { server in
+        try await withServer { peer in
+            _ = peer.readRequest()
+        } _: { server in
             try await withPoster { poster in
                 try await poster.expect(.unknown(.closedWithoutAnswer), server.url)
             }

@@ -13,7 +13,8 @@ enum Ended: Equatable, Sendable {
             switch outcome {
             case .response(let status, let body, let retryAfter, let concurrent):
                 .response(
-                    status, String(decoding: body.copy(), as: UTF8.self), retryAfter: retryAfter, concurrent: concurrent)
+                    status, String(decoding: body.copy(), as: UTF8.self), retryAfter: retryAfter, concurrent: concurrent
+                )
             case .notSent(let reason): .notSent(reason)
             case .unknown(let reason): .unknown(reason)
             }
