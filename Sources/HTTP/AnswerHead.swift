@@ -38,9 +38,8 @@ struct AnswerHead {
 
     private mutating func collect(_ line: Span<UInt8>) {
         guard let colon = line.indices.first(where: { line[$0] == UInt8(ascii: ":") }) else { return }
-        let name = (0..<colon).map { line[$0] }
-        let value = Self.value(line, after: colon + 1)
-        headers.append(.init(String(decoding: name, as: UTF8.self).lowercased(), String(decoding: value, as: UTF8.self)))
+        let name = String(decoding: (0..<colon).map { line[$0] }, as: UTF8.self).lowercased()
+        headers.append(.init(name, String(decoding: Self.value(line, after: colon + 1), as: UTF8.self)))
     }
 
     /// Whether `line` begins with `name`, given in lower case.

@@ -94,10 +94,11 @@ public actor HTTPClient {
             throw HTTPError(.setup("a POST needs a body"), origin: endpoint.origin)
         }
         let call = Call()
+        let cancelled = HTTPError(.cancelled, origin: endpoint.origin)
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
+            await withCheckedContinuation { (continuation: CheckedContinuation<Result<Response, HTTPError>, Never>) in
                 guard !call.isCancelled, !Task.isCancelled else {
-                    continuation.resume(returning: Result<Response, HTTPError>.failure(HTTPError(.cancelled, origin: endpoint.origin)))
+                    continuation.resume(returning: .failure(cancelled))
                     return
                 }
                 call.number = multi.call(
@@ -107,7 +108,7 @@ public actor HTTPClient {
             // From any thread: reaches the call as a job of the loop.
             Task(executorPreference: loop) { await self.cancel(call) }
         }
-        if call.isCancelled, case .failure = result { throw HTTPError(.cancelled, origin: endpoint.origin) }
+        if call.isCancelled, case .failure = result { throw cancelled }
         return try result.get()
     }
 

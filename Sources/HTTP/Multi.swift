@@ -39,6 +39,8 @@ internal import Glibc
     private var timerDue = Instant.distantFuture
     /// Whether this turn's `turnWillEnd` is over, so that what comes now must see to its own wake-up.
     private var hasTurnEnded = true
+    /// When this turn came back from waiting.
+    private var turnBegan = Instant(nanoseconds: 0)
     private var nextCall: UInt64 = 0
 
     init(_ configuration: HTTPClient.Configuration, on loop: EventLoop) throws(HTTPError) {
@@ -174,6 +176,7 @@ internal import Glibc
 
     func turnWillBegin(at now: Instant) {
         hasTurnEnded = false
+        turnBegan = now
         // Before libcurl is called: what has not left by now may not leave any more. What has left wholly may still be
         // answered by what this turn reads.
         if now >= nextCheck { endOverdue(at: now) { !$0.isWhollySent } }
@@ -195,6 +198,9 @@ internal import Glibc
 
     func turnWillEnd() {
         var now = Instant.now()
+        // The process may have stood still since the turn began: nothing more of a body begun may leave. One not begun
+        // is refused by the feed.
+        if now >= nextCheck { endOverdue(at: now) { $0.fed > 0 && !$0.isWhollySent } }
         // What a round completes, its handler may follow up with new requests, which are sent in this turn too; but a
         // server that refuses everything at once may not keep the loop from its other work.
         for _ in 0..<8 {
@@ -203,7 +209,8 @@ internal import Glibc
                 act(CURL_SOCKET_TIMEOUT, 0)
             }
             takeEnded()
-            if now >= nextCheck { endOverdue(at: now) { _ in true } }
+            // By the time at which this turn's answers were read: what came since gets its turn first.
+            if turnBegan >= nextCheck { endOverdue(at: turnBegan) { _ in true } }
             deliver()
             guard state == .running else { return }
             if completions.isEmpty, curlDue > now {

@@ -1,0 +1,60 @@
+import Testing
+
+@testable import HTTP
+
+@Suite("Base URL")
+struct BaseURLTests {
+    @Test(
+        "https anywhere and http to this machine are taken",
+        arguments: [
+            ("https://api.twilio.com", "https://api.twilio.com"),
+            ("https://api.dublin.ie1.twilio.com/", "https://api.dublin.ie1.twilio.com"),
+            ("https://proxy.example:8443/twilio/", "https://proxy.example:8443"),
+            ("http://localhost:8080", "http://localhost:8080"), ("http://127.0.0.1:1/", "http://127.0.0.1:1"),
+            ("http://127.1.2.3", "http://127.1.2.3"), ("http://[::1]:99", "http://[::1]:99"),
+        ])
+    func taken(text: String, origin: String) throws {
+        let url = try BaseURL(text)
+        #expect(url.origin == origin)
+        #expect("\(url)" == origin)
+        #expect(!url.text.hasSuffix("/") && text.hasPrefix(url.text))
+    }
+
+    @Test(
+        "plain http to another machine is refused, however it is spelled",
+        arguments: [
+            "http://api.twilio.com", "HTTP://api.twilio.com", "http://127.0.0.1.example.com",
+            "http://localhost.example",
+            "http://128.0.0.1", "http://10.0.0.1", "http://[::2]", "http://127.0.0.x", "http://0x80000001/",
+        ])
+    func insecure(text: String) {
+        let error = #expect(throws: HTTPError.self) { try BaseURL(text) }
+        #expect(error?.reason == .insecureURL)
+    }
+
+    @Test(
+        "what is no URL, or carries what does not belong there, is refused with the reason",
+        arguments: [
+            "", "api.twilio.com", "ftp://localhost/", "file:///etc/passwd", "https://", "https://a b/",
+            "https://a\r\n/",
+            "https://user:secret@api.twilio.com", "https://api.twilio.com/?key=secret", "https://api.twilio.com/#x",
+            "https://api.twilio.com:99999",
+        ])
+    func invalid(text: String) {
+        let error = #expect(throws: HTTPError.self) { try BaseURL(text) }
+        guard case .invalidURL(let why) = error?.reason else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(!why.isEmpty)
+        #expect(error?.description.contains("secret") == false)
+    }
+
+    @Test("an endpoint shows its origin alone")
+    func redacted() throws {
+        let endpoint = try Endpoint(
+            url: "https://api.twilio.com/2010-04-01/Accounts/AC1/Messages.json",
+            headers: [.init("Authorization", "Basic c2VjcmV0")])
+        #expect("\(endpoint)" == "https://api.twilio.com:443" || "\(endpoint)" == "https://api.twilio.com")
+    }
+}

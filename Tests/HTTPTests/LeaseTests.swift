@@ -1,0 +1,149 @@
+import EventLoop
+import Glibc
+import HTTP
+import Synchronization
+import Testing
+
+@Suite("Nothing leaves late", .timeLimit(.minutes(1)))
+struct LeaseTests {
+    private static let secret = "Body=432198"
+
+    @Test("a lease that ended before the start: no byte of the body leaves, on a new connection or a reused one")
+    func endedBefore() async throws {
+        try await withServer { peer in
+            while peer.readRequest() != nil { peer.answer() }
+        } _: { server in
+            try await withPoster { poster in
+                let late = Instant.Span(nanoseconds: -1)
+                try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
+                // On the reused connection the head leaves before libcurl asks for the body.
+                try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
+                try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
+                try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
+            }
+            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            for peer in server.accepted { #expect(!peer.text.contains("432198")) }
+            // What the read callback is for: the head of the late request was there, and its body was not.
+            #expect(server.accepted.contains { $0.text.contains("Content-Length: \(Self.secret.utf8.count)") })
+        }
+    }
+
+    @Test("a lease that ends while TLS is being set up")
+    func endsDuringHandshake() async throws {
+        try await withServer { peer in
+            while let bytes = peer.read(), !bytes.isEmpty {}
+        } _: { server in
+            try await withPoster { poster in
+                let url = "https://localhost:\(server.port)/"
+                let ended = try await poster.post(url, Self.secret, lease: .milliseconds(50))
+                #expect(ended == .notSent(.leaseEnded))
+            }
+            #expect(server.accepted.count == 1)
+        }
+    }
+
+    /// As after SIGSTOP or a suspended machine: the connection is there, the body would go out with the next turn.
+    @Test("a lease that ends while the process stands still, between connect and body")
+    func standstill() async throws {
+        try await withServer { peer in
+            while peer.readRequest() != nil { peer.answer() }
+        } _: { server in
+            try await withPoster { poster in
+                let loop = poster.client.loop
+                let ended = try await poster.post(
+                    server.url, Self.secret, lease: .milliseconds(20), meanwhile: { loop.addObserver(Standstill()) })
+                #expect(ended == .notSent(.leaseEnded))
+            }
+            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            for peer in server.accepted { #expect(peer.text == "") }
+        }
+    }
+
+    @Test("an answer that came while the process stood still is taken, though the time is over")
+    func answeredDuringStandstill() async throws {
+        let hasArrived = AsyncStream<Void>.makeStream()
+        let isHeld = Mutex(false)
+        try await withServer { peer in
+            _ = peer.readRequest()
+            hasArrived.continuation.yield()
+            while !isHeld.withLock({ $0 }) { sched_yield() }
+            peer.answer()
+            _ = peer.read()
+        } _: { server in
+            try await withPoster(hurried(.seconds(2))) { poster in
+                async let ended = poster.post(server.url)
+                for await _ in hasArrived.stream { break }
+                await poster.holdLoop(for: .milliseconds(2050)) { isHeld.withLock { $0 = true } }
+                let end = try await ended
+                #expect(end == .response(201, "{}"))
+            }
+        }
+    }
+
+    @Test("the whole time is over while TLS is being set up: not sent")
+    func timeoutDuringHandshake() async throws {
+        try await withServer { peer in
+            while let bytes = peer.read(), !bytes.isEmpty {}
+        } _: { server in
+            try await withPoster(hurried()) { poster in
+                let ended = try await poster.post("https://localhost:\(server.port)/")
+                #expect(ended == .notSent(.connectTimedOut))
+            }
+        }
+        var impatient = HTTPClient.Configuration()
+        impatient.connectTimeout = .milliseconds(100)
+        try await withServer { peer in
+            while let bytes = peer.read(), !bytes.isEmpty {}
+        } _: { server in
+            try await withPoster(impatient) { poster in
+                let ended = try await poster.post("https://localhost:\(server.port)/")
+                #expect(ended == .notSent(.connectTimedOut))
+            }
+        }
+    }
+
+    /// Seen without SO_LINGER: what the kernel had taken in went on arriving after the client had given up.
+    @Test("what the kernel has not sent when a request is given up is discarded with its socket")
+    func linger() async throws {
+        let hasBegun = AsyncStream<Void>.makeStream()
+        let isGivenUp = Mutex(false)
+        let large = String(repeating: "c", count: 400_000)
+        try await withServer(receiveBuffer: 4096) { peer in
+            peer.waitForBytes()
+            hasBegun.continuation.yield()
+            while !isGivenUp.withLock({ $0 }) { sched_yield() }
+            while let bytes = peer.read(), !bytes.isEmpty {}
+        } _: { server in
+            try await withPoster { poster in
+                async let ended = poster.post(server.url, large)
+                for await _ in hasBegun.stream { break }
+                await poster.cancelAll()
+                // The kernel took all of it, and so it counts as fed.
+                let end = try await ended
+                #expect(end == .unknown(.cancelled))
+                isGivenUp.withLock { $0 = true }
+            }
+            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            let count = server.accepted[0].text.utf8.count
+            #expect(count > 0 && count < 200_000, "\(count) bytes arrived")
+        }
+    }
+}
+
+/// Holds the loop once, after the client has begun to connect and before it can hear that it is connected.
+private final class Standstill: TurnObserver {
+    private var isOver = false
+    func turnWillBegin(at now: Instant) {}
+    func turnWillEnd() {
+        if !isOver { usleep(30_000) }
+        isOver = true
+    }
+}
+
+extension Poster {
+    /// Stands in for a process that is stopped: nothing else happens on the loop for `span`.
+    func holdLoop(for span: Instant.Span, _ begun: @Sendable () -> Void) {
+        begun()
+        usleep(useconds_t(span.nanoseconds / 1000))
+    }
+}

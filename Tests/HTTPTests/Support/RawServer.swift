@@ -1,0 +1,195 @@
+import Glibc
+import Synchronization
+
+/// A server of bare sockets: each connection is handled by a closure on a thread of its own, which says byte by byte
+/// what the peer gets.
+final class RawServer: @unchecked Sendable {
+    let port: Int
+    private let listener: Int32
+    private let peers = Mutex<[Peer]>([])
+    private let threads = Mutex<[pthread_t]>([])
+    private let handle: @Sendable (Peer) -> Void
+
+    /// `receiveBuffer`: the size of the connections' receive buffers, where it matters.
+    init(receiveBuffer: Int32? = nil, _ handle: @escaping @Sendable (Peer) -> Void) {
+        self.handle = handle
+        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        if var size = receiveBuffer {
+            setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
+        }
+        port = Self.bindToFreePort(listener)
+        listen(listener, 1024)
+        Self.startThread(threads) { [self] in accepting() }
+    }
+
+    var url: String { "http://127.0.0.1:\(port)/2010-04-01/Accounts/AC0/Messages.json" }
+
+    /// Connections accepted so far.
+    var accepted: [Peer] { peers.withLock { $0 } }
+
+    /// Ends all connections and threads.
+    func stop() {
+        shutdown(listener, Int32(SHUT_RDWR))
+        // The acceptor ends first: the list of the others is complete then.
+        let acceptor = threads.withLock { $0.removeFirst() }
+        pthread_join(acceptor, nil)
+        for peer in accepted { peer.wake() }
+        for thread in threads.withLock({ $0 }) { pthread_join(thread, nil) }
+        for peer in accepted { peer.close() }
+        Glibc.close(listener)
+    }
+
+    private func accepting() {
+        while true {
+            let descriptor = accept(listener, nil, nil)
+            guard descriptor >= 0 else { return }
+            let peer = peers.withLock { peers in
+                let peer = Peer(descriptor, number: peers.count)
+                peers.append(peer)
+                return peer
+            }
+            Self.startThread(threads) { [self] in
+                handle(peer)
+                peer.close()
+            }
+        }
+    }
+
+    /// A port of the loopback address on which nobody listens, at least at first.
+    static func closedPort() -> Int {
+        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { Glibc.close(probe) }
+        return bindToFreePort(probe)
+    }
+
+    /// Descriptors of this process that are connected to `port`.
+    static func descriptors(connectedTo port: Int) -> Int {
+        (0..<4096).filter { descriptor in
+            var address = sockaddr_in()
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let code = withUnsafeMutableBytes(of: &address) {
+                getpeername(Int32(descriptor), $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size)
+            }
+            return code == 0 && address.sin_family == sa_family_t(AF_INET) && Int(address.sin_port.byteSwapped) == port
+        }.count
+    }
+
+    private static func bindToFreePort(_ descriptor: Int32) -> Int {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        withUnsafeMutableBytes(of: &address) {
+            let pointer = $0.baseAddress!.assumingMemoryBound(to: sockaddr.self)
+            precondition(bind(descriptor, pointer, size) == 0)
+            getsockname(descriptor, pointer, &size)
+        }
+        return Int(address.sin_port.byteSwapped)
+    }
+
+    private final class Body {
+        let run: () -> Void
+        init(_ run: @escaping () -> Void) { self.run = run }
+    }
+
+    private static func startThread(_ threads: borrowing Mutex<[pthread_t]>, _ run: @escaping () -> Void) {
+        let body = Unmanaged.passRetained(Body(run))
+        threads.withLock { threads in
+            var thread = pthread_t()
+            precondition(
+                pthread_create(
+                    &thread, nil,
+                    { raw in
+                        Unmanaged<Body>.fromOpaque(raw!).takeRetainedValue().run()
+                        return nil
+                    }, body.toOpaque()) == 0)
+            threads.append(thread)
+        }
+    }
+}
+
+/// One connection, as the server sees it.
+final class Peer: @unchecked Sendable {
+    /// Connections before it.
+    let number: Int
+    private let descriptor: Int32
+    private let isOpen = Mutex(true)
+    /// Everything received, in order.
+    let received = Mutex<[UInt8]>([])
+    private var pending: [UInt8] = []
+
+    init(_ descriptor: Int32, number: Int) {
+        self.descriptor = descriptor
+        self.number = number
+    }
+
+    /// Waits for a request with a Content-Length (or none) to be there as a whole; its body, nil when the peer has gone.
+    func readRequest() -> String? {
+        while true {
+            if let end = pending.firstRange(of: Array("\r\n\r\n".utf8)) {
+                let head = String(decoding: pending[..<end.lowerBound], as: UTF8.self)
+                let field = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+                let length = field.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
+                if pending.count - end.upperBound >= length {
+                    let body = String(decoding: pending[end.upperBound..<(end.upperBound + length)], as: UTF8.self)
+                    pending.removeFirst(end.upperBound + length)
+                    return body
+                }
+            }
+            guard let more = read(), !more.isEmpty else { return nil }
+            pending += more
+        }
+    }
+
+    /// What comes next; empty at the end, nil after a reset.
+    func read() -> [UInt8]? {
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        let count = recv(descriptor, &buffer, buffer.count, 0)
+        guard count >= 0 else { return nil }
+        received.withLock { $0 += buffer[..<count] }
+        return Array(buffer[..<count])
+    }
+
+    /// Waits until there is something to read, and leaves it there.
+    func waitForBytes() {
+        var byte: UInt8 = 0
+        recv(descriptor, &byte, 1, Int32(MSG_PEEK))
+    }
+
+    func write(_ text: String) {
+        let bytes = Array(text.utf8)
+        var sent = 0
+        while sent < bytes.count {
+            let count = bytes[sent...].withUnsafeBytes {
+                send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))
+            }
+            guard count > 0 else { return }
+            sent += count
+        }
+    }
+
+    func answer(_ status: String = "201 Created", headers: [String] = [], _ body: String = "{}") {
+        let lines = ["HTTP/1.1 \(status)", "Content-Length: \(body.utf8.count)"] + headers
+        write(lines.joined(separator: "\r\n") + "\r\n\r\n" + body)
+    }
+
+    /// Closes with a reset instead of an end.
+    func reset() {
+        var discard = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &discard, socklen_t(MemoryLayout<linger>.size))
+        close()
+    }
+
+    func wake() { isOpen.withLock { if $0 { shutdown(descriptor, Int32(SHUT_RDWR)) } } }
+
+    func close() {
+        isOpen.withLock { isOpen in
+            if isOpen { Glibc.close(descriptor) }
+            isOpen = false
+        }
+    }
+
+    var isClosed: Bool { isOpen.withLock { !$0 } }
+
+    var text: String { received.withLock { String(decoding: $0, as: UTF8.self) } }
+}
