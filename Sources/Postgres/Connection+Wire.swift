@@ -98,7 +98,9 @@ extension Connection {
             let next: UnsafeMutablePointer<PGnotify>?? = unsafe handle.with { unsafe PQnotifies($0) }
             guard let next = unsafe next, let notify = unsafe next else { return }
             defer { unsafe PQfreemem(notify) }
-            guard let channel = unsafe notify.pointee.relname, let payload = unsafe notify.pointee.extra else { continue }
+            guard let channel = unsafe notify.pointee.relname, let payload = unsafe notify.pointee.extra else {
+                continue
+            }
             let notification = unsafe Notification(
                 channel: String(cString: channel), payload: String(cString: payload),
                 backendPID: notify.pointee.be_pid)

@@ -355,7 +355,7 @@ struct PipelineMachine {
         }
         // A second reason changes nothing: the cancel is on its way.
         guard inFlight.first(where: { $0.request.id == id })?.interruption == nil else { return }
-        inFlight.update(where: { $0.request.id == id }) { $0.interruption = interruption }
+        inFlight.update(where: { $0.request.id == id }, { $0.interruption = interruption })
         actions.append(.startGrace(id))
         if awaited == id { beginCancel(id, &actions) }
     }
