@@ -80,6 +80,7 @@ extension Connection {
         switch (error?.sqlstate, error?.routine) {
         case ("57014", _): .cancelled
         case ("26000", _): .unknownStatement
+        case ("42P05", _): .duplicateStatement
         case ("0A000", "RevalidateCachedQuery"): .stalePlan
         default: .other
         }

@@ -101,6 +101,24 @@ struct PipelineMachineTests {
         #expect(driver.answer(.refused(.unknownStatement), .end, .sync).last == .send(id(3), .none))
     }
 
+    @Test("a stale copy stays one when an aborted transaction block kept it from being removed")
+    func staleInBlock() {
+        var driver = Driver()
+        _ = driver.submit(1)
+        _ = driver.answer(.success, .end, .refused(.stalePlan), .end, .sync)
+        _ = driver.answer(.refused(.other), .end, .skipped, .end, .skipped, .end, .sync)
+        #expect(driver.submit(2) == [.send(id(2), .replace)])
+    }
+
+    @Test("a copy that this connection did not make is replaced")
+    func duplicate() {
+        var driver = Driver()
+        _ = driver.submit(1)
+        #expect(
+            driver.answer(.refused(.duplicateStatement), .end, .skipped, .end, .sync)
+                == [.keepRefusal(id(1)), .forget(id(1)), .send(id(1), .replace)])
+    }
+
     @Test("the simple protocol waits for the pipeline, and the pipeline for it")
     func simple() {
         var driver = Driver()

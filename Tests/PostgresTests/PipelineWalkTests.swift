@@ -47,7 +47,9 @@ private struct FakeServer {
                 statements[name] = nil
             }
             if preparation != .none {
-                if statements[name] != nil || dice.chance(10) {
+                if statements[name] != nil {
+                    commands.append(.refused(.duplicateStatement))
+                } else if dice.chance(10) {
                     commands.append(.refused(.other))
                 } else {
                     commands.append(.success)
