@@ -80,6 +80,7 @@ extension Connection {
         switch (error?.sqlstate, error?.routine) {
         case ("57014", _): .cancelled
         case ("26000", _): .unknownStatement
+        case ("42P05", _): .duplicateStatement
         case ("0A000", "RevalidateCachedQuery"): .stalePlan
         default: .other
         }
@@ -98,7 +99,9 @@ extension Connection {
             let next: UnsafeMutablePointer<PGnotify>?? = unsafe handle.with { unsafe PQnotifies($0) }
             guard let next = unsafe next, let notify = unsafe next else { return }
             defer { unsafe PQfreemem(notify) }
-            guard let channel = unsafe notify.pointee.relname, let payload = unsafe notify.pointee.extra else { continue }
+            guard let channel = unsafe notify.pointee.relname, let payload = unsafe notify.pointee.extra else {
+                continue
+            }
             let notification = unsafe Notification(
                 channel: String(cString: channel), payload: String(cString: payload),
                 backendPID: notify.pointee.be_pid)

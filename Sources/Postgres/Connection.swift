@@ -114,7 +114,8 @@ public actor Connection {
         guard parameters.count <= 65535 else { throw .misuse("\(statement.name) has more than 65,535 parameters") }
         guard statement.parameterTypes.isEmpty || statement.parameterTypes.count == parameters.count else {
             throw .misuse(
-                "\(statement.name) takes \(statement.parameterTypes.count) parameters and was given \(parameters.count)")
+                "\(statement.name) takes \(statement.parameterTypes.count) parameters and was given \(parameters.count)"
+            )
         }
         let call = Call(
             statement: statement, parameters: parameters, deadline: deadline, onDeadline: onDeadline,

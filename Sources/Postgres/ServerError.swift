@@ -31,7 +31,8 @@ public struct ServerError: Sendable, Equatable, CustomStringConvertible {
     /// Severity, SQLSTATE, message, constraint and hint; never the detail, and no message that quotes a value.
     public var description: String {
         // Class 22, data exceptions, quote what they could not read.
-        let said = sqlstate.hasPrefix("22") ? "a value was refused (the message may quote it, so it is left out)" : message
+        let said =
+            sqlstate.hasPrefix("22") ? "a value was refused (the message may quote it, so it is left out)" : message
         var text = "\(severity)"
         if !sqlstate.isEmpty { text += " \(sqlstate)" }
         text += ": \(said)"

@@ -46,7 +46,7 @@ struct ConnectPlan: Equatable {
         let (names, addresses, ports) = (list("host"), list("hostaddr"), list("port"))
         let count = max(names.count, addresses.count, 1)
         guard names.isEmpty || addresses.isEmpty || names.count == addresses.count else {
-            throw .settings("there are \(names.count) hosts and \(addresses.count) hostaddr values: give as many of each")
+            throw .settings("there are \(names.count) hosts and \(addresses.count) hostaddr values: give equally many")
         }
         guard ports.count <= 1 || ports.count == count else {
             throw .settings("there are \(ports.count) ports for \(count) hosts: give one, or as many as hosts")
@@ -80,15 +80,12 @@ struct ConnectPlan: Equatable {
         }
         // libpq goes through the list twice for this one: standbys first, then whatever there is.
         if sessionAttributes == "prefer-standby" {
-            let standbys = candidates.map { candidate in
-                var candidate = candidate
-                candidate.sessionAttributes = "standby"
-                return candidate
-            }
-            candidates = standbys + candidates.map { candidate in
-                var candidate = candidate
-                candidate.sessionAttributes = "any"
-                return candidate
+            candidates = ["standby", "any"].flatMap { attributes in
+                candidates.map { candidate in
+                    var candidate = candidate
+                    candidate.sessionAttributes = attributes
+                    return candidate
+                }
             }
         }
         return (candidates, failures)

@@ -51,14 +51,16 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
     public func validate() throws(PostgresError) {
         _ = try Conninfo(conninfo)
         for option in sessionOptions {
-            let isName = !option.name.isEmpty && option.name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."):
-                    true
-                default: false
+            let isName =
+                !option.name.isEmpty
+                && option.name.utf8.allSatisfy { byte in
+                    switch byte {
+                    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                        UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."):
+                        true
+                    default: false
+                    }
                 }
-            }
             guard isName else { throw .settings("a session option has no proper name") }
             guard !option.value.utf8.contains(0) else { throw .settings("the option \(option.name) contains a NUL") }
         }

@@ -35,7 +35,9 @@ actor Connector {
         let defaults = try await lookUpDefaults(until: deadline)
         let effective = defaults.merging(values) { _, said in said }
         let hosts = try ConnectPlan.hosts(effective)
-        let resolutions = try await lookUp(Set(hosts.compactMap(\.nameToResolve)), until: deadline)
+        let patience = connectTimeout(effective["connect_timeout"]) ?? settings.connectTimeout
+        let names = Set(hosts.compactMap(\.nameToResolve))
+        let resolutions = try await lookUp(names, until: min(deadline, .now() + patience))
         var (candidates, failures) = ConnectPlan.candidates(
             hosts, resolutions, sessionAttributes: effective["target_session_attrs"])
 
@@ -45,7 +47,6 @@ actor Connector {
         if values["fallback_application_name"] == nil {
             values["fallback_application_name"] = settings.applicationName
         }
-        let patience = connectTimeout(effective["connect_timeout"]) ?? settings.connectTimeout
         for candidate in candidates {
             let due = min(deadline, .now() + patience)
             switch await connect(candidate, values, until: due) {
@@ -82,7 +83,10 @@ actor Connector {
         throw gaveUp(wake, "reading libpq's settings")
     }
 
-    private func lookUp(_ names: Set<String>, until deadline: Instant) async throws(PostgresError) -> [String: Resolution] {
+    /// The addresses of `names`, asked for at once; what is not known by `due` counts as failed.
+    private func lookUp(
+        _ names: Set<String>, until due: Instant
+    ) async throws(PostgresError) -> [String: Resolution] {
         guard !names.isEmpty else { return [:] }
         var resolutions: [String: Resolution] = [:]
         var helpers: [Helper<Resolution>] = []
@@ -97,20 +101,20 @@ actor Connector {
             guard let helper else { throw noThread }
             helpers.append(helper)
         }
-        switch await sleep(until: deadline) {
-        case .ready: return resolutions
+        switch await sleep(until: due) {
         case .cancelled: throw .cancelled(.notSent)
+        case .ready: break
         case .timeUp:
-            // What has been found may do; nothing else has time left.
-            let attempts = names.sorted().map { name in
-                ConnectFailure.Attempt(target: name, reason: "the name was not resolved in the time there was")
+            for name in names where resolutions[name] == nil {
+                resolutions[name] = .failed("the name was not resolved in time")
             }
-            throw .connect(ConnectFailure(attempts: attempts))
         }
+        return resolutions
     }
 
     private var noThread: PostgresError {
-        .connect(ConnectFailure(attempts: [.init(target: "this host", reason: "no thread could be started for a lookup")]))
+        let reason = "no thread could be started for a lookup (raise the limits of tasks and of open files)"
+        return .connect(ConnectFailure(attempts: [.init(target: "this machine", reason: reason)]))
     }
 
     private func gaveUp(_ wake: Wake, _ what: String) -> PostgresError {
@@ -122,7 +126,11 @@ actor Connector {
 
     // MARK: Connecting
 
-    private enum Failure: Error { case refused(String), timedOut, cancelled }
+    private enum Failure: Error {
+        case refused(String)
+        case timedOut
+        case cancelled
+    }
 
     private func connect(
         _ candidate: ConnectPlan.Candidate, _ values: [String: String], until due: Instant
@@ -167,9 +175,9 @@ actor Connector {
         // Copied by libpq before it returns.
         let pairs = unsafe values.map { unsafe (strdup($0.key), strdup($0.value)) }
         defer {
-            for unsafe pair in unsafe pairs {
-                unsafe free(pair.0)
-                unsafe free(pair.1)
+            for index in unsafe pairs.indices {
+                unsafe free(pairs[index].0)
+                unsafe free(pairs[index].1)
             }
         }
         let keywords = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.0) } + [nil]

@@ -16,7 +16,8 @@ struct Conninfo: Equatable, CustomStringConvertible {
         }
         guard let options = unsafe options else {
             let words = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
-            throw .settings("DATABASE_URL can't be read: \(withoutQuotations(trimmed(words))). See libpq's manual, 34.1.1.")
+            throw .settings(
+                "DATABASE_URL can't be read: \(withoutQuotations(trimmed(words))). See libpq's manual, 34.1.1.")
         }
         values = unsafe Self.read(options)
         if values["service"] != nil {

@@ -2,7 +2,7 @@
 ///
 /// Keep one and `removeAll()` between executions: once the buffer has grown, filling it allocates nothing. Parameters
 /// are never printed.
-public struct Parameters: Sendable, CustomStringConvertible {
+public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     struct Field {
         var offset: Int
         /// In bytes; -1 is NULL.
@@ -19,6 +19,7 @@ public struct Parameters: Sendable, CustomStringConvertible {
     public var count: Int { fields.count }
 
     public var description: String { "\(count) parameters" }
+    public var customMirror: Mirror { Mirror(self, children: ["count": count]) }
 
     /// Forgets all parameters and keeps the memory.
     public mutating func removeAll() {

@@ -35,9 +35,14 @@ final class Call {
         results = []
     }
 
-    /// What the server refused it with. That a transaction block is aborted (25P02) tells less than what aborted it.
+    /// What the server refused it with. That a transaction block is aborted (25P02), or that our copy of the statement
+    /// was there after all (42P05), tells less than what came before it.
     var finalRefusal: ServerError {
-        if let firstRefusal, refusal?.sqlstate == "25P02" { return firstRefusal }
+        if let firstRefusal,
+            refusal?.sqlstate == "25P02" || refusal?.sqlstate == "42P05"
+        {
+            return firstRefusal
+        }
         return refusal ?? ServerError(severity: "ERROR", sqlstate: "", message: "the server gave no reason")
     }
 }

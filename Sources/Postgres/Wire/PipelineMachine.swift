@@ -53,6 +53,8 @@ struct PipelineMachine {
     enum Refusal: Equatable {
         /// The server has no prepared statement of the name.
         case unknownStatement
+        /// The server has a prepared statement of the name, which this machine does not know of (42P05).
+        case duplicateStatement
         /// "cached plan must not change result type".
         case stalePlan
         /// SQLSTATE 57014.
@@ -259,13 +261,18 @@ struct PipelineMachine {
     }
 
     private mutating func noteRefusal(_ refusal: Refusal, _ step: Step) {
+        // Only a preparation of ours can meet a copy of ours; else it is the statement's own affair.
+        let refusal = refusal == .duplicateStatement && step != .preparing ? .other : refusal
         inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
         guard let head = inFlight.first, case .execute(let name) = head.request.kind,
             prepared[name]?.serial == head.copy
         else { return }
         switch (step, refusal) {
-        case (.preparing, _), (.deallocating, _), (_, .unknownStatement): prepared[name] = nil
-        case (_, .stalePlan): prepared[name]?.isStale = true
+        case (_, .unknownStatement): prepared[name] = nil
+        case (_, .stalePlan), (_, .duplicateStatement): prepared[name]?.isStale = true
+        // In a transaction block that is aborted: the copy is still there.
+        case (.deallocating, _): prepared[name]?.isStale = true
+        case (.preparing, _): prepared[name] = nil
         case (.executing, .cancelled), (.executing, .other): break
         case (.syncing, .cancelled), (.syncing, .other), (.simple, .cancelled), (.simple, .other): break
         }
@@ -278,7 +285,7 @@ struct PipelineMachine {
         case nil where head.step == .syncing: actions.append(.succeed(id))
         // A sync before the statement's own end.
         case nil: return outOfStep(&actions, also: head)
-        case .unknownStatement, .stalePlan:
+        case .unknownStatement, .stalePlan, .duplicateStatement:
             // In a transaction block the second try finds the block aborted (25P02), and changes nothing.
             if head.request.wasRetried || head.interruption != nil {
                 actions.append(.fail(id, .server))
@@ -308,7 +315,7 @@ struct PipelineMachine {
             switch (head.refusal, head.interruption) {
             case (nil, _): actions.append(.succeed(id))
             case (.cancelled, let interruption?): actions.append(.fail(id, .interrupted(interruption, .rolledBack)))
-            case (.cancelled, nil), (.unknownStatement, _), (.stalePlan, _), (.other, _):
+            case (.cancelled, nil), (.unknownStatement, _), (.duplicateStatement, _), (.stalePlan, _), (.other, _):
                 actions.append(.fail(id, .server))
             }
             advance(&actions)
@@ -355,7 +362,7 @@ struct PipelineMachine {
         }
         // A second reason changes nothing: the cancel is on its way.
         guard inFlight.first(where: { $0.request.id == id })?.interruption == nil else { return }
-        inFlight.update(where: { $0.request.id == id }) { $0.interruption = interruption }
+        inFlight.update(where: { $0.request.id == id }, { $0.interruption = interruption })
         actions.append(.startGrace(id))
         if awaited == id { beginCancel(id, &actions) }
     }

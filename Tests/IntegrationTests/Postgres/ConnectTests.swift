@@ -1,0 +1,148 @@
+import EventLoop
+import Glibc
+import Postgres
+import Testing
+
+/// The error of an attempt to connect.
+private func failure(_ settings: ConnectionSettings, within span: Instant.Span = .seconds(10)) async throws -> String {
+    try await onLoop { loop in
+        do {
+            let connection = try await Connection.open(settings, on: loop, deadline: .now() + span)
+            await connection.close()
+            return "connected"
+        } catch {
+            return "\(error)"
+        }
+    }
+}
+
+private func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
+
+@Suite("PostgreSQL: connecting", .timeLimit(.minutes(1)))
+struct ConnectTests {
+    @Test("a wrong password is said, and not repeated in the message")
+    func wrongPassword() async throws {
+        let error = try await failure(ConnectionSettings("password=Wr0ngSecret"))
+        #expect(error.contains("password authentication failed"))
+        #expect(error.contains("Check user and password"))
+        #expect(!error.contains("Wr0ngSecret"))
+    }
+
+    @Test("a closed port is said, with its address")
+    func closedPort() async throws {
+        let error = try await failure(ConnectionSettings("host=127.0.0.1 port=1"))
+        #expect(error.contains("Connection refused") && error.contains("127.0.0.1"))
+    }
+
+    @Test("a name that can't be resolved is said")
+    func unresolvable() async throws {
+        let error = try await failure(ConnectionSettings("host=no-such-host.invalid"))
+        #expect(error.contains("no-such-host.invalid") && error.contains("can't be resolved"))
+    }
+
+    @Test("a missing socket is said")
+    func missingSocket() async throws {
+        let error = try await failure(ConnectionSettings("host=/nonexistent"))
+        #expect(error.contains("/nonexistent"))
+    }
+
+    @Test("a peer that accepts and says nothing costs the connect timeout, then comes the next host")
+    func silentHost() async throws {
+        let silent = try #require(SilentPeer())
+        let settings = ConnectionSettings(
+            "host=127.0.0.1,127.0.0.1 port=\(silent.port),\(variable("PGPORT"))", connectTimeout: .milliseconds(300))
+        #expect(try await failure(settings) == "connected")
+        let alone = ConnectionSettings(
+            "host=127.0.0.1 port=\(silent.port)", connectTimeout: .milliseconds(300))
+        #expect(try await failure(alone).contains("no answer"))
+        let hurried = ConnectionSettings("host=127.0.0.1 port=\(silent.port)")
+        #expect(try await failure(hurried, within: .milliseconds(200)).contains("no answer"))
+    }
+
+    @Test("of several hosts, those that are down or unknown are passed over")
+    func multipleHosts() async throws {
+        let settings = ConnectionSettings(
+            "host=no-such-host.invalid,127.0.0.1,localhost port=1,1,\(variable("PGPORT")) target_session_attrs=read-write"
+        )
+        #expect(try await failure(settings) == "connected")
+    }
+
+    @Test("a primary is not taken for a standby, and prefer-standby takes it in the end")
+    func sessionAttributes() async throws {
+        let error = try await failure(ConnectionSettings("target_session_attrs=standby"))
+        #expect(error.contains("not in hot standby mode"))
+        #expect(try await failure(ConnectionSettings("target_session_attrs=prefer-standby")) == "connected")
+    }
+
+    @Test("cancelling the task ends the attempt at once")
+    func cancelled() async throws {
+        let silent = try #require(SilentPeer())
+        let port = silent.port
+        let error = try await onLoop { loop in
+            let task = Task(executorPreference: loop) {
+                do {
+                    _ = try await Connection.open(
+                        ConnectionSettings("host=127.0.0.1 port=\(port)"), on: loop, deadline: soon)
+                    return "connected"
+                } catch {
+                    return "\(error)"
+                }
+            }
+            while !silent.hasClient { await Task.yield() }
+            task.cancel()
+            return await task.value
+        }
+        #expect(error == PostgresError.cancelled(.notSent).description)
+    }
+
+    @Test("an option reaches the session, spaces and backslashes intact, and pg_stat_activity does not show it")
+    func options() async throws {
+        let secret = #"a b\c'd "e" é=1"#
+        let settings = ConnectionSettings(
+            "options='-c work_mem=5MB'", applicationName: "otpd-options", sessionOptions: [("otp.secret", secret)])
+        try await withConnection(settings) { connection in
+            let ask = Statement(
+                "ask",
+                """
+                SELECT current_setting('otp.secret'), current_setting('work_mem'),
+                       (SELECT bool_or(a::text LIKE '%a b%c''d%' AND pid <> pg_backend_pid()) FROM pg_stat_activity a),
+                       current_setting('application_name')
+                """)
+            let row = try await connection.execute(ask, deadline: soon)
+            #expect(try row.string(0, 0) == secret)
+            #expect(try row.string(0, 1) == "5MB")
+            #expect(try row.bool(0, 2) == false)
+            #expect(try row.string(0, 3) == "otpd-options")
+            #expect(await connection.serverVersion >= 150_000)
+            #expect(await connection.parameterStatus("client_encoding") == "UTF8")
+        }
+    }
+}
+
+/// A listening socket whose clients are let in by the kernel and never answered.
+private final class SilentPeer: Sendable {
+    let port: UInt16
+    private let listener: Int32
+
+    init?() {
+        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        self.listener = listener
+        var address = HalfOpenProxy.loopback(0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(listener, $0, length) == 0 && listen(listener, 8) == 0 && getsockname(listener, $0, &length) == 0
+            }
+        }
+        guard isListening else { return nil }
+        port = UInt16(bigEndian: address.sin_port)
+    }
+
+    deinit { close(listener) }
+
+    /// Whether somebody waits for an answer.
+    var hasClient: Bool {
+        var waiting = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+        return poll(&waiting, 1, 0) == 1
+    }
+}

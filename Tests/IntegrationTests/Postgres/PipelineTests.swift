@@ -1,0 +1,171 @@
+import CLibpq
+import EventLoop
+import Glibc
+import Testing
+
+@testable import Postgres
+
+/// Alone, since it counts what is alive in the process and measures times.
+@Suite("PostgreSQL: pipelining and leaks", .serialized, .timeLimit(.minutes(2)))
+struct PipelineTests {
+    @Test("100 executions at once overlap: they take far fewer turns of the loop than one after the other")
+    func overlap() async throws {
+        try await onLoop { loop in
+            let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
+            let echo = Statement("echo_int", "SELECT $1", [.int8])
+            _ = try await connection.execute(echo, .of { $0.append(0 as Int64) }, deadline: soon)
+            let turns = Turns(loop)
+            await turns.begin()
+            for number in 0..<100 as Range<Int64> {
+                _ = try await connection.execute(echo, .of { $0.append(number) }, deadline: soon)
+            }
+            let sequential = await turns.count
+            let sum = try await withThrowingTaskGroup(of: Int64.self) { group in
+                for number in 0..<100 as Range<Int64> {
+                    group.addTask(executorPreference: loop) {
+                        try await connection.execute(echo, .of { $0.append(number) }, deadline: soon).int64(0, 0)
+                    }
+                }
+                return try await group.reduce(0, +)
+            }
+            let pipelined = await turns.count - sequential
+            await turns.end()
+            #expect(sum == 4950)
+            #expect(sequential >= 100)
+            #expect(pipelined < sequential, "\(pipelined) turns against \(sequential)")
+            print("turns of the loop for 100 executions: \(sequential) one by one, \(pipelined) pipelined")
+            await connection.close()
+        }
+    }
+
+    @Test("a statement that waits for a lock holds up what is pipelined behind it, and then all are answered")
+    func behindALock() async throws {
+        try await onLoop { loop in
+            let holder = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
+            let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
+            try await holder.simple("SELECT pg_advisory_lock(42)", deadline: soon)
+            let lock = Statement("lock", "SELECT pg_advisory_lock(42)")
+            let one = Statement("lock_one", "SELECT 1::int8")
+            async let first = connection.execute(lock, deadline: soon)
+            async let second = connection.execute(one, deadline: soon)
+            try await holder.simple("SELECT pg_advisory_unlock(42)", deadline: soon)
+            _ = try await first
+            let answer = try await second.int64(0, 0)
+            #expect(answer == 1)
+            await holder.close()
+            await connection.close()
+        }
+    }
+
+    @Test("10,000 executions leave no result behind, the memory as it was, and the thread never")
+    func leaks() async throws {
+        try await onLoop { loop in
+            let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
+            let rows = Statement("leak_rows", "SELECT n, repeat('x', 200) FROM generate_series(1, $1) n", [.int4])
+            var parameters = Parameters()
+            func round(_ count: Int) async throws {
+                for _ in 0..<count {
+                    parameters.removeAll()
+                    parameters.append(16 as Int32)
+                    _ = try await connection.execute(rows, parameters, deadline: soon)
+                }
+            }
+            try await round(1000)
+            let (before, foreign) = (residentKiB(), loop.foreignJobs)
+            try await round(10_000)
+            let growth = residentKiB() - before
+            #expect(loop.foreignJobs == foreign)
+            // Leaked, the results alone would be 60 MB; the suites beside this one move some megabytes about.
+            #expect(growth < 16384, "\(growth) KiB more")
+            // Other suites run beside this one and hold a few.
+            #expect(Result.live < 200, "\(Result.live) results are alive")
+            print("10,000 executions: \(growth) KiB more, \(loop.foreignJobs - foreign) jobs from other threads")
+            await connection.close()
+        }
+    }
+
+    @Test("opening and closing 200 connections leaves no descriptor behind")
+    func descriptors() async throws {
+        try await onLoop { loop in
+            func cycle(_ count: Int) async throws {
+                for number in 0..<count {
+                    let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
+                    _ = try await connection.execute(Statement("c", "SELECT 1"), deadline: soon)
+                    // Every other one is just let go.
+                    if number.isMultiple(of: 2) { await connection.close() }
+                }
+            }
+            try await cycle(5)
+            let before = openDescriptors()
+            try await cycle(200)
+            let growth = openDescriptors() - before
+            // Other suites run beside this one, and open some of their own.
+            #expect(growth < 100, "\(growth) more")
+        }
+    }
+
+    @Test("the time of one execution against PQexecPrepared")
+    func latency() async throws {
+        let count = 5000
+        let raw = PQconnectdb("")
+        try #require(PQstatus(raw) == CONNECTION_OK)
+        PQclear(PQprepare(raw, "r", "SELECT $1::int8", 1, [20]))
+        func blocking() -> Double {
+            var value = Int64(7).bigEndian
+            let start = nanoseconds()
+            for _ in 0..<count {
+                withUnsafeBytes(of: &value) { bytes in
+                    let values = [bytes.baseAddress?.assumingMemoryBound(to: CChar.self)]
+                    PQclear(PQexecPrepared(raw, "r", 1, values, [8], [1], 1))
+                }
+            }
+            return Double(nanoseconds() - start) / 1000 / Double(count)
+        }
+        _ = blocking()
+        let plain = blocking()
+        PQfinish(raw)
+        let ours = try await withConnection { connection in
+            let statement = Statement("r", "SELECT $1::int8", [.int8])
+            var parameters = Parameters()
+            parameters.append(7 as Int64)
+            for _ in 0..<500 { _ = try await connection.execute(statement, parameters, deadline: soon) }
+            let start = nanoseconds()
+            for _ in 0..<count { _ = try await connection.execute(statement, parameters, deadline: soon) }
+            return Double(nanoseconds() - start) / 1000 / Double(count)
+        }
+        print("one execution: \(ours) µs here, \(plain) µs with PQexecPrepared")
+        #expect(ours < plain * 20)
+    }
+}
+
+private func nanoseconds() -> Int64 { Instant.now().nanoseconds }
+
+/// Counts turns of a loop.
+private final class Turns: TurnObserver, @unchecked Sendable {
+    private let loop: EventLoop
+    private var turns = 0
+    init(_ loop: EventLoop) { self.loop = loop }
+    func turnWillBegin(at now: Instant) { turns += 1 }
+    func turnWillEnd() {}
+    var count: Int { get async { await Task(executorPreference: loop) { self.turns }.value } }
+    func begin() async { await Task(executorPreference: loop) { self.loop.addObserver(self) }.value }
+    func end() async { await Task(executorPreference: loop) { self.loop.removeObserver(self) }.value }
+}
+
+private func residentKiB() -> Int {
+    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+    defer { fclose(file) }
+    var text = [CChar](repeating: 0, count: 256)
+    guard fgets(&text, 256, file) != nil else { return 0 }
+    let words = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
+        separator: " ")
+    return (Int(words[1]) ?? 0) * 4
+}
+
+private func openDescriptors() -> Int {
+    guard let directory = opendir("/proc/self/fd") else { return 0 }
+    defer { closedir(directory) }
+    var count = 0
+    while readdir(directory) != nil { count += 1 }
+    return count
+}

@@ -1,0 +1,153 @@
+import EventLoop
+import Testing
+
+@testable import Postgres
+
+@Suite("Connection settings")
+struct SettingsTests {
+    @Test(
+        "no description shows a password or the value of an option",
+        arguments: [
+            "postgresql://otpd:hunter2@db1,db2:5433/otp?target_session_attrs=read-write",
+            "host=db1,db2 port=5432,5433 dbname=otp user=otpd password=hunter2 sslpassword=hunter2",
+        ])
+    func redaction(_ conninfo: String) {
+        let settings = ConnectionSettings(conninfo, sessionOptions: [("otp.secret", "s3cret")])
+        var dumped = ""
+        dump(settings, to: &dumped)
+        for text in ["\(settings)", String(reflecting: settings), dumped] {
+            #expect(!text.contains("hunter2") && !text.contains("s3cret"), "\(text)")
+        }
+        #expect("\(settings)".contains("db1,db2") && "\(settings)".contains("otp.secret"))
+    }
+
+    @Test(
+        "a string that can't be read is refused without being repeated",
+        arguments: [
+            "postgresql://u:hunter2@[::1/db", "password=hunter2 hunter2",
+            "postgresql://u:hunter2@h/db?nonsense=hunter2",
+            "postgresql://u:hunter2%zz@h/db", "host=h password='hunter2",
+        ])
+    func unreadable(_ conninfo: String) {
+        let settings = ConnectionSettings(conninfo)
+        let error = #expect(throws: PostgresError.self) { try settings.validate() }
+        #expect(!"\(String(describing: error))".contains("hunter2"))
+        #expect(!"\(settings)".contains("hunter2"))
+    }
+
+    @Test("an option's name must be a name, its value has no NUL")
+    func optionNames() {
+        #expect(throws: PostgresError.self) {
+            try ConnectionSettings(sessionOptions: [("a b", "x")]).validate()
+        }
+        #expect(throws: PostgresError.self) {
+            try ConnectionSettings(sessionOptions: [("a", "\0")]).validate()
+        }
+    }
+
+    @Test("options are escaped, and come behind those that were there")
+    func options() {
+        #expect(sessionOptions(nil, adding: []) == nil)
+        #expect(sessionOptions("-c a=1", adding: []) == "-c a=1")
+        #expect(sessionOptions("-c a=1", adding: [("b", "x y\\z")]) == "-c a=1 -c b=x\\ y\\\\z")
+    }
+
+    @Test("a password is struck out of messages")
+    func strike() {
+        #expect(redact("user u password pw1 pw1!", "pw1") == "user u password **** ****!")
+        #expect(redact("as it was", "") == "as it was" && redact("as it was", nil) == "as it was")
+    }
+
+    @Test(
+        "libpq's connect_timeout",
+        arguments: [("0", nil), ("-1", nil), ("x", nil), ("1", 2), ("7", 7)] as [(String, Int64?)])
+    func timeouts(_ value: String, _ seconds: Int64?) {
+        #expect(connectTimeout(value) == seconds.map { .seconds($0) })
+    }
+}
+
+@Suite("Connect plan")
+struct ConnectPlanTests {
+    @Test("hosts, addresses and ports go together as libpq has it")
+    func hosts() throws {
+        #expect(
+            try ConnectPlan.hosts(["host": "a,b", "port": "1,2"])
+                == [.init(host: "a", address: "", port: "1"), .init(host: "b", address: "", port: "2")])
+        #expect(
+            try ConnectPlan.hosts(["host": "a,b", "hostaddr": ",::1", "port": "7"])
+                == [.init(host: "a", address: "", port: "7"), .init(host: "b", address: "::1", port: "7")])
+        #expect(try ConnectPlan.hosts([:]) == [.init(host: "", address: "", port: "")])
+        #expect(throws: PostgresError.self) { try ConnectPlan.hosts(["host": "a,b", "hostaddr": "::1"]) }
+        #expect(throws: PostgresError.self) { try ConnectPlan.hosts(["host": "a,b,c", "port": "1,2"]) }
+    }
+
+    @Test(
+        "only names are resolved",
+        arguments: [
+            ("db", "", "db"), ("db", "10.0.0.1", nil), ("/run/pg", "", nil), ("@abstract", "", nil), ("", "", nil),
+            ("10.0.0.1", "", nil), ("::1", "", nil),
+        ] as [(String, String, String?)])
+    func names(_ host: String, _ address: String, _ name: String?) {
+        #expect(ConnectPlan.Host(host: host, address: address, port: "").nameToResolve == name)
+    }
+
+    @Test("every address is tried in order, names that failed are told, prefer-standby goes round twice")
+    func candidates() throws {
+        let hosts = try ConnectPlan.hosts(["host": "a,b,/run", "port": "5"])
+        let resolutions: [String: Resolution] = ["a": .addresses(["1.1.1.1", "::2"]), "b": .failed("no")]
+        let plan = ConnectPlan.candidates(hosts, resolutions, sessionAttributes: nil)
+        #expect(plan.candidates.map(\.address) == ["1.1.1.1", "::2", ""])
+        #expect(plan.candidates.map(\.host) == ["a", "a", "/run"])
+        #expect(plan.failures == [.init(target: "b:5", reason: "no")])
+        let twice = ConnectPlan.candidates(hosts, resolutions, sessionAttributes: "prefer-standby")
+        #expect(
+            twice.candidates.map(\.sessionAttributes) == Array(repeating: "standby", count: 3) + ["any", "any", "any"])
+    }
+}
+
+@Suite("Words of errors")
+struct ErrorTests {
+    @Test("a message that may quote a value, and the detail, are not printed")
+    func values() {
+        var error = ServerError(severity: "ERROR", sqlstate: "22P02", message: "invalid input: \"0501234567\"")
+        error.detail = "Failing row contains (123456)"
+        #expect(!"\(PostgresError.server(error))".contains("0501234567"))
+        #expect(!"\(PostgresError.server(error))".contains("123456"))
+        var other = ServerError(severity: "ERROR", sqlstate: "23505", message: "duplicate key")
+        other.constraint = "jobs_pkey"
+        #expect(
+            "\(other)".contains("23505") && "\(other)".contains("jobs_pkey") && "\(other)".contains("duplicate key"))
+    }
+
+    @Test("each says what is known of the statement")
+    func outcomes() {
+        #expect("\(PostgresError.deadline(.unknown))".contains("may have been carried out"))
+        #expect("\(PostgresError.deadline(.notSent))".contains("nothing was done"))
+        let loss = Loss(reason: "gone", farewell: nil, outcome: .unknown)
+        #expect("\(PostgresError.lost(loss))".contains("gone"))
+    }
+
+    @Test("PgBouncer refusing options is explained, the same failure at two addresses said once")
+    func connect() {
+        let words = "server \"x\" failed: FATAL: unsupported startup parameter: options"
+        let failure = ConnectFailure(attempts: [.init(target: "x", reason: words), .init(target: "x", reason: words)])
+        let text = "\(PostgresError.connect(failure))"
+        #expect(text.contains("ignore_startup_parameters"))
+        #expect(text.components("unsupported startup parameter") == 1)
+    }
+
+    @Test("the pause of a session doubles up to its cap, and is spread over all of it")
+    func backoff() {
+        let backoff = Session.Backoff()
+        #expect(backoff.pause(after: 1, random: 1) == .milliseconds(500))
+        #expect(backoff.pause(after: 3, random: 1) == .seconds(2))
+        #expect(backoff.pause(after: 3, random: 0.5) == .seconds(1))
+        #expect(backoff.pause(after: 1000, random: 1) == .seconds(15))
+        #expect(backoff.pause(after: 1000, random: 0) == .seconds(0))
+    }
+}
+
+extension String {
+    /// How often `part` occurs.
+    fileprivate func components(_ part: String) -> Int { ranges(of: part).count }
+}
