@@ -272,9 +272,12 @@ BEGIN
         IF length(rest) < length(number) AND NOT starts_with(rest, '0') THEN
             number := rest;
             international := true;
-            SELECT r.* INTO land FROM otp.regions r
-            WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
-                AND starts_with(number, r.country_code::text);
+            IF number <> '' THEN
+                SELECT r.* INTO land FROM otp.regions r
+                WHERE r.rank = 0
+                    AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
+                    AND starts_with(number, r.country_code::text);
+            END IF;
         END IF;
     END IF;
     IF international AND (land.region IS NULL OR length(number) <= 2) THEN
@@ -329,7 +332,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION otp.to_e164(raw text, region text DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parsed record;
 BEGIN
@@ -735,6 +738,57 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'read' THEN 60
     ELSE 25 END;
 
+CREATE FUNCTION otp.record_status(
+    message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    final_since CONSTANT timestamptz := CASE WHEN otp.status_rank(record_status.status) >= 50 THEN moment END;
+    -- '<send job>.<attempt>', which the worker puts into the callback's URL
+    referenced CONSTANT text[] := regexp_match(record_status.reference, '^([0-9]{1,18})[.]([0-9]{1,9})$');
+    job record;
+BEGIN
+    IF record_status.message_sid ~ '^[A-Z]{2}[0-9a-fA-F]{32}$' IS NOT TRUE
+        OR record_status.status ~ '^[a-z_-]{1,40}$' IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'message_sid or status is not one of Twilio''s',
+            HINT = 'Pass MessageSid and MessageStatus as the callback has them.';
+    END IF;
+    UPDATE otp.messages m
+    SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
+        final_at = coalesce(m.final_at, final_since)
+    WHERE m.message_sid = record_status.message_sid
+        AND otp.status_rank(record_status.status) > otp.status_rank(m.status);
+    IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
+        RETURN true;    -- recorded now, or before: a repeat or a latecomer changes nothing
+    END IF;
+
+    -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
+    DELETE FROM otp.send_jobs j
+    WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, true AS ended_job INTO job;
+    IF job IS NULL THEN
+        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, false AS ended_job
+        INTO job
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at FROM otp.unsent_jobs u
+                WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at FROM otp.messages m
+                WHERE m.send_job_id = referenced[1]::bigint AND m.ended_job AND m.attempt >= referenced[2]::int) e
+        LIMIT 1;
+    END IF;
+    IF job IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job, requested_at,
+        accepted_at, status, error_code, final_at, next_poll_at)
+    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
+        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment)
+    ON CONFLICT (message_sid) DO NOTHING;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';
+
 CREATE SEQUENCE otp.worker_ids;
 
 CREATE TABLE otp.worker_status (
@@ -815,7 +869,8 @@ DECLARE
     live boolean;
     right_code boolean;
 BEGIN
-    IF statement_timestamp() <> transaction_timestamp() THEN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL
+        OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
         RAISE WARNING 'otp.verify runs inside a longer transaction: if that rolls back, this try is not counted'
             USING HINT = 'Call it in autocommit, or alone in its transaction.';
     END IF;
@@ -1061,7 +1116,7 @@ GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_
     SELECT (id, created_at, expires_at) ON otp.verifications TO otp_web;
 GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id, requested_at) ON otp.send_jobs TO otp_web;
 GRANT SELECT ON otp.verified_phones TO otp_web;
-GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery TO otp_web;
+GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery, otp.record_status, otp.to_e164 TO otp_web;
 
 GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at, attempts,
     verified_at, canceled_at) ON otp.verifications TO otp_worker;
@@ -1072,7 +1127,7 @@ GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
     otp.delivery_status, otp.queue_status TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
-    otp.mask TO otp_worker;
+    otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
