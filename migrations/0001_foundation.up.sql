@@ -241,6 +241,9 @@ BEGIN
     ELSIF octet_length(raw) > 256 THEN
         reason := 'it is far too long';
         RETURN;
+    ELSIF NOT region ~ '^[A-Za-z]{2}$' THEN
+        reason := 'its region is not an ISO 3166 code such as SA';
+        RETURN;
     END IF;
     IF NOT digits ~ '^[+]?[0-9]+$' THEN
         digits := translate(digits, foreign_digits || separators, ascii_digits);
@@ -253,12 +256,6 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT r.* INTO home FROM otp.regions r WHERE r.region = upper(parse_phone_number.region) LIMIT 1;
-    IF home.region IS NULL THEN
-        reason := 'its region is not an ISO 3166 code such as SA';
-        RETURN;
-    END IF;
-
     -- Which country? A plus, the region's international prefix, or the region's own country code in front.
     number := ltrim(digits, '+');
     international := starts_with(digits, '+');
@@ -267,7 +264,13 @@ BEGIN
         WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
             AND starts_with(number, r.country_code::text);
     END IF;
-    IF land.region IS NULL THEN     -- '+0096650…' is read without its plus
+    IF land.region IS NULL THEN     -- no plus, or one before nothing known: '+0096650…' is read without it
+        SELECT r.* INTO home FROM otp.regions r
+        WHERE r.region = upper(parse_phone_number.region) AND r.region <> '001';
+        IF home.region IS NULL THEN
+            reason := 'its region is not one that has phone numbers';
+            RETURN;
+        END IF;
         rest := regexp_replace(number, home.international_prefix, '');
         IF length(rest) < length(number) AND NOT starts_with(rest, '0') THEN
             number := rest;
@@ -359,7 +362,7 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
     secret CONSTANT text := current_setting('otp.secret', true);
 BEGIN
-    IF secret ~ '^[A-Za-z0-9_-]{32,}$' THEN
+    IF length(secret) >= 32 AND NOT secret ~ '[^A-Za-z0-9_-]' THEN
         RETURN secret;
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'OT003',
@@ -373,7 +376,7 @@ END $$;
 
 -- Tells which secret a row was sealed under, without telling the secret.
 CREATE FUNCTION otp.key_id(secret text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN left(encode(sha256(convert_to('otp key id ' || secret, 'UTF8')), 'hex'), 16);
 
 -- Of the session's secrets (otp.secret, then otp.secret_previous) the one with this key id; null when neither.
@@ -398,7 +401,7 @@ EXCEPTION WHEN external_routine_invocation_exception OR invalid_parameter_value 
 END $$;
 
 CREATE FUNCTION otp.hash_code(id bigint, subject text, purpose text, e164 text, code text, secret text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN otp.hmac_sha256(
     convert_to(id || E'\n' || purpose || E'\n' || e164 || E'\n' || code || E'\n' || subject, 'UTF8'),
     convert_to(secret, 'UTF8'));
@@ -450,10 +453,14 @@ CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     secret CONSTANT text := otp.session_secret();
-    settings otp.settings;
+    settings record;
     parsed record;
 BEGIN
-    SELECT s.* INTO settings FROM otp.settings s;
+    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
+    NEW.locale := coalesce(NEW.locale, 'en');
+    SELECT s.region, s.time_to_live, EXISTS (
+            SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text
+    INTO settings FROM otp.settings s;
     -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
         NEW.id := nextval('otp.verifications_id_seq');
@@ -474,9 +481,7 @@ BEGIN
             HINT = 'Remove line breaks, tabs and the like.';
     END IF;
 
-    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
-    NEW.locale := coalesce(NEW.locale, 'en');
-    IF NOT EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) THEN
+    IF NOT settings.has_text THEN
         RAISE EXCEPTION USING ERRCODE = 'OT004',
             MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose)
                 THEN format('There is no text in the locale %L for the purpose %L', left(NEW.locale, 40), NEW.purpose)
