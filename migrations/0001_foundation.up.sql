@@ -445,7 +445,9 @@ CREATE TABLE otp.verifications (
     verified_at timestamptz,
     canceled_at timestamptz
 ) WITH (fillfactor = 85);
-CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, id DESC);
+-- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
+-- walk back through everybody's verifications on the primary key.
+CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
 CREATE INDEX verifications_created_at ON otp.verifications USING brin (created_at);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
 
@@ -634,7 +636,8 @@ BEGIN
     -- job for everybody.
     SELECT v.subject, v.e164, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
         (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
-        (SELECT max(n.id) FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose) AS newest_id
+        (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
+            ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
     INTO verification
     FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
     NEW.requested_at := clock_timestamp();
@@ -644,7 +647,7 @@ BEGIN
         WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
         WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
         WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
-        WHEN verification.newest_id > NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+        WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
     END;
     IF trouble IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT006',
@@ -882,7 +885,7 @@ BEGIN
     SELECT s.* INTO settings FROM otp.settings s;
     SELECT v.* INTO newest FROM otp.verifications v
     WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
-    ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+    ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
 
     -- A row sealed under a secret that this session lacks says so, and costs no try.
     secret := CASE WHEN newest.id IS NULL THEN session_secret ELSE otp.secret_for(newest.key_id) END;
@@ -956,7 +959,7 @@ BEGIN
         ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
         SELECT v.* INTO newest FROM otp.verifications v
         WHERE v.subject = request.subject AND v.purpose = wanted_purpose
-        ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
         moment := clock_timestamp();
         IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
             OR newest.attempts >= settings.max_attempts THEN
