@@ -241,6 +241,9 @@ BEGIN
     ELSIF octet_length(raw) > 256 THEN
         reason := 'it is far too long';
         RETURN;
+    ELSIF NOT region ~ '^[A-Za-z]{2}$' THEN
+        reason := 'its region is not an ISO 3166 code such as SA';
+        RETURN;
     END IF;
     IF NOT digits ~ '^[+]?[0-9]+$' THEN
         digits := translate(digits, foreign_digits || separators, ascii_digits);
@@ -253,12 +256,6 @@ BEGIN
             RETURN;
         END IF;
     END IF;
-    SELECT r.* INTO home FROM otp.regions r WHERE r.region = upper(parse_phone_number.region) LIMIT 1;
-    IF home.region IS NULL THEN
-        reason := 'its region is not an ISO 3166 code such as SA';
-        RETURN;
-    END IF;
-
     -- Which country? A plus, the region's international prefix, or the region's own country code in front.
     number := ltrim(digits, '+');
     international := starts_with(digits, '+');
@@ -267,14 +264,23 @@ BEGIN
         WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
             AND starts_with(number, r.country_code::text);
     END IF;
-    IF land.region IS NULL THEN     -- '+0096650…' is read without its plus
+    IF land.region IS NULL THEN     -- no plus, or one before nothing known: '+0096650…' is read without it
+        SELECT r.* INTO home FROM otp.regions r
+        WHERE r.region = upper(parse_phone_number.region) AND r.region <> '001';
+        IF home.region IS NULL THEN
+            reason := 'its region is not one that has phone numbers';
+            RETURN;
+        END IF;
         rest := regexp_replace(number, home.international_prefix, '');
         IF length(rest) < length(number) AND NOT starts_with(rest, '0') THEN
             number := rest;
             international := true;
-            SELECT r.* INTO land FROM otp.regions r
-            WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
-                AND starts_with(number, r.country_code::text);
+            IF number <> '' THEN
+                SELECT r.* INTO land FROM otp.regions r
+                WHERE r.rank = 0
+                    AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
+                    AND starts_with(number, r.country_code::text);
+            END IF;
         END IF;
     END IF;
     IF international AND (land.region IS NULL OR length(number) <= 2) THEN
@@ -329,7 +335,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION otp.to_e164(raw text, region text DEFAULT NULL) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     parsed record;
 BEGIN
@@ -356,7 +362,7 @@ LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
     secret CONSTANT text := current_setting('otp.secret', true);
 BEGIN
-    IF secret ~ '^[A-Za-z0-9_-]{32,}$' THEN
+    IF length(secret) >= 32 AND NOT secret ~ '[^A-Za-z0-9_-]' THEN
         RETURN secret;
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'OT003',
@@ -370,7 +376,7 @@ END $$;
 
 -- Tells which secret a row was sealed under, without telling the secret.
 CREATE FUNCTION otp.key_id(secret text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN left(encode(sha256(convert_to('otp key id ' || secret, 'UTF8')), 'hex'), 16);
 
 -- Of the session's secrets (otp.secret, then otp.secret_previous) the one with this key id; null when neither.
@@ -395,7 +401,7 @@ EXCEPTION WHEN external_routine_invocation_exception OR invalid_parameter_value 
 END $$;
 
 CREATE FUNCTION otp.hash_code(id bigint, subject text, purpose text, e164 text, code text, secret text) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
+LANGUAGE sql STABLE PARALLEL SAFE
 RETURN otp.hmac_sha256(
     convert_to(id || E'\n' || purpose || E'\n' || e164 || E'\n' || code || E'\n' || subject, 'UTF8'),
     convert_to(secret, 'UTF8'));
@@ -439,7 +445,9 @@ CREATE TABLE otp.verifications (
     verified_at timestamptz,
     canceled_at timestamptz
 ) WITH (fillfactor = 85);
-CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, id DESC);
+-- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
+-- walk back through everybody's verifications on the primary key.
+CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
 CREATE INDEX verifications_created_at ON otp.verifications USING brin (created_at);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
 
@@ -447,10 +455,14 @@ CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     secret CONSTANT text := otp.session_secret();
-    settings otp.settings;
+    settings record;
     parsed record;
 BEGIN
-    SELECT s.* INTO settings FROM otp.settings s;
+    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
+    NEW.locale := coalesce(NEW.locale, 'en');
+    SELECT s.region, s.time_to_live, EXISTS (
+            SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text
+    INTO settings FROM otp.settings s;
     -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
         NEW.id := nextval('otp.verifications_id_seq');
@@ -471,9 +483,7 @@ BEGIN
             HINT = 'Remove line breaks, tabs and the like.';
     END IF;
 
-    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
-    NEW.locale := coalesce(NEW.locale, 'en');
-    IF NOT EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) THEN
+    IF NOT settings.has_text THEN
         RAISE EXCEPTION USING ERRCODE = 'OT004',
             MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose)
                 THEN format('There is no text in the locale %L for the purpose %L', left(NEW.locale, 40), NEW.purpose)
@@ -626,7 +636,8 @@ BEGIN
     -- job for everybody.
     SELECT v.subject, v.e164, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
         (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
-        (SELECT max(n.id) FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose) AS newest_id
+        (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
+            ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
     INTO verification
     FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
     NEW.requested_at := clock_timestamp();
@@ -636,7 +647,7 @@ BEGIN
         WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
         WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
         WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
-        WHEN verification.newest_id > NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+        WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
     END;
     IF trouble IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT006',
@@ -735,6 +746,57 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'read' THEN 60
     ELSE 25 END;
 
+CREATE FUNCTION otp.record_status(
+    message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    final_since CONSTANT timestamptz := CASE WHEN otp.status_rank(record_status.status) >= 50 THEN moment END;
+    -- '<send job>.<attempt>', which the worker puts into the callback's URL
+    referenced CONSTANT text[] := regexp_match(record_status.reference, '^([0-9]{1,18})[.]([0-9]{1,9})$');
+    job record;
+BEGIN
+    IF record_status.message_sid ~ '^[A-Z]{2}[0-9a-fA-F]{32}$' IS NOT TRUE
+        OR record_status.status ~ '^[a-z_-]{1,40}$' IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'message_sid or status is not one of Twilio''s',
+            HINT = 'Pass MessageSid and MessageStatus as the callback has them.';
+    END IF;
+    UPDATE otp.messages m
+    SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
+        final_at = coalesce(m.final_at, final_since)
+    WHERE m.message_sid = record_status.message_sid
+        AND otp.status_rank(record_status.status) > otp.status_rank(m.status);
+    IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
+        RETURN true;    -- recorded now, or before: a repeat or a latecomer changes nothing
+    END IF;
+
+    -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
+    DELETE FROM otp.send_jobs j
+    WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, true AS ended_job INTO job;
+    IF job IS NULL THEN
+        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, false AS ended_job
+        INTO job
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at FROM otp.unsent_jobs u
+                WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at FROM otp.messages m
+                WHERE m.send_job_id = referenced[1]::bigint AND m.ended_job AND m.attempt >= referenced[2]::int) e
+        LIMIT 1;
+    END IF;
+    IF job IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job, requested_at,
+        accepted_at, status, error_code, final_at, next_poll_at)
+    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
+        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment)
+    ON CONFLICT (message_sid) DO NOTHING;
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';
+
 CREATE SEQUENCE otp.worker_ids;
 
 CREATE TABLE otp.worker_status (
@@ -815,14 +877,15 @@ DECLARE
     live boolean;
     right_code boolean;
 BEGIN
-    IF statement_timestamp() <> transaction_timestamp() THEN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL
+        OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
         RAISE WARNING 'otp.verify runs inside a longer transaction: if that rolls back, this try is not counted'
             USING HINT = 'Call it in autocommit, or alone in its transaction.';
     END IF;
     SELECT s.* INTO settings FROM otp.settings s;
     SELECT v.* INTO newest FROM otp.verifications v
     WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
-    ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+    ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
 
     -- A row sealed under a secret that this session lacks says so, and costs no try.
     secret := CASE WHEN newest.id IS NULL THEN session_secret ELSE otp.secret_for(newest.key_id) END;
@@ -896,7 +959,7 @@ BEGIN
         ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
         SELECT v.* INTO newest FROM otp.verifications v
         WHERE v.subject = request.subject AND v.purpose = wanted_purpose
-        ORDER BY v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
         moment := clock_timestamp();
         IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
             OR newest.attempts >= settings.max_attempts THEN
@@ -1061,7 +1124,7 @@ GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_
     SELECT (id, created_at, expires_at) ON otp.verifications TO otp_web;
 GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id, requested_at) ON otp.send_jobs TO otp_web;
 GRANT SELECT ON otp.verified_phones TO otp_web;
-GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery TO otp_web;
+GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery, otp.record_status, otp.to_e164 TO otp_web;
 
 GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at, attempts,
     verified_at, canceled_at) ON otp.verifications TO otp_worker;
@@ -1072,7 +1135,7 @@ GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
     otp.delivery_status, otp.queue_status TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
-    otp.mask TO otp_worker;
+    otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;

@@ -1,0 +1,52 @@
+# Send jobs: whose, in which order, and how many.
+verification jobs >/dev/null
+v=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'jobs'")
+gives "a job is queued" "queued|0|sms|t" "INSERT INTO otp.send_jobs (verification_id) VALUES ($v) RETURNING state, attempt, channel, expires_at = (SELECT expires_at FROM otp.verifications WHERE id = $v)"
+gives "nobody inserts a job half done" "queued|0||" "INSERT INTO otp.send_jobs (verification_id, state, attempt, worker, last_error) VALUES ($v, 'sending', 9, 9, 'x') RETURNING state, attempt, worker, last_error"
+fails "OT006 no such verification" OT006 "INSERT INTO otp.send_jobs (verification_id) VALUES (999999)"
+fails "OT006 null" OT006 "INSERT INTO otp.send_jobs DEFAULT VALUES"
+fails "OT007 channel" OT007 "INSERT INTO otp.send_jobs (verification_id, channel) VALUES ($v, 'pigeon')"
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER before_update" >/dev/null
+for dead in "expires_at = now() - interval '1 second'" "verified_at = now()" "canceled_at = now()" "attempts = 5"; do
+    d=$(sql -c "INSERT INTO otp.verifications (subject, phone_number) VALUES ('dead', '0509999999') RETURNING id")
+    sql -c "UPDATE otp.verifications SET $dead WHERE id = $d" >/dev/null
+    fails "OT006 $dead" OT006 "INSERT INTO otp.send_jobs (verification_id) VALUES ($d)"
+done
+sql -c "ALTER TABLE otp.verifications ENABLE TRIGGER before_update" >/dev/null
+old=$(sql -c "INSERT INTO otp.verifications (subject, phone_number) VALUES ('twice', '0508888888') RETURNING id")
+sql -c "INSERT INTO otp.verifications (subject, phone_number) VALUES ('twice', '0508888888')"
+fails "OT006 replaced by a newer one" OT006 "INSERT INTO otp.send_jobs (verification_id) VALUES ($old)"
+
+clean; v=$(verification five)
+fails "OT001 the sixth within five minutes" OT001 "INSERT INTO otp.send_jobs (verification_id) SELECT $v FROM generate_series(1, 6)"
+gives "and none of that statement is left" "0|0" "SELECT (SELECT count(*) FROM otp.send_jobs), (SELECT count(*) FROM otp.send_counts)"
+gives "five pass" "5" "WITH i AS (INSERT INTO otp.send_jobs (verification_id) SELECT $v FROM generate_series(1, 5) RETURNING 1) SELECT count(*) FROM i"
+w=$(verification other "" "" '+966 50 123 4567')
+fails "another spelling and subject count as the same phone" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+says "DETAIL can be parsed" "DETAIL:  retry_after=(29[0-9]|300) window=300 scope=phone" "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+sql -c "UPDATE otp.send_counts SET sent_at = ARRAY(SELECT t - interval '240 seconds' FROM unnest(sent_at) t) WHERE period = '5 minutes'"
+says "the window slides" "retry_after=([1-9]|[1-5][0-9]|60) " "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+sql -c "UPDATE otp.send_counts SET sent_at = ARRAY(SELECT t - interval '60 seconds' FROM unnest(sent_at) t) WHERE period = '5 minutes'"
+gives "and lets pass again" "1" "WITH i AS (INSERT INTO otp.send_jobs (verification_id) VALUES ($w) RETURNING 1) SELECT count(*) FROM i"
+sql -c "DELETE FROM otp.verifications" ; w=$(verification again)
+sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
+fails "deleting codes resets nothing" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
+clean
+fails "per client address" OT001 "UPDATE otp.limits SET max_sends = 2 WHERE scope = 'client_ip'; WITH v AS (INSERT INTO otp.verifications (subject, phone_number, client_ip) SELECT 'ip' || n, '050000000' || n, '192.0.2.7' FROM generate_series(1, 3) n RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v"
+
+clean; v=$(verification race)
+for n in $(seq 64); do (sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" >"$work/race$n") & done; wait
+gives "64 at once: exactly five sends" "5" "SELECT count(*) FROM otp.send_jobs"
+check "the other 59 hear OT001" "59" "$(cat "$work"/race* | grep -c OT001)"
+clean; v=$(verification race2)
+for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c COMMIT >"$work/rr$n"; grep -qE '40001|40P01' "$work/rr$n" || break; done) & done; wait
+gives "64 at once under REPEATABLE READ, retrying: exactly five" "5" "SELECT count(*) FROM otp.send_jobs"
+check "the other 59 hear OT001 there too" "59" "$(cat "$work"/rr* | grep -c OT001)"
+gives "ids of a verification grow as they commit" "t" "SELECT bool_and(ordered) FROM (SELECT requested_at >= lag(requested_at, 1, requested_at) OVER (ORDER BY id) ordered FROM otp.send_jobs) x"
+sql -c "LISTEN otp_send_jobs" -c "TRUNCATE otp.limits" >/dev/null
+v=$(verification wake)
+check "an insert notifies at commit" "otp_send_jobs" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" 2>&1 | grep -o otp_send_jobs)"
+check "one notice for many jobs" "1" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) SELECT $v FROM generate_series(1, 100)" 2>&1 | grep -c otp_send_jobs)"
+check "none when rolled back" "0" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "BEGIN" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c "ROLLBACK" -c "SELECT 1" 2>&1 | grep -c otp_send_jobs)"
+sql -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '5 minutes', 5), ('phone', '1 day', 20), ('subject', '1 day', 20), ('client_ip', '1 hour', 100)"

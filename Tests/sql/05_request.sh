@@ -1,0 +1,29 @@
+# otp.request: the same code while one lives, one caller at a time, and never a code across phones.
+gives "a request sends" "t|t|t" "SELECT verification_id > 0, expires_at > now() + '4 minutes', resend_after IS NOT NULL FROM otp.request('r', '0501234567')"
+gives "again, in another spelling" "t" "SELECT verification_id > 0 FROM otp.request('r', '+966501234567')"
+gives "the same verification, another job" "1|2" "SELECT count(DISTINCT verification_id), count(*) FROM otp.send_jobs"
+gives "with the same expiry" "1" "SELECT count(*) FROM otp.verifications"
+old=$(sql -c "SELECT max(id) FROM otp.verifications")
+gives "another phone, another code" "t" "SELECT verification_id <> $old FROM otp.request('r', '0507654321')"
+gives "and the old one is dead, its queued jobs canceled" "t|canceled" "SELECT canceled_at IS NOT NULL, (SELECT string_agg(DISTINCT job_state, ',') FROM otp.delivery_status WHERE verification_id = $old) FROM otp.verifications WHERE id = $old"
+gives "all arguments, named" "t" "SELECT expires_at < now() + '2 minutes 1 second' FROM otp.request(subject => 'named', phone_number => '501234560', locale => 'ar', purpose => 'phone_verification', region => 'SA', ttl => '2 minutes', client_ip => '192.0.2.1')"
+gives "delivery is for the subject" "1|0" "SELECT (SELECT count(*) FROM otp.delivery(v.id, 'named')), (SELECT count(*) FROM otp.delivery(v.id, 'r')) FROM otp.verifications v WHERE subject = 'named'"
+fails "OT002" OT002 "SELECT otp.request('r', 'none')"
+fails "OT002 null" OT002 "SELECT otp.request('r', NULL)"
+fails "OT002 10 MB" OT002 "SELECT otp.request('r', repeat('5', 10000000))"
+fails "OT004" OT004 "SELECT otp.request('r2', '0501234567', locale => 'xx')"
+fails "OT004 purpose" OT004 "SELECT otp.request('r2', '0501234567', purpose => 'nope')"
+fails "OT005" OT005 "SELECT otp.request('r2', '+14155552671')"
+fails "OT007 subject" OT007 "SELECT otp.request('', '0501234567')"
+fails "OT007 null subject" OT007 "SELECT otp.request(NULL, '0501234567')"
+fails "OT007 ttl" OT007 "SELECT otp.request('r2', '0501234567', ttl => '-1 minute')"
+fails "OT007 huge ttl" OT007 "SELECT otp.request('r2', '0501234567', ttl => '1 year')"
+fails "OT003" OT003 "SET otp.secret = ''; SELECT otp.request('r2', '0501234567')"
+gives "nothing half-written" "0|0" "SELECT (SELECT count(*) FROM otp.verifications WHERE subject = 'r2'), (SELECT count(*) FROM otp.requests WHERE subject = 'r2')"
+clean
+for n in $(seq 32); do (sql -c "SELECT otp.request('one', '0501231231')" >"$work/q$n") & done; wait
+gives "32 at once draw one code" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
+check "the rest are over the limit" "27" "$(cat "$work"/q* | grep -c OT001)"
+clean
+for n in $(seq 32); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.request('one', '0501231231')" -c COMMIT >"$work/qr$n"; grep -q 40001 "$work/qr$n" || break; done) & done; wait
+gives "also under REPEATABLE READ, retrying" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
