@@ -35,7 +35,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
-        .target(name: "CPhoneNumber", linkerSettings: [.linkedLibrary("phonenumber")]),
+        .target(name: "CPhoneNumber", linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("protobuf")]),
         .target(name: "CMigrations"),
 
         // The floor: one thread, two wrappers.
@@ -56,12 +56,12 @@ let package = Package(
         .executableTarget(
             name: "otpd",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging],
-            swiftSettings: strict),
+            swiftSettings: strictMemory),
 
         // Tools: never part of otpd.
         .executableTarget(
             name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging, hummingbird],
-            swiftSettings: strict),
+            swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
@@ -72,10 +72,10 @@ let package = Package(
         .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["Worker", "Queue", "OTP", "Twilio"], swiftSettings: strict),
-        .testTarget(name: "OtpdTests", dependencies: ["otpd"], swiftSettings: strict),
+        .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["EventLoop", "Postgres", "HTTP", "Queue", "OTP", "Twilio"],
+            name: "IntegrationTests", dependencies: ["CLibpq", "EventLoop", "Postgres", "HTTP", "Queue", "OTP", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

@@ -21,7 +21,7 @@ public struct FinishAccepted: Sendable {
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
                                       requested_at, accepted_at, status, next_poll_at)
             SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
-                   e.requested_at, now(), e.status, now() + interval '5 seconds'
+                   e.requested_at, now(), e.status, now() + interval '2 seconds'
               FROM e
               LEFT JOIN gone g ON g.id = e.id
             ON CONFLICT (message_sid) DO NOTHING

@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Takes messages whose status is not final and due to be asked for, and sets when they are due again: 5 s after the
+/// Takes messages whose status is not final and due to be asked for, and sets when they are due again: 2 s after the
 /// acceptance, then twice as long each time, an hour at most, for a day. Setting it first shares the work between workers
 /// and bounds it when Twilio does not answer.
 ///
@@ -21,7 +21,7 @@ public enum PollMessages {
             UPDATE otp.messages m
                SET polls = m.polls + 1,
                    next_poll_at = CASE WHEN m.accepted_at > now() - interval '1 day'
-                                       THEN now() + least(interval '1 hour', interval '5 seconds' * 2 ^ m.polls) END
+                                       THEN now() + least(interval '1 hour', interval '2 seconds' * 2 ^ m.polls) END
               FROM due
              WHERE m.message_sid = due.message_sid
             RETURNING m.message_sid
