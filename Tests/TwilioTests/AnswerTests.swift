@@ -24,16 +24,24 @@ struct AnswerTests {
         }
     }
 
-    @Test(arguments: [
-        ("{\"code\":21211,\"message\":\"The 'To' number is not valid\",\"more_info\":\"https://x\",\"status\":400}", 21211,
-         "The 'To' number is not valid"),
-        ("{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211,\"detail\":\"Why\"}", 21211, "Why"),
-        ("{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211}", 21211, "Bad"),
-        ("{\"code\":\"21211\",\"message\":\"m\"}", 21211, "m"), ("{\"code\":null,\"message\":\"m\"}", nil, "m"),
-        ("{\"message\":\"m\"}", nil, "m"), ("{\"code\":21211}", 21211, ""), ("{\"code\":[],\"message\":\"m\"}", nil, "m"),
-        ("<html><body>Forbidden</body></html>", nil, ""), ("", nil, ""), ("null", nil, ""), ("[]", nil, ""),
-        ("{}", nil, ""), ("{\"code\":99999999999999999999}", nil, ""), ("{\"code\":2121", nil, ""),
-    ] as [(String, Int?, String)])
+    @Test(
+        arguments: [
+            (
+                "{\"code\":21211,\"message\":\"The 'To' number is not valid\",\"more_info\":\"https://x\",\"status\":400}",
+                21211,
+                "The 'To' number is not valid"
+            ),
+            (
+                "{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211,\"detail\":\"Why\"}", 21211,
+                "Why"
+            ),
+            ("{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211}", 21211, "Bad"),
+            ("{\"code\":\"21211\",\"message\":\"m\"}", 21211, "m"), ("{\"code\":null,\"message\":\"m\"}", nil, "m"),
+            ("{\"message\":\"m\"}", nil, "m"), ("{\"code\":21211}", 21211, ""),
+            ("{\"code\":[],\"message\":\"m\"}", nil, "m"),
+            ("<html><body>Forbidden</body></html>", nil, ""), ("", nil, ""), ("null", nil, ""), ("[]", nil, ""),
+            ("{}", nil, ""), ("{\"code\":99999999999999999999}", nil, ""), ("{\"code\":2121", nil, ""),
+        ] as [(String, Int?, String)])
     func refused(_ body: String, _ code: Int?, _ message: String) {
         for status in [400, 401, 403, 404, 422] {
             #expect(classify(status, body) == .refused(.init(httpStatus: status, code: code, message: message)))
@@ -73,7 +81,8 @@ struct AnswerTests {
             #expect(classify(status, ScanTests.created) == .unknown(.unexpectedStatus(httpStatus: status)))
         }
         #expect(classify(408, "<html>") == .unknown(.unexpectedStatus(httpStatus: 408)))
-        #expect(classify(408, "{\"code\":5,\"message\":\"\"}") == .refused(.init(httpStatus: 408, code: 5, message: "")))
+        #expect(
+            classify(408, "{\"code\":5,\"message\":\"\"}") == .refused(.init(httpStatus: 408, code: 5, message: "")))
     }
 
     @Test func transportFailures() {
@@ -83,23 +92,25 @@ struct AnswerTests {
         #expect(TransportFailure.maybeSent(.timeout).outcome == .unknown(.timeout))
     }
 
-    @Test(arguments: [
-        ("0", 0), ("5", 5), (" 120 ", 120), ("999999999999999999999", 86_400), ("86401", 86_400),
-        ("Thu, 24 Aug 2023 05:01:45 GMT", 45), ("Thu, 24 Aug 2023 05:00:00 GMT", 0),
-        ("", nil), ("-5", nil), ("1.5", nil), ("soon", nil), ("Thu, 24 Foo 2023 05:01:45 GMT", nil), ("٥", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("5", 5), (" 120 ", 120), ("999999999999999999999", 86_400), ("86401", 86_400),
+            ("Thu, 24 Aug 2023 05:01:45 GMT", 45), ("Thu, 24 Aug 2023 05:00:00 GMT", 0),
+            ("", nil), ("-5", nil), ("1.5", nil), ("soon", nil), ("Thu, 24 Foo 2023 05:01:45 GMT", nil), ("٥", nil),
+        ] as [(String, Int64?)])
     func retryAfter(_ value: String, _ seconds: Int64?) {
         // 24 August 2023, 05:01:00.
         #expect(RetryAfter.parse(value, now: 1_692_853_260) == seconds.map { .seconds($0) })
     }
 
-    @Test(arguments: [
-        ("Thu, 24 Aug 2023 05:01:45 +0000", 1_692_853_305), ("Thu, 01 Jan 1970 00:00:00 +0000", 0),
-        ("Thu, 29 Feb 2024 23:59:59 +0300", 1_709_240_399), ("1 Mar 2000 00:00:00 -0130", 951_874_200),
-        ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),
-        ("2023-08-24T05:01:45Z", nil), ("Thu, 24 Aug 2023 25:01:45 +0000", nil), ("", nil), (",", nil),
-        ("Thu, 24 Aug 2023 05:01 +0000", nil), ("Thu, 32 Aug 2023 05:01:45 +0000", nil),
-    ] as [(String, Int64?)])
+    @Test(
+        arguments: [
+            ("Thu, 24 Aug 2023 05:01:45 +0000", 1_692_853_305), ("Thu, 01 Jan 1970 00:00:00 +0000", 0),
+            ("Thu, 29 Feb 2024 23:59:59 +0300", 1_709_240_399), ("1 Mar 2000 00:00:00 -0130", 951_874_200),
+            ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),
+            ("2023-08-24T05:01:45Z", nil), ("Thu, 24 Aug 2023 25:01:45 +0000", nil), ("", nil), (",", nil),
+            ("Thu, 24 Aug 2023 05:01 +0000", nil), ("Thu, 32 Aug 2023 05:01:45 +0000", nil),
+        ] as [(String, Int64?)])
     func dates(_ text: String, _ seconds: Int64?) {
         #expect(InternetDate.seconds(text) == seconds)
     }
@@ -135,14 +146,16 @@ struct AnswerTests {
     @Test func pages() throws {
         let next = "/2010-04-01/Accounts/\(ScanTests.account)/Messages.json?PageSize=2&Page=1&PageToken=PASM1"
         let page = try MessagePage(
-            json: "{\"messages\":[\(ScanTests.created),\(ScanTests.created)],\"next_page_uri\":\"\(next)\",\"page\":0}".utf8.span)
+            json: "{\"messages\":[\(ScanTests.created),\(ScanTests.created)],\"next_page_uri\":\"\(next)\",\"page\":0}"
+                .utf8.span)
         #expect(page.messages.count == 2 && page.nextPage == next)
         let last = try MessagePage(json: "{\"messages\":[],\"next_page_uri\":null}".utf8.span)
         #expect(last.messages.isEmpty && last.nextPage == nil)
         for bad in [
             "{}", "{\"messages\":null}", "{\"messages\":[{}]}", "{\"messages\":[{\"sid\":\"x\",\"status\":\"sent\"}]}",
             "{\"messages\":[],\"next_page_uri\":\"https://evil.example/2010-04-01/\"}",
-            "{\"messages\":[],\"next_page_uri\":\"//evil.example\"}", "{\"messages\":[],\"next_page_uri\":\"/2010-04-01/ x\"}",
+            "{\"messages\":[],\"next_page_uri\":\"//evil.example\"}",
+            "{\"messages\":[],\"next_page_uri\":\"/2010-04-01/ x\"}",
         ] {
             #expect(throws: MessageResource.Problem.notPage) { try MessagePage(json: bad.utf8.span) }
         }

@@ -65,9 +65,11 @@ struct CreateMessageTests {
         }
     }
 
-    @Test(arguments: [
-        (0.0, nil), (0.999, nil), (-5.0, nil), (1.0, 1), (1.9, 1), (299.99, 299), (36_000.0, 36_000), (90_000.0, 36_000),
-    ] as [(Double, Int?)])
+    @Test(
+        arguments: [
+            (0.0, nil), (0.999, nil), (-5.0, nil), (1.0, 1), (1.9, 1), (299.99, 299), (36_000.0, 36_000),
+            (90_000.0, 36_000),
+        ] as [(Double, Int?)])
     func validityIsTheLifeLeft(_ life: Double, _ period: Int?) throws {
         let (written, bytes) = form(
             CreateMessage(sender: try Sender(from: "Mgask"), statusCallback: nil), life: .seconds(life))
@@ -89,7 +91,8 @@ struct CreateMessageTests {
                 : (0..<Int.random(in: 0...300, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
             var encoded: [UInt8] = []
             FormEncoding.append(bytes.span, to: &encoded)
-            #expect(encoded.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "&") && $0 != UInt8(ascii: "=") })
+            #expect(
+                encoded.allSatisfy { (0x21...0x7E).contains($0) && $0 != UInt8(ascii: "&") && $0 != UInt8(ascii: "=") })
             #expect(decodeForm(Array("k=".utf8) + encoded).first?.1 ?? [] == bytes)
         }
     }

@@ -26,21 +26,23 @@ struct ScanTests {
         #expect(scan(ScanTests.created)?.status == "queued")
     }
 
-    @Test(arguments: [
-        ("{\"sid\":\"\(sid)\"}", nil), ("  {\n\"sid\" : \"\(sid)\" , \"status\" : \"accepted\" }", "accepted"),
-        ("{\"status\":\"sent\",\"sid\":\"\(sid)\"}", "sent"), ("{\"status\":\"brand_new\",\"sid\":\"\(sid)\"}", "brand_new"),
-        // Look-alikes: other names, the text of the message, nested objects and arrays, escapes.
-        ("{\"account_sid\":\"\(other)\",\"messaging_service_sid\":\"\(other)\",\"sid\":\"\(sid)\"}", nil),
-        ("{\"body\":\"{\\\"sid\\\":\\\"\(other)\\\"}\",\"sid\":\"\(sid)\"}", nil),
-        ("{\"body\":\"\\\\\",\"sid\":\"\(sid)\"}", nil), ("{\"body\":\"\\\\\\\"sid\",\"sid\":\"\(sid)\"}", nil),
-        ("{\"a\":{\"sid\":\"\(other)\"},\"sid\":\"\(sid)\"}", nil),
-        ("{\"a\":[{\"sid\":\"\(other)\"},[1,\"]}\"]],\"sid\":\"\(sid)\"}", nil),
-        ("{\"a\":[],\"b\":{},\"c\":-1.5e3,\"d\":true,\"e\":null,\"sid\":\"\(sid)\"}", nil),
-        ("{\"sid\":null,\"x\":1,\"sid\":\"\(sid)\"}", nil), ("{\"status\":7,\"sid\":\"\(sid)\"}", nil),
-        ("{\"status\":\"<b>\",\"sid\":\"\(sid)\"}", nil), ("{\"body\":\"رمز 😀\",\"sid\":\"\(sid)\"}", nil),
-        // A SID is evidence even where the rest is cut off.
-        ("{\"sid\":\"\(sid)\",\"stat", nil), ("{\"sid\":\"\(sid)\"", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("{\"sid\":\"\(sid)\"}", nil), ("  {\n\"sid\" : \"\(sid)\" , \"status\" : \"accepted\" }", "accepted"),
+            ("{\"status\":\"sent\",\"sid\":\"\(sid)\"}", "sent"),
+            ("{\"status\":\"brand_new\",\"sid\":\"\(sid)\"}", "brand_new"),
+            // Look-alikes: other names, the text of the message, nested objects and arrays, escapes.
+            ("{\"account_sid\":\"\(other)\",\"messaging_service_sid\":\"\(other)\",\"sid\":\"\(sid)\"}", nil),
+            ("{\"body\":\"{\\\"sid\\\":\\\"\(other)\\\"}\",\"sid\":\"\(sid)\"}", nil),
+            ("{\"body\":\"\\\\\",\"sid\":\"\(sid)\"}", nil), ("{\"body\":\"\\\\\\\"sid\",\"sid\":\"\(sid)\"}", nil),
+            ("{\"a\":{\"sid\":\"\(other)\"},\"sid\":\"\(sid)\"}", nil),
+            ("{\"a\":[{\"sid\":\"\(other)\"},[1,\"]}\"]],\"sid\":\"\(sid)\"}", nil),
+            ("{\"a\":[],\"b\":{},\"c\":-1.5e3,\"d\":true,\"e\":null,\"sid\":\"\(sid)\"}", nil),
+            ("{\"sid\":null,\"x\":1,\"sid\":\"\(sid)\"}", nil), ("{\"status\":7,\"sid\":\"\(sid)\"}", nil),
+            ("{\"status\":\"<b>\",\"sid\":\"\(sid)\"}", nil), ("{\"body\":\"رمز 😀\",\"sid\":\"\(sid)\"}", nil),
+            // A SID is evidence even where the rest is cut off.
+            ("{\"sid\":\"\(sid)\",\"stat", nil), ("{\"sid\":\"\(sid)\"", nil),
+        ] as [(String, String?)])
     func found(_ text: String, _ status: String?) {
         #expect(scan(text)?.sid == ScanTests.sid)
         #expect(scan(text)?.status == status)
@@ -52,7 +54,8 @@ struct ScanTests {
         "{\"sid\":null}", "{\"sid\":[\"\(sid)\"]}", "{\"sid\":{\"sid\":\"\(sid)\"}}", "{\"SID\":\"\(sid)\"}",
         "{\"account_sid\":\"\(sid)\"}", "{\"message_sid\":\"\(sid)\"}", "{\"a\":\"sid\":\"\(sid)\"}",
         "{\"body\":\"\\\"sid\\\":\\\"\(sid)\\\"\"}", "{\"a\":{\"sid\":\"\(sid)\"}}", "{\"a\":[\"sid\",\"\(sid)\"]}",
-        "{\"a\":\"\\", "{\"a\":\"\\\"", "{\"sid\"", "{\"sid\":", "{\"sid\":\"\\u0053M0123456789abcdef0123456789abcde\"}",
+        "{\"a\":\"\\", "{\"a\":\"\\\"", "{\"sid\"", "{\"sid\":",
+        "{\"sid\":\"\\u0053M0123456789abcdef0123456789abcde\"}",
         "{\"a\":{{{{", "{\"a\":[[[[", "{\"a\":]", "{\"a\" \"b\"}", ",{\"sid\":\"\(sid)\"}",
     ])
     func notFound(_ text: String) {
@@ -80,13 +83,15 @@ struct ScanTests {
             }
             if let found = CreatedMessage.scan(damaged.span) { #expect(found.sid.description.utf8.count == 34) }
             let alphabet = Array("{}[]\",:\\sid 0SM".utf8)
-            let noise = (0..<Int.random(in: 0...200, using: &random)).map { _ in alphabet.randomElement(using: &random)! }
+            let noise = (0..<Int.random(in: 0...200, using: &random)).map { _ in alphabet.randomElement(using: &random)!
+            }
             #expect(CreatedMessage.scan(noise.span) == nil)
             _ = ErrorBody(damaged.span)
             _ = ErrorBody(noise.span)
             _ = try? MessageResource(json: damaged.span)
             _ = try? MessagePage(json: damaged.span)
-            _ = Outcome.classify(httpStatus: Int.random(in: 0...999, using: &random), retryAfter: nil, body: damaged.span)
+            _ = Outcome.classify(
+                httpStatus: Int.random(in: 0...999, using: &random), retryAfter: nil, body: damaged.span)
         }
     }
 
@@ -100,7 +105,8 @@ struct ScanTests {
             "\"sidx\":\"\(ScanTests.other)\"", "\"g\":\"\\u0022sid\\u0022\"",
         ]
         for _ in 0..<500 {
-            var members = (0..<Int.random(in: 0...10, using: &random)).map { _ in fillers.randomElement(using: &random)! }
+            var members = (0..<Int.random(in: 0...10, using: &random)).map { _ in fillers.randomElement(using: &random)!
+            }
             members.insert("\"sid\":\"\(ScanTests.sid)\"", at: Int.random(in: 0...members.count, using: &random))
             members.insert("\"status\":\"queued\"", at: Int.random(in: 0...members.count, using: &random))
             let found = scan("{" + members.joined(separator: [",", ", ", " ,\n"].randomElement(using: &random)!) + "}")

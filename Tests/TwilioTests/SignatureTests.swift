@@ -24,7 +24,8 @@ struct SignatureTests {
         #expect(signature.isValid(expected, url: url, parameters: SignatureTests.parameters.reversed()))
         #expect(!signature.isValid(expected, url: url + "&x=1", parameters: SignatureTests.parameters))
         #expect(!signature.isValid(expected, url: url, parameters: Array(SignatureTests.parameters.dropLast())))
-        #expect(!Signature(authToken: Secret("12346")).isValid(expected, url: url, parameters: SignatureTests.parameters))
+        #expect(
+            !Signature(authToken: Secret("12346")).isValid(expected, url: url, parameters: SignatureTests.parameters))
     }
 
     @Test func bothPortFormsCount() {
