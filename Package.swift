@@ -55,7 +55,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging],
+            dependencies: [
+                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
+            ],
             swiftSettings: strictMemory),
 
         // Tools: never part of otpd.
@@ -71,11 +73,13 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: strict),
         .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["Worker", "Queue", "OTP", "Twilio"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CLibpq", "EventLoop", "Postgres", "HTTP", "Queue", "OTP", "Twilio"],
+            name: "IntegrationTests",
+            dependencies: ["CLibpq", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

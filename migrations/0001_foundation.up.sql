@@ -619,7 +619,8 @@ CREATE TABLE otp.send_jobs (
     expires_at timestamptz,                     -- the verification's, copied
     resend_of bigint,
     last_error_code int,
-    last_error text                             -- why the last attempt failed, while the job waits for the next
+    last_error text,                            -- why the last attempt failed, while the job waits for the next
+    last_remedy text                            -- and what to do about it
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -681,6 +682,7 @@ BEGIN
     NEW.expires_at := verification.expires_at;
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
+    NEW.last_remedy := NULL;
     RETURN NEW;
 END $$;
 
@@ -1022,7 +1024,7 @@ SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_nu
     j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
-        attempt AS attempts, last_error_code AS error_code, last_error AS error, NULL::text AS remedy,
+        attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at
     FROM otp.send_jobs

@@ -11,21 +11,21 @@ public struct FinishAccepted: Sendable {
     static let statement = Statement(
         "otpd_finish_accepted",
         """
-            WITH e AS MATERIALIZED (
-                SELECT *
-                  FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
-                    AS e(id, attempt, verification_id, requested_at, sid, status)
-            ), gone AS (
-                DELETE FROM otp.send_jobs j USING e WHERE j.id = e.id RETURNING j.id
-            )
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
-                                      requested_at, accepted_at, status, next_poll_at)
-            SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
-                   e.requested_at, now(), e.status, now() + interval '2 seconds'
-              FROM e
-              LEFT JOIN gone g ON g.id = e.id
-            ON CONFLICT (message_sid) DO NOTHING
-            """,
+        WITH e AS MATERIALIZED (
+            SELECT *
+              FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
+                AS e(id, attempt, verification_id, requested_at, sid, status)
+        ), gone AS (
+            DELETE FROM otp.send_jobs j USING e WHERE j.id = e.id RETURNING j.id
+        )
+        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
+                                  requested_at, accepted_at, status, next_poll_at)
+        SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
+               e.requested_at, now(), e.status, now() + interval '2 seconds'
+          FROM e
+          LEFT JOIN gone g ON g.id = e.id
+        ON CONFLICT (message_sid) DO NOTHING
+        """,
         [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray])
 
     private var messages: [AcceptedMessage] = []

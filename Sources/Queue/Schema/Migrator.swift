@@ -96,7 +96,8 @@ public struct Migrator {
             case .current, .behind: break
             case .newer, .changed: throw .refused(state)
             }
-            let applied = try await database { () async throws(PostgresError) in try await self.applied() }.map(\.version)
+            let applied = try await database { () async throws(PostgresError) in try await self.applied() }.map(
+                \.version)
             let target = target ?? (applied.max() ?? 1) - 1
             var done: [Int] = []
             for migration in Migration.all.reversed()
@@ -110,7 +111,9 @@ public struct Migrator {
     }
 
     private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
-        _ = try await database { () async throws(PostgresError) in try await rows("SELECT pg_advisory_lock(\(Self.lock))") }
+        _ = try await database { () async throws(PostgresError) in
+            try await rows("SELECT pg_advisory_lock(\(Self.lock))")
+        }
         let outcome: Swift.Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
         // If the line is gone, so is the lock: what the body said matters more.
@@ -122,7 +125,8 @@ public struct Migrator {
         do { return try await body() } catch { throw .database(error) }
     }
 
-    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure) {
+    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure)
+    {
         do {
             _ = try await connection.simple("BEGIN", deadline: deadline)
             _ = try await connection.simple(sql, deadline: deadline)

@@ -10,7 +10,7 @@ extension Dispatcher {
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
             guard accepted.count + others.count > 0 else {
-                if machine.isDraining, machine.inFlight + machine.waiting == 0 { return }
+                if hasStoppedClaiming { return }
                 await ends.wait()
                 continue
             }
@@ -47,7 +47,8 @@ extension Dispatcher {
                     log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
                     return
                 case .server:
-                    log.error("what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
+                    log.error(
+                        "what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
                     try? await loop.sleep(for: .seconds(1))
                 case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
                     // The session reports lost connections; writing is repeated, which is harmless.

@@ -31,21 +31,27 @@ extension Dispatcher {
         }
         guard next.fitsLease(at: now) else { return drop(next, .release) }
         guard let code = job.code else {
-            let remedy = "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
-            return drop(next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
+            let remedy =
+                "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
+            return drop(
+                next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
         }
         let recipient: PhoneNumber
         switch job.recipient {
         case .success(let number): recipient = number
         case .failure(let refusal):
-            return drop(next, .failed, error: "\(refusal)", remedy: refusal.remedy, errorClass: "invalid_number")
+            return drop(
+                next, .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
+                errorClass: "invalid_number")
         }
         let template: Template
         do {
             guard let templates else { return drop(next, .release) }
             template = try templates.template(purpose: job.purpose, locale: job.locale)
         } catch {
-            return drop(next, .failed, error: "\(error)", remedy: "Insert the text, then let the user ask for a new code.")
+            return drop(
+                next, .failed, error: Words.sentence("\(error)"),
+                remedy: "Insert the text, then let the user ask for a new code.")
         }
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
@@ -132,11 +138,16 @@ extension Dispatcher {
             counters.unknown += 1
             others.append(
                 UnsentEnd(
-                    job: job.id, attempt: job.attempt, .unknown, error: "\(reason.explanation). It may have been sent.",
+                    job: job.id, attempt: job.attempt, .unknown,
+                    error: Words.sentence("\(reason.explanation): it may have been sent"),
+                    remedy: "Nothing: it is not sent again unless it is known that Twilio does not have it.",
                     errorClass: reason.name))
             log.warning(
                 "the outcome of a send is unknown",
-                metadata: [LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.reason: "\(reason.explanation)"])
+                metadata: [
+                    LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)",
+                    LogKeys.reason: "\(reason.explanation)",
+                ])
         }
         apply(disposition, outcome, at: now)
     }
@@ -146,8 +157,10 @@ extension Dispatcher {
     ) {
         others.append(
             UnsentEnd(
-                job: job.id, attempt: job.attempt, outcome, delay: delay, errorCode: why.code.map(Int32.init(clamping:)),
-                error: why.error, remedy: why.remedy, errorClass: why.errorClass?.rawValue))
+                job: job.id, attempt: job.attempt, outcome, delay: delay,
+                errorCode: why.code.map(Int32.init(clamping:)),
+                error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
+                errorClass: why.errorClass?.rawValue))
         log.debug(
             "a send was not accepted",
             metadata: [
@@ -161,7 +174,8 @@ extension Dispatcher {
         let change: PauseMachine.Change
         switch disposition.effect {
         case .pause(let scope, let why) where scope == .worker || scope == .sender:
-            change = machine.paused(.init(words: why.error, remedy: why.remedy), at: now)
+            change = machine.paused(
+                .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now)
         case .pause, .throttle, nil:
             if outcome.isOutage {
                 machine.probeInconclusive(at: now)
@@ -174,13 +188,17 @@ extension Dispatcher {
         if disposition.isAlert {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",
-                metadata: [LogKeys.reason: "\(Words.of(disposition.step))", LogKeys.remedy: "Add the code to otp.error_classes."])
+                metadata: [
+                    LogKeys.reason: "\(Words.of(disposition.step))",
+                    LogKeys.remedy: "Add the code to otp.error_classes.",
+                ])
         }
         switch change {
         case .none: break
         case .paused(let reason):
             log.error(
-                "paused: nothing is sent, jobs wait", metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
+                "paused: nothing is sent, jobs wait",
+                metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
             stateChanged()
         case .resumed(let span):
             log.notice("resumed: Twilio takes messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
@@ -200,6 +218,12 @@ extension ClaimedJob.Death {
 
 enum Words {
     static let newCode = "Let the user ask for a new code."
+
+    /// As a sentence of its own: the words of `otp.error_classes` are, those of this program are parts of one.
+    static func sentence(_ words: String) -> String {
+        guard let first = words.first else { return words }
+        return first.uppercased() + words.dropFirst() + (words.hasSuffix(".") ? "" : ".")
+    }
 
     static func of(_ step: Disposition.Step) -> String {
         switch step {

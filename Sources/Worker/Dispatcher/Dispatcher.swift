@@ -36,6 +36,8 @@ actor Dispatcher {
 
     var accepted = FinishAccepted()
     var others = FinishOther()
+    /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
+    private(set) var hasStoppedClaiming = false
     /// Ends being written now: they count as unsaved until they are.
     var endsInWriting = 0
 
@@ -151,6 +153,7 @@ actor Dispatcher {
             let now = Instant.now()
             switch machine.decide(at: now) {
             case .finished:
+                hasStoppedClaiming = true
                 ends.signal()
                 return
             case .wait(let until):

@@ -119,7 +119,8 @@ struct Run: ParsableCommand {
             }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender, appName: settings.appName,
+            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender,
+            appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             caFile: settings.caFile, host: HostName.own, version: Version.number)
     }
