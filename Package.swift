@@ -15,7 +15,15 @@ let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+/// The simulator's server: Hummingbird's core without its router, since faults want the raw socket.
+let server: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
 
 let package = Package(
     name: "otpd",
@@ -27,7 +35,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // C, as modules.
@@ -62,7 +72,7 @@ let package = Package(
 
         // Tools: never part of otpd.
         .executableTarget(
-            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging, hummingbird],
+            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server,
             swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
