@@ -58,7 +58,8 @@ let package = Package(
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
         // The queue in SQL, the loops on top, the program.
-        .target(name: "Queue", dependencies: ["CMigrations", "EventLoop", "OTP", "Postgres"], swiftSettings: strictMemory),
+        .target(
+            name: "Queue", dependencies: ["CMigrations", "EventLoop", "OTP", "Postgres"], swiftSettings: strictMemory),
         .target(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
