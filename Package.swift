@@ -59,7 +59,8 @@ let package = Package(
 
         // The queue in SQL, the loops on top, the program.
         .target(
-            name: "Queue", dependencies: ["CMigrations", "EventLoop", "OTP", "Postgres"], swiftSettings: strictMemory),
+            name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
+            swiftSettings: strictMemory),
         .target(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],

@@ -6,16 +6,18 @@ import Testing
 @Suite("Schema")
 struct SchemaTests {
     private let known = [
-        Migration(version: 1, name: "one", up: "", down: ""), Migration(version: 2, name: "two", up: "", down: ""),
+        Migration(version: 1, name: "one", up: "1", down: ""), Migration(version: 2, name: "two", up: "2", down: ""),
     ]
-    private let checksums = [1: "aa", 2: "bb"]
 
     private func applied(_ steps: [(Int, String?)]) -> [AppliedMigration] {
-        steps.map { AppliedMigration(version: $0.0, name: "step", checksum: $0.1, appliedAt: "now") }
+        let sums = ["aa": known[0].checksum, "bb": known[1].checksum]
+        return steps.map { version, sum in
+            AppliedMigration(version: version, name: "step", checksum: sum.map { sums[$0] ?? $0 }, appliedAt: "now")
+        }
     }
 
     private func state(_ steps: [(Int, String?)]) -> SchemaState {
-        .of(applied: applied(steps), known: known, checksums: checksums)
+        .of(applied: applied(steps), known: known)
     }
 
     @Test("how a database stands to this program")
@@ -29,6 +31,12 @@ struct SchemaTests {
         #expect(state([(1, "xx")]) == .changed(version: 1, name: "one"), "said before what is missing")
         #expect(state([(1, "aa"), (2, "bb"), (3, "cc")]) == .newer(database: 3, program: 2))
         #expect(state([(3, "cc")]) == .newer(database: 3, program: 2))
+    }
+
+    @Test("checksums are SHA-256 as everybody computes it")
+    func checksum() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        #expect(Migration(version: 1, name: "empty", up: "", down: "").checksum == empty)
     }
 
     @Test("only a current schema is worked on, and every other says what to do")
