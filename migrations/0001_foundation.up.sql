@@ -391,8 +391,18 @@ BEGIN
     ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE
-        e164 := '+' || code || number;
-        country := land.region;
+        -- The daemon refuses what libphonenumber would read differently once it is written as E.164.
+        SELECT r.* INTO home FROM otp.regions r WHERE r.country_code = code AND r.rank = 0;
+        rest := otp.strip_national_prefix(number, home);
+        IF length(code || number) > 15 THEN
+            reason := 'it has more than 15 digits';
+        ELSIF rest <> number AND (length(rest) = ANY (home.lengths) AND NOT length(rest) = ANY (home.local_lengths)
+            OR length(rest) > home.lengths[cardinality(home.lengths)]) THEN
+            reason := format('it reads as another number once its national prefix is taken off (%s, +%s)', land.region, code);
+        ELSE
+            e164 := '+' || code || number;
+            country := land.region;
+        END IF;
     END IF;
 END $$;
 
@@ -1150,8 +1160,10 @@ BEGIN
     ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
 
     -- A row sealed under a secret that this session lacks says so, and costs no try.
-    secret := CASE WHEN newest.id IS NULL THEN session_secret ELSE otp.secret_for(newest.key_id) END;
-    IF secret IS NULL THEN
+    secret := otp.secret_for(coalesce(newest.key_id, ''));
+    IF newest.id IS NULL THEN
+        secret := session_secret;
+    ELSIF secret IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT003',
             MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
             HINT = 'While rotating, sessions carry otp.secret_previous too.';
@@ -1170,8 +1182,9 @@ BEGIN
 
     -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
     today := (moment AT TIME ZONE settings.timezone)::date;
-    failure_key := CASE WHEN live THEN newest.e164 ELSE 'no live verification ' || (hashtext(verify.subject) & 63) END;
-    INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (coalesce(failure_key, 'no subject'), today, 1)
+    failure_key := CASE WHEN live THEN newest.e164
+        ELSE 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0) END;
+    INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
     ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
     RETURNING f.failures INTO failures_today;
 
@@ -1181,7 +1194,11 @@ BEGIN
         PERFORM otp.cancel_queued_sends(newest.id, 'The code has been used.');
         RETURN true;
     END IF;
+    -- Two rows are written whatever the cause: where there is no verification, the same failure once more.
     UPDATE otp.verifications v SET attempts = v.attempts + live::int WHERE v.id = newest.id;
+    IF NOT FOUND THEN
+        UPDATE otp.verify_failures f SET failures = f.failures WHERE f.key = failure_key AND f.day = today;
+    END IF;
     RETURN false;
 END $$;
 COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
@@ -1245,11 +1262,16 @@ BEGIN
         expires_at := newest.expires_at;
     END IF;
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
+    -- Three lookups by the whole key: no plan, made when the table was small, can become a scan of it.
     SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
     INTO resend_after
-    FROM otp.limits l JOIN otp.send_counts c ON c.scope = l.scope
-        AND c.key = CASE l.scope WHEN 'phone' THEN wanted_e164 WHEN 'subject' THEN request.subject
-            WHEN 'client_ip' THEN host(request.client_ip) END;
+    FROM otp.limits l JOIN (
+        SELECT p.scope, p.sent_at FROM otp.send_counts p WHERE p.key = wanted_e164 AND p.scope = 'phone'
+        UNION ALL
+        SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = request.subject AND u.scope = 'subject'
+        UNION ALL
+        SELECT i.scope, i.sent_at FROM otp.send_counts i
+        WHERE i.key = host(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
 

@@ -34,7 +34,11 @@ def expected(raw, region):
         return None, None
     if not pn.is_valid_number(number) or pn.number_type(number) in NO_SMS:
         return None, None
-    return pn.format_number(number, Format.E164), pn.region_code_for_number(number)
+    e164 = pn.format_number(number, Format.E164)
+    # The daemon refuses a stored number that reads differently, and E.164 has fifteen digits at most.
+    if len(e164) > 16 or pn.format_number(pn.parse(e164, None), Format.E164) != e164:
+        return None, None
+    return e164, pn.region_code_for_number(number)
 
 
 def spellings(number):

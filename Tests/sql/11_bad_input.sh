@@ -1,0 +1,29 @@
+# Every text argument null, empty, huge, quoted, odd: a clear SQLSTATE, the reason in words, nothing half-written.
+clean; rows() { sql -c "SELECT (SELECT count(*) FROM otp.verifications) + (SELECT count(*) FROM otp.send_jobs) + (SELECT count(*) FROM otp.requests) + (SELECT count(*) FROM otp.send_counts) + (SELECT count(*) FROM otp.messages)"; }
+odd=("NULL" "''" "' '" "repeat('x', 1000000)" "repeat('9', 1000000)" "'''; DROP TABLE otp.verifications; --'" "'%s %L {code}'" "E'\\u202e\\u0000'" "E'\\xff'" "E'a\\nb'" "'\$1'" "'😀'")
+before=$(rows)
+for value in "${odd[@]}"; do
+    for call in "otp.request(\$, '0501234567')" "otp.request('a', \$)" "otp.request('a', '0501234567', locale => \$)" "otp.request('a', '0501234567', purpose => \$)" "otp.request('a', '0501234567', region => \$)" "otp.to_e164(\$)" "otp.to_e164('0501234567', \$)" "otp.record_status(\$, 'sent')" "otp.record_status('SM00000000000000000000000000000001', \$)" "otp.record_status('SM00000000000000000000000000000001', 'sent', 1, \$)" "otp.verify(\$, '1')" "otp.verify('a', \$)" "otp.verify('a', '1', \$)" "otp.verify('a', '1', phone_number => \$)" "otp.cancel(1, \$)" "otp.delivery(1, \$)"; do
+        # What is right after all (null for an optional argument, a subject of one's own) is rolled back.
+        check "${call/\$/${value:0:30}}: a clear answer" "clear" "$(sql -c "BEGIN; SELECT ${call/\$/$value}; ROLLBACK" | awk '/^ERROR:  (OT00[2-7]|22021|22025|22P05|42601)$/ { next } /^ERROR/ { print; bad = 1 } END { if (!bad) print "clear" }')"
+    done
+    for column in subject phone_number region purpose locale code; do
+        check "verifications.$column ${value:0:30}: a clear answer" "clear" "$(sql -c "BEGIN; INSERT INTO otp.verifications (subject, phone_number, region, purpose, locale, code) SELECT subject, phone_number, region, purpose, locale, code FROM json_populate_record(NULL::otp.verifications, json_build_object('subject', 'a', 'phone_number', '0501234567', '$column', $value::text)); ROLLBACK" | awk '/^ERROR:  (OT00[2-7]|22021|22025|22P05|42601)$/ { next } /^ERROR/ { print; bad = 1 } END { if (!bad) print "clear" }')"
+    done
+done
+for bad in "ttl => '-1 minute'" "ttl => '0'" "ttl => '1 hour'" "ttl => '178000000 years'"; do
+    check "request $bad" "OT007 or out of range" "$(sql -c "SELECT otp.request('a', '0501234567', $bad)" | sed -nE 's/^ERROR:  (OT007|22008|22015)$/OT007 or out of range/p')"
+done
+check "nothing is half-written" "$before" "$(rows)"
+says "a refusal says what to do" "HINT:  Texts are rows of otp.templates" "SELECT otp.request('a', '0501234567', 'xx')"
+check "and repeats no value of a megabyte" "t" "$([ "$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('a', '0501234567', repeat('x', 1000000))" 2>&1 | wc -c)" -lt 2000 ] && echo t)"
+
+# Statuses rank in SQL as in the daemon: every pair of words, from its source.
+swift=$here/../../Sources/OTP/Jobs/MessageStatus.swift
+ranks=$(sed -n '/public var rank/,/^    }/p' "$swift" | grep -oE 'case [.a-zA-Z, ]+: [0-9]' | sed -E 's/case //; s/[.,]//g' | awk -F': ' '{ n = split($1, w, " "); for (i = 1; i <= n; i++) { gsub(/[A-Z]/, "_&", w[i]); printf "%s(\x27%s\x27, %d)", sep, tolower(w[i]), $2; sep = ", " } }')
+check "the daemon's source has thirteen words" "13" "$(grep -o "('" <<<"$ranks" | wc -l)"
+gives "and every pair of them ranks alike" "" "WITH swift (status, rank) AS (VALUES $ranks, ('a_word_of_next_year', 3)) SELECT string_agg(a.status || ' ' || b.status, ', ') FROM swift a, swift b WHERE sign(a.rank - b.rank) <> sign(otp.status_rank(a.status) - otp.status_rank(b.status)) OR otp.status_advances(a.status, b.status) <> CASE WHEN b.status = 'read' THEN a.rank < 6 OR a.status = 'delivered' ELSE b.rank > a.rank END"
+gives "50 and above is final, as isFinal has it" "" "WITH swift (status, rank) AS (VALUES $ranks) SELECT string_agg(status, ', ') FROM swift WHERE (rank >= 6) <> (otp.status_rank(status) >= 50)"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SMabcdefABCDEF00000000000000000001', 1, 1, 1, true, now(), 'undelivered')"
+gives "what was not delivered is never read" "undelivered" "DO 'BEGIN PERFORM otp.record_status(''SMabcdefABCDEF00000000000000000001'', ''read''); END'; SELECT status FROM otp.messages WHERE message_sid = 'SMabcdefABCDEF00000000000000000001'"
+clean
