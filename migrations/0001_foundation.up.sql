@@ -1148,6 +1148,7 @@ DECLARE
     today date;
     live boolean;
     right_code boolean;
+    wanted_e164 text;
 BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL
         OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
@@ -1176,8 +1177,9 @@ BEGIN
             coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
         = otp.hmac_sha256(coalesce(newest.code_hash, '\x00'), blind);
     IF verify.phone_number IS NOT NULL THEN
-        right_code := right_code AND coalesce(newest.e164 =
-            (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164, false);
+        -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
+        wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
+        right_code := right_code AND coalesce(newest.e164 = wanted_e164, false);
     END IF;
 
     -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.

@@ -48,3 +48,6 @@ for n in $(seq 32); do (send "t$n" "05012345$((n + 10))" >"$work/t$n") & done; w
 check "under its maximum a shared limit refuses nobody" "32" "$(cat "$work"/t[0-9]* | grep -c sent)"
 gives "and each is counted" "32" "SELECT sum(amount) FROM otp.shared_counts"
 clean; limits "$defaults"
+limits "('block', '10 minutes', 15, 3, NULL), ('block', '1 day', 60, 3, NULL)"
+check "a run of a hundred numbers in sequence from twenty addresses: fifteen pass" "15" "$(psql -qXAt -d "$PGDATABASE" -c "DO 'BEGIN FOR n IN 100 .. 199 LOOP BEGIN PERFORM otp.request(''bot '' || n, ''0501234'' || n, client_ip => (''192.0.2.'' || n % 20)::inet); EXCEPTION WHEN SQLSTATE ''OT001'' THEN NULL; END; END LOOP; END'" -c "SELECT count(*) FROM otp.send_jobs")"
+clean; limits "$defaults"
