@@ -68,7 +68,7 @@ let package = Package(
         .executableTarget(
             name: "otpd",
             dependencies: [
-                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
+                "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
             ],
             swiftSettings: strictMemory),
 

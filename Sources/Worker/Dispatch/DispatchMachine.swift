@@ -41,6 +41,8 @@ public struct DispatchMachine: Sendable {
     public var canClaim = false
     /// Whether there is a connection to write ends with: what can't be written down is not begun.
     public var canRecord = false
+    /// Whether the last heartbeat could be written.
+    public var isHeard = true
     /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
     /// make each of them an unknown outcome.
     public var unsaved = 0
@@ -67,7 +69,8 @@ public struct DispatchMachine: Sendable {
         case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
-        guard canClaim, canRecord, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next else {
+        guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
+        else {
             return .wait(until: nil)
         }
         let room: Int
