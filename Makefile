@@ -39,8 +39,11 @@ lint: ## Checks the format, the arrows between targets, and that warnings are er
 format: ## Formats the sources in place
 	@$(SWIFT) format format --in-place --parallel --recursive Sources Tests Package.swift
 
-demo: release ## Sends codes from INSERT to a simulated Twilio and back, and shows every step
-	@deploy/demo/run
+demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows every step
+	@.ci/swift-build debug otpd
+	@.ci/swift-build debug twilio-simulator
+	@echo "==> Starting a throwaway PostgreSQL" >&2
+	@.ci/with-postgres deploy/demo/run .build/debug
 
 bench: release ## Measures throughput, latency, CPU and memory
 	@deploy/bench/run

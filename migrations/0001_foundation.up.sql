@@ -145,6 +145,21 @@ CREATE TABLE otp.error_classes (
 );
 COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
 
+-- Workers hear of changes at once: texts and classes are read again without a restart.
+CREATE FUNCTION otp.catalog_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM pg_notify('otp_catalog', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.templates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_classes
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_class_defaults
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+
 -- ─────────────────────────────────────────────────── phone numbers ──────────────────────────────────────────────────
 
 -- libphonenumber's metadata as a table, filled by 0003 (generated). Every pattern is anchored: '^(?:…)' or '^(?:…)$'.

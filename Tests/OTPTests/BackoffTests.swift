@@ -1,7 +1,8 @@
 import OTP
 import Testing
 
-/// Always the least, or always the most, that a range allows.
+/// Always nearly the least (2⁻²¹ of a range), or always the most, that a range allows. Not 0: the standard library draws
+/// again where a value would favour one end, and would draw the same for ever.
 private struct Extreme: RandomNumberGenerator {
     let value: UInt64
     mutating func next() -> UInt64 { value }
@@ -18,9 +19,9 @@ struct BackoffTests {
     }
 
     @Test func jitterIsFull() {
-        var least = Extreme(value: 0)
+        var least = Extreme(value: 1 << 43)
         var most = Extreme(value: .max)
-        #expect(Backoff().decide(attempt: 3, lifeLeft: .seconds(300), using: &least) == .retry(after: .zero))
+        #expect(Backoff().decide(attempt: 3, lifeLeft: .seconds(300), using: &least) == .retry(after: .microseconds(0)))
         #expect(Backoff().decide(attempt: 3, lifeLeft: .seconds(300), using: &most) == .retry(after: .seconds(2)))
         #expect(Backoff().decide(attempt: 99, lifeLeft: .seconds(300), using: &most) == .retry(after: .seconds(15)))
     }

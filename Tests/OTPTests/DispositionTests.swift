@@ -61,12 +61,13 @@ struct DispositionTests {
         #expect(decide(.notSent(reason, retryAfter: .seconds(9)), life: .seconds(9)).step.state == .expired)
     }
 
-    @Test(arguments: [
-        (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
-        (.pauseCountry, .queued, .country), (.fraudHold, .failed, .prefix), (.permanentRecipient, .failed, nil),
-        (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
-        (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
-    ] as [(ErrorClass, JobState, Disposition.Scope?)])
+    @Test(
+        arguments: [
+            (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
+            (.pauseCountry, .queued, .country), (.fraudHold, .failed, .prefix), (.permanentRecipient, .failed, nil),
+            (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
+            (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
+        ] as [(ErrorClass, JobState, Disposition.Scope?)])
     func refusals(_ errorClass: ErrorClass, _ state: JobState, _ scope: Disposition.Scope?) {
         let code = DispositionTests.code(errorClass)
         let disposition = decide(refused(code))
@@ -134,7 +135,8 @@ struct DispositionTests {
     @Test func badRowsAreNamedAllAtOnce() {
         let problem = #expect(throws: ErrorClasses.Problem.self) {
             try ErrorClasses([
-                .init(code: 1, className: "pause_word", stage: "create"), .init(code: 2, className: "throttle", stage: "late"),
+                .init(code: 1, className: "pause_word", stage: "create"),
+                .init(code: 2, className: "throttle", stage: "late"),
                 .init(code: 3, className: "throttle", stage: "create"),
             ])
         }

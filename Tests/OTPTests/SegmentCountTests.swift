@@ -63,7 +63,9 @@ struct SegmentCountTests {
     /// A slow reference: lay the units out one by one into segments.
     private func reference(_ text: String) -> (Int, Int) {
         let known = SegmentCountTests.basic + SegmentCountTests.extended
-        let isGSM7 = text.unicodeScalars.allSatisfy { scalar in known.contains { $0.unicodeScalars.elementsEqual([scalar]) } }
+        let isGSM7 = text.unicodeScalars.allSatisfy { scalar in
+            known.contains { $0.unicodeScalars.elementsEqual([scalar]) }
+        }
         var characters: [[Int]] = []
         for scalar in text.unicodeScalars {
             if isGSM7 {
@@ -89,7 +91,8 @@ struct SegmentCountTests {
         let ucs = gsm + ["ر", "😀", "ç", "漢"]
         for round in 0..<600 {
             let pool = round % 2 == 0 ? gsm : ucs
-            let length = [Int.random(in: 0...400, using: &random), 153, 154, 160, 161, 67, 68, 70, 71].randomElement(using: &random)!
+            let length = [Int.random(in: 0...400, using: &random), 153, 154, 160, 161, 67, 68, 70, 71].randomElement(
+                using: &random)!
             let text = (0..<length).map { _ in pool.randomElement(using: &random)! }.joined()
             let (units, segments) = reference(text)
             let count = SegmentCount(text)

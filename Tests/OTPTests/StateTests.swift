@@ -12,9 +12,10 @@ struct StateTests {
         #expect(JobState.queued.canBecome(.sending) && JobState.sending.canBecome(.unknown))
         #expect(!JobState.sending.canBecome(.canceled) && !JobState.queued.canBecome(.accepted))
         #expect(JobState.unknown.canBecome(.accepted) && !JobState.unknown.canBecome(.sending))
-        #expect(JobState.allCases.map(\.rawValue) == [
-            "queued", "sending", "unknown", "accepted", "failed", "expired", "limited", "canceled",
-        ])
+        #expect(
+            JobState.allCases.map(\.rawValue) == [
+                "queued", "sending", "unknown", "accepted", "failed", "expired", "limited", "canceled",
+            ])
     }
 
     /// In whatever order and however often callbacks come, the rank only grows and an end stays.

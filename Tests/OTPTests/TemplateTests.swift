@@ -48,16 +48,26 @@ struct TemplateTests {
         var random = Seeded(11)
         let pieces = ["{app}", "{code}", "{minutes}", "x", " ", "é", "رمز", "😀", "\n", "%", "$1", "\\"]
         for _ in 0..<500 {
-            let text = (0..<Int.random(in: 0...12, using: &random))
+            let text =
+                (0..<Int.random(in: 0...12, using: &random))
                 .map { _ in pieces.randomElement(using: &random)! }.joined() + "{code}"
             let minutes = Int.random(in: 1...600, using: &random)
             var expected = ""
             var rest = text[...]
             while let first = rest.first {
-                if rest.hasPrefix("{app}") { expected += "Ünï"; rest = rest.dropFirst(5)
-                } else if rest.hasPrefix("{code}") { expected += "0042"; rest = rest.dropFirst(6)
-                } else if rest.hasPrefix("{minutes}") { expected += String(minutes); rest = rest.dropFirst(9)
-                } else { expected.append(first); rest = rest.dropFirst() }
+                if rest.hasPrefix("{app}") {
+                    expected += "Ünï"
+                    rest = rest.dropFirst(5)
+                } else if rest.hasPrefix("{code}") {
+                    expected += "0042"
+                    rest = rest.dropFirst(6)
+                } else if rest.hasPrefix("{minutes}") {
+                    expected += String(minutes)
+                    rest = rest.dropFirst(9)
+                } else {
+                    expected.append(first)
+                    rest = rest.dropFirst()
+                }
             }
             #expect(try render(text, app: "Ünï", code: "0042", minutes: minutes) == expected)
         }

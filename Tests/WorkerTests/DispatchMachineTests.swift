@@ -174,6 +174,22 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: probeAt) == .wait(until: probeAt + PauseMachine.firstProbe))
     }
 
+    @Test("a probe that is dropped before it is handed over leaves the pause standing, and another one follows")
+    func droppedProbe() {
+        var machine = machine()
+        _ = machine.paused(.init(words: "w", remedy: "r"), at: start)
+        let probeAt = start + PauseMachine.firstProbe
+        machine.schedule.wake(at: probeAt)
+        #expect(machine.decide(at: probeAt) == .claim(limit: 1, .oldestFirst))
+        machine.claimBegan(at: probeAt)
+        machine.claimEnded(count: 1, limit: 1, oldestAge: .seconds(0), at: probeAt, jitter: 0)
+        machine.dropped(at: probeAt)
+        machine.schedule.wake(at: probeAt)
+        let again = probeAt + PauseMachine.firstProbe
+        #expect(machine.decide(at: probeAt) == .wait(until: again))
+        #expect(machine.decide(at: again) == .claim(limit: 1, .oldestFirst))
+    }
+
     @Test("whatever happens, in flight and waiting never go below zero or above their bounds", arguments: 0..<60)
     func randomWalk(seed: Int) {
         var random = Randoms(seed: UInt64(seed))
@@ -186,7 +202,7 @@ struct DispatchMachineTests {
             case 1 where machine.inFlight > 0:
                 machine.sendEnded(at: now)
                 if random.next() % 2 == 0 { _ = machine.gotThrough(at: now) }
-            case 2 where machine.waiting > 0: machine.dropped()
+            case 2 where machine.waiting > 0: machine.dropped(at: now)
             case 3 where random.next() % 10 == 0: _ = machine.paused(.init(words: "w", remedy: "r"), at: now)
             default:
                 guard case .claim(let limit, _) = machine.decide(at: now) else { break }
@@ -205,7 +221,7 @@ struct DispatchMachineTests {
             #expect((0...8 + DispatchMachine.largestBatch).contains(machine.waiting))
         }
         machine.drain()
-        while machine.waiting > 0 { machine.dropped() }
+        while machine.waiting > 0 { machine.dropped(at: now) }
         while machine.inFlight > 0 { machine.sendEnded(at: now) }
         #expect(machine.decide(at: now) == .finished)
     }

@@ -28,7 +28,8 @@ extension PhoneNumber {
             case .tooShort: "the phone number is too short for its country"
             case .tooLong: "the phone number is too long for its country"
             case .invalid: "no number range of its country has this phone number"
-            case .cannotReceiveText: "the phone number is of a kind that cannot receive text messages, such as a landline"
+            case .cannotReceiveText:
+                "the phone number is of a kind that cannot receive text messages, such as a landline"
             case .notE164: "the stored phone number is not in E.164 form"
             case .checkFailed: "libphonenumber failed while checking the phone number"
             }

@@ -31,7 +31,8 @@ public struct MessageResource: Sendable {
         public var description: String {
             switch self {
             case .notMessage: "Twilio's answer is not a message: check TWILIO_API_BASE_URL and any proxy in between"
-            case .notPage: "Twilio's answer is not a list of messages: check TWILIO_API_BASE_URL and any proxy in between"
+            case .notPage:
+                "Twilio's answer is not a list of messages: check TWILIO_API_BASE_URL and any proxy in between"
             }
         }
     }
@@ -48,28 +49,37 @@ public struct MessageResource: Sendable {
         guard let sid = MessageSID(wire.sid) else { return nil }
         self.sid = sid
         status = MessageStatus(rawValue: wire.status)
-        errorCode = wire.error_code?.value
-        segments = wire.num_segments?.value
+        errorCode = wire.errorCode?.value
+        segments = wire.segments?.value
         price = wire.price
-        priceUnit = wire.price_unit
-        createdAt = wire.date_created.flatMap(InternetDate.seconds(_:))
-        sentAt = wire.date_sent.flatMap(InternetDate.seconds(_:))
+        priceUnit = wire.priceUnit
+        createdAt = wire.createdAt.flatMap(InternetDate.seconds(_:))
+        sentAt = wire.sentAt.flatMap(InternetDate.seconds(_:))
         to = wire.to.map { Secret($0) }
         body = wire.body.map { Secret($0) }
     }
 
-    /// The fields by Twilio's names.
+    /// The fields as they come.
     struct Wire: Decodable {
         let sid: String
         let status: String
-        let error_code: LenientInt?
-        let num_segments: LenientInt?
+        let errorCode: LenientInt?
+        let segments: LenientInt?
         let price: String?
-        let price_unit: String?
-        let date_created: String?
-        let date_sent: String?
+        let priceUnit: String?
+        let createdAt: String?
+        let sentAt: String?
         let to: String?
         let body: String?
+
+        enum CodingKeys: String, CodingKey {
+            case sid, status, price, to, body
+            case errorCode = "error_code"
+            case segments = "num_segments"
+            case priceUnit = "price_unit"
+            case createdAt = "date_created"
+            case sentAt = "date_sent"
+        }
     }
 }
 
@@ -94,18 +104,23 @@ public struct MessagePage: Sendable {
             guard let message = MessageResource(message) else { throw .notPage }
             messages.append(message)
         }
-        if let next = wire.next_page_uri {
+        if let next = wire.nextPage {
             // Credentials are sent with the next request: it must not lead to somebody else's host.
             guard next.hasPrefix("/2010-04-01/"), next.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
                 throw .notPage
             }
         }
         self.messages = messages
-        nextPage = wire.next_page_uri
+        nextPage = wire.nextPage
     }
 
     private struct Wire: Decodable {
         let messages: [MessageResource.Wire]
-        let next_page_uri: String?
+        let nextPage: String?
+
+        enum CodingKeys: String, CodingKey {
+            case messages
+            case nextPage = "next_page_uri"
+        }
     }
 }

@@ -131,8 +131,11 @@ public struct DispatchMachine: Sendable {
         inFlight += 1
     }
 
-    /// A waiting job ended without being handed over (given back, refused, dead).
-    public mutating func dropped() { waiting -= 1 }
+    /// A waiting job ended without being handed over (given back, refused, dead): as a probe it said nothing.
+    public mutating func dropped(at now: Instant) {
+        waiting -= 1
+        pause.probeInconclusive(at: now)
+    }
 
     /// A request has ended, one way or another.
     public mutating func sendEnded(at now: Instant) {

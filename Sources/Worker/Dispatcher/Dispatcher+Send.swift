@@ -68,9 +68,10 @@ extension Dispatcher {
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
         remedy: String? = nil, errorClass: String? = nil
     ) {
-        machine.dropped()
+        let now = Instant.now()
+        machine.dropped(at: now)
         if outcome == .failed { counters.failed += 1 }
-        if outcome == .retry { machine.schedule.expect(at: .now() + delay) }
+        if outcome == .retry { machine.schedule.expect(at: now + delay) }
         others.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,

@@ -48,6 +48,11 @@ struct Heart {
                 await connection.close()
             }
             await dispatcher.heard(answer)
+            if await dispatcher.isCatalogStale {
+                let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
+                await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+                log.notice("texts and error classes were read anew")
+            }
         } catch {
             if case .server = error {
                 log.error("the worker's status can't be written", metadata: [LogKeys.error: "\(error)"])

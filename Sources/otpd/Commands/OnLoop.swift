@@ -27,24 +27,27 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
 /// A result that one thread waits for and another sets, once.
 ///
 /// `@unchecked Sendable`: `value` is written before the semaphore is posted and read after it was waited for.
-private final class Outcome<Value: Sendable>: @unchecked Sendable {
+@safe private final class Outcome<Value: Sendable>: @unchecked Sendable {
     private var value: Result<Value, any Error>?
-    private let semaphore = UnsafeMutablePointer<sem_t>.allocate(capacity: 1)
+    private let semaphore: UnsafeMutablePointer<sem_t>
 
-    init() { sem_init(semaphore, 0, 0) }
+    init() {
+        unsafe semaphore = .allocate(capacity: 1)
+        unsafe _ = sem_init(semaphore, 0, 0)
+    }
 
     deinit {
-        sem_destroy(semaphore)
-        semaphore.deallocate()
+        unsafe _ = sem_destroy(semaphore)
+        unsafe semaphore.deallocate()
     }
 
     func set(_ result: Result<Value, any Error>) {
         value = result
-        sem_post(semaphore)
+        unsafe _ = sem_post(semaphore)
     }
 
     func wait() -> Result<Value, any Error> {
-        while sem_wait(semaphore) != 0 {}
+        while unsafe sem_wait(semaphore) != 0 {}  // EINTR
         guard let value else { preconditionFailure("a result was announced and not set") }
         return value
     }

@@ -1,0 +1,163 @@
+import OTP
+import Testing
+
+@testable import Twilio
+
+struct AnswerTests {
+    func classify(_ status: Int, _ body: String, retryAfter: Duration? = nil) -> Outcome {
+        .classify(httpStatus: status, retryAfter: retryAfter, body: body.utf8.span)
+    }
+
+    func text(_ secret: Secret?) -> String? {
+        secret?.withBytes { span in
+            var bytes: [UInt8] = []
+            for index in span.indices { bytes.append(span[index]) }
+            return String(decoding: bytes, as: UTF8.self)
+        }
+    }
+
+    @Test func created() throws {
+        let sid = try #require(MessageSID(ScanTests.sid))
+        #expect(classify(201, ScanTests.created) == .accepted(sid, status: .queued))
+        for garbled in ["", "{}", "<html>", "{\"sid\":\"SM12\"}", String(ScanTests.created.prefix(100))] {
+            #expect(classify(201, garbled) == .unknown(.unreadableAnswer(httpStatus: 201)))
+        }
+    }
+
+    @Test(
+        arguments: [
+            (
+                "{\"code\":21211,\"message\":\"The 'To' number is not valid\",\"more_info\":\"https://x\",\"status\":400}",
+                21211,
+                "The 'To' number is not valid"
+            ),
+            (
+                "{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211,\"detail\":\"Why\"}", 21211,
+                "Why"
+            ),
+            ("{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211}", 21211, "Bad"),
+            ("{\"code\":\"21211\",\"message\":\"m\"}", 21211, "m"), ("{\"code\":null,\"message\":\"m\"}", nil, "m"),
+            ("{\"message\":\"m\"}", nil, "m"), ("{\"code\":21211}", 21211, ""),
+            ("{\"code\":[],\"message\":\"m\"}", nil, "m"),
+            ("<html><body>Forbidden</body></html>", nil, ""), ("", nil, ""), ("null", nil, ""), ("[]", nil, ""),
+            ("{}", nil, ""), ("{\"code\":99999999999999999999}", nil, ""), ("{\"code\":2121", nil, ""),
+        ] as [(String, Int?, String)])
+    func refused(_ body: String, _ code: Int?, _ message: String) {
+        for status in [400, 401, 403, 404, 422] {
+            #expect(classify(status, body) == .refused(.init(httpStatus: status, code: code, message: message)))
+        }
+    }
+
+    @Test func longMessagesAreCut() {
+        let body = "{\"code\":1,\"message\":\"\(String(repeating: "x", count: 60_000))\"}"
+        guard case .refused(let refused) = classify(400, body) else { return }
+        #expect(refused.message.count == ErrorBody.maximumMessage)
+    }
+
+    @Test func deepNestingDoesNotOverflow() {
+        let deep = String(repeating: "[", count: 60_000)
+        #expect(classify(400, deep) == .refused(.init(httpStatus: 400, code: nil, message: "")))
+        #expect(classify(201, "{\"a\":" + deep) == .unknown(.unreadableAnswer(httpStatus: 201)))
+    }
+
+    @Test func throttledIsNotSentWhateverItsBody() {
+        for body in ["", "{\"code\":20429,\"message\":\"Too Many Requests\"}", "<html>"] {
+            #expect(classify(429, body) == .notSent(.throttled, retryAfter: nil))
+            #expect(classify(429, body, retryAfter: .seconds(2)) == .notSent(.throttled, retryAfter: .seconds(2)))
+        }
+    }
+
+    /// Every 5xx is unknown, even one with a code, or with a SID in it.
+    @Test func serverErrorsAreUnknown() {
+        for status in 500..<600 {
+            for body in ["", "<html>503</html>", "{\"code\":20500,\"message\":\"m\"}", ScanTests.created] {
+                #expect(classify(status, body) == .unknown(.serverError(httpStatus: status)))
+            }
+        }
+    }
+
+    @Test func otherStatusesAreUnknown() {
+        for status in [0, 100, 200, 202, 204, 301, 302, 307, 308, 399, 600, 999, -1] {
+            #expect(classify(status, ScanTests.created) == .unknown(.unexpectedStatus(httpStatus: status)))
+        }
+        #expect(classify(408, "<html>") == .unknown(.unexpectedStatus(httpStatus: 408)))
+        #expect(
+            classify(408, "{\"code\":5,\"message\":\"\"}") == .refused(.init(httpStatus: 408, code: 5, message: "")))
+    }
+
+    @Test func transportFailures() {
+        for reason in Outcome.NotSent.allCases {
+            #expect(TransportFailure.neverSent(reason).outcome == .notSent(reason, retryAfter: nil))
+        }
+        #expect(TransportFailure.maybeSent(.timeout).outcome == .unknown(.timeout))
+    }
+
+    @Test(
+        arguments: [
+            ("0", 0), ("5", 5), (" 120 ", 120), ("999999999999999999999", 86_400), ("86401", 86_400),
+            ("Thu, 24 Aug 2023 05:01:45 GMT", 45), ("Thu, 24 Aug 2023 05:00:00 GMT", 0),
+            ("", nil), ("-5", nil), ("1.5", nil), ("soon", nil), ("Thu, 24 Foo 2023 05:01:45 GMT", nil), ("٥", nil),
+        ] as [(String, Int64?)])
+    func retryAfter(_ value: String, _ seconds: Int64?) {
+        // 24 August 2023, 05:01:00.
+        #expect(RetryAfter.parse(value, now: 1_692_853_260) == seconds.map { .seconds($0) })
+    }
+
+    @Test(
+        arguments: [
+            ("Thu, 24 Aug 2023 05:01:45 +0000", 1_692_853_305), ("Thu, 01 Jan 1970 00:00:00 +0000", 0),
+            ("Thu, 29 Feb 2024 23:59:59 +0300", 1_709_240_399), ("1 Mar 2000 00:00:00 -0130", 951_874_200),
+            ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),
+            ("2023-08-24T05:01:45Z", nil), ("Thu, 24 Aug 2023 25:01:45 +0000", nil), ("", nil), (",", nil),
+            ("Thu, 24 Aug 2023 05:01 +0000", nil), ("Thu, 32 Aug 2023 05:01:45 +0000", nil),
+        ] as [(String, Int64?)])
+    func dates(_ text: String, _ seconds: Int64?) {
+        #expect(InternetDate.seconds(text) == seconds)
+    }
+
+    @Test func resource() throws {
+        let json = """
+            {"sid":"\(ScanTests.sid)","status":"undelivered","error_code":30003,"num_segments":"2","price":"-0.00750",
+            "price_unit":"USD","date_created":"Thu, 24 Aug 2023 05:01:45 +0000","date_sent":null,"to":"+966501234567",
+            "body":"code 482913","brand_new":{"x":[1]}}
+            """
+        let message = try MessageResource(json: json.utf8.span)
+        #expect(message.status == .undelivered && message.errorCode == 30003 && message.segments == 2)
+        #expect(message.price == "-0.00750" && message.priceUnit == "USD")
+        #expect(message.createdAt == 1_692_853_305 && message.sentAt == nil)
+        #expect(text(message.to) == "+966501234567" && text(message.body) == "code 482913")
+        var dumped = ""
+        dump(message, to: &dumped)
+        dump([message], to: &dumped)
+        let printed = "\(message) \(String(reflecting: message)) \(dumped)"
+        #expect(!printed.contains("482913") && !printed.contains("501234567") && printed.contains(ScanTests.sid))
+    }
+
+    @Test func resourceAtFirstAndWithNewWords() throws {
+        let first = try MessageResource(json: ScanTests.created.utf8.span)
+        #expect(first.errorCode == nil && first.price == nil && first.segments == 1 && first.status == .queued)
+        let new = try MessageResource(json: "{\"sid\":\"\(ScanTests.sid)\",\"status\":\"buffered\"}".utf8.span)
+        #expect(new.status.rawValue == "buffered" && new.body == nil && new.segments == nil)
+        for bad in ["", "{}", "{\"sid\":\"x\",\"status\":\"sent\"}", "{\"sid\":\"\(ScanTests.sid)\"}", "[]", "<html>"] {
+            #expect(throws: MessageResource.Problem.notMessage) { try MessageResource(json: bad.utf8.span) }
+        }
+    }
+
+    @Test func pages() throws {
+        let next = "/2010-04-01/Accounts/\(ScanTests.account)/Messages.json?PageSize=2&Page=1&PageToken=PASM1"
+        let page = try MessagePage(
+            json: "{\"messages\":[\(ScanTests.created),\(ScanTests.created)],\"next_page_uri\":\"\(next)\",\"page\":0}"
+                .utf8.span)
+        #expect(page.messages.count == 2 && page.nextPage == next)
+        let last = try MessagePage(json: "{\"messages\":[],\"next_page_uri\":null}".utf8.span)
+        #expect(last.messages.isEmpty && last.nextPage == nil)
+        for bad in [
+            "{}", "{\"messages\":null}", "{\"messages\":[{}]}", "{\"messages\":[{\"sid\":\"x\",\"status\":\"sent\"}]}",
+            "{\"messages\":[],\"next_page_uri\":\"https://evil.example/2010-04-01/\"}",
+            "{\"messages\":[],\"next_page_uri\":\"//evil.example\"}",
+            "{\"messages\":[],\"next_page_uri\":\"/2010-04-01/ x\"}",
+        ] {
+            #expect(throws: MessageResource.Problem.notPage) { try MessagePage(json: bad.utf8.span) }
+        }
+    }
+}
