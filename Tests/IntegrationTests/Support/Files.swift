@@ -18,7 +18,8 @@ enum Files {
     static func write(_ text: String, to path: String) throws {
         guard let file = fopen(path, "w") else { throw Trouble("cannot write \(path)") }
         defer { fclose(file) }
-        fputs(text, file)
+        let bytes = Array(text.utf8)
+        guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Trouble("cannot write \(path)") }
     }
 }
 
@@ -75,5 +76,5 @@ enum BuildFolder {
     }
 
     /// The package's root, from this file's path.
-    static let root = String(#filePath.prefix(upTo: #filePath.range(of: "/Tests/IntegrationTests")!.lowerBound))
+    static let root = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
 }

@@ -25,7 +25,7 @@ final class Program: Sendable {
         posix_spawn_file_actions_addopen(&actions, 1, outputPath, truncating, 0o600)
         posix_spawn_file_actions_addopen(&actions, 2, errorPath, truncating, 0o600)
         // What other tests have open is none of its business.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        Self.closeFrom(3, &actions)
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -87,6 +87,13 @@ final class Program: Sendable {
     func end() {
         signal(SIGKILL)
         while ending == nil { usleep(1000) }
+    }
+
+    /// `posix_spawn_file_actions_addclosefrom_np`, which glibc's headers hide from Swift.
+    private static func closeFrom(_ descriptor: Int32, _ actions: inout posix_spawn_file_actions_t) {
+        typealias CloseFrom = @convention(c) (UnsafeMutablePointer<posix_spawn_file_actions_t>, Int32) -> Int32
+        guard let symbol = dlsym(nil, "posix_spawn_file_actions_addclosefrom_np") else { return }
+        _ = unsafeBitCast(symbol, to: CloseFrom.self)(&actions, descriptor)
     }
 
     private static func withStrings<T>(
