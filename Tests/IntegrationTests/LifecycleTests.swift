@@ -79,8 +79,11 @@ import Testing
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000}"#)
         let doomed = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "10"])
         let other = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "10"])
-        try await database.enqueueMany(60)
-        let worker = try await database.text("SELECT worker_id FROM otp.worker_status WHERE pid = \(doomed.pid)")
+        try await database.enqueueMany(120)
+        let worker = try await eventually("its row in worker_status") {
+            let row = try await database.text("SELECT worker_id FROM otp.worker_status WHERE pid = \(doomed.pid)")
+            return row.isEmpty ? nil : row
+        }
         try await database.becomes(
             "t|t",
             """
@@ -95,9 +98,9 @@ import Testing
         #expect(lost != "0")
         // Their lease is 30 s: time passes faster here.
         try await database.text("UPDATE otp.send_jobs SET lease_expires_at = now() WHERE worker = \(worker)")
-        let left = 60 - (Int(lost) ?? 0)
+        let left = 120 - (Int(lost) ?? 0)
         try await database.becomes(
-            "\(left)|\(lost)|60", within: .seconds(40),
+            "\(left)|\(lost)|120", within: .seconds(40),
             """
             SELECT count(*) FILTER (WHERE job_state = 'accepted'), count(*) FILTER (WHERE job_state = 'unknown'), count(*)
               FROM otp.delivery_status
@@ -174,6 +177,15 @@ import Testing
         #expect(stats.created == 500)
         #expect(stats.numbers == 500)
         #expect(stats.numbers_repeated == 0)
-        #expect(try await database.text("SELECT workers_alive FROM otp.queue_status") == "2")
+        try await database.becomes("2", "SELECT workers_alive FROM otp.queue_status")
+    }
+
+    @Test func aWorkerIsSeenAtOnce() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let otpd = try await Otpd.run(simulator)
+        try await database.becomes(
+            "running|\(otpd.pid)|1", within: .seconds(2),
+            "SELECT w.state, w.pid, q.workers_alive FROM otp.worker_status w, otp.queue_status q")
     }
 }
