@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Postgres
+import Synchronization
 
 /// A database of one test's own.
 ///
@@ -10,6 +11,7 @@ final class TestDatabase: Sendable {
     private let connection: Connection
 
     static let secret = "integration-tests-secret-0123456789_ABCDEF"
+    private static let serial = Atomic(0)
     private static let loop = Swift.Result { try EventLoop.start(name: "test-sql") }
 
     init(name: String) async throws {
@@ -86,7 +88,7 @@ final class TestDatabase: Sendable {
             """
             WITH v AS (
                 INSERT INTO otp.verifications (subject, phone_number, locale, code, expires_at)
-                VALUES ('\(subject ?? "user " + phoneNumber)', '\(phoneNumber)', '\(locale)',
+                VALUES ('\(subject ?? "user \(Self.serial.add(1, ordering: .relaxed).newValue)")', '\(phoneNumber)', '\(locale)',
                         \(code.map { "'\($0)'" } ?? "NULL"), now() + interval '\(life)')
                 RETURNING id)
             INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id
