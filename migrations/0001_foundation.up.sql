@@ -678,7 +678,7 @@ BEGIN
     NEW.attempt := 0;
     NEW.worker := NULL;
     NEW.lease_expires_at := NULL;
-    NEW.due_at := coalesce(NEW.due_at, NEW.requested_at);
+    NEW.due_at := least(coalesce(NEW.due_at, NEW.requested_at), verification.expires_at);
     NEW.expires_at := verification.expires_at;
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
@@ -809,7 +809,11 @@ BEGIN
         accepted_at, status, error_code, final_at, next_poll_at)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment)
-    ON CONFLICT (message_sid) DO NOTHING;
+    -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
+    ON CONFLICT (message_sid) DO UPDATE
+    SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
+        final_at = coalesce(messages.final_at, excluded.final_at)
+    WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';

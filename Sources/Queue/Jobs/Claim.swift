@@ -60,7 +60,8 @@ public enum Claim {
         parameters.append(worker)
         parameters.append(lease.seconds)
         let result = try await connection.execute(
-            newestFirst ? Self.newestFirst : Self.oldestFirst, parameters, deadline: deadline, onDeadline: .drop)
+            newestFirst ? Self.newestFirst : Self.oldestFirst, parameters, deadline: deadline, onDeadline: .drop,
+            onCancellation: .drop)
         var jobs: [ClaimedJob] = []
         jobs.reserveCapacity(result.rowCount)
         for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row)) }

@@ -20,8 +20,9 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 
 /// Records the ends of attempts that brought no message, in one statement.
 ///
-/// Fenced by id, attempt, worker and `state = 'sending'`: what another worker or the sweep has taken over is left alone.
-/// Repeating it is harmless: the first time takes the job out of `sending`. The primary key serves it.
+/// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
+/// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
+/// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
 public struct FinishOther: Sendable {
     static let statement = Statement(
         "otpd_finish_other",
@@ -32,7 +33,8 @@ public struct FinishOther: Sendable {
                           $9::text[])
                 AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class)
               JOIN otp.send_jobs j
-                ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1 AND j.state = 'sending'
+                ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
+               AND (j.state = 'sending' OR (j.state = 'unknown' AND e.outcome <> 'unknown'))
                FOR UPDATE OF j
         ), queued AS (
             UPDATE otp.send_jobs j
@@ -94,7 +96,8 @@ public struct FinishOther: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
-        _ = try await connection.execute(Self.statement, parameters, deadline: deadline, onDeadline: .drop)
+        _ = try await connection.execute(
+            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
 }
 

@@ -74,7 +74,8 @@ public enum Sweep {
 
     /// Sweeps once.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Swept {
-        let result = try await connection.execute(statement, Parameters(), deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, Parameters(), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
             unknownFailed: Int(try result.int32(0, 2)))

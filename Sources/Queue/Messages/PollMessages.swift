@@ -34,7 +34,8 @@ public enum PollMessages {
     {
         var parameters = Parameters()
         parameters.append(Int32(limit))
-        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var sids: [String] = []
         for row in 0..<result.rowCount { sids.append(try result.string(row, 0)) }
         return sids

@@ -62,6 +62,7 @@ public enum RecordStatus {
         parameters.append(reports.map(\.segments))
         parameters.append(reports.map(\.price))
         parameters.append(reports.map(\.priceUnit))
-        _ = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        _ = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
 }

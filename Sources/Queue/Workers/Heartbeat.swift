@@ -59,7 +59,7 @@ public enum Heartbeat {
                    database_state = excluded.database_state, twilio_state = excluded.twilio_state
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
-               (SELECT extract(epoch FROM min(j.due_at) - now())::float8
+               (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
                   FROM otp.send_jobs j WHERE j.state = 'queued')
         """,
         [
@@ -92,7 +92,8 @@ public enum Heartbeat {
         for latency in [report.latency.p50, report.latency.p95, report.latency.p99] { parameters.append(latency) }
         parameters.append(report.databaseState)
         parameters.append(report.twilioState)
-        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Answer(
             isListening: try result.bool(0, 0),
             nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })

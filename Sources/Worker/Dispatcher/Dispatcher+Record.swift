@@ -22,7 +22,8 @@ extension Dispatcher {
                 await write(batch.0, records, worker)
                 await write(batch.1, records, worker)
             }
-            endsInWriting = 0
+            // Claims may have waited for room.
+            changed.signal()
         }
     }
 
@@ -34,10 +35,13 @@ extension Dispatcher {
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 try await batch.run(on: connection, worker: worker, deadline: .now() + Times.statement)
+                endsInWriting -= batch.count
                 return
             } catch {
                 if Task.isCancelled { return }
                 switch error {
+                case .server(let refusal) where ["40001", "40P01"].contains(refusal.sqlstate):
+                    continue  // Two statements met; the same again.
                 case .server where batch.count > 1:
                     let (first, second) = batch.halves()
                     await write(first, records, worker)
@@ -45,6 +49,7 @@ extension Dispatcher {
                 case .server(let refusal) where refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23"):
                     // Its lease will lapse and the sweep will call it unknown: visible, and not sent again.
                     log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
+                    endsInWriting -= batch.count
                     return
                 case .server:
                     log.error(

@@ -46,7 +46,6 @@ extension Dispatcher {
         }
         let template: Template
         do {
-            guard let templates else { return drop(next, .release) }
             template = try templates.template(purpose: job.purpose, locale: job.locale)
         } catch {
             return drop(
@@ -77,7 +76,7 @@ extension Dispatcher {
         let now = Instant.now()
         machine.dropped(at: now)
         if outcome == .failed { counters.failed += 1 }
-        if outcome == .retry { machine.schedule.expect(at: now + delay) }
+        if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         others.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
@@ -132,7 +131,7 @@ extension Dispatcher {
             end(job, .expired, why)
         case .retry(let delay, let why):
             let delay = Instant.Span(delay)
-            machine.schedule.expect(at: now + delay)
+            machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1

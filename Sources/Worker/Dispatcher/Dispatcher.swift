@@ -28,7 +28,7 @@ actor Dispatcher {
     var freeTags: [Int] = []
     var body: [UInt8] = []
 
-    var templates: TemplateSet?
+    var templates = TemplateSet([])
     /// Operators changed texts or classes: the next heartbeat reads them.
     var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
@@ -92,29 +92,37 @@ actor Dispatcher {
     }
 
     /// The worker's number, from its first connection.
-    func registered(as worker: Int64) { self.worker = worker }
+    func registered(as worker: Int64) {
+        self.worker = worker
+        beats.signal()
+    }
 
     /// The connection that claims is there and listens, or has gone.
-    func database(isUp: Bool) {
-        machine.isDatabaseUp = isUp
+    func claims(areUp isUp: Bool) {
+        machine.canClaim = isUp
         machine.schedule.isListening = isUp
         if isUp { machine.schedule.wake(at: .now()) }
         changed.signal()
     }
 
-    /// Texts and error classes as they are now. Rows that can't be used are said, and the ones before them kept.
+    /// The connection that writes ends is there, or has gone.
+    func records(areUp isUp: Bool) {
+        machine.canRecord = isUp
+        changed.signal()
+    }
+
+    /// Texts and error classes as they are now. Rows that can't be used are said; they cost their own jobs and no others.
     func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
-        do {
-            templates = try TemplateSet(rows)
-        } catch {
-            log.error("texts can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
-        }
-        do {
-            rule.classes = try ErrorClasses(classRows)
-        } catch {
-            log.error("error classes can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
-        }
+        templates = TemplateSet(rows)
+        rule.classes = ErrorClasses(classRows)
         isCatalogStale = false
+        for row in templates.badRows {
+            log.error("a text can't be used; its messages fail", metadata: [LogKeys.error: "\(row)"])
+        }
+        if let problem = rule.classes.problem {
+            log.error(
+                "error classes can't be used; their codes count as unknown", metadata: [LogKeys.error: "\(problem)"])
+        }
     }
 
     /// A NOTIFY: jobs may be due, or texts and classes have changed.
@@ -151,6 +159,7 @@ actor Dispatcher {
     func claimLoop(_ claims: Session) async {
         while !Task.isCancelled {
             let now = Instant.now()
+            machine.unsaved = unsaved
             switch machine.decide(at: now) {
             case .finished:
                 hasStoppedClaiming = true
@@ -185,7 +194,8 @@ actor Dispatcher {
     }
 
     private func claimFailed(after span: Instant.Span) {
-        machine.claimFailed(at: .now() + span)
+        let now = Instant.now()
+        machine.claimFailed(at: now, retryAt: now + span)
     }
 
     private func take(_ claimed: ClaimedJobs, limit: Int, claimedAt: Instant) {

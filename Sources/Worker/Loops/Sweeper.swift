@@ -18,6 +18,11 @@ struct Sweeper {
         var quiet = QuietErrors()
         while !Task.isCancelled {
             var isFull = false
+            // First what this worker knows for certain, then what nobody knows.
+            guard await dispatcher.unsaved == 0 else {
+                guard (try? await loop.sleep(for: .milliseconds(50))) != nil else { return }
+                continue
+            }
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
