@@ -9,7 +9,9 @@ import Testing
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
         let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path])
-        _ = try await eventually("STATUS=running") { socket.messages.contains { $0.contains("STATUS=running") } ? true : nil }
+        _ = try await eventually("STATUS=running") {
+            socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
+        }
         let first = try #require(socket.messages.first)
         #expect(first.split(separator: "\n").first == "READY=1")
         #expect(first.contains("STATUS=waiting for the database"))
@@ -44,7 +46,8 @@ import Testing
                 == "\(created)|\(500 - created)")
         #expect(
             try await database.text(
-                "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL") == "t")
+                "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL")
+                == "t")
         #expect(try await database.text("SELECT state, in_flight FROM otp.worker_status") == "stopped|0")
         // Another worker takes them at once: they were given back, not left to their leases.
         try simulator.faults(#"{"rates": {}}"#)
