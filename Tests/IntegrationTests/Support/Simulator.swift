@@ -11,13 +11,16 @@ struct Simulator: Sendable {
     static let authToken = "simulator-auth-token"
 
     /// Starts one on `port` or a free one. Messages are final after 0.1 s.
-    static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws -> Simulator {
+    static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws
+        -> Simulator
+    {
         guard let scope = TestScope.current else { throw Trouble("no TestScope") }
         let program = try scope.start(
             BuildFolder.executable("twilio-simulator"),
             ["--port", "\(port)", "--delays", delays] + arguments, environment: Environment.base)
         try await program.says("listening on http://127.0.0.1:")
-        guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last, let port = UInt16(text)
+        guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last,
+            let port = UInt16(text)
         else { throw Trouble("the simulator printed: \(program.output)") }
         return Simulator(program: program, port: port)
     }
@@ -50,11 +53,15 @@ struct Simulator: Sendable {
         let concurrent: Int
         let kept: Int
         let numbers: Int
-        let numbers_repeated: Int
+        let numbersRepeated: Int
         let faults: [String: Int]
     }
 
-    func stats() throws -> Stats { try JSONDecoder().decode(Stats.self, from: get("/_sim/stats?limit=1")) }
+    func stats() throws -> Stats {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(Stats.self, from: get("/_sim/stats?limit=1"))
+    }
 
     /// Changes what goes wrong.
     func faults(_ json: String) throws {
