@@ -8,7 +8,7 @@ import Testing
     @Test func systemdIsToldOfEveryStep() async throws {
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
-        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path])
+        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "1000000"])
         _ = try await eventually("STATUS=running") {
             socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
         }
@@ -16,6 +16,9 @@ import Testing
         #expect(first.split(separator: "\n").first == "READY=1")
         #expect(first.contains("STATUS=waiting for the database"))
         #expect(!socket.messages.contains { $0.contains("STOPPING=1") })
+        _ = try await eventually("WATCHDOG=1") {
+            socket.messages.count { $0.contains("WATCHDOG=1") } >= 2 ? true : nil
+        }
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
         _ = try await eventually("STOPPING=1") { socket.messages.contains { $0.contains("STOPPING=1") } ? true : nil }

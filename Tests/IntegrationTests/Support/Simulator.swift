@@ -31,6 +31,8 @@ struct Simulator: Sendable {
         let from: String
         let body: String
         let status: String
+        /// Microseconds since the Unix epoch.
+        let receivedAt: Int
 
         /// The code in a text of ours: its longest run of digits.
         var code: String {
@@ -42,7 +44,7 @@ struct Simulator: Sendable {
     func inbox(to: String? = nil) throws -> [Message] {
         struct Inbox: Decodable { let messages: [Message] }
         let query = to.map { "&to=%2B\($0.dropFirst())" } ?? ""
-        return try JSONDecoder().decode(Inbox.self, from: get("/_sim/inbox?limit=100000\(query)")).messages
+        return try Self.decoder.decode(Inbox.self, from: get("/_sim/inbox?limit=100000\(query)")).messages
     }
 
     struct Stats: Decodable, Sendable {
@@ -51,6 +53,7 @@ struct Simulator: Sendable {
         let refused: Int
         let unauthorized: Int
         let concurrent: Int
+        let maxConcurrent: Int
         let kept: Int
         let numbers: Int
         let numbersRepeated: Int
@@ -58,9 +61,13 @@ struct Simulator: Sendable {
     }
 
     func stats() throws -> Stats {
+        try Self.decoder.decode(Stats.self, from: get("/_sim/stats?limit=1"))
+    }
+
+    private static var decoder: JSONDecoder {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return try decoder.decode(Stats.self, from: get("/_sim/stats?limit=1"))
+        return decoder
     }
 
     /// Changes what goes wrong.
