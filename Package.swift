@@ -15,7 +15,15 @@ let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+/// The simulator's server: Hummingbird's core without its router, since faults want the raw socket.
+let server: [Target.Dependency] = [
+    .product(name: "HummingbirdCore", package: "hummingbird"),
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
 
 let package = Package(
     name: "otpd",
@@ -27,7 +35,9 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     ],
     targets: [
         // C, as modules.
@@ -48,22 +58,27 @@ let package = Package(
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
         // The queue in SQL, the loops on top, the program.
-        .target(name: "Queue", dependencies: ["OTP", "Postgres", "CMigrations"], swiftSettings: strictMemory),
+        .target(
+            name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
+            swiftSettings: strictMemory),
         .target(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging],
+            dependencies: [
+                "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
+            ],
             swiftSettings: strictMemory),
 
         // Tools: never part of otpd.
         .executableTarget(
-            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging, hummingbird],
+            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server,
             swiftSettings: strictMemory),
         .executableTarget(
-            name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
+            name: "OTPDBench", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", argumentParser],
+            swiftSettings: strict),
 
         // Machines and codecs, with no server; then everything, with real ones.
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
@@ -71,11 +86,13 @@ let package = Package(
         .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: strict),
         .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["Worker", "Queue", "OTP", "Twilio"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
-            name: "IntegrationTests", dependencies: ["CLibpq", "EventLoop", "Postgres", "HTTP", "Queue", "OTP", "Twilio"],
+            name: "IntegrationTests",
+            dependencies: ["CLibpq", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

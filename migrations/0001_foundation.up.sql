@@ -341,7 +341,7 @@ BEGIN
             WHEN length(number) > land.lengths[cardinality(land.lengths)]
                 THEN format('it has too many digits for %s (+%s)', land.region, code)
             ELSE format('no such number is in use in %s (+%s)', land.region, code) END;
-    ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail') THEN
+    ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail', 'pager') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE
         e164 := '+' || code || number;
@@ -619,7 +619,8 @@ CREATE TABLE otp.send_jobs (
     expires_at timestamptz,                     -- the verification's, copied
     resend_of bigint,
     last_error_code int,
-    last_error text                             -- why the last attempt failed, while the job waits for the next
+    last_error text,                            -- why the last attempt failed, while the job waits for the next
+    last_remedy text                            -- and what to do about it
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -677,10 +678,11 @@ BEGIN
     NEW.attempt := 0;
     NEW.worker := NULL;
     NEW.lease_expires_at := NULL;
-    NEW.due_at := coalesce(NEW.due_at, NEW.requested_at);
+    NEW.due_at := least(coalesce(NEW.due_at, NEW.requested_at), verification.expires_at);
     NEW.expires_at := verification.expires_at;
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
+    NEW.last_remedy := NULL;
     RETURN NEW;
 END $$;
 
@@ -807,7 +809,11 @@ BEGIN
         accepted_at, status, error_code, final_at, next_poll_at)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment)
-    ON CONFLICT (message_sid) DO NOTHING;
+    -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
+    ON CONFLICT (message_sid) DO UPDATE
+    SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
+        final_at = coalesce(messages.final_at, excluded.final_at)
+    WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
     RETURN true;
 END $$;
 COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';
@@ -1022,7 +1028,7 @@ SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_nu
     j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
-        attempt AS attempts, last_error_code AS error_code, last_error AS error, NULL::text AS remedy,
+        attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at
     FROM otp.send_jobs

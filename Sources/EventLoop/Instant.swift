@@ -28,7 +28,7 @@ public struct Instant: Sendable, Hashable, Comparable {
     }
 
     /// The instant `span` before this one.
-    public static func - (a: Instant, span: Span) -> Instant { a + Span(nanoseconds: -span.nanoseconds) }
+    public static func - (a: Instant, span: Span) -> Instant { a + Span(nanoseconds: 0 &- span.nanoseconds) }
 
     /// The time from `b` to `a`.
     public static func - (a: Instant, b: Instant) -> Span { Span(nanoseconds: a.nanoseconds - b.nanoseconds) }
@@ -41,13 +41,22 @@ public struct Instant: Sendable, Hashable, Comparable {
         /// A length of `nanoseconds`.
         public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-        /// A length of fractional seconds, cut to a nanosecond.
-        public init(seconds: Double) { self.init(nanoseconds: Int64(seconds * 1e9)) }
+        /// A length of fractional seconds, cut to a nanosecond; saturates, and is zero for what is no number.
+        public init(seconds: Double) {
+            let nanoseconds = (seconds * 1e9).rounded(.towardZero)
+            if nanoseconds.isNaN {
+                self.init(nanoseconds: 0)
+            } else {
+                self.init(nanoseconds: Int64(exactly: nanoseconds) ?? (seconds > 0 ? .max : .min))
+            }
+        }
 
         /// The length of a `Duration`, cut to a nanosecond.
         public init(_ duration: Duration) {
             let (seconds, attoseconds) = duration.components
-            self.init(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+            let (whole, isOver) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+            let (sum, isOverToo) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+            self.init(nanoseconds: isOver || isOverToo ? (seconds > 0 ? .max : .min) : sum)
         }
 
         /// A length of whole seconds.

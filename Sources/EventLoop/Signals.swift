@@ -38,7 +38,8 @@ public final class Signals: ReadinessHandler, @unchecked Sendable {
 
     public func ready(_ descriptor: Int32, _ readiness: Readiness) {
         var info = signalfd_siginfo()
-        while unsafe read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size {
+        while unsafe read(descriptor, &info, MemoryLayout<signalfd_siginfo>.size) == MemoryLayout<signalfd_siginfo>.size
+        {
             handler(Int32(info.ssi_signo))
         }
     }

@@ -212,6 +212,9 @@ extension Transfer {
             easy_set_string(easy, CURLOPT_PROXY, ""),
             easy_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
             easy_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
+            // Else ending a transfer whose name is still being looked up waits for the resolver's thread: with a dead
+            // name server that held the loop for 7 s (measured, 7.88.1).
+            easy_set_long(easy, CURLOPT_QUICK_EXIT, 1),
             easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
             // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
             easy_set_long(easy, CURLOPT_BUFFERSIZE, 8192),

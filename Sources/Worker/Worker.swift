@@ -27,7 +27,8 @@ public actor Worker {
     private let leaving: Latch
     private var refusal: SchemaState?
     private let onStatus: @Sendable (String) -> Void
-    private var quiet = QuietErrors()
+    /// By whether the session listens: the last error that was said.
+    private var quiet: [Bool: String] = [:]
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -70,7 +71,8 @@ public actor Worker {
         let records = session(listens: false)
         let heart = Heart(
             dispatcher: dispatcher, claims: claims,
-            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log)
+            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
+            onStatus: onStatus)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let poller = Poller(
             loop: loop, dispatcher: dispatcher, http: http, records: records, baseURL: configuration.twilioBaseURL,
@@ -154,8 +156,17 @@ public actor Worker {
 
     /// Runs on each new connection before it is used.
     private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
-        guard listens else { return }
         let deadline = Instant.now() + Times.statement
+        let answers = try await connection.simple(Self.sessionSettings, deadline: deadline)
+        guard try answers.first?.bool(0, 0) == false else {
+            throw .unsuitable(
+                "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
+                    + "or all of them with target_session_attrs=read-write.")
+        }
+        guard listens else {
+            try await connection.simple(Self.recordSettings, deadline: deadline)
+            return
+        }
         let state = try await Migrator(on: connection, deadline: deadline).state()
         guard state.isUsable else {
             if await dispatcher.worker == nil {
@@ -181,23 +192,39 @@ public actor Worker {
         await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
     }
 
+    /// What the promise stands on, whatever the role or the database has set: a claim is durable before a byte leaves
+    /// (a stricter remote_apply is left), and each statement sees what others have committed. JIT costs more than it
+    /// saves on these plans. Warnings must arrive: one of them says that a claim is not durable.
+    private static let sessionSettings = """
+        SELECT pg_is_in_recovery();
+        SELECT set_config('synchronous_commit', 'on', false)
+         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
+        SET default_transaction_isolation = 'read committed';
+        SET default_transaction_read_only = off;
+        SET client_min_messages = warning;
+        SET jit = off
+        """
+
+    /// Of the session that writes ends: a row that somebody else holds must not hold up all the others.
+    private static let recordSettings = "SET lock_timeout = '2s'"
+
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {
-        if listens {
-            let dispatcher = dispatcher
-            dispatcher.assumeIsolated { $0.database(isUp: state == .connected) }
-        }
-        guard listens else { return }
+        let isUp = state == .connected
+        dispatcher.assumeIsolated { listens ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
+        let purpose = listens ? "to claim jobs" : "to write down what became of them"
         switch state {
         case .connected:
-            quiet.succeeded()
-            log.notice("connected to the database; listening for jobs")
-            onStatus("running")
+            quiet[listens] = nil
+            log.notice("connected to the database", metadata: [LogKeys.state: "\(purpose)"])
+            if listens { onStatus("running") }
         case .connecting(_, let error?):
-            guard refusal == nil, quiet.isNew(error) else { return }
+            let words = "\(error)"
+            guard refusal == nil, quiet[listens] != words else { return }
+            quiet[listens] = words
             log.error(
-                "the database is away; jobs wait there, trying again until it is back",
-                metadata: [LogKeys.error: "\(error)"])
+                "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
+                metadata: [LogKeys.error: "\(words)", LogKeys.state: "\(purpose)"])
             onStatus("waiting for the database")
         case .connecting(_, nil), .closed: break
         }

@@ -53,6 +53,8 @@ enum Times {
     static let http = Instant.Span.seconds(10)
     /// From SIGTERM until the worker leaves, whatever is left.
     static let drain = Instant.Span.seconds(15)
+    /// For the last heartbeat.
+    static let farewell = Instant.Span.seconds(2)
     /// One statement.
     static let statement = Instant.Span.seconds(10)
 }

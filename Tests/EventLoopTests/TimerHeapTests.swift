@@ -2,6 +2,21 @@ import Testing
 
 @testable import EventLoop
 
+@Suite("Instants")
+struct InstantTests {
+    @Test("spans saturate instead of trapping, whatever a database or a setting says")
+    func saturation() {
+        #expect(Instant.Span(seconds: 1e30).nanoseconds == .max)
+        #expect(Instant.Span(seconds: -1e30).nanoseconds == .min)
+        #expect(Instant.Span(seconds: .infinity).nanoseconds == .max)
+        #expect(Instant.Span(seconds: .nan).nanoseconds == 0)
+        #expect(Instant.Span(seconds: 1.5).nanoseconds == 1_500_000_000)
+        #expect(Instant.Span(.seconds(Int64.max)).nanoseconds == .max)
+        #expect((Instant(nanoseconds: 5) + Instant.Span(nanoseconds: .max)).nanoseconds == .max)
+        #expect((Instant(nanoseconds: 5) - Instant.Span(nanoseconds: .max)).nanoseconds == 5 - .max)
+    }
+}
+
 @Suite("Timer heap")
 struct TimerHeapTests {
     private func at(_ nanoseconds: Int64) -> Instant { Instant(nanoseconds: nanoseconds) }

@@ -82,22 +82,30 @@ struct TemplateTests {
     }
 
     @Test func sets() throws {
-        let set = try TemplateSet([
+        let set = TemplateSet([
             .init(purpose: "phone_verification", locale: "en", text: TemplateTests.english),
             .init(purpose: "phone_verification", locale: "ar", text: TemplateTests.arabic),
         ])
         #expect(try set.template(purpose: "phone_verification", locale: "ar") == Template(TemplateTests.arabic))
+        #expect(set.badRows.isEmpty)
         let missing = #expect(throws: TemplateSet.Missing.self) {
             try set.template(purpose: "phone_verification", locale: "fr")
         }
         #expect(missing?.description.contains("\"fr\"") == true)
-        let problems = #expect(throws: TemplateSet.Problems.self) {
-            try TemplateSet([
-                .init(purpose: "a", locale: "en", text: "nothing"), .init(purpose: "b", locale: "en", text: "{code}"),
-                .init(purpose: "c", locale: "en", text: "{code} {what}"),
-            ])
-        }
-        #expect(problems?.problems.count == 2)
-        #expect(problems?.description.split(separator: "\n").count == 2)
+    }
+
+    @Test("a row that is no template costs its own messages and no others")
+    func badRows() throws {
+        let set = TemplateSet([
+            .init(purpose: "a", locale: "en", text: "nothing"), .init(purpose: "b", locale: "en", text: "{code}"),
+            .init(purpose: "c", locale: "en", text: "{code} {what}"),
+        ])
+        #expect(set.badRows.map(\.purpose) == ["a", "c"])
+        #expect(try set.template(purpose: "b", locale: "en") == Template("{code}"))
+        let bad = #expect(throws: TemplateSet.Missing.self) { try set.template(purpose: "c", locale: "en") }
+        #expect(bad?.description.contains("{what}") == true)
+        let slip = TemplateSet([.init(purpose: "b", locale: "en", text: "{cod}")], keeping: set)
+        #expect(slip.badRows.count == 1)
+        #expect(try slip.template(purpose: "b", locale: "en") == Template("{code}"), "the one before is kept")
     }
 }

@@ -1,6 +1,5 @@
-internal import OTP
-
 import Glibc
+import OTP
 import Testing
 
 @testable import otpd

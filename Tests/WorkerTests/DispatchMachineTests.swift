@@ -9,7 +9,8 @@ private let start = Instant(nanoseconds: 1_000_000_000_000)
 struct DispatchMachineTests {
     private func machine(_ maxInFlight: Int = 64, rate: Double? = nil) -> DispatchMachine {
         var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, lease: .seconds(30), now: start)
-        machine.isDatabaseUp = true
+        machine.canClaim = true
+        machine.canRecord = true
         machine.schedule.isListening = true
         return machine
     }
@@ -35,7 +36,28 @@ struct DispatchMachineTests {
     @Test("without a database it claims nothing")
     func noDatabase() {
         var machine = machine()
-        machine.isDatabaseUp = false
+        machine.canClaim = false
+        #expect(machine.decide(at: start) == .wait(until: nil))
+        machine.canClaim = true
+        machine.canRecord = false
+        #expect(machine.decide(at: start) == .wait(until: nil), "what can't be written down is not begun")
+    }
+
+    @Test("with too many ends unsaved it claims nothing, and goes on when they are written")
+    func unsaved() {
+        var machine = machine(10)
+        machine.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
+        #expect(machine.decide(at: start) == .wait(until: nil))
+        machine.unsaved -= 1
+        #expect(machine.decide(at: start) == .claim(limit: 10, .oldestFirst))
+    }
+
+    @Test("with all slots busy and tokens to spend it waits for a slot, not for a token that is there")
+    func busyWithTokens() {
+        var machine = machine(4, rate: 100)
+        fill(&machine, count: 4)
+        #expect(machine.inFlight == 4)
+        machine.schedule.wake(at: start)
         #expect(machine.decide(at: start) == .wait(until: nil))
     }
 
@@ -190,6 +212,25 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: again) == .claim(limit: 1, .oldestFirst))
     }
 
+    @Test("refused claims are repeated once a second, however many wakes come")
+    func refusedClaims() {
+        var machine = machine()
+        var now = start
+        var claims = 0
+        while now < start + .seconds(10) {
+            machine.schedule.wake(at: now)
+            switch machine.decide(at: now) {
+            case .claim:
+                claims += 1
+                machine.claimBegan(at: now)
+                machine.claimFailed(at: now, retryAt: now + .seconds(1))
+            case .wait, .finished: break
+            }
+            now = now + .milliseconds(7)
+        }
+        #expect((9...11).contains(claims))
+    }
+
     @Test("whatever happens, in flight and waiting never go below zero or above their bounds", arguments: 0..<60)
     func randomWalk(seed: Int) {
         var random = Randoms(seed: UInt64(seed))
@@ -209,7 +250,7 @@ struct DispatchMachineTests {
                 #expect(limit > 0 && limit <= DispatchMachine.largestBatch)
                 machine.claimBegan(at: now)
                 if random.next() % 8 == 0 {
-                    machine.claimFailed(at: now)
+                    machine.claimFailed(at: now, retryAt: now + .milliseconds(100))
                 } else {
                     machine.claimEnded(
                         count: Int(random.next() % UInt64(limit + 1)), limit: limit,

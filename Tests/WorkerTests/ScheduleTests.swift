@@ -81,6 +81,21 @@ struct ClaimScheduleTests {
         #expect(schedule.next == start + .seconds(3))
     }
 
+    @Test("a job expected later does not silence the poll", arguments: [true, false])
+    func farLook(isListening: Bool) {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = isListening
+        schedule.wake(at: start)
+        schedule.expect(at: start + .seconds(15))
+        var now = start
+        while let next = schedule.next, next < start + .seconds(9) {
+            #expect((next - now).seconds < 0.7)
+            now = next
+            look(&schedule, at: now)
+        }
+        #expect((now - start).seconds > 8)
+    }
+
     @Test("workers with different jitter do not poll in step")
     func jitter() {
         var (a, b) = (ClaimSchedule(now: start), ClaimSchedule(now: start))

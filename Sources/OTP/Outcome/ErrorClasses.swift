@@ -40,8 +40,8 @@ public struct ErrorClasses: Sendable {
         public let remedy: String
     }
 
-    /// Rows that cannot be used: all of them at once.
-    public struct Problem: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Rows that cannot be used, in words: all of them at once.
+    public struct Problem: Sendable, Hashable, CustomStringConvertible {
         public let rows: [Row]
 
         public var description: String {
@@ -56,9 +56,11 @@ public struct ErrorClasses: Sendable {
     }
 
     private let entries: [Int: Entry]
+    /// Rows that can't be used; their codes have the safe default.
+    public let problem: Problem?
 
     /// Reads every row. The last row of a code wins.
-    public init(_ rows: [Row]) throws(Problem) {
+    public init(_ rows: [Row]) {
         var entries: [Int: Entry] = [:]
         var bad: [Row] = []
         for row in rows {
@@ -71,14 +73,12 @@ public struct ErrorClasses: Sendable {
                 explanation: ErrorClasses.words(row.explanation) ?? errorClass.explanation,
                 remedy: ErrorClasses.words(row.remedy) ?? errorClass.remedy)
         }
-        guard bad.isEmpty else { throw Problem(rows: bad) }
         self.entries = entries
+        problem = bad.isEmpty ? nil : Problem(rows: bad)
     }
 
-    private init() { entries = [:] }
-
     /// No rows at all: every code has the safe default. What a worker has before it has read the table.
-    public static let none = ErrorClasses()
+    public static let none = ErrorClasses([])
 
     public var count: Int { entries.count }
 

@@ -13,27 +13,32 @@ public struct TemplateSet: Sendable {
         }
     }
 
-    /// There is no row for this purpose and locale.
-    public struct Missing: Error, Sendable, Hashable, CustomStringConvertible {
-        public let purpose: String
-        public let locale: String
+    /// There is no template for this purpose and locale.
+    public enum Missing: Error, Sendable, Hashable, CustomStringConvertible {
+        /// No row.
+        case noRow(purpose: String, locale: String)
+        /// A row that is no template.
+        case unusable(BadRow)
 
         public var description: String {
-            """
-            otp.templates has no row for purpose "\(purpose)" and locale "\(locale)": \
-            insert one, or request the code with a purpose and locale that it has
-            """
+            switch self {
+            case .noRow(let purpose, let locale):
+                """
+                otp.templates has no row for purpose "\(purpose)" and locale "\(locale)": \
+                insert one, or request the code with a purpose and locale that it has
+                """
+            case .unusable(let row): row.description
+            }
         }
     }
 
-    /// Rows that are no templates: all of them at once, each with its reason.
-    public struct Problems: Error, Sendable, CustomStringConvertible {
-        public let problems: [(row: Row, problem: Template.Problem)]
+    /// A row that is no template, and why.
+    public struct BadRow: Sendable, Hashable, CustomStringConvertible {
+        public let purpose: String
+        public let locale: String
+        public let problem: Template.Problem
 
-        public var description: String {
-            problems.map { "otp.templates, purpose \"\($0.row.purpose)\", locale \"\($0.row.locale)\": \($0.problem)" }
-                .joined(separator: "\n")
-        }
+        public var description: String { "otp.templates, purpose \"\(purpose)\", locale \"\(locale)\": \(problem)" }
     }
 
     private struct Key: Hashable {
@@ -42,28 +47,33 @@ public struct TemplateSet: Sendable {
     }
 
     private let templates: [Key: Template]
+    /// Rows that can't be used. They cost their own messages and no others.
+    public let badRows: [BadRow]
 
     /// Parses every row; later rows of the same purpose and locale win.
-    public init(_ rows: [Row]) throws(Problems) {
+    ///
+    /// Where a row is no template, the one that `old` had in its place is kept: a slip in an edit costs no message.
+    public init(_ rows: [Row], keeping old: TemplateSet? = nil) {
         var templates: [Key: Template] = [:]
-        var problems: [(row: Row, problem: Template.Problem)] = []
+        var badRows: [BadRow] = []
         for row in rows {
             do throws(Template.Problem) {
                 templates[Key(purpose: row.purpose, locale: row.locale)] = try Template(row.text)
             } catch {
-                problems.append((row, error))
+                let key = Key(purpose: row.purpose, locale: row.locale)
+                if let kept = old?.templates[key] { templates[key] = kept }
+                badRows.append(BadRow(purpose: row.purpose, locale: row.locale, problem: error))
             }
         }
-        guard problems.isEmpty else { throw Problems(problems: problems) }
         self.templates = templates
+        self.badRows = badRows
     }
 
     /// The template of a purpose and locale.
     public func template(purpose: String, locale: String) throws(Missing) -> Template {
-        guard let template = templates[Key(purpose: purpose, locale: locale)] else {
-            throw Missing(purpose: purpose, locale: locale)
-        }
-        return template
+        if let template = templates[Key(purpose: purpose, locale: locale)] { return template }
+        if let bad = badRows.first(where: { $0.purpose == purpose && $0.locale == locale }) { throw .unusable(bad) }
+        throw .noRow(purpose: purpose, locale: locale)
     }
 
     public var count: Int { templates.count }

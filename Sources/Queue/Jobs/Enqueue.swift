@@ -6,16 +6,16 @@ public enum Enqueue {
     static let statement = Statement(
         "otpd_enqueue",
         """
-            WITH v AS (
-                INSERT INTO otp.verifications (subject, phone_number, region, purpose, locale)
-                VALUES ($1, $2, coalesce($3, (SELECT region FROM otp.settings)), coalesce($4, 'phone_verification'),
-                        coalesce($5, 'en'))
-                RETURNING id
-            ), j AS (
-                INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id, verification_id
-            )
-            SELECT id, verification_id FROM j
-            """,
+        WITH v AS (
+            INSERT INTO otp.verifications (subject, phone_number, region, purpose, locale)
+            VALUES ($1, $2, coalesce($3, (SELECT region FROM otp.settings)), coalesce($4, 'phone_verification'),
+                    coalesce($5, 'en'))
+            RETURNING id
+        ), j AS (
+            INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id, verification_id
+        )
+        SELECT id, verification_id FROM j
+        """,
         [.text, .text, .text, .text, .text])
 
     /// The keys of what was enqueued.

@@ -5,19 +5,22 @@ public import Postgres
 /// Records messages that Twilio took: their jobs leave the queue and become messages, in one statement.
 ///
 /// A SID is evidence, so nothing here is fenced: it settles its job in any state that is not final, from any attempt,
-/// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). Repeating it is
-/// harmless. Primary keys serve both sides.
+/// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). A SID that is
+/// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless. Primary keys serve
+/// both sides.
 public struct FinishAccepted: Sendable {
     static let statement = Statement(
         "otpd_finish_accepted",
         """
-            WITH e AS MATERIALIZED (
-                SELECT *
-                  FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
-                    AS e(id, attempt, verification_id, requested_at, sid, status)
-            ), gone AS (
-                DELETE FROM otp.send_jobs j USING e WHERE j.id = e.id RETURNING j.id
-            )
+        WITH e AS MATERIALIZED (
+            SELECT *
+              FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
+                AS e(id, attempt, verification_id, requested_at, sid, status)
+        ), gone AS (
+            DELETE FROM otp.send_jobs j USING e
+             WHERE j.id = e.id AND j.verification_id = e.verification_id
+         RETURNING j.id
+        ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
                                       requested_at, accepted_at, status, next_poll_at)
             SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
@@ -25,7 +28,19 @@ public struct FinishAccepted: Sendable {
               FROM e
               LEFT JOIN gone g ON g.id = e.id
             ON CONFLICT (message_sid) DO NOTHING
-            """,
+         RETURNING message_sid, send_job_id
+        )
+        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
+                                     requested_at, ended_at)
+        SELECT e.id, e.verification_id, 'failed', e.attempt,
+               'Twilio answered with the SID of another message: it is not known whether this one was sent.',
+               'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
+               e.requested_at, now()
+          FROM e
+          JOIN gone g ON g.id = e.id
+          LEFT JOIN kept k ON k.message_sid = e.sid AND k.send_job_id = e.id
+         WHERE k.message_sid IS NULL
+        """,
         [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray])
 
     private var messages: [AcceptedMessage] = []
@@ -67,7 +82,8 @@ public struct FinishAccepted: Sendable {
         parameters.appendArray(of: .text) { array in
             for message in messages { array.append(message.status.rawValue) }
         }
-        _ = try await connection.execute(Self.statement, parameters, deadline: deadline, onDeadline: .drop)
+        _ = try await connection.execute(
+            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
 }
 

@@ -20,44 +20,48 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 
 /// Records the ends of attempts that brought no message, in one statement.
 ///
-/// Fenced by id, attempt, worker and `state = 'sending'`: what another worker or the sweep has taken over is left alone.
-/// Repeating it is harmless: the first time takes the job out of `sending`. The primary key serves it.
+/// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
+/// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
+/// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
 public struct FinishOther: Sendable {
     static let statement = Statement(
         "otpd_finish_other",
         """
-            WITH e AS MATERIALIZED (
-                SELECT e.*, j.verification_id, j.requested_at, j.expires_at
-                  FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                              $9::text[])
-                    AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class)
-                  JOIN otp.send_jobs j
-                    ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1 AND j.state = 'sending'
-                   FOR UPDATE OF j
-            ), queued AS (
-                UPDATE otp.send_jobs j
-                   SET state = 'queued', worker = NULL, lease_expires_at = NULL,
-                       due_at = now() + make_interval(secs => e.delay),
-                       last_error_code = coalesce(e.error_code, j.last_error_code),
-                       last_error = coalesce(e.error, j.last_error)
-                  FROM e
-                 WHERE j.id = e.id AND e.outcome IN ('retry', 'release')
-            ), unknown AS (
-                UPDATE otp.send_jobs j
-                   SET state = 'unknown', last_error_code = e.error_code, last_error = e.error
-                  FROM e
-                 WHERE j.id = e.id AND e.outcome = 'unknown'
-            ), gone AS (
-                DELETE FROM otp.send_jobs j USING e
-                 WHERE j.id = e.id AND e.outcome IN ('failed', 'expired', 'canceled')
-            )
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                         error_class, requested_at, ended_at)
-            SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-                   e.error_class, e.requested_at, now()
+        WITH e AS MATERIALIZED (
+            SELECT e.*, j.verification_id, j.requested_at, j.expires_at
+              FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
+                          $9::text[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class)
+              JOIN otp.send_jobs j
+                ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
+               AND (j.state = 'sending' OR (j.state = 'unknown' AND e.outcome <> 'unknown'))
+               FOR UPDATE OF j
+        ), queued AS (
+            UPDATE otp.send_jobs j
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL,
+                   due_at = now() + make_interval(secs => e.delay),
+                   last_error_code = coalesce(e.error_code, j.last_error_code),
+                   last_error = coalesce(e.error, j.last_error),
+                   last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
-             WHERE e.outcome IN ('failed', 'expired', 'canceled')
-            """,
+             WHERE j.id = e.id AND e.outcome IN ('retry', 'release')
+        ), unknown AS (
+            UPDATE otp.send_jobs j
+               SET state = 'unknown', last_error_code = e.error_code, last_error = e.error,
+                   last_remedy = e.remedy
+              FROM e
+             WHERE j.id = e.id AND e.outcome = 'unknown'
+        ), gone AS (
+            DELETE FROM otp.send_jobs j USING e
+             WHERE j.id = e.id AND e.outcome IN ('failed', 'expired', 'canceled')
+        )
+        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                     error_class, requested_at, ended_at)
+        SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
+               e.error_class, e.requested_at, now()
+          FROM e
+         WHERE e.outcome IN ('failed', 'expired', 'canceled')
+        """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
         ])
@@ -92,7 +96,8 @@ public struct FinishOther: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
-        _ = try await connection.execute(Self.statement, parameters, deadline: deadline, onDeadline: .drop)
+        _ = try await connection.execute(
+            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
 }
 

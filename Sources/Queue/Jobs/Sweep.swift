@@ -10,52 +10,53 @@ public enum Sweep {
     static let statement = Statement(
         "otpd_sweep",
         """
-            WITH lost AS (
-                SELECT id FROM otp.send_jobs
-                 WHERE state = 'sending' AND lease_expires_at < now()
-                 LIMIT 500 FOR UPDATE SKIP LOCKED
-            ), to_unknown AS (
-                UPDATE otp.send_jobs j
-                   SET state = 'unknown', last_error_code = NULL,
-                       last_error = 'The worker that was sending it stopped before it could say what became of it.'
-                  FROM lost
-                 WHERE j.id = lost.id
-             RETURNING 1
-            ), expired AS (
-                SELECT id FROM otp.send_jobs
-                 WHERE state = 'queued' AND expires_at <= now()
-                 LIMIT 500 FOR UPDATE SKIP LOCKED
-            ), undecided AS (
-                SELECT id FROM otp.send_jobs
-                 WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
-                 LIMIT 500 FOR UPDATE SKIP LOCKED
-            ), gone AS (
-                DELETE FROM otp.send_jobs j
-                 USING (SELECT id FROM expired UNION ALL SELECT id FROM undecided) dead
-                 WHERE j.id = dead.id
-             RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at
-            ), ended AS (
-                INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                             error_class, requested_at, ended_at)
-                SELECT id, verification_id, CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, attempt,
-                       last_error_code,
-                       CASE state WHEN 'queued'
-                           THEN 'Its code expired before it could be sent.' || coalesce(' Last try: ' || last_error, '')
-                           ELSE 'Outcome unknown: it may have been sent, and its code has expired since. '
-                                || coalesce(last_error, '') END,
-                       CASE state WHEN 'queued'
-                           THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
-                           ELSE 'Let the user ask for a new code.' END,
-                       CASE state WHEN 'queued' THEN 'expired' ELSE 'unknown' END,
-                       requested_at, now()
-                  FROM gone
-             RETURNING state
-            )
-            SELECT (SELECT count(*)::int FROM to_unknown),
-                   count(*) FILTER (WHERE state = 'expired')::int,
-                   count(*) FILTER (WHERE state = 'failed')::int
-              FROM ended
-            """,
+        WITH lost AS (
+            SELECT id FROM otp.send_jobs
+             WHERE state = 'sending' AND lease_expires_at < now()
+             LIMIT 500 FOR UPDATE SKIP LOCKED
+        ), to_unknown AS (
+            UPDATE otp.send_jobs j
+               SET state = 'unknown', last_error_code = NULL,
+                   last_error = 'The worker that was sending it stopped before it could say what became of it.',
+                   last_remedy = 'Look in the log of otpd for why it stopped.'
+              FROM lost
+             WHERE j.id = lost.id
+         RETURNING 1
+        ), expired AS (
+            SELECT id FROM otp.send_jobs
+             WHERE state = 'queued' AND expires_at <= now()
+             LIMIT 500 FOR UPDATE SKIP LOCKED
+        ), undecided AS (
+            SELECT id FROM otp.send_jobs
+             WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
+             LIMIT 500 FOR UPDATE SKIP LOCKED
+        ), gone AS (
+            DELETE FROM otp.send_jobs j
+             USING (SELECT id FROM expired UNION ALL SELECT id FROM undecided) dead
+             WHERE j.id = dead.id
+         RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at
+        ), ended AS (
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at)
+            SELECT id, verification_id, CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, attempt,
+                   last_error_code,
+                   CASE state WHEN 'queued'
+                       THEN 'Its code expired before it could be sent.' || coalesce(' Last try: ' || last_error, '')
+                       ELSE 'Outcome unknown: it may have been sent, and its code has expired since. '
+                            || coalesce(last_error, '') END,
+                   CASE state WHEN 'queued'
+                       THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
+                       ELSE 'Let the user ask for a new code.' END,
+                   CASE state WHEN 'queued' THEN 'expired' ELSE 'unknown' END,
+                   requested_at, now()
+              FROM gone
+         RETURNING state
+        )
+        SELECT (SELECT count(*)::int FROM to_unknown),
+               count(*) FILTER (WHERE state = 'expired')::int,
+               count(*) FILTER (WHERE state = 'failed')::int
+          FROM ended
+        """,
         [])
 
     /// What one sweep ended.
@@ -73,7 +74,8 @@ public enum Sweep {
 
     /// Sweeps once.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Swept {
-        let result = try await connection.execute(statement, Parameters(), deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, Parameters(), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
             unknownFailed: Int(try result.int32(0, 2)))

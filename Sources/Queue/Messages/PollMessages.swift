@@ -10,22 +10,22 @@ public enum PollMessages {
     static let statement = Statement(
         "otpd_poll_messages",
         """
-            WITH due AS MATERIALIZED (
-                SELECT message_sid
-                  FROM otp.messages
-                 WHERE final_at IS NULL AND next_poll_at <= now()
-                 ORDER BY next_poll_at
-                 LIMIT $1
-                   FOR UPDATE SKIP LOCKED
-            )
-            UPDATE otp.messages m
-               SET polls = m.polls + 1,
-                   next_poll_at = CASE WHEN m.accepted_at > now() - interval '1 day'
-                                       THEN now() + least(interval '1 hour', interval '2 seconds' * 2 ^ m.polls) END
-              FROM due
-             WHERE m.message_sid = due.message_sid
-            RETURNING m.message_sid
-            """,
+        WITH due AS MATERIALIZED (
+            SELECT message_sid
+              FROM otp.messages
+             WHERE final_at IS NULL AND next_poll_at <= now()
+             ORDER BY next_poll_at
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        )
+        UPDATE otp.messages m
+           SET polls = m.polls + 1,
+               next_poll_at = CASE WHEN m.accepted_at > now() - interval '1 day'
+                                   THEN now() + least(interval '1 hour', interval '2 seconds' * 2 ^ m.polls) END
+          FROM due
+         WHERE m.message_sid = due.message_sid
+        RETURNING m.message_sid
+        """,
         [.int4])
 
     /// The SIDs of at most `limit` messages to fetch now.
@@ -34,7 +34,8 @@ public enum PollMessages {
     {
         var parameters = Parameters()
         parameters.append(Int32(limit))
-        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var sids: [String] = []
         for row in 0..<result.rowCount { sids.append(try result.string(row, 0)) }
         return sids

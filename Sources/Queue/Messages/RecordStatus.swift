@@ -30,25 +30,26 @@ public struct MessageReport: Sendable, Equatable {
 
 /// Writes what Twilio says of messages; a status never moves backwards (`otp.status_rank`), the rest fills in.
 ///
-/// Repeating it is harmless. The primary key serves it.
+/// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
 public enum RecordStatus {
     static let statement = Statement(
         "otpd_record_status",
         """
-            UPDATE otp.messages m
-               SET status = CASE WHEN s.is_later THEN e.status ELSE m.status END,
-                   error_code = CASE WHEN s.is_later THEN coalesce(e.error_code, m.error_code) ELSE m.error_code END,
-                   segments = coalesce(e.segments, m.segments),
-                   price = coalesce(e.price::numeric, m.price),
-                   price_unit = coalesce(e.price_unit, m.price_unit),
-                   final_at = CASE WHEN s.is_later AND otp.status_rank(e.status) >= 50
-                                   THEN coalesce(m.final_at, now()) ELSE m.final_at END
-              FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
-                AS e(sid, status, error_code, segments, price, price_unit),
-                   LATERAL (SELECT message_sid, otp.status_rank(e.status) > otp.status_rank(o.status) AS is_later
-                              FROM otp.messages o WHERE o.message_sid = e.sid) s
-             WHERE m.message_sid = s.message_sid
-            """,
+        UPDATE otp.messages m
+           SET status = CASE WHEN s.is_later THEN e.status ELSE m.status END,
+               error_code = CASE WHEN s.is_later THEN coalesce(e.error_code, m.error_code) ELSE m.error_code END,
+               segments = coalesce(e.segments, m.segments),
+               price = coalesce(e.price::numeric, m.price),
+               price_unit = coalesce(e.price_unit, m.price_unit),
+               final_at = CASE WHEN s.is_later AND otp.status_rank(e.status) >= 50
+                               THEN coalesce(m.final_at, now()) ELSE m.final_at END
+          FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
+            AS e(sid, status, error_code, segments, price, price_unit),
+               LATERAL (SELECT message_sid, otp.status_rank(e.status) > otp.status_rank(o.status) AS is_later
+                          FROM otp.messages o WHERE o.message_sid = e.sid
+                       FOR UPDATE SKIP LOCKED) s
+         WHERE m.message_sid = s.message_sid
+        """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray])
 
     /// Writes all reports.
@@ -62,6 +63,7 @@ public enum RecordStatus {
         parameters.append(reports.map(\.segments))
         parameters.append(reports.map(\.price))
         parameters.append(reports.map(\.priceUnit))
-        _ = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        _ = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
 }

@@ -1,3 +1,4 @@
+internal import CCrypto
 internal import CMigrations
 
 /// One step of the schema, as it was compiled in from `migrations/`.
@@ -10,6 +11,16 @@ public struct Migration: Sendable {
     public let up: String
     /// The SQL that takes it back.
     public let down: String
+    /// SHA-256 of `up`, in hex: what a database's step must have been made with.
+    public let checksum: String
+
+    init(version: Int, name: String, up: String, down: String) {
+        self.version = version
+        self.name = name
+        self.up = up
+        self.down = down
+        checksum = Self.sha256(up)
+    }
 
     /// All steps this program knows, in order.
     public static let all: [Migration] = (0..<otp_migrations_count()).compactMap { index in
@@ -24,5 +35,13 @@ public struct Migration: Sendable {
 
     private static func text(_ bytes: UnsafePointer<CChar>, _ count: Int) -> String {
         unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
+    }
+
+    private static func sha256(_ text: String) -> String {
+        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
+        var text = text
+        text.withUTF8 { bytes in unsafe _ = SHA256(bytes.baseAddress, bytes.count, &digest) }
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }

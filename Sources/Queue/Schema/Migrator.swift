@@ -54,16 +54,13 @@ public struct Migrator {
 
     /// How the schema stands to this program.
     public func state() async throws(PostgresError) -> SchemaState {
-        let applied = try await applied()
-        guard !applied.isEmpty else { return .absent }
-        var checksums: [Int: String] = [:]
-        for migration in Migration.all { checksums[migration.version] = try await checksum(of: migration) }
-        return SchemaState.of(applied: applied, known: Migration.all, checksums: checksums)
+        SchemaState.of(applied: try await applied())
     }
 
     /// What the database has, and how that stands to this program.
     public func read() async throws(Failure) -> (applied: [AppliedMigration], state: SchemaState) {
-        try await database { () async throws(PostgresError) in (try await applied(), try await state()) }
+        let applied = try await database { () async throws(PostgresError) in try await self.applied() }
+        return (applied, SchemaState.of(applied: applied))
     }
 
     /// Applies what is missing; `progress` is told of each step. The versions applied.
@@ -96,7 +93,8 @@ public struct Migrator {
             case .current, .behind: break
             case .newer, .changed: throw .refused(state)
             }
-            let applied = try await database { () async throws(PostgresError) in try await self.applied() }.map(\.version)
+            let applied = try await database { () async throws(PostgresError) in try await self.applied() }.map(
+                \.version)
             let target = target ?? (applied.max() ?? 1) - 1
             var done: [Int] = []
             for migration in Migration.all.reversed()
@@ -110,7 +108,9 @@ public struct Migrator {
     }
 
     private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
-        _ = try await database { () async throws(PostgresError) in try await rows("SELECT pg_advisory_lock(\(Self.lock))") }
+        _ = try await database { () async throws(PostgresError) in
+            try await rows("SELECT pg_advisory_lock(\(Self.lock))")
+        }
         let outcome: Swift.Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
         // If the line is gone, so is the lock: what the body said matters more.
@@ -122,7 +122,8 @@ public struct Migrator {
         do { return try await body() } catch { throw .database(error) }
     }
 
-    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure) {
+    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure)
+    {
         do {
             _ = try await connection.simple("BEGIN", deadline: deadline)
             _ = try await connection.simple(sql, deadline: deadline)
@@ -134,24 +135,9 @@ public struct Migrator {
         }
     }
 
+    /// The checksum is 64 hexadecimal digits and the version a number: nothing to quote.
     private func enterChecksum(of migration: Migration) -> String {
-        "UPDATE otp.schema_migrations SET checksum = \(hash(migration)) WHERE version = \(migration.version)"
-    }
-
-    private func checksum(of migration: Migration) async throws(PostgresError) -> String {
-        try await one("SELECT \(hash(migration))") ?? ""
-    }
-
-    /// SHA-256 as PostgreSQL computes it, so that no cryptography is needed here. The text is our own file, in hex.
-    private func hash(_ migration: Migration) -> String {
-        let digits = Array("0123456789abcdef".utf8)
-        var hex: [UInt8] = []
-        hex.reserveCapacity(migration.up.utf8.count * 2)
-        for byte in migration.up.utf8 {
-            hex.append(digits[Int(byte >> 4)])
-            hex.append(digits[Int(byte & 15)])
-        }
-        return "encode(sha256('\\x\(String(decoding: hex, as: UTF8.self))'::bytea), 'hex')"
+        "UPDATE otp.schema_migrations SET checksum = '\(migration.checksum)' WHERE version = \(migration.version)"
     }
 
     private func rows(_ sql: String) async throws(PostgresError) -> Postgres.Result {

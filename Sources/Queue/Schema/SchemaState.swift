@@ -28,8 +28,8 @@ public enum SchemaState: Sendable, Equatable {
     /// A step was run with other contents than this program has.
     case changed(version: Int, name: String)
 
-    /// Compares what is applied with what is known; `checksums` by version.
-    public static func of(applied: [AppliedMigration], known: [Migration], checksums: [Int: String]) -> SchemaState {
+    /// Compares what is applied with what is known.
+    public static func of(applied: [AppliedMigration], known: [Migration] = Migration.all) -> SchemaState {
         guard let newestApplied = applied.map(\.version).max() else { return .absent }
         let newestKnown = known.map(\.version).max() ?? 0
         if newestApplied > newestKnown { return .newer(database: newestApplied, program: newestKnown) }
@@ -38,7 +38,7 @@ public enum SchemaState: Sendable, Equatable {
             guard let step = byVersion[migration.version] else {
                 return .behind(next: migration.version, newest: newestKnown)
             }
-            if let checksum = step.checksum, checksum != checksums[migration.version] {
+            if let checksum = step.checksum, checksum != migration.checksum {
                 return .changed(version: migration.version, name: migration.name)
             }
         }

@@ -44,24 +44,24 @@ public enum Heartbeat {
     static let statement = Statement(
         "otpd_heartbeat",
         """
-            WITH beat AS (
-                INSERT INTO otp.worker_status AS w
-                       (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
-                        unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state)
-                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-                ON CONFLICT (worker_id) DO UPDATE
-                   SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
-                       remedy = excluded.remedy, in_flight = excluded.in_flight, claimed = excluded.claimed,
-                       accepted = excluded.accepted, failed = excluded.failed, unknown = excluded.unknown,
-                       latency_p50_ms = coalesce(excluded.latency_p50_ms, w.latency_p50_ms),
-                       latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
-                       latency_p99_ms = coalesce(excluded.latency_p99_ms, w.latency_p99_ms),
-                       database_state = excluded.database_state, twilio_state = excluded.twilio_state
-            )
-            SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
-                   (SELECT extract(epoch FROM min(j.due_at) - now())::float8
-                      FROM otp.send_jobs j WHERE j.state = 'queued')
-            """,
+        WITH beat AS (
+            INSERT INTO otp.worker_status AS w
+                   (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
+                    unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+            ON CONFLICT (worker_id) DO UPDATE
+               SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
+                   remedy = excluded.remedy, in_flight = excluded.in_flight, claimed = excluded.claimed,
+                   accepted = excluded.accepted, failed = excluded.failed, unknown = excluded.unknown,
+                   latency_p50_ms = coalesce(excluded.latency_p50_ms, w.latency_p50_ms),
+                   latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
+                   latency_p99_ms = coalesce(excluded.latency_p99_ms, w.latency_p99_ms),
+                   database_state = excluded.database_state, twilio_state = excluded.twilio_state
+        )
+        SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
+               (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
+                  FROM otp.send_jobs j WHERE j.state = 'queued')
+        """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
             .float8, .text, .text,
@@ -92,7 +92,8 @@ public enum Heartbeat {
         for latency in [report.latency.p50, report.latency.p95, report.latency.p99] { parameters.append(latency) }
         parameters.append(report.databaseState)
         parameters.append(report.twilioState)
-        let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Answer(
             isListening: try result.bool(0, 0),
             nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })

@@ -15,6 +15,8 @@ public struct ClaimSchedule: Sendable {
     public var isListening = false
 
     private var looks: [Instant] = []
+    /// No look before this: the last one was refused.
+    private var heldUntil: Instant?
     private var activeUntil: Instant
 
     /// A schedule that looks at once.
@@ -46,14 +48,25 @@ public struct ClaimSchedule: Sendable {
     /// - Parameter jitter: random in 0..<1, so that many workers do not poll in step.
     public mutating func found(_ found: Int, isFull: Bool, at now: Instant, jitter: Double) {
         if found > 0 { activeUntil = now + Self.activeSpan }
+        heldUntil = nil
         if isFull {
             add(now)
-        } else if now < activeUntil || !isListening, looks.isEmpty {
-            add(now + Instant.Span(seconds: Self.pollInterval * (0.75 + 0.5 * jitter)))
+        } else if now < activeUntil || !isListening {
+            // Whatever else is expected later: a retry in 15 s must not silence the poll.
+            let poll = now + Instant.Span(seconds: Self.pollInterval * (0.75 + 0.5 * jitter))
+            if looks.first.map({ $0 > poll }) ?? true { add(poll) }
         }
     }
 
-    private mutating func add(_ instant: Instant) {
+    /// A look was refused: the next is at `instant`, and what wakes it before then waits too.
+    public mutating func hold(until instant: Instant) {
+        heldUntil = instant
+        looks.removeAll { $0 <= instant }
+        add(instant)
+    }
+
+    private mutating func add(_ wanted: Instant) {
+        let instant = heldUntil.map { max($0, wanted) } ?? wanted
         guard !looks.contains(instant) else { return }
         looks.append(instant)
         looks.sort()

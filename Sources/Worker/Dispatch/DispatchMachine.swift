@@ -37,8 +37,15 @@ public struct DispatchMachine: Sendable {
     private var phase = Phase.running
     private var order = Order.oldestFirst
     private var rate = RateEstimate()
-    /// A database that can't be reached, or a heartbeat that failed: no claims.
-    public var isDatabaseUp = false
+    /// Whether there is a connection to claim with.
+    public var canClaim = false
+    /// Whether there is a connection to write ends with: what can't be written down is not begun.
+    public var canRecord = false
+    /// Whether the last heartbeat could be written.
+    public var isHeard = true
+    /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
+    /// make each of them an unknown outcome.
+    public var unsaved = 0
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
@@ -62,14 +69,21 @@ public struct DispatchMachine: Sendable {
         case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
-        guard isDatabaseUp, let look = schedule.next else { return .wait(until: nil) }
+        guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
+        else {
+            return .wait(until: nil)
+        }
         let room: Int
         switch pause.allowance(at: now) {
         case .none(let until): return .wait(until: until)
         case .probe: room = inFlight + waiting == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
-        guard room > 0 else { return .wait(until: bucket?.nextToken(after: now)) }
+        guard room > 0 else {
+            // A token may make room; a busy slot or a probe under way gives its own signal when it ends.
+            let token = bucket?.nextToken(after: now)
+            return .wait(until: token.flatMap { $0 > now ? $0 : nil })
+        }
         guard look <= now else { return .wait(until: look) }
         return .claim(limit: room, order)
     }
@@ -106,10 +120,10 @@ public struct DispatchMachine: Sendable {
         }
     }
 
-    /// A claim failed: nothing is known to be ours, and the look has to be made again.
-    public mutating func claimFailed(at now: Instant) {
+    /// A claim failed: nothing is known to be ours, and the look has to be made again, not before `retryAt`.
+    public mutating func claimFailed(at now: Instant, retryAt: Instant) {
         pause.probeInconclusive(at: now)
-        schedule.expect(at: now)
+        schedule.hold(until: retryAt)
     }
 
     // MARK: Sends

@@ -10,7 +10,7 @@ extension Dispatcher {
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
             guard accepted.count + others.count > 0 else {
-                if machine.isDraining, machine.inFlight + machine.waiting == 0 { return }
+                if hasStoppedClaiming { return }
                 await ends.wait()
                 continue
             }
@@ -22,7 +22,8 @@ extension Dispatcher {
                 await write(batch.0, records, worker)
                 await write(batch.1, records, worker)
             }
-            endsInWriting = 0
+            // Claims may have waited for room.
+            changed.signal()
         }
     }
 
@@ -34,10 +35,13 @@ extension Dispatcher {
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 try await batch.run(on: connection, worker: worker, deadline: .now() + Times.statement)
+                endsInWriting -= batch.count
                 return
             } catch {
                 if Task.isCancelled { return }
                 switch error {
+                case .server(let refusal) where ["40001", "40P01"].contains(refusal.sqlstate):
+                    continue  // Two statements met; the same again.
                 case .server where batch.count > 1:
                     let (first, second) = batch.halves()
                     await write(first, records, worker)
@@ -45,9 +49,11 @@ extension Dispatcher {
                 case .server(let refusal) where refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23"):
                     // Its lease will lapse and the sweep will call it unknown: visible, and not sent again.
                     log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
+                    endsInWriting -= batch.count
                     return
                 case .server:
-                    log.error("what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
+                    log.error(
+                        "what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
                     try? await loop.sleep(for: .seconds(1))
                 case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
                     // The session reports lost connections; writing is repeated, which is harmless.

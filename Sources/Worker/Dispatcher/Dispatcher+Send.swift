@@ -31,21 +31,33 @@ extension Dispatcher {
         }
         guard next.fitsLease(at: now) else { return drop(next, .release) }
         guard let code = job.code else {
-            let remedy = "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
-            return drop(next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
+            let remedy =
+                "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
+            if let count = sealedOtherwise.count(at: now) {
+                log.error(
+                    "codes are sealed under another secret: their jobs wait",
+                    metadata: [LogKeys.count: "\(count)", LogKeys.remedy: "\(remedy)"])
+            }
+            return drop(
+                next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
         }
         let recipient: PhoneNumber
         switch job.recipient {
         case .success(let number): recipient = number
         case .failure(let refusal):
-            return drop(next, .failed, error: "\(refusal)", remedy: refusal.remedy, errorClass: "invalid_number")
+            return drop(
+                next, .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
+                errorClass: "invalid_number")
         }
         let template: Template
         do {
-            guard let templates else { return drop(next, .release) }
             template = try templates.template(purpose: job.purpose, locale: job.locale)
         } catch {
-            return drop(next, .failed, error: "\(error)", remedy: "Insert the text, then let the user ask for a new code.")
+            // The database takes no verification without a text: this copy of the texts is old, or the text is gone.
+            catalogChanged()
+            return drop(
+                next, .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
+                remedy: "Insert or mend the text in otp.templates: the job is tried again until its code expires.")
         }
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
@@ -71,7 +83,7 @@ extension Dispatcher {
         let now = Instant.now()
         machine.dropped(at: now)
         if outcome == .failed { counters.failed += 1 }
-        if outcome == .retry { machine.schedule.expect(at: now + delay) }
+        if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         others.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
@@ -126,17 +138,24 @@ extension Dispatcher {
             end(job, .expired, why)
         case .retry(let delay, let why):
             let delay = Instant.Span(delay)
-            machine.schedule.expect(at: now + delay)
+            machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1
             others.append(
                 UnsentEnd(
-                    job: job.id, attempt: job.attempt, .unknown, error: "\(reason.explanation). It may have been sent.",
+                    job: job.id, attempt: job.attempt, .unknown,
+                    error: Words.sentence("\(reason.explanation): it may have been sent"),
+                    remedy: "Nothing: it is not sent again unless it is known that Twilio does not have it.",
                     errorClass: reason.name))
-            log.warning(
-                "the outcome of a send is unknown",
-                metadata: [LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.reason: "\(reason.explanation)"])
+            if let count = unknowns.count(at: now) {
+                log.warning(
+                    "the outcome of a send is unknown",
+                    metadata: [
+                        LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)",
+                        LogKeys.reason: "\(reason.explanation)", LogKeys.count: "\(count)",
+                    ])
+            }
         }
         apply(disposition, outcome, at: now)
     }
@@ -146,8 +165,10 @@ extension Dispatcher {
     ) {
         others.append(
             UnsentEnd(
-                job: job.id, attempt: job.attempt, outcome, delay: delay, errorCode: why.code.map(Int32.init(clamping:)),
-                error: why.error, remedy: why.remedy, errorClass: why.errorClass?.rawValue))
+                job: job.id, attempt: job.attempt, outcome, delay: delay,
+                errorCode: why.code.map(Int32.init(clamping:)),
+                error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
+                errorClass: why.errorClass?.rawValue))
         log.debug(
             "a send was not accepted",
             metadata: [
@@ -161,26 +182,31 @@ extension Dispatcher {
         let change: PauseMachine.Change
         switch disposition.effect {
         case .pause(let scope, let why) where scope == .worker || scope == .sender:
-            change = machine.paused(.init(words: why.error, remedy: why.remedy), at: now)
+            change = machine.paused(
+                .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now)
         case .pause, .throttle, nil:
-            if outcome.isOutage {
+            if outcome.provesAccount {
+                change = machine.gotThrough(at: now)
+            } else {
                 machine.probeInconclusive(at: now)
                 change = .none
-            } else {
-                change = machine.gotThrough(at: now)
             }
         }
         twilioState = outcome.isOutage ? "unreachable" : "answering"
-        if disposition.isAlert {
+        if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",
-                metadata: [LogKeys.reason: "\(Words.of(disposition.step))", LogKeys.remedy: "Add the code to otp.error_classes."])
+                metadata: [
+                    LogKeys.reason: "\(Words.of(disposition.step))",
+                    LogKeys.remedy: "Add the code to otp.error_classes.", LogKeys.count: "\(count)",
+                ])
         }
         switch change {
         case .none: break
         case .paused(let reason):
             log.error(
-                "paused: nothing is sent, jobs wait", metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
+                "paused: nothing is sent, jobs wait",
+                metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
             stateChanged()
         case .resumed(let span):
             log.notice("resumed: Twilio takes messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
@@ -192,14 +218,22 @@ extension Dispatcher {
 extension ClaimedJob.Death {
     var words: String {
         switch self {
+        case .deleted: "Its verification was deleted before it was sent."
         case .canceled: "Its verification was canceled before it was sent."
         case .verified: "Its code had been used before it was sent."
+        case .replaced: "A newer code of the same subject and purpose had replaced it before it was sent."
         }
     }
 }
 
 enum Words {
     static let newCode = "Let the user ask for a new code."
+
+    /// As a sentence of its own: the words of `otp.error_classes` are, those of this program are parts of one.
+    static func sentence(_ words: String) -> String {
+        guard let first = words.first else { return words }
+        return first.uppercased() + words.dropFirst() + (words.hasSuffix(".") ? "" : ".")
+    }
 
     static func of(_ step: Disposition.Step) -> String {
         switch step {

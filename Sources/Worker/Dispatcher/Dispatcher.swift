@@ -28,14 +28,16 @@ actor Dispatcher {
     var freeTags: [Int] = []
     var body: [UInt8] = []
 
-    var templates: TemplateSet?
+    var templates = TemplateSet([])
     /// Operators changed texts or classes: the next heartbeat reads them.
-    var isCatalogStale = false
+    private(set) var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
     var random = SystemRandomNumberGenerator()
 
     var accepted = FinishAccepted()
     var others = FinishOther()
+    /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
+    private(set) var hasStoppedClaiming = false
     /// Ends being written now: they count as unsaved until they are.
     var endsInWriting = 0
 
@@ -55,6 +57,11 @@ actor Dispatcher {
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
     private var quiet = QuietErrors()
+    private var beatErrors = QuietErrors()
+    /// What can happen a thousand times a second is said once a second, with its count.
+    var unknowns = LogThrottle()
+    var alerts = LogThrottle()
+    var sealedOtherwise = LogThrottle()
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, on loop: EventLoop, log: Logger
@@ -90,40 +97,70 @@ actor Dispatcher {
     }
 
     /// The worker's number, from its first connection.
-    func registered(as worker: Int64) { self.worker = worker }
+    func registered(as worker: Int64) {
+        self.worker = worker
+        beats.signal()
+    }
 
     /// The connection that claims is there and listens, or has gone.
-    func database(isUp: Bool) {
-        machine.isDatabaseUp = isUp
+    func claims(areUp isUp: Bool) {
+        machine.canClaim = isUp
         machine.schedule.isListening = isUp
         if isUp { machine.schedule.wake(at: .now()) }
         changed.signal()
     }
 
-    /// Texts and error classes as they are now. Rows that can't be used are said, and the ones before them kept.
+    /// The connection that writes ends is there, or has gone.
+    func records(areUp isUp: Bool) {
+        machine.canRecord = isUp
+        changed.signal()
+    }
+
+    /// Texts and error classes as they are now. Rows that can't be used are said; they cost their own jobs and no others.
     func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
-        do {
-            templates = try TemplateSet(rows)
-        } catch {
-            log.error("texts can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
+        templates = TemplateSet(rows, keeping: templates)
+        rule.classes = ErrorClasses(classRows)
+        for row in templates.badRows {
+            log.error(
+                "a text can't be used; the one before is kept, if there was one", metadata: [LogKeys.error: "\(row)"])
         }
-        do {
-            rule.classes = try ErrorClasses(classRows)
-        } catch {
-            log.error("error classes can't be used; the ones before are kept", metadata: [LogKeys.error: "\(error)"])
+        if let problem = rule.classes.problem {
+            log.error(
+                "error classes can't be used; their codes count as unknown", metadata: [LogKeys.error: "\(problem)"])
         }
-        isCatalogStale = false
+    }
+
+    /// Whether texts and classes should be read now; what changes while they are being read counts again.
+    func takeStaleCatalog() -> Bool {
+        defer { isCatalogStale = false }
+        return isCatalogStale
+    }
+
+    /// Texts or classes have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
+    func catalogChanged() {
+        isCatalogStale = true
+        beats.signal()
     }
 
     /// A NOTIFY: jobs may be due, or texts and classes have changed.
     func notified(_ channel: String) {
         if channel == LoadCatalog.channel {
-            isCatalogStale = true
-            beats.signal()
+            catalogChanged()
         } else {
             machine.schedule.wake(at: .now())
             changed.signal()
         }
+    }
+
+    /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
+    func heartbeat(hasError error: PostgresError?) {
+        machine.isHeard = error == nil
+        if let error, beatErrors.isNew(error) {
+            log.error(
+                "the worker's status can't be written; nothing is claimed", metadata: [LogKeys.error: "\(error)"])
+        }
+        if error == nil { beatErrors.succeeded() }
+        changed.signal()
     }
 
     /// What the heartbeat found.
@@ -149,8 +186,10 @@ actor Dispatcher {
     func claimLoop(_ claims: Session) async {
         while !Task.isCancelled {
             let now = Instant.now()
+            machine.unsaved = unsaved
             switch machine.decide(at: now) {
             case .finished:
+                hasStoppedClaiming = true
                 ends.signal()
                 return
             case .wait(let until):
@@ -182,7 +221,8 @@ actor Dispatcher {
     }
 
     private func claimFailed(after span: Instant.Span) {
-        machine.claimFailed(at: .now() + span)
+        let now = Instant.now()
+        machine.claimFailed(at: now, retryAt: now + span)
     }
 
     private func take(_ claimed: ClaimedJobs, limit: Int, claimedAt: Instant) {

@@ -12,6 +12,8 @@ struct Heart {
     let claims: Session
     let base: WorkerReport
     let log: Logger
+    /// Told what the worker does, in a few words (systemd's STATUS=).
+    let onStatus: @Sendable (String) -> Void
 
     static let busy = Instant.Span.seconds(5)
     static let idle = Instant.Span.seconds(10)
@@ -27,37 +29,54 @@ struct Heart {
         }
     }
 
+    /// Reads texts and error classes anew, if they have changed.
+    private func readCatalog(_ connection: Connection) async {
+        guard await dispatcher.takeStaleCatalog() else { return }
+        do {
+            let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
+            await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+            log.notice("texts and error classes were read anew")
+        } catch {
+            log.error("texts and error classes can't be read; trying again", metadata: [LogKeys.error: "\(error)"])
+            await dispatcher.catalogChanged()
+        }
+    }
+
     /// The last beat; not waited for when the database is away.
     func farewell() async {
-        if await dispatcher.machine.isDatabaseUp { await beat(state: .stopped) }
+        if await dispatcher.machine.canClaim { await beat(state: .stopped, within: Times.farewell) }
     }
 
     /// One beat, with `state` instead of the dispatcher's where given. What was reported.
     @discardableResult
-    func beat(state: WorkerReport.State?) async -> WorkerReport {
+    func beat(state: WorkerReport.State?, within span: Instant.Span = Times.statement) async -> WorkerReport {
         var report = await dispatcher.report(from: base)
         if let state { report.state = state }
         guard let worker = await dispatcher.worker else { return report }
         do {
-            let connection = try await claims.connection(deadline: .now() + Times.statement)
-            let answer = try await Heartbeat.run(
-                on: connection, worker: worker, report, deadline: .now() + Times.statement)
+            let connection = try await claims.connection(deadline: .now() + span)
+            let answer = try await Heartbeat.run(on: connection, worker: worker, report, deadline: .now() + span)
             if !answer.isListening, state == nil {
                 // LISTEN dies silently; a new session begins with a new LISTEN.
                 log.warning("this session no longer listens for new jobs; opening another")
                 await connection.close()
             }
             await dispatcher.heard(answer)
-            if await dispatcher.isCatalogStale {
-                let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-                await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
-                log.notice("texts and error classes were read anew")
-            }
+            onStatus(report.words)
+            await readCatalog(connection)
+            await dispatcher.heartbeat(hasError: nil)
         } catch {
-            if case .server = error {
-                log.error("the worker's status can't be written", metadata: [LogKeys.error: "\(error)"])
-            }
+            // A lost connection is the session's to report.
+            if case .server = error { await dispatcher.heartbeat(hasError: error) }
         }
         return report
+    }
+}
+
+extension WorkerReport {
+    /// One line for a person.
+    var words: String {
+        let counts = "\(inFlight) in flight; \(accepted) accepted, \(failed) failed, \(unknown) unknown since the start"
+        return "\(state.rawValue)\(reason.map { ": \($0)" } ?? ""); \(counts)"
     }
 }

@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import CLinux
 internal import EventLoop
 internal import Glibc
 internal import Logging
 internal import OTP
+internal import Postgres
 internal import Twilio
 internal import Worker
 
@@ -23,6 +25,13 @@ struct Run: ParsableCommand {
         for warning in settings.warnings { log.warning("\(warning)") }
         let systemd: Systemd
         let configuration: WorkerConfiguration
+        do {
+            try Database.settings(settings.database).validate()
+        } catch {
+            throw Failure(.configuration, "Cannot start", because: "DATABASE_URL: \(error)")
+        }
+        // A core dump would hold codes and credentials.
+        if prctl_set_undumpable() != 0 { log.warning("core dumps could not be switched off") }
         do {
             systemd = Systemd(try Notifier.connect(environment: environment), log)
             configuration = try Self.configuration(settings)
@@ -68,7 +77,7 @@ struct Run: ParsableCommand {
             metadata: [LogKeys.version: "\(configuration.version)", LogKeys.database: "\(configuration.database)"])
         systemd.ready("waiting for the database")
 
-        let outcome = await withTaskGroup(of: Result<Void, WorkerFailure>?.self) { group in
+        let outcome = await withTaskGroup(of: Swift.Result<Void, WorkerFailure>?.self) { group in
             group.addTask {
                 do throws(WorkerFailure) { return .success(try await worker.run()) } catch { return .failure(error) }
             }
@@ -119,7 +128,8 @@ struct Run: ParsableCommand {
             }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender, appName: settings.appName,
+            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender,
+            appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             caFile: settings.caFile, host: HostName.own, version: Version.number)
     }

@@ -41,9 +41,10 @@ struct StatusCommand: ParsableCommand {
     private static func table(_ part: ReadStatus.Part) -> Table {
         var table = Table(columns: part.columns)
         for row in part.rows {
-            table.append(zip(row, part.isNumeric).map { value, isNumeric in
-                value.map { isNumeric ? .number($0) : .text($0) } ?? .null
-            })
+            table.append(
+                zip(row, part.isNumeric).map { value, isNumeric in
+                    value.map { isNumeric ? .number($0) : .text($0) } ?? .null
+                })
         }
         return table
     }

@@ -1,0 +1,69 @@
+import Foundation
+import Testing
+
+@testable import Queue
+
+@Suite("Schema")
+struct SchemaTests {
+    private let known = [
+        Migration(version: 1, name: "one", up: "1", down: ""), Migration(version: 2, name: "two", up: "2", down: ""),
+    ]
+
+    private func applied(_ steps: [(Int, String?)]) -> [AppliedMigration] {
+        let sums = ["aa": known[0].checksum, "bb": known[1].checksum]
+        return steps.map { version, sum in
+            AppliedMigration(version: version, name: "step", checksum: sum.map { sums[$0] ?? $0 }, appliedAt: "now")
+        }
+    }
+
+    private func state(_ steps: [(Int, String?)]) -> SchemaState {
+        .of(applied: applied(steps), known: known)
+    }
+
+    @Test("how a database stands to this program")
+    func states() {
+        #expect(state([]) == .absent)
+        #expect(state([(1, "aa")]) == .behind(next: 2, newest: 2))
+        #expect(state([(2, "bb")]) == .behind(next: 1, newest: 2), "a gap is behind, not current")
+        #expect(state([(1, "aa"), (2, "bb")]) == .current)
+        #expect(state([(1, "aa"), (2, nil)]) == .current, "psql ran it: there is no checksum to compare")
+        #expect(state([(1, "aa"), (2, "xx")]) == .changed(version: 2, name: "two"))
+        #expect(state([(1, "xx")]) == .changed(version: 1, name: "one"), "said before what is missing")
+        #expect(state([(1, "aa"), (2, "bb"), (3, "cc")]) == .newer(database: 3, program: 2))
+        #expect(state([(3, "cc")]) == .newer(database: 3, program: 2))
+    }
+
+    @Test("checksums are SHA-256 as everybody computes it")
+    func checksum() {
+        let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+        #expect(Migration(version: 1, name: "empty", up: "", down: "").checksum == empty)
+    }
+
+    @Test("only a current schema is worked on, and every other says what to do")
+    func words() {
+        let all: [SchemaState] = [
+            .absent, .behind(next: 2, newest: 3), .newer(database: 4, program: 3), .changed(version: 1, name: "one"),
+        ]
+        #expect(SchemaState.current.isUsable)
+        for state in all {
+            #expect(!state.isUsable)
+            #expect(state.words.hasSuffix(".") || state.words.contains("Run: otpd migrate up"))
+        }
+    }
+
+    @Test("every file of migrations/ is compiled in, byte for byte, numbered from 1 without gaps")
+    func embedded() throws {
+        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appendingPathComponent("migrations")
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".sql") }
+        #expect(files.count == 2 * Migration.all.count)
+        #expect(Migration.all.map(\.version) == Array(1...Migration.newest))
+        for migration in Migration.all {
+            let number = String(repeating: "0", count: 4 - "\(migration.version)".count) + "\(migration.version)"
+            for (direction, sql) in [("up", migration.up), ("down", migration.down)] {
+                let file = folder.appendingPathComponent("\(number)_\(migration.name).\(direction).sql")
+                #expect(try String(contentsOf: file, encoding: .utf8) == sql)
+            }
+        }
+    }
+}

@@ -1,0 +1,37 @@
+import EventLoop
+import Testing
+
+@testable import Worker
+
+@Suite("Rate estimate")
+struct RateEstimateTests {
+    private let start = Instant(nanoseconds: 1_000_000_000)
+
+    @Test("a steady rate is found within a second or two", arguments: [10.0, 100, 1000, 9000])
+    func steady(rate: Double) {
+        var estimate = RateEstimate()
+        var now = start
+        for _ in 0..<Int(rate * 3) {
+            now = now + Instant.Span(seconds: 1 / rate)
+            estimate.count(at: now)
+        }
+        let said = estimate.perSecond(at: now)
+        #expect(said > rate * 0.85 && said < rate * 1.15)
+    }
+
+    @Test("after a silence of two seconds nothing is left of it")
+    func silence() {
+        var estimate = RateEstimate()
+        for index in 0..<1000 { estimate.count(at: start + .milliseconds(Int64(index))) }
+        let said = [1, 5].map { estimate.perSecond(at: start + .seconds($0)) }
+        #expect(said[0] > 0)
+        #expect(said[1] == 0)
+    }
+
+    @Test("with nothing counted it is zero")
+    func empty() {
+        var estimate = RateEstimate()
+        let said = estimate.perSecond(at: start)
+        #expect(said == 0)
+    }
+}
