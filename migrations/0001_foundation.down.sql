@@ -1,7 +1,7 @@
 -- Takes the schema away, with everything in it. Its roles belong to the whole cluster: one goes only if it has no
--- members and no other database has granted it anything. pgcrypto stays, unless it was put into the schema itself.
+-- members (but for otp_owner, whose members migrate) and no other database needs it. pgcrypto stays, unless it lives here.
 
-SET LOCAL client_min_messages = 'warning';
+SET LOCAL client_min_messages = 'error';
 
 DROP SCHEMA otp CASCADE;
 
@@ -9,11 +9,14 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
-        CONTINUE WHEN EXISTS (
-            SELECT FROM pg_catalog.pg_auth_members m JOIN pg_catalog.pg_roles r ON r.oid = m.roleid
-            WHERE r.rolname = role_name);
+    FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin', 'otp_owner'] LOOP
+        -- Members of otp_owner are those who migrate.
+        CONTINUE WHEN to_regrole(role_name) IS NULL OR role_name <> 'otp_owner' AND EXISTS (
+            SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = to_regrole(role_name));
         BEGIN
+            IF role_name = 'otp_owner' THEN
+                EXECUTE 'REVOKE ALL ON PARAMETER log_min_error_statement FROM otp_owner';
+            END IF;
             EXECUTE format('DROP ROLE IF EXISTS %I', role_name);
         EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege OR undefined_object OR internal_error THEN
             NULL;  -- used elsewhere, or gone at this moment by another migration

@@ -24,13 +24,14 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
-    FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
+    FOREACH role_name IN ARRAY ARRAY['otp_owner', 'otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name);
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         EXCEPTION
             WHEN duplicate_object OR unique_violation THEN NULL;  -- made by another migration meanwhile
             WHEN insufficient_privilege THEN
+                CONTINUE WHEN role_name = 'otp_owner';  -- then whoever migrates owns the schema: see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
                     USING HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
@@ -38,23 +39,29 @@ BEGIN
     END LOOP;
 END $$;
 
-CREATE SCHEMA otp;
-COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Web tier: insert verifications and send_jobs, or call request and verify.';
-
-CREATE TABLE otp.schema_migrations (
-    version int PRIMARY KEY,
-    name text NOT NULL,
-    checksum text,          -- filled by otpd, in the migration's own transaction; null when psql ran it
-    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    applied_by text NOT NULL DEFAULT session_user
-);
-
--- pgcrypto may already be there, in whatever schema. The four functions that are used are bound below by what they
--- are and not by name (BEGIN ATOMIC bodies are resolved once, here), so no search_path can put others in their place.
+-- The functions run with the rights of the schema's owner, so that is never a superuser: otp_owner, who may do nothing
+-- else. Who migrates without being allowed to become otp_owner owns the schema himself, and is no superuser either.
+-- pgcrypto may already be there, in whatever schema; making it takes the migrating role's own rights.
 DO $$
 DECLARE
     home text;
 BEGIN
+    PERFORM set_config('otp.migrating_role', current_user, true);
+    IF to_regrole('otp_owner') IS NULL THEN
+        EXECUTE 'CREATE SCHEMA otp';
+    ELSE
+        IF NOT pg_has_role('otp_owner', 'USAGE') THEN
+            BEGIN
+                EXECUTE format('GRANT otp_owner TO %I', current_user);
+            EXCEPTION WHEN insufficient_privilege THEN NULL;
+            END;
+        END IF;
+        IF pg_has_role('otp_owner', 'USAGE') THEN
+            EXECUTE 'CREATE SCHEMA otp AUTHORIZATION otp_owner';
+        ELSE
+            EXECUTE 'CREATE SCHEMA otp';
+        END IF;
+    END IF;
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgcrypto') THEN
         home := CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'CREATE') THEN 'public' ELSE 'otp' END;
         EXECUTE format('CREATE EXTENSION pgcrypto WITH SCHEMA %I', home);
@@ -65,6 +72,10 @@ BEGIN
     PERFORM set_config('search_path', format('pg_catalog, %I', home), true);
 END $$;
 
+COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Web tier: insert verifications and send_jobs, or call request and verify.';
+
+-- These four are bound to pgcrypto's functions by what those are and not by name (such bodies are resolved once, here),
+-- so that no search_path can put others in their place.
 CREATE FUNCTION otp.hmac_sha256(message bytea, key bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
 
@@ -79,7 +90,29 @@ RETURN pgp_sym_encrypt(code, secret, 's2k-mode=1, cipher-algo=aes256, compress-a
 CREATE FUNCTION otp.open_seal(sealed bytea, secret text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN pgp_sym_decrypt(sealed, secret);
 
+DO $$
+DECLARE
+    bound regprocedure;
+    owner CONSTANT name := (
+        SELECT pg_catalog.pg_get_userbyid(nspowner) FROM pg_catalog.pg_namespace WHERE nspname = 'otp');
+BEGIN
+    FOR bound IN SELECT oid FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO %I', bound, owner);
+    END LOOP;
+    PERFORM set_config('role', owner, true);    -- what follows is the owner's
+END $$;
+
 SET LOCAL search_path = pg_catalog;
+
+CREATE TABLE otp.schema_migrations (
+    version int PRIMARY KEY,
+    name text NOT NULL,
+    checksum text,          -- filled by otpd, in the migration's own transaction; null when psql ran it
+    applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    applied_by text NOT NULL DEFAULT session_user
+);
 
 -- ───────────────────────────────────────────────── settings as data ─────────────────────────────────────────────────
 
@@ -109,19 +142,33 @@ INSERT INTO otp.templates (purpose, locale, body) VALUES
     ('phone_verification', 'ar', 'رمز التحقق الخاص بك هو: {code}. صالح لمدة {minutes} دقائق.');
 
 CREATE TABLE otp.countries (
-    region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$')
+    region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$'),
+    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0)   -- of one send, for limits of scope budget
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
 INSERT INTO otp.countries (region) VALUES ('SA');
 
--- Each row counts sends per phone, subject or client address in any stretch of time as long as its window.
+-- phone, subject, client_ip and block are exact, in any stretch of time as long as the period. A block is the numbers that
+-- differ in their last digits alone: it counts different numbers and not sends, so it meets whoever walks through numbers
+-- and not who asks again. prefix (the first digits, country code included), country, total and budget are for many writers
+-- at once and count by the clock's hours or the days of settings.timezone: refused at the insert as soon as the count is
+-- seen to be full, and exactly by otp.within_limits before a job is claimed.
 CREATE TABLE otp.limits (
-    scope text NOT NULL CHECK (scope IN ('phone', 'subject', 'client_ip')),
+    scope text NOT NULL
+        CHECK (scope IN ('phone', 'subject', 'client_ip', 'block', 'prefix', 'country', 'total', 'budget')),
     period interval NOT NULL CHECK (period BETWEEN '1 second' AND '31 days'),
-    max_sends int NOT NULL CHECK (max_sends BETWEEN 1 AND 1000),
-    PRIMARY KEY (scope, period)
+    max_sends int CHECK (max_sends > 0),
+    digits smallint NOT NULL DEFAULT 0,     -- block: how many last digits are left open; prefix: how many first ones count
+    max_cost numeric CHECK (max_cost > 0),  -- budget: in the currency of countries.expected_cost
+    PRIMARY KEY (scope, period, digits),
+    CHECK (CASE scope WHEN 'block' THEN digits BETWEEN 1 AND 4 WHEN 'prefix' THEN digits BETWEEN 1 AND 10
+        ELSE digits = 0 END),
+    CHECK (CASE scope WHEN 'budget' THEN max_sends IS NULL AND max_cost IS NOT NULL
+        ELSE max_sends IS NOT NULL AND max_cost IS NULL END),
+    CHECK (CASE WHEN scope IN ('phone', 'subject', 'client_ip', 'block') THEN max_sends <= 1000
+        ELSE period IN ('1 hour', '1 day') END)
 );
-COMMENT ON TABLE otp.limits IS 'Sends allowed per scope and sliding period. No rows: no limits.';
+COMMENT ON TABLE otp.limits IS 'Sends allowed per scope and period. No rows: no limits.';
 INSERT INTO otp.limits (scope, period, max_sends) VALUES
     ('phone', '5 minutes', 5),
     ('phone', '1 day', 20),
@@ -558,48 +605,143 @@ ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_upda
 
 -- ────────────────────────────────────────────────────── limits ──────────────────────────────────────────────────────
 
--- The times of the last sends per limit and key, at most max_sends of them: an exact sliding window in one row, whose
--- lock is what makes it race-free (under REPEATABLE READ the loser of a race gets a serialization failure instead).
+-- The times of the last sends per scope and key, as many as the scope's limits ask for: exact sliding windows in one row,
+-- whose lock is what makes them race-free (under REPEATABLE READ the loser of a race gets a serialization failure).
 CREATE TABLE otp.send_counts (
     scope text COLLATE "C" NOT NULL,
-    period interval NOT NULL,
     key text COLLATE "C" NOT NULL,
     sent_at timestamptz[] NOT NULL,
-    PRIMARY KEY (key, scope, period)
+    numbers text[],             -- block: the last digits of the number that was sent to at each of these times
+    PRIMARY KEY (key, scope)
 ) WITH (fillfactor = 70);
 
--- Counts one send against every limit, or refuses it with OT001 (which rolls back what was counted).
-CREATE FUNCTION otp.count_send(e164 text, subject text, client_ip inet) RETURNS void
+-- Sums for limits that many writers share, each backend in a shard of its own. Shard -1: what was limited at the claim.
+CREATE TABLE otp.shared_counts (
+    scope text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    period interval NOT NULL,
+    starts_at timestamptz NOT NULL,
+    shard smallint NOT NULL,
+    amount numeric NOT NULL,
+    PRIMARY KEY (starts_at, key, scope, period, shard)
+) WITH (fillfactor = 70);
+
+-- Refuses a send with OT001.
+CREATE FUNCTION otp.refuse_send(scope text, allowed text, period interval, wait double precision) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
-    moment CONSTANT timestamptz := clock_timestamp();
-    limit_row otp.limits;
-    send_key text;
-    wait int;
+    seconds CONSTANT bigint := greatest(1, coalesce(ceil(wait), 1));
 BEGIN
-    -- Always in the same order, so that two sends never wait for each other.
-    FOR limit_row IN SELECT l.* FROM otp.limits l ORDER BY l.scope DESC, l.period LOOP
-        send_key := CASE limit_row.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE host(client_ip) END;
-        CONTINUE WHEN send_key IS NULL;
-        INSERT INTO otp.send_counts AS c (scope, period, key, sent_at)
-        VALUES (limit_row.scope, limit_row.period, send_key, ARRAY[moment])
-        ON CONFLICT (key, scope, period) DO UPDATE
-            SET sent_at = (c.sent_at || moment)[greatest(1, cardinality(c.sent_at) + 2 - limit_row.max_sends):]
-            WHERE cardinality(c.sent_at) < limit_row.max_sends
-                OR c.sent_at[cardinality(c.sent_at) + 1 - limit_row.max_sends] <= moment - limit_row.period;
-        CONTINUE WHEN FOUND;
-        SELECT greatest(1, ceil(extract(epoch FROM
-            c.sent_at[cardinality(c.sent_at) + 1 - limit_row.max_sends] + limit_row.period - moment))) INTO wait
-        FROM otp.send_counts c
-        WHERE c.key = send_key AND c.scope = limit_row.scope AND c.period = limit_row.period;
-        RAISE EXCEPTION USING ERRCODE = 'OT001',
-            MESSAGE = format('Too many codes for this %s: %s are allowed in %s',
-                CASE limit_row.scope WHEN 'client_ip' THEN 'client address' ELSE limit_row.scope END,
-                limit_row.max_sends, limit_row.period),
-            DETAIL = format('retry_after=%s window=%s scope=%s', coalesce(wait, 1),
-                extract(epoch FROM limit_row.period)::bigint, limit_row.scope),
-            HINT = format('Ask the user to wait %s seconds.', coalesce(wait, 1));
+    RAISE EXCEPTION USING ERRCODE = 'OT001',
+        MESSAGE = format('Too many codes for this %s: %s are allowed in %s',
+            CASE scope WHEN 'client_ip' THEN 'client address' WHEN 'block' THEN 'block of numbers'
+                WHEN 'prefix' THEN 'number prefix' WHEN 'total' THEN 'service' WHEN 'budget' THEN 'budget'
+                ELSE scope END, allowed, period),
+        DETAIL = format('retry_after=%s window=%s scope=%s', seconds, extract(epoch FROM period)::bigint, scope),
+        HINT = format('Ask the user to wait %s seconds.', seconds);
+END $$;
+
+-- The shared limits that a send of this moment counts for.
+CREATE FUNCTION otp.shared_limits(
+    e164 text, country text, moment timestamptz, OUT scope text, OUT key text, OUT period interval,
+    OUT starts_at timestamptz, OUT amount numeric, OUT allowed numeric)
+RETURNS SETOF record
+LANGUAGE sql STABLE
+BEGIN ATOMIC
+    SELECT l.scope,
+        CASE l.scope WHEN 'prefix' THEN left(shared_limits.e164, l.digits + 1)
+            WHEN 'country' THEN shared_limits.country ELSE '' END,
+        l.period, date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, shared_limits.moment, s.timezone),
+        CASE l.scope WHEN 'budget' THEN coalesce(c.expected_cost, 0) ELSE 1 END,
+        CASE l.scope WHEN 'budget' THEN l.max_cost ELSE l.max_sends END
+    FROM otp.limits l CROSS JOIN otp.settings s LEFT JOIN otp.countries c ON c.region = shared_limits.country
+    WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
+END;
+
+-- What has been counted of a shared limit, over all shards.
+CREATE FUNCTION otp.shared_sum(scope text, key text, period interval, starts_at timestamptz) RETURNS numeric
+LANGUAGE sql VOLATILE
+BEGIN ATOMIC
+    SELECT coalesce(sum(c.amount), 0) FROM otp.shared_counts c
+    WHERE c.starts_at = shared_sum.starts_at AND c.key = shared_sum.key AND c.scope = shared_sum.scope
+        AND c.period = shared_sum.period AND c.shard >= 0;
+END;
+
+-- Counts one send against every limit, or refuses it with OT001 (which rolls back what was counted).
+CREATE FUNCTION otp.count_send(e164 text, country text, subject text, client_ip inet, moment timestamptz) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    limits record;
+    over record;
+    send_key text;
+    tail text;
+BEGIN
+    -- Always in the same order, so that two sends never wait for each other; what many share comes last.
+    FOR limits IN
+        SELECT l.scope, l.digits, array_agg(l.max_sends) AS allowed, array_agg(l.period) AS periods,
+            max(l.max_sends) AS kept, max(l.period) AS longest
+        FROM otp.limits l WHERE l.scope IN ('subject', 'phone', 'client_ip', 'block')
+        GROUP BY l.scope, l.digits ORDER BY l.scope DESC, l.digits
+    LOOP
+        IF limits.scope = 'block' THEN
+            tail := right(e164, limits.digits);
+            send_key := rpad(left(e164, -limits.digits), length(e164), 'x');
+            INSERT INTO otp.send_counts AS c (scope, key, sent_at, numbers)
+            VALUES (limits.scope, send_key, ARRAY[clock_timestamp()], ARRAY[tail])
+            ON CONFLICT (key, scope) DO UPDATE SET (sent_at, numbers) = (
+                    SELECT array_agg(e.sent_at), array_agg(e.number)
+                    FROM (SELECT o.sent_at, o.number FROM unnest(c.sent_at, c.numbers) o (sent_at, number)
+                            WHERE o.number <> tail AND o.sent_at > clock_timestamp() - limits.longest
+                        UNION ALL SELECT clock_timestamp(), tail) e)
+                WHERE NOT EXISTS (
+                    SELECT FROM unnest(limits.allowed, limits.periods) l (allowed, period)
+                    WHERE l.allowed <= (SELECT count(*) FROM unnest(c.sent_at, c.numbers) o (sent_at, number)
+                        WHERE o.number <> tail AND o.sent_at > clock_timestamp() - l.period));
+            CONTINUE WHEN FOUND;
+            SELECT l.allowed, l.period, extract(epoch FROM o.sent_at[cardinality(o.sent_at) + 1 - l.allowed]
+                + l.period - clock_timestamp()) AS wait INTO over
+            FROM unnest(limits.allowed, limits.periods) l (allowed, period), LATERAL (
+                SELECT array_agg(u.sent_at ORDER BY u.sent_at) AS sent_at
+                FROM otp.send_counts c, unnest(c.sent_at, c.numbers) u (sent_at, number)
+                WHERE c.key = send_key AND c.scope = limits.scope AND u.number <> tail) o
+            WHERE o.sent_at[cardinality(o.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
+            ORDER BY wait DESC LIMIT 1;
+        ELSE
+            send_key := CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE host(client_ip) END;
+            CONTINUE WHEN send_key IS NULL;
+            INSERT INTO otp.send_counts AS c (scope, key, sent_at)
+            VALUES (limits.scope, send_key, ARRAY[clock_timestamp()])
+            ON CONFLICT (key, scope) DO UPDATE
+                SET sent_at = (c.sent_at || clock_timestamp())[greatest(1, cardinality(c.sent_at) + 2 - limits.kept):]
+                WHERE NOT EXISTS (
+                    SELECT FROM unnest(limits.allowed, limits.periods) l (allowed, period)
+                    WHERE c.sent_at[cardinality(c.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period);
+            CONTINUE WHEN FOUND;
+            SELECT l.allowed, l.period, extract(epoch FROM c.sent_at[cardinality(c.sent_at) + 1 - l.allowed]
+                + l.period - clock_timestamp()) AS wait INTO over
+            FROM otp.send_counts c, unnest(limits.allowed, limits.periods) l (allowed, period)
+            WHERE c.key = send_key AND c.scope = limits.scope
+                AND c.sent_at[cardinality(c.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
+            ORDER BY wait DESC LIMIT 1;
+        END IF;
+        PERFORM otp.refuse_send(limits.scope, coalesce(over.allowed, limits.kept)::text,
+            coalesce(over.period, limits.longest), over.wait);
     END LOOP;
+
+    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
+        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
+        SELECT l.scope, l.key, l.period, l.starts_at, pg_backend_pid() & 63, l.amount
+        FROM otp.shared_limits(e164, country, moment) l ORDER BY l.starts_at, l.key, l.scope, l.period
+        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount + excluded.amount;
+        SELECT l.scope, trim_scale(l.allowed) AS allowed, l.period,
+            extract(epoch FROM l.starts_at + l.period - clock_timestamp()) AS wait INTO over
+        FROM otp.shared_limits(e164, country, moment) l
+        WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed
+        ORDER BY wait DESC LIMIT 1;
+        IF FOUND THEN
+            PERFORM otp.refuse_send(over.scope, over.allowed::text, over.period, over.wait);
+        END IF;
+    END IF;
 END $$;
 
 -- ───────────────────────────────────────────────────── send jobs ────────────────────────────────────────────────────
@@ -650,7 +792,7 @@ BEGIN
     -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
     -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
     -- job for everybody.
-    SELECT v.subject, v.e164, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
+    SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
         (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
         (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
             ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
@@ -670,7 +812,8 @@ BEGIN
             MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
             HINT = 'Make a new verification.';
     END IF;
-    PERFORM otp.count_send(verification.e164, verification.subject, verification.client_ip);
+    PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
+        NEW.requested_at);
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
         NEW.id := nextval('otp.send_jobs_id_seq');
     END IF;
@@ -745,23 +888,87 @@ CREATE TABLE otp.unsent_jobs (
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs USING brin (ended_at) WITH (pages_per_range = 32, autosummarize = on);
 
--- How far along a status is: a status is replaced only by one of a higher rank. 50 and above stay. A word that Twilio
--- invents later counts as on its way.
+-- Of jobs that are about to be claimed, and locked, those that shared limits allow; the others end as limited, here and
+-- now. A count can be over its limit only by writers that did not see each other: in that case exactly as many jobs as
+-- are too many end here, counted in a row whose lock makes claims take turns. Otherwise no lock is taken.
+CREATE FUNCTION otp.within_limits(send_job_ids bigint[]) RETURNS SETOF bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    over record;
+    ended bigint[] := '{}';
+    excess numeric;
+    limited numeric;
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
+        RETURN QUERY SELECT unnest(send_job_ids);
+        RETURN;
+    END IF;
+    FOR over IN
+        SELECT l.scope, l.key, l.period, l.starts_at, l.allowed, array_agg(j.id ORDER BY j.id DESC) AS ids,
+            array_agg(l.amount ORDER BY j.id DESC) AS amounts
+        FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
+            LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+        WHERE j.id = ANY (send_job_ids) AND j.attempt = 0   -- what was claimed before was within the limits then
+        GROUP BY 1, 2, 3, 4, 5
+        HAVING otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed
+        ORDER BY 4, 2, 1, 3
+    LOOP
+        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
+        VALUES (over.scope, over.key, over.period, over.starts_at, -1, 0)
+        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount
+        RETURNING c.amount INTO limited;
+        excess := otp.shared_sum(over.scope, over.key, over.period, over.starts_at) - over.allowed - limited;
+        FOR n IN 1 .. cardinality(over.ids) LOOP
+            EXIT WHEN excess <= 0;
+            CONTINUE WHEN over.ids[n] = ANY (ended);
+            ended := ended || over.ids[n];
+            excess := excess - over.amounts[n];
+            limited := limited + over.amounts[n];
+            WITH gone AS (
+                DELETE FROM otp.send_jobs j WHERE j.id = over.ids[n] RETURNING j.*
+            )
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
+                requested_at)
+            SELECT g.id, g.verification_id, 'limited', g.attempt,
+                format('More codes were asked for at once than otp.limits allows: %s %s in %s.', over.scope,
+                    trim_scale(over.allowed), over.period),
+                'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
+                g.requested_at
+            FROM gone g;
+        END LOOP;
+        UPDATE otp.shared_counts c SET amount = limited
+        WHERE c.starts_at = over.starts_at AND c.key = over.key AND c.scope = over.scope AND c.period = over.period
+            AND c.shard = -1;
+    END LOOP;
+    RETURN QUERY SELECT u.id FROM unnest(send_job_ids) u (id) WHERE u.id <> ALL (ended);
+END $$;
+COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these locked jobs may be sent; the rest end as limited.';
+
+-- How far along a status is; 50 and above stay. The order is that of MessageStatus.rank in Sources/OTP: a word that
+-- Twilio invents later counts as on its way, and statuses of one rank exclude each other.
 CREATE FUNCTION otp.status_rank(status text) RETURNS int
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
-    WHEN 'scheduled' THEN 5
+    WHEN 'scheduled' THEN 0
     WHEN 'accepted' THEN 10
     WHEN 'queued' THEN 20
+    WHEN 'receiving' THEN 20
     WHEN 'sending' THEN 30
     WHEN 'sent' THEN 40
-    WHEN 'delivery_unknown' THEN 45
+    WHEN 'partially_delivered' THEN 45
+    WHEN 'delivered' THEN 50
     WHEN 'undelivered' THEN 50
     WHEN 'failed' THEN 50
     WHEN 'canceled' THEN 50
-    WHEN 'partially_delivered' THEN 50
-    WHEN 'delivered' THEN 50
+    WHEN 'received' THEN 50
     WHEN 'read' THEN 60
-    ELSE 25 END;
+    ELSE 30 END;
+
+-- Whether a message may move from one status to another; callbacks come out of order and more than once. Only what was
+-- delivered can be read.
+CREATE FUNCTION otp.status_advances(earlier text, later text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN otp.status_rank(later) > otp.status_rank(earlier)
+    AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
 
 CREATE FUNCTION otp.record_status(
     message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
@@ -784,7 +991,7 @@ BEGIN
     SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
         final_at = coalesce(m.final_at, final_since)
     WHERE m.message_sid = record_status.message_sid
-        AND otp.status_rank(record_status.status) > otp.status_rank(m.status);
+        AND otp.status_advances(m.status, record_status.status);
     IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
         RETURN true;    -- recorded now, or before: a repeat or a latecomer changes nothing
     END IF;
@@ -1006,9 +1213,9 @@ BEGIN
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
     SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
     INTO resend_after
-    FROM otp.limits l JOIN otp.send_counts c ON c.scope = l.scope AND c.period = l.period
+    FROM otp.limits l JOIN otp.send_counts c ON c.scope = l.scope
         AND c.key = CASE l.scope WHEN 'phone' THEN wanted_e164 WHEN 'subject' THEN request.subject
-            ELSE host(request.client_ip) END;
+            WHEN 'client_ip' THEN host(request.client_ip) END;
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
 
@@ -1136,7 +1343,17 @@ SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified
 
 -- ──────────────────────────────────────────────────── privileges ────────────────────────────────────────────────────
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA otp FROM PUBLIC;
+-- Not those of pgcrypto, should it live here: they belong to whoever made the extension.
+DO $$
+DECLARE
+    ours regprocedure;
+BEGIN
+    FOR ours IN SELECT p.oid FROM pg_catalog.pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+    LOOP
+        EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', ours);
+    END LOOP;
+END $$;
 GRANT USAGE ON SCHEMA otp TO otp_web, otp_worker, otp_monitor, otp_admin;
 GRANT SELECT ON otp.schema_migrations TO otp_worker, otp_monitor, otp_admin;
 
@@ -1155,8 +1372,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status TO ot
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
     otp.delivery_status, otp.queue_status TO otp_worker;
-GRANT EXECUTE ON FUNCTION otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
-    otp.mask, otp.record_status TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
+    otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
@@ -1165,15 +1382,20 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits
     otp.error_class_defaults TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
 
--- A statement that fails is logged with its literals, and these statements carry numbers and codes. Only a superuser,
--- or an owner with the right to set the parameter, can keep them out of the log.
+-- A statement that fails is logged with its literals, and these statements carry numbers and codes. The functions keep
+-- them out of the log; to set that parameter, and each time one of them is called, their owner needs the right to it.
 CREATE FUNCTION otp.conceal_statements() RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    concealed regprocedure;
+    concealed record;
 BEGIN
-    FOR concealed IN SELECT p.oid FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prosecdef LOOP
-        EXECUTE format('ALTER FUNCTION %s SET log_min_error_statement = ''panic''', concealed);
+    FOR concealed IN SELECT p.oid::regprocedure AS function, has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET') AS may
+        FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prosecdef
+    LOOP
+        IF NOT concealed.may THEN
+            RETURN false;
+        END IF;
+        EXECUTE format('ALTER FUNCTION %s SET log_min_error_statement = ''panic''', concealed.function);
     END LOOP;
     RETURN true;
 EXCEPTION WHEN insufficient_privilege THEN
@@ -1181,14 +1403,25 @@ EXCEPTION WHEN insufficient_privilege THEN
 END $$;
 REVOKE ALL ON FUNCTION otp.conceal_statements FROM PUBLIC;
 
+INSERT INTO otp.schema_migrations (version, name) VALUES (1, 'foundation');
+
 DO $$
+DECLARE
+    owner CONSTANT name := current_user;
 BEGIN
+    PERFORM set_config('role', current_setting('otp.migrating_role'), true);
+    WHILE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+        AND NOT has_parameter_privilege(owner, 'log_min_error_statement', 'SET')
+    LOOP
+        BEGIN
+            EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement TO %I', owner);
+        EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration was at it: look again
+        END;
+    END LOOP;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
         RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'
             USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement TO %I;  then as %I: '
-                'SELECT otp.conceal_statements();', current_user, current_user);
+                'SELECT otp.conceal_statements();', owner, current_user);
     END IF;
 END $$;
-
-INSERT INTO otp.schema_migrations (version, name) VALUES (1, 'foundation');
