@@ -129,6 +129,10 @@ def received(number, count=1):
     return code_in(inbox(number, count)[0])
 
 
+def sent(number):
+    return 200, {"success": True, "message": f"OTP sent to {number}"}
+
+
 def wrong(code):
     return f"{(int(code) + 1) % 1000000:06d}"
 
@@ -145,7 +149,7 @@ def verifications(person):
 def check_to_the_end():
     for model in (User, Rider):
         person, number = Person(model), next(numbers)
-        equal(f"{model.__name__}: send", person.send(number), (200, {"success": True, "message": f"OTP sent to {number}"}))
+        equal(f"{model.__name__}: send", person.send(number), sent(number))
         text = inbox(number)[0]
         true(f"{model.__name__}: the text is English", text.startswith("Your Mgask verification code is: "))
         equal(f"{model.__name__}: not verified yet", person.phone(), ("", False))
@@ -159,9 +163,10 @@ def check_to_the_end():
 def check_spellings():
     person, number = Person(User), next(numbers)
     arabic = number.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
-    equal("a number in Arabic digits", person.send(arabic), (200, {"success": True, "message": f"OTP sent to {arabic}"}))
+    equal("a number in Arabic digits", person.send(arabic), sent(arabic))
     code = received(number).translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
-    equal("a code in Arabic digits, another spelling", person.verify(f"{e164(number)[:4]} (0){number[1:]}", code), VERIFIED)
+    spelling = f"{e164(number)[:4]} (0){number[1:]}"
+    equal("a code in Arabic digits, another spelling", person.verify(spelling, code), VERIFIED)
     equal("the phone is stored as E.164", person.phone(), (e164(number), True))
 
 
@@ -278,7 +283,8 @@ def check_bad_input():
         status, answer = person.send(typed)
         equal(f"a phone number, {what}: 400", status, 400)
         true(f"a phone number, {what}: says why ({answer})", word in answer["message"] and not answer["success"])
-    for what, body in {"not JSON": b"{", "not UTF-8": b'{"phone_number": "\xff"}', "a list": b"[]", "deep": b"[" * 99999}.items():
+    bodies = {"not JSON": b"{", "not UTF-8": b'{"phone_number": "\xff"}', "a list": b"[]", "deep": b"[" * 99999}
+    for what, body in bodies.items():
         equal(f"a body, {what}: 400", call("/api/core/send-otp/", body, person.token)[0], 400)
         equal(f"a body, {what}: 400 from verify", call("/api/core/verify-otp/", body, person.token)[0], 400)
     equal("nothing was written", verifications(person), 0)
