@@ -1,142 +1,44 @@
 """What Tests/examples/run checks once everything is running. The last line is "N passed, N failed"."""
 
-import itertools
-import json
 import logging
 import os
 import re
-import subprocess
 import sys
-import time
 import traceback
-import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from unittest import mock
 
 import psycopg
-
-EXAMPLES = os.environ["EXAMPLES"]
-admin = psycopg.connect(autocommit=True)  # the throwaway server's superuser
-os.environ.update(
-    PGUSER=os.environ["WEB_USER"],
-    PGPASSWORD=os.environ["WEB_PASSWORD"],
-    DJANGO_SECRET_KEY="checks",
-    DJANGO_SETTINGS_MODULE="mgask.settings",
+from backend import (
+    INVALID,
+    VERIFIED,
+    Person,
+    Rider,
+    User,
+    addresses,
+    admin,
+    answers,
+    call,
+    code_in,
+    e164,
+    equal,
+    inbox,
+    numbers,
+    received,
+    sent,
+    tally,
+    true,
+    verifications,
+    wrong,
 )
-sys.path.insert(0, f"{EXAMPLES}/django")
+from django.core.signals import got_request_exception
+from django.db import connection, transaction
+from django.test import Client, override_settings
+from django.views.debug import ExceptionReporter, get_default_exception_reporter_filter
+from phones import otp
+from snippets import check_snippets  # noqa: F401 - found by its name below, as the others are
 
-import django  # noqa: E402
-
-django.setup()
 logging.disable(logging.CRITICAL)  # the errors that are made on purpose
-
-from django.core.signals import got_request_exception  # noqa: E402
-from django.db import connection, transaction  # noqa: E402
-from django.test import Client, override_settings  # noqa: E402
-from django.views.debug import ExceptionReporter, get_default_exception_reporter_filter  # noqa: E402
-from phones import otp  # noqa: E402
-from phones.models import Rider, User  # noqa: E402
-
-INVALID = (400, {"success": False, "message": "Invalid or expired OTP"})
-VERIFIED = (200, {"success": True, "message": "Phone verified successfully!"})
-ROUTES = {User: "/api/core", Rider: "/api/riders"}
-
-passed = failed = 0
-answers = []  # the text of every response, to look for codes at the end
-numbers = (f"05{n:08d}" for n in itertools.count(51200000))
-addresses = (f"198.51.100.{n}" for n in itertools.count(1))
-
-
-def equal(what, got, wanted):
-    global passed, failed
-    if got == wanted:
-        passed += 1
-    else:
-        failed += 1
-        print(f"FAILED {what}\n  wanted: {wanted!r}\n  got:    {got!r}", flush=True)
-
-
-def true(what, got):
-    equal(what, bool(got), True)
-
-
-# ── the backend over HTTP ──
-
-
-def call(path, body, token=None, method="POST", **headers):
-    """Status, JSON (or text) and headers of the answer; body: what becomes JSON, or bytes as they are."""
-    data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    headers = {"Content-Type": "application/json", "X-Real-IP": next(addresses)} | headers
-    if token is not None:
-        headers["Authorization"] = token if " " in token else f"Bearer {token}"
-    request = urllib.request.Request(os.environ["BACKEND_URL"] + path, data, headers, method=method)
-    try:
-        response = urllib.request.urlopen(request, timeout=60)
-    except urllib.error.HTTPError as error:
-        response = error
-    with response:
-        text = response.read().decode()
-    answers.append(text)
-    try:
-        text = json.loads(text)
-    except ValueError:
-        pass
-    return response.status, text, response.headers
-
-
-class Person:
-    """An account of the backend as its app knows it: by its token."""
-
-    def __init__(self, model):
-        self.account, self.token = model.create("Somebody")
-        self.routes = ROUTES[model]
-
-    def send(self, number, **headers):
-        return call(f"{self.routes}/send-otp/", {"phone_number": number}, self.token, **headers)[:2]
-
-    def verify(self, number, code):
-        return call(f"{self.routes}/verify-otp/", {"phone_number": number, "code": code}, self.token)[:2]
-
-    def phone(self):
-        self.account.refresh_from_db()
-        return self.account.phone_number, self.account.phone_verified_at is not None
-
-
-def e164(number):
-    return "+966" + number[1:]
-
-
-def inbox(number, count=1):
-    """The texts that a phone received, newest first: at least `count` of them, within 20 seconds."""
-    url = f"{os.environ['TWILIO_API_BASE_URL']}/_sim/inbox?limit=1000&to={e164(number).replace('+', '%2B')}"
-    deadline = time.monotonic() + 20
-    while True:
-        with urllib.request.urlopen(url, timeout=20) as response:
-            messages = [message["body"] for message in json.load(response)["messages"]]
-        if len(messages) >= count:
-            return messages
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{len(messages)} of {count} messages arrived")
-        time.sleep(0.05)
-
-
-def code_in(text):
-    return re.search(r"(?<!\d)\d{6}(?!\d)", text)[0]
-
-
-def received(number, count=1):
-    return code_in(inbox(number, count)[0])
-
-
-def wrong(code):
-    return f"{(int(code) + 1) % 1000000:06d}"
-
-
-def verifications(person):
-    return admin.execute(
-        "SELECT count(*) FROM otp.verifications WHERE subject = %s", [person.account.otp_subject]
-    ).fetchone()[0]
 
 
 # ── what is checked: each function by itself, with people and numbers of its own ──
@@ -145,7 +47,7 @@ def verifications(person):
 def check_to_the_end():
     for model in (User, Rider):
         person, number = Person(model), next(numbers)
-        equal(f"{model.__name__}: send", person.send(number), (200, {"success": True, "message": f"OTP sent to {number}"}))
+        equal(f"{model.__name__}: send", person.send(number), sent(number))
         text = inbox(number)[0]
         true(f"{model.__name__}: the text is English", text.startswith("Your Mgask verification code is: "))
         equal(f"{model.__name__}: not verified yet", person.phone(), ("", False))
@@ -159,9 +61,10 @@ def check_to_the_end():
 def check_spellings():
     person, number = Person(User), next(numbers)
     arabic = number.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
-    equal("a number in Arabic digits", person.send(arabic), (200, {"success": True, "message": f"OTP sent to {arabic}"}))
+    equal("a number in Arabic digits", person.send(arabic), sent(arabic))
     code = received(number).translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
-    equal("a code in Arabic digits, another spelling", person.verify(f"{e164(number)[:4]} (0){number[1:]}", code), VERIFIED)
+    spelling = f"{e164(number)[:4]} (0){number[1:]}"
+    equal("a code in Arabic digits, another spelling", person.verify(spelling, code), VERIFIED)
     equal("the phone is stored as E.164", person.phone(), (e164(number), True))
 
 
@@ -278,7 +181,8 @@ def check_bad_input():
         status, answer = person.send(typed)
         equal(f"a phone number, {what}: 400", status, 400)
         true(f"a phone number, {what}: says why ({answer})", word in answer["message"] and not answer["success"])
-    for what, body in {"not JSON": b"{", "not UTF-8": b'{"phone_number": "\xff"}', "a list": b"[]", "deep": b"[" * 99999}.items():
+    bodies = {"not JSON": b"{", "not UTF-8": b'{"phone_number": "\xff"}', "a list": b"[]", "deep": b"[" * 99999}
+    for what, body in bodies.items():
         equal(f"a body, {what}: 400", call("/api/core/send-otp/", body, person.token)[0], 400)
         equal(f"a body, {what}: 400 from verify", call("/api/core/verify-otp/", body, person.token)[0], 400)
     equal("nothing was written", verifications(person), 0)
@@ -424,47 +328,6 @@ def check_secrets():
         true(f"the report of an error has no {what}", value not in reports[0])
 
 
-def check_snippets():
-    for file, command in (
-        ("verify.sql", ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f"]),
-        ("verify.py", [sys.executable]),
-        ("verify.rb", ["ruby"]),
-    ):
-        environment = os.environ | {"PGOPTIONS": f"-c otp.secret={os.environ['OTPD_SECRET']}"}
-        if file != "verify.sql":
-            del environment["PGOPTIONS"]  # they pass the secret themselves
-
-        def run(number, right=True):
-            """What the snippet says when it is told the number and the code that then arrives."""
-            program = subprocess.Popen(
-                [*command, f"{EXAMPLES}/snippets/{file}"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-            )  # fmt: skip
-            try:
-                code = ""
-                if number != "0123":
-                    program.stdin.write(f"{number}\n")
-                    program.stdin.flush()
-                    texts = inbox(number)
-                    true(f"{file}: the text is Arabic", texts[0].startswith("رمز التحقق"))
-                    code = code_in(texts[0])
-                    said, complaints = program.communicate(f"{code if right else wrong(code)}\n", timeout=20)
-                else:
-                    said, complaints = program.communicate(f"{number}\n\n", timeout=20)
-            finally:
-                program.kill()
-            return program.returncode, said, complaints
-
-        status, said, complaints = run(next(numbers))
-        equal(f"{file}: ends well", (status, complaints), (0, ""))
-        true(f"{file}: verified ({said!r})", said.rstrip().endswith("verified"))
-        status, said, complaints = run(next(numbers), right=False)
-        true(f"{file}: a wrong code ({said!r}, {complaints!r})", said.rstrip().endswith("invalid or expired"))
-        status, said, complaints = run("0123")
-        true(f"{file}: a bad number fails", status != 0)
-        true(f"{file}: and says why ({complaints!r})", "it has too few digits" in complaints)
-
-
 def check_nothing_readable():
     """Last: over everything that was answered and logged before."""
     true("there were answers", len(answers) > 100)
@@ -478,12 +341,13 @@ def check_nothing_readable():
 
 
 User.create("user:1 is the snippets'")
-for name, check in [(name, value) for name, value in globals().items() if name.startswith("check_")]:
+checks = [(name, value) for name, value in list(globals().items()) if name.startswith("check_")]
+for name, check in checks:
     print(f"— {name.removeprefix('check_').replace('_', ' ')}", flush=True)
     try:
         check()
     except Exception:
-        failed += 1
+        tally["failed"] += 1
         print(f"FAILED {name} ended early\n{traceback.format_exc()}", flush=True)
-print(f"{passed} passed, {failed} failed")
-sys.exit(failed > 0)
+print(f"{tally['passed']} passed, {tally['failed']} failed")
+sys.exit(tally["failed"] > 0)

@@ -8,7 +8,7 @@ from .models import digest
 
 
 def bearer(view):
-    """Calls the view with the account, of the model that the route names, whose token the request bears; or answers 401."""
+    """Calls the view with the account whose token the request bears, of the model that the route names; else 401."""
 
     @wraps(view)
     @sensitive_variables("token")
