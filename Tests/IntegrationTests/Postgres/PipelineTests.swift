@@ -75,8 +75,8 @@ struct PipelineTests {
             try await round(10_000)
             let growth = residentKiB() - before
             #expect(loop.foreignJobs == foreign)
-            // Leaked, the results alone would be 60 MB; the suites beside this one move some megabytes about.
-            #expect(growth < 16384, "\(growth) KiB more")
+            // Leaked, the results alone would be 60 MB; the suites beside this one move up to 18 MB about (seen under load).
+            #expect(growth < 32768, "\(growth) KiB more")
             // Other suites run beside this one and hold a few.
             #expect(Result.live < 200, "\(Result.live) results are alive")
             print("10,000 executions: \(growth) KiB more, \(loop.foreignJobs - foreign) jobs from other threads")
