@@ -12,7 +12,8 @@ import Testing
         let lines = answer.errors.split(separator: "\n").map(String.init)
         #expect(
             lines.contains(
-                "otpd: SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER are not set"
+                "otpd: SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER "
+                    + "are not set"
             ))
         #expect(lines.contains { $0.contains("OTPD_SECRET ") })
         #expect(lines.contains { $0.contains("OTPD_APP_NAME ") })
@@ -88,12 +89,12 @@ import Testing
         try await otpd.says("the database is away")
         #expect(socket.messages.contains { $0.contains("READY=1") })
         try await database.enqueue("0501234567")
-        try await stays("it runs and says it once", for: .seconds(2)) {
-            otpd.ending == nil && otpd.errors.components("the database is away") == 1
+        try await stays("it runs and says it once per connection", for: .seconds(2)) {
+            otpd.ending == nil && otpd.errors.components("the database is away") <= 2
         }
         let proxy = try TCPProxy(port: port, to: PostgresServer.port())
         defer { proxy.stop() }
-        try await otpd.says("listening for jobs", within: .seconds(40))
+        try await otpd.says(Otpd.isConnected, within: .seconds(40))
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
         // And when it goes away and comes back.
         proxy.cut()
@@ -139,7 +140,7 @@ import Testing
         #expect(check.errors.contains(words), "\(check.errors)")
     }
 
-    @Test func aTextThatWasDeletedFailsItsJobsAndNoOthers() async throws {
+    @Test func aTextThatWasDeletedHoldsUpItsJobsAndNoOthers() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await database.enqueue("0501234567", locale: "ar")
@@ -147,16 +148,20 @@ import Testing
         try await database.text("DELETE FROM otp.templates WHERE locale = 'ar'")
         try await Otpd.run(simulator)
         try await database.becomes(
-            "failed|1|t|t\naccepted|1||",
-            """
-            SELECT job_state, attempts, error LIKE '%ar%', remedy <> '' FROM otp.delivery_status ORDER BY send_job_id
-            """)
+            "queued|t|t\naccepted||",
+            "SELECT job_state, error LIKE '%ar%', remedy LIKE '%otp.templates%' FROM otp.delivery_status ORDER BY 1 DESC"
+        )
         #expect(try simulator.inbox().map(\.to) == ["+966501234568"])
         #expect(
             try await database.refusal(
                 "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('a', '0501234567', 'ar')"
             ).sqlstate
                 == "OT004")
+        // The operator mends it: what waited is sent.
+        try await database.text(
+            "INSERT INTO otp.templates (purpose, locale, body) VALUES ('phone_verification', 'ar', '{code} again')")
+        try await database.becomes("2", "SELECT count(*) FROM otp.messages")
+        #expect(try simulator.inbox().first?.body.hasSuffix(" again") == true)
     }
 
     @Test func tenMegabytesAreRefusedAtOnce() async throws {

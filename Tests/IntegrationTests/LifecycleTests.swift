@@ -108,7 +108,8 @@ import Testing
         try await database.becomes(
             "\(left)|\(lost)|120", within: .seconds(40),
             """
-            SELECT count(*) FILTER (WHERE job_state = 'accepted'), count(*) FILTER (WHERE job_state = 'unknown'), count(*)
+            SELECT count(*) FILTER (WHERE job_state = 'accepted'), count(*) FILTER (WHERE job_state = 'unknown'),
+                   count(*)
               FROM otp.delivery_status
             """)
         #expect(other.ending == nil)
@@ -191,7 +192,7 @@ import Testing
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(simulator)
         try await database.becomes(
-            "running|\(otpd.pid)|1", within: .seconds(2),
+            "running|\(otpd.pid)|1", within: .seconds(3),
             "SELECT w.state, w.pid, q.workers_alive FROM otp.worker_status w, otp.queue_status q")
     }
 }

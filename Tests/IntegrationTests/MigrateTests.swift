@@ -8,7 +8,9 @@ import Testing
         try await Otpd.command(["migrate"] + arguments)
     }
 
-    private static let files = ["0001_foundation", "0002_error_classes", "0003_regions"]
+    /// The steps' files, in order, without their endings.
+    private static let files = Files.list("\(BuildFolder.root)/migrations")
+        .filter { $0.hasSuffix(".up.sql") }.map { String($0.dropLast(7)) }.sorted()
 
     @Test func upIsRepeatableAndDownTakesItBack() async throws {
         let database = try #require(database)
@@ -18,7 +20,9 @@ import Testing
 
         let up = try await migrate("up")
         #expect(up.code == 0, "\(up.errors)")
-        #expect(up.output.split(separator: "\n").count == Self.files.count)
+        let newest = Self.files.count
+        #expect(newest >= 3)
+        #expect(up.output.split(separator: "\n").count == newest)
         let again = try await migrate("up")
         #expect(again.code == 0)
         #expect(again.output.contains("nothing to do"))
@@ -26,16 +30,16 @@ import Testing
 
         let down = try await migrate("down")
         #expect(down.code == 0, "\(down.errors)")
-        #expect(try await database.text("SELECT max(version) FROM otp.schema_migrations") == "2")
+        #expect(try await database.text("SELECT max(version) FROM otp.schema_migrations") == "\(newest - 1)")
         let behind = try await migrate("check")
         #expect(behind.code == 78)
-        #expect(behind.errors.contains("step 3"))
+        #expect(behind.errors.contains("step \(newest)"))
         #expect(try await migrate("down", "--to", "0").code == 0)
         #expect(try await database.text("SELECT to_regnamespace('otp') IS NULL") == "t")
         #expect(try await migrate("down").code == 0)
         #expect(try await migrate("up").code == 0)
         #expect(try await database.text("SELECT count(*) FROM otp.error_classes") != "0")
-        #expect(try await migrate("down", "--to", "9").code == 64)
+        #expect(try await migrate("down", "--to", "99").code == 64)
     }
 
     @Test func manyAtOnceDoTheWorkOnce() async throws {
@@ -97,10 +101,11 @@ import Testing
         #expect(try await migrate("up").code == 0)
         #expect(try await migrate("down").code == 0)
         try await database.text(
-            "CREATE RULE no_region AS ON INSERT TO otp.schema_migrations WHERE new.version = 3 DO ALSO SELECT 1/0")
+            "CREATE RULE no_region AS ON INSERT TO otp.schema_migrations WHERE new.version = \(Self.files.count) DO ALSO SELECT 1/0"
+        )
         let failed = try await migrate("up")
         #expect(failed.code != 0)
-        #expect(failed.errors.contains("step 3"), "\(failed.errors)")
+        #expect(failed.errors.contains("step \(Self.files.count)"), "\(failed.errors)")
         try await database.text("DROP RULE no_region ON otp.schema_migrations")
         #expect(try await migrate("up").code == 0)
     }

@@ -50,7 +50,8 @@ import Testing
             let values = texts[start..<min(start + 5000, texts.count)].joined(separator: ",")
             answers += try await database.text(
                 """
-                SELECT coalesce(p.e164, '-') FROM (SELECT row_number() OVER () AS n, * FROM (VALUES \(values)) t(raw, region)) t,
+                SELECT coalesce(p.e164, '-')
+                  FROM (SELECT row_number() OVER () AS n, * FROM (VALUES \(values)) t(raw, region)) t,
                        LATERAL otp.parse_phone_number(t.raw, t.region) p ORDER BY t.n
                 """
             ).split(separator: "\n")

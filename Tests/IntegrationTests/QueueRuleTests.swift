@@ -39,7 +39,10 @@ import Testing
         try await Otpd.run(simulator)
         try await database.becomes(
             "died|expired|0|t\nlives|accepted|1|", within: .seconds(25),
-            "SELECT subject, job_state, attempts, error LIKE '%expired%' AND remedy <> '' FROM otp.delivery_status ORDER BY 1"
+            """
+            SELECT subject, job_state, attempts, error LIKE '%expired%' AND remedy <> ''
+              FROM otp.delivery_status ORDER BY 1
+            """
         )
         #expect(try simulator.inbox().map(\.to) == ["+966501234568"])
     }

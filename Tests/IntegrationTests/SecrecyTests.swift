@@ -68,15 +68,6 @@ extension PostgresServer {
     static func log() -> String {
         guard let root = Environment.current["PG_CLUSTER_CONF_ROOT"] else { return "" }
         let folder = "/" + root.split(separator: "/").dropLast().joined(separator: "/") + "/log"
-        guard let directory = opendir(folder) else { return "" }
-        defer { closedir(directory) }
-        var text = ""
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasSuffix(".log") { text += Files.read("\(folder)/\(name)") }
-        }
-        return text
+        return Files.list(folder).filter { $0.hasSuffix(".log") }.map { Files.read("\(folder)/\($0)") }.joined()
     }
 }

@@ -63,7 +63,7 @@ import Testing
             "unknown|7|7|7", within: .seconds(25),
             """
             SELECT job_state, count(*), count(*) FILTER (WHERE attempts = 1),
-                   count(*) FILTER (WHERE error LIKE '%. It may have been sent.')
+                   count(*) FILTER (WHERE error LIKE '%: it may have been sent.')
               FROM otp.delivery_status WHERE job_state <> 'accepted' GROUP BY 1
             """)
         #expect(try await database.text("SELECT unknown FROM otp.queue_status") == "7")
@@ -98,7 +98,7 @@ import Testing
         try await Otpd.run(at: "http://127.0.0.1:\(port)")
         try await database.enqueue("0501234567")
         try await database.becomes(
-            "queued|t|no connection to Twilio could be made",
+            "queued|t|No connection to Twilio could be made.",
             "SELECT job_state, attempts >= 1, error FROM otp.delivery_status")
         let simulator = try await Simulator.start(port: port)
         try await database.becomes("accepted", within: .seconds(25), "SELECT job_state FROM otp.delivery_status")
@@ -115,7 +115,8 @@ import Testing
         try await database.becomes(
             "accepted|undelivered|30003|t\naccepted|sent||f", within: .seconds(20),
             """
-            SELECT job_state, message_status, error_code, coalesce(error <> '' AND remedy <> '', false) AND final_at IS NOT NULL
+            SELECT job_state, message_status, error_code,
+                   coalesce(error <> '' AND remedy <> '', false) AND final_at IS NOT NULL
               FROM otp.delivery_status ORDER BY send_job_id
             """)
     }

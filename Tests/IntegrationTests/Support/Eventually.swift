@@ -1,6 +1,6 @@
 /// Waits until `condition` gives a value; looks every few milliseconds. `what` is said when it does not come in time.
 func eventually<T>(
-    _ what: String, within span: Duration = .seconds(15), _ condition: () async throws -> T?
+    _ what: String, within span: Duration = .seconds(30), _ condition: () async throws -> T?
 ) async throws -> T {
     let end = ContinuousClock.now + span
     while true {

@@ -15,6 +15,20 @@ enum Files {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// The names in a folder.
+    static func list(_ path: String) -> [String] {
+        guard let folder = opendir(path) else { return [] }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) {
+                    $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                })
+        }
+        return names
+    }
+
     static func write(_ text: String, to path: String) throws {
         guard let file = fopen(path, "w") else { throw Trouble("cannot write \(path)") }
         defer { fclose(file) }
@@ -33,14 +47,8 @@ enum ScratchFolder {
 
     /// Deletes it and what it holds.
     static func delete() {
-        guard case .success(let path) = shared, let folder = opendir(path) else { return }
-        while let entry = readdir(folder) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            unlink("\(path)/\(name)")
-        }
-        closedir(folder)
+        guard case .success(let path) = shared else { return }
+        for name in Files.list(path) { unlink("\(path)/\(name)") }
         rmdir(path)
     }
 }

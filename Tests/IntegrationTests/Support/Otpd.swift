@@ -1,5 +1,8 @@
 /// `otpd` as a process, in the current test's database.
 enum Otpd {
+    /// What it says when it listens for jobs.
+    static let isConnected = "listening for jobs"
+
     /// Settings that work, with the simulator as Twilio.
     static func environment(_ simulator: String, _ changes: [String: String?] = [:]) throws -> [String: String] {
         var environment = try databaseEnvironment()
@@ -37,7 +40,7 @@ enum Otpd {
         guard let scope = TestScope.current else { throw Trouble("no TestScope") }
         let program = try scope.start(
             BuildFolder.executable("otpd"), ["run"], environment: environment(url, changes))
-        if awaitsConnection { try await program.says("listening for jobs") }
+        if awaitsConnection { try await program.says(isConnected, within: .seconds(40)) }
         return program
     }
 

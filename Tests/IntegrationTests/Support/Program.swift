@@ -72,12 +72,12 @@ final class Program: Sendable {
     func signal(_ signal: Int32) { if ending == nil { kill(pid, signal) } }
 
     /// Its exit code, or minus the signal.
-    func exit(within span: Duration = .seconds(20)) async throws -> Int32 {
+    func exit(within span: Duration = .seconds(30)) async throws -> Int32 {
         try await eventually("\(name) has left", within: span) { ending }
     }
 
     /// Waits for a line of standard error or output that contains `text`.
-    func says(_ text: String, within span: Duration = .seconds(15)) async throws {
+    func says(_ text: String, within span: Duration = .seconds(30)) async throws {
         _ = try await eventually("\(name) says: \(text)", within: span) {
             if (errors + output).contains(text) { return true }
             if let ending, !(errors + output).contains(text) { throw Trouble("\(name) left with \(ending): \(errors)") }

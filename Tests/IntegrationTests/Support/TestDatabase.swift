@@ -28,6 +28,7 @@ final class TestDatabase: Sendable {
         database: String, secret: String = TestDatabase.secret, options: [(String, String)] = []
     ) async throws -> Connection {
         var settings = ConnectionSettings("dbname=\(database)", applicationName: "otpd-test")
+        settings.connectTimeout = .seconds(20)
         settings.sessionOptions = [("otp.secret", secret), ("client_min_messages", "error")] + options
         return try await Connection.open(settings, on: loop.get(), deadline: .now() + .seconds(20))
     }
@@ -67,7 +68,7 @@ final class TestDatabase: Sendable {
     }
 
     /// Waits until `sql` answers `expected`.
-    func becomes(_ expected: String, within span: Duration = .seconds(15), _ sql: String) async throws {
+    func becomes(_ expected: String, within span: Duration = .seconds(30), _ sql: String) async throws {
         var last = ""
         do {
             _ = try await eventually("", within: span) {
@@ -85,11 +86,12 @@ final class TestDatabase: Sendable {
         _ phoneNumber: String, subject: String? = nil, locale: String = "en", code: String? = nil,
         life: String = "5 minutes"
     ) async throws -> String {
-        try await text(
+        let subject = subject ?? "user \(Self.serial.add(1, ordering: .relaxed).newValue)"
+        return try await text(
             """
             WITH v AS (
                 INSERT INTO otp.verifications (subject, phone_number, locale, code, expires_at)
-                VALUES ('\(subject ?? "user \(Self.serial.add(1, ordering: .relaxed).newValue)")', '\(phoneNumber)', '\(locale)',
+                VALUES ('\(subject)', '\(phoneNumber)', '\(locale)',
                         \(code.map { "'\($0)'" } ?? "NULL"), now() + interval '\(life)')
                 RETURNING id)
             INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id
