@@ -212,19 +212,22 @@ public actor Worker {
     private func session(listens: Bool, _ state: SessionState) {
         let isUp = state == .connected
         dispatcher.assumeIsolated { listens ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
-        let purpose = listens ? "to claim jobs" : "to write down what became of them"
         switch state {
         case .connected:
             quiet[listens] = nil
-            log.notice("connected to the database", metadata: [LogKeys.state: "\(purpose)"])
-            if listens { onStatus("running") }
+            if listens {
+                log.notice("connected to the database; listening for jobs")
+                onStatus("running")
+            } else {
+                log.info("connected to the database; ready to write down what becomes of them")
+            }
         case .connecting(_, let error?):
             let words = "\(error)"
             guard refusal == nil, quiet[listens] != words else { return }
             quiet[listens] = words
             log.error(
                 "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
-                metadata: [LogKeys.error: "\(words)", LogKeys.state: "\(purpose)"])
+                metadata: [LogKeys.error: "\(words)"])
             onStatus("waiting for the database")
         case .connecting(_, nil), .closed: break
         }

@@ -12,7 +12,8 @@ import Testing
         let lines = answer.errors.split(separator: "\n").map(String.init)
         #expect(
             lines.contains(
-                "otpd: SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER are not set"))
+                "otpd: SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER are not set"
+            ))
         #expect(lines.contains { $0.contains("OTPD_SECRET ") })
         #expect(lines.contains { $0.contains("OTPD_APP_NAME ") })
         #expect(lines.count == 3, "\(answer.errors)")
@@ -58,7 +59,8 @@ import Testing
         let check = try await Otpd.command(["status", "--check"])
         #expect(check.code == 69)
         #expect(check.errors.contains("paused"))
-        try await database.becomes("queued|5|t", "SELECT job_state, count(*), bool_and(error <> '') FROM otp.delivery_status GROUP BY 1")
+        try await database.becomes(
+            "queued|5|t", "SELECT job_state, count(*), bool_and(error <> '') FROM otp.delivery_status GROUP BY 1")
         let refusedBefore = try simulator.stats().unauthorized
         #expect(refusedBefore >= 1)
 
@@ -69,7 +71,7 @@ import Testing
         try await database.becomes("running||", "SELECT state, reason, remedy FROM otp.worker_status")
         let stats = try simulator.stats()
         #expect(stats.created == 5)
-        #expect(stats.numbers_repeated == 0)
+        #expect(stats.numbersRepeated == 0)
         // Growing intervals, a probe at a time: no hail of requests that are refused.
         #expect(stats.unauthorized <= 5 + 4)
         #expect(try await Otpd.command(["status", "--check"]).code == 0)
@@ -81,7 +83,8 @@ import Testing
         let port = try Loopback.freePort()
         let socket = try NotifySocket()
         let otpd = try await Otpd.run(
-            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(port)", "NOTIFY_SOCKET": socket.path], awaitsConnection: false)
+            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(port)", "NOTIFY_SOCKET": socket.path],
+            awaitsConnection: false)
         try await otpd.says("the database is away")
         #expect(socket.messages.contains { $0.contains("READY=1") })
         try await database.enqueue("0501234567")
@@ -118,7 +121,10 @@ import Testing
     @Test(arguments: [
         ("DROP SCHEMA otp CASCADE", "has no otp schema"),
         ("INSERT INTO otp.schema_migrations (version, name) VALUES (99, 'future')", "newer (step 99)"),
-        ("DELETE FROM otp.schema_migrations WHERE version = (SELECT max(version) FROM otp.schema_migrations)", "behind"),
+        (
+            "DELETE FROM otp.schema_migrations WHERE version = (SELECT max(version) FROM otp.schema_migrations)",
+            "behind"
+        ),
         ("UPDATE otp.schema_migrations SET checksum = 'x' WHERE version = 2", "Step 2"),
     ])
     func aSchemaThatDoesNotFitIsRefused(sql: String, words: String) async throws {
@@ -148,7 +154,8 @@ import Testing
         #expect(try simulator.inbox().map(\.to) == ["+966501234568"])
         #expect(
             try await database.refusal(
-                "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('a', '0501234567', 'ar')").sqlstate
+                "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('a', '0501234567', 'ar')"
+            ).sqlstate
                 == "OT004")
     }
 
@@ -161,13 +168,16 @@ import Testing
         #expect(answer.errors.contains("OT002"))
         #expect(answer.errors.utf8.count < 20_000_000)
         let environment = try Otpd.environment("http://127.0.0.1:9")
-        let enqueue = try await Otpd.command(["enqueue", "--subject", "a"], environment: environment, input: huge + "\n")
+        let enqueue = try await Otpd.command(
+            ["enqueue", "--subject", "a"], environment: environment, input: huge + "\n")
         #expect(enqueue.code == 65)
         #expect(enqueue.errors.utf8.count < 1000)
         #expect(try await database.text("SELECT count(*) FROM otp.verifications") == "0")
     }
 
-    @Test(arguments: ["0501234567\u{0}", "050\u{1}1234567", "\u{7F}", "05012\t34567\u{1B}[31m", "'; DROP SCHEMA otp; --"])
+    @Test(arguments: [
+        "0501234567\u{0}", "050\u{1}1234567", "\u{7F}", "05012\t34567\u{1B}[31m", "'; DROP SCHEMA otp; --",
+    ])
     func controlCharactersAreRefused(number: String) async throws {
         let database = try #require(database)
         let environment = try Otpd.environment("http://127.0.0.1:9")
@@ -185,8 +195,12 @@ import Testing
         try await Otpd.run(simulator)
         let sql = "x''); DROP SCHEMA otp CASCADE; --"
         try await database.text("SELECT otp.request('\(sql)', '0501234567')")
-        try await database.becomes("accepted|x'); DROP SCHEMA otp CASCADE; --", "SELECT job_state, subject FROM otp.delivery_status")
-        for (column, state) in [("phone_number", "OT002"), ("region", "OT002"), ("locale", "OT004"), ("purpose", "OT004"), ("code", "OT007")] {
+        try await database.becomes(
+            "accepted|x'); DROP SCHEMA otp CASCADE; --", "SELECT job_state, subject FROM otp.delivery_status")
+        for (column, state) in [
+            ("phone_number", "OT002"), ("region", "OT002"), ("locale", "OT004"), ("purpose", "OT004"),
+            ("code", "OT007"),
+        ] {
             let columns = column == "phone_number" ? "subject, phone_number" : "subject, phone_number, \(column)"
             let values = column == "phone_number" ? "'a', '\(sql)'" : "'a', '0501234567', '\(sql)'"
             let refusal = try await database.refusal("INSERT INTO otp.verifications (\(columns)) VALUES (\(values))")

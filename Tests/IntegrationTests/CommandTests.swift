@@ -4,6 +4,11 @@ import Testing
 /// `otpd status` and `otpd enqueue`.
 @Suite(.database) struct CommandTests {
     let database = TestScope.current?.database
+    private var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
+    }
 
     @Test func statusShowsWhatSQLShows() async throws {
         let database = try #require(database)
@@ -22,24 +27,26 @@ import Testing
 
         let table = try await Otpd.command(["status"])
         #expect(table.code == 0)
-        for word in ["Queue", "Workers", "+9665•••••567", "accepted", "failed", "21610"] { #expect(table.output.contains(word)) }
+        for word in ["Queue", "Workers", "+9665•••••567", "accepted", "failed", "21610"] {
+            #expect(table.output.contains(word))
+        }
         #expect(!table.output.contains("501234567"))
 
         struct Status: Decodable {
             struct Send: Decodable {
                 let subject: String
-                let phone_number: String
-                let job_state: String
-                let error_code: Int?
+                let phoneNumber: String
+                let jobState: String
+                let errorCode: Int?
                 let attempts: Int
             }
-            let delivery_status: [Send]
+            let deliveryStatus: [Send]
         }
         let json = try await Otpd.command(["status", "--json"])
-        let status = try JSONDecoder().decode(Status.self, from: Data(json.output.utf8))
-        #expect(status.delivery_status.map(\.job_state) == ["failed", "accepted"])
-        #expect(status.delivery_status.map(\.error_code) == [21610, nil])
-        #expect(status.delivery_status[1].subject == "user [31m \"quoted\"")
+        let status = try decoder.decode(Status.self, from: Data(json.output.utf8))
+        #expect(status.deliveryStatus.map(\.jobState) == ["failed", "accepted"])
+        #expect(status.deliveryStatus.map(\.errorCode) == [21610, nil])
+        #expect(status.deliveryStatus[1].subject == "user [31m \"quoted\"")
         #expect(!json.output.contains("501234567"))
     }
 
@@ -49,16 +56,17 @@ import Testing
         try await Otpd.run(simulator)
         let environment = try Otpd.environment(simulator.url)
         let answer = try await Otpd.command(
-            ["enqueue", "--subject", "user-42", "--locale", "ar", "--json"], environment: environment, input: "٠٥٠١٢٣٤٥٦٧\n")
+            ["enqueue", "--subject", "user-42", "--locale", "ar", "--json"], environment: environment,
+            input: "٠٥٠١٢٣٤٥٦٧\n")
         #expect(answer.code == 0, "\(answer.errors)")
         struct Enqueued: Decodable {
-            let send_job_id: Int
-            let verification_id: Int
+            let sendJobId: Int
+            let verificationId: Int
         }
-        let rows = try JSONDecoder().decode([Enqueued].self, from: Data(answer.output.utf8))
+        let rows = try decoder.decode([Enqueued].self, from: Data(answer.output.utf8))
         #expect(rows.count == 1)
         try await database.becomes(
-            "accepted|user-42|\(rows[0].send_job_id)", "SELECT job_state, subject, send_job_id FROM otp.delivery_status")
+            "accepted|user-42|\(rows[0].sendJobId)", "SELECT job_state, subject, send_job_id FROM otp.delivery_status")
         #expect(try simulator.inbox().first?.body.contains("رمز") == true)
 
         let refused = try await Otpd.command(

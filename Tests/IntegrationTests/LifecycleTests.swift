@@ -8,12 +8,17 @@ import Testing
     @Test func systemdIsToldOfEveryStep() async throws {
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
-        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path])
-        _ = try await eventually("STATUS=running") { socket.messages.contains { $0.contains("STATUS=running") } ? true : nil }
+        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "1000000"])
+        _ = try await eventually("STATUS=running") {
+            socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
+        }
         let first = try #require(socket.messages.first)
         #expect(first.split(separator: "\n").first == "READY=1")
         #expect(first.contains("STATUS=waiting for the database"))
         #expect(!socket.messages.contains { $0.contains("STOPPING=1") })
+        _ = try await eventually("WATCHDOG=1") {
+            socket.messages.count { $0.contains("WATCHDOG=1") } >= 2 ? true : nil
+        }
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
         _ = try await eventually("STOPPING=1") { socket.messages.contains { $0.contains("STOPPING=1") } ? true : nil }
@@ -44,13 +49,14 @@ import Testing
                 == "\(created)|\(500 - created)")
         #expect(
             try await database.text(
-                "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL") == "t")
+                "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL")
+                == "t")
         #expect(try await database.text("SELECT state, in_flight FROM otp.worker_status") == "stopped|0")
         // Another worker takes them at once: they were given back, not left to their leases.
         try simulator.faults(#"{"rates": {}}"#)
         try await Otpd.run(simulator)
         try await database.becomes("500", "SELECT count(*) FROM otp.delivery_status WHERE job_state = 'accepted'")
-        #expect(try simulator.stats().numbers_repeated == 0)
+        #expect(try simulator.stats().numbersRepeated == 0)
         #expect(try simulator.stats().created == 500)
     }
 
@@ -106,7 +112,7 @@ import Testing
               FROM otp.delivery_status
             """)
         #expect(other.ending == nil)
-        #expect(try simulator.stats().numbers_repeated == 0)
+        #expect(try simulator.stats().numbersRepeated == 0)
         #expect(try await database.text("SELECT max(attempts) FROM otp.delivery_status") == "1")
     }
 
@@ -141,7 +147,7 @@ import Testing
                        count(*) FILTER (WHERE job_state = 'failed') FROM otp.delivery_status
                 """) == "400|\(created)|\(orphans)")
         #expect(created + (Int(orphans) ?? -1) == 400)
-        #expect(try simulator.stats().numbers_repeated == 0)
+        #expect(try simulator.stats().numbersRepeated == 0)
     }
 
     /// Sent well within a poll's interval, time after time: the NOTIFY arrives.
@@ -176,7 +182,7 @@ import Testing
         let stats = try simulator.stats()
         #expect(stats.created == 500)
         #expect(stats.numbers == 500)
-        #expect(stats.numbers_repeated == 0)
+        #expect(stats.numbersRepeated == 0)
         try await database.becomes("2", "SELECT workers_alive FROM otp.queue_status")
     }
 

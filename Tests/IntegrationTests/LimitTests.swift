@@ -7,7 +7,9 @@ import Testing
 
     @Test func theSixthSendIsRefusedWhateverTheSpelling() async throws {
         let database = try #require(database)
-        for (index, spelling) in ["0501234567", "501234567", "+966501234567", "٠٥٠١٢٣٤٥٦٧", "00966501234567"].enumerated() {
+        for (index, spelling) in ["0501234567", "501234567", "+966501234567", "٠٥٠١٢٣٤٥٦٧", "00966501234567"]
+            .enumerated()
+        {
             try await database.enqueue(spelling, subject: "s\(index)")
         }
         let sql = """

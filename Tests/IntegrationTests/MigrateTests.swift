@@ -96,7 +96,8 @@ import Testing
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
         #expect(try await migrate("down").code == 0)
-        try await database.text("CREATE RULE no_region AS ON INSERT TO otp.schema_migrations WHERE new.version = 3 DO ALSO SELECT 1/0")
+        try await database.text(
+            "CREATE RULE no_region AS ON INSERT TO otp.schema_migrations WHERE new.version = 3 DO ALSO SELECT 1/0")
         let failed = try await migrate("up")
         #expect(failed.code != 0)
         #expect(failed.errors.contains("step 3"), "\(failed.errors)")

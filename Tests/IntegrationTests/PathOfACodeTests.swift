@@ -29,7 +29,8 @@ import Testing
             try await insert(spelling, subject: "s\(index)", locale: index.isMultiple(of: 2) ? "en" : "ar")
         }
         let count = Self.spellings.count
-        try await database.becomes("\(count)|\(count)", "SELECT count(*), count(DISTINCT message_sid) FROM otp.messages")
+        try await database.becomes(
+            "\(count)|\(count)", "SELECT count(*), count(DISTINCT message_sid) FROM otp.messages")
         let inbox = try simulator.inbox()
         #expect(inbox.count == count)
         #expect(inbox.allSatisfy { $0.to == "+966501234567" && $0.from == "+15005550006" })
@@ -55,7 +56,8 @@ import Testing
               FROM otp.delivery_status GROUP BY 1
             """)
         try await database.becomes(
-            "0|0|0|\(count)|\(count)", "SELECT queued, sending, unknown, accepted_1m, accepted_1h FROM otp.queue_status")
+            "0|0|0|\(count)|\(count)", "SELECT queued, sending, unknown, accepted_1m, accepted_1h FROM otp.queue_status"
+        )
     }
 
     @Test func aCodeArrivesAtOnceAndKeepsItsLeadingZeros() async throws {
@@ -76,7 +78,9 @@ import Testing
         #expect(try await database.text("SELECT subject, e164 FROM otp.verified_phones") == "a|+966501234567")
     }
 
-    @Test(arguments: ["12", "abc", "0112345678", "05012345678901", "+999501234567", "050123456x", "0501234567 ext 5", ""])
+    @Test(arguments: [
+        "12", "abc", "0112345678", "05012345678901", "+999501234567", "050123456x", "0501234567 ext 5", "",
+    ])
     func whatCannotBeANumberIsRefusedAtOnce(number: String) async throws {
         let database = try #require(database)
         let answer = try await Psql.run(

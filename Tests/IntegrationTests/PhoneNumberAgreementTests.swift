@@ -9,12 +9,15 @@ import Testing
     static func spellings(_ e164: String, callingCode: String) -> [String] {
         let digits = String(e164.dropFirst())
         let national = String(digits.dropFirst(callingCode.count))
-        let arabic = String(String.UnicodeScalarView(digits.unicodeScalars.map { Unicode.Scalar($0.value - 48 + 0x660)! }))
+        let arabic = String(
+            String.UnicodeScalarView(digits.unicodeScalars.map { Unicode.Scalar($0.value - 48 + 0x660)! }))
         let grouped = national.enumerated().map { $0 > 0 && $0 % 3 == 0 ? " \($1)" : "\($1)" }.joined()
         return [
-            e164, digits, national, "0" + national, "00" + digits, "+\(callingCode) (0)\(national)", "+" + arabic, arabic,
+            e164, digits, national, "0" + national, "00" + digits, "+\(callingCode) (0)\(national)", "+" + arabic,
+            arabic,
             "\u{200E}\(e164)\u{200F}", "+\(callingCode) \(grouped)", "(0)\(grouped)", "+\(callingCode)-\(national)",
-            e164 + "1", String(e164.dropLast()), String(national.dropLast(2)), "+\(callingCode)0\(national)", "1" + national,
+            e164 + "1", String(e164.dropLast()), String(national.dropLast(2)), "+\(callingCode)0\(national)",
+            "1" + national,
             "011" + digits, "8" + national,
         ]
     }
@@ -58,9 +61,13 @@ import Testing
         for (item, answer) in zip(cases, answers) {
             let region = try #require(Region(item.region))
             let ours: String
-            do throws(PhoneNumber.Refusal) { ours = try PhoneNumber(parsing: item.text, region: region).e164 } catch { ours = "-" }
+            do throws(PhoneNumber.Refusal) { ours = try PhoneNumber(parsing: item.text, region: region).e164 } catch {
+                ours = "-"
+            }
             if ours != "-" { numbers += 1 }
-            if ours != answer { differences.append("\(item.text) in \(item.region): libphonenumber \(ours), SQL \(answer)") }
+            if ours != answer {
+                differences.append("\(item.text) in \(item.region): libphonenumber \(ours), SQL \(answer)")
+            }
         }
         #expect(numbers > 5000)
         let count = differences.count

@@ -40,7 +40,8 @@ import Testing
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
 
-        let log = PostgresServer.log().split(separator: "\n").filter { $0.contains(database.name) }.joined(separator: "\n")
+        let log = PostgresServer.log().split(separator: "\n").filter { $0.contains(database.name) }.joined(
+            separator: "\n")
         // As much as is known of it, where the server's log can be read.
         if PostgresServer.log() != "" { #expect(log.contains("send_jobs"), "the server logs otpd's statements") }
         let said = [

@@ -19,6 +19,8 @@ struct Idle: Codable {
         let (database, loop, seconds) = (bench.database, bench.loop, bench.plan.idleSeconds)
         try await database.reset()
         try await database.settle()
+        // Until what this program has just done is in the server's statistics.
+        try await loop.sleep(for: .seconds(3))
         let without = try await watch(bench, nil)
         let otpd = try Otpd(bench.plan.otpd, on: loop)
         try await otpd.untilRunning(database)
@@ -48,7 +50,7 @@ struct Idle: Codable {
         let after = try await sample()
         let perMinute = 60 / Double(bench.plan.idleSeconds)
         return (
-            Double(after.0 - before.0) * perMinute, (after.1 - before.1) * 1000 * perMinute,
+            Double(max(0, after.0 - before.0 - 3)) * perMinute, (after.1 - before.1) * 1000 * perMinute,
             (after.2 - before.2) * 1000 * perMinute, Double(after.3 - before.3) * perMinute
         )
     }

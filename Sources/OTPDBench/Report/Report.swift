@@ -57,7 +57,7 @@ struct Report: Codable {
             table.row("HTTP and simulator alone (wrk), requests/s", http)
             table.row("  jobs/s over that", of { $0.jobsPerSecond / ($0.httpAlonePerSecond ?? .nan) }, digits: 2)
         } else {
-            table.note("HTTP and simulator alone: not measured, wrk is not installed")
+            table.note("HTTP and simulator alone: not measured, which takes wrk and --wrk-script")
         }
         table.row("CPU ms per 1,000 sends: otpd", of(\.otpdCPU))
         table.row("  PostgreSQL", of(\.postgresCPU))

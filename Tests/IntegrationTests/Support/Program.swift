@@ -60,7 +60,9 @@ final class Program: Sendable {
         status.withLock { status in
             if status == nil {
                 var word: Int32 = 0
-                if waitpid(pid, &word, WNOHANG) == pid { status = word & 0x7F == 0 ? (word >> 8) & 0xFF : -(word & 0x7F) }
+                if waitpid(pid, &word, WNOHANG) == pid {
+                    status = word & 0x7F == 0 ? (word >> 8) & 0xFF : -(word & 0x7F)
+                }
             }
             return status
         }

@@ -11,13 +11,16 @@ struct Simulator: Sendable {
     static let authToken = "simulator-auth-token"
 
     /// Starts one on `port` or a free one. Messages are final after 0.1 s.
-    static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws -> Simulator {
+    static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws
+        -> Simulator
+    {
         guard let scope = TestScope.current else { throw Trouble("no TestScope") }
         let program = try scope.start(
             BuildFolder.executable("twilio-simulator"),
             ["--port", "\(port)", "--delays", delays] + arguments, environment: Environment.base)
         try await program.says("listening on http://127.0.0.1:")
-        guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last, let port = UInt16(text)
+        guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last,
+            let port = UInt16(text)
         else { throw Trouble("the simulator printed: \(program.output)") }
         return Simulator(program: program, port: port)
     }
@@ -28,6 +31,8 @@ struct Simulator: Sendable {
         let from: String
         let body: String
         let status: String
+        /// Microseconds since the Unix epoch.
+        let receivedAt: Int
 
         /// The code in a text of ours: its longest run of digits.
         var code: String {
@@ -39,7 +44,7 @@ struct Simulator: Sendable {
     func inbox(to: String? = nil) throws -> [Message] {
         struct Inbox: Decodable { let messages: [Message] }
         let query = to.map { "&to=%2B\($0.dropFirst())" } ?? ""
-        return try JSONDecoder().decode(Inbox.self, from: get("/_sim/inbox?limit=100000\(query)")).messages
+        return try Self.decoder.decode(Inbox.self, from: get("/_sim/inbox?limit=100000\(query)")).messages
     }
 
     struct Stats: Decodable, Sendable {
@@ -48,13 +53,22 @@ struct Simulator: Sendable {
         let refused: Int
         let unauthorized: Int
         let concurrent: Int
+        let maxConcurrent: Int
         let kept: Int
         let numbers: Int
-        let numbers_repeated: Int
+        let numbersRepeated: Int
         let faults: [String: Int]
     }
 
-    func stats() throws -> Stats { try JSONDecoder().decode(Stats.self, from: get("/_sim/stats?limit=1")) }
+    func stats() throws -> Stats {
+        try Self.decoder.decode(Stats.self, from: get("/_sim/stats?limit=1"))
+    }
+
+    private static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
+    }
 
     /// Changes what goes wrong.
     func faults(_ json: String) throws {

@@ -6,8 +6,10 @@ final class TCPProxy: Sendable {
     private let listener: Int32
     private let target: UInt16
     private let isOver = Atomic(false)
-    /// Connections made before the last cut are dead.
+    /// Connections made before the last cut are dead, those made before the last freeze silent.
     private let epoch = Atomic(0)
+    private let frozen = Atomic(-1)
+    private let serial = Atomic(0)
 
     init(port: UInt16, to target: UInt16) throws {
         self.target = target
@@ -17,6 +19,11 @@ final class TCPProxy: Sendable {
 
     /// Breaks every connection; new ones are taken.
     func cut() { epoch.add(1, ordering: .sequentiallyConsistent) }
+
+    /// Lets no more bytes pass on the connections there are, and keeps them open, as a dead machine does; new ones work.
+    func freeze() {
+        frozen.store(serial.load(ordering: .sequentiallyConsistent), ordering: .sequentiallyConsistent)
+    }
 
     /// Ends it.
     func stop() {
@@ -31,12 +38,13 @@ final class TCPProxy: Sendable {
             let client = accept(listener, nil, nil)
             guard client >= 0 else { continue }
             let now = epoch.load(ordering: .sequentiallyConsistent)
-            Self.thread { self.forward(client, epoch: now) }
+            let number = serial.add(1, ordering: .sequentiallyConsistent).newValue
+            Self.thread { self.forward(client, number: number, epoch: now) }
         }
         close(listener)
     }
 
-    private func forward(_ client: Int32, epoch then: Int) {
+    private func forward(_ client: Int32, number: Int, epoch then: Int) {
         let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer {
             close(client)
@@ -45,6 +53,10 @@ final class TCPProxy: Sendable {
         guard Loopback.connect(server, target) else { return }
         var buffer = [UInt8](repeating: 0, count: 65536)
         while epoch.load(ordering: .sequentiallyConsistent) == then {
+            if number <= frozen.load(ordering: .sequentiallyConsistent) {
+                usleep(20_000)
+                continue
+            }
             var ends = [
                 pollfd(fd: client, events: Int16(POLLIN), revents: 0),
                 pollfd(fd: server, events: Int16(POLLIN), revents: 0),

@@ -82,7 +82,8 @@ final class TestDatabase: Sendable {
     /// Queues a code, as a backend does. The send job's id.
     @discardableResult
     func enqueue(
-        _ phoneNumber: String, subject: String? = nil, locale: String = "en", code: String? = nil, life: String = "5 minutes"
+        _ phoneNumber: String, subject: String? = nil, locale: String = "en", code: String? = nil,
+        life: String = "5 minutes"
     ) async throws -> String {
         try await text(
             """

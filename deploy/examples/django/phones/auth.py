@@ -2,6 +2,7 @@ from functools import wraps
 from hmac import compare_digest
 
 from django.http import JsonResponse
+from django.views.decorators.debug import sensitive_variables
 
 from .models import digest
 
@@ -10,6 +11,7 @@ def bearer(view):
     """Calls the view with the account, of the model that the route names, whose token the request bears; or answers 401."""
 
     @wraps(view)
+    @sensitive_variables("token")
     def authenticated(request, model):
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         # Found by the digest of a random token, so the time of the look-up tells nothing about the token.
