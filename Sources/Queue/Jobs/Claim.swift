@@ -11,7 +11,8 @@ public import Postgres
 /// - `= ANY (ARRAY (…))` and no join, so that the update goes by the primary key whatever the statistics say: joined, the
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now).
 /// - The attempt number and the worker are the fencing token; every time is the database's.
-/// - What can't be sent any more is claimed too, with the reason in `dead`, and ended by the worker in its next finish.
+/// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
+///   next finish. What has expired is not: it is the sweep's.
 /// - Unsealing yields null for a row sealed under another secret: it fails that row and no other.
 public enum Claim {
     /// The channel that notifies of new jobs.

@@ -84,7 +84,7 @@ extension Dispatcher {
         machine.dropped(at: now)
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
-        others.append(
+        unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
                 errorClass: errorClass))
@@ -142,7 +142,7 @@ extension Dispatcher {
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1
-            others.append(
+            unsent.append(
                 UnsentEnd(
                     job: job.id, attempt: job.attempt, .unknown,
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
@@ -163,7 +163,7 @@ extension Dispatcher {
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0)
     ) {
-        others.append(
+        unsent.append(
             UnsentEnd(
                 job: job.id, attempt: job.attempt, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),

@@ -35,7 +35,7 @@ actor Dispatcher {
     var random = SystemRandomNumberGenerator()
 
     var accepted = FinishAccepted()
-    var others = FinishOther()
+    var unsent = FinishUnsent()
     /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
     private(set) var hasStoppedClaiming = false
     /// Ends being written now: they count as unsaved until they are.
@@ -73,8 +73,7 @@ actor Dispatcher {
         form = CreateMessage(sender: configuration.sender, statusCallback: nil)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
-            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, lease: Times.lease,
-            now: .now())
+            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
         changed = Latch(on: loop)
         ends = Latch(on: loop)
         beats = Latch(on: loop)
@@ -82,7 +81,7 @@ actor Dispatcher {
     }
 
     /// Ends that are not in the database yet.
-    var unsaved: Int { accepted.count + others.count + endsInWriting }
+    var unsaved: Int { accepted.count + unsent.count + endsInWriting }
 
     /// What would be left behind if the worker left now.
     var leftOvers: (inFlight: Int, unsaved: Int) { (machine.inFlight, unsaved) }
@@ -238,7 +237,7 @@ actor Dispatcher {
                 metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
             releaseWaiting()
         }
-        // Drained or paused while the claim was on its way.
+        // A drain began while the claim was on its way; to a pause `pump` sees.
         if machine.isDraining { releaseWaiting() }
         pump()
     }
@@ -254,7 +253,7 @@ actor Dispatcher {
         }
     }
 
-    // MARK: What others wait for
+    // MARK: What the loops wait for
 
     /// Whether there is work in hand.
     var isBusy: Bool { machine.inFlight + machine.waiting + unsaved > 0 }

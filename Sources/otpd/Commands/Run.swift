@@ -61,16 +61,20 @@ struct Run: ParsableCommand {
         }
         let stop = Latch(on: loop)
         var stops = 0
-        try Signals.watch(signals, on: loop) { signal in
-            guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
-            stops += 1
-            guard stops == 1 else {
-                log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
-                Glibc.exit(1)
+        do {
+            try Signals.watch(signals, on: loop) { signal in
+                guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
+                stops += 1
+                guard stops == 1 else {
+                    log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
+                    Glibc.exit(1)
+                }
+                log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
+                systemd.stopping("draining")
+                stop.signal()
             }
-            log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
-            systemd.stopping("draining")
-            stop.signal()
+        } catch {
+            throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")
         }
         log.notice(
             "started",
@@ -115,20 +119,14 @@ struct Run: ParsableCommand {
     private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
         let twilio = settings.twilio
         let credentials =
-            switch twilio.credentials {
+            switch twilio.login {
             case .authToken(let token): try Credentials(accountSID: twilio.accountSID, authToken: token)
             case .apiKey(let sid, let secret):
                 try Credentials(accountSID: twilio.accountSID, keySID: sid, keySecret: secret)
             }
-        let sender: Sender =
-            switch twilio.sender {
-            case .phoneNumber(let number): try Sender(from: number)
-            case .alphanumeric(let name): try Sender(from: name)
-            case .messagingService(let sid): try Sender(messagingService: sid)
-            }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender,
+            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             caFile: settings.caFile, host: HostName.own, version: Version.number)
