@@ -181,13 +181,15 @@ import Testing
     }
 
     @Test(arguments: [
-        "0501234567\u{0}", "050\u{1}1234567", "\u{7F}", "05012\t34567\u{1B}[31m", "'; DROP SCHEMA otp; --",
+        "0501234567␀", "050␀1234567", "050\u{1}1234567", "\u{7F}", "05012\t34567\u{1B}[31m", "'; DROP SCHEMA otp; --",
     ])
     func controlCharactersAreRefused(number: String) async throws {
         let database = try #require(database)
         let environment = try Otpd.environment("http://127.0.0.1:9")
+        // NUL as its picture: the test's own output would end at a real one.
+        let typed = String(number.map { $0 == "␀" ? "\0" : $0 })
         let answer = try await Otpd.command(
-            ["enqueue", "--subject", "a"], environment: environment, input: number + "\n")
+            ["enqueue", "--subject", "a"], environment: environment, input: typed + "\n")
         #expect(answer.code == 65, "\(answer)")
         #expect(answer.errors.split(separator: "\n").count == 1, "\(answer.errors)")
         #expect(!answer.errors.contains("\u{1B}") && !answer.errors.contains("\u{0}"))
