@@ -37,8 +37,8 @@ public struct ConnectFailure: Sendable, Equatable {
         }
         let all = lines.joined(separator: " | ")
         if all.contains("unsupported startup parameter") {
-            return all + ". This is PgBouncer refusing session options, which carry settings and may carry a secret:"
-                + " let DATABASE_URL lead to PostgreSQL directly."
+            return all + ". This is PgBouncer refusing session options, which carry settings and may carry a secret"
+                + " (its ignore_startup_parameters would only drop them): let DATABASE_URL lead to PostgreSQL directly."
         }
         if all.contains("password authentication failed") || all.contains("no password supplied") {
             return all + ". Check user and password in DATABASE_URL, PGPASSWORD or the password file."
