@@ -92,7 +92,7 @@ let package = Package(
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CLibpq", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

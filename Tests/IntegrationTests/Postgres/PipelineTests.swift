@@ -1,4 +1,3 @@
-import CLibpq
 import EventLoop
 import Glibc
 import Testing
@@ -103,42 +102,7 @@ struct PipelineTests {
             #expect(growth < 100, "\(growth) more")
         }
     }
-
-    @Test("the time of one execution against PQexecPrepared")
-    func latency() async throws {
-        let count = 5000
-        let raw = PQconnectdb("")
-        try #require(PQstatus(raw) == CONNECTION_OK)
-        PQclear(PQprepare(raw, "r", "SELECT $1::int8", 1, [20]))
-        func blocking() -> Double {
-            var value = Int64(7).bigEndian
-            let start = nanoseconds()
-            for _ in 0..<count {
-                withUnsafeBytes(of: &value) { bytes in
-                    let values = [bytes.baseAddress?.assumingMemoryBound(to: CChar.self)]
-                    PQclear(PQexecPrepared(raw, "r", 1, values, [8], [1], 1))
-                }
-            }
-            return Double(nanoseconds() - start) / 1000 / Double(count)
-        }
-        _ = blocking()
-        let plain = blocking()
-        PQfinish(raw)
-        let ours = try await withConnection { connection in
-            let statement = Statement("r", "SELECT $1::int8", [.int8])
-            var parameters = Parameters()
-            parameters.append(7 as Int64)
-            for _ in 0..<500 { _ = try await connection.execute(statement, parameters, deadline: soon) }
-            let start = nanoseconds()
-            for _ in 0..<count { _ = try await connection.execute(statement, parameters, deadline: soon) }
-            return Double(nanoseconds() - start) / 1000 / Double(count)
-        }
-        print("one execution: \(ours) µs here, \(plain) µs with PQexecPrepared")
-        #expect(ours < plain * 20)
-    }
 }
-
-private func nanoseconds() -> Int64 { Instant.now().nanoseconds }
 
 /// Counts turns of a loop.
 private final class Turns: TurnObserver, @unchecked Sendable {
