@@ -510,7 +510,7 @@ CREATE TABLE otp.verifications (
 -- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
 -- walk back through everybody's verifications on the primary key.
 CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
-CREATE INDEX verifications_created_at ON otp.verifications USING brin (created_at);
+CREATE INDEX verifications_created_at ON otp.verifications (created_at);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
 
 CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
@@ -870,7 +870,7 @@ CREATE TABLE otp.messages (
 CREATE INDEX messages_send_job ON otp.messages (send_job_id);
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE final_at IS NULL;
-CREATE INDEX messages_accepted_at ON otp.messages USING brin (accepted_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
 
 -- Jobs that ended without a message.
 CREATE TABLE otp.unsent_jobs (
@@ -886,46 +886,82 @@ CREATE TABLE otp.unsent_jobs (
     ended_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
-CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs USING brin (ended_at) WITH (pages_per_range = 32, autosummarize = on);
+CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
+
+-- How many jobs ended, by five seconds and writer, so that otp.queue_status costs the same however many there were.
+CREATE TABLE otp.outcome_counts (
+    starts_at timestamptz NOT NULL,
+    shard smallint NOT NULL,
+    accepted int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    PRIMARY KEY (starts_at, shard)
+) WITH (fillfactor = 70);
+
+CREATE FUNCTION otp.count_outcomes() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'messages' THEN
+        INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
+        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), pg_backend_pid() & 63, count(*)
+        FROM ended e WHERE e.ended_job GROUP BY 1 ORDER BY 1
+        ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
+    ELSE
+        INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)
+        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), pg_backend_pid() & 63, count(*)
+        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1 ORDER BY 1
+        ON CONFLICT (starts_at, shard) DO UPDATE SET failed = c.failed + excluded.failed;
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER count_outcomes AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS ended
+FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
+CREATE TRIGGER count_outcomes AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS ended
+FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
 
 -- Of jobs that are about to be claimed, and locked, those that shared limits allow; the others end as limited, here and
--- now. A count can be over its limit only by writers that did not see each other: in that case exactly as many jobs as
--- are too many end here, counted in a row whose lock makes claims take turns. Otherwise no lock is taken.
+-- now. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
+-- many end here, counted in rows whose locks make claims take turns. Otherwise no lock is taken and nothing written.
 CREATE FUNCTION otp.within_limits(send_job_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+    job record;
     over record;
-    ended bigint[] := '{}';
-    excess numeric;
-    limited numeric;
+    allowed bigint[] := send_job_ids;
 BEGIN
-    IF NOT EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
-        RETURN QUERY SELECT unnest(send_job_ids);
-        RETURN;
-    END IF;
-    FOR over IN
-        SELECT l.scope, l.key, l.period, l.starts_at, l.allowed, array_agg(j.id ORDER BY j.id DESC) AS ids,
-            array_agg(l.amount ORDER BY j.id DESC) AS amounts
+    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
+        AND EXISTS (
+            SELECT FROM (
+                SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed
+                FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
+                    LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+                WHERE j.id = ANY (send_job_ids) AND j.attempt = 0) l
+            WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed)
+    THEN
+        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
+        SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, -1, 0
         FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
             LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
-        WHERE j.id = ANY (send_job_ids) AND j.attempt = 0   -- what was claimed before was within the limits then
-        GROUP BY 1, 2, 3, 4, 5
-        HAVING otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed
-        ORDER BY 4, 2, 1, 3
-    LOOP
-        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
-        VALUES (over.scope, over.key, over.period, over.starts_at, -1, 0)
-        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount
-        RETURNING c.amount INTO limited;
-        excess := otp.shared_sum(over.scope, over.key, over.period, over.starts_at) - over.allowed - limited;
-        FOR n IN 1 .. cardinality(over.ids) LOOP
-            EXIT WHEN excess <= 0;
-            CONTINUE WHEN over.ids[n] = ANY (ended);
-            ended := ended || over.ids[n];
-            excess := excess - over.amounts[n];
-            limited := limited + over.amounts[n];
+        WHERE j.id = ANY (send_job_ids) ORDER BY l.starts_at, l.key, l.scope, l.period
+        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
+        -- What was claimed before (attempt > 0) was within the limits then.
+        FOR job IN
+            SELECT j.id, j.requested_at, v.e164, v.country
+            FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
+            WHERE j.id = ANY (send_job_ids) AND j.attempt = 0 ORDER BY j.id DESC
+        LOOP
+            SELECT l.* INTO over
+            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l JOIN otp.shared_counts c
+                ON c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
+                AND c.shard = -1
+            WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) - c.amount > l.allowed LIMIT 1;
+            CONTINUE WHEN NOT FOUND;
+            UPDATE otp.shared_counts c SET amount = c.amount + l.amount
+            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l
+            WHERE c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
+                AND c.shard = -1;
             WITH gone AS (
-                DELETE FROM otp.send_jobs j WHERE j.id = over.ids[n] RETURNING j.*
+                DELETE FROM otp.send_jobs j WHERE j.id = job.id RETURNING j.*
             )
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                 requested_at)
@@ -935,12 +971,10 @@ BEGIN
                 'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
                 g.requested_at
             FROM gone g;
+            allowed := array_remove(allowed, job.id);
         END LOOP;
-        UPDATE otp.shared_counts c SET amount = limited
-        WHERE c.starts_at = over.starts_at AND c.key = over.key AND c.scope = over.scope AND c.period = over.period
-            AND c.shard = -1;
-    END LOOP;
-    RETURN QUERY SELECT u.id FROM unnest(send_job_ids) u (id) WHERE u.id <> ALL (ended);
+    END IF;
+    RETURN QUERY SELECT unnest(allowed);
 END $$;
 COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these locked jobs may be sent; the rest end as limited.';
 
@@ -1266,49 +1300,40 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION otp.delivery IS 'How far a verification of this subject got, a row per send.';
 
--- Each column pays for itself alone: what a query does not select is not computed.
+-- Each column pays for itself alone: what a query does not select is not computed. Counts come in steps of five seconds,
+-- latencies from the last 500 acceptances of the last minute: it may be polled every second.
 CREATE VIEW otp.queue_status AS
-SELECT live.queued, live.due, live.sending, live.unknown, live.oldest_due_seconds,
-    hour.accepted_1m, hour.accepted_5m, hour.accepted_1h,
-    unsent.failed_1m, unsent.failed_5m, unsent.failed_1h,
-    round(share.accepted / nullif(share.accepted + share.failed, 0), 4) AS success_share,
+SELECT queued.count AS queued, queued.due, taken.sending, taken.unknown, queued.oldest_due_seconds,
+    ended.accepted_1m, ended.accepted_5m, ended.accepted_1h,
+    ended.failed_1m, ended.failed_5m, ended.failed_1h,
+    round(ended.accepted_5m::numeric / nullif(ended.accepted_5m + ended.failed_5m, 0), 4) AS success_share,
     latency.ms[1] AS latency_p50_ms, latency.ms[2] AS latency_p95_ms, latency.ms[3] AS latency_p99_ms,
     workers.alive AS workers_alive,
     workers.paused
 FROM (VALUES (1)) one
 LEFT JOIN (
-    SELECT count(*) FILTER (WHERE state = 'queued') AS queued,
-        count(*) FILTER (WHERE state = 'queued' AND due_at <= clock_timestamp()) AS due,
-        count(*) FILTER (WHERE state = 'sending') AS sending,
-        count(*) FILTER (WHERE state = 'unknown') AS unknown,
-        coalesce(extract(epoch FROM clock_timestamp()
-            - min(due_at) FILTER (WHERE state = 'queued' AND due_at <= clock_timestamp())), 0)::double precision
-            AS oldest_due_seconds
-    FROM otp.send_jobs
-) live ON true
+    SELECT count(*) AS count, count(*) FILTER (WHERE due_at <= now()) AS due,
+        coalesce(greatest(extract(epoch FROM now() - min(due_at)), 0), 0)::double precision AS oldest_due_seconds
+    FROM otp.send_jobs WHERE state = 'queued'
+) queued ON true
 LEFT JOIN (
-    SELECT count(*) FILTER (WHERE accepted_at > now() - interval '1 minute') AS accepted_1m,
-        count(*) FILTER (WHERE accepted_at > now() - interval '5 minutes') AS accepted_5m,
-        count(*) AS accepted_1h
-    FROM otp.messages WHERE accepted_at > now() - interval '1 hour' AND ended_job
-) hour ON true
+    SELECT count(*) FILTER (WHERE state = 'sending') AS sending, count(*) FILTER (WHERE state = 'unknown') AS unknown
+    FROM otp.send_jobs WHERE state <> 'queued'
+) taken ON true
 LEFT JOIN (
-    SELECT count(*) FILTER (WHERE ended_at > now() - interval '1 minute') AS failed_1m,
-        count(*) FILTER (WHERE ended_at > now() - interval '5 minutes') AS failed_5m,
-        count(*) AS failed_1h
-    FROM otp.unsent_jobs WHERE ended_at > now() - interval '1 hour' AND state <> 'canceled'
-) unsent ON true
-LEFT JOIN (
-    SELECT (SELECT count(*) FROM otp.messages WHERE accepted_at > now() - interval '5 minutes' AND ended_job)::numeric
-            AS accepted,
-        (SELECT count(*) FROM otp.unsent_jobs WHERE ended_at > now() - interval '5 minutes' AND state <> 'canceled')
-            AS failed,
-        max(true::int) AS present
-) share ON true
+    SELECT coalesce(sum(accepted) FILTER (WHERE starts_at > now() - interval '65 seconds'), 0) AS accepted_1m,
+        coalesce(sum(accepted) FILTER (WHERE starts_at > now() - interval '305 seconds'), 0) AS accepted_5m,
+        coalesce(sum(accepted), 0) AS accepted_1h,
+        coalesce(sum(failed) FILTER (WHERE starts_at > now() - interval '65 seconds'), 0) AS failed_1m,
+        coalesce(sum(failed) FILTER (WHERE starts_at > now() - interval '305 seconds'), 0) AS failed_5m,
+        coalesce(sum(failed), 0) AS failed_1h
+    FROM otp.outcome_counts WHERE starts_at > now() - interval '3605 seconds'
+) ended ON true
 LEFT JOIN (
     SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
-        WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - requested_at)::double precision * 1000) AS ms
-    FROM otp.messages WHERE accepted_at > now() - interval '1 minute' AND ended_job
+        WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
+    FROM (SELECT accepted_at, requested_at FROM otp.messages
+        WHERE accepted_at > now() - interval '1 minute' AND ended_job ORDER BY accepted_at DESC LIMIT 500) m
 ) latency ON true
 LEFT JOIN (
     SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive,
@@ -1338,8 +1363,122 @@ FROM (
 ) f
 GROUP BY 1, 2, 3;
 
+-- Verified phones outlive the verifications that prove them: otp.prune leaves the last of each here.
+CREATE TABLE otp.verified_before (
+    subject text NOT NULL,
+    purpose text NOT NULL,
+    e164 text COLLATE "C" NOT NULL,
+    verified_at timestamptz NOT NULL,
+    PRIMARY KEY (subject, purpose, e164)
+);
+
 CREATE VIEW otp.verified_phones AS
-SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL;
+SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
+UNION ALL
+SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
+COMMENT ON VIEW otp.verified_phones IS 'Phones that were verified, and when; several times, if they were.';
+
+-- ─────────────────────────────────────────────────────── retention ──────────────────────────────────────────────────
+
+-- When the last prune ended; its lock is the turn.
+CREATE TABLE otp.maintenance (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    pruned_at timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO otp.maintenance DEFAULT VALUES;
+
+-- Deletes at most `batch` rows of each kind that are older than `keep`, never waiting for a lock. Of all callers one has
+-- the turn, and only when `every` has passed since a prune found nothing left to do. Counters go when no limit can look
+-- at them any more, whatever `keep` says: no prune gives anybody another try.
+CREATE FUNCTION otp.prune(
+    keep interval DEFAULT '90 days', batch int DEFAULT 1000, every interval DEFAULT '1 hour',
+    OUT had_turn boolean, OUT more boolean, OUT verifications bigint, OUT messages bigint, OUT unsent_jobs bigint,
+    OUT counters bigint, OUT failures bigint, OUT workers bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
+    -- The longest that a counter can matter, should a limit be changed to any that is allowed.
+    longest CONSTANT interval := greatest(
+        interval '2 days', (SELECT max(l.period) FROM otp.limits l) + interval '1 day');
+    counted bigint;
+BEGIN
+    IF keep >= interval '1 day' IS NOT TRUE OR batch BETWEEN 1 AND 100000 IS NOT TRUE OR every IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = 'keep must be a day or more, batch 1 to 100000, every an interval',
+            HINT = 'otp.prune() keeps 90 days and deletes 1000 rows of each kind at a time.';
+    END IF;
+    had_turn := false;
+    more := false;
+    PERFORM FROM otp.maintenance m WHERE m.pruned_at <= moment - every FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    had_turn := true;
+
+    WITH old AS (
+        SELECT v.id FROM otp.verifications v
+        WHERE v.created_at < moment - keep AND NOT EXISTS (
+            SELECT FROM otp.send_jobs j WHERE j.verification_id = v.id)
+        ORDER BY v.created_at LIMIT batch FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM otp.verifications v USING old WHERE v.id = old.id
+        RETURNING v.subject, v.purpose, v.e164, v.verified_at
+    ), kept AS (
+        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at)
+        SELECT g.subject, g.purpose, g.e164, max(g.verified_at) FROM gone g WHERE g.verified_at IS NOT NULL
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        ON CONFLICT (subject, purpose, e164) DO UPDATE SET verified_at = greatest(b.verified_at, excluded.verified_at)
+    )
+    SELECT count(*) INTO verifications FROM gone;
+
+    DELETE FROM otp.messages m WHERE m.message_sid IN (
+        SELECT o.message_sid FROM otp.messages o WHERE o.accepted_at < moment - keep
+        ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS messages = ROW_COUNT;
+
+    DELETE FROM otp.unsent_jobs u WHERE u.send_job_id IN (
+        SELECT o.send_job_id FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep
+        ORDER BY o.ended_at LIMIT batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS unsent_jobs = ROW_COUNT;
+
+    DELETE FROM otp.send_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.send_counts o WHERE o.sent_at[cardinality(o.sent_at)] < moment - longest
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counters = ROW_COUNT;
+    more := counters >= batch;
+    DELETE FROM otp.shared_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.shared_counts o WHERE o.starts_at < moment - longest LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.requests r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.requests o WHERE o.requested_at < moment - interval '1 day'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.outcome_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.outcome_counts o WHERE o.starts_at < moment - interval '2 hours'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+
+    DELETE FROM otp.verify_failures f WHERE f.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.verify_failures o WHERE o.day < today - 1 LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS failures = ROW_COUNT;
+
+    DELETE FROM otp.worker_status w
+    WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
+    GET DIAGNOSTICS workers = ROW_COUNT;
+
+    more := more OR verifications >= batch OR messages >= batch OR unsent_jobs >= batch OR failures >= batch;
+    IF NOT more THEN
+        UPDATE otp.maintenance m SET pruned_at = moment;
+    END IF;
+END $$;
+COMMENT ON FUNCTION otp.prune IS 'Deletes what is older than keep, in batches; call it again while it says more. Any number of workers may call it.';
 
 -- ──────────────────────────────────────────────────── privileges ────────────────────────────────────────────────────
 
@@ -1372,7 +1511,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status TO ot
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
     otp.delivery_status, otp.queue_status TO otp_worker;
-GRANT EXECUTE ON FUNCTION otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
+GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
     otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,

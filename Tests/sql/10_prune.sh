@@ -1,0 +1,31 @@
+# otp.prune: old rows go, in batches, beside traffic, one caller at a time; facts and budgets stay.
+turn() { sql -c "SET ROLE otp_worker" -c "SELECT had_turn, more, verifications, messages, unsent_jobs, counters, failures, workers FROM otp.prune(${1:-})"; }
+always="every => '-1 second'"
+fails "keep is a day or more" OT007 "SELECT otp.prune('1 hour')"
+fails "a batch is something" OT007 "SELECT otp.prune(batch => 0)"
+fails "nor null" OT007 "SELECT otp.prune(NULL)"
+clean; sql -c "TRUNCATE otp.outcome_counts, otp.worker_status" -c "UPDATE otp.maintenance SET pruned_at = '-infinity'"
+sql -c "SELECT otp.request('new', '0501234567')" -c "SELECT otp.verify('new', 'x')" >/dev/null
+check "nothing is old yet" "t|f|0|0|0|0|0|0" "$(turn)"
+check "the next has no turn for an hour" "f|f||||||" "$(turn)"
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL"
+sql -c "INSERT INTO otp.verifications (subject, purpose, e164, created_at, verified_at) SELECT 'old ' || n % 7, 'phone_verification', '+966501234567', now() - interval '91 days', CASE WHEN n % 2 = 0 THEN now() - interval '91 days' + n * interval '1 second' END FROM generate_series(1, 25) n"
+sql -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status) SELECT 'SM' || n, n, n, 1, true, now(), now() - interval '91 days', 'sent' FROM generate_series(1, 12) n"
+sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT n, n, 'failed', 1, now(), now() - interval '91 days' FROM generate_series(1, 3) n"
+sql -c "INSERT INTO otp.send_counts (scope, key, sent_at) VALUES ('phone', 'x', ARRAY[now() - interval '33 days'])"
+sql -c "INSERT INTO otp.verify_failures VALUES ('x', current_date - 3, 10), ('y', current_date, 10)"
+sql -c "INSERT INTO otp.worker_status (host, pid, version, state, heartbeat_at) VALUES ('a', 1, '1', 'stopped', now() - interval '2 days'), ('b', 1, '1', 'running', now() - interval '2 days'), ('c', 1, '1', 'running', now() - interval '4 days'), ('d', 1, '1', 'running', now())"
+verified=$(sql -c "SELECT string_agg(subject || max, ',' ORDER BY subject) FROM (SELECT subject, max(verified_at) FROM otp.verified_phones GROUP BY 1) x")
+check "a batch" "t|t|10|10|3|3|1|2" "$(turn "batch => 10, $always")"
+check "the next" "t|t|10|2|0|0|0|0" "$(turn "batch => 10, $always")"
+check "the last" "t|f|5|0|0|0|0|0" "$(turn "batch => 10, $always")"
+gives "what is young stays" "1|1|2|2" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs), (SELECT count(*) FROM otp.worker_status), (SELECT count(*) FROM otp.verify_failures)"
+gives "verified phones stay verified" "$verified" "SELECT string_agg(subject || max, ',' ORDER BY subject) FROM (SELECT subject, max(verified_at) FROM otp.verified_phones GROUP BY 1) x"
+sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT n, n, 'failed', 1, now(), now() - interval '91 days' FROM generate_series(11, 1010) n"
+sql -c "UPDATE otp.maintenance SET pruned_at = '-infinity'"
+rm -f "$work"/p*; for n in $(seq 8); do (turn "batch => 2000, every => '1 second'" >"$work/p$n") & done; wait
+check "eight workers at once: one has the turn and deletes all" "1|1000" "$(cat "$work"/p[0-9]* | grep -c '^t')|$(cat "$work"/p[0-9]* | cut -d'|' -f5 | paste -sd+ | sed 's/++*/+/g; s/^+//; s/+$//' | bc)"
+sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT n, n, 'failed', 1, now(), now() - interval '91 days' FROM generate_series(1, 5) n"
+check "locked rows are left for the next time" "t|f|0|0|3|1|0|0" "$(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "UPDATE otp.unsent_jobs SET error = 'x' WHERE send_job_id <= 2" -c "\\! psql -qXAt -d $PGDATABASE -c \"SELECT had_turn, more, verifications, messages, unsent_jobs, counters, failures, workers FROM otp.prune($always)\"" -c "COMMIT")"
+clean; sql -c "DELETE FROM otp.worker_status" -c "TRUNCATE otp.verified_before"
