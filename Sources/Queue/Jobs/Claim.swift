@@ -10,6 +10,8 @@ public import Postgres
 ///   at most one job of a verification is `sending` or `unknown` at a time.
 /// - `= ANY (ARRAY (…))` and no join, so that the update goes by the primary key whatever the statistics say: joined, the
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now).
+/// - What exceeds a shared limit (`otp.within_limits`: prefix, country, total, budget) ends there as limited; with no such
+///   limit that costs one look at `otp.limits` a claim.
 /// - The attempt number and the worker are the fencing token; every time is the database's.
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
 ///   next finish. What has expired is not: it is the sweep's.
@@ -35,7 +37,7 @@ public enum Claim {
             UPDATE otp.send_jobs j
                SET state = 'sending', attempt = j.attempt + 1, worker = $2,
                    lease_expires_at = now() + make_interval(secs => $3)
-             WHERE j.id = ANY (ARRAY (SELECT due.id FROM due))
+             WHERE j.id = ANY (ARRAY (SELECT otp.within_limits(ARRAY (SELECT due.id FROM due))))
          RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,

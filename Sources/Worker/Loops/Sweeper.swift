@@ -3,7 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle.
+/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle. Every ten minutes it also
+/// deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -12,10 +13,12 @@ struct Sweeper {
 
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
+    static let pruning = Instant.Span.seconds(600)
 
     /// Sweeps until cancelled.
     func run() async {
         var quiet = QuietErrors()
+        var pruneAt = Instant.now() + .seconds(60)
         while !Task.isCancelled {
             var isFull = false
             do {
@@ -23,10 +26,16 @@ struct Sweeper {
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
                 report(swept)
+                if Instant.now() >= pruneAt {
+                    pruneAt = .now() + Self.pruning
+                    let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
+                    if hasMore { pruneAt = .now() + .seconds(1) }
+                }
                 quiet.succeeded()
             } catch {
                 if case .server = error, quiet.isNew(error) {
-                    log.error("expired jobs can't be swept", metadata: [LogKeys.error: "\(error)"])
+                    log.error(
+                        "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
                 }
             }
             if isFull { continue }
