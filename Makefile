@@ -6,7 +6,7 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 SWIFT ?= swift
-# More arguments for the test run: make test TESTS='--filter SettingsTests'
+# More arguments for the Swift tests: make test TESTS='--filter SettingsTests'
 TESTS ?=
 
 .PHONY: help deps build release test lint format demo bench clean
@@ -26,8 +26,12 @@ release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shippe
 
 test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
 	@python=$$(.ci/twilio-venv); export OTPD_TWILIO_PYTHON="$$python"; \
-	echo "==> Running the tests on a throwaway PostgreSQL" >&2; \
-	.ci/with-postgres $(SWIFT) test --skip-build $(TESTS)
+	echo "==> Running the unit tests" >&2; \
+	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
+	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
+	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
+	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
+	.ci/with-postgres Tests/examples/run .build/debug
 
 lint: ## Checks the format, the arrows between targets, and that warnings are errors
 	@echo "==> Checking the format" >&2

@@ -68,7 +68,7 @@ let package = Package(
         .executableTarget(
             name: "otpd",
             dependencies: [
-                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
+                "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
             ],
             swiftSettings: strictMemory),
 
@@ -77,7 +77,8 @@ let package = Package(
             name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server,
             swiftSettings: strictMemory),
         .executableTarget(
-            name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
+            name: "OTPDBench", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", argumentParser],
+            swiftSettings: strict),
 
         // Machines and codecs, with no server; then everything, with real ones.
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
@@ -91,7 +92,7 @@ let package = Package(
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["CLibpq", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6],

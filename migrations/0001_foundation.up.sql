@@ -388,7 +388,7 @@ BEGIN
             WHEN length(number) > land.lengths[cardinality(land.lengths)]
                 THEN format('it has too many digits for %s (+%s)', land.region, code)
             ELSE format('no such number is in use in %s (+%s)', land.region, code) END;
-    ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail') THEN
+    ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail', 'pager') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE
         -- The daemon refuses what libphonenumber would read differently once it is written as E.164.

@@ -21,7 +21,7 @@ INSERT INTO otp.error_class_defaults (class, explanation, remedy) VALUES
         'Nothing, if it passes. If it lasts: lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, or raise the limit at Twilio.'),
     ('retry_safe', 'Twilio did not process the message.', 'Nothing: otpd tries again while the code lives.'),
     ('ambiguous', 'Twilio failed without saying whether the message was sent.',
-        'Nothing: otpd looks for the message before it sends again. If it lasts, see https://status.twilio.com.'),
+        'Nothing: otpd does not send it again, since it may have been sent. If it lasts, see https://status.twilio.com.'),
     ('one_resend', 'The message was not delivered, for a reason that may pass.',
         'Ask the user to check the phone and request the code again.'),
     ('fraud_hold', 'Twilio held the message back as likely fraud.',
@@ -215,9 +215,9 @@ INSERT INTO otp.error_classes (code, class, stage, explanation, remedy) VALUES
 
     -- Twilio itself
     (20503, 'ambiguous', 'create', 'Twilio was not available.',
-        'Nothing: otpd looks for the message before it sends again. If it lasts, see https://status.twilio.com.'),
+        'Nothing: otpd does not send it again, since it may have been sent. If it lasts, see https://status.twilio.com.'),
     (20500, 'ambiguous', 'create', 'Twilio had an internal error.',
-        'Nothing: otpd looks for the message before it sends again. If it lasts, see https://status.twilio.com.'),
+        'Nothing: otpd does not send it again, since it may have been sent. If it lasts, see https://status.twilio.com.'),
     (30410, 'ambiguous', 'delivery', 'The carrier did not answer Twilio in time; the message may have arrived.',
         'Ask the user whether it arrived, and to request the code again if not.'),
     (21730, 'retry_safe', 'create', 'Twilio is under maintenance.', 'Nothing: otpd tries again while the code lives.'),

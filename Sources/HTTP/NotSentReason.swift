@@ -46,14 +46,4 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         case .leaseEnded, .timedOut, .connectionLost, .cancelled, .failed: "It can safely be sent again."
         }
     }
-
-    /// Whether it tells of the way to the host, and not of this one request: what a circuit breaker counts.
-    public var isOutage: Bool {
-        switch self {
-        case .nameLookupFailed, .connectFailed, .connectTimedOut, .tlsFailed, .certificatesUnreadable, .timedOut,
-            .connectionLost:
-            true
-        case .leaseEnded, .cancelled, .failed: false
-        }
-    }
 }

@@ -210,17 +210,17 @@ extension Connection {
         let error: PostgresError =
             switch failure {
             case .server: .server(call.finalRefusal)
-            case .interrupted(.deadline, let outcome): .deadline(outcome)
-            case .interrupted(.cancellation, let outcome): .cancelled(outcome)
-            case .lost(let outcome): .lost(loss(outcome))
+            case .interrupted(.deadline, let fate): .deadline(fate)
+            case .interrupted(.cancellation, let fate): .cancelled(fate)
+            case .lost(let fate): .lost(loss(fate))
             case .unsupported: .misuse("COPY goes through neither execute nor simple; the connection was dropped")
             }
         call.continuation?.resume(returning: .failure(error))
     }
 
-    private func loss(_ outcome: Outcome) -> Loss {
-        var told = loss ?? Loss(reason: "it is closed", farewell: nil, outcome: outcome)
-        told.outcome = outcome
+    private func loss(_ fate: StatementFate) -> Loss {
+        var told = loss ?? Loss(reason: "it is closed", farewell: nil, outcome: fate)
+        told.outcome = fate
         return told
     }
 

@@ -1,5 +1,5 @@
 /// What is known of a statement that did not come back with a result.
-public enum Outcome: Sendable, Equatable {
+public enum StatementFate: Sendable, Equatable {
     /// It never left this program.
     case notSent
     /// The server said that it undid it.
@@ -37,8 +37,8 @@ public struct ConnectFailure: Sendable, Equatable {
         }
         let all = lines.joined(separator: " | ")
         if all.contains("unsupported startup parameter") {
-            return all + ". This is PgBouncer refusing session options: put `options` into its"
-                + " ignore_startup_parameters and set the option on the role, or connect to PostgreSQL directly."
+            return all + ". This is PgBouncer refusing session options, which carry settings and may carry a secret"
+                + " (its ignore_startup_parameters would only drop them): let DATABASE_URL lead to PostgreSQL directly."
         }
         if all.contains("password authentication failed") || all.contains("no password supplied") {
             return all + ". Check user and password in DATABASE_URL, PGPASSWORD or the password file."
@@ -55,7 +55,7 @@ public struct Loss: Sendable, Equatable {
     /// What the server said last, if it said farewell.
     public var farewell: ServerError?
     /// What is known of the statement.
-    public var outcome: Outcome
+    public var outcome: StatementFate
 }
 
 /// What can go wrong with PostgreSQL. Each prints what happened, why, and what to do; never a parameter or a password.
@@ -69,9 +69,9 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     /// The connection has ended.
     case lost(Loss)
     /// The time given to the call is over.
-    case deadline(Outcome)
+    case deadline(StatementFate)
     /// The calling task was cancelled.
-    case cancelled(Outcome)
+    case cancelled(StatementFate)
     /// A session's `onConnect` found a database that this program may not work with; says why and what to do.
     case unsuitable(String)
     /// The calling code asked for something this module does not do, or for a value that is not there.
@@ -83,8 +83,8 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         case .connect(let failure): "No connection to PostgreSQL: \(failure.words)"
         case .server(let error): "PostgreSQL refused the statement: \(error)"
         case .lost(let loss): "The connection to PostgreSQL was lost: \(loss.reason). \(loss.outcome.words)"
-        case .deadline(let outcome): "PostgreSQL did not answer in time. \(outcome.words)"
-        case .cancelled(let outcome): "The statement was given up by this program. \(outcome.words)"
+        case .deadline(let fate): "PostgreSQL did not answer in time. \(fate.words)"
+        case .cancelled(let fate): "The statement was given up by this program. \(fate.words)"
         case .unsuitable(let reason): reason
         case .misuse(let reason): "A mistake in this program: \(reason)"
         }

@@ -124,13 +124,6 @@ public actor Session {
         return try reply.get()
     }
 
-    /// Runs `body` with the open connection, waiting for one until `deadline`. Others may use it meanwhile.
-    public func withConnection<T: Sendable>(
-        deadline: Instant, _ body: @Sendable (Connection) async throws(PostgresError) -> T
-    ) async throws(PostgresError) -> T {
-        try await body(try await connection(deadline: deadline))
-    }
-
     // MARK: The life of a connection
 
     private func connect() async throws(PostgresError) -> Connection {

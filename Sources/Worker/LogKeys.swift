@@ -17,9 +17,7 @@ public enum LogKeys {
     public static let seconds = "seconds"
 
     // Who and where.
-    public static let worker = "worker"
     public static let version = "version"
     public static let database = "database"
-    public static let setting = "setting"
     public static let state = "state"
 }

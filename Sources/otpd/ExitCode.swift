@@ -4,7 +4,7 @@ enum ExitCode: Int32, Sendable {
     case done = 0
     /// EX_USAGE: the command line was wrong. (ArgumentParser ends with this one by itself.)
     case usage = 64
-    /// EX_DATAERR: what was given as input was wrong: a phone number that cannot be one, a code that is not right.
+    /// EX_DATAERR: what was given as input was wrong: a phone number that cannot be one, an unknown locale.
     case invalidInput = 65
     /// EX_UNAVAILABLE: a needed service, the database or Twilio, is unreachable. Worth trying again.
     case unavailable = 69

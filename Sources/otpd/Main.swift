@@ -9,7 +9,7 @@ struct Otpd: ParsableCommand {
         abstract: "Sends the one-time codes that a backend queues in PostgreSQL, through Twilio.",
         discussion: """
             Settings come from the environment; see README.md. Exit codes: 0 done, 64 bad usage, 65 bad input, \
-            69 a needed service is unreachable, 77 refused by privileges, 78 bad configuration.
+            69 a needed service is unreachable, 70 a mistake in otpd, 77 refused by privileges, 78 bad configuration.
             """,
         version: Version.text,
         subcommands: [Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self])

@@ -33,6 +33,7 @@ struct AnswerHeadTests {
             ("0", 0), ("120", 120), ("999999999", 86_400), ("", nil), ("-1", nil), ("+5", nil), ("1.5", nil),
             ("99999999999999999999", nil), ("soon", nil), ("Thu, 01 Jan 1970 00:16:50 GMT", 10),
             ("Thu, 01 Jan 1970 00:00:00 GMT", 0), ("Fri, 31 Dec 2032 23:59:59 GMT", 86_400), ("99:99 nonsense", nil),
+            ("86401", 86_400), ("Thu, 24 Foo 2023 05:01:45 GMT", nil), ("٥", nil),
         ] as [(String, Int?)])
     func retryAfter(text: String, seconds: Int?) {
         #expect(AnswerHead.seconds(Array(text.utf8), wallClock: 1000) == seconds)

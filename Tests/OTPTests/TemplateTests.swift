@@ -104,5 +104,8 @@ struct TemplateTests {
         #expect(try set.template(purpose: "b", locale: "en") == Template("{code}"))
         let bad = #expect(throws: TemplateSet.Missing.self) { try set.template(purpose: "c", locale: "en") }
         #expect(bad?.description.contains("{what}") == true)
+        let slip = TemplateSet([.init(purpose: "b", locale: "en", text: "{cod}")], keeping: set)
+        #expect(slip.badRows.count == 1)
+        #expect(try slip.template(purpose: "b", locale: "en") == Template("{code}"), "the one before is kept")
     }
 }

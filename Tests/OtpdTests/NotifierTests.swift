@@ -39,12 +39,10 @@ import Testing
         try notifier.ready(status: "Database: connecting")
         try notifier.status("Running: 3 in flight")
         try notifier.watchdog()
-        try notifier.reloading(microseconds: 123_456)
         try notifier.stopping(status: "Draining")
         #expect(receiver.next() == "READY=1\nSTATUS=Database: connecting")
         #expect(receiver.next() == "STATUS=Running: 3 in flight")
         #expect(receiver.next() == "WATCHDOG=1")
-        #expect(receiver.next() == "RELOADING=1\nMONOTONIC_USEC=123456")
         #expect(receiver.next() == "STOPPING=1\nSTATUS=Draining")
         #expect(receiver.next() == nil)
     }
@@ -79,12 +77,6 @@ import Testing
         let notifier = try Notifier(path: try #require(receiver?.name))
         receiver = nil
         #expect(throws: NotifierError.notSent(reason: "Connection refused")) { try notifier.watchdog() }
-    }
-
-    @Test func theMonotonicClockMoves() {
-        let first = Notifier.monotonicMicroseconds()
-        #expect(first > 0)
-        #expect(Notifier.monotonicMicroseconds() >= first)
     }
 
     @Test(

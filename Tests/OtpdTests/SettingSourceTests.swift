@@ -39,7 +39,7 @@ import Testing
             case .secretPrevious: settings.secrets.previous
             case .authToken: settings.twilio.authToken
             default:
-                if case .apiKey(_, let secret) = settings.twilio.credentials { Optional(secret) } else { Secret?.none }
+                if case .apiKey(_, let secret) = settings.twilio.login { Optional(secret) } else { Secret?.none }
             }
         #expect(read?.revealed == value)
     }

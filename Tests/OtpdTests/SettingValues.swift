@@ -17,7 +17,7 @@ enum SettingValues {
             "any-visible~ASCII!"
         ],
         "TWILIO_PHONE_NUMBER": [
-            "+966501234567", "+2901234", "+123456789012345", "Mgask", "A", "My App 2 Go", "123a",
+            "+966501234567", "+2901234", "+123456789012345", "Mgask", "A", "My App 2 Go", "123a", "12345",
         ],
         "OTPD_SECRET": [
             String(repeating: "a", count: 32), "AZaz09-_" + String(repeating: "x", count: 500),

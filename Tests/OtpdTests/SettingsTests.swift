@@ -12,9 +12,9 @@ import Testing
         #expect(settings.secrets.current.revealed == Fixture.secret)
         #expect(settings.secrets.previous == nil)
         #expect(settings.twilio.accountSID == Fixture.accountSID)
-        #expect(settings.twilio.credentials == .authToken(Secret(Fixture.token)))
+        #expect(settings.twilio.login == .authToken(Secret(Fixture.token)))
         #expect(settings.twilio.authToken?.revealed == Fixture.token)
-        #expect(settings.twilio.sender == .phoneNumber("+15005550006"))
+        #expect("\(settings.twilio.sender)" == "from(\"+15005550006\")")
         #expect(settings.twilio.baseURL.description == "https://api.twilio.com")
         #expect(settings.appName == "Mgask")
         #expect(settings.sending == SendingSettings(maxInFlight: 64, ratePerSecond: nil, resendUnknown: .afterGrace))
@@ -80,7 +80,7 @@ import Testing
     @Test func anAPIKeyIsUsedForRequestsAndTheTokenKeptForCallbacks() throws {
         let key = ["TWILIO_API_KEY_SID": "SK" + Fixture.sid, "TWILIO_API_KEY_SECRET": "abc"]
         let both = try Fixture.settings(key).twilio
-        #expect(both.credentials == .apiKey(sid: "SK" + Fixture.sid, secret: Secret("abc")))
+        #expect(both.login == .apiKey(sid: "SK" + Fixture.sid, secret: Secret("abc")))
         #expect(both.authToken?.revealed == Fixture.token)
         let keyOnly = try Fixture.settings([
             "TWILIO_API_KEY_SID": "SK" + Fixture.sid, "TWILIO_API_KEY_SECRET": "abc", "TWILIO_AUTH_TOKEN": nil,
@@ -98,7 +98,7 @@ import Testing
         let settings = try Fixture.settings([
             "TWILIO_PHONE_NUMBER": nil, "TWILIO_MESSAGING_SERVICE_SID": "MG" + Fixture.sid,
         ])
-        #expect(settings.twilio.sender == .messagingService(sid: "MG" + Fixture.sid))
+        #expect("\(settings.twilio.sender)" == "messagingService(\"MG\(Fixture.sid)\")")
     }
 
     @Test func databaseCommandsNeedNoTwilioAndNoSecret() throws {
@@ -163,6 +163,23 @@ import Testing
     @Test(arguments: ["trace", "debug", "info", "notice", "warning", "error", "critical"])
     func everyLogLevelIsKnown(level: String) throws {
         #expect(try Fixture.settings(["OTPD_LOG_LEVEL": level]).log.level.rawValue == level)
+    }
+
+    @Test(arguments: [
+        ("OTPD_RESEND_UNKNOWN", "after-grace", 1), ("OTPD_RESEND_UNKNOWN", "never", 0),
+        ("OTPD_CALLBACK_PUBLIC_URL", "https://a.b/c", 1),
+    ])
+    func settingsThatDoNothingYetSaySo(name: String, value: String, count: Int) throws {
+        let warnings = try Fixture.settings([name: value]).warnings
+        #expect(warnings.count == count)
+        #expect(warnings.allSatisfy { $0.hasPrefix("\(name) has no effect yet: ") })
+    }
+
+    @Test func aReceiverThatDoesNothingYetSaysSo() throws {
+        let warnings = try Fixture.settings([
+            "OTPD_CALLBACK_LISTEN": "127.0.0.1:1", "OTPD_CALLBACK_PUBLIC_URL": "https://a.b",
+        ]).warnings
+        #expect(warnings.count == 2)
     }
 
     @Test func aPreviousSecretEqualToTheCurrentOneIsAWarning() throws {

@@ -94,17 +94,6 @@ struct AnswerTests {
 
     @Test(
         arguments: [
-            ("0", 0), ("5", 5), (" 120 ", 120), ("999999999999999999999", 86_400), ("86401", 86_400),
-            ("Thu, 24 Aug 2023 05:01:45 GMT", 45), ("Thu, 24 Aug 2023 05:00:00 GMT", 0),
-            ("", nil), ("-5", nil), ("1.5", nil), ("soon", nil), ("Thu, 24 Foo 2023 05:01:45 GMT", nil), ("٥", nil),
-        ] as [(String, Int64?)])
-    func retryAfter(_ value: String, _ seconds: Int64?) {
-        // 24 August 2023, 05:01:00.
-        #expect(RetryAfter.parse(value, now: 1_692_853_260) == seconds.map { .seconds($0) })
-    }
-
-    @Test(
-        arguments: [
             ("Thu, 24 Aug 2023 05:01:45 +0000", 1_692_853_305), ("Thu, 01 Jan 1970 00:00:00 +0000", 0),
             ("Thu, 29 Feb 2024 23:59:59 +0300", 1_709_240_399), ("1 Mar 2000 00:00:00 -0130", 951_874_200),
             ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),

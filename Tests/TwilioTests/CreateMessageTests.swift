@@ -169,10 +169,14 @@ struct CredentialsTests {
     }
 
     @Test func senders() throws {
-        for good in ["+15005550006", "12345", "Mgask", "My App", "A1"] {
+        for good in ["+15005550006", "12345", "123", "12345678", "Mgask", "My App", "A1", "123a"] {
             #expect(try Sender(from: good) == .from(good))
         }
-        for bad in ["", "+", "+1500555x", "123456789", "TwelveLetters", "Ünï", "+12345678901234567"] {
+        for bad in [
+            "", "+", "+1500555x", "123456789", "12", "1234 567", "TwelveLetters", "Ünï", "+12345678901234567",
+            "+0966501234",
+            "+123456", "My-App",
+        ] {
             #expect(throws: SettingProblem.notASender) { try Sender(from: bad) }
         }
         #expect(throws: SettingProblem.surroundingSpaces("TWILIO_PHONE_NUMBER")) { try Sender(from: " +15005550006") }

@@ -8,7 +8,7 @@ private let start = Instant(nanoseconds: 1_000_000_000_000)
 @Suite("Dispatch machine")
 struct DispatchMachineTests {
     private func machine(_ maxInFlight: Int = 64, rate: Double? = nil) -> DispatchMachine {
-        var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, lease: .seconds(30), now: start)
+        var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, now: start)
         machine.canClaim = true
         machine.canRecord = true
         machine.schedule.isListening = true

@@ -17,7 +17,7 @@ from phonenumbers import PhoneNumberFormat as Format, PhoneNumberType as Type
 if pn.__version__ != "8.12.57":
     sys.exit(f"phonenumbers {pn.__version__} is installed, 8.12.57 is needed")
 
-NO_SMS = {Type.FIXED_LINE, Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.UAN, Type.VOICEMAIL}
+NO_SMS = {Type.FIXED_LINE, Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.UAN, Type.VOICEMAIL, Type.PAGER}
 KINDS = [Type.FIXED_LINE, Type.MOBILE, Type.TOLL_FREE, Type.PREMIUM_RATE, Type.SHARED_COST, Type.VOIP,
          Type.PERSONAL_NUMBER, Type.PAGER, Type.UAN, Type.VOICEMAIL]
 ARABIC = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")

@@ -1,7 +1,8 @@
 /// Twilio's own word for how far a message got, verbatim: `message_status` in `otp.delivery_status`.
 ///
-/// Twilio adds words without notice, so any word is a status; those that are known have a rank. The words are those of
-/// `message_enum_status` in Twilio's API description.
+/// Twilio adds words without notice, so any word is a status. The words named here are those of `message_enum_status` in
+/// Twilio's API description. Which of them may follow which is decided in one place, `otp.status_rank` in SQL: callbacks
+/// come out of order, and to backends as well as to workers.
 public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     public let rawValue: String
 
@@ -24,42 +25,6 @@ public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     /// Inbound messages only.
     public static let receiving = MessageStatus(rawValue: "receiving")
     public static let received = MessageStatus(rawValue: "received")
-
-    public static let known: [MessageStatus] = [
-        .scheduled, .accepted, .queued, .sending, .sent, .delivered, .undelivered, .failed, .canceled,
-        .partiallyDelivered, .read, .receiving, .received,
-    ]
-
-    /// How far along it is. Statuses of one rank exclude each other: the first to arrive stays.
-    ///
-    /// A word nobody knows ranks with `sending`: it replaces the early ones and never a `sent` or an end.
-    public var rank: Int {
-        switch self {
-        case .scheduled: 0
-        case .accepted: 1
-        case .queued, .receiving: 2
-        case .sending: 3
-        case .sent: 4
-        case .partiallyDelivered: 5
-        case .delivered, .undelivered, .failed, .canceled, .received: 6
-        case .read: 7
-        default: 3
-        }
-    }
-
-    /// Whether nothing comes after it. Where it is `sent`, see ``mayBeFinal``.
-    public var isFinal: Bool { rank >= 6 }
-
-    /// Whether it may well be the last: polling such a message has an end.
-    public var mayBeFinal: Bool { rank >= 4 }
-
-    /// Whether a message that was at `earlier` may move to this. Callbacks come out of order and more than once.
-    public func advances(_ earlier: MessageStatus?) -> Bool {
-        guard let earlier else { return true }
-        // Only what was delivered can be read.
-        if self == .read { return earlier.rank < 6 || earlier == .delivered }
-        return rank > earlier.rank
-    }
 }
 
 extension MessageStatus: CustomStringConvertible {

@@ -8,10 +8,10 @@ public struct ErrorClasses: Sendable {
         public let code: Int
         public let className: String
         public let stage: String
-        public let explanation: String?
-        public let remedy: String?
+        public let explanation: String
+        public let remedy: String
 
-        public init(code: Int, className: String, stage: String, explanation: String? = nil, remedy: String? = nil) {
+        public init(code: Int, className: String, stage: String, explanation: String, remedy: String) {
             self.code = code
             self.className = className
             self.stage = stage
@@ -70,8 +70,7 @@ public struct ErrorClasses: Sendable {
             }
             entries[row.code] = Entry(
                 code: row.code, errorClass: errorClass, stage: stage,
-                explanation: ErrorClasses.words(row.explanation) ?? errorClass.explanation,
-                remedy: ErrorClasses.words(row.remedy) ?? errorClass.remedy)
+                explanation: row.explanation, remedy: row.remedy)
         }
         self.entries = entries
         problem = bad.isEmpty ? nil : Problem(rows: bad)
@@ -87,8 +86,9 @@ public struct ErrorClasses: Sendable {
         if let code, let entry = entries[code] { return entry }
         if httpStatus == 401 {
             return Entry(
-                code: code, errorClass: .pauseWorker, stage: .create, explanation: ErrorClass.pauseWorker.explanation,
-                remedy: ErrorClass.pauseWorker.remedy)
+                code: code, errorClass: .pauseWorker, stage: .create,
+                explanation: "Twilio does not accept our account or credentials",
+                remedy: "check TWILIO_ACCOUNT_SID, the credentials and the account's state in the Twilio console")
         }
         let answer =
             switch (code, httpStatus) {
@@ -101,9 +101,5 @@ public struct ErrorClasses: Sendable {
             remedy: code == nil
                 ? "check TWILIO_API_BASE_URL and any proxy in between"
                 : "look the code up in Twilio's error list and add it to otp.error_classes")
-    }
-
-    private static func words(_ text: String?) -> String? {
-        text.flatMap { $0.isEmpty ? nil : $0 }
     }
 }

@@ -54,7 +54,9 @@ public enum Outcome: Sendable, Hashable {
             case .tls: "check the machine's clock and certificates, and OTPD_CA_FILE if a proxy re-signs"
             case .bodyNotSent: "nothing if it is rare; otherwise check the network"
             case .leaseTooShort: "check whether the machine was suspended or is overloaded"
-            case .throttled: "nothing: otpd slows down by itself; ask Twilio for a higher rate if it lasts"
+            case .throttled:
+                "nothing if it is rare: otpd tries again by itself; if it lasts, lower OTPD_RATE_PER_SECOND or "
+                    + "OTPD_MAX_IN_FLIGHT, or ask Twilio for a higher rate"
             }
         }
     }
@@ -73,8 +75,6 @@ public enum Outcome: Sendable, Hashable {
         case unexpectedStatus(httpStatus: Int)
         /// Twilio refused with a code that its class calls ambiguous.
         case ambiguousCode(Int)
-        /// The trust window was over while the request was under way: it was aborted.
-        case leaseLost
 
         /// A short name for `otp.send_jobs`, metrics and logs.
         public var name: String {
@@ -85,7 +85,6 @@ public enum Outcome: Sendable, Hashable {
             case .unreadableAnswer: "unreadable_answer"
             case .unexpectedStatus: "unexpected_status"
             case .ambiguousCode: "ambiguous_code"
-            case .leaseLost: "lease_lost"
             }
         }
 
@@ -97,20 +96,18 @@ public enum Outcome: Sendable, Hashable {
             case .unreadableAnswer(let status): "Twilio answered \(status) without a message SID that could be read"
             case .unexpectedStatus(let status): "the answer had HTTP status \(status), which Twilio does not use here"
             case .ambiguousCode(let code): "Twilio answered with error \(code), which does not say whether it was sent"
-            case .leaseLost: "the job's lease ended while its request was under way"
             }
         }
     }
 
-    /// Whether it speaks for Twilio (or the way there) being down: what the circuit breaker counts.
+    /// Whether it speaks for Twilio, or the way there, being down: `twilio_state` in `otp.worker_status` says so.
     public var isOutage: Bool {
         switch self {
         case .accepted, .refused: false
         case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _): true
         case .notSent(.leaseTooShort, _), .notSent(.throttled, _): false
         case .unknown(.timeout), .unknown(.connectionLost), .unknown(.serverError): true
-        case .unknown(.unreadableAnswer), .unknown(.unexpectedStatus), .unknown(.ambiguousCode), .unknown(.leaseLost):
-            false
+        case .unknown(.unreadableAnswer), .unknown(.unexpectedStatus), .unknown(.ambiguousCode): false
         }
     }
 }

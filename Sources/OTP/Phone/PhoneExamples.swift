@@ -1,6 +1,6 @@
 internal import CPhoneNumber
 
-/// libphonenumber's example numbers: what tests and the generator of the SQL table hold numbers against.
+/// libphonenumber's example numbers: what tests hold numbers against.
 public enum PhoneExamples {
     /// Every region that libphonenumber knows: `AC` … `ZW`, and each calling code without a country, such as `800`.
     public static var regions: [String] {

@@ -2,8 +2,8 @@ internal import CPhoneNumber
 
 /// A phone number that can receive a text message, in E.164: at most fifteen digits after a plus.
 ///
-/// There is no such value without libphonenumber's consent: it is made by parsing what somebody typed or by checking an
-/// E.164 number from the database. It prints itself masked, everywhere; the whole number comes only from ``e164`` and
+/// There is no such value without libphonenumber's consent: it is made by checking an E.164 number from the
+/// database, or by parsing what somebody typed. It prints itself masked, everywhere; the whole number comes only from ``e164`` and
 /// ``append(to:)``, whose callers answer for where it goes.
 public struct PhoneNumber: Sendable, Hashable {
     /// The digits after the plus. No calling code begins with 0, so none is lost.
@@ -19,6 +19,9 @@ public struct PhoneNumber: Sendable, Hashable {
     /// Parses what somebody typed: digits of any script, with spaces, dashes, brackets and direction marks.
     ///
     /// `region` is taken where the text carries no country of its own. About 25 µs.
+    ///
+    /// The daemon does not read typed numbers: `otp.parse_phone_number` does, in SQL, and the daemon checks what it wrote.
+    /// This is the independent reading that tests hold against; it takes a little more white space than SQL does.
     public init(parsing text: String, region: Region) throws(Refusal) {
         // A native string knows its length: ten megabytes cost nothing here.
         guard text.utf8.count <= PhoneNumber.maximumInputLength else { throw .tooLong }

@@ -51,13 +51,17 @@ public struct TemplateSet: Sendable {
     public let badRows: [BadRow]
 
     /// Parses every row; later rows of the same purpose and locale win.
-    public init(_ rows: [Row]) {
+    ///
+    /// Where a row is no template, the one that `old` had in its place is kept: a slip in an edit costs no message.
+    public init(_ rows: [Row], keeping old: TemplateSet? = nil) {
         var templates: [Key: Template] = [:]
         var badRows: [BadRow] = []
         for row in rows {
             do throws(Template.Problem) {
                 templates[Key(purpose: row.purpose, locale: row.locale)] = try Template(row.text)
             } catch {
+                let key = Key(purpose: row.purpose, locale: row.locale)
+                if let kept = old?.templates[key] { templates[key] = kept }
                 badRows.append(BadRow(purpose: row.purpose, locale: row.locale, problem: error))
             }
         }

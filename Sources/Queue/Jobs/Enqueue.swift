@@ -2,14 +2,16 @@ public import EventLoop
 public import Postgres
 
 /// Asks for a code to be sent, as a backend does: a verification and its send job, in one transaction.
+///
+/// What is not given is passed as NULL, and the trigger fills it in: a member of `otp_web` may run it, which may not read
+/// `otp.settings` itself.
 public enum Enqueue {
     static let statement = Statement(
         "otpd_enqueue",
         """
         WITH v AS (
             INSERT INTO otp.verifications (subject, phone_number, region, purpose, locale)
-            VALUES ($1, $2, coalesce($3, (SELECT region FROM otp.settings)), coalesce($4, 'phone_verification'),
-                    coalesce($5, 'en'))
+            VALUES ($1, $2, $3, $4, $5)
             RETURNING id
         ), j AS (
             INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING id, verification_id
@@ -24,7 +26,7 @@ public enum Enqueue {
         public var verificationID: Int64
     }
 
-    /// Enqueues one send; the database refuses what it must (`OT001`…`OT006`).
+    /// Enqueues one send; the database refuses what it must (`OT001`…`OT007`).
     public static func run(
         on connection: Connection, subject: String, phoneNumber: String, region: String?, purpose: String?,
         locale: String?, deadline: Instant

@@ -30,7 +30,7 @@ public struct MessageReport: Sendable, Equatable {
 
 /// Writes what Twilio says of messages; a status never moves backwards (`otp.status_rank`), the rest fills in.
 ///
-/// Repeating it is harmless. The primary key serves it.
+/// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
 public enum RecordStatus {
     static let statement = Statement(
         "otpd_record_status",
@@ -46,7 +46,8 @@ public enum RecordStatus {
           FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
             AS e(sid, status, error_code, segments, price, price_unit),
                LATERAL (SELECT message_sid, otp.status_rank(e.status) > otp.status_rank(o.status) AS is_later
-                          FROM otp.messages o WHERE o.message_sid = e.sid) s
+                          FROM otp.messages o WHERE o.message_sid = e.sid
+                       FOR UPDATE SKIP LOCKED) s
          WHERE m.message_sid = s.message_sid
         """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray])

@@ -37,8 +37,8 @@ public enum LoadCatalog {
             classes.append(
                 ErrorClasses.Row(
                     code: Int(try codes.int64(row, 0)), className: try codes.string(row, 1),
-                    stage: try codes.string(row, 2), explanation: try codes.stringIfPresent(row, 3),
-                    remedy: try codes.stringIfPresent(row, 4)))
+                    stage: try codes.string(row, 2), explanation: try codes.string(row, 3),
+                    remedy: try codes.string(row, 4)))
         }
         return (templates, classes)
     }

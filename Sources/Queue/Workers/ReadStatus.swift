@@ -13,6 +13,11 @@ public enum ReadStatus {
         /// Which columns hold numbers.
         public var isNumeric: [Bool]
         public var rows: [[String?]]
+
+        /// What a row has in the column called `name`; nil for NULL.
+        func value(_ name: String, of row: [String?]) -> String? {
+            columns.firstIndex(of: name).flatMap { row[$0] }
+        }
     }
 
     public struct Status: Sendable {
@@ -52,8 +57,11 @@ public enum ReadStatus {
             try await part("worker_status", "Workers (heartbeat within an hour)", workers, connection, deadline),
             try await part("delivery_status", "Last sends", sends, connection, deadline),
         ]
-        let alive = parts[0].rows.first?.last?.flatMap { Int($0) } ?? 0
-        let pause = parts[1].rows.first { $0[4] == "paused" }.map { ($0[5] ?? "", $0[6] ?? "") }
+        let alive = parts[0].rows.first.flatMap { parts[0].value("workers_alive", of: $0) }.flatMap { Int($0) } ?? 0
+        let paused = parts[1].rows.first { parts[1].value("state", of: $0) == "paused" }
+        let pause = paused.map { row in
+            (parts[1].value("reason", of: row) ?? "", parts[1].value("remedy", of: row) ?? "")
+        }
         return Status(parts: parts, workersAlive: alive, pause: pause)
     }
 

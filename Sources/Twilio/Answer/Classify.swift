@@ -16,7 +16,7 @@ public enum TransportFailure: Sendable, Hashable {
 }
 
 extension Outcome {
-    /// What Twilio's answer to a create means. `retryAfter` as from ``RetryAfter/parse(_:now:)``.
+    /// What Twilio's answer to a create means. `retryAfter` is what the header of that name asks for.
     public static func classify(httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>) -> Outcome {
         switch httpStatus {
         case 201:

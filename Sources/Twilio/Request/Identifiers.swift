@@ -1,6 +1,7 @@
-/// Twilio's identifiers: two letters that say of what, and 32 hexadecimal digits.
-enum Identifier {
-    static func isValid(_ text: String, prefix: String) -> Bool {
+/// Twilio's identifiers: two letters that say of what, and 32 hexadecimal digits (its OpenAPI: `^AC[0-9a-fA-F]{32}$`).
+public enum Identifier {
+    /// Whether `text` is one that begins with `prefix`.
+    public static func isValid(_ text: String, prefix: String) -> Bool {
         text.utf8.count == 34 && text.hasPrefix(prefix)
             && text.utf8.dropFirst(2).allSatisfy { byte in
                 switch byte {
@@ -32,7 +33,7 @@ public enum SettingProblem: Error, Sendable, Hashable, CustomStringConvertible {
         case .surroundingSpaces(let name): "\(name) has spaces around it: take them out"
         case .notASender:
             """
-            the sender is neither a phone number in E.164, a short code, a name of up to 11 letters and digits, \
+            the sender is neither a phone number in E.164, a short code, a name of up to 11 letters, digits and spaces, \
             nor a messaging service SID (MG and 32 hexadecimal digits): check TWILIO_PHONE_NUMBER or \
             TWILIO_MESSAGING_SERVICE_SID
             """

@@ -1,30 +1,28 @@
 /// Whom a message comes from.
 public enum Sender: Sendable, Hashable {
-    /// A number in E.164, a short code, or a name of letters and digits.
+    /// A number in E.164, a short code, or a name.
     case from(String)
     /// A messaging service, by its SID.
     case messagingService(String)
 
-    /// Reads `TWILIO_PHONE_NUMBER`: a number of ours, a short code, or an alphanumeric sender of at most 11 characters.
+    /// Reads `TWILIO_PHONE_NUMBER`: a number in E.164 (7 to 15 digits), a short code (3 to 8), or a name of 1 to 11 letters
+    /// (A–Z), digits and spaces with a letter among them.
+    ///
+    /// Twilio takes `+ - _ &` in names too; not every carrier does, so they are refused here.
     public init(from text: String) throws(SettingProblem) {
         guard text == text.trimmed else { throw .surroundingSpaces("TWILIO_PHONE_NUMBER") }
-        let isDigits = { (text: Substring) in !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) } }
-        let isNumber = text.hasPrefix("+") && text.utf8.count <= 16 && isDigits(text.dropFirst())
-        let isShortCode = text.utf8.count <= 8 && isDigits(text[...])
-        let isName =
-            (1...11).contains(text.utf8.count)
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: " "), UInt8(ascii: "+"), UInt8(ascii: "-"),
-                    UInt8(ascii: "_"), UInt8(ascii: "&"):
-                    true
-                default:
-                    false
-                }
+        let bytes = text.utf8
+        let isSender =
+            if bytes.first == UInt8(ascii: "+") {
+                (8...16).contains(bytes.count) && bytes.dropFirst().allSatisfy(\.isDigit)
+                    && bytes.dropFirst().first != UInt8(ascii: "0")
+            } else if bytes.allSatisfy(\.isDigit) {
+                (3...8).contains(bytes.count)
+            } else {
+                bytes.count <= 11 && bytes.contains(where: \.isLetter)
+                    && bytes.allSatisfy { $0.isLetter || $0.isDigit || $0 == UInt8(ascii: " ") }
             }
-            && !isDigits(text[...]) && !text.hasPrefix("+")
-        guard isNumber || isShortCode || isName else { throw .notASender }
+        guard isSender else { throw .notASender }
         self = .from(text)
     }
 
@@ -34,4 +32,9 @@ public enum Sender: Sendable, Hashable {
         guard Identifier.isValid(sid, prefix: "MG") else { throw .notASender }
         self = .messagingService(sid)
     }
+}
+
+extension UInt8 {
+    fileprivate var isDigit: Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(self) }
+    fileprivate var isLetter: Bool { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(self | 0x20) }
 }

@@ -33,7 +33,6 @@ public struct DispatchMachine: Sendable {
     public private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
     private let maxInFlight: Int
-    private let leaseSpan: Instant.Span
     private var phase = Phase.running
     private var order = Order.oldestFirst
     private var rate = RateEstimate()
@@ -41,6 +40,8 @@ public struct DispatchMachine: Sendable {
     public var canClaim = false
     /// Whether there is a connection to write ends with: what can't be written down is not begun.
     public var canRecord = false
+    /// Whether the last heartbeat could be written.
+    public var isHeard = true
     /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
     /// make each of them an unknown outcome.
     public var unsaved = 0
@@ -50,9 +51,8 @@ public struct DispatchMachine: Sendable {
     /// Claimed and not yet handed over.
     public private(set) var waiting = 0
 
-    public init(maxInFlight: Int, ratePerSecond: Double?, lease: Instant.Span, now: Instant) {
+    public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
         self.maxInFlight = maxInFlight
-        leaseSpan = lease
         bucket = ratePerSecond.map { TokenBucket(perSecond: $0, now: now) }
         schedule = ClaimSchedule(now: now)
     }
@@ -67,7 +67,8 @@ public struct DispatchMachine: Sendable {
         case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
-        guard canClaim, canRecord, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next else {
+        guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
+        else {
             return .wait(until: nil)
         }
         let room: Int
@@ -91,7 +92,7 @@ public struct DispatchMachine: Sendable {
         guard inFlight + waiting < maxInFlight || waiting <= ahead / 2 else { return 0 }
         var room = maxInFlight + ahead - inFlight - waiting
         if var spendable = bucket {
-            // No more than can be spent well within the lease.
+            // No more than there will be tokens for by then.
             room = min(room, spendable.within(Self.ahead, of: now) - waiting)
             bucket = spendable
         }

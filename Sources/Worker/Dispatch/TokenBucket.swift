@@ -17,12 +17,6 @@ public struct TokenBucket: Sendable {
         filledAt = now
     }
 
-    /// Whole tokens there are now.
-    public mutating func available(at now: Instant) -> Int {
-        fill(at: now)
-        return Int(tokens)
-    }
-
     /// Takes one token if there is one.
     public mutating func take(at now: Instant) -> Bool {
         fill(at: now)

@@ -9,14 +9,14 @@ extension Dispatcher {
     /// Writes ends until the worker has drained and nothing is left to write.
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
-            guard accepted.count + others.count > 0 else {
+            guard accepted.count + unsent.count > 0 else {
                 if hasStoppedClaiming { return }
                 await ends.wait()
                 continue
             }
-            let batch = (accepted, others)
+            let batch = (accepted, unsent)
             accepted = FinishAccepted()
-            others = FinishOther()
+            unsent = FinishUnsent()
             endsInWriting = batch.0.count + batch.1.count
             if let worker {
                 await write(batch.0, records, worker)
@@ -72,4 +72,4 @@ private protocol Ends: Sendable {
 }
 
 extension FinishAccepted: Ends {}
-extension FinishOther: Ends {}
+extension FinishUnsent: Ends {}

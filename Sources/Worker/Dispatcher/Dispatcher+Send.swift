@@ -33,6 +33,11 @@ extension Dispatcher {
         guard let code = job.code else {
             let remedy =
                 "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
+            if let count = sealedOtherwise.count(at: now) {
+                log.error(
+                    "codes are sealed under another secret: their jobs wait",
+                    metadata: [LogKeys.count: "\(count)", LogKeys.remedy: "\(remedy)"])
+            }
             return drop(
                 next, .retry, delay: .seconds(5), error: "Its code is sealed under another secret.", remedy: remedy)
         }
@@ -48,9 +53,11 @@ extension Dispatcher {
         do {
             template = try templates.template(purpose: job.purpose, locale: job.locale)
         } catch {
+            // The database takes no verification without a text: this copy of the texts is old, or the text is gone.
+            catalogChanged()
             return drop(
-                next, .failed, error: Words.sentence("\(error)"),
-                remedy: "Insert the text, then let the user ask for a new code.")
+                next, .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
+                remedy: "Insert or mend the text in otp.templates: the job is tried again until its code expires.")
         }
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
@@ -77,7 +84,7 @@ extension Dispatcher {
         machine.dropped(at: now)
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
-        others.append(
+        unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
                 errorClass: errorClass))
@@ -135,18 +142,20 @@ extension Dispatcher {
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1
-            others.append(
+            unsent.append(
                 UnsentEnd(
                     job: job.id, attempt: job.attempt, .unknown,
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
                     remedy: "Nothing: it is not sent again unless it is known that Twilio does not have it.",
                     errorClass: reason.name))
-            log.warning(
-                "the outcome of a send is unknown",
-                metadata: [
-                    LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)",
-                    LogKeys.reason: "\(reason.explanation)",
-                ])
+            if let count = unknowns.count(at: now) {
+                log.warning(
+                    "the outcome of a send is unknown",
+                    metadata: [
+                        LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)",
+                        LogKeys.reason: "\(reason.explanation)", LogKeys.count: "\(count)",
+                    ])
+            }
         }
         apply(disposition, outcome, at: now)
     }
@@ -154,7 +163,7 @@ extension Dispatcher {
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0)
     ) {
-        others.append(
+        unsent.append(
             UnsentEnd(
                 job: job.id, attempt: job.attempt, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
@@ -176,20 +185,20 @@ extension Dispatcher {
             change = machine.paused(
                 .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now)
         case .pause, .throttle, nil:
-            if outcome.isOutage {
+            if outcome.provesAccount {
+                change = machine.gotThrough(at: now)
+            } else {
                 machine.probeInconclusive(at: now)
                 change = .none
-            } else {
-                change = machine.gotThrough(at: now)
             }
         }
         twilioState = outcome.isOutage ? "unreachable" : "answering"
-        if disposition.isAlert {
+        if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",
                 metadata: [
                     LogKeys.reason: "\(Words.of(disposition.step))",
-                    LogKeys.remedy: "Add the code to otp.error_classes.",
+                    LogKeys.remedy: "Add the code to otp.error_classes.", LogKeys.count: "\(count)",
                 ])
         }
         switch change {
@@ -209,8 +218,10 @@ extension Dispatcher {
 extension ClaimedJob.Death {
     var words: String {
         switch self {
+        case .deleted: "Its verification was deleted before it was sent."
         case .canceled: "Its verification was canceled before it was sent."
         case .verified: "Its code had been used before it was sent."
+        case .replaced: "A newer code of the same subject and purpose had replaced it before it was sent."
         }
     }
 }

@@ -30,12 +30,12 @@ actor Dispatcher {
 
     var templates = TemplateSet([])
     /// Operators changed texts or classes: the next heartbeat reads them.
-    var isCatalogStale = false
+    private(set) var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
     var random = SystemRandomNumberGenerator()
 
     var accepted = FinishAccepted()
-    var others = FinishOther()
+    var unsent = FinishUnsent()
     /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
     private(set) var hasStoppedClaiming = false
     /// Ends being written now: they count as unsaved until they are.
@@ -57,6 +57,11 @@ actor Dispatcher {
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
     private var quiet = QuietErrors()
+    private var beatErrors = QuietErrors()
+    /// What can happen a thousand times a second is said once a second, with its count.
+    var unknowns = LogThrottle()
+    var alerts = LogThrottle()
+    var sealedOtherwise = LogThrottle()
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, on loop: EventLoop, log: Logger
@@ -68,8 +73,7 @@ actor Dispatcher {
         form = CreateMessage(sender: configuration.sender, statusCallback: nil)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
-            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, lease: Times.lease,
-            now: .now())
+            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
         changed = Latch(on: loop)
         ends = Latch(on: loop)
         beats = Latch(on: loop)
@@ -77,7 +81,7 @@ actor Dispatcher {
     }
 
     /// Ends that are not in the database yet.
-    var unsaved: Int { accepted.count + others.count + endsInWriting }
+    var unsaved: Int { accepted.count + unsent.count + endsInWriting }
 
     /// What would be left behind if the worker left now.
     var leftOvers: (inFlight: Int, unsaved: Int) { (machine.inFlight, unsaved) }
@@ -113,11 +117,11 @@ actor Dispatcher {
 
     /// Texts and error classes as they are now. Rows that can't be used are said; they cost their own jobs and no others.
     func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
-        templates = TemplateSet(rows)
+        templates = TemplateSet(rows, keeping: templates)
         rule.classes = ErrorClasses(classRows)
-        isCatalogStale = false
         for row in templates.badRows {
-            log.error("a text can't be used; its messages fail", metadata: [LogKeys.error: "\(row)"])
+            log.error(
+                "a text can't be used; the one before is kept, if there was one", metadata: [LogKeys.error: "\(row)"])
         }
         if let problem = rule.classes.problem {
             log.error(
@@ -125,15 +129,37 @@ actor Dispatcher {
         }
     }
 
+    /// Whether texts and classes should be read now; what changes while they are being read counts again.
+    func takeStaleCatalog() -> Bool {
+        defer { isCatalogStale = false }
+        return isCatalogStale
+    }
+
+    /// Texts or classes have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
+    func catalogChanged() {
+        isCatalogStale = true
+        beats.signal()
+    }
+
     /// A NOTIFY: jobs may be due, or texts and classes have changed.
     func notified(_ channel: String) {
         if channel == LoadCatalog.channel {
-            isCatalogStale = true
-            beats.signal()
+            catalogChanged()
         } else {
             machine.schedule.wake(at: .now())
             changed.signal()
         }
+    }
+
+    /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
+    func heartbeat(hasError error: PostgresError?) {
+        machine.isHeard = error == nil
+        if let error, beatErrors.isNew(error) {
+            log.error(
+                "the worker's status can't be written; nothing is claimed", metadata: [LogKeys.error: "\(error)"])
+        }
+        if error == nil { beatErrors.succeeded() }
+        changed.signal()
     }
 
     /// What the heartbeat found.
@@ -211,7 +237,7 @@ actor Dispatcher {
                 metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
             releaseWaiting()
         }
-        // Drained or paused while the claim was on its way.
+        // A drain began while the claim was on its way; to a pause `pump` sees.
         if machine.isDraining { releaseWaiting() }
         pump()
     }
@@ -227,7 +253,7 @@ actor Dispatcher {
         }
     }
 
-    // MARK: What others wait for
+    // MARK: What the loops wait for
 
     /// Whether there is work in hand.
     var isBusy: Bool { machine.inFlight + machine.waiting + unsaved > 0 }

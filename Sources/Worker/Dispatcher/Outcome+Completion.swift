@@ -28,6 +28,18 @@ extension OTP.Outcome {
     }
 }
 
+extension OTP.Outcome {
+    /// Whether Twilio answered in a way that says that the account may send: what ends a pause.
+    var provesAccount: Bool {
+        switch self {
+        case .accepted, .refused, .notSent(.throttled, _): true
+        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _),
+            .notSent(.leaseTooShort, _), .unknown:
+            false
+        }
+    }
+}
+
 extension OTP.Outcome.NotSent {
     init(_ reason: NotSentReason) {
         self =

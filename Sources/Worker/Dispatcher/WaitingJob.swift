@@ -29,6 +29,9 @@ struct WaitingJob {
 }
 
 /// First in, first out, in one array that does not move its elements.
+///
+/// `FIFO` in Postgres is its like, with more to it: a module of its own for fifteen lines would cost the hot path a call
+/// into another module per job.
 struct WaitingQueue {
     private var elements: [WaitingJob?] = []
     private var head = 0

@@ -29,6 +29,19 @@ struct Heart {
         }
     }
 
+    /// Reads texts and error classes anew, if they have changed.
+    private func readCatalog(_ connection: Connection) async {
+        guard await dispatcher.takeStaleCatalog() else { return }
+        do {
+            let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
+            await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+            log.notice("texts and error classes were read anew")
+        } catch {
+            log.error("texts and error classes can't be read; trying again", metadata: [LogKeys.error: "\(error)"])
+            await dispatcher.catalogChanged()
+        }
+    }
+
     /// The last beat; not waited for when the database is away.
     func farewell() async {
         if await dispatcher.machine.canClaim { await beat(state: .stopped, within: Times.farewell) }
@@ -41,9 +54,8 @@ struct Heart {
         if let state { report.state = state }
         guard let worker = await dispatcher.worker else { return report }
         do {
-            let deadline = Instant.now() + span
-            let connection = try await claims.connection(deadline: deadline)
-            let answer = try await Heartbeat.run(on: connection, worker: worker, report, deadline: deadline)
+            let connection = try await claims.connection(deadline: .now() + span)
+            let answer = try await Heartbeat.run(on: connection, worker: worker, report, deadline: .now() + span)
             if !answer.isListening, state == nil {
                 // LISTEN dies silently; a new session begins with a new LISTEN.
                 log.warning("this session no longer listens for new jobs; opening another")
@@ -51,15 +63,11 @@ struct Heart {
             }
             await dispatcher.heard(answer)
             onStatus(report.words)
-            if await dispatcher.isCatalogStale {
-                let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-                await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
-                log.notice("texts and error classes were read anew")
-            }
+            await readCatalog(connection)
+            await dispatcher.heartbeat(hasError: nil)
         } catch {
-            if case .server = error {
-                log.error("the worker's status can't be written", metadata: [LogKeys.error: "\(error)"])
-            }
+            // A lost connection is the session's to report.
+            if case .server = error { await dispatcher.heartbeat(hasError: error) }
         }
         return report
     }

@@ -88,7 +88,7 @@ struct Poller {
             let message = try MessageResource(json: response.body.span)
             return MessageReport(
                 sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
-                segments: message.segments.map(Int32.init(clamping:)), price: message.price,
+                segments: message.segments.map(Int32.init(clamping:)), price: message.price.flatMap(Self.decimal),
                 priceUnit: message.priceUnit)
         } catch {
             log.debug("a message's status could not be fetched", metadata: [LogKeys.error: "\(error)"])
@@ -97,4 +97,14 @@ struct Poller {
     }
 }
 
-extension Poller: Sendable {}
+extension Poller: Sendable {
+    /// A price as PostgreSQL's numeric takes it; nil for anything else that an answer may hold.
+    static func decimal(_ text: String) -> String? {
+        let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
+        let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
+        let isDecimal =
+            (1...2).contains(parts.count) && digits.utf8.count <= 30
+            && parts.allSatisfy { part in !part.isEmpty && part.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+        return isDecimal ? text : nil
+    }
+}

@@ -3,7 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle.
+/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle. Every ten minutes it also
+/// deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -12,26 +13,29 @@ struct Sweeper {
 
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
+    static let pruning = Instant.Span.seconds(600)
 
     /// Sweeps until cancelled.
     func run() async {
         var quiet = QuietErrors()
+        var pruneAt = Instant.now() + .seconds(60)
         while !Task.isCancelled {
             var isFull = false
-            // First what this worker knows for certain, then what nobody knows.
-            guard await dispatcher.unsaved == 0 else {
-                guard (try? await loop.sleep(for: .milliseconds(50))) != nil else { return }
-                continue
-            }
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
                 report(swept)
+                if Instant.now() >= pruneAt {
+                    pruneAt = .now() + Self.pruning
+                    let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
+                    if hasMore { pruneAt = .now() + .seconds(1) }
+                }
                 quiet.succeeded()
             } catch {
                 if case .server = error, quiet.isNew(error) {
-                    log.error("expired jobs can't be swept", metadata: [LogKeys.error: "\(error)"])
+                    log.error(
+                        "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
                 }
             }
             if isFull { continue }

@@ -56,6 +56,11 @@ enum Database {
                 Failure(.configuration, what, because: refusal.message, remedy: "Run: otpd migrate up")
             case let state where state.hasPrefix("OT"):
                 Failure(.invalidInput, what, because: refusal.message, remedy: refusal.hint)
+            case let state where state.hasPrefix("22"):
+                // Not its message: those of this class quote the value.
+                Failure(
+                    .invalidInput, what, because: "a value is not one that PostgreSQL can take (\(state))",
+                    remedy: "Look for characters that are no text, such as NUL, in what was given")
             default: Failure(.unavailable, what, because: "\(refusal)")
             }
         }

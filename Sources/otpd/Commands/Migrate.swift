@@ -83,9 +83,13 @@ struct Migrate: ParsableCommand {
     private static func migrating<Value: Sendable>(
         _ body: @escaping @Sendable (Migrator) async throws(Migrator.Failure) -> Value
     ) throws -> Value {
-        let settings = Database.settings(try CommandSettings.database().database)
+        let settings = Database.settings(try CommandSettings.database())
         return try onLoop { loop in
             let connection = try await Database.open(settings, on: loop)
+            // What a step has to say, such as a setting that it found missing.
+            await connection.onNotice { notice in
+                Output.note("\(notice.message)\(notice.hint.map { ". \($0)" } ?? "")")
+            }
             // A migration may take its time on a large table; the lock may be held by another one's.
             let migrator = Migrator(on: connection, deadline: .now() + .seconds(600))
             let result: Swift.Result<Value, Migrator.Failure>

@@ -3,7 +3,8 @@ internal import Glibc
 internal import Synchronization
 
 /// The root of everything asynchronous in a command: runs `body` on an event loop of its own, and waits for it on the
-/// main thread. The one place where a task is started that has no parent.
+/// main thread. The one place where a task is started that has no parent, besides cancellation handlers and the burial of
+/// a connection, which come back as jobs of the loop.
 func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) throws -> Value {
     let loop: EventLoop
     do {
@@ -11,15 +12,15 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
     } catch {
         throw Failure(.internalError, "Cannot start", because: "\(error)")
     }
-    let outcome = Outcome<Value>()
+    let root = RootResult<Value>()
     Task(executorPreference: loop) {
         do {
-            outcome.set(.success(try await body(loop)))
+            root.set(.success(try await body(loop)))
         } catch {
-            outcome.set(.failure(error))
+            root.set(.failure(error))
         }
     }
-    let result = outcome.wait()
+    let result = root.wait()
     loop.stop()
     return try result.get()
 }
@@ -27,7 +28,7 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
 /// A result that one thread waits for and another sets, once.
 ///
 /// `@unchecked Sendable`: `value` is written before the semaphore is posted and read after it was waited for.
-@safe private final class Outcome<Value: Sendable>: @unchecked Sendable {
+@safe private final class RootResult<Value: Sendable>: @unchecked Sendable {
     private var value: Result<Value, any Error>?
     private let semaphore: UnsafeMutablePointer<sem_t>
 

@@ -8,16 +8,21 @@ struct TableOptions: ParsableArguments {
     func print(_ table: Table) { Output.write(json ? table.json : table.text) }
 }
 
-/// Settings as commands read them: from the process's environment and its files.
+/// Settings as commands read them: from the process's environment and its files. What they warn of goes to standard error.
 enum CommandSettings {
-    static func database() throws(SettingsProblems) -> Settings.Database {
-        try Settings.database(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+    static func database() throws(SettingsProblems) -> DatabaseSettings {
+        let settings = try Settings.database(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+        for warning in settings.warnings { Output.note(warning) }
+        return settings.database
     }
 
     static func webTier() throws(SettingsProblems) -> Settings.WebTier {
-        try Settings.webTier(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+        let settings = try Settings.webTier(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+        for warning in settings.warnings { Output.note(warning) }
+        return settings
     }
 
+    /// The daemon's, whose warnings go to its log.
     static func worker() throws(SettingsProblems) -> Settings {
         try Settings.worker(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
     }

@@ -5,6 +5,9 @@ enum Output {
     /// Writes `text` to standard output as it is; a reader that has gone is no error.
     static func write(_ text: String) { write(text, to: 1) }
 
+    /// Writes a line to standard error: what a person should know, and no failure.
+    static func note(_ line: String) { write("otpd: \(SingleLine.escaped(line))\n", to: 2) }
+
     /// Ends the process with a failure's line and its code.
     static func fail(_ failure: Failure) -> Never {
         write("otpd: \(failure)\n", to: 2)

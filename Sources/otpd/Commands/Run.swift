@@ -1,8 +1,10 @@
 internal import ArgumentParser
+internal import CLinux
 internal import EventLoop
 internal import Glibc
 internal import Logging
 internal import OTP
+internal import Postgres
 internal import Twilio
 internal import Worker
 
@@ -23,6 +25,13 @@ struct Run: ParsableCommand {
         for warning in settings.warnings { log.warning("\(warning)") }
         let systemd: Systemd
         let configuration: WorkerConfiguration
+        do {
+            try Database.settings(settings.database).validate()
+        } catch {
+            throw Failure(.configuration, "Cannot start", because: "DATABASE_URL: \(error)")
+        }
+        // A core dump would hold codes and credentials.
+        if prctl_set_undumpable() != 0 { log.warning("core dumps could not be switched off") }
         do {
             systemd = Systemd(try Notifier.connect(environment: environment), log)
             configuration = try Self.configuration(settings)
@@ -52,23 +61,27 @@ struct Run: ParsableCommand {
         }
         let stop = Latch(on: loop)
         var stops = 0
-        try Signals.watch(signals, on: loop) { signal in
-            guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
-            stops += 1
-            guard stops == 1 else {
-                log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
-                Glibc.exit(1)
+        do {
+            try Signals.watch(signals, on: loop) { signal in
+                guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
+                stops += 1
+                guard stops == 1 else {
+                    log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
+                    Glibc.exit(1)
+                }
+                log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
+                systemd.stopping("draining")
+                stop.signal()
             }
-            log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
-            systemd.stopping("draining")
-            stop.signal()
+        } catch {
+            throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")
         }
         log.notice(
             "started",
             metadata: [LogKeys.version: "\(configuration.version)", LogKeys.database: "\(configuration.database)"])
         systemd.ready("waiting for the database")
 
-        let outcome = await withTaskGroup(of: Result<Void, WorkerFailure>?.self) { group in
+        let outcome = await withTaskGroup(of: Swift.Result<Void, WorkerFailure>?.self) { group in
             group.addTask {
                 do throws(WorkerFailure) { return .success(try await worker.run()) } catch { return .failure(error) }
             }
@@ -106,20 +119,14 @@ struct Run: ParsableCommand {
     private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
         let twilio = settings.twilio
         let credentials =
-            switch twilio.credentials {
+            switch twilio.login {
             case .authToken(let token): try Credentials(accountSID: twilio.accountSID, authToken: token)
             case .apiKey(let sid, let secret):
                 try Credentials(accountSID: twilio.accountSID, keySID: sid, keySecret: secret)
             }
-        let sender: Sender =
-            switch twilio.sender {
-            case .phoneNumber(let number): try Sender(from: number)
-            case .alphanumeric(let name): try Sender(from: name)
-            case .messagingService(let sid): try Sender(messagingService: sid)
-            }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: sender,
+            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             caFile: settings.caFile, host: HostName.own, version: Version.number)

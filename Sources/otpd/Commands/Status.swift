@@ -16,7 +16,7 @@ struct StatusCommand: ParsableCommand {
     @OptionGroup var options: TableOptions
 
     func run() throws {
-        let settings = Database.settings(try CommandSettings.database().database)
+        let settings = Database.settings(try CommandSettings.database())
         let status = try onLoop { loop in
             try await Database.with(settings, on: loop, "Cannot read the status") { connection throws(PostgresError) in
                 try await ReadStatus.run(on: connection, deadline: .now() + Database.patience)

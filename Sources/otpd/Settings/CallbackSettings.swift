@@ -27,6 +27,10 @@ struct CallbackSettings: Equatable, Sendable {
                     "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with it alone")
             }
         }
+        for (name, found) in [(SettingName.callbackListen, foundListen), (.callbackPublicURL, foundURL)]
+        where !found.isAbsent {
+            reader.warnOfNoEffect(name, "statuses come from polling")
+        }
         return publicURL.map { CallbackSettings(publicURL: $0, listen: listen) }
     }
 }

@@ -32,13 +32,6 @@ enum HostAndPort {
         return port
     }
 
-    /// Whether a host, in lower case, is this machine by its very form: no name is looked up.
-    static func isLoopback(_ host: String) -> Bool {
-        if host == "localhost" || host == "[::1]" { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil && $0.first != "+" }
-    }
-
     /// A DNS name or an IPv4 address (RFC 1123): labels of 1–63 letters, digits and hyphens, 253 in all.
     private static func isName(_ host: Substring) -> Bool {
         guard (1...253).contains(host.utf8.count) else { return false }

@@ -16,10 +16,13 @@ struct SendingSettings: Equatable, Sendable {
     static let defaultMaxInFlight = 64
 
     static func read(_ reader: inout SettingsReader) -> SendingSettings {
-        SendingSettings(
+        let resendUnknown: ResendUnknown? = reader.parse(.resendUnknown, Choice.parse)
+        if resendUnknown == .afterGrace {
+            reader.warnOfNoEffect(.resendUnknown, "an unknown outcome is never sent again")
+        }
+        return SendingSettings(
             maxInFlight: reader.parse(.maxInFlight, maxInFlight) ?? defaultMaxInFlight,
-            ratePerSecond: reader.parse(.ratePerSecond, rate),
-            resendUnknown: reader.parse(.resendUnknown, Choice.parse) ?? .afterGrace)
+            ratePerSecond: reader.parse(.ratePerSecond, rate), resendUnknown: resendUnknown ?? .afterGrace)
     }
 
     private static func maxInFlight(_ text: String) throws(Refusal) -> Int {

@@ -19,16 +19,14 @@ struct Settings: Equatable, Sendable {
     let warnings: [String]
 
     /// What `migrate`, `status` and the other commands need that touch the database alone.
-    struct Database: Equatable, Sendable {
+    struct DatabaseOnly: Equatable, Sendable {
         let database: DatabaseSettings
-        let log: LogSettings
         let warnings: [String]
     }
 
-    /// What `enqueue` and `verify` need: they act as a web tier does, whose sessions carry the secret.
+    /// What `enqueue` needs: it acts as a web tier does, whose sessions carry the secret.
     struct WebTier: Equatable, Sendable {
         let database: DatabaseSettings
-        let log: LogSettings
         let secrets: CodeSecrets
         let warnings: [String]
     }
@@ -56,12 +54,12 @@ struct Settings: Equatable, Sendable {
 
     static func database(
         environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
-    ) -> Result<Database, SettingsProblems> {
+    ) -> Result<DatabaseOnly, SettingsProblems> {
         var reader = SettingsReader(environment: environment, readFile: readFile)
         let database = DatabaseSettings.read(&reader)
-        let log = LogSettings.read(&reader)
+        checkLog(&reader)
         reader.warnOfUnknownNames()
-        return reader.result(Database(database: database, log: log, warnings: reader.warnings))
+        return reader.result(DatabaseOnly(database: database, warnings: reader.warnings))
     }
 
     static func webTier(
@@ -69,12 +67,15 @@ struct Settings: Equatable, Sendable {
     ) -> Result<WebTier, SettingsProblems> {
         var reader = SettingsReader(environment: environment, readFile: readFile)
         let database = DatabaseSettings.read(&reader)
-        let log = LogSettings.read(&reader)
+        checkLog(&reader)
         let secrets = CodeSecrets.read(&reader)
         reader.warnOfUnknownNames()
         guard let secrets else { return reader.result(nil) }
-        return reader.result(WebTier(database: database, log: log, secrets: secrets, warnings: reader.warnings))
+        return reader.result(WebTier(database: database, secrets: secrets, warnings: reader.warnings))
     }
+
+    /// Commands write no log; that its settings are right is checked all the same, so that a slip shows before a start.
+    private static func checkLog(_ reader: inout SettingsReader) { _ = LogSettings.read(&reader) }
 
     private static func readAppName(_ reader: inout SettingsReader) -> String? {
         switch reader.find(.appName) {

@@ -1,31 +1,23 @@
 internal import OTP
+internal import Twilio
 
 /// What is needed to send through Twilio.
 struct TwilioSettings: Equatable, Sendable {
     /// `AC…`: whose account sends and pays.
     let accountSID: String
-    /// What requests are signed in with.
-    let credentials: Credentials
+    let login: Login
     /// Twilio signs callbacks with it alone, so it is kept even beside an API key.
     let authToken: Secret?
+    /// Whom a message comes from.
     let sender: Sender
     let baseURL: WebAddress
 
-    enum Credentials: Equatable, Sendable {
+    /// What requests are signed in with.
+    enum Login: Equatable, Sendable {
         /// The account SID and its auth token.
         case authToken(Secret)
         /// An API key: preferred where both are set, since it can be revoked alone.
         case apiKey(sid: String, secret: Secret)
-    }
-
-    /// Whom a message comes from.
-    enum Sender: Equatable, Sendable {
-        /// In E.164.
-        case phoneNumber(String)
-        /// 1–11 letters, digits and spaces, with a letter among them.
-        case alphanumeric(String)
-        /// `MG…`: the service picks one of its senders.
-        case messagingService(sid: String)
     }
 
     /// Twilio's API where `TWILIO_API_BASE_URL` is not set.
@@ -35,14 +27,14 @@ struct TwilioSettings: Equatable, Sendable {
     /// that callbacks are signed with.
     static func read(_ reader: inout SettingsReader) -> (settings: TwilioSettings?, hasKeyOnly: Bool) {
         let accountSID = readAccountSID(&reader)
-        let (credentials, authToken, hasKeyOnly) = readCredentials(&reader)
+        let (login, authToken, hasKeyOnly) = readLogin(&reader)
         let sender = readSender(&reader)
         let address = reader.find(.apiBaseURL)
         let text = address.isAbsent ? defaultBaseURL : address.value
         let baseURL = text.flatMap { reader.parse($0, .apiBaseURL, WebAddress.base) }
-        guard let accountSID, let credentials, let sender, let baseURL else { return (nil, hasKeyOnly) }
+        guard let accountSID, let login, let sender, let baseURL else { return (nil, hasKeyOnly) }
         let settings = TwilioSettings(
-            accountSID: accountSID, credentials: credentials, authToken: authToken, sender: sender, baseURL: baseURL)
+            accountSID: accountSID, login: login, authToken: authToken, sender: sender, baseURL: baseURL)
         return (settings, hasKeyOnly)
     }
 
@@ -62,9 +54,9 @@ struct TwilioSettings: Equatable, Sendable {
         }
     }
 
-    private static func readCredentials(
+    private static func readLogin(
         _ reader: inout SettingsReader
-    ) -> (Credentials?, authToken: Secret?, hasKeyOnly: Bool) {
+    ) -> (Login?, authToken: Secret?, hasKeyOnly: Bool) {
         let token = reader.find(.authToken)
         let keySID = reader.find(.apiKeySID)
         let keySecret = reader.find(.apiKeySecret)
@@ -74,7 +66,7 @@ struct TwilioSettings: Equatable, Sendable {
         switch (keySID.isAbsent, keySecret.isAbsent) {
         case (true, true):
             if token.isAbsent { reader.missing(.authToken) }
-            return (authToken.map(Credentials.authToken), authToken, false)
+            return (authToken.map(Login.authToken), authToken, false)
         // Half a key is a slip, even where a token is set: which of the two is to be used?
         case (true, false):
             reader.missing(.apiKeySID)
@@ -92,56 +84,57 @@ struct TwilioSettings: Equatable, Sendable {
         let number = reader.find(.phoneNumber)
         let service = reader.find(.messagingServiceSID)
         let sender = number.value.flatMap { reader.parse($0, .phoneNumber, Self.sender) }
-        let serviceSID = service.value.flatMap { reader.parse($0, .messagingServiceSID, messagingServiceSID) }
+        let serviceSender = service.value.flatMap { reader.parse($0, .messagingServiceSID, Self.messagingService) }
         switch (number.isAbsent, service.isAbsent) {
         case (true, true):
             reader.missing(.phoneNumber)
             return nil
         case (false, true): return sender
-        case (true, false): return serviceSID.map { .messagingService(sid: $0) }
+        case (true, false): return serviceSender
         case (false, false):
             reader.report(.phoneNumber, "and TWILIO_MESSAGING_SERVICE_SID are both set; unset the one not to send from")
             return nil
         }
     }
 
-    /// A phone number in E.164, or an alphanumeric sender.
-    static func sender(_ text: String) throws(Refusal) -> Sender {
-        if text.first == "+" {
-            let digits = text.utf8.dropFirst()
-            guard digits.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
-                (7...15).contains(digits.count), digits.first != UInt8(ascii: "0")
-            else { throw Refusal("is not a number in E.164; write + and 7 to 15 digits, without spaces or dashes") }
-            return .phoneNumber(text)
-        }
-        guard text.utf8.contains(where: isLetter) else {
-            throw Refusal("has neither a + nor a letter; write a number as + with its country code")
-        }
-        guard text.utf8.count <= 11, text.utf8.allSatisfy({ isLetter($0) || isDigit($0) || $0 == UInt8(ascii: " ") })
-        else {
+    /// A phone number in E.164, a short code, or a name. `Sender` decides; this tells what may have been meant.
+    private static func sender(_ text: String) throws(Refusal) -> Sender {
+        do {
+            return try Sender(from: text)
+        } catch {
+            if text.first == "+" {
+                throw Refusal("is not a number in E.164; write + and 7 to 15 digits, without spaces or dashes")
+            }
+            guard text.utf8.contains(where: { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }) else {
+                throw Refusal("has neither a + nor a letter; write a number as + with its country code")
+            }
             if text.hasPrefix("MG") {
                 throw Refusal("is a messaging service (MG…); put it into TWILIO_MESSAGING_SERVICE_SID")
             }
-            throw Refusal("is no alphanumeric sender; use 1 to 11 letters (A–Z), digits and spaces, or a number with +")
+            throw Refusal(
+                "is no alphanumeric sender; use 1 to 11 letters (A–Z), digits and spaces, or a number with +")
         }
-        return .alphanumeric(text)
     }
 
     private static func apiKeySID(_ text: String) throws(Refusal) -> String {
         try sid(text, "SK", "from the Twilio Console, API keys")
     }
 
-    private static func messagingServiceSID(_ text: String) throws(Refusal) -> String {
-        try sid(text, "MG", "from the Twilio Console, Messaging, Services")
+    private static func messagingService(_ text: String) throws(Refusal) -> Sender {
+        do {
+            return try Sender(messagingService: text)
+        } catch {
+            throw notASID("MG", "from the Twilio Console, Messaging, Services")
+        }
     }
 
-    /// A SID: two letters that tell its kind, and 32 hexadecimal digits (source: Twilio's OpenAPI,
-    /// `^AC[0-9a-fA-F]{32}$`).
-    static func sid(_ text: String, _ kind: String, _ source: String) throws(Refusal) -> String {
-        guard text.hasPrefix(kind), text.utf8.count == 34, text.utf8.dropFirst(2).allSatisfy(isHexDigit) else {
-            throw Refusal("is not a SID of \(kind) and 32 hexadecimal digits; copy it \(source)")
-        }
+    private static func sid(_ text: String, _ kind: String, _ source: String) throws(Refusal) -> String {
+        guard Identifier.isValid(text, prefix: kind) else { throw notASID(kind, source) }
         return text
+    }
+
+    private static func notASID(_ kind: String, _ source: String) -> Refusal {
+        Refusal("is not a SID of \(kind) and 32 hexadecimal digits; copy it \(source)")
     }
 
     /// A token or an API key's secret: visible ASCII without a space in it.
@@ -150,15 +143,5 @@ struct TwilioSettings: Equatable, Sendable {
             throw Refusal("contains a space; copy it again from the Twilio Console")
         }
         return Secret(text)
-    }
-
-    private static func isDigit(_ byte: UInt8) -> Bool { byte >= UInt8(ascii: "0") && byte <= UInt8(ascii: "9") }
-
-    private static func isLetter(_ byte: UInt8) -> Bool {
-        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte | 0x20)
-    }
-
-    private static func isHexDigit(_ byte: UInt8) -> Bool {
-        isDigit(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte | 0x20)
     }
 }

@@ -1,3 +1,5 @@
+internal import HTTP
+
 /// An http or https URL, checked as strictly as otpd needs it.
 struct WebAddress: Equatable, Sendable, CustomStringConvertible {
     enum Scheme: String, Sendable {
@@ -43,7 +45,7 @@ struct WebAddress: Equatable, Sendable, CustomStringConvertible {
         self.host = host
         self.port = port
         self.path = String(path)
-        guard scheme == .https || HostAndPort.isLoopback(host) else {
+        guard scheme == .https || Loopback.contains(host) else {
             throw Refusal("is plain http to another machine, which would show credentials; use https://")
         }
     }

@@ -36,7 +36,7 @@ final class Notifier: Sendable {
 
     deinit { close(descriptor) }
 
-    /// The service is up (or has finished reloading).
+    /// The service is up.
     func ready(status: String) throws(NotifierError) {
         try send(["READY=1", Self.status(status)])
     }
@@ -51,20 +51,9 @@ final class Notifier: Sendable {
         try send(["STOPPING=1", Self.status(status)])
     }
 
-    /// The configuration is being read again; `ready` ends it. systemd wants the time of it, from CLOCK_MONOTONIC.
-    func reloading(microseconds: UInt64 = Notifier.monotonicMicroseconds()) throws(NotifierError) {
-        try send(["RELOADING=1", "MONOTONIC_USEC=\(microseconds)"])
-    }
-
     /// The event loop is turning.
     func watchdog() throws(NotifierError) {
         try send(["WATCHDOG=1"])
-    }
-
-    static func monotonicMicroseconds() -> UInt64 {
-        var time = timespec()
-        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
-        return UInt64(time.tv_sec) * 1_000_000 + UInt64(time.tv_nsec) / 1_000
     }
 
     /// A line break would begin another assignment.

@@ -46,7 +46,7 @@ struct SessionTests {
                 ConnectionSettings("host=127.0.0.1 port=1"), on: loop, random: { 0 }, onState: { states.append($0) })
             let running = Task(executorPreference: loop) { await session.run() }
             do {
-                _ = try await session.connection(deadline: .now() + .milliseconds(200))
+                _ = try await session.connection(deadline: .now() + .seconds(2))
                 Issue.record("connected to port 1")
             } catch {
                 #expect("\(error)".contains("Connection refused"))

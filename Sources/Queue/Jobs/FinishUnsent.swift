@@ -23,9 +23,9 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 /// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
 /// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
 /// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
-public struct FinishOther: Sendable {
+public struct FinishUnsent: Sendable {
     static let statement = Statement(
-        "otpd_finish_other",
+        "otpd_finish_unsent",
         """
         WITH e AS MATERIALIZED (
             SELECT e.*, j.verification_id, j.requested_at, j.expires_at
@@ -77,8 +77,8 @@ public struct FinishOther: Sendable {
     public mutating func append(_ end: UnsentEnd) { ends.append(end) }
 
     /// Two batches that together are this one.
-    public func halves() -> (FinishOther, FinishOther) {
-        var (first, second) = (FinishOther(), FinishOther())
+    public func halves() -> (FinishUnsent, FinishUnsent) {
+        var (first, second) = (FinishUnsent(), FinishUnsent())
         first.ends = Array(ends.prefix(ends.count / 2))
         second.ends = Array(ends.dropFirst(ends.count / 2))
         return (first, second)

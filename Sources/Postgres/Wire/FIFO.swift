@@ -1,5 +1,5 @@
 /// First in, first out, over one array whose used-up front is cut off now and then; no allocation once it has grown.
-struct Queue<Element> {
+struct FIFO<Element> {
     private var elements: [Element?] = []
     private var head = 0
 

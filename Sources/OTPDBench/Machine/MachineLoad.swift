@@ -1,0 +1,27 @@
+internal import Glibc
+
+/// What the machine's processors have done since it started, all processes together (`/proc/stat`, first line).
+struct MachineLoad {
+    /// Seconds in which a processor worked, the time stolen by the host apart.
+    let busy: Double
+    /// Seconds that the host gave to others.
+    let stolen: Double
+    let at: Double
+
+    static func now() -> MachineLoad {
+        let fields = (ProcFile.read("/proc/stat") ?? "").prefix { $0 != "\n" }.split(separator: " ").dropFirst()
+        let ticks = fields.map { Double($0) ?? 0 } + [Double](repeating: 0, count: 8)
+        let perSecond = Double(sysconf(Int32(_SC_CLK_TCK)))
+        // user nice system idle iowait irq softirq steal
+        let busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6]
+        return MachineLoad(busy: busy / perSecond, stolen: ticks[7] / perSecond, at: Double(WallClock.now()) / 1e6)
+    }
+
+    /// How many processors were busy for others than those who used `own` seconds, on average, since `start`.
+    func others(since start: MachineLoad, own: Double) -> Double {
+        let span = max(at - start.at, 0.001)
+        return max(0, (busy - start.busy) + (stolen - start.stolen) - own) / span
+    }
+
+    static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
+}

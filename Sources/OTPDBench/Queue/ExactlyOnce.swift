@@ -1,0 +1,48 @@
+/// Whether every job was sent once and is recorded as accepted.
+struct ExactlyOnce: Codable {
+    var jobs: Int
+    /// Jobs whose number the simulator never saw.
+    var missing = 0
+    /// Messages beyond the first to a number.
+    var duplicates = 0
+    /// Messages to numbers that are no job's.
+    var foreign = 0
+    /// Jobs that ended otherwise than accepted, or not at all.
+    var notAccepted: Int
+
+    var isSound: Bool { missing + duplicates + foreign + notAccepted == 0 }
+    var words: String {
+        isSound ? "yes" : "NO: \(missing) missing, \(duplicates) twice, \(foreign) foreign, \(notAccepted) not accepted"
+    }
+
+    /// Compares what the simulator and the database have of the jobs 0 to `jobs` - 1.
+    static func check(jobs: Int, simulator: SimulatorClient, database: Database) async throws -> (ExactlyOnce, Arrivals)
+    {
+        let endings = try await database.endings()
+        var check = ExactlyOnce(jobs: jobs, notAccepted: jobs - endings.accepted + endings.otherwise)
+        var arrivals = Arrivals(at: [Int64?](repeating: nil, count: jobs))
+        // More than there are jobs, so that what is too much is seen.
+        for message in try simulator.inbox(limit: min(2 * jobs + 1000, 100_000)) {
+            guard message.to.hasPrefix("+96650"), let job = Int(message.to.dropFirst(6)),
+                arrivals.at.indices.contains(job)
+            else {
+                check.foreign += 1
+                continue
+            }
+            // Newest first: the earliest of a number stays.
+            if arrivals.at[job] != nil { check.duplicates += 1 }
+            arrivals.at[job] = message.receivedAt
+        }
+        check.missing = arrivals.at.count { $0 == nil }
+        return (check, arrivals)
+    }
+}
+
+/// When the simulator received each job's message, in microseconds since the Unix epoch, by job.
+struct Arrivals {
+    var at: [Int64?]
+
+    var first: Int64 { at.lazy.compactMap { $0 }.min() ?? 0 }
+    var last: Int64 { at.lazy.compactMap { $0 }.max() ?? 0 }
+    var count: Int { at.count { $0 != nil } }
+}

@@ -1,0 +1,25 @@
+internal import EventLoop
+internal import Glibc
+
+/// The simulator without otpd: wrk creates messages over 64 connections. What throughput would be if the queue cost
+/// nothing, the sender is C, and its share of the machine is wrk's.
+enum HTTPAlone {
+    /// Creates per second in three seconds; nil where wrk is not installed.
+    static func perSecond(_ simulator: SimulatorClient, script: String?, on loop: EventLoop) async throws -> Double? {
+        guard let script else { return nil }
+        let output = "/tmp/otpd-bench-wrk.\(getpid()).out"
+        defer { unlink(output) }
+        let wrk: ChildProcess
+        do {
+            wrk = try ChildProcess("wrk", ["-t1", "-c64", "-d3s", "-s", script, simulator.url], output: output)
+        } catch {
+            return nil
+        }
+        guard try await wrk.wait(atMost: .seconds(15), on: loop) == 0 else { return nil }
+        let text = ProcFile.read(output) ?? ""
+        guard !text.contains("Non-2xx"),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Requests/sec:") })
+        else { throw BenchError("wrk could not create messages at the simulator:\n\(text)") }
+        return line.split(separator: " ").last.flatMap { Double($0) }
+    }
+}

@@ -1,0 +1,198 @@
+import Glibc
+import Testing
+
+/// Starting, draining, being killed, and sharing the work.
+@Suite(.database) struct LifecycleTests {
+    let database = TestScope.current?.database
+
+    @Test func systemdIsToldOfEveryStep() async throws {
+        let simulator = try await Simulator.start()
+        let socket = try NotifySocket()
+        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "1000000"])
+        _ = try await eventually("STATUS=running") {
+            socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
+        }
+        let first = try #require(socket.messages.first)
+        #expect(first.split(separator: "\n").first == "READY=1")
+        #expect(first.contains("STATUS=waiting for the database"))
+        #expect(!socket.messages.contains { $0.contains("STOPPING=1") })
+        _ = try await eventually("WATCHDOG=1") {
+            socket.messages.count { $0.contains("WATCHDOG=1") } >= 2 ? true : nil
+        }
+        otpd.signal(SIGTERM)
+        #expect(try await otpd.exit() == 0)
+        _ = try await eventually("STOPPING=1") { socket.messages.contains { $0.contains("STOPPING=1") } ? true : nil }
+    }
+
+    /// SIGTERM: what is at Twilio ends and is written down, what was claimed ahead goes back, nothing else is claimed.
+    @Test(arguments: [SIGTERM, SIGINT])
+    func aDrainFinishesWhatIsUnderWay(signal: Int32) async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 100}"#)
+        try await database.enqueueMany(500)
+        let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "8"])
+        _ = try await eventually("a hundred sends") { try simulator.stats().created >= 100 ? true : nil }
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 2000}"#)
+        // All eight are slow now, and more were claimed ahead.
+        try await database.becomes("t", "SELECT count(*) > 8 FROM otp.send_jobs WHERE state = 'sending'")
+        _ = try await eventually("eight at Twilio") { try simulator.stats().concurrent == 8 ? true : nil }
+        try await Task.sleep(for: .milliseconds(300))
+        otpd.signal(signal)
+        #expect(try await otpd.exit() == 0)
+
+        let created = try simulator.stats().created
+        #expect(created < 500)
+        #expect(
+            try await database.text(
+                "SELECT sum((job_state = 'accepted')::int), sum((job_state = 'queued')::int) FROM otp.delivery_status")
+                == "\(created)|\(500 - created)")
+        #expect(
+            try await database.text(
+                "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL")
+                == "t")
+        #expect(try await database.text("SELECT state, in_flight FROM otp.worker_status") == "stopped|0")
+        // Another worker takes them at once: they were given back, not left to their leases.
+        try simulator.faults(#"{"rates": {}}"#)
+        try await Otpd.run(simulator)
+        try await database.becomes("500", "SELECT count(*) FROM otp.delivery_status WHERE job_state = 'accepted'")
+        #expect(try simulator.stats().numbersRepeated == 0)
+        #expect(try simulator.stats().created == 500)
+    }
+
+    @Test func aSecondSignalLeavesAtOnce() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 8000}"#)
+        let otpd = try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
+        otpd.signal(SIGTERM)
+        try await otpd.says("draining")
+        #expect(otpd.ending == nil)
+        let asked = ContinuousClock.now
+        otpd.signal(SIGTERM)
+        let ending = try await otpd.exit(within: .seconds(3))
+        #expect(ending != 0)
+        #expect(ContinuousClock.now - asked < .seconds(2))
+        // Its lease says whose it was; nobody sends it again.
+        #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "sending|1")
+    }
+
+    @Test func aKilledWorkersSendsBecomeUnknownAndTheOthersGoOn() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000}"#)
+        let doomed = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "10"])
+        let other = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "10"])
+        try await database.enqueueMany(120)
+        let worker = try await eventually("its row in worker_status") {
+            let row = try await database.text("SELECT worker_id FROM otp.worker_status WHERE pid = \(doomed.pid)")
+            return row.isEmpty ? nil : row
+        }
+        try await database.becomes(
+            "t|t",
+            """
+            SELECT count(*) FILTER (WHERE worker = \(worker)) >= 5, count(*) FILTER (WHERE worker <> \(worker)) >= 5
+              FROM otp.send_jobs WHERE state = 'sending'
+            """)
+        _ = try await eventually("sends of both") { try simulator.stats().concurrent >= 15 ? true : nil }
+        doomed.signal(SIGKILL)
+        #expect(try await doomed.exit() == -SIGKILL)
+        let lost = try await database.text(
+            "SELECT count(*) FROM otp.send_jobs WHERE worker = \(worker) AND state = 'sending'")
+        #expect(lost != "0")
+        // Their lease is 30 s: time passes faster here.
+        try await database.text("UPDATE otp.send_jobs SET lease_expires_at = now() WHERE worker = \(worker)")
+        let left = 120 - (Int(lost) ?? 0)
+        try await database.becomes(
+            "\(left)|\(lost)|120", within: .seconds(40),
+            """
+            SELECT count(*) FILTER (WHERE job_state = 'accepted'), count(*) FILTER (WHERE job_state = 'unknown'),
+                   count(*)
+              FROM otp.delivery_status
+            """)
+        #expect(other.ending == nil)
+        #expect(try simulator.stats().numbersRepeated == 0)
+        #expect(try await database.text("SELECT max(attempts) FROM otp.delivery_status") == "1")
+    }
+
+    @Test func lostSessionsLoseNoJobAndSendNoneTwice() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 50}"#)
+        try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "16"])
+        try await database.enqueueMany(400)
+        for round in 1...6 {
+            _ = try await eventually("progress") { try simulator.stats().created >= round * 50 ? true : nil }
+            try await database.text(
+                """
+                SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name = 'otpd'
+                """)
+        }
+        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued'")
+        _ = try await eventually("nothing at Twilio") { try simulator.stats().concurrent == 0 ? true : nil }
+        // What was claimed by a statement whose answer was lost belongs to nobody: its lease ends, here at once.
+        try await database.becomes("0", "SELECT max(in_flight) FROM otp.worker_status")
+        try await stays("what is accepted stays so", for: .seconds(1)) { true }
+        let orphans = try await database.text("SELECT count(*) FROM otp.send_jobs WHERE state = 'sending'")
+        try await database.text(
+            "UPDATE otp.send_jobs SET lease_expires_at = now() - interval '1 second', expires_at = now()")
+        try await database.becomes("0", within: .seconds(45), "SELECT count(*) FROM otp.send_jobs")
+        let created = try simulator.stats().created
+        #expect(
+            try await database.text(
+                """
+                SELECT count(*), count(*) FILTER (WHERE job_state = 'accepted'),
+                       count(*) FILTER (WHERE job_state = 'failed') FROM otp.delivery_status
+                """) == "400|\(created)|\(orphans)")
+        #expect(created + (Int(orphans) ?? -1) == 400)
+        #expect(try simulator.stats().numbersRepeated == 0)
+    }
+
+    /// Sent well within a poll's interval, time after time: the NOTIFY arrives.
+    @Test func aCommitWakesTheWorker() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await Otpd.run(simulator)
+        for index in 1...9 {
+            try await database.enqueue("050200000\(index)")
+            try await database.becomes("\(index)", "SELECT count(*) FROM otp.messages")
+            // Past the looks that follow a wake.
+            try await Task.sleep(for: .milliseconds(100))
+        }
+        let median = try await database.text(
+            """
+            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - requested_at)) * 1000
+              FROM otp.messages
+            """)
+        #expect(try #require(Double(median)) < 100)
+    }
+
+    @Test func twoWorkersShareTheWork() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 20}"#)
+        try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "16"])
+        try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "16"])
+        try await database.enqueueMany(500)
+        try await database.becomes(
+            "500|500|1|2", within: .seconds(30),
+            "SELECT count(*), count(DISTINCT send_job_id), max(attempt), count(DISTINCT worker) FROM otp.messages")
+        let stats = try simulator.stats()
+        #expect(stats.created == 500)
+        #expect(stats.numbers == 500)
+        #expect(stats.numbersRepeated == 0)
+        try await database.becomes("2", "SELECT workers_alive FROM otp.queue_status")
+    }
+
+    @Test func aWorkerIsSeenAtOnce() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let otpd = try await Otpd.run(simulator)
+        try await database.becomes(
+            "running|\(otpd.pid)|1", within: .seconds(3),
+            "SELECT w.state, w.pid, q.workers_alive FROM otp.worker_status w, otp.queue_status q")
+    }
+}

@@ -1,0 +1,68 @@
+import Glibc
+import Testing
+
+/// A worker that stands still (SIGSTOP, a suspended machine) and wakes up when others have taken over.
+@Suite(.database) struct StoppedWorkerTests {
+    let database = TestScope.current?.database
+
+    /// Its leases lapse, another worker calls its sends unknown, and then it wakes up with Twilio's 201 in its socket: a
+    /// SID is evidence, whenever it comes.
+    @Test func aLateAnswerSettlesWhatWasCalledUnknown() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000}"#)
+        let sleeper = try await Otpd.run(simulator)
+        try await database.enqueueMany(5)
+        _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == 5 ? true : nil }
+        sleeper.signal(SIGSTOP)
+        try await database.text("UPDATE otp.send_jobs SET lease_expires_at = now()")
+        try await Otpd.run(simulator)
+        try await database.becomes("unknown|5", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
+        sleeper.signal(SIGCONT)
+        try await database.becomes(
+            "accepted|5|1", "SELECT job_state, count(*), max(attempts) FROM otp.delivery_status GROUP BY 1")
+        #expect(try simulator.stats().created == 5)
+        #expect(try simulator.stats().numbersRepeated == 0)
+    }
+
+    /// It stands still for longer than its lease with jobs claimed ahead: it must not send them when it wakes up, since
+    /// its clock went on.
+    @Test func aLeaseIsNotStretchedByStandingStill() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 100}"#)
+        try await database.enqueueMany(500)
+        let sleeper = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "8"])
+        _ = try await eventually("a hundred sends") { try simulator.stats().created >= 100 ? true : nil }
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1500}"#)
+        _ = try await eventually("eight at Twilio") { try simulator.stats().concurrent == 8 ? true : nil }
+        try await database.becomes("t", "SELECT count(*) > 12 FROM otp.send_jobs WHERE state = 'sending'")
+        sleeper.signal(SIGSTOP)
+        try simulator.faults(#"{"rates": {}}"#)
+        try await Otpd.run(simulator)
+        // The other one sends the rest at once, and calls what the sleeper holds unknown when the lease is over.
+        try await database.becomes(
+            "t",
+            """
+            SELECT count(*) FILTER (WHERE state = 'queued') = 0 AND count(DISTINCT worker) = 1 AND count(*) > 8
+              FROM otp.send_jobs
+            """)
+        let held = try await database.text("SELECT count(*) FROM otp.send_jobs")
+        try await database.becomes(
+            "unknown|\(held)", within: .seconds(60), "SELECT state, count(*) FROM otp.send_jobs GROUP BY 1")
+        sleeper.signal(SIGCONT)
+        // What it had not handed over it gives back, and it is sent once; of the rest it knows no more than the sweep.
+        try await database.becomes(
+            "t", within: .seconds(30), "SELECT count(*) <= 8 FROM otp.send_jobs")
+        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs WHERE state IN ('queued', 'sending')")
+        let stats = try simulator.stats()
+        #expect(stats.numbersRepeated == 0)
+        #expect(
+            try await database.text(
+                """
+                SELECT count(*), count(*) FILTER (WHERE job_state NOT IN ('accepted', 'unknown'))
+                  FROM otp.delivery_status
+                """) == "500|0")
+        #expect(sleeper.ending == nil)
+    }
+}

@@ -1,0 +1,174 @@
+import FoundationEssentials
+import Glibc
+
+/// `twilio-simulator` as a process, and what its control API tells.
+struct Simulator: Sendable {
+    let program: Program
+    let port: UInt16
+    var url: String { "http://127.0.0.1:\(port)" }
+
+    static let accountSID = "AC00000000000000000000000000000000"
+    static let authToken = "simulator-auth-token"
+
+    /// Starts one on `port` or a free one. Messages are final after 0.1 s.
+    static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws
+        -> Simulator
+    {
+        guard let scope = TestScope.current else { throw Trouble("no TestScope") }
+        let program = try scope.start(
+            BuildFolder.executable("twilio-simulator"),
+            ["--port", "\(port)", "--delays", delays] + arguments, environment: Environment.base)
+        try await program.says("listening on http://127.0.0.1:")
+        guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last,
+            let port = UInt16(text)
+        else { throw Trouble("the simulator printed: \(program.output)") }
+        return Simulator(program: program, port: port)
+    }
+
+    struct Message: Decodable, Sendable, Equatable {
+        let sid: String
+        let to: String
+        let from: String
+        let body: String
+        let status: String
+        /// Microseconds since the Unix epoch.
+        let receivedAt: Int
+
+        /// The code in a text of ours: its longest run of digits.
+        var code: String {
+            body.split { !$0.isASCII || !$0.isNumber }.map(String.init).max { $0.count < $1.count } ?? ""
+        }
+    }
+
+    /// The messages created, newest first.
+    func inbox(to: String? = nil) throws -> [Message] {
+        struct Inbox: Decodable { let messages: [Message] }
+        let query = to.map { "&to=%2B\($0.dropFirst())" } ?? ""
+        return try Self.decoder.decode(Inbox.self, from: get("/_sim/inbox?limit=100000\(query)")).messages
+    }
+
+    struct Stats: Decodable, Sendable {
+        let creates: Int
+        let created: Int
+        let refused: Int
+        let unauthorized: Int
+        let concurrent: Int
+        let maxConcurrent: Int
+        let kept: Int
+        let numbers: Int
+        let numbersRepeated: Int
+        let faults: [String: Int]
+    }
+
+    func stats() throws -> Stats {
+        try Self.decoder.decode(Stats.self, from: get("/_sim/stats?limit=1"))
+    }
+
+    private static var decoder: JSONDecoder {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return decoder
+    }
+
+    /// Changes what goes wrong.
+    func faults(_ json: String) throws {
+        let answer = try HTTP1.exchange(port: port, "POST", "/_sim/faults", body: json)
+        guard answer.status == 200 else { throw Trouble("faults: \(String(decoding: answer.body, as: UTF8.self))") }
+    }
+
+    private func get(_ path: String) throws -> Data {
+        let answer = try HTTP1.exchange(port: port, "GET", path)
+        guard answer.status == 200 else { throw Trouble("\(path): \(answer.status)") }
+        return Data(answer.body)
+    }
+}
+
+/// One request over a plain socket to loopback, with a connection of its own.
+enum HTTP1 {
+    static func exchange(port: UInt16, _ method: String, _ path: String, body: String = "") throws -> (
+        status: Int, body: [UInt8]
+    ) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var limit = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+        guard Loopback.connect(descriptor, port) else { throw Trouble("nobody listens on \(port)") }
+        let request =
+            "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
+            + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+        let bytes = Array(request.utf8)
+        guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw Trouble("the simulator takes no request")
+        }
+        var answer: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count >= 0 else { throw Trouble("no answer from the simulator") }
+            if count == 0 { break }
+            answer += buffer[..<count]
+            if let (head, rest) = split(answer), let length = contentLength(head), rest.count >= length { break }
+        }
+        guard let (head, rest) = split(answer), let status = Int(head.split(separator: " ").dropFirst().first ?? "")
+        else { throw Trouble("an answer that is not HTTP") }
+        return (status, Array(rest))
+    }
+
+    private static func split(_ answer: [UInt8]) -> (String, ArraySlice<UInt8>)? {
+        guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
+        return (String(decoding: answer[..<end.lowerBound], as: UTF8.self), answer[end.upperBound...])
+    }
+
+    private static func contentLength(_ head: String) -> Int? {
+        head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
+            .flatMap { $0.split(separator: " ").last.flatMap { Int($0) } }
+    }
+}
+
+/// 127.0.0.1.
+enum Loopback {
+    static func address(_ port: UInt16) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = port.bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        return address
+    }
+
+    static func connect(_ descriptor: Int32, _ port: UInt16) -> Bool {
+        withAddress(port) { Glibc.connect(descriptor, $0, $1) == 0 }
+    }
+
+    /// A listening socket on `port`, or on a free one, and its port.
+    static func listen(_ port: UInt16 = 0) throws -> (descriptor: Int32, port: UInt16) {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        var bound = sockaddr_in()
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let isListening =
+            withAddress(port) { bind(descriptor, $0, $1) == 0 } && Glibc.listen(descriptor, 64) == 0
+            && withUnsafeMutablePointer(to: &bound) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) == 0 }
+            }
+        guard isListening else {
+            close(descriptor)
+            throw Trouble("cannot listen on \(port)")
+        }
+        return (descriptor, UInt16(bigEndian: bound.sin_port))
+    }
+
+    /// A port where nobody listens.
+    static func freePort() throws -> UInt16 {
+        let (descriptor, port) = try listen()
+        close(descriptor)
+        return port
+    }
+
+    private static func withAddress<T>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
+        var address = address(port)
+        return withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+    }
+}

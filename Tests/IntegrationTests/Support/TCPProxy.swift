@@ -1,0 +1,96 @@
+import Glibc
+import Synchronization
+
+/// Forwards TCP connections from a port to another, until it is told to cut them. A thread per connection.
+final class TCPProxy: Sendable {
+    private let listener: Int32
+    private let target: UInt16
+    private let isOver = Atomic(false)
+    /// Connections made before the last cut are dead, those made before the last freeze silent.
+    private let epoch = Atomic(0)
+    private let frozen = Atomic(-1)
+    private let serial = Atomic(0)
+
+    init(port: UInt16, to target: UInt16) throws {
+        self.target = target
+        listener = try Loopback.listen(port).descriptor
+        Self.thread { self.acceptLoop() }
+    }
+
+    /// Breaks every connection; new ones are taken.
+    func cut() { epoch.add(1, ordering: .sequentiallyConsistent) }
+
+    /// Lets no more bytes pass on the connections there are, and keeps them open, as a dead machine does; new ones work.
+    func freeze() {
+        frozen.store(serial.load(ordering: .sequentiallyConsistent), ordering: .sequentiallyConsistent)
+    }
+
+    /// Ends it.
+    func stop() {
+        isOver.store(true, ordering: .sequentiallyConsistent)
+        cut()
+    }
+
+    private func acceptLoop() {
+        while !isOver.load(ordering: .sequentiallyConsistent) {
+            var waiting = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
+            guard poll(&waiting, 1, 20) > 0 else { continue }
+            let client = accept(listener, nil, nil)
+            guard client >= 0 else { continue }
+            let now = epoch.load(ordering: .sequentiallyConsistent)
+            let number = serial.add(1, ordering: .sequentiallyConsistent).newValue
+            Self.thread { self.forward(client, number: number, epoch: now) }
+        }
+        close(listener)
+    }
+
+    private func forward(_ client: Int32, number: Int, epoch then: Int) {
+        let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        defer {
+            close(client)
+            close(server)
+        }
+        guard Loopback.connect(server, target) else { return }
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while epoch.load(ordering: .sequentiallyConsistent) == then {
+            if number <= frozen.load(ordering: .sequentiallyConsistent) {
+                usleep(20_000)
+                continue
+            }
+            var ends = [
+                pollfd(fd: client, events: Int16(POLLIN), revents: 0),
+                pollfd(fd: server, events: Int16(POLLIN), revents: 0),
+            ]
+            guard poll(&ends, 2, 20) > 0 else { continue }
+            for (from, to) in [(0, server), (1, client)] where ends[from].revents != 0 {
+                let count = read(ends[from].fd, &buffer, buffer.count)
+                guard count > 0, send(to, buffer, count, Int32(MSG_NOSIGNAL)) == count else { return }
+            }
+        }
+    }
+
+    private final class Work: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+
+    private static func thread(_ body: @escaping @Sendable () -> Void) {
+        var thread = pthread_t()
+        pthread_create(
+            &thread, nil,
+            {
+                Unmanaged<Work>.fromOpaque($0!).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(Work(body)).toOpaque())
+        pthread_detach(thread)
+    }
+}
+
+/// Where the server of the PG* environment listens.
+enum PostgresServer {
+    static func port() throws -> UInt16 {
+        let port = Environment.current["PGPORT"] ?? "5432"
+        guard let port = UInt16(port) else { throw Trouble("PGPORT is \(port)") }
+        return port
+    }
+}

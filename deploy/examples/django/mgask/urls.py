@@ -1,0 +1,11 @@
+from django.urls import path
+
+from phones import views
+from phones.models import Rider, User
+
+urlpatterns = [
+    path("api/core/send-otp/", views.send_otp, {"model": User}),
+    path("api/core/verify-otp/", views.verify_otp, {"model": User}),
+    path("api/riders/send-otp/", views.send_otp, {"model": Rider}),
+    path("api/riders/verify-otp/", views.verify_otp, {"model": Rider}),
+]

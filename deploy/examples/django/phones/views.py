@@ -1,0 +1,71 @@
+import json
+
+from django.conf import settings
+from django.db import transaction
+from django.http import JsonResponse
+from django.utils.translation import get_language
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.debug import sensitive_variables
+from django.views.decorators.http import require_POST
+
+from . import otp
+from .auth import bearer
+
+
+@csrf_exempt
+@require_POST
+@bearer
+@sensitive_variables("phone_number")
+def send_otp(request, account):
+    try:
+        (phone_number,) = texts(request, "phone_number")
+        client_ip = request.META.get(settings.CLIENT_ADDRESS) or None
+        otp.request(account.otp_subject, phone_number, locale=get_language(), client_ip=client_ip)
+    except otp.TooManyRequests as limited:
+        return answer(str(limited), status=429, headers={"Retry-After": str(limited.retry_after)})
+    except (otp.Refused, BadBody) as refused:
+        return answer(str(refused), status=400)
+    return answer(f"OTP sent to {phone_number}")
+
+
+@csrf_exempt
+@require_POST
+@transaction.non_atomic_requests  # no error further out may roll back the counting of a wrong try
+@bearer
+@sensitive_variables("phone_number", "code")
+def verify_otp(request, account):
+    try:
+        phone_number, code = texts(request, "phone_number", "code")
+    except BadBody as bad:
+        return answer(str(bad), status=400)
+    # The code is used up and the phone is marked together, or neither. durable: this is the outermost transaction.
+    with transaction.atomic(durable=True):
+        verified = otp.verify(account.otp_subject, code, phone_number)
+        if verified:
+            account.mark_phone_verified(verified)
+    if not verified:
+        return answer("Invalid or expired OTP", status=400)
+    return answer("Phone verified successfully!")
+
+
+def answer(message, status=200, headers=None):
+    return JsonResponse({"success": status == 200, "message": message}, status=status, headers=headers)
+
+
+class BadBody(Exception):
+    """The request's body is not the JSON that was asked for. Its text is for the caller."""
+
+
+def texts(request, *names):
+    """The named fields of the JSON body, each a text that PostgreSQL can hold."""
+    try:
+        body = json.loads(request.body)
+    except (ValueError, RecursionError) as error:
+        raise BadBody("The body must be JSON") from error
+    values = [body.get(name) if isinstance(body, dict) else None for name in names]
+    for name, value in zip(names, values):
+        if not isinstance(value, str) or not 0 < len(value) <= 100:
+            raise BadBody(f"{name} must be a text of 1 to 100 characters")
+        if any(character == "\0" or "\ud800" <= character <= "\udfff" for character in value):
+            raise BadBody(f"{name} contains characters that are not text")
+    return values
