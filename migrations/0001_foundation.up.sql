@@ -988,7 +988,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these locked jobs may be sent; the rest end as limited.';
 
--- How far along a status is; 50 and above stay. The order is that of MessageStatus.rank in Sources/OTP: a word that
+-- How far along a status is; 50 and above stay. This is the one place that decides it: a word that
 -- Twilio invents later counts as on its way, and statuses of one rank exclude each other.
 CREATE FUNCTION otp.status_rank(status text) RETURNS int
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status

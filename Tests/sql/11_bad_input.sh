@@ -18,12 +18,10 @@ check "nothing is half-written" "$before" "$(rows)"
 says "a refusal says what to do" "HINT:  Texts are rows of otp.templates" "SELECT otp.request('a', '0501234567', 'xx')"
 check "and repeats no value of a megabyte" "t" "$([ "$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('a', '0501234567', repeat('x', 1000000))" 2>&1 | wc -c)" -lt 2000 ] && echo t)"
 
-# Statuses rank in SQL as in the daemon: every pair of words, from its source.
-swift=$here/../../Sources/OTP/Jobs/MessageStatus.swift
-ranks=$(sed -n '/public var rank/,/^    }/p' "$swift" | grep -oE 'case [.a-zA-Z, ]+: [0-9]' | sed -E 's/case //; s/[.,]//g' | awk -F': ' '{ n = split($1, w, " "); for (i = 1; i <= n; i++) { gsub(/[A-Z]/, "_&", w[i]); printf "%s(\x27%s\x27, %d)", sep, tolower(w[i]), $2; sep = ", " } }')
-check "the daemon's source has thirteen words" "13" "$(grep -o "('" <<<"$ranks" | wc -l)"
-gives "and every pair of them ranks alike" "" "WITH swift (status, rank) AS (VALUES $ranks, ('a_word_of_next_year', 3)) SELECT string_agg(a.status || ' ' || b.status, ', ') FROM swift a, swift b WHERE sign(a.rank - b.rank) <> sign(otp.status_rank(a.status) - otp.status_rank(b.status)) OR otp.status_advances(a.status, b.status) <> CASE WHEN b.status = 'read' THEN a.rank < 6 OR a.status = 'delivered' ELSE b.rank > a.rank END"
-gives "50 and above is final, as isFinal has it" "" "WITH swift (status, rank) AS (VALUES $ranks) SELECT string_agg(status, ', ') FROM swift WHERE (rank >= 6) <> (otp.status_rank(status) >= 50)"
+# How statuses follow each other: every pair of Twilio's words, and one that nobody knows yet.
+ranks="('scheduled', 0), ('accepted', 1), ('queued', 2), ('receiving', 2), ('sending', 3), ('sent', 4), ('partially_delivered', 5), ('delivered', 6), ('undelivered', 6), ('failed', 6), ('canceled', 6), ('received', 6), ('read', 7)"
+gives "every pair of statuses has its order" "" "WITH twilio (status, rank) AS (VALUES $ranks, ('a_word_of_next_year', 3)) SELECT string_agg(a.status || ' ' || b.status, ', ') FROM twilio a, twilio b WHERE sign(a.rank - b.rank) <> sign(otp.status_rank(a.status) - otp.status_rank(b.status)) OR otp.status_advances(a.status, b.status) <> CASE WHEN b.status = 'read' THEN a.rank < 6 OR a.status = 'delivered' ELSE b.rank > a.rank END"
+gives "50 and above is final" "" "WITH twilio (status, rank) AS (VALUES $ranks) SELECT string_agg(status, ', ') FROM twilio WHERE (rank >= 6) <> (otp.status_rank(status) >= 50)"
 sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SMabcdefABCDEF00000000000000000001', 1, 1, 1, true, now(), 'undelivered')"
 gives "what was not delivered is never read" "undelivered" "DO 'BEGIN PERFORM otp.record_status(''SMabcdefABCDEF00000000000000000001'', ''read''); END'; SELECT status FROM otp.messages WHERE message_sid = 'SMabcdefABCDEF00000000000000000001'"
 clean
