@@ -174,6 +174,9 @@ INSERT INTO otp.limits (scope, period, max_sends) VALUES
     ('phone', '1 day', 20),
     ('subject', '1 day', 20),
     ('client_ip', '1 hour', 100);
+INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a thousand numbers in a row
+    ('block', 3, '10 minutes', 15),
+    ('block', 3, '1 day', 60);
 
 -- What Twilio's error codes mean here. Classes are data: operators may change them, the worker reads them while running.
 CREATE TABLE otp.error_class_defaults (
