@@ -28,7 +28,7 @@ public struct MessageReport: Sendable, Equatable {
     }
 }
 
-/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_rank`), the rest fills in.
+/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_advances`), the rest fills in.
 ///
 /// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
 public enum RecordStatus {
@@ -45,7 +45,7 @@ public enum RecordStatus {
                                THEN coalesce(m.final_at, now()) ELSE m.final_at END
           FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
             AS e(sid, status, error_code, segments, price, price_unit),
-               LATERAL (SELECT message_sid, otp.status_rank(e.status) > otp.status_rank(o.status) AS is_later
+               LATERAL (SELECT message_sid, otp.status_advances(o.status, e.status) AS is_later
                           FROM otp.messages o WHERE o.message_sid = e.sid
                        FOR UPDATE SKIP LOCKED) s
          WHERE m.message_sid = s.message_sid
