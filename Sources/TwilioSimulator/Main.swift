@@ -89,6 +89,8 @@ struct TwilioSimulator: AsyncParsableCommand {
     func run() async throws {
         let settings = try settings()
         let readyFile = readyFile
+        // Before anybody is told that it listens: from then on it may be told to stop.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask {
@@ -99,7 +101,7 @@ struct TwilioSimulator: AsyncParsableCommand {
                     }
                 }
                 group.addTask {
-                    for await _ in await UnixSignalsSequence(trapping: .sigterm, .sigint) { return }
+                    for await _ in signals { return }
                 }
                 try await group.next()
                 group.cancelAll()
