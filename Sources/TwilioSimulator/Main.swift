@@ -96,8 +96,9 @@ struct TwilioSimulator: AsyncParsableCommand {
                 group.addTask {
                     try await SimulatorServer.run(settings) { port in
                         let url = "http://\(settings.host):\(port)"
-                        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
+                        // The file first: who reads the line may look for it at once.
                         if let readyFile { Self.announce(url, in: readyFile) }
+                        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
                     }
                 }
                 group.addTask {

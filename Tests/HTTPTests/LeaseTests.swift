@@ -118,9 +118,9 @@ struct LeaseTests {
                 async let ended = poster.post(server.url, large)
                 for await _ in hasBegun.stream { break }
                 await poster.cancelAll()
-                // The kernel took all of it, and so it counts as fed.
+                // Whether the kernel had taken all of it by then, so that it counts as fed, is a matter of moments.
                 let end = try await ended
-                #expect(end == .unknown(.cancelled))
+                #expect(end == .unknown(.cancelled) || end == .notSent(.cancelled))
                 isGivenUp.withLock { $0 = true }
             }
             while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
