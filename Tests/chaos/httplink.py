@@ -47,14 +47,15 @@ class HttpLink(Link):
     async def downstream(self, connection):
         buffer = bytearray()
         while True:
+            head = body = b""
             try:
                 head, body = await message(lambda: self.read(connection, connection.server), buffer)
+                status = int(head.split(b" ", 2)[1])
             except (Severed, ValueError):
                 # Half an answer, or none, or no HTTP: as it is.
-                await self.write(connection, connection.client, bytes(buffer))
+                await self.write(connection, connection.client, head + body + bytes(buffer))
                 raise Severed() from None
             kind, context = connection.pending.pop(0)
-            status = int(head.split(b" ", 2)[1])
             await self.reach(f"{kind}:answered", status=status, **context)
             await self.write(connection, connection.client, head + body)
             if kind == "post" and self.echoes > 0:

@@ -17,8 +17,10 @@ class Stage:
         self.name, self.house = name, house
         self.random = random.Random(f"{seed}:{name}")
         self.notes = []         # what was done to it
+        self.forgiven = False   # what is wrong was done on purpose, and was found
         self.figures = []       # what was measured
         self.workers, self.others = [], []
+        self.count_at = None    # the cluster that counts, where it is not the first one
         self.load = self.simulator = self.cluster = None
         self._background = []
 
@@ -44,7 +46,7 @@ class Stage:
         return await asyncio.gather(*[self.worker(**settings) for _ in range(number)])
 
     async def sql(self):
-        return await Sql.connect(self.cluster.port, options="-c statement_timeout=20s")
+        return await Sql.connect((self.count_at or self.cluster).port, options="-c statement_timeout=20s")
 
     def background(self, coroutine):
         task = asyncio.ensure_future(coroutine)
@@ -104,7 +106,9 @@ class Stage:
         for worker in self.workers:
             await worker.close()
         for other in self.others:
-            other.close()
+            closing = other.close()
+            if closing is not None:
+                await closing
         if self.load:
             self.load.close()
         if self.simulator:
