@@ -87,19 +87,20 @@ async def count(sql, inbox, committed, deaths):
         tally.wrong(f"verification {verification}: its commit was confirmed, and there is no such job")
     for number in arrivals.keys() - numbers:
         tally.wrong(f"{len(arrivals[number])} messages to …{number[-4:]}, for which there is no job")
-    tally.waits = waits(steps, deaths)
+    tally.waits, tally.in_hand = waits(steps, deaths)
     return tally
 
 
 def waits(steps, deaths):
-    """How long what a dead worker had in hand stood still."""
+    """How long what dead workers had in hand stood still, and how many of them had something in hand."""
     died = {str(worker): at for worker, at in deaths if worker is not None}
-    found = []
+    found, holders = [], set()
     for path in steps.values():
         for (_, became, worker, at), following in zip(path, path[1:]):
             if became == "sending" and worker in died and following[3] > died[worker]:
                 found.append(following[3] - max(died[worker], at))
-    return found
+                holders.add(worker)
+    return found, len(holders)
 
 
 def path(steps):

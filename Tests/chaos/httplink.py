@@ -8,6 +8,7 @@ Steps of a request, KIND being post (a message is created), fetch (one is read) 
   KIND:told       the answer has gone on
 """
 import asyncio
+import time
 import urllib.parse
 
 from link import Link, Severed
@@ -21,7 +22,7 @@ class HttpLink(Link):
         self.replays = 0        # so many POSTs are sent once more, by the harness itself: to see it caught
         self.echoes = 0         # so many answers are given twice
         self.callbacks_asked = 0  # POSTs that carried a StatusCallback
-        self.posts = 0
+        self.ages = []          # of the connections that POSTs came by, in seconds
 
     async def upstream(self, connection):
         connection.pending = []
@@ -30,7 +31,7 @@ class HttpLink(Link):
             head, body = await message(lambda: self.read(connection, connection.client), buffer)
             kind, number = describe(head, body)
             if kind == "post":
-                self.posts += 1
+                self.ages.append(time.monotonic() - connection.opened_at)
                 self.callbacks_asked += b"StatusCallback=" in body
             context = {"number": number, "connection": connection, "body": len(body)}
             await self.reach(f"{kind}:begun", **context)

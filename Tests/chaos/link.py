@@ -7,6 +7,7 @@ kernel, unacknowledged as soon as the (small) receive buffer is full.
 import asyncio
 import socket
 import struct
+import time
 
 # A window this small makes a long text stick in the sender's kernel: it can't have left, and must not leave later.
 SMALL_BUFFER = 1024
@@ -56,6 +57,7 @@ class Connection:
 
     def __init__(self, link, client):
         self.link, self.client, self.server = link, client, None
+        self.opened_at = time.monotonic()
         self.is_swallowed = False
         self.tasks = []
 

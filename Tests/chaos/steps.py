@@ -23,6 +23,17 @@ def trap(worker, link, step):
     return getattr(worker, link).trap(step, match)
 
 
+async def has_jobs(stage, step):
+    """Whether the claim that is held there has jobs to take, or has taken some; the other steps have by their nature."""
+    if step not in ("otpd_claim:asked", "otpd_claim:executed"):
+        return True
+    sql = await stage.sql()
+    queued, free = (await sql("""SELECT (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued'),
+        (SELECT count(*) FROM (SELECT FROM otp.send_jobs WHERE state = 'queued' FOR UPDATE SKIP LOCKED) f)"""))[0]
+    sql.close()
+    return int(queued) > 0 if step.endswith("asked") else int(free) < int(queued)
+
+
 async def kill_steps(stage):
     """SIGKILL at each step of a send, one after the other; a second worker goes on."""
     await stage.open()
@@ -31,8 +42,14 @@ async def kill_steps(stage):
         if step == "otpd_claim:told":
             await victim.twilio.hide()
             victim.twilio.cut()
-        caught = trap(victim, link, step)
-        await stage.caught(caught)
+        for _ in range(100):
+            caught = trap(victim, link, step)
+            await stage.caught(caught)
+            if await has_jobs(stage, step):
+                break
+            caught.release()
+        else:
+            stage.expect(False, f"every claim caught at {step} was an empty one")
         await victim.kill()
         stage.note(f"SIGKILL: {words}")
         victim.twilio.heal()
