@@ -78,6 +78,8 @@ async def kills(stage):
     async def butcher(worker):
         nonlocal done
         while done < KILLS:
+            # Time to get something done: else nearly every code meets a kill.
+            await asyncio.sleep(stage.random.uniform(0.3, 1.2))
             link, step, words = stage.random.choice(STEPS)
             caught = trap(worker, link, step)
             try:
@@ -95,7 +97,7 @@ async def kills(stage):
 
     async def trickle():
         while not stops.is_set():
-            await stage.load.insert(3)
+            await stage.load.insert(6)
             await asyncio.sleep(0.1)
 
     flow = stage.background(trickle())
