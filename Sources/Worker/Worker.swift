@@ -74,10 +74,14 @@ public actor Worker {
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
             onStatus: onStatus)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(
-            loop: loop, dispatcher: dispatcher, http: http, records: records, baseURL: configuration.twilioBaseURL,
+        let twilio = TwilioReader(
+            http: http, baseURL: configuration.twilioBaseURL,
             endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
             authorization: configuration.credentials.authorization, log: log)
+        let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
+        let resolver = Resolver(
+            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio,
+            rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
 
         await withTaskGroup(of: Void.self) { background in
             background.addTask { await claims.run() }
@@ -85,6 +89,7 @@ public actor Worker {
             background.addTask { await heart.run() }
             background.addTask { await sweeper.run() }
             background.addTask { await poller.run() }
+            background.addTask { await resolver.run() }
             await foreground(claims, records)
             await heart.farewell()
             background.cancelAll()

@@ -66,10 +66,9 @@ extension Dispatcher {
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
         machine.handedOver()
         http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
-            // The reference is for status callbacks, which are off. Refused only below a second of life: ruled out above.
-            let reference: [UInt8] = []
+            // Refused only below a second of life: ruled out above.
             let isWritten = form.write(
-                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, reference: reference.span)
+                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, job: job.id, attempt: job.attempt)
             precondition(isWritten, "a message with less than a second to live was handed over")
         }
         wipeBody()
@@ -82,6 +81,7 @@ extension Dispatcher {
     ) {
         let now = Instant.now()
         machine.dropped(at: now)
+        if next.job.isSuspect { suspects -= 1 }
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         unsent.append(
@@ -120,6 +120,7 @@ extension Dispatcher {
 
     private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, at now: Instant) {
         let job = sent.job
+        if job.isSuspect { suspects -= 1 }
         let disposition = rule.decide(
             outcome, attempt: Int(job.attempt), lifeLeft: sent.lifeLeft(at: now), using: &random)
         switch disposition.step {
@@ -142,11 +143,13 @@ extension Dispatcher {
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1
+            outcomeUnknown()
             unsent.append(
                 UnsentEnd(
-                    job: job.id, attempt: job.attempt, .unknown,
+                    job: job.id, attempt: job.attempt, .unknown, delay: Instant.Span(ResolutionRule.earlyLooks[0]),
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
-                    remedy: "Nothing: it is not sent again unless it is known that Twilio does not have it.",
+                    remedy:
+                        "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.",
                     errorClass: reason.name))
             if let count = unknowns.count(at: now) {
                 log.warning(

@@ -26,6 +26,8 @@ actor Dispatcher {
     /// By tag: what is at Twilio now.
     var sending: [WaitingJob?] = []
     var freeTags: [Int] = []
+    /// Jobs in hand whose earlier claim was lost with its worker: one at a time (`Claim`).
+    var suspects = 0
     var body: [UInt8] = []
 
     var templates = TemplateSet([])
@@ -53,6 +55,9 @@ actor Dispatcher {
     private let beats: Latch
     /// Messages were accepted, whose status will have to be asked for.
     private let acceptances: Latch
+    /// Outcomes are unknown, and have to be resolved.
+    private let unknownOutcomes: Latch
+    private var isOutcomeUnknown = false
     private var tokenTimer: TimerID?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
@@ -70,7 +75,7 @@ actor Dispatcher {
         self.http = http
         self.messages = messages
         self.log = log
-        form = CreateMessage(sender: configuration.sender, statusCallback: nil)
+        form = CreateMessage(sender: configuration.sender, statusCallback: configuration.statusCallback)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
@@ -78,6 +83,7 @@ actor Dispatcher {
         ends = Latch(on: loop)
         beats = Latch(on: loop)
         acceptances = Latch(on: loop)
+        unknownOutcomes = Latch(on: loop)
     }
 
     /// Ends that are not in the database yet.
@@ -143,12 +149,7 @@ actor Dispatcher {
 
     /// A NOTIFY: jobs may be due, or texts and classes have changed.
     func notified(_ channel: String) {
-        if channel == LoadCatalog.channel {
-            catalogChanged()
-        } else {
-            machine.schedule.wake(at: .now())
-            changed.signal()
-        }
+        if channel == LoadCatalog.channel { catalogChanged() } else { jobsAreDue() }
     }
 
     /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
@@ -206,8 +207,8 @@ actor Dispatcher {
             guard let worker else { return claimFailed(after: .milliseconds(100)) }
             let began = Instant.now()
             let claimed = try await Claim.run(
-                on: connection, limit: limit, newestFirst: newestFirst, worker: worker, lease: Times.lease,
-                deadline: began + Times.statement)
+                on: connection, limit: limit, newestFirst: newestFirst, suspects: suspects == 0, worker: worker,
+                lease: Times.lease, deadline: began + Times.statement)
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
@@ -230,7 +231,10 @@ actor Dispatcher {
             count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
             at: now, jitter: Double.random(in: 0..<1, using: &random))
         counters.claimed += Int64(claimed.jobs.count)
-        for job in claimed.jobs { waiting.append(WaitingJob(job, claimedAt: claimedAt)) }
+        for job in claimed.jobs {
+            if job.isSuspect { suspects += 1 }
+            waiting.append(WaitingJob(job, claimedAt: claimedAt))
+        }
         if let warning = claimed.durabilityWarning {
             log.error(
                 "a claim may not survive a failover, so nothing of it is sent",
@@ -269,6 +273,35 @@ actor Dispatcher {
 
     /// A message was accepted.
     func messageAccepted() { acceptances.signal() }
+
+    /// Until an outcome is unknown, at most `span`; whether one is.
+    func awaitUnknown(atMost span: Instant.Span) async -> Bool {
+        await unknownOutcomes.wait(until: .now() + span)
+        defer { isOutcomeUnknown = false }
+        return isOutcomeUnknown
+    }
+
+    /// An outcome is unknown, here or by the sweep.
+    func outcomeUnknown() {
+        isOutcomeUnknown = true
+        unknownOutcomes.signal()
+    }
+
+    // MARK: Resolved outcomes
+
+    /// Jobs were queued again: look at once.
+    func jobsAreDue() {
+        machine.schedule.wake(at: .now())
+        changed.signal()
+    }
+
+    /// Twilio has the message of a job whose outcome was unknown.
+    func adopt(_ message: AcceptedMessage) {
+        counters.accepted += 1
+        accepted.append(message)
+        messageAccepted()
+        ends.signal()
+    }
 
     // MARK: The status row
 
