@@ -58,6 +58,8 @@ enum Times {
     static let margin = Instant.Span.seconds(2)
     /// A whole POST.
     static let http = Instant.Span.seconds(10)
+    /// A request that asks whether an outage is over.
+    static let knock = Instant.Span.seconds(2)
     /// From SIGTERM until the worker leaves, whatever is left.
     static let drain = Instant.Span.seconds(15)
     /// For the last heartbeat.

@@ -80,7 +80,7 @@ extension Dispatcher {
         remedy: String? = nil, errorClass: String? = nil
     ) {
         let now = Instant.now()
-        machine.dropped(at: now)
+        announce(machine.dropped(at: now))
         if next.job.isSuspect { suspects -= 1 }
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
@@ -182,20 +182,25 @@ extension Dispatcher {
 
     /// What an answer means for the worker and not for its job alone.
     private func apply(_ disposition: Disposition, _ outcome: OTP.Outcome, at now: Instant) {
-        let change: PauseMachine.Change
         switch disposition.effect {
         case .pause(let scope, let why) where scope == .worker || scope == .sender:
-            change = machine.paused(
-                .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now)
+            announce(
+                machine.paused(
+                    .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now))
         case .pause, .throttle, nil:
             if outcome.provesAccount {
-                change = machine.gotThrough(at: now)
+                announce(machine.gotThrough(at: now))
+            } else if let outage = outcome.outage {
+                announce(
+                    machine.metNobody(
+                        .init(
+                            words: Words.sentence(outage.explanation), remedy: Words.sentence(outage.remedy),
+                            isOutage: true), at: now))
             } else {
-                machine.probeInconclusive(at: now)
-                change = .none
+                announce(machine.probeInconclusive(at: now))
             }
         }
-        twilioState = outcome.isOutage ? "unreachable" : "answering"
+        twilioState = outcome.outage != nil ? "unreachable" : "answering"
         if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",
@@ -204,6 +209,10 @@ extension Dispatcher {
                     LogKeys.remedy: "Add the code to otp.error_classes.", LogKeys.count: "\(count)",
                 ])
         }
+    }
+
+    /// Says that a pause began or ended.
+    func announce(_ change: PauseMachine.Change) {
         switch change {
         case .none: break
         case .paused(let reason):

@@ -17,6 +17,7 @@ actor Dispatcher {
 
     let http: HTTPClient
     let messages: HTTP.Endpoint
+    let twilio: TwilioReader
     let form: CreateMessage
     let appName: [UInt8]
     let log: Logger
@@ -69,11 +70,13 @@ actor Dispatcher {
     var sealedOtherwise = LogThrottle()
 
     init(
-        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, on loop: EventLoop, log: Logger
+        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
+        on loop: EventLoop, log: Logger
     ) {
         self.loop = loop
         self.http = http
         self.messages = messages
+        self.twilio = twilio
         self.log = log
         form = CreateMessage(sender: configuration.sender, statusCallback: configuration.statusCallback)
         appName = Array(configuration.appName.utf8)
@@ -194,6 +197,10 @@ actor Dispatcher {
                 return
             case .wait(let until):
                 await changed.wait(until: until)
+            case .knock:
+                machine.knockBegan()
+                let isAnswered = await twilio.answers(within: Times.knock)
+                machine.knockEnded(isAnswered: isAnswered, at: .now())
             case .claim(let limit, let order):
                 machine.claimBegan(at: now)
                 await claim(limit: limit, newestFirst: order == .newestFirst, claims)
@@ -222,14 +229,15 @@ actor Dispatcher {
 
     private func claimFailed(after span: Instant.Span) {
         let now = Instant.now()
-        machine.claimFailed(at: now, retryAt: now + span)
+        announce(machine.claimFailed(at: now, retryAt: now + span))
     }
 
     private func take(_ claimed: ClaimedJobs, limit: Int, claimedAt: Instant) {
         let now = Instant.now()
-        machine.claimEnded(
-            count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
-            at: now, jitter: Double.random(in: 0..<1, using: &random))
+        announce(
+            machine.claimEnded(
+                count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
+                at: now, jitter: Double.random(in: 0..<1, using: &random)))
         counters.claimed += Int64(claimed.jobs.count)
         for job in claimed.jobs {
             if job.isSuspect { suspects += 1 }

@@ -33,20 +33,34 @@ struct TwilioReader: Sendable {
         }
     }
 
-    private func get(_ path: String) async -> [UInt8]? {
-        let header = authorization.withBytes { bytes in
-            String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
-        }
-        let request = Request(
-            .get, url: baseURL + path,
-            headers: [.init("Authorization", header), .init("Accept", "application/json")])
+    /// Whether Twilio answers, whatever it says: what is asked for is one page of one message, and thrown away.
+    func answers(within span: Instant.Span) async -> Bool {
         do {
-            let response = try await http.perform(request, deadline: .now() + Times.http)
+            return try await perform("\(endpoint.messages)?PageSize=1", within: span).status < 500
+        } catch {
+            log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
+            return false
+        }
+    }
+
+    private func get(_ path: String) async -> [UInt8]? {
+        do {
+            let response = try await perform(path, within: Times.http)
             if response.status == 200 { return response.body }
             log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
         } catch {
             log.debug("Twilio could not be asked", metadata: [LogKeys.error: "\(error)"])
         }
         return nil
+    }
+
+    private func perform(_ path: String, within span: Instant.Span) async throws(HTTPError) -> Response {
+        let header = authorization.withBytes { bytes in
+            String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
+        }
+        let request = Request(
+            .get, url: baseURL + path,
+            headers: [.init("Authorization", header), .init("Accept", "application/json")])
+        return try await http.perform(request, deadline: .now() + span)
     }
 }
