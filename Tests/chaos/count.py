@@ -5,6 +5,9 @@ import statistics
 # Ends that say that nobody knows: the only ones beside `accepted` that may have a message at Twilio.
 UNDECIDED = {"unknown", "repeated_sid"}
 
+# After so many seconds in doubt a message that Twilio lists should have been found there.
+LOOKS = 25
+
 JOBS = """
 SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
     (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.ended_job),
@@ -78,8 +81,11 @@ async def count(sql, inbox, committed, deaths):
         for sid in (sids or "").split():
             if where.get(sid) != number:
                 tally.wrong(f"{label}: {sid} is not a message to its number")
-        if any(became == "unknown" for _, became, _, _ in steps[job]):
+        doubtful = [at for _, became, _, at in steps[job] if became == "unknown"]
+        if doubtful:
             tally.unknown += 1
+            if why == "unknown" and taken and not sids and steps[job][-1][3] - max(*doubtful, *taken) > LOOKS:
+                tally.wrong(f"{label}: ended as unknown, and Twilio had it all the time: {path(steps[job])}")
             tally.resolved += is_accepted or (unsent is not None and why != "unknown")
     for verification in committed.keys() - seen:
         tally.jobs += 1

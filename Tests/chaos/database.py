@@ -10,7 +10,7 @@ async def sigterm(stage):
     """SIGTERM in the middle of a batch: what is at Twilio is finished and written, the rest is given back."""
     await stage.open(simulator=["--latency-ms", "400"])
     workers = await stage.crew(3, OTPD_MAX_IN_FLIGHT="16")
-    flow = stage.background(stage.load.flow(120, 8))
+    flow = stage.background(stage.load.flow(120))
     for worker in workers:
         caught = worker.twilio.trap("post:sent")
         await caught.caught()
@@ -23,6 +23,7 @@ async def sigterm(stage):
         stage.note(f"SIGTERM with {busy} connections busy: left with {code} after {time.monotonic() - began:.1f} s")
         stage.expect(code == 0, f"SIGTERM ended otpd with {code}: {worker.process.tail(5)}")
         await worker.start()
+    stage.load.stop()
     await flow
     await stage.settle()
     sql = await stage.sql()
@@ -52,12 +53,13 @@ async def database_restart(stage):
     """PostgreSQL stopped fast, stopped immediately, its postmaster killed with -9; started again each time, under load."""
     await stage.open()
     workers = await stage.crew(2)
-    flow = stage.background(stage.load.flow(FLOW, 24))
+    flow = stage.background(stage.load.flow(FLOW))
     recoveries = []
     for how in stage.random.sample([signal.SIGINT, signal.SIGQUIT, signal.SIGKILL], 3):
         await asyncio.sleep(stage.random.uniform(1, 2.5))
         recoveries += await restart(stage, workers, how)
     stage.figures.append(f"back at work {min(recoveries):.1f}–{max(recoveries):.1f} s after the server")
+    stage.load.stop()
     await flow
     await stage.settle()
 
@@ -86,7 +88,7 @@ async def database_path(stage):
     """The way to the database reset, closed, frozen, half-open, slowed, refused; healed each time."""
     await stage.open()
     workers = await stage.crew(2)
-    flow = stage.background(stage.load.flow(FLOW, 18))
+    flow = stage.background(stage.load.flow(FLOW))
     blows = ["reset", "close", "freeze", "swallow", "slow", "refuse"]
     stage.random.shuffle(blows)
 
@@ -97,6 +99,7 @@ async def database_path(stage):
             await asyncio.sleep(stage.random.uniform(0.5, 1.5))
 
     await asyncio.gather(strike(workers[0], blows[:3]), strike(workers[1], blows[3:]))
+    stage.load.stop()
     await flow
     await stage.settle()
 

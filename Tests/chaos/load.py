@@ -12,6 +12,7 @@ class Load:
         self.refused = 0        # connection attempts and commits that failed: those promise nothing
         self.last_expiry = 0.0
         self._next = 0
+        self._stopped = False
         self._sql = None
         self._port = 0
 
@@ -84,12 +85,12 @@ class Load:
                 await self.insert(batch, **options)
             await asyncio.sleep(every)
 
-    async def flow(self, per_second, seconds):
-        """A steady stream, some of it by otp.request."""
+    async def flow(self, per_second, seconds=None):
+        """A steady stream, some of it by otp.request, for that long or until `stop`."""
         loop = asyncio.get_running_loop()
         began, sent = loop.time(), 0
-        while (passed := loop.time() - began) < seconds:
-            due = int(passed * per_second) - sent
+        while not self._stopped and (seconds is None or loop.time() - began < seconds):
+            due = int((loop.time() - began) * per_second) - sent
             if due > 0:
                 if due % 3 == 0:
                     await self.request()
@@ -98,6 +99,10 @@ class Load:
                     await self.insert(due)
                     sent += due
             await asyncio.sleep(0.05)
+
+    def stop(self):
+        """Ends the stream."""
+        self._stopped = True
 
     def close(self):
         if self._sql:

@@ -46,4 +46,4 @@ def plan(only, short):
 
 def limit(name):
     """Seconds after which it is ended, and has failed."""
-    return 1500 if name in TIMED else 240
+    return 1500 if name in TIMED else 320

@@ -24,7 +24,10 @@ class Stage:
         self.load = self.simulator = self.cluster = None
         self._background = []
 
-    async def open(self, life=60, simulator=()):
+    async def open(self, life=None, simulator=()):
+        """`life` of the codes, in seconds: without, the shortest there is in the short form (no code lives until a lost
+        send may be repeated), and in the long form enough for all that the resolver does (a lease, a grace, two looks)."""
+        life = life or (60 if self.house.short else 170)
         self.folder = os.path.join(self.house.folder, self.name)
         self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"])
         self.simulator = await Simulator.start(self.house.binaries, simulator)

@@ -70,7 +70,7 @@ async def kill_somewhere(stage, worker, seconds=5):
 
 async def kills(stage):
     """1,000 SIGKILLs at steps drawn by the seed, four workers under load, restarted each time."""
-    await stage.open(life=120)
+    await stage.open()
     workers = await stage.crew(4, OTPD_MAX_IN_FLIGHT="8")
     done, stops = 0, asyncio.Event()
     by_step = {}

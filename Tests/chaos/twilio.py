@@ -13,18 +13,20 @@ async def twilio_path(stage):
     """The way to Twilio reset, closed, frozen, half-open, slowed, refused, hanging; healed each time."""
     await stage.open()
     workers = await stage.crew(2)
-    flow = stage.background(stage.load.flow(FLOW, 16))
+    flow = stage.background(stage.load.flow(FLOW))
     blows = ["reset", "close", "freeze", "swallow", "slow", "refuse", "hide"]
     stage.random.shuffle(blows)
 
     async def strike(worker, blows):
         for blow in blows:
             caught = worker.twilio.trap("post:begun")
-            await caught.caught()
+            # A worker that met nobody several times in a row pauses for some seconds.
+            await caught.caught(40)
             caught.release()
             await break_path(stage, worker.twilio, blow, stage.random.uniform(1, 4))
 
     await asyncio.gather(strike(workers[0], blows[:4]), strike(workers[1], blows[4:]))
+    stage.load.stop()
     await flow
     await stage.settle()
 
@@ -34,7 +36,7 @@ async def cut_unsent(stage):
     waits, one is killed, one stands still; later (a minute, in the long form) it heals, and none of those texts may
     arrive."""
     frozen = stage.random.uniform(36, 40) if stage.house.short else stage.random.uniform(60, 65)
-    await stage.open(life=60 if stage.house.short else 90)
+    await stage.open()
     names = ["waits", "dies", "stands still"]
     workers = await stage.crew(3, narrow=True, OTPD_MAX_IN_FLIGHT="4")
     for worker in workers:
@@ -125,9 +127,9 @@ async def storm_429(stage):
 
 async def list_lag(stage):
     """Outcomes unknown while Twilio's list lags behind by seconds."""
-    await stage.open(life=110)
+    await stage.open(life=170)
     workers = await stage.crew(2)
-    await stage.simulator.faults(list_lag_ms=4000, rates={"create_then_close": 0.3, "read_then_close": 0.3})
+    await stage.simulator.faults(list_lag_ms=stage.random.randrange(2000, 14000), rates={"create_then_close": 0.3, "read_then_close": 0.3})
     await stage.load.flow(FLOW, 3)
     await stage.simulator.faults(rates={})
     await stage.settle()
