@@ -16,6 +16,31 @@ struct AnswerTests {
         }
     }
 
+    /// A repeated answer leaves a kept connection one behind: what comes next is of another recipient.
+    @Test(arguments: [
+        ("+966501234567", true), ("+966501234568", false), ("966501234567", false), ("", false),
+        ("whatsapp:+966501234567", false), ("+0966501234567", false), ("+9665012345678901234567", false),
+    ])
+    func anAnswerIsOfItsRecipient(_ to: String, _ isOurs: Bool) throws {
+        let recipient = try PhoneNumber(e164: "+966501234567")
+        let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"status\": \"queued\", \"to\": \"\(to)\"}"
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: text.utf8.span, recipient: recipient)
+        if isOurs {
+            guard case .accepted = outcome else { return #expect(outcome == .unknown(.timeout)) }
+        } else {
+            #expect(outcome == .unknown(.foreignAnswer))
+        }
+    }
+
+    /// A SID is evidence even where the answer breaks off before it names the recipient.
+    @Test func aCutAnswerIsEvidence() throws {
+        let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"sta"
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: text.utf8.span, recipient: try PhoneNumber(e164: "+966501234567"))
+        guard case .accepted = outcome else { return #expect(outcome == .unknown(.timeout)) }
+    }
+
     @Test func created() throws {
         let sid = try #require(MessageSID(ScanTests.sid))
         #expect(classify(201, ScanTests.created) == .accepted(sid, status: .queued))

@@ -112,7 +112,9 @@ extension Dispatcher {
             sending[completion.tag] = nil
             freeTags.append(completion.tag)
             machine.sendEnded(at: now)
-            settle(sent, OTP.Outcome(completion), at: now)
+            let outcome = OTP.Outcome(completion, recipient: try? sent.job.recipient.get())
+            if outcome == .unknown(.foreignAnswer) { http.distrustConnections() }
+            settle(sent, outcome, at: now)
         }
         pump()
         ends.signal()
