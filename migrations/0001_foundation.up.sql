@@ -825,6 +825,10 @@ CREATE TABLE otp.send_jobs (
     requested_at timestamptz DEFAULT clock_timestamp(),
     expires_at timestamptz,                     -- the verification's, copied
     resend_of bigint,
+    lost_claims int DEFAULT 0,                  -- claims that ended with their worker: three, and the job is poisonous
+    unknown_at timestamptz,                     -- unknown: since when nothing of the attempt can leave any more
+    look_at timestamptz,                        -- unknown: when to look at Twilio's list next; a look's fencing token
+    looks int DEFAULT 0,                        -- unknown: looks after the grace that did not find it
     last_error_code int,
     last_error text,                            -- why the last attempt failed, while the job waits for the next
     last_remedy text                            -- and what to do about it
@@ -838,6 +842,8 @@ CREATE TABLE otp.send_jobs (
 CREATE INDEX send_jobs_due ON otp.send_jobs (due_at, id) WHERE state = 'queued';
 CREATE INDEX send_jobs_expiring ON otp.send_jobs (expires_at) WHERE state = 'queued';
 CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <> 'queued';
+CREATE INDEX send_jobs_unknown ON otp.send_jobs (look_at) WHERE state = 'unknown';
+CREATE INDEX send_jobs_suspect ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
 COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
 
@@ -890,6 +896,10 @@ BEGIN
     NEW.lease_expires_at := NULL;
     NEW.due_at := least(coalesce(NEW.due_at, NEW.requested_at), verification.expires_at);
     NEW.expires_at := verification.expires_at;
+    NEW.lost_claims := 0;
+    NEW.unknown_at := NULL;
+    NEW.look_at := NULL;
+    NEW.looks := 0;
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
     NEW.last_remedy := NULL;
@@ -934,7 +944,9 @@ CREATE TABLE otp.messages (
     next_poll_at timestamptz,
     polls smallint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
-CREATE INDEX messages_send_job ON otp.messages (send_job_id);
+-- A job ends once; what else turns up of it is kept beside that.
+CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE ended_job;
+CREATE INDEX messages_beside ON otp.messages (send_job_id) WHERE NOT ended_job;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE final_at IS NULL;
 CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
@@ -1453,6 +1465,12 @@ FROM (
     SELECT coalesce(c.class, 'unknown'), m.error_code, c.explanation, coalesce(m.final_at, m.accepted_at)
     FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
     WHERE m.status IN ('failed', 'undelivered')
+    UNION ALL
+    -- What the promise leaves possible in principle: counted here, and alarmed by the worker that recorded it.
+    SELECT 'sent_twice', NULL, 'A second message of the same send job turned up: its user got the same code twice.',
+        m.accepted_at
+    FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
+    WHERE NOT m.ended_job
 ) f
 GROUP BY 1, 2, 3;
 

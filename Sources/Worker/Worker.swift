@@ -22,6 +22,7 @@ public actor Worker {
     private let configuration: WorkerConfiguration
     private let log: Logger
     private let http: HTTPClient
+    private let twilio: TwilioReader
     private let dispatcher: Dispatcher
     /// Signalled when the worker is to leave: by a drain, or by a schema that it may not touch.
     private let leaving: Latch
@@ -50,12 +51,17 @@ public actor Worker {
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
-            let path = Twilio.Endpoint(accountSID: configuration.credentials.accountSID).messages
+            twilio = TwilioReader(
+                http: http, baseURL: configuration.twilioBaseURL,
+                endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
+                authorization: configuration.credentials.authorization, log: log)
             let authorization = configuration.credentials.authorization.withBytes { bytes in
                 (0..<bytes.count).map { bytes[$0] }
             }
-            let messages = try http.endpoint(url: configuration.twilioBaseURL + path, authorization: authorization)
-            dispatcher = Dispatcher(configuration, http: http, messages: messages, on: loop, log: log)
+            let messages = try http.endpoint(
+                url: configuration.twilioBaseURL + twilio.endpoint.messages, authorization: authorization)
+            dispatcher = Dispatcher(
+                configuration, http: http, messages: messages, twilio: twilio, on: loop, log: log)
         } catch {
             throw .http(error)
         }
@@ -74,10 +80,10 @@ public actor Worker {
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
             onStatus: onStatus)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(
-            loop: loop, dispatcher: dispatcher, http: http, records: records, baseURL: configuration.twilioBaseURL,
-            endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
-            authorization: configuration.credentials.authorization, log: log)
+        let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
+        let resolver = Resolver(
+            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio,
+            rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
 
         await withTaskGroup(of: Void.self) { background in
             background.addTask { await claims.run() }
@@ -85,6 +91,7 @@ public actor Worker {
             background.addTask { await heart.run() }
             background.addTask { await sweeper.run() }
             background.addTask { await poller.run() }
+            background.addTask { await resolver.run() }
             await foreground(claims, records)
             await heart.farewell()
             background.cancelAll()

@@ -18,6 +18,10 @@ public struct WorkerConfiguration: Sendable {
     public var maxInFlight: Int
     /// Sends per second; nil for no limit.
     public var ratePerSecond: Double?
+    /// Whether a send whose outcome is unknown is sent again once Twilio is known not to have it (CONTRACT 7.2).
+    public var resendsUnknown: Bool
+    /// Where Twilio reports statuses to; nil for nowhere.
+    public var statusCallback: String?
     /// Certificates to trust for Twilio instead of the system's.
     public var caFile: String?
     /// For `otp.worker_status`.
@@ -27,7 +31,8 @@ public struct WorkerConfiguration: Sendable {
 
     public init(
         database: ConnectionSettings, twilioBaseURL: String, credentials: Credentials, sender: Sender, appName: String,
-        maxInFlight: Int, ratePerSecond: Double?, caFile: String?, host: String, version: String
+        maxInFlight: Int, ratePerSecond: Double?, resendsUnknown: Bool, statusCallback: String?, caFile: String?,
+        host: String, version: String
     ) {
         self.database = database
         self.twilioBaseURL = twilioBaseURL
@@ -36,6 +41,8 @@ public struct WorkerConfiguration: Sendable {
         self.appName = appName
         self.maxInFlight = maxInFlight
         self.ratePerSecond = ratePerSecond
+        self.resendsUnknown = resendsUnknown
+        self.statusCallback = statusCallback
         self.caFile = caFile
         self.host = host
         self.version = version
@@ -51,6 +58,8 @@ enum Times {
     static let margin = Instant.Span.seconds(2)
     /// A whole POST.
     static let http = Instant.Span.seconds(10)
+    /// A request that asks whether an outage is over.
+    static let knock = Instant.Span.seconds(2)
     /// From SIGTERM until the worker leaves, whatever is left.
     static let drain = Instant.Span.seconds(15)
     /// For the last heartbeat.

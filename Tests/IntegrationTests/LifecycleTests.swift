@@ -79,7 +79,7 @@ import Testing
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "sending|1")
     }
 
-    @Test func aKilledWorkersSendsBecomeUnknownAndTheOthersGoOn() async throws {
+    @Test func aKilledWorkersSendsAreResolvedAndTheOthersGoOn() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000}"#)
@@ -104,17 +104,25 @@ import Testing
         #expect(lost != "0")
         // Their lease is 30 s: time passes faster here.
         try await database.text("UPDATE otp.send_jobs SET lease_expires_at = now() WHERE worker = \(worker)")
-        let left = 120 - (Int(lost) ?? 0)
+        // What Twilio has is adopted; what had not left is sent again when the waits of the rule are over.
+        for _ in 1...2 {
+            try await database.becomes(
+                "t", within: .seconds(40),
+                """
+                SELECT count(*) FILTER (WHERE state IN ('queued', 'sending')) = 0 AND coalesce(min(look_at) > now(), true)
+                  FROM otp.send_jobs
+                """)
+            try await database.text(
+                """
+                UPDATE otp.send_jobs SET unknown_at = unknown_at - interval '60 seconds', look_at = now()
+                 WHERE state = 'unknown'
+                """)
+        }
         try await database.becomes(
-            "\(left)|\(lost)|120", within: .seconds(40),
-            """
-            SELECT count(*) FILTER (WHERE job_state = 'accepted'), count(*) FILTER (WHERE job_state = 'unknown'),
-                   count(*)
-              FROM otp.delivery_status
-            """)
+            "accepted|120", within: .seconds(40), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
         #expect(other.ending == nil)
+        #expect(try simulator.stats().created == 120)
         #expect(try simulator.stats().numbersRepeated == 0)
-        #expect(try await database.text("SELECT max(attempts) FROM otp.delivery_status") == "1")
     }
 
     @Test func lostSessionsLoseNoJobAndSendNoneTwice() async throws {

@@ -10,7 +10,8 @@ import Testing
     @Test func aLateAnswerSettlesWhatWasCalledUnknown() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000}"#)
+        // Twilio's list lags: the other worker can't find them.
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000, "list_lag_ms": 3600000}"#)
         let sleeper = try await Otpd.run(simulator)
         try await database.enqueueMany(5)
         _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == 5 ? true : nil }
@@ -47,22 +48,17 @@ import Testing
             SELECT count(*) FILTER (WHERE state = 'queued') = 0 AND count(DISTINCT worker) = 1 AND count(*) > 8
               FROM otp.send_jobs
             """)
-        let held = try await database.text("SELECT count(*) FROM otp.send_jobs")
+        // Of those, Twilio has the eight that were handed over; the others are not there, and wait for the grace.
+        let held = Int(try await database.text("SELECT count(*) FROM otp.send_jobs")) ?? 0
         try await database.becomes(
-            "unknown|\(held)", within: .seconds(60), "SELECT state, count(*) FROM otp.send_jobs GROUP BY 1")
+            "unknown|\(held - 8)", within: .seconds(60), "SELECT state, count(*) FROM otp.send_jobs GROUP BY 1")
         sleeper.signal(SIGCONT)
-        // What it had not handed over it gives back, and it is sent once; of the rest it knows no more than the sweep.
+        // It gives them back: it knows for certain that it did not hand them over. They are sent once.
         try await database.becomes(
-            "t", within: .seconds(30), "SELECT count(*) <= 8 FROM otp.send_jobs")
-        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs WHERE state IN ('queued', 'sending')")
+            "accepted|500", within: .seconds(30), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
         let stats = try simulator.stats()
+        #expect(stats.created == 500)
         #expect(stats.numbersRepeated == 0)
-        #expect(
-            try await database.text(
-                """
-                SELECT count(*), count(*) FILTER (WHERE job_state NOT IN ('accepted', 'unknown'))
-                  FROM otp.delivery_status
-                """) == "500|0")
         #expect(sleeper.ending == nil)
     }
 }

@@ -166,20 +166,19 @@ import Testing
     }
 
     @Test(arguments: [
-        ("OTPD_RESEND_UNKNOWN", "after-grace", 1), ("OTPD_RESEND_UNKNOWN", "never", 0),
-        ("OTPD_CALLBACK_PUBLIC_URL", "https://a.b/c", 1),
+        ("OTPD_RESEND_UNKNOWN", "after-grace"), ("OTPD_RESEND_UNKNOWN", "never"),
+        ("OTPD_CALLBACK_PUBLIC_URL", "https://a.b/c"),
     ])
-    func settingsThatDoNothingYetSaySo(name: String, value: String, count: Int) throws {
-        let warnings = try Fixture.settings([name: value]).warnings
-        #expect(warnings.count == count)
-        #expect(warnings.allSatisfy { $0.hasPrefix("\(name) has no effect yet: ") })
+    func settingsThatWorkSayNothing(name: String, value: String) throws {
+        #expect(try Fixture.settings([name: value]).warnings.isEmpty)
     }
 
     @Test func aReceiverThatDoesNothingYetSaysSo() throws {
         let warnings = try Fixture.settings([
             "OTPD_CALLBACK_LISTEN": "127.0.0.1:1", "OTPD_CALLBACK_PUBLIC_URL": "https://a.b",
         ]).warnings
-        #expect(warnings.count == 2)
+        #expect(warnings.count == 1)
+        #expect(warnings.allSatisfy { $0.hasPrefix("OTPD_CALLBACK_LISTEN has no effect yet: ") })
     }
 
     @Test func aPreviousSecretEqualToTheCurrentOneIsAWarning() throws {

@@ -31,12 +31,12 @@ struct CreateMessageTests {
 
     func form(
         _ create: CreateMessage, body: String = "Your code is 1234.", life: Duration = .seconds(299),
-        reference: String = ""
+        job: Int64 = 1, attempt: Int32 = 1
     ) -> (Bool, [UInt8]) {
         var buffer: [UInt8] = Array("old contents".utf8)
         let written = create.write(
-            into: &buffer, to: CreateMessageTests.number, body: body.utf8.span, lifeLeft: life,
-            reference: reference.utf8.span)
+            into: &buffer, to: CreateMessageTests.number, body: body.utf8.span, lifeLeft: life, job: job,
+            attempt: attempt)
         return (written, buffer)
     }
 
@@ -51,12 +51,12 @@ struct CreateMessageTests {
     @Test func messagingServiceAndCallback() throws {
         let service = "MG0123456789abcdef0123456789abcdef"
         for (url, expected) in [
-            ("https://example.com/cb", "https://example.com/cb?reference=a b&c"),
-            ("https://example.com/cb?x=1", "https://example.com/cb?x=1&reference=a b&c"),
+            ("https://example.com/cb", "https://example.com/cb?reference=9223372036854775807.12"),
+            ("https://example.com/cb?x=1", "https://example.com/cb?x=1&reference=9223372036854775807.12"),
         ] {
             let create = CreateMessage(sender: try Sender(messagingService: service), statusCallback: url)
             let fields = Dictionary(
-                uniqueKeysWithValues: decodeForm(form(create, reference: "a b&c").1).map {
+                uniqueKeysWithValues: decodeForm(form(create, job: .max, attempt: 12).1).map {
                     ($0.0, String(decoding: $0.1, as: UTF8.self))
                 })
             #expect(fields["MessagingServiceSid"] == service && fields["From"] == nil)
@@ -105,7 +105,7 @@ struct CreateMessageTests {
         for _ in 0..<100 {
             _ = create.write(
                 into: &buffer, to: CreateMessageTests.number, body: "رمز التحقق 1234".utf8.span, lifeLeft: .seconds(60),
-                reference: "".utf8.span)
+                job: 1, attempt: 1)
         }
         #expect(buffer.capacity == before)
     }

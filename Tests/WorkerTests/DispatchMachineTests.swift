@@ -22,7 +22,7 @@ struct DispatchMachineTests {
             return
         }
         machine.claimBegan(at: now)
-        machine.claimEnded(
+        _ = machine.claimEnded(
             count: min(count, limit), limit: limit, oldestAge: .milliseconds(1), at: now, jitter: 0.5)
         while machine.mayHandOver(at: now) { machine.handedOver() }
     }
@@ -119,12 +119,12 @@ struct DispatchMachineTests {
     func overload() {
         var machine = machine()
         machine.claimBegan(at: start)
-        machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(6), at: start, jitter: 0)
+        _ = machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(6), at: start, jitter: 0)
         while machine.mayHandOver(at: start) { machine.handedOver() }
         for _ in 0..<64 { machine.sendEnded(at: start) }
         #expect(machine.decide(at: start) == .claim(limit: 64, .newestFirst))
         machine.claimBegan(at: start)
-        machine.claimEnded(count: 2, limit: 64, oldestAge: .seconds(30), at: start, jitter: 0)
+        _ = machine.claimEnded(count: 2, limit: 64, oldestAge: .seconds(30), at: start, jitter: 0)
         machine.schedule.wake(at: start)
         guard case .claim(_, .oldestFirst) = machine.decide(at: start) else { return #expect(Bool(false)) }
     }
@@ -133,7 +133,7 @@ struct DispatchMachineTests {
     func straggler() {
         var machine = machine()
         machine.claimBegan(at: start)
-        machine.claimEnded(count: 1, limit: 64, oldestAge: .seconds(60), at: start, jitter: 0)
+        _ = machine.claimEnded(count: 1, limit: 64, oldestAge: .seconds(60), at: start, jitter: 0)
         machine.schedule.wake(at: start)
         guard case .claim(_, .oldestFirst) = machine.decide(at: start) else { return #expect(Bool(false)) }
     }
@@ -144,7 +144,7 @@ struct DispatchMachineTests {
         guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
         #expect(limit <= 10 + 25)
         machine.claimBegan(at: start)
-        machine.claimEnded(count: limit, limit: limit, oldestAge: .seconds(0), at: start, jitter: 0)
+        _ = machine.claimEnded(count: limit, limit: limit, oldestAge: .seconds(0), at: start, jitter: 0)
         var sent = 0
         while machine.mayHandOver(at: start) {
             machine.handedOver()
@@ -204,12 +204,34 @@ struct DispatchMachineTests {
         machine.schedule.wake(at: probeAt)
         #expect(machine.decide(at: probeAt) == .claim(limit: 1, .oldestFirst))
         machine.claimBegan(at: probeAt)
-        machine.claimEnded(count: 1, limit: 1, oldestAge: .seconds(0), at: probeAt, jitter: 0)
-        machine.dropped(at: probeAt)
+        _ = machine.claimEnded(count: 1, limit: 1, oldestAge: .seconds(0), at: probeAt, jitter: 0)
+        _ = machine.dropped(at: probeAt)
         machine.schedule.wake(at: probeAt)
         let again = probeAt + PauseMachine.firstProbe
         #expect(machine.decide(at: probeAt) == .wait(until: again))
         #expect(machine.decide(at: again) == .claim(limit: 1, .oldestFirst))
+    }
+
+    @Test("in an outage it knocks though nothing is due; what was claimed ahead goes when one job has got through")
+    func outage() {
+        var machine = machine()
+        fill(&machine, count: 0, at: start)
+        let reason = PauseMachine.Reason(words: "w", remedy: "r", isOutage: true)
+        for _ in 0..<PauseMachine.outagesInARow { _ = machine.metNobody(reason, at: start) }
+        let knockAt = start + PauseMachine.firstKnock
+        #expect(machine.decide(at: start) == .wait(until: knockAt))
+        machine.canClaim = false
+        #expect(machine.decide(at: knockAt) == .knock, "the database has nothing to do with it")
+        machine.canClaim = true
+        machine.knockBegan()
+        #expect(machine.decide(at: knockAt) == .wait(until: nil))
+        machine.knockEnded(isAnswered: true, at: knockAt)
+        #expect(machine.decide(at: knockAt) == .claim(limit: 1, .oldestFirst))
+        machine.claimBegan(at: knockAt)
+        #expect(
+            machine.claimEnded(count: 0, limit: 1, oldestAge: .seconds(0), at: knockAt, jitter: 0)
+                == .resumed(after: PauseMachine.firstKnock))
+        #expect(machine.decide(at: knockAt) == .claim(limit: 64, .oldestFirst))
     }
 
     @Test("refused claims are repeated once a second, however many wakes come")
@@ -223,8 +245,8 @@ struct DispatchMachineTests {
             case .claim:
                 claims += 1
                 machine.claimBegan(at: now)
-                machine.claimFailed(at: now, retryAt: now + .seconds(1))
-            case .wait, .finished: break
+                _ = machine.claimFailed(at: now, retryAt: now + .seconds(1))
+            case .wait, .knock, .finished: break
             }
             now = now + .milliseconds(7)
         }
@@ -243,16 +265,21 @@ struct DispatchMachineTests {
             case 1 where machine.inFlight > 0:
                 machine.sendEnded(at: now)
                 if random.next() % 2 == 0 { _ = machine.gotThrough(at: now) }
-            case 2 where machine.waiting > 0: machine.dropped(at: now)
+            case 2 where machine.waiting > 0: _ = machine.dropped(at: now)
             case 3 where random.next() % 10 == 0: _ = machine.paused(.init(words: "w", remedy: "r"), at: now)
+            case 4 where random.next() % 2 == 0:
+                _ = machine.metNobody(.init(words: "n", remedy: "r", isOutage: true), at: now)
+            case 5 where machine.decide(at: now) == .knock:
+                machine.knockBegan()
+                machine.knockEnded(isAnswered: random.next() % 2 == 0, at: now)
             default:
                 guard case .claim(let limit, _) = machine.decide(at: now) else { break }
                 #expect(limit > 0 && limit <= DispatchMachine.largestBatch)
                 machine.claimBegan(at: now)
                 if random.next() % 8 == 0 {
-                    machine.claimFailed(at: now, retryAt: now + .milliseconds(100))
+                    _ = machine.claimFailed(at: now, retryAt: now + .milliseconds(100))
                 } else {
-                    machine.claimEnded(
+                    _ = machine.claimEnded(
                         count: Int(random.next() % UInt64(limit + 1)), limit: limit,
                         oldestAge: .milliseconds(Int64(random.next() % 9000)), at: now, jitter: 0.5)
                 }
@@ -262,7 +289,7 @@ struct DispatchMachineTests {
             #expect((0...8 + DispatchMachine.largestBatch).contains(machine.waiting))
         }
         machine.drain()
-        while machine.waiting > 0 { machine.dropped(at: now) }
+        while machine.waiting > 0 { _ = machine.dropped(at: now) }
         while machine.inFlight > 0 { machine.sendEnded(at: now) }
         #expect(machine.decide(at: now) == .finished)
     }

@@ -197,6 +197,128 @@ struct PauseMachineTests {
     }
 }
 
+@Suite("Outages")
+struct OutageTests {
+    private let nobody = PauseMachine.Reason(words: "Twilio did not answer", remedy: "Look", isOutage: true)
+
+    /// A machine that has just noticed an outage.
+    private func out() -> PauseMachine {
+        var machine = PauseMachine()
+        for _ in 1..<PauseMachine.outagesInARow {
+            #expect(machine.metNobody(nobody, at: start) == .none)
+            #expect(machine.state == .open)
+        }
+        #expect(machine.metNobody(nobody, at: start) == .paused(nobody))
+        return machine
+    }
+
+    @Test("sends that meet nobody are an outage only in a row")
+    func inARow() {
+        var machine = PauseMachine()
+        for _ in 0..<50 {
+            for _ in 1..<PauseMachine.outagesInARow { #expect(machine.metNobody(nobody, at: start) == .none) }
+            #expect(machine.gotThrough(at: start) == .none)
+        }
+        #expect(machine.state == .open)
+    }
+
+    @Test("it knocks at growing intervals up to two seconds, and takes no job meanwhile")
+    func knocks() {
+        var machine = out()
+        var now = start
+        var waits: [Double] = []
+        for _ in 0..<5 {
+            guard case .none(let until?) = machine.allowance(at: now) else { return #expect(Bool(false)) }
+            waits.append((until - now).seconds)
+            now = until
+            #expect(machine.allowance(at: now) == .knock)
+            #expect(!machine.mayHandOver)
+            machine.knockBegan()
+            #expect(machine.allowance(at: now) == .none(until: nil))
+            machine.knockEnded(isAnswered: false, at: now)
+        }
+        #expect(waits == [0.5, 1, 2, 2, 2])
+    }
+
+    /// Answers a knock and takes the probe.
+    private func probe(_ machine: inout PauseMachine, at now: Instant) {
+        machine.knockBegan()
+        machine.knockEnded(isAnswered: true, at: now)
+        #expect(machine.allowance(at: now) == .probe)
+        #expect(!machine.mayHandOver)
+        machine.probeTaken()
+        #expect(machine.mayHandOver)
+        #expect(machine.allowance(at: now) == .none(until: nil))
+    }
+
+    @Test("an answered knock is followed by one job, and that decides")
+    func probes() {
+        var machine = out()
+        probe(&machine, at: start + .seconds(3))
+        #expect(machine.gotThrough(at: start + .seconds(4)) == .resumed(after: .seconds(4)))
+        #expect(machine.state == .open)
+    }
+
+    @Test("where the knock is answered and the probe meets nobody, the next probe is not before 1, 2, 4, 4 s")
+    func failedProbes() {
+        var machine = out()
+        var now = start
+        var waits: [Double] = []
+        for _ in 0..<4 {
+            probe(&machine, at: now)
+            #expect(machine.metNobody(nobody, at: now) == .none)
+            guard case .none(let until?) = machine.allowance(at: now) else { return #expect(Bool(false)) }
+            waits.append((until - now).seconds)
+            now = until
+        }
+        #expect(waits == [1, 2, 4, 4])
+    }
+
+    @Test("an answered knock ends the outage when no job is there to probe with")
+    func nothingDue() {
+        var machine = out()
+        probe(&machine, at: start + .seconds(1))
+        #expect(machine.probeInconclusive(at: start + .seconds(2)) == .resumed(after: .seconds(2)))
+        #expect(machine.state == .open)
+        // It begins to count anew.
+        #expect(machine.metNobody(nobody, at: start) == .none)
+    }
+
+    @Test("sends of before that come back change nothing while it knocks", arguments: [false, true])
+    func stragglers(isAnswered: Bool) {
+        var machine = out()
+        machine.knockBegan()
+        if isAnswered { machine.knockEnded(isAnswered: true, at: start) }
+        let before = machine.state
+        #expect(machine.metNobody(nobody, at: start) == .none)
+        #expect(machine.gotThrough(at: start) == .none)
+        #expect(machine.pause(nobody, at: start) == .none)
+        #expect(machine.probeInconclusive(at: start) == .none)
+        machine.knockBegan()
+        #expect(machine.state == before)
+    }
+
+    @Test("an outage met by the probe of a refusal says nothing about the refusal")
+    func otherPause() {
+        let refusal = PauseMachine.Reason(words: "Twilio refused the credentials", remedy: "Set the right token")
+        var machine = PauseMachine()
+        #expect(machine.pause(refusal, at: start) == .paused(refusal))
+        machine.probeTaken()
+        #expect(machine.metNobody(nobody, at: start) == .none)
+        #expect(machine.reason == refusal)
+        #expect(machine.allowance(at: start) == .none(until: start + PauseMachine.firstProbe))
+    }
+
+    @Test("a refusal met by the probe of an outage takes its place")
+    func refusedProbe() {
+        let refusal = PauseMachine.Reason(words: "Twilio refused the credentials", remedy: "Set the right token")
+        var machine = out()
+        probe(&machine, at: start)
+        #expect(machine.pause(refusal, at: start) == .paused(refusal))
+        #expect(machine.allowance(at: start + .seconds(60)) == .probe)
+    }
+}
+
 @Suite("Latency histogram")
 struct LatencyHistogramTests {
     @Test("percentiles are within 13% above the true ones", arguments: 0..<20)

@@ -100,14 +100,21 @@ public enum Outcome: Sendable, Hashable {
         }
     }
 
-    /// Whether it speaks for Twilio, or the way there, being down: `twilio_state` in `otp.worker_status` says so.
-    public var isOutage: Bool {
+    /// Where it speaks for Twilio, or the way there, being down: why, and what to do.
+    public var outage: (explanation: String, remedy: String)? {
         switch self {
-        case .accepted, .refused: false
-        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _): true
-        case .notSent(.leaseTooShort, _), .notSent(.throttled, _): false
-        case .unknown(.timeout), .unknown(.connectionLost), .unknown(.serverError): true
-        case .unknown(.unreadableAnswer), .unknown(.unexpectedStatus), .unknown(.ambiguousCode): false
+        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _):
+            guard case .notSent(let reason, _) = self else { return nil }
+            return (reason.explanation, reason.remedy)
+        case .unknown(.timeout), .unknown(.connectionLost), .unknown(.serverError):
+            guard case .unknown(let reason) = self else { return nil }
+            return (
+                reason.explanation,
+                "look at https://status.twilio.com and at the network: otpd asks again by itself, and goes on when there is an answer"
+            )
+        case .accepted, .refused, .notSent(.leaseTooShort, _), .notSent(.throttled, _), .unknown(.unreadableAnswer),
+            .unknown(.unexpectedStatus), .unknown(.ambiguousCode):
+            return nil
         }
     }
 }

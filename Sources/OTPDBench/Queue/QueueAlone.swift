@@ -53,7 +53,7 @@ enum QueueAlone {
 
     private static func claim(on connection: Connection, worker: Int64) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: connection, limit: batch, newestFirst: false, worker: worker, lease: .seconds(30),
+            on: connection, limit: batch, newestFirst: false, suspects: true, worker: worker, lease: .seconds(30),
             deadline: .now() + .seconds(30))
     }
 

@@ -16,6 +16,9 @@ public import Postgres
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
 ///   next finish. What has expired is not: it is the sweep's.
 /// - Unsealing yields null for a row sealed under another secret: it fails that row and no other.
+/// - A job whose claim was lost with its worker is a suspect: should it be what stopped the worker, it must not take the
+///   same neighbours down again. One suspect a claim, and only when the worker has no other in hand;
+///   `otp.send_jobs_suspect` finds it.
 public enum Claim {
     /// The channel that notifies of new jobs.
     public static let channel = "otp_send_jobs"
@@ -28,6 +31,13 @@ public enum Claim {
              WHERE j.state = 'queued'
                AND j.due_at <= now()
                AND j.expires_at > now()
+               AND (j.lost_claims = 0
+                    OR j.id = ANY (ARRAY (SELECT s.id
+                                            FROM otp.send_jobs s
+                                           WHERE $4 AND s.state = 'queued' AND s.lost_claims > 0
+                                             AND s.due_at <= now() AND s.expires_at > now()
+                                           ORDER BY s.due_at
+                                           LIMIT 1)))
                AND NOT EXISTS (SELECT FROM otp.send_jobs o
                                 WHERE o.verification_id = j.verification_id AND o.id < j.id)
              ORDER BY \(order)
@@ -38,7 +48,7 @@ public enum Claim {
                SET state = 'sending', attempt = j.attempt + 1, worker = $2,
                    lease_expires_at = now() + make_interval(secs => $3)
              WHERE j.id = ANY (ARRAY (SELECT otp.within_limits(ARRAY (SELECT due.id FROM due))))
-         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at
+         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, otp.unseal(v.sealed_code, v.key_id),
@@ -47,26 +57,29 @@ public enum Claim {
                     WHEN v.verified_at IS NOT NULL THEN 'verified'
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END
+                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
+               c.lost_claims
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id = c.verification_id
         """
     }
 
-    static let oldestFirst = Statement("otpd_claim", sql(order: "j.due_at, j.id"), [.int4, .int8, .float8])
+    static let oldestFirst = Statement("otpd_claim", sql(order: "j.due_at, j.id"), [.int4, .int8, .float8, .bool])
     static let newestFirst = Statement(
-        "otpd_claim_newest", sql(order: "j.due_at DESC, j.id DESC"), [.int4, .int8, .float8])
+        "otpd_claim_newest", sql(order: "j.due_at DESC, j.id DESC"), [.int4, .int8, .float8, .bool])
 
-    /// Claims at most `limit` jobs for `worker` until `lease` from now.
+    /// Claims at most `limit` jobs for `worker` until `lease` from now; with `suspects`, one suspect may be among them.
     ///
     /// Never cancelled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
     public static func run(
-        on connection: Connection, limit: Int, newestFirst: Bool, worker: Int64, lease: Instant.Span, deadline: Instant
+        on connection: Connection, limit: Int, newestFirst: Bool, suspects: Bool, worker: Int64, lease: Instant.Span,
+        deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
         parameters.append(worker)
         parameters.append(lease.seconds)
+        parameters.append(suspects)
         let result = try await connection.execute(
             newestFirst ? Self.newestFirst : Self.oldestFirst, parameters, deadline: deadline, onDeadline: .drop,
             onCancellation: .drop)
@@ -110,6 +123,8 @@ public struct ClaimedJob: Sendable {
     public let code: Code?
     /// Why the code is dead already; nil while it lives.
     public let death: Death?
+    /// Whether a claim of it was lost with its worker.
+    public let isSuspect: Bool
 
     /// Why a code is dead before its time.
     public enum Death: String, Sendable {
@@ -136,5 +151,6 @@ public struct ClaimedJob: Sendable {
         locale = try result.stringIfPresent(row, 8) ?? ""
         code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
         death = try result.stringIfPresent(row, 10).flatMap(Death.init)
+        isSuspect = try result.int32(row, 11) > 0
     }
 }

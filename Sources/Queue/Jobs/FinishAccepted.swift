@@ -28,18 +28,24 @@ public struct FinishAccepted: Sendable {
               FROM e
               LEFT JOIN gone g ON g.id = e.id
             ON CONFLICT (message_sid) DO NOTHING
-         RETURNING message_sid, send_job_id
+         RETURNING message_sid, send_job_id, ended_job
+        ), repeated AS (
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
+                                         requested_at, ended_at)
+            SELECT e.id, e.verification_id, 'failed', e.attempt,
+                   'Twilio answered with the SID of another message: it is not known whether this one was sent.',
+                   'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
+                   e.requested_at, now()
+              FROM e
+              JOIN gone g ON g.id = e.id
+              LEFT JOIN kept k ON k.message_sid = e.sid AND k.send_job_id = e.id
+             WHERE k.message_sid IS NULL
         )
-        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                                     requested_at, ended_at)
-        SELECT e.id, e.verification_id, 'failed', e.attempt,
-               'Twilio answered with the SID of another message: it is not known whether this one was sent.',
-               'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
-               e.requested_at, now()
-          FROM e
-          JOIN gone g ON g.id = e.id
-          LEFT JOIN kept k ON k.message_sid = e.sid AND k.send_job_id = e.id
-         WHERE k.message_sid IS NULL
+        SELECT count(*) FILTER (WHERE NOT k.ended_job)::int,
+               count(*) FILTER (WHERE NOT k.ended_job
+                                  AND EXISTS (SELECT FROM otp.messages m
+                                               WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
+          FROM kept k
         """,
         [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray])
 
@@ -61,8 +67,20 @@ public struct FinishAccepted: Sendable {
         return (first, second)
     }
 
+    /// Messages that came beside the end of their job.
+    public struct Beside: Sendable, Equatable {
+        /// All of them: the job had ended otherwise, or with another message.
+        public var all: Int
+        /// Those of jobs that had a message already: sent twice.
+        public var second: Int
+
+        /// Each message ended its job.
+        public static let none = Beside(all: 0, second: 0)
+    }
+
     /// Records them all.
-    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
+    @discardableResult
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Beside {
         var parameters = Parameters()
         parameters.append(worker)
         parameters.append(messages.lazy.map(\.job))
@@ -82,8 +100,9 @@ public struct FinishAccepted: Sendable {
         parameters.appendArray(of: .text) { array in
             for message in messages { array.append(message.status.rawValue) }
         }
-        _ = try await connection.execute(
+        let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
     }
 }
 

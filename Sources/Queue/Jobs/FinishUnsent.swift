@@ -8,7 +8,7 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
     /// Back to `queued`, due at once: it was never handed over. The attempt number stays taken: were it given twice to one
     /// worker, a release repeated after a lost connection could let go of a job that is being sent.
     case release
-    /// `unknown`: it may have been sent; never blindly sent again.
+    /// `unknown`: it may have been sent; never blindly sent again. Looked for at Twilio from `delay` on.
     case unknown
     /// Ended: failed for good.
     case failed
@@ -38,7 +38,7 @@ public struct FinishUnsent: Sendable {
                FOR UPDATE OF j
         ), queued AS (
             UPDATE otp.send_jobs j
-               SET state = 'queued', worker = NULL, lease_expires_at = NULL,
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
                    due_at = now() + make_interval(secs => e.delay),
                    last_error_code = coalesce(e.error_code, j.last_error_code),
                    last_error = coalesce(e.error, j.last_error),
@@ -47,8 +47,8 @@ public struct FinishUnsent: Sendable {
              WHERE j.id = e.id AND e.outcome IN ('retry', 'release')
         ), unknown AS (
             UPDATE otp.send_jobs j
-               SET state = 'unknown', last_error_code = e.error_code, last_error = e.error,
-                   last_remedy = e.remedy
+               SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
+                   last_error_code = e.error_code, last_error = e.error, last_remedy = e.remedy
               FROM e
              WHERE j.id = e.id AND e.outcome = 'unknown'
         ), gone AS (
@@ -109,7 +109,7 @@ public struct UnsentEnd: Sendable {
     public var attempt: Int32
     /// What becomes of the job.
     public var outcome: UnsentOutcome
-    /// For a retry: how long until it is due again.
+    /// For a retry: how long until it is due again; for an unknown outcome: until the first look.
     public var delay: Instant.Span
     /// Twilio's error code.
     public var errorCode: Int32?

@@ -16,7 +16,9 @@ public enum Sweep {
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), to_unknown AS (
             UPDATE otp.send_jobs j
-               SET state = 'unknown', last_error_code = NULL,
+               SET state = 'unknown', lost_claims = j.lost_claims + 1,
+                   -- Its worker's trust ended with the lease: since then nothing of the attempt can leave.
+                   unknown_at = j.lease_expires_at, look_at = now(), looks = 0, last_error_code = NULL,
                    last_error = 'The worker that was sending it stopped before it could say what became of it.',
                    last_remedy = 'Look in the log of otpd for why it stopped.'
               FROM lost

@@ -37,11 +37,12 @@ public struct CreateMessage: Sendable {
 
     /// Writes the form into `buffer`, whose old contents go and whose storage stays.
     ///
-    /// `body` is the message as UTF-8; `lifeLeft` until the code expires; `reference` goes into the callback's URL.
+    /// `body` is the message as UTF-8; `lifeLeft` until the code expires. The callback's URL carries the reference
+    /// `<job>.<attempt>`, as `otp.record_status` takes it: it brings the SID even when the answer to the POST was lost.
     /// False, and nothing written, where less than a second of life is left: such a message must not be sent.
     public func write(
-        into buffer: inout [UInt8], to number: PhoneNumber, body: Span<UInt8>, lifeLeft: Duration,
-        reference: Span<UInt8>
+        into buffer: inout [UInt8], to number: PhoneNumber, body: Span<UInt8>, lifeLeft: Duration, job: Int64,
+        attempt: Int32
     ) -> Bool {
         buffer.removeAll(keepingCapacity: true)
         let seconds = Int(lifeLeft.components.seconds)
@@ -54,7 +55,9 @@ public struct CreateMessage: Sendable {
         CreateMessage.append(min(seconds, CreateMessage.validityPeriods.upperBound), to: &buffer)
         if !statusCallback.isEmpty {
             buffer.append(contentsOf: statusCallback)
-            FormEncoding.append(reference, to: &buffer)
+            CreateMessage.append(Int(job), to: &buffer)
+            buffer.append(UInt8(ascii: "."))
+            CreateMessage.append(Int(attempt), to: &buffer)
         }
         CreateMessage.append("&Body=", to: &buffer)
         FormEncoding.append(body, to: &buffer)

@@ -16,6 +16,8 @@ public struct DispatchMachine: Sendable {
     /// What to do now.
     public enum Decision: Sendable, Equatable {
         case claim(limit: Int, Order)
+        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call `knockBegan` first.
+        case knock
         /// Nothing before this instant (nil: before something happens).
         case wait(until: Instant?)
         /// Draining, and nothing is left in hand.
@@ -67,13 +69,18 @@ public struct DispatchMachine: Sendable {
         case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
+        let allowance = pause.allowance(at: now)
+        if allowance == .knock { return .knock }
         guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
         else {
+            // An outage is knocked at whether or not a job is due.
+            if pause.reason?.isOutage == true, case .none(let until) = allowance { return .wait(until: until) }
             return .wait(until: nil)
         }
         let room: Int
-        switch pause.allowance(at: now) {
+        switch allowance {
         case .none(let until): return .wait(until: until)
+        case .knock: room = 0  // Returned above.
         case .probe: room = inFlight + waiting == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
@@ -107,21 +114,29 @@ public struct DispatchMachine: Sendable {
     /// A claim has been answered: `count` rows of `limit`, the longest wait among them `oldestAge`.
     public mutating func claimEnded(
         count: Int, limit: Int, oldestAge: Instant.Span, at now: Instant, jitter: Double
-    ) {
+    ) -> PauseMachine.Change {
         waiting += count
         let isFull = count >= limit
         schedule.found(count, isFull: isFull, at: now, jitter: jitter)
-        if count == 0 { pause.probeInconclusive(at: now) }
         switch order {
         case .oldestFirst: if isFull, oldestAge > Self.overloadAge { order = .newestFirst }
         case .newestFirst: if !isFull { order = .oldestFirst }
         }
+        return count == 0 ? probeInconclusive(at: now) : .none
     }
 
     /// A claim failed: nothing is known to be ours, and the look has to be made again, not before `retryAt`.
-    public mutating func claimFailed(at now: Instant, retryAt: Instant) {
-        pause.probeInconclusive(at: now)
+    public mutating func claimFailed(at now: Instant, retryAt: Instant) -> PauseMachine.Change {
         schedule.hold(until: retryAt)
+        return probeInconclusive(at: now)
+    }
+
+    public mutating func knockBegan() { pause.knockBegan() }
+
+    /// A knock has ended; answered, it is followed by one job as a probe.
+    public mutating func knockEnded(isAnswered: Bool, at now: Instant) {
+        pause.knockEnded(isAnswered: isAnswered, at: now)
+        if isAnswered { schedule.wake(at: now) }
     }
 
     // MARK: Sends
@@ -144,9 +159,9 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A waiting job ended without being handed over (given back, refused, dead): as a probe it said nothing.
-    public mutating func dropped(at now: Instant) {
+    public mutating func dropped(at now: Instant) -> PauseMachine.Change {
         waiting -= 1
-        pause.probeInconclusive(at: now)
+        return probeInconclusive(at: now)
     }
 
     /// A request has ended, one way or another.
@@ -159,14 +174,28 @@ public struct DispatchMachine: Sendable {
         pause.pause(reason, at: now)
     }
 
-    public mutating func gotThrough(at now: Instant) -> PauseMachine.Change {
-        let change = pause.gotThrough(at: now)
-        if change != .none { schedule.wake(at: now) }
-        return change
+    /// A send met nobody: by itself it says little, several in a row are an outage.
+    public mutating func metNobody(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
+        woken(pause.metNobody(reason, at: now), at: now)
     }
 
-    /// The line to Twilio told nothing about the pause.
-    public mutating func probeInconclusive(at now: Instant) { pause.probeInconclusive(at: now) }
+    public mutating func gotThrough(at now: Instant) -> PauseMachine.Change {
+        woken(pause.gotThrough(at: now), at: now)
+    }
+
+    /// The probe told nothing about the pause.
+    public mutating func probeInconclusive(at now: Instant) -> PauseMachine.Change {
+        woken(pause.probeInconclusive(at: now), at: now)
+    }
+
+    /// After a pause everything that waits is looked for at once.
+    private mutating func woken(_ change: PauseMachine.Change, at now: Instant) -> PauseMachine.Change {
+        switch change {
+        case .resumed: schedule.wake(at: now)
+        case .none, .paused: break
+        }
+        return change
+    }
 
     /// No further claims; ends when what is in hand has ended.
     public mutating func drain() { phase = .draining }

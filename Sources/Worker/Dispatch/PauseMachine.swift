@@ -3,8 +3,10 @@ public import EventLoop
 /// Whether this worker sends, and if not, why and until when. Pure.
 ///
 /// A pause is entered by an answer of Twilio's that no retry of the same job would change (bad credentials, a suspended
-/// account, a sender that is not allowed). It loses nothing: jobs wait. It ends by itself: at growing intervals one job is
-/// sent as a probe, and what becomes of it decides.
+/// account, a sender that is not allowed), or by an outage: several sends in a row that met nobody. It loses nothing: jobs
+/// wait. It ends by itself: at growing intervals one job is sent as a probe, and what becomes of it decides. In an outage
+/// a probe would cost its job an unknown outcome, so a knock goes first: a request that changes nothing, and that may be
+/// repeated as often as it takes.
 public struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
     public struct Reason: Sendable, Equatable {
@@ -12,18 +14,25 @@ public struct PauseMachine: Sendable {
         public var words: String
         /// What to do about it.
         public var remedy: String
+        /// Whether nobody answered, rather than somebody who refused.
+        public var isOutage: Bool
 
-        public init(words: String, remedy: String) {
+        public init(words: String, remedy: String, isOutage: Bool = false) {
             self.words = words
             self.remedy = remedy
+            self.isOutage = isOutage
         }
     }
 
     public enum State: Sendable, Equatable {
         /// Sends; becomes `waiting` by a pause.
         case open
-        /// Sends nothing before `probeAt`; becomes `probing` then.
+        /// Sends nothing before `probeAt`; becomes `probing` then, or `knocking` in an outage.
         case waiting(Reason, since: Instant, probeAt: Instant, probes: Int)
+        /// A knock is on its way; becomes `answered`, or `waiting` again.
+        case knocking(Reason, since: Instant, knocks: Int)
+        /// Somebody answered the knock; becomes `probing`.
+        case answered(Reason, since: Instant)
         /// One job is on its way; becomes `open` when it gets through, `waiting` when it meets the pause again.
         case probing(Reason, since: Instant, probes: Int)
     }
@@ -37,8 +46,19 @@ public struct PauseMachine: Sendable {
 
     static let firstProbe = Instant.Span.seconds(5)
     static let longestWait = Instant.Span.seconds(60)
+    static let firstKnock = Instant.Span.milliseconds(500)
+    /// With what a knock itself may take (`Times.knock`), an outage is noticed to be over within four seconds.
+    static let longestKnock = Instant.Span.seconds(2)
+    /// After a probe that met the outage again though a knock was answered: each costs its job an unknown outcome.
+    static let longestOutageProbe = Instant.Span.seconds(4)
+    /// Sends in a row that met nobody, by which an outage is known.
+    static let outagesInARow = 8
 
     public private(set) var state: State = .open
+    /// Sends in a row that met nobody.
+    private var outages = 0
+    /// Probes of this outage that met it again.
+    private var failedProbes = 0
 
     public init() {}
 
@@ -46,23 +66,52 @@ public struct PauseMachine: Sendable {
     public var reason: Reason? {
         switch state {
         case .open: nil
-        case .waiting(let reason, _, _, _), .probing(let reason, _, _): reason
+        case .waiting(let reason, _, _, _), .knocking(let reason, _, _), .answered(let reason, _),
+            .probing(let reason, _, _):
+            reason
         }
     }
 
-    /// How many jobs may be taken at `now`: no bound when open, one as a probe, none while waiting.
+    /// What may be done at `now`: jobs taken without bound when open, one as a probe, a knock, nothing while waiting.
     public func allowance(at now: Instant) -> Allowance {
         switch state {
-        case .open: .unbounded
-        case .waiting(_, _, let probeAt, _): now >= probeAt ? .probe : .none(until: probeAt)
-        case .probing: .none(until: nil)
+        case .open: return .unbounded
+        case .waiting(let reason, _, let probeAt, _):
+            guard now >= probeAt else { return .none(until: probeAt) }
+            return reason.isOutage ? .knock : .probe
+        case .answered: return .probe
+        case .knocking, .probing: return .none(until: nil)
         }
     }
 
     public enum Allowance: Sendable, Equatable {
         case unbounded
         case probe
+        case knock
         case none(until: Instant?)
+    }
+
+    /// A knock has begun.
+    public mutating func knockBegan() {
+        switch state {
+        case .waiting(let reason, let since, _, let probes):
+            state = .knocking(reason, since: since, knocks: probes + 1)
+        case .open, .knocking, .answered, .probing: break
+        }
+    }
+
+    /// A knock has ended, with an answer of whatever kind or without one.
+    public mutating func knockEnded(isAnswered: Bool, at now: Instant) {
+        switch state {
+        case .knocking(let reason, let since, let knocks):
+            state =
+                isAnswered
+                ? .answered(reason, since: since)
+                : .waiting(
+                    reason, since: since,
+                    probeAt: now + Self.doubled(Self.firstKnock, knocks, atMost: Self.longestKnock), probes: knocks)
+        case .open, .waiting, .answered, .probing: break
+        }
     }
 
     /// A probe has been claimed.
@@ -70,42 +119,73 @@ public struct PauseMachine: Sendable {
         switch state {
         case .waiting(let reason, let since, _, let probes):
             state = .probing(reason, since: since, probes: probes + 1)
-        case .open, .probing: break
+        case .answered(let reason, let since): state = .probing(reason, since: since, probes: failedProbes + 1)
+        case .open, .knocking, .probing: break
         }
     }
 
-    /// The probe ended without saying anything about the pause (no job was due, or the line was down): tries again soon.
-    public mutating func probeInconclusive(at now: Instant) {
+    /// The probe ended without saying anything about the pause (no job was due, or it went no further). After an outage
+    /// the answered knock is enough then; else it is tried again soon.
+    public mutating func probeInconclusive(at now: Instant) -> Change {
         switch state {
+        case .probing(let reason, let since, _) where reason.isOutage: return open(since: since, at: now)
         case .probing(let reason, let since, let probes):
             state = .waiting(reason, since: since, probeAt: now + Self.firstProbe, probes: max(0, probes - 1))
-        case .open, .waiting: break
+        case .open, .waiting, .knocking, .answered: break
         }
+        return .none
     }
 
     /// An answer demanded a pause.
     public mutating func pause(_ reason: Reason, at now: Instant) -> Change {
+        outages = 0
         switch state {
         case .open:
-            state = .waiting(reason, since: now, probeAt: now + Self.firstProbe, probes: 0)
+            state = .waiting(reason, since: now, probeAt: now + Self.firstWait(reason), probes: 0)
             return .paused(reason)
-        case .waiting: return .none  // Requests that were on their way when it began: one reason is enough.
+        // Requests that were on their way when it began: one reason is enough.
+        case .waiting, .knocking, .answered: return .none
         case .probing(let old, let since, let probes):
-            let doubled = Instant.Span(seconds: Self.firstProbe.seconds * Double(1 << min(probes, 6)))
-            let wait = min(Self.longestWait, doubled)
-            state = .waiting(reason, since: since, probeAt: now + wait, probes: probes)
+            let most = reason.isOutage ? Self.longestOutageProbe : Self.longestWait
+            let wait = Self.doubled(Self.firstWait(reason), probes, atMost: most)
+            failedProbes = reason.isOutage ? probes : 0
+            state = .waiting(reason, since: since, probeAt: now + wait, probes: reason.isOutage ? 0 : probes)
             return reason == old ? .none : .paused(reason)
+        }
+    }
+
+    /// A send met nobody: the probe of an outage, or one of several in a row, makes a pause of it.
+    public mutating func metNobody(_ reason: Reason, at now: Instant) -> Change {
+        outages += 1
+        switch state {
+        case .open: return outages >= Self.outagesInARow ? pause(reason, at: now) : .none
+        case .probing(let old, _, _) where old.isOutage: return pause(reason, at: now)
+        case .probing: return probeInconclusive(at: now)
+        case .waiting, .knocking, .answered: return .none
         }
     }
 
     /// Twilio took a message, or refused one for a reason of its own: the account works.
     public mutating func gotThrough(at now: Instant) -> Change {
+        outages = 0
         switch state {
-        case .open, .waiting: return .none  // While waiting, an older request may still get through: the probe decides.
-        case .probing(_, let since, _):
-            state = .open
-            return .resumed(after: now - since)
+        // While waiting, an older request may still get through: the probe decides.
+        case .open, .waiting, .knocking, .answered: return .none
+        case .probing(_, let since, _): return open(since: since, at: now)
         }
+    }
+
+    private mutating func open(since: Instant, at now: Instant) -> Change {
+        state = .open
+        outages = 0
+        failedProbes = 0
+        return .resumed(after: now - since)
+    }
+
+    private static func firstWait(_ reason: Reason) -> Instant.Span { reason.isOutage ? firstKnock : firstProbe }
+
+    private static func doubled(_ span: Instant.Span, _ times: Int, atMost most: Instant.Span) -> Instant.Span {
+        min(most, Instant.Span(seconds: span.seconds * Double(1 << min(times, 6))))
     }
 }
 
@@ -114,14 +194,14 @@ extension PauseMachine {
     var mayHandOver: Bool {
         switch state {
         case .open, .probing: true
-        case .waiting: false
+        case .waiting, .knocking, .answered: false
         }
     }
 
     var isProbing: Bool {
         switch state {
         case .probing: true
-        case .open, .waiting: false
+        case .open, .waiting, .knocking, .answered: false
         }
     }
 }

@@ -27,6 +27,24 @@ extension Dispatcher {
         }
     }
 
+    /// Says what CONTRACT 7.2 leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
+    private func report(_ beside: FinishAccepted.Beside) {
+        if beside.second > 0 {
+            log.critical(
+                "a second message of a send job turned up: its user got the same code twice",
+                metadata: [
+                    LogKeys.count: "\(beside.second)",
+                    LogKeys.remedy:
+                        "Look for a proxy or an outage that held requests back for longer than the grace; OTPD_RESEND_UNKNOWN=never rules it out.",
+                ])
+        }
+        if beside.all > beside.second {
+            log.warning(
+                "messages turned up of send jobs that had ended without one; they are kept beside them",
+                metadata: [LogKeys.count: "\(beside.all - beside.second)"])
+        }
+    }
+
     /// Writes a batch however long it takes. A batch that the database refuses is halved, so that one row that can't be
     /// written (there should be none) holds up no other.
     private func write(_ batch: some Ends, _ records: Session, _ worker: Int64) async {
@@ -34,7 +52,7 @@ extension Dispatcher {
         while true {
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
-                try await batch.run(on: connection, worker: worker, deadline: .now() + Times.statement)
+                report(try await batch.write(on: connection, worker: worker, deadline: .now() + Times.statement))
                 endsInWriting -= batch.count
                 return
             } catch {
@@ -68,8 +86,22 @@ extension Dispatcher {
 private protocol Ends: Sendable {
     var count: Int { get }
     func halves() -> (Self, Self)
-    func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
+    /// Writes them; what came beside their jobs' ends.
+    func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
+        -> FinishAccepted.Beside
 }
 
-extension FinishAccepted: Ends {}
-extension FinishUnsent: Ends {}
+extension FinishAccepted: Ends {
+    func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Beside {
+        try await run(on: connection, worker: worker, deadline: deadline)
+    }
+}
+
+extension FinishUnsent: Ends {
+    func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
+        -> FinishAccepted.Beside
+    {
+        try await run(on: connection, worker: worker, deadline: deadline)
+        return .none
+    }
+}

@@ -66,10 +66,9 @@ extension Dispatcher {
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
         machine.handedOver()
         http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
-            // The reference is for status callbacks, which are off. Refused only below a second of life: ruled out above.
-            let reference: [UInt8] = []
+            // Refused only below a second of life: ruled out above.
             let isWritten = form.write(
-                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, reference: reference.span)
+                into: &buffer, to: recipient, body: body.span, lifeLeft: lifeLeft, job: job.id, attempt: job.attempt)
             precondition(isWritten, "a message with less than a second to live was handed over")
         }
         wipeBody()
@@ -81,7 +80,8 @@ extension Dispatcher {
         remedy: String? = nil, errorClass: String? = nil
     ) {
         let now = Instant.now()
-        machine.dropped(at: now)
+        announce(machine.dropped(at: now))
+        if next.job.isSuspect { suspects -= 1 }
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         unsent.append(
@@ -120,6 +120,7 @@ extension Dispatcher {
 
     private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, at now: Instant) {
         let job = sent.job
+        if job.isSuspect { suspects -= 1 }
         let disposition = rule.decide(
             outcome, attempt: Int(job.attempt), lifeLeft: sent.lifeLeft(at: now), using: &random)
         switch disposition.step {
@@ -142,11 +143,13 @@ extension Dispatcher {
             end(job, .retry, why, delay: delay)
         case .unknown(let reason):
             counters.unknown += 1
+            outcomeUnknown()
             unsent.append(
                 UnsentEnd(
-                    job: job.id, attempt: job.attempt, .unknown,
+                    job: job.id, attempt: job.attempt, .unknown, delay: Instant.Span(ResolutionRule.earlyLooks[0]),
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
-                    remedy: "Nothing: it is not sent again unless it is known that Twilio does not have it.",
+                    remedy:
+                        "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.",
                     errorClass: reason.name))
             if let count = unknowns.count(at: now) {
                 log.warning(
@@ -179,20 +182,25 @@ extension Dispatcher {
 
     /// What an answer means for the worker and not for its job alone.
     private func apply(_ disposition: Disposition, _ outcome: OTP.Outcome, at now: Instant) {
-        let change: PauseMachine.Change
         switch disposition.effect {
         case .pause(let scope, let why) where scope == .worker || scope == .sender:
-            change = machine.paused(
-                .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now)
+            announce(
+                machine.paused(
+                    .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now))
         case .pause, .throttle, nil:
             if outcome.provesAccount {
-                change = machine.gotThrough(at: now)
+                announce(machine.gotThrough(at: now))
+            } else if let outage = outcome.outage {
+                announce(
+                    machine.metNobody(
+                        .init(
+                            words: Words.sentence(outage.explanation), remedy: Words.sentence(outage.remedy),
+                            isOutage: true), at: now))
             } else {
-                machine.probeInconclusive(at: now)
-                change = .none
+                announce(machine.probeInconclusive(at: now))
             }
         }
-        twilioState = outcome.isOutage ? "unreachable" : "answering"
+        twilioState = outcome.outage != nil ? "unreachable" : "answering"
         if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",
@@ -201,6 +209,10 @@ extension Dispatcher {
                     LogKeys.remedy: "Add the code to otp.error_classes.", LogKeys.count: "\(count)",
                 ])
         }
+    }
+
+    /// Says that a pause began or ended.
+    func announce(_ change: PauseMachine.Change) {
         switch change {
         case .none: break
         case .paused(let reason):

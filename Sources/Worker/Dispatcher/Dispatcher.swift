@@ -17,6 +17,7 @@ actor Dispatcher {
 
     let http: HTTPClient
     let messages: HTTP.Endpoint
+    let twilio: TwilioReader
     let form: CreateMessage
     let appName: [UInt8]
     let log: Logger
@@ -26,6 +27,8 @@ actor Dispatcher {
     /// By tag: what is at Twilio now.
     var sending: [WaitingJob?] = []
     var freeTags: [Int] = []
+    /// Jobs in hand whose earlier claim was lost with its worker: one at a time (`Claim`).
+    var suspects = 0
     var body: [UInt8] = []
 
     var templates = TemplateSet([])
@@ -53,6 +56,9 @@ actor Dispatcher {
     private let beats: Latch
     /// Messages were accepted, whose status will have to be asked for.
     private let acceptances: Latch
+    /// Outcomes are unknown, and have to be resolved.
+    private let unknownOutcomes: Latch
+    private var isOutcomeUnknown = false
     private var tokenTimer: TimerID?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
@@ -64,13 +70,15 @@ actor Dispatcher {
     var sealedOtherwise = LogThrottle()
 
     init(
-        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, on loop: EventLoop, log: Logger
+        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
+        on loop: EventLoop, log: Logger
     ) {
         self.loop = loop
         self.http = http
         self.messages = messages
+        self.twilio = twilio
         self.log = log
-        form = CreateMessage(sender: configuration.sender, statusCallback: nil)
+        form = CreateMessage(sender: configuration.sender, statusCallback: configuration.statusCallback)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
@@ -78,6 +86,7 @@ actor Dispatcher {
         ends = Latch(on: loop)
         beats = Latch(on: loop)
         acceptances = Latch(on: loop)
+        unknownOutcomes = Latch(on: loop)
     }
 
     /// Ends that are not in the database yet.
@@ -143,12 +152,7 @@ actor Dispatcher {
 
     /// A NOTIFY: jobs may be due, or texts and classes have changed.
     func notified(_ channel: String) {
-        if channel == LoadCatalog.channel {
-            catalogChanged()
-        } else {
-            machine.schedule.wake(at: .now())
-            changed.signal()
-        }
+        if channel == LoadCatalog.channel { catalogChanged() } else { jobsAreDue() }
     }
 
     /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
@@ -193,6 +197,10 @@ actor Dispatcher {
                 return
             case .wait(let until):
                 await changed.wait(until: until)
+            case .knock:
+                machine.knockBegan()
+                let isAnswered = await twilio.answers(within: Times.knock)
+                machine.knockEnded(isAnswered: isAnswered, at: .now())
             case .claim(let limit, let order):
                 machine.claimBegan(at: now)
                 await claim(limit: limit, newestFirst: order == .newestFirst, claims)
@@ -206,8 +214,8 @@ actor Dispatcher {
             guard let worker else { return claimFailed(after: .milliseconds(100)) }
             let began = Instant.now()
             let claimed = try await Claim.run(
-                on: connection, limit: limit, newestFirst: newestFirst, worker: worker, lease: Times.lease,
-                deadline: began + Times.statement)
+                on: connection, limit: limit, newestFirst: newestFirst, suspects: suspects == 0, worker: worker,
+                lease: Times.lease, deadline: began + Times.statement)
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
@@ -221,16 +229,20 @@ actor Dispatcher {
 
     private func claimFailed(after span: Instant.Span) {
         let now = Instant.now()
-        machine.claimFailed(at: now, retryAt: now + span)
+        announce(machine.claimFailed(at: now, retryAt: now + span))
     }
 
     private func take(_ claimed: ClaimedJobs, limit: Int, claimedAt: Instant) {
         let now = Instant.now()
-        machine.claimEnded(
-            count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
-            at: now, jitter: Double.random(in: 0..<1, using: &random))
+        announce(
+            machine.claimEnded(
+                count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
+                at: now, jitter: Double.random(in: 0..<1, using: &random)))
         counters.claimed += Int64(claimed.jobs.count)
-        for job in claimed.jobs { waiting.append(WaitingJob(job, claimedAt: claimedAt)) }
+        for job in claimed.jobs {
+            if job.isSuspect { suspects += 1 }
+            waiting.append(WaitingJob(job, claimedAt: claimedAt))
+        }
         if let warning = claimed.durabilityWarning {
             log.error(
                 "a claim may not survive a failover, so nothing of it is sent",
@@ -269,6 +281,35 @@ actor Dispatcher {
 
     /// A message was accepted.
     func messageAccepted() { acceptances.signal() }
+
+    /// Until an outcome is unknown, at most `span`; whether one is.
+    func awaitUnknown(atMost span: Instant.Span) async -> Bool {
+        await unknownOutcomes.wait(until: .now() + span)
+        defer { isOutcomeUnknown = false }
+        return isOutcomeUnknown
+    }
+
+    /// An outcome is unknown, here or by the sweep.
+    func outcomeUnknown() {
+        isOutcomeUnknown = true
+        unknownOutcomes.signal()
+    }
+
+    // MARK: Resolved outcomes
+
+    /// Jobs were queued again: look at once.
+    func jobsAreDue() {
+        machine.schedule.wake(at: .now())
+        changed.signal()
+    }
+
+    /// Twilio has the message of a job whose outcome was unknown.
+    func adopt(_ message: AcceptedMessage) {
+        counters.accepted += 1
+        accepted.append(message)
+        messageAccepted()
+        ends.signal()
+    }
 
     // MARK: The status row
 

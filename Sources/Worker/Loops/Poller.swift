@@ -1,5 +1,4 @@
 import EventLoop
-import HTTP
 import Logging
 import OTP
 import Postgres
@@ -13,11 +12,8 @@ import Twilio
 struct Poller {
     let loop: EventLoop
     let dispatcher: Dispatcher
-    let http: HTTPClient
     let records: Session
-    let baseURL: String
-    let endpoint: Twilio.Endpoint
-    let authorization: Secret
+    let twilio: TwilioReader
     let log: Logger
 
     static let perRound = 20
@@ -72,28 +68,11 @@ struct Poller {
 
     /// What Twilio says of one message; nil when it says nothing now: it is asked again later.
     private func fetch(_ text: String) async -> MessageReport? {
-        guard let sid = MessageSID(text) else { return nil }
-        let header = authorization.withBytes { bytes in
-            String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
-        }
-        let request = Request(
-            .get, url: baseURL + endpoint.message(sid),
-            headers: [.init("Authorization", header), .init("Accept", "application/json")])
-        do {
-            let response = try await http.perform(request, deadline: .now() + Times.http)
-            guard response.status == 200 else {
-                log.debug("Twilio did not give a message's status", metadata: [LogKeys.state: "\(response.status)"])
-                return nil
-            }
-            let message = try MessageResource(json: response.body.span)
-            return MessageReport(
-                sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
-                segments: message.segments.map(Int32.init(clamping:)), price: message.price.flatMap(Self.decimal),
-                priceUnit: message.priceUnit)
-        } catch {
-            log.debug("a message's status could not be fetched", metadata: [LogKeys.error: "\(error)"])
-            return nil
-        }
+        guard let sid = MessageSID(text), let message = await twilio.message(sid) else { return nil }
+        return MessageReport(
+            sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
+            segments: message.segments.map(Int32.init(clamping:)), price: message.price.flatMap(Self.decimal),
+            priceUnit: message.priceUnit)
     }
 }
 

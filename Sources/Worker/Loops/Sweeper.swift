@@ -25,7 +25,7 @@ struct Sweeper {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
-                report(swept)
+                await report(swept)
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
                     let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
@@ -44,8 +44,9 @@ struct Sweeper {
         }
     }
 
-    private func report(_ swept: Sweep.Swept) {
+    private func report(_ swept: Sweep.Swept) async {
         if swept.lostLeases > 0 {
+            await dispatcher.outcomeUnknown()
             log.warning(
                 "jobs whose worker stopped in the middle: what became of them is unknown",
                 metadata: [LogKeys.count: "\(swept.lostLeases)"])

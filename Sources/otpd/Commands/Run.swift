@@ -129,7 +129,9 @@ struct Run: ParsableCommand {
             twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
-            caFile: settings.caFile, host: HostName.own, version: Version.number)
+            resendsUnknown: settings.sending.resendUnknown == .afterGrace,
+            statusCallback: settings.callbacks?.publicURL.description, caFile: settings.caFile, host: HostName.own,
+            version: Version.number)
     }
 }
 

@@ -27,9 +27,8 @@ struct CallbackSettings: Equatable, Sendable {
                     "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with it alone")
             }
         }
-        for (name, found) in [(SettingName.callbackListen, foundListen), (.callbackPublicURL, foundURL)]
-        where !found.isAbsent {
-            reader.warnOfNoEffect(name, "statuses come from polling")
+        if !foundListen.isAbsent {
+            reader.warnOfNoEffect(.callbackListen, "your backend has to receive them and call otp.record_status")
         }
         return publicURL.map { CallbackSettings(publicURL: $0, listen: listen) }
     }

@@ -16,13 +16,10 @@ struct SendingSettings: Equatable, Sendable {
     static let defaultMaxInFlight = 64
 
     static func read(_ reader: inout SettingsReader) -> SendingSettings {
-        let resendUnknown: ResendUnknown? = reader.parse(.resendUnknown, Choice.parse)
-        if resendUnknown == .afterGrace {
-            reader.warnOfNoEffect(.resendUnknown, "an unknown outcome is never sent again")
-        }
         return SendingSettings(
             maxInFlight: reader.parse(.maxInFlight, maxInFlight) ?? defaultMaxInFlight,
-            ratePerSecond: reader.parse(.ratePerSecond, rate), resendUnknown: resendUnknown ?? .afterGrace)
+            ratePerSecond: reader.parse(.ratePerSecond, rate),
+            resendUnknown: reader.parse(.resendUnknown, Choice.parse) ?? .afterGrace)
     }
 
     private static func maxInFlight(_ text: String) throws(Refusal) -> Int {

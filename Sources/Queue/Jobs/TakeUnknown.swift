@@ -1,0 +1,81 @@
+public import EventLoop
+public import OTP
+public import Postgres
+
+/// Takes jobs whose outcome is unknown and due to be looked for at Twilio, for as long as a look may take.
+///
+/// `otp.send_jobs_unknown` (look_at) WHERE state = 'unknown' serves it. Setting `look_at` first shares the work between
+/// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
+/// (`FinishLook`). What dies meanwhile is the sweep's.
+public enum TakeUnknown {
+    static let statement = Statement(
+        "otpd_take_unknown",
+        """
+        WITH due AS MATERIALIZED (
+            SELECT id
+              FROM otp.send_jobs
+             WHERE state = 'unknown' AND look_at <= now() AND expires_at > now()
+             ORDER BY look_at
+             LIMIT $1
+               FOR UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE otp.send_jobs j
+               SET look_at = now() + make_interval(secs => $2)
+             WHERE j.id = ANY (ARRAY (SELECT due.id FROM due))
+         RETURNING j.*
+        )
+        SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.look_at,
+               extract(epoch FROM now() - t.unknown_at)::float8, t.looks, t.lost_claims,
+               v.e164, otp.unseal(v.sealed_code, v.key_id)
+          FROM taken t
+          LEFT JOIN otp.verifications v ON v.id = t.verification_id
+        """,
+        [.int4, .float8])
+
+    /// At most `limit` jobs to look for now; each is ours for `lease`.
+    public static func run(
+        on connection: Connection, limit: Int, lease: Instant.Span, deadline: Instant
+    ) async throws(PostgresError) -> [UnknownJob] {
+        var parameters = Parameters()
+        parameters.append(Int32(limit))
+        parameters.append(lease.seconds)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var jobs: [UnknownJob] = []
+        for row in 0..<result.rowCount { jobs.append(try UnknownJob(result, row)) }
+        return jobs
+    }
+}
+
+/// A job to look for at Twilio. Its code can't print itself; its number prints masked.
+public struct UnknownJob: Sendable {
+    /// The send job.
+    public let id: Int64
+    /// The attempt whose outcome is unknown.
+    public let attempt: Int32
+    /// The verification.
+    public let verificationID: Int64
+    /// When the send was requested, in microseconds since the Unix epoch, by the database's clock.
+    public let requestedAt: Int64
+    /// The look's fencing token, in microseconds since the Unix epoch.
+    public let token: Int64
+    /// What the rule needs to know of it.
+    public let subject: ResolutionRule.Subject
+    /// Whom it went to; nil where libphonenumber vetoes the number, and then nothing can have been sent.
+    public let recipient: PhoneNumber?
+    /// What to look for; nil where this session's secrets don't unseal it.
+    public let code: Code?
+
+    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+        id = try result.int64(row, 0)
+        attempt = try result.int32(row, 1)
+        verificationID = try result.int64(row, 2)
+        requestedAt = try result.unixMicroseconds(row, 3)
+        token = try result.unixMicroseconds(row, 4)
+        subject = ResolutionRule.Subject(
+            age: .milliseconds(Int64(try result.double(row, 5) * 1000)), looks: Int(try result.int32(row, 6)),
+            lostClaims: Int(try result.int32(row, 7)))
+        recipient = try result.stringIfPresent(row, 8).flatMap { try? PhoneNumber(e164: $0) }
+        code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
+    }
+}

@@ -1,0 +1,71 @@
+public import OTP
+
+/// Looks for one code among the messages that Twilio lists for a number. Pure: pages in, findings out.
+///
+/// A message matches by its recipient and by the code in its text, standing apart from other letters and digits. Not by
+/// the whole text: Twilio puts words in front of a trial account's, operators edit templates meanwhile, and the minutes
+/// in it are those of its attempt. All messages of a verification carry one code; which of them belong to other jobs is
+/// known by their SIDs, which are recorded.
+public struct MessageSearch: Sendable {
+    private let digits: [UInt8]
+    private let code: [UInt8]
+    private let since: Int64
+
+    /// Messages with the code, newest first as Twilio lists them.
+    public private(set) var matches: [(sid: MessageSID, status: MessageStatus)] = []
+    /// Messages whose text Twilio does not show: whether they carry the code can't be told.
+    public private(set) var hidden: [MessageSID] = []
+
+    /// How far Twilio's clock and the database's may differ, in seconds.
+    public static let skew: Int64 = 600
+
+    /// Searches for `code`, sent to `number` no earlier than `since` (seconds since 1970).
+    public init(for code: Code, to number: PhoneNumber, since: Int64) {
+        var digits: [UInt8] = [UInt8(ascii: "+")]
+        number.appendDigits(to: &digits)
+        self.digits = digits
+        var bytes: [UInt8] = []
+        code.append(to: &bytes)
+        self.code = bytes
+        self.since = since - Self.skew
+    }
+
+    /// Reads a page, newest first; whether older pages may hold more.
+    public mutating func read(_ page: MessagePage) -> Bool {
+        for message in page.messages {
+            if let createdAt = message.createdAt, createdAt < since { return false }
+            if let to = message.to, !to.withBytes({ Self.isEqual($0, digits) }) { continue }
+            guard let body = message.body, !body.isEmpty else {
+                hidden.append(message.sid)
+                continue
+            }
+            if body.withBytes({ Self.occurs(code, in: $0) }) { matches.append((message.sid, message.status)) }
+        }
+        return page.nextPage != nil
+    }
+
+    private static func isEqual(_ bytes: Span<UInt8>, _ other: [UInt8]) -> Bool {
+        bytes.count == other.count && bytes.indices.allSatisfy { bytes[$0] == other[$0] }
+    }
+
+    /// Whether `code` stands in `text` with no letter or digit of ASCII right before or after it.
+    static func occurs(_ code: [UInt8], in text: Span<UInt8>) -> Bool {
+        guard !code.isEmpty, text.count >= code.count else { return false }
+        for start in 0...(text.count - code.count) {
+            let end = start + code.count
+            if start > 0, isWord(text[start - 1]) { continue }
+            if end < text.count, isWord(text[end]) { continue }
+            if code.indices.allSatisfy({ text[start + $0] == code[$0] }) { return true }
+        }
+        return false
+    }
+
+    private static func isWord(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "a")...UInt8(ascii: "z"):
+            true
+        default: false
+        }
+    }
+}

@@ -1,0 +1,66 @@
+import EventLoop
+import HTTP
+import Logging
+import OTP
+import Twilio
+
+/// Reads from Twilio, off the hot path: a message, or a page of its list. Nothing is sent by it.
+struct TwilioReader: Sendable {
+    let http: HTTPClient
+    let baseURL: String
+    let endpoint: Twilio.Endpoint
+    let authorization: Secret
+    let log: Logger
+
+    /// A message as Twilio has it now; nil when it does not say.
+    func message(_ sid: MessageSID) async -> MessageResource? {
+        guard let body = await get(endpoint.message(sid)) else { return nil }
+        return decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
+    }
+
+    /// A page of Twilio's list, by its path and query; nil when it can't be had or read.
+    func page(_ path: String) async -> MessagePage? {
+        guard let body = await get(path) else { return nil }
+        return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
+    }
+
+    private func decoded<T>(_ decode: () throws(MessageResource.Problem) -> T) -> T? {
+        do {
+            return try decode()
+        } catch {
+            log.debug("an answer of Twilio's can't be read", metadata: [LogKeys.error: "\(error)"])
+            return nil
+        }
+    }
+
+    /// Whether Twilio answers, whatever it says: what is asked for is one page of one message, and thrown away.
+    func answers(within span: Instant.Span) async -> Bool {
+        do {
+            return try await perform("\(endpoint.messages)?PageSize=1", within: span).status < 500
+        } catch {
+            log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
+            return false
+        }
+    }
+
+    private func get(_ path: String) async -> [UInt8]? {
+        do {
+            let response = try await perform(path, within: Times.http)
+            if response.status == 200 { return response.body }
+            log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
+        } catch {
+            log.debug("Twilio could not be asked", metadata: [LogKeys.error: "\(error)"])
+        }
+        return nil
+    }
+
+    private func perform(_ path: String, within span: Instant.Span) async throws(HTTPError) -> Response {
+        let header = authorization.withBytes { bytes in
+            String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
+        }
+        let request = Request(
+            .get, url: baseURL + path,
+            headers: [.init("Authorization", header), .init("Accept", "application/json")])
+        return try await http.perform(request, deadline: .now() + span)
+    }
+}

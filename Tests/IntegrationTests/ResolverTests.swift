@@ -1,0 +1,228 @@
+import Glibc
+import Testing
+
+/// Outcomes that are unknown are found out at Twilio (CONTRACT 7.2). The waits of the rule are data (`unknown_at`,
+/// `look_at`), so that no test waits them out.
+@Suite(.database) struct ResolverTests {
+    let database = TestScope.current?.database
+
+    /// Lets the grace, or the wait between two looks, have passed.
+    private func letWaitPass(_ database: TestDatabase) async throws {
+        try await database.text(
+            """
+            UPDATE otp.send_jobs SET unknown_at = least(unknown_at, now() - interval '45 seconds'), look_at = now()
+             WHERE state = 'unknown'
+            """)
+    }
+
+    /// Waits until as many looks have been counted.
+    private func looks(_ count: Int, _ database: TestDatabase) async throws {
+        try await database.becomes("unknown|\(count)", "SELECT state, looks FROM otp.send_jobs")
+    }
+
+    @Test func whatTwilioHasIsAdopted() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let program = try await Otpd.run(simulator)
+        try await database.enqueue("+966590200002")
+        try await database.becomes(
+            "accepted|delivered|1|t",
+            """
+            SELECT d.job_state, d.message_status, d.attempts, m.ended_job
+              FROM otp.delivery_status d JOIN otp.messages m USING (send_job_id)
+            """)
+        #expect(try simulator.stats().creates == 1)
+        try await program.says("unknown outcomes resolved: Twilio has these messages")
+    }
+
+    @Test func whatTwilioDoesNotHaveIsSentAgainAfterTheGraceAndTwoLooks() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let program = try await Otpd.run(simulator)
+        try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
+        try await database.enqueue("0501234567", code: "013579")
+        try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        // Looked for and not found before the grace: that says nothing.
+        try await database.becomes(
+            "unknown|0|t", "SELECT state, looks, look_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
+        try await letWaitPass(database)
+        try await looks(1, database)
+        #expect(try simulator.stats().creates == 1)
+        try await letWaitPass(database)
+        try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.inbox().map(\.code) == ["013579"])
+        #expect(try simulator.stats().creates == 2)
+        try await program.says("Twilio does not have these messages, they are sent again")
+    }
+
+    @Test func neverMeansFailedAndTheNextRequestGoes() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await Otpd.run(simulator, ["OTPD_RESEND_UNKNOWN": "never"])
+        try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
+        try await database.enqueue("0501234567", subject: "one")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        // The user asks again: the same code waits behind the first.
+        try await database.text("INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications")
+        for look in 1...2 {
+            try await database.becomes("1", "SELECT count(*) FROM otp.send_jobs WHERE state = 'unknown'")
+            try await letWaitPass(database)
+            if look == 1 {
+                try await database.becomes("1", "SELECT looks FROM otp.send_jobs WHERE state = 'unknown'")
+            }
+        }
+        try await database.becomes(
+            "failed|1|t\naccepted|1|f",
+            """
+            SELECT job_state, attempts, coalesce(error LIKE 'Outcome unknown:%OTPD_RESEND_UNKNOWN=never%', false)
+              FROM otp.delivery_status ORDER BY send_job_id
+            """)
+        #expect(try simulator.inbox().count == 1)
+    }
+
+    /// A list that lags does not show what Twilio has: before the grace nothing follows from that.
+    @Test func aListThatLagsIsWaitedFor() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "create_then_close"}]}"#)
+        try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        try await database.becomes(
+            "unknown|0|t", "SELECT state, looks, look_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
+        try simulator.faults(#"{"list_lag_ms": 0}"#)
+        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 1)
+    }
+
+    /// A list that can't be had is no list without the message.
+    @Test(arguments: ["500", "503", "429", "close_mid_answer", "garbage"])
+    func aLookThatFailsDoesNotCount(fault: String) async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(
+            #"{"next": [{"fault": "read_then_close"}, {"fault": "\#(fault)", "on": "list", "count": 1000}]}"#)
+        try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        for _ in 1...3 {
+            try await letWaitPass(database)
+            try await database.becomes("t", "SELECT look_at > now() + interval '5 seconds' FROM otp.send_jobs")
+            #expect(try await database.text("SELECT state, looks FROM otp.send_jobs") == "unknown|0")
+        }
+        try simulator.faults(#"{"next": []}"#)
+        try await letWaitPass(database)
+        try await looks(1, database)
+        try await letWaitPass(database)
+        try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 2)
+    }
+
+    /// The callback's URL names the attempt: its SID settles the job though the answer to the POST was lost, and though
+    /// Twilio's list hides it.
+    @Test func aCallbackSettlesIt() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let callbacks = try CallbackSocket()
+        try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "create_then_close"}]}"#)
+        try await Otpd.run(simulator, ["OTPD_CALLBACK_PUBLIC_URL": "http://127.0.0.1:\(callbacks.port)/twilio"])
+        let job = try await database.enqueue("0501234567")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        let request = try await eventually("a callback") { callbacks.first }
+        #expect(request.hasPrefix("POST /twilio?reference=\(job).1 HTTP/1.1"))
+        let sid = try #require(try simulator.inbox().first?.sid)
+        #expect(
+            try await database.text("SELECT otp.record_status('\(sid)', 'sent', reference => '\(job).1')") == "t")
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 1)
+    }
+
+    /// A worker that dies leaves both kinds: what Twilio has is adopted, what never left is sent again.
+    @Test func aDeadWorkersJobsAreResolvedByAnother() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 30000}"#)
+        let dead = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "3"])
+        try await database.enqueueMany(3)
+        _ = try await eventually("three at Twilio") { try simulator.stats().created == 3 ? true : nil }
+        dead.signal(SIGKILL)
+        _ = try await dead.exit()
+        try simulator.faults(#"{"rates": {}}"#)
+        // As if it had claimed a fourth, and not handed it over.
+        try await database.enqueue("0509876543")
+        try await database.text(
+            """
+            UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1 WHERE state = 'queued';
+            UPDATE otp.send_jobs SET lease_expires_at = now()
+            """)
+        try await Otpd.run(simulator)
+        try await database.becomes(
+            "accepted|3\nunknown|1", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1 ORDER BY 1")
+        try await letWaitPass(database)
+        try await looks(1, database)
+        try await letWaitPass(database)
+        try await database.becomes(
+            "accepted|4|5", "SELECT job_state, count(*), sum(attempts) FROM otp.delivery_status GROUP BY 1")
+        let stats = try simulator.stats()
+        #expect(stats.created == 4)
+        #expect(stats.numbersRepeated == 0)
+    }
+
+    /// What no rule can exclude, an old request accepted after the new one, is recorded, counted and alarmed.
+    @Test func aSecondMessageIsRecordedCountedAndAlarmed() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        // The first is accepted, and listed only after the job has been sent again: far beyond the assumptions.
+        try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "create_then_close"}]}"#)
+        let program = try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        try await letWaitPass(database)
+        try await looks(1, database)
+        // The second answer is lost too; then the list shows both.
+        try simulator.faults(#"{"next": [{"fault": "create_then_close"}]}"#)
+        try await letWaitPass(database)
+        try await database.becomes("unknown|2", "SELECT state, attempt FROM otp.send_jobs")
+        try simulator.faults(#"{"list_lag_ms": 0}"#)
+        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await program.says("a second message of a send job turned up")
+        #expect(
+            try await database.text("SELECT count(*), count(*) FILTER (WHERE ended_job) FROM otp.messages") == "2|1")
+        #expect(try await database.text("SELECT error_class, failures FROM otp.failure_summary") == "sent_twice|1")
+        #expect(try await database.text("SELECT job_state, attempts FROM otp.delivery_status") == "accepted|2")
+    }
+
+    /// A job whose worker was lost three times is not given to a fourth.
+    @Test func aPoisonousJobFails() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await database.enqueue("0501234567")
+        try await database.text(
+            """
+            UPDATE otp.send_jobs SET state = 'sending', attempt = 3, worker = 1, lost_claims = 2,
+                                     lease_expires_at = now() - interval '50 seconds'
+            """)
+        try await Otpd.run(simulator)
+        try await looks(1, database)
+        try await letWaitPass(database)
+        try await database.becomes(
+            "failed|3|t",
+            """
+            SELECT job_state, attempts, error LIKE 'The job was claimed 3 times and no worker could finish it%'
+              FROM otp.delivery_status
+            """)
+        #expect(try simulator.stats().creates == 0)
+    }
+
+    /// Jobs that may be what stopped their worker go one at a time, so that they take down no neighbour twice.
+    @Test func suspectsGoOneAtATime() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start(arguments: ["--latency-ms", "100"])
+        try await database.enqueueMany(6)
+        try await database.text("UPDATE otp.send_jobs SET lost_claims = 1 WHERE id % 2 = 0")
+        try await Otpd.run(simulator)
+        try await database.becomes("accepted|6", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
+        // Three others and one suspect at most.
+        #expect(try simulator.stats().maxConcurrent <= 4)
+    }
+}

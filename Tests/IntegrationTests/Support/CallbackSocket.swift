@@ -1,0 +1,44 @@
+import Glibc
+import Synchronization
+
+/// A backend's end of Twilio's callbacks: takes requests on loopback, answers 200, and keeps their first bytes.
+final class CallbackSocket: Sendable {
+    let port: UInt16
+    private let descriptor: Int32
+    private let received = Mutex<[String]>([])
+
+    init() throws {
+        (descriptor, port) = try Loopback.listen()
+        var thread = pthread_t()
+        let own = Unmanaged.passRetained(self)
+        let isStarted =
+            pthread_create(
+                &thread, nil,
+                { pointer in
+                    Unmanaged<CallbackSocket>.fromOpaque(pointer!).takeRetainedValue().serve()
+                    return nil
+                }, own.toOpaque()) == 0
+        guard isStarted else {
+            own.release()
+            throw Trouble("no thread for callbacks")
+        }
+        pthread_detach(thread)
+    }
+
+    /// The first request so far.
+    var first: String? { received.withLock(\.first) }
+
+    /// Ends with the process of the tests.
+    private func serve() {
+        var buffer = [UInt8](repeating: 0, count: 65536)
+        while true {
+            let connection = accept(descriptor, nil, nil)
+            guard connection >= 0 else { return }
+            let count = recv(connection, &buffer, buffer.count, 0)
+            received.withLock { $0.append(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self)) }
+            let answer = Array("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".utf8)
+            send(connection, answer, answer.count, Int32(MSG_NOSIGNAL))
+            close(connection)
+        }
+    }
+}
