@@ -1643,20 +1643,24 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
 GRANT EXECUTE ON FUNCTION otp.unlock TO otp_admin;
 
--- A statement that fails is logged with its literals, and these statements carry numbers and codes. The functions keep
--- them out of the log; to set that parameter, and each time one of them is called, their owner needs the right to it.
+-- A statement that fails is logged with its literals, and where log_parameter_max_length_on_error asks for it with its bind
+-- parameters: here those are numbers and codes. The functions keep both out of the log, and a refusal to one line of it; to
+-- set these two settings, and each time one of them is called, their owner needs the right to.
 CREATE FUNCTION otp.conceal_statements() RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     concealed record;
 BEGIN
-    FOR concealed IN SELECT p.oid::regprocedure AS function, has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET') AS may
+    FOR concealed IN
+        SELECT p.oid::regprocedure AS function, has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET')
+            AND has_parameter_privilege(p.proowner, 'log_error_verbosity', 'SET') AS may
         FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prosecdef
     LOOP
         IF NOT concealed.may THEN
             RETURN false;
         END IF;
         EXECUTE format('ALTER FUNCTION %s SET log_min_error_statement = ''panic''', concealed.function);
+        EXECUTE format('ALTER FUNCTION %s SET log_error_verbosity = ''terse''', concealed.function);
     END LOOP;
     RETURN true;
 EXCEPTION WHEN insufficient_privilege THEN
@@ -1672,17 +1676,18 @@ DECLARE
 BEGIN
     PERFORM set_config('role', current_setting('otp.migrating_role'), true);
     WHILE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-        AND NOT has_parameter_privilege(owner, 'log_min_error_statement', 'SET')
+        AND NOT (has_parameter_privilege(owner, 'log_min_error_statement', 'SET')
+            AND has_parameter_privilege(owner, 'log_error_verbosity', 'SET'))
     LOOP
         BEGIN
-            EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement TO %I', owner);
+            EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I', owner);
         EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration was at it: look again
         END;
     END LOOP;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
         RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'
-            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement TO %I;  then as %I: '
-                'SELECT otp.conceal_statements();', owner, current_user);
+            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+                'then as %I: SELECT otp.conceal_statements();', owner, current_user);
     END IF;
 END $$;

@@ -79,7 +79,7 @@ may otp_admin "WITH u AS (UPDATE otp.limits SET max_sends = max_sends RETURNING 
 may_not otp_admin "SELECT sealed_code FROM otp.verifications"
 gives "none is superuser, none can log in" "0" "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'otp\\_%' AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolbypassrls)"
 gives "no function is anybody's" "" "SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')"
-gives "every SECURITY DEFINER function has its search_path and keeps statements out of the log" "0" "SELECT count(*) FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND NOT (proconfig::text LIKE '%search_path=pg_catalog, pg_temp%' AND proconfig::text LIKE '%log_min_error_statement=panic%')"
+gives "every SECURITY DEFINER function has its search_path and keeps statements out of the log" "0" "SELECT count(*) FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND NOT (proconfig::text LIKE '%search_path=pg_catalog, pg_temp%' AND proconfig::text LIKE '%log_min_error_statement=panic%' AND proconfig::text LIKE '%log_error_verbosity=terse%')"
 log=$(psql -qXAt -d "$PGDATABASE" -c "SHOW log_min_error_statement")
 check "failing statements are logged by default" error "$log"
 
