@@ -1214,6 +1214,7 @@ DECLARE
     newest otp.verifications;
     secret text;
     failure_key text;
+    nobodys_key text;
     failures_today int;
     today date;
     live boolean;
@@ -1229,6 +1230,11 @@ BEGIN
     SELECT v.* INTO newest FROM otp.verifications v
     WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
     ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+    today := (moment AT TIME ZONE settings.timezone)::date;
+    nobodys_key := 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0);
+    IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
+        PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
+    END IF;
 
     -- A row sealed under a secret that this session lacks says so, and costs no try.
     secret := otp.secret_for(coalesce(newest.key_id, ''));
@@ -1253,9 +1259,7 @@ BEGIN
     END IF;
 
     -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
-    today := (moment AT TIME ZONE settings.timezone)::date;
-    failure_key := CASE WHEN live THEN newest.e164
-        ELSE 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0) END;
+    failure_key := CASE WHEN live THEN newest.e164 ELSE nobodys_key END;
     INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
     ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
     RETURNING f.failures INTO failures_today;
