@@ -61,8 +61,9 @@ internal import Glibc
         return unsafe isWhollyFed && Int(easy_get_offset(easy, CURLINFO_SIZE_UPLOAD_T)) == body.count
     }
 
-    /// When it has to be looked at, if nothing happens before.
-    var due: Instant { isWhollyFed ? deadline : min(deadline, leaseEnd + Instant.Span(nanoseconds: 1)) }
+    /// When it has to be looked at, if nothing happens before. A body that is fed and has not left may not leave after
+    /// the lease either.
+    var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Span(nanoseconds: 1)) }
 
     /// Makes it ready for one request, its `body` being in place.
     func prepare(

@@ -37,7 +37,8 @@ import Testing
         let proxy = try TCPProxy(port: port, to: simulator.port)
         defer { proxy.stop() }
         try await Otpd.run(at: "http://127.0.0.1:\(port)")
-        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 3000}"#)
+        // Twilio's list lags: nothing is found out meanwhile.
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 3000, "list_lag_ms": 3600000}"#)
         try await database.enqueueMany(20)
         _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == 20 ? true : nil }
         proxy.cut()
@@ -46,7 +47,42 @@ import Testing
         try await database.enqueue("0501234567", subject: "later")
         try await database.becomes(
             "accepted", "SELECT job_state FROM otp.delivery_status WHERE subject = 'later'")
-        try await stays("nothing is sent again", for: .seconds(2)) { try simulator.stats().creates == 21 }
+        try simulator.faults(#"{"list_lag_ms": 0}"#)
+        try await database.becomes(
+            "accepted|21", within: .seconds(40), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
+        #expect(try simulator.stats().creates == 21)
+        #expect(try simulator.stats().numbersRepeated == 0)
+    }
+
+    /// A thousand ends come in while the database is away: they wait in memory, which is small, and none is lost.
+    /// `OTPD_TEST_ENDS` sets another number (10000 needs that many sockets twice: ulimit -n 30000).
+    @Test func endsWaitForTheDatabase() async throws {
+        let database = try #require(database)
+        let count = Environment.current["OTPD_TEST_ENDS"].flatMap { Int($0) } ?? 1000
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 5000}"#)
+        let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "\(count)"])
+        try await database.enqueueMany(count)
+        _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == count ? true : nil }
+        // Nobody gets a connection; this one stays.
+        try await database.text(
+            """
+            UPDATE pg_database SET datallowconn = false WHERE datname = current_database();
+            SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND application_name = 'otpd'
+            """)
+        let before = otpd.residentMemory
+        _ = try await eventually("all are answered") { try simulator.stats().concurrent == 0 ? true : nil }
+        try await stays("nothing is written", for: .seconds(1)) {
+            try await database.text("SELECT count(*) FROM otp.messages") == "0"
+        }
+        let after = otpd.residentMemory
+        print("\(count) ends waiting: \(before >> 20) MB before, \(after >> 20) MB with them")
+        #expect(after - before < 4 << 20 + count * 2048)
+        try await database.text("UPDATE pg_database SET datallowconn = true WHERE datname = current_database()")
+        try await database.becomes(
+            "accepted|\(count)|1", within: .seconds(40),
+            "SELECT job_state, count(*), max(attempts) FROM otp.delivery_status GROUP BY 1")
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 }

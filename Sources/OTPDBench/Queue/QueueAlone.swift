@@ -51,9 +51,37 @@ enum QueueAlone {
         return spans
     }
 
-    private static func claim(on connection: Connection, worker: Int64) async throws(PostgresError) -> ClaimedJobs {
+    /// Serves due jobs at `perSecond`, plainly the oldest first, until cancelled: what otpd would do without an order for
+    /// overload. By job (its phone number's last seven digits): when it was handled, in microseconds since 1970.
+    static func oldestFirst(_ database: Database, perSecond: Int, on loop: EventLoop) async throws -> [Int: Int64] {
+        let connection = try await Connection.open(database.settings, on: loop, deadline: .now() + .seconds(10))
+        let worker = try await Register.run(on: connection, deadline: .now() + .seconds(10))
+        var handled: [Int: Int64] = [:]
+        let start = Instant.now()
+        var served = 0
+        while (try? await loop.sleep(for: .milliseconds(20))) != nil {
+            let allowed = Int((Instant.now() - start).seconds * Double(perSecond)) - served
+            guard allowed > 0 else { continue }
+            served += allowed  // What is not used is lost, as a rate's tokens are.
+            let jobs = try await claim(on: connection, worker: worker, limit: allowed).jobs
+            let now = WallClock.now()
+            try await finish(jobs, serial: UInt64(handled.count) + 1 << 40, on: connection, worker: worker)
+            for job in jobs {
+                guard case .success(let number) = job.recipient, let index = Int(number.e164.suffix(7)) else {
+                    continue
+                }
+                handled[index] = now
+            }
+        }
+        await connection.close()
+        return handled
+    }
+
+    private static func claim(
+        on connection: Connection, worker: Int64, limit: Int = batch
+    ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: connection, limit: batch, newestFirst: false, suspects: true, worker: worker, lease: .seconds(30),
+            on: connection, limit: limit, newestFirst: false, suspects: true, worker: worker, lease: .seconds(30),
             deadline: .now() + .seconds(30))
     }
 

@@ -100,7 +100,7 @@ struct Report: Codable {
         )
         table.row("share at Twilio within 10 s of its commit", [overload.shareInTime], digits: 3)
         table.row("best possible", [overload.bestPossible], digits: 3)
-        table.row("oldest first would reach", [overload.oldestFirst], digits: 3)
+        table.row("the same, oldest first", [overload.oldestFirst], digits: 3)
         table.row("  share over the best possible", [overload.ratio], digits: 2)
     }
 

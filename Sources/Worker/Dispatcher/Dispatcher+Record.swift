@@ -9,7 +9,8 @@ extension Dispatcher {
     /// Writes ends until the worker has drained and nothing is left to write.
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
-            guard accepted.count + unsent.count > 0 else {
+            // Before this worker has its number there may be something to write already: what a look at Twilio found.
+            guard let worker, accepted.count + unsent.count > 0 else {
                 if hasStoppedClaiming { return }
                 await ends.wait()
                 continue
@@ -18,10 +19,8 @@ extension Dispatcher {
             accepted = FinishAccepted()
             unsent = FinishUnsent()
             endsInWriting = batch.0.count + batch.1.count
-            if let worker {
-                await write(batch.0, records, worker)
-                await write(batch.1, records, worker)
-            }
+            await write(batch.0, records, worker)
+            await write(batch.1, records, worker)
             // Claims may have waited for room.
             changed.signal()
         }

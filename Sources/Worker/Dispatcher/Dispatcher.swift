@@ -108,6 +108,7 @@ actor Dispatcher {
     func registered(as worker: Int64) {
         self.worker = worker
         beats.signal()
+        ends.signal()
     }
 
     /// The connection that claims is there and listens, or has gone.

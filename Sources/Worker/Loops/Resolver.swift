@@ -21,8 +21,10 @@ struct Resolver: Sendable {
 
     static let perRound = 20
     static let atATime = 10
-    /// How long a look is ours: longer than a round takes, unless Twilio gives no answers at all.
+    /// How long a look is ours: longer than a round can take, so that its verdicts are still wanted.
     static let lease = Instant.Span.seconds(30)
+    /// A whole look, however many pages; then it says nothing. A round is two looks long.
+    static let patience = Times.http
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
     /// How long after the last one it goes on looking every 2 s: longer than any wait between two looks.
@@ -91,7 +93,14 @@ struct Resolver: Sendable {
             let look: Look =
                 matches.first.map { .found($0.sid, $0.status) }
                 ?? (finding.isComplete && !isHidden ? .absent : .unclear)
-            switch rule.decide(look, finding.job.subject) {
+            let step = rule.decide(look, finding.job.subject)
+            log.debug(
+                "looked for a send at Twilio",
+                metadata: [
+                    LogKeys.sendJob: "\(finding.job.id)", LogKeys.attempt: "\(finding.job.attempt)",
+                    LogKeys.outcome: "\(step.word)",
+                ])
+            switch step {
             case .adopt(let sid, let status):
                 adopted += 1
                 await adopt(finding.job, sid, status)
@@ -148,10 +157,11 @@ struct Resolver: Sendable {
         }
         var search = MessageSearch(for: code, to: recipient, since: job.requestedAt / 1_000_000)
         finding.isComplete = false
+        let deadline = Instant.now() + Self.patience
         var path: String? = twilio.endpoint.messages(to: recipient, pageSize: 100)
         for _ in 0..<Self.mostPages {
             guard let next = path else { break }
-            guard let page = await twilio.page(next) else { break }
+            guard let page = await twilio.page(next, deadline: deadline) else { break }
             path = page.nextPage
             guard search.read(page) else {
                 finding.isComplete = true
@@ -161,5 +171,17 @@ struct Resolver: Sendable {
         finding.matches = search.matches
         finding.hidden = search.hidden
         return finding
+    }
+}
+
+extension ResolutionStep {
+    /// For the log.
+    fileprivate var word: String {
+        switch self {
+        case .adopt: "adopt"
+        case .lookAgain: "look_again"
+        case .resend: "resend"
+        case .fail: "fail"
+        }
     }
 }

@@ -14,13 +14,13 @@ struct TwilioReader: Sendable {
 
     /// A message as Twilio has it now; nil when it does not say.
     func message(_ sid: MessageSID) async -> MessageResource? {
-        guard let body = await get(endpoint.message(sid)) else { return nil }
+        guard let body = await get(endpoint.message(sid), deadline: .now() + Times.http) else { return nil }
         return decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
     }
 
     /// A page of Twilio's list, by its path and query; nil when it can't be had or read.
-    func page(_ path: String) async -> MessagePage? {
-        guard let body = await get(path) else { return nil }
+    func page(_ path: String, deadline: Instant) async -> MessagePage? {
+        guard let body = await get(path, deadline: deadline) else { return nil }
         return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
     }
 
@@ -36,16 +36,16 @@ struct TwilioReader: Sendable {
     /// Whether Twilio answers, whatever it says: what is asked for is one page of one message, and thrown away.
     func answers(within span: Instant.Span) async -> Bool {
         do {
-            return try await perform("\(endpoint.messages)?PageSize=1", within: span).status < 500
+            return try await perform("\(endpoint.messages)?PageSize=1", deadline: .now() + span).status < 500
         } catch {
             log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
             return false
         }
     }
 
-    private func get(_ path: String) async -> [UInt8]? {
+    private func get(_ path: String, deadline: Instant) async -> [UInt8]? {
         do {
-            let response = try await perform(path, within: Times.http)
+            let response = try await perform(path, deadline: deadline)
             if response.status == 200 { return response.body }
             log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
         } catch {
@@ -54,13 +54,13 @@ struct TwilioReader: Sendable {
         return nil
     }
 
-    private func perform(_ path: String, within span: Instant.Span) async throws(HTTPError) -> Response {
+    private func perform(_ path: String, deadline: Instant) async throws(HTTPError) -> Response {
         let header = authorization.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
             .get, url: baseURL + path,
             headers: [.init("Authorization", header), .init("Accept", "application/json")])
-        return try await http.perform(request, deadline: .now() + span)
+        return try await http.perform(request, deadline: deadline)
     }
 }

@@ -68,6 +68,12 @@ final class Program: Sendable {
         }
     }
 
+    /// Its memory, in bytes (VmRSS).
+    var residentMemory: Int {
+        let line = Files.read("/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
+        return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+    }
+
     /// Sends a signal, if it still runs.
     func signal(_ signal: Int32) { if ending == nil { kill(pid, signal) } }
 

@@ -1,0 +1,70 @@
+/// The way to a violation.
+struct CounterExample: CustomStringConvertible {
+    var property: Property
+    var steps: [Step]
+    /// The state before the first step, and after each.
+    var worlds: [World]
+
+    /// A line a step: the time, what happened, and all that changed by it.
+    var description: String {
+        var lines = ["\(property), after \(steps.count) steps:"]
+        var seconds: Int64 = 0
+        for (index, step) in steps.enumerated() {
+            if step.kind == .tick || step.kind == .tickOnStoppedClocks {
+                seconds += Setup.tick.components.seconds
+                // A row of them is one line.
+                if index + 1 < steps.count, steps[index + 1] == step { continue }
+            }
+            let before = worlds[index].parts
+            let changed = worlds[index + 1].parts.enumerated().filter { $1 != before[$0] }.map(\.element)
+            let words = step.kind.words.split(separator: "#", omittingEmptySubsequences: false)
+                .joined(separator: String(step.subject + 1))
+            lines.append("  \(seconds) s\t\(words)\t[\(changed.joined(separator: "; "))]")
+        }
+        return lines.joined(separator: "\n")
+    }
+}
+
+extension World {
+    /// Each participant in words; attempts are numbered across jobs.
+    fileprivate var parts: [String] {
+        var parts: [String] = []
+        for job in 0..<World.jobs {
+            let row = rows[job]
+            var words = "job \(job + 1): \(row.state)"
+            switch row.state {
+            case .sending: words += ", attempt \(row.attempt), lease \(row.lease * 5) s"
+            case .unknown:
+                words +=
+                    ", attempt \(row.attempt), for \(row.age * 5) s, looks \(row.looks), next in \(row.lookAt * 5) s"
+            case .queued, .accepted, .failed, .poisoned, .expired, .canceled: break
+            }
+            parts.append(words)
+        }
+        for index in 0..<World.attempts {
+            let attempt = attempts[index]
+            var words = "attempt \(index + 1): \(attempt.phase)"
+            switch attempt.phase {
+            case .held, .handedOver, .inTurn:
+                words += attempt.trust < 0 ? ", lease over" : ", \(attempt.trust * 5) s left"
+            case .none, .fed, .waiting, .unsent, .over: break
+            }
+            switch attempt.body {
+            case .nothing: break
+            case .underway: words += ", under way"
+            case .accepted(let unlisted): words += unlisted > 0 ? ", at Twilio, unlisted" : ", at Twilio"
+            }
+            parts.append(words + (attempt.isRecorded ? ", recorded" : ""))
+        }
+        for slot in 0..<World.looks {
+            let look = looks[slot]
+            parts.append(
+                look.verdict == .none
+                    ? "look \(slot + 1) ended"
+                    : "look \(slot + 1): of job \(look.job + 1), attempt \(look.attempt): \(look.verdict)"
+                        + (look.isCurrent ? "" : ", stale"))
+        }
+        if isDead { parts.append("the code is dead") }
+        return parts
+    }
+}

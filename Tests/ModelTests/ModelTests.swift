@@ -1,0 +1,192 @@
+import Glibc
+import OTP
+import Testing
+
+/// The model check of the protocol: every interleaving of its steps, to the last state that can be reached.
+@Suite(.serialized) struct ModelTests {
+    /// One exploration.
+    struct Run: CustomTestStringConvertible {
+        var name: String
+        var setup: Setup
+        /// What the search has to come to; nil: that all properties hold.
+        var violates: Property?
+
+        init(_ name: String, violates property: Property? = nil, _ change: (inout Setup) -> Void = { _ in }) {
+            self.name = name
+            violates = property
+            setup = Setup()
+            // One expected: look for that one, and not for what else is wrong on the way.
+            if let property, property != .stuck, property != .notDelivered { setup.properties = [property] }
+            change(&setup)
+        }
+
+        var testDescription: String { name }
+    }
+
+    @discardableResult
+    func explore(_ run: Run) -> Search.Result {
+        let result = Search.run(run.setup)
+        let ending = run.violates.map { "ends with `\($0)`" } ?? "all holds"
+        print("model: \(run.name): \(result.states) states, \(result.steps) steps, \(result.depth) deep, \(ending)")
+        if result.counterExample?.property != run.violates {
+            let found = result.counterExample.map { "found \($0)" } ?? "found nothing"
+            Issue.record("\(run.name): expected that it \(ending), \(found)")
+        }
+        return result
+    }
+
+    // MARK: What holds
+
+    @Test(arguments: [
+        Run("a job, three attempts, a failover") { $0.attemptsPerJob = 3 },
+        Run("the same, resent never") {
+            $0.attemptsPerJob = 3
+            $0.resends = false
+        },
+        Run("two jobs of one verification, two attempts each") {
+            $0.jobs = 2
+            $0.failsOver = false
+        },
+        // It costs its user time, and is as safe.
+        Run("unknown since the sweep, not since the end of the lease") { $0.unknownSince = .sweep },
+        // What merging states leaves out leaves nothing out.
+        Run("a job, two attempts, no state merged") {
+            $0.merges = false
+            $0.resolvers = 1
+            $0.failsOver = false
+        },
+    ])
+    func holds(_ run: Run) { explore(run) }
+
+    @Test func allThatCanHappenHappens() {
+        let result = explore(
+            Run("a job, three attempts, no failover") {
+                $0.attemptsPerJob = 3
+                $0.failsOver = false
+            })
+        // Without a failover, and with a clock that runs.
+        let impossible: [Step.Kind] = [.tickOnStoppedClocks, .databaseFailsOver]
+        for kind in Step.Kind.allCases where !impossible.contains(kind) {
+            #expect(result.kinds & 1 << kind.rawValue != 0, "never happened: \(kind.words)")
+        }
+        for state in Row.State.allCases {
+            #expect(result.rowStates & 1 << state.rawValue != 0, "no job was ever \(state)")
+        }
+    }
+
+    @Test func timesAreThoseOfTheRule() {
+        #expect(Setup.tick * Int(Row.oldest) == ResolutionRule.grace)
+        #expect(Setup.tick * Int(Row.farApart) == ResolutionRule.secondLook)
+        // The grace has not a tick to spare.
+        #expect(Setup.underway + Setup().listLag + Setup.clockJump == Row.oldest)
+    }
+
+    // MARK: Each rule is needed
+
+    static let broken: [(rule: Rule, run: Run)] = [
+        breaking(.checkInFeed, .twice), breaking(.checkInFeed, .late), breaking(.checkInTurn, .twice),
+        breaking(.trustFromBeforeClaim, .twice), breaking(.clockNeverStops, .twice),
+        breaking(.socketsDiscard, .twice),
+        breaking(.endingsFenced, .twice) { $0.attemptsPerJob = 3 },
+        breaking(.sidSettlesAlways, .evidenceLost), breaking(.listIsBelieved, .twice),
+        breaking(.grace, .twice),
+        breaking(.secondLook, .looksTooClose), breaking(.verdictFencedByToken, .looksTooClose),
+        // By looks of equal times alone: in microseconds, `look_at` by itself is nearly a fence of attempts too.
+        breaking(.verdictFencedByAttempt, .twice) {
+            $0.attemptsPerJob = 3
+            $0.failsOver = false
+        },
+        breaking(.oneOfAVerification, .together) { $0.jobs = 2 },
+        breaking(.oneOfAVerification, .wrongMessage) { $0.jobs = 2 },
+        breaking(.lostLeasesSwept, .stuck),
+        breaking(.onlyLostClaimsPoison, .notDelivered) {
+            $0.attemptsPerJob = 3
+            $0.failsOver = false
+        },
+        // The second look makes up for either of these alone.
+        breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLook) },
+        breaking(.secondLook, .twice) { $0.listLag = 4 },
+    ]
+
+    static func breaking(
+        _ rule: Rule, _ property: Property, _ change: (inout Setup) -> Void = { _ in }
+    ) -> (Rule, Run) {
+        let run = Run("without \(rule)", violates: property) {
+            $0.broken = [rule]
+            change(&$0)
+        }
+        return (rule, run)
+    }
+
+    @Test(arguments: broken.map(\.run))
+    func brokenRuleIsFound(_ run: Run) { explore(run) }
+
+    @Test func everyRuleIsBrokenOnce() {
+        for rule in Rule.allCases { #expect(Self.broken.contains { $0.rule == rule }, "\(rule)") }
+    }
+
+    @Test func ageFromTheClaimIsTooOld() {
+        explore(Run("unknown since the claim", violates: .twice) { $0.unknownSince = .claim })
+    }
+
+    // MARK: The second look
+
+    /// A list that lags 15 s longer than was assumed: what two looks make up for, by the token that keeps them apart.
+    @Test(arguments: [
+        Run("list lags 30 s, two looks") { $0.listLag = 6 },
+        Run("list lags 20 s, one look", violates: .twice) {
+            $0.listLag = 4
+            $0.broken = [.secondLook]
+        },
+        Run("list lags 30 s, looks not fenced", violates: .twice) {
+            $0.listLag = 6
+            $0.broken = [.verdictFencedByToken]
+        },
+        Run("list lags 15 s, one request does not fit into its lease, two looks") { $0.broken = [.wholeRequestFits] },
+    ])
+    func secondLook(_ run: Run) { explore(run) }
+
+    // MARK: Beyond the assumptions
+
+    /// What CONTRACT 7.2 leaves possible in principle: it can be found, and is then recorded as what it is.
+    @Test(arguments: [
+        Run("list lags 35 s", violates: .twice) { $0.listLag = 7 },
+        Run("frozen between the last check and the write", violates: .twice) { $0.freezesBeforeWrite = true },
+    ])
+    func duplicateIsRecorded(_ run: Run) throws {
+        let example = try #require(explore(run).counterExample)
+        var rules = Protocol(run.setup)
+        var world = try #require(example.worlds.last)
+        // Both SIDs come in: answers, callbacks.
+        while true {
+            rules.explore(world)
+            guard let next = rules.successors.first(where: { $0.step.kind == .recordMessage }) else { break }
+            world = next.world
+        }
+        #expect(world.rows[0].state == .accepted)
+        #expect((0..<World.attempts).count { world.attempts[$0].isRecorded } == 2)
+    }
+
+    /// `OTPD_RESEND_UNKNOWN=never` rules it out.
+    @Test func neverIsNever() {
+        explore(
+            Run("resent never, list lags 90 s, frozen between check and write") {
+                $0.attemptsPerJob = 3
+                $0.resends = false
+                $0.listLag = Attempt.Body.longestUnlisted
+                $0.freezesBeforeWrite = true
+                $0.properties = [.twice, .evidenceLost]
+            })
+    }
+
+    // MARK: In depth
+
+    /// Minutes, and gigabytes: `OTPD_MODEL_DEEP=1 swift test --filter ModelTests`.
+    @Test(
+        .enabled(if: getenv("OTPD_MODEL_DEEP") != nil, "set OTPD_MODEL_DEEP to run it"),
+        arguments: [
+            Run("two jobs of one verification, two attempts each, a failover") { $0.jobs = 2 },
+            Run("a job, two attempts, two resolvers, no state merged") { $0.merges = false },
+        ])
+    func holdsInDepth(_ run: Run) { explore(run) }
+}

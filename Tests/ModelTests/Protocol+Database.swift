@@ -1,0 +1,49 @@
+extension Protocol {
+    /// The claim, the sweep, a cancel.
+    mutating func databaseActs(_ world: World, _ job: Int) {
+        let row = world.rows[job]
+        var next = world
+        switch row.state {
+        case .queued:
+            if canClaim(world, job) {
+                next.rows[job].state = .sending
+                next.rows[job].attempt += 1
+                next.rows[job].lease = Setup.lease
+                let attempt = attempts(of: job).lowerBound + Int(row.attempt)
+                next.attempts[attempt].phase = .held
+                next.attempts[attempt].trust = Setup.lease
+                add(Step(.claim, job), next)
+            }
+            next = world
+            next.rows[job].state = .canceled
+            add(Step(.cancel, job), next)
+            sweepDeadCode(world, job, .expired)
+        case .sending:
+            guard row.lease <= 0, holds(.lostLeasesSwept) else { return }
+            switch setup.unknownSince {
+            case .leaseEnd: next.becomeUnknown(job, since: -row.lease)
+            case .sweep: next.becomeUnknown(job, since: 0)
+            case .claim: next.becomeUnknown(job, since: Setup.lease - row.lease)
+            }
+            next.rows[job].lostClaims = min(3, row.lostClaims + 1)
+            add(Step(.sweepLostLease, job), next)
+        case .unknown:
+            sweepDeadCode(world, job, .failed)
+        case .accepted, .failed, .poisoned, .expired, .canceled: break
+        }
+    }
+
+    private func canClaim(_ world: World, _ job: Int) -> Bool {
+        guard !world.isDead, world.rows[job].attempt < setup.attemptsPerJob else { return false }
+        guard holds(.oneOfAVerification) else { return true }
+        for lower in 0..<job where world.rows[lower].state.isLive { return false }
+        return true
+    }
+
+    private mutating func sweepDeadCode(_ world: World, _ job: Int, _ state: Row.State) {
+        guard world.isDead else { return }
+        var next = world
+        next.rows[job].state = state
+        add(Step(.sweepDeadCode, job), next)
+    }
+}

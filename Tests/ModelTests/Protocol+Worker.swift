@@ -1,0 +1,119 @@
+extension Protocol {
+    /// What the worker of an attempt can do.
+    mutating func work(_ world: World, _ index: Int) {
+        let attempt = world.attempts[index]
+        var next = world
+        switch attempt.phase {
+        case .none, .over: return
+        case .held:
+            let least = holds(.wholeRequestFits) ? Setup.http : 0
+            if attempt.trust >= least, !world.isDead {
+                next.attempts[index].phase = .handedOver
+                next.attempts[index].http = Setup.http
+                add(Step(.handOver, index), next)
+            }
+            giveUp(world, index)
+        case .handedOver:
+            let isOverdue = attempt.trust == Attempt.past || attempt.http == Attempt.past || world.isDead
+            if !isOverdue || !holds(.checkInTurn) {
+                next.attempts[index].phase = .inTurn
+                add(Step(.enterTurn, index), next)
+            }
+            giveUp(world, index)
+        case .inTurn:
+            if attempt.trust != Attempt.past && !world.isDead || !holds(.checkInFeed) {
+                let violation: Property? = world.isDead ? .late : nil
+                next.attempts[index].phase = .fed
+                add(Step(.feedInPart, index), next, violates: violation)
+                leave(Step(.feed, index), world, index, violates: violation)
+            }
+            giveUp(world, index)
+        case .fed:
+            if attempt.http != Attempt.past || !holds(.checkInTurn) || setup.freezesBeforeWrite {
+                leave(Step(.write, index), world, index)
+            }
+            next.attempts[index].phase = .waiting
+            add(Step(.cutShort, index), next)
+        case .waiting: recordUnknown(world, index)
+        case .unsent: recordUnsent(world, index)
+        }
+        next = world
+        next.attempts[index].phase = .over
+        add(Step(.crash, index), next)
+    }
+
+    private mutating func giveUp(_ world: World, _ index: Int) {
+        var next = world
+        next.attempts[index].phase = .unsent
+        add(Step(.giveUp, index), next)
+    }
+
+    /// The body is in the socket, and on its way.
+    private mutating func leave(_ step: Step, _ world: World, _ index: Int, violates violation: Property? = nil) {
+        var next = world
+        next.attempts[index].phase = .waiting
+        next.attempts[index].body = .underway(
+            holds(.socketsDiscard) ? Setup.underway : Attempt.Body.longestUnderway)
+        var isTogether = false
+        for other in 0..<World.attempts where job(of: other) != job(of: index) {
+            if world.attempts[other].isUnderway { isTogether = true }
+        }
+        add(step, next, violates: violation ?? (isTogether ? .together : nil))
+    }
+
+    /// `FinishUnsent`: back to the queue, or ended.
+    private mutating func recordUnsent(_ world: World, _ index: Int) {
+        let job = job(of: index)
+        let isOwn = isLast(index, world) || !holds(.endingsFenced)
+        let isWritten = isOwn && (world.rows[job].state == .sending || world.rows[job].state == .unknown)
+        var next = world
+        if isWritten { next.rows[job].queue() }
+        add(Step(.recordRetryUnanswered, index), next)
+        next.attempts[index].phase = .over
+        add(Step(.recordRetry, index), next)
+        // Where nothing is written, one says it for both.
+        guard isWritten else { return }
+        next = world
+        next.rows[job].state = .failed
+        add(Step(.recordFailedUnanswered, index), next)
+        next.attempts[index].phase = .over
+        add(Step(.recordFailed, index), next)
+    }
+
+    /// `FinishUnsent`: unknown, since now. Whoever could not write it down in time is found by the sweep.
+    private mutating func recordUnknown(_ world: World, _ index: Int) {
+        let job = job(of: index)
+        var next = world
+        if isLast(index, world) || !holds(.endingsFenced), world.rows[job].state == .sending {
+            next.becomeUnknown(job, since: 0)
+            add(Step(.recordUnknownUnanswered, index), next)
+        }
+        next.attempts[index].phase = .over
+        add(Step(.recordUnknown, index), next)
+    }
+}
+
+extension Row {
+    mutating func queue() {
+        self = Row(state: .queued, attempt: attempt, lostClaims: lostClaims)
+    }
+}
+
+extension World {
+    mutating func becomeUnknown(_ job: Int, since age: Int8) {
+        rows[job].state = .unknown
+        rows[job].lease = 0
+        rows[job].age = min(Row.oldest, age)
+        rows[job].looks = 0
+        rows[job].sinceLook = 0
+        setLookAt(job, 0)
+    }
+
+    /// Writes `look_at`, which tells each look of the job under way whether it is still the one.
+    mutating func setLookAt(_ job: Int, _ ticks: Int8) {
+        rows[job].lookAt = ticks
+        for slot in 0..<World.looks where looks[slot].verdict != .none && Int(looks[slot].job) == job {
+            looks[slot].isCurrent = looks[slot].token == ticks
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import OTP
+
+/// The protocol: from a state, everything that can happen next.
+///
+/// The participants are in extensions of their own: `Protocol+Worker`, `+Twilio`, `+Database`, `+Resolver`, `+Time`.
+struct Protocol {
+    let setup: Setup
+    /// What `ResolutionRule.decide` says of a look that missed, by age, counted looks and lost claims.
+    let verdicts: [PendingLook.Verdict]
+    private(set) var successors: [Successor] = []
+    /// A bit a rule.
+    private let broken: UInt32
+
+    init(_ setup: Setup) {
+        self.setup = setup
+        broken = setup.broken.reduce(0) { $0 | 1 << $1.rawValue }
+        verdicts = Self.verdicts(setup)
+    }
+
+    func start() -> World {
+        var world = World(rows: InlineArray(repeating: Row()))
+        // Jobs that this run does without have ended before it begins.
+        for job in setup.jobs..<World.jobs { world.rows[job].state = .canceled }
+        return world
+    }
+
+    /// All steps out of `world`, in `successors`.
+    mutating func explore(_ world: World) {
+        successors.removeAll(keepingCapacity: true)
+        passTime(world)
+        for index in 0..<setup.jobs * setup.attemptsPerJob where world.attempts[index].phase != .none {
+            work(world, index)
+            twilioActs(world, index)
+        }
+        for job in 0..<setup.jobs where world.rows[job].state.isLive {
+            databaseActs(world, job)
+            takeLooks(world, job)
+        }
+        endLooks(world)
+    }
+
+    mutating func add(_ step: Step, _ world: World, violates violation: Property? = nil) {
+        var world = world
+        forgetWhatNobodyAsksFor(&world)
+        let isWanted = violation.map(setup.properties.contains) ?? false
+        successors.append(Successor(step: step, world: world, violation: isWanted ? violation : nil))
+    }
+
+    func holds(_ rule: Rule) -> Bool { broken & 1 << rule.rawValue == 0 }
+    /// Whether a look that is stale once is stale for good.
+    var fencesOutLooks: Bool { setup.merges && holds(.verdictFencedByToken) && holds(.verdictFencedByAttempt) }
+
+    func job(of attempt: Int) -> Int { attempt / setup.attemptsPerJob }
+    func number(of attempt: Int) -> Int8 { Int8(attempt % setup.attemptsPerJob + 1) }
+    func attempts(of job: Int) -> Range<Int> { job * setup.attemptsPerJob..<(job + 1) * setup.attemptsPerJob }
+    /// Whether it is the last attempt of its job.
+    func isLast(_ attempt: Int, _ world: World) -> Bool {
+        world.rows[job(of: attempt)].attempt == number(of: attempt)
+    }
+}
+
+// MARK: Fewer states
+
+extension Protocol {
+    /// States that differ only in what can't make a difference any more become one.
+    private func forgetWhatNobodyAsksFor(_ world: inout World) {
+        var anyLive = false
+        for job in 0..<World.jobs {
+            if world.rows[job].state.isLive {
+                anyLive = true
+            } else {
+                world.rows[job] = Row(state: world.rows[job].state, attempt: world.rows[job].attempt)
+            }
+        }
+        for slot in 0..<World.looks where world.looks[slot].verdict != .none {
+            if isFencedOutForGood(world.looks[slot], world) { world.looks[slot] = PendingLook() }
+        }
+        // It makes no difference which resolver is which.
+        if world.looks[0].code > world.looks[1].code {
+            let first = world.looks[0]
+            world.looks[0] = world.looks[1]
+            world.looks[1] = first
+        }
+        for index in 0..<setup.jobs * setup.attemptsPerJob {
+            switch world.attempts[index].phase {
+            case .held: world.attempts[index].http = 0
+            case .none, .handedOver, .inTurn: break
+            case .fed: world.attempts[index].trust = 0
+            case .waiting, .unsent, .over:
+                world.attempts[index].trust = 0
+                world.attempts[index].http = 0
+                if !canStillWrite(index, world) { world.attempts[index].phase = .over }
+            }
+            if world.attempts[index].isAccepted, world.attempts[index].isRecorded || !anyLive {
+                world.attempts[index].body = .accepted(unlisted: 0)
+            }
+        }
+    }
+
+    /// `look_at` only grows, so that what is not current now will never be.
+    private func isFencedOutForGood(_ look: PendingLook, _ world: World) -> Bool {
+        let row = world.rows[Int(look.job)]
+        guard row.state.isLive else { return true }
+        guard fencesOutLooks else { return false }
+        return !look.isCurrent || look.attempt != row.attempt || row.state != .unknown
+    }
+
+    /// Whether an ending other than a SID could still be written for it.
+    private func canStillWrite(_ index: Int, _ world: World) -> Bool {
+        guard world.rows[job(of: index)].state.isLive else { return false }
+        return isLast(index, world) || !holds(.endingsFenced) || !setup.merges
+    }
+}

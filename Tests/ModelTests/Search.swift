@@ -1,0 +1,166 @@
+/// Visits every state that can be reached, breadth first, so that a counter-example is a shortest one.
+struct Search {
+    /// What a search came to.
+    struct Result {
+        var states = 0
+        var steps = 0
+        /// The most steps that any state is away from the start.
+        var depth = 0
+        /// The kinds of steps that were taken, and the states that jobs were in; a bit each.
+        var kinds: UInt64 = 0
+        var rowStates: UInt64 = 0
+        var counterExample: CounterExample?
+    }
+
+    private var rules: Protocol
+    private var visited = VisitedSet()
+    /// For each state, the one before it.
+    private var origins: [UInt32] = []
+    /// For each state, the next one if everybody is well from now on; itself where nothing more happens then.
+    private var wellNext: [UInt32] = []
+
+    init(_ setup: Setup) { rules = Protocol(setup) }
+
+    static func run(_ setup: Setup) -> Result {
+        var search = Search(setup)
+        return search.run()
+    }
+
+    private mutating func run() -> Result {
+        var result = Result()
+        _ = visited.insert(rules.start().key)
+        origins.append(0)
+        var index = 0
+        var levelEnd = 1
+        while index < visited.count {
+            if index == levelEnd {
+                result.depth += 1
+                levelEnd = visited.count
+            }
+            let world = World(visited.keys[index])
+            for job in 0..<rules.setup.jobs { result.rowStates |= 1 << world.rows[job].state.rawValue }
+            rules.explore(world)
+            var next = UInt32(index)
+            var order = Int.max
+            for successor in rules.successors {
+                result.steps += 1
+                result.kinds |= 1 << successor.step.kind.rawValue
+                if let property = successor.violation {
+                    result.states = visited.count
+                    result.counterExample = counterExample(property, to: index, then: successor)
+                    return result
+                }
+                let (place, isNew) = visited.insert(successor.world.key)
+                if isNew { origins.append(UInt32(index)) }
+                if let rank = successor.step.kind.orderWhenWell, rank < order, place != index {
+                    order = rank
+                    next = UInt32(place)
+                }
+            }
+            wellNext.append(next)
+            index += 1
+        }
+        result.states = visited.count
+        if rules.setup.properties.contains(.stuck), let (property, state) = findUnended() {
+            result.counterExample = counterExample(property, to: state, then: nil)
+        }
+        return result
+    }
+
+    private func counterExample(_ property: Property, to state: Int, then last: Successor?) -> CounterExample {
+        var path = [state]
+        while let first = path.last, first != 0 { path.append(Int(origins[first])) }
+        path.reverse()
+        let worlds = path.map { World(visited.keys[$0]) }
+        var rules = rules
+        var steps: [Step] = []
+        for (from, to) in zip(worlds, path.dropFirst()) {
+            rules.explore(from)
+            steps.append(rules.successors.first { $0.world.key == visited.keys[to] }!.step)
+        }
+        guard let last else { return CounterExample(property: property, steps: steps, worlds: worlds) }
+        return CounterExample(property: property, steps: steps + [last.step], worlds: worlds + [last.world])
+    }
+
+    // MARK: What must happen in the end
+
+    /// A state from which a job does not end as it should. The end of what is fair: each state has one next state if
+    /// everybody is well, so that following them all costs one step a state.
+    private func findUnended() -> (Property, Int)? {
+        var ends = [UInt32](repeating: .max, count: visited.count)
+        var mark = [UInt32](repeating: .max, count: visited.count)
+        var path: [Int] = []
+        var seenAlone: Set<UInt64> = []
+        for start in 0..<visited.count {
+            // Where it all ends if everybody is well.
+            var state = start
+            path.removeAll(keepingCapacity: true)
+            while ends[state] == .max, wellNext[state] != state {
+                guard mark[state] != start else { return (.stuck, start) }
+                mark[state] = UInt32(start)
+                path.append(state)
+                state = Int(wellNext[state])
+            }
+            let end = ends[state] == .max ? UInt32(state) : ends[state]
+            ends[state] = end
+            for passed in path { ends[passed] = end }
+
+            let world = World(visited.keys[start])
+            let last = World(visited.keys[Int(end)])
+            if let property = rules.judge(world, endingAs: last) { return (property, start) }
+            // And if the code dies with every worker but one, which only sweeps.
+            if seenAlone.insert(world.rowsAlone).inserted, !rules.sweepEnds(world) { return (.stuck, start) }
+        }
+        return nil
+    }
+}
+
+extension Protocol {
+    /// What is wrong if, with everybody well from `world` on, all ends as `last`.
+    func judge(_ world: World, endingAs last: World) -> Property? {
+        var isCutOff = false
+        for job in 0..<setup.jobs {
+            let end = last.rows[job].state
+            // The bound of the exploration, not of the protocol.
+            if end == .queued, last.rows[job].attempt == setup.attemptsPerJob { isCutOff = true }
+            if end.isLive, !isCutOff { return .stuck }
+            for index in attempts(of: job) where last.attempts[index].isAccepted && !last.attempts[index].isRecorded {
+                return .evidenceLost
+            }
+            // A live job of a living code is delivered, or has killed three workers.
+            guard world.rows[job].state.isLive, !world.isDead, setup.resends else { continue }
+            if end == .failed || end == .expired || end == .canceled { return .notDelivered }
+        }
+        return nil
+    }
+
+    /// Whether sweeps alone end every job, once the code has died.
+    func sweepEnds(_ world: World) -> Bool {
+        var world = world
+        world.isDead = true
+        for index in 0..<World.attempts { world.attempts[index] = Attempt() }
+        for slot in 0..<World.looks { world.looks[slot] = PendingLook() }
+        var sweeper = self
+        for _ in 0..<2 * Int(Setup.lease) + 2 {
+            for job in 0..<setup.jobs {
+                sweeper.explore(world)
+                for successor in sweeper.successors
+                where successor.step == Step(.sweepLostLease, job) || successor.step == Step(.sweepDeadCode, job) {
+                    world = successor.world
+                }
+            }
+            world = tick(world, clocksRun: true)
+        }
+        for job in 0..<setup.jobs where world.rows[job].state.isLive { return false }
+        return true
+    }
+}
+
+extension World {
+    /// The rows, without what else there is.
+    var rowsAlone: UInt64 {
+        var world = self
+        for slot in 0..<World.looks { world.looks[slot] = PendingLook() }
+        return world.key.first
+    }
+}

@@ -1,0 +1,98 @@
+/// One thing that can happen next.
+struct Step: Equatable {
+    var kind: Kind
+    /// Which attempt, job or look; of all jobs, from 0.
+    var subject: Int
+
+    init(_ kind: Kind, _ subject: Int = 0) {
+        self.kind = kind
+        self.subject = subject
+    }
+
+    enum Kind: Int, CaseIterable {
+        // Time and accidents.
+        case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, crash
+        // The worker of an attempt. What is fed goes into the socket at once, or in part later (`write`).
+        case handOver, enterTurn, feed, feedInPart, write
+        /// Ended before its body was fed; and after that: what had not left is discarded.
+        case giveUp, cutShort
+        /// `FinishUnsent`. Where the database's answer is lost, it is written once more.
+        case recordRetry, recordFailed, recordUnknown
+        case recordRetryUnanswered, recordFailedUnanswered, recordUnknownUnanswered
+        // Twilio. A refusal that the worker does not hear is as if the body were lost.
+        case accept, refuse
+        /// A SID comes in: the answer, however late, or a callback, of which there may be any number.
+        case recordMessage
+        // The database. For what is unknown, otpd's sweep waits for the lease too; here it may come at any time.
+        case claim, cancel, sweepLostLease, sweepDeadCode
+        // Resolvers.
+        case lookAndMiss, lookInVain, lookAndAdopt, writeVerdict, dropLook
+    }
+}
+
+extension Step.Kind {
+    /// The order in which things happen when everybody is well; nil for what does not happen then.
+    var orderWhenWell: Int? {
+        switch self {
+        case .recordMessage: 0
+        case .accept: 1
+        case .feed, .write, .writeVerdict: 2
+        case .enterTurn: 3
+        case .handOver: 4
+        case .recordRetry: 5
+        case .giveUp, .cutShort: 6
+        case .recordUnknown: 7
+        case .sweepLostLease, .sweepDeadCode: 8
+        case .lookAndMiss: 9
+        case .claim: 10
+        case .tick: 11
+        case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .crash, .feedInPart, .recordFailed,
+            .recordRetryUnanswered, .recordFailedUnanswered, .recordUnknownUnanswered, .refuse, .cancel, .lookInVain,
+            .lookAndAdopt, .dropLook:
+            nil
+        }
+    }
+
+    /// What happens, for a person; `#` is the subject.
+    var words: String {
+        switch self {
+        case .tick: "5 s pass"
+        case .tickOnStoppedClocks: "5 s pass that no worker's clock sees"
+        case .codeDies: "the code dies"
+        case .databaseFailsOver: "a standby takes over, its clock 10 s ahead"
+        case .crash: "attempt #: its worker dies"
+        case .handOver: "attempt #: handed to libcurl"
+        case .enterTurn: "attempt #: not overdue after epoll_wait; libcurl acts"
+        case .feed: "attempt #: the body is fed, and leaves"
+        case .feedInPart: "attempt #: the body is fed, but part of it does not fit into the socket"
+        case .write: "attempt #: the rest of the body leaves"
+        case .giveUp: "attempt #: given up before its body was fed"
+        case .cutShort: "attempt #: cut short; what had not left is discarded"
+        case .recordRetry: "attempt #: written down: not sent, try again"
+        case .recordFailed: "attempt #: written down: not sent, failed"
+        case .recordUnknown: "attempt #: written down: unknown"
+        case .recordRetryUnanswered: "attempt #: written down, though its worker does not learn it: not sent, try again"
+        case .recordFailedUnanswered: "attempt #: written down, though its worker does not learn it: not sent, failed"
+        case .recordUnknownUnanswered: "attempt #: written down, though its worker does not learn it: unknown"
+        case .accept: "attempt #: Twilio ACCEPTS it"
+        case .refuse: "attempt #: Twilio refuses it"
+        case .recordMessage: "attempt #: its SID comes in"
+        case .claim: "job #: claimed"
+        case .cancel: "job #: canceled"
+        case .sweepLostLease: "job #: the sweep finds its lease lapsed"
+        case .sweepDeadCode: "job #: the sweep finds its code dead"
+        case .lookAndMiss: "job #: a look does not find it"
+        case .lookInVain: "job #: a look fails"
+        case .lookAndAdopt: "job #: a look finds a message"
+        case .writeVerdict: "look #: its verdict is written, if the fence lets it"
+        case .dropLook: "look #: its resolver dies"
+        }
+    }
+}
+
+/// What a step leads to, and the property that it violates.
+struct Successor {
+    var step: Step
+    var world: World
+    var violation: Property?
+}

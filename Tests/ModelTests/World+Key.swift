@@ -1,0 +1,142 @@
+/// A state in two words, by which the visited ones are told apart.
+struct Key: Equatable {
+    var first: UInt64
+    var second: UInt64
+
+    var hash: UInt64 {
+        let mixed = (first ^ (second &* 0x9E37_79B9_7F4A_7C15)) &* 0xBF58_476D_1CE4_E5B9
+        let again = (mixed ^ (mixed >> 31) ^ second) &* 0x94D0_49BB_1331_11EB
+        return again ^ (again >> 29)
+    }
+}
+
+extension World {
+    var key: Key {
+        var first = Packer()
+        for job in 0..<World.jobs {
+            let row = rows[job]
+            first.put(row.state.rawValue, bits: 3)
+            first.put(row.attempt, bits: 2)
+            first.put(row.lease - Row.longAgo, bits: 4)
+            first.put(row.age, bits: 4)
+            first.put(row.lookAt, bits: 3)
+            first.put(row.looks, bits: 2)
+            first.put(row.lostClaims, bits: 2)
+        }
+        for slot in 0..<World.looks { first.put(looks[slot].code, bits: 11) }
+        var second = Packer()
+        for index in 0..<World.attempts {
+            let attempt = attempts[index]
+            second.put(attempt.phase.rawValue, bits: 3)
+            second.put(attempt.trust + 1, bits: 3)
+            second.put(attempt.http + 1, bits: 2)
+            second.put(attempt.body.code, bits: 5)
+            second.put(attempt.isRecorded ? 1 : 0, bits: 1)
+        }
+        for job in 0..<World.jobs { second.put(rows[job].sinceLook, bits: 2) }
+        second.put(isDead ? 1 : 0, bits: 1)
+        second.put(hasFailedOver ? 1 : 0, bits: 1)
+        return Key(first: first.word, second: second.word)
+    }
+
+    init(_ key: Key) {
+        rows = InlineArray(repeating: Row())
+        var first = Packer(key.first)
+        for job in 0..<World.jobs {
+            var row = Row()
+            row.state = Row.State(rawValue: UInt8(first.take(3)))!
+            row.attempt = first.take(2)
+            row.lease = first.take(4) + Row.longAgo
+            row.age = first.take(4)
+            row.lookAt = first.take(3)
+            row.looks = first.take(2)
+            row.lostClaims = first.take(2)
+            rows[job] = row
+        }
+        for slot in 0..<World.looks { looks[slot] = PendingLook(code: first.takeWide(11)) }
+        var second = Packer(key.second)
+        for index in 0..<World.attempts {
+            attempts[index].phase = Attempt.Phase(rawValue: UInt8(second.take(3)))!
+            attempts[index].trust = second.take(3) - 1
+            attempts[index].http = second.take(2) - 1
+            attempts[index].body = Attempt.Body(code: second.take(5))
+            attempts[index].isRecorded = second.take(1) == 1
+        }
+        for job in 0..<World.jobs { rows[job].sinceLook = second.take(2) }
+        isDead = second.take(1) == 1
+        hasFailedOver = second.take(1) == 1
+    }
+}
+
+/// Bit fields, the first one lowest.
+struct Packer {
+    private(set) var word: UInt64
+    private var shift: UInt64 = 0
+
+    init(_ word: UInt64 = 0) { self.word = word }
+
+    mutating func put(_ value: some BinaryInteger, bits: UInt64) {
+        let value = UInt64(value)
+        precondition(value < 1 << bits && shift + bits <= 64, "a field of the model does not fit into its bits")
+        word |= value << shift
+        shift += bits
+    }
+
+    mutating func take(_ bits: UInt64) -> Int8 { Int8(takeWide(bits)) }
+
+    mutating func takeWide(_ bits: UInt64) -> Int16 {
+        defer { shift += bits }
+        return Int16((word >> shift) & ((1 << bits) - 1))
+    }
+}
+
+extension Attempt.Body {
+    /// The longest times that fit.
+    static let longestUnderway: Int8 = 11
+    static let longestUnlisted: Int8 = 18
+
+    var code: Int8 {
+        switch self {
+        case .nothing: 0
+        case .underway(let ticks): 1 + ticks
+        case .accepted(let ticks): 2 + Self.longestUnderway + ticks
+        }
+    }
+
+    init(code: Int8) {
+        switch code {
+        case 0: self = .nothing
+        case ...(1 + Self.longestUnderway): self = .underway(code - 1)
+        default: self = .accepted(unlisted: code - 2 - Self.longestUnderway)
+        }
+    }
+}
+
+extension PendingLook {
+    var code: Int16 {
+        let kind: Int16 =
+            switch verdict {
+            case .none: 0
+            case .lookAgain(let ticks): Int16(ticks)
+            case .countAndLookAgain: 8
+            case .resend: 9
+            case .fail: 10
+            }
+        return kind | Int16(attempt) << 4 | Int16(job) << 6 | Int16(token + 1) << 7 | (isCurrent ? 1 << 10 : 0)
+    }
+
+    init(code: Int16) {
+        self.init()
+        switch code & 15 {
+        case 0: return
+        case 8: verdict = .countAndLookAgain
+        case 9: verdict = .resend
+        case 10: verdict = .fail
+        case let ticks: verdict = .lookAgain(after: Int8(ticks))
+        }
+        attempt = Int8(code >> 4 & 3)
+        job = Int8(code >> 6 & 1)
+        token = Int8(code >> 7 & 7) - 1
+        isCurrent = code >> 10 == 1
+    }
+}

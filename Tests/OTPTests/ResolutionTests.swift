@@ -1,0 +1,98 @@
+import OTP
+import Testing
+
+struct ResolutionTests {
+    static let sid = MessageSID("SM0123456789abcdef0123456789abcdef")!
+    static let instant = Duration.milliseconds(1)
+
+    /// Before, at and after each age at which the rule changes its mind; a clock that was set back; and old age.
+    static let ages: [Duration] =
+        [0, 2, 15, 45, 60].flatMap { [.seconds($0) - instant, .seconds($0), .seconds($0) + instant] }
+        + [.seconds(-10), .seconds(8), .seconds(30), .seconds(600)]
+
+    /// Every subject that any of the rule's conditions could tell apart.
+    static let subjects: [ResolutionRule.Subject] = ages.flatMap { age in
+        (0...4).flatMap { looks in (0...5).map { .init(age: age, looks: looks, lostClaims: $0) } }
+    }
+
+    @Test(arguments: [true, false])
+    func foundIsAdopted(resends: Bool) {
+        let rule = ResolutionRule(resends: resends)
+        for status: MessageStatus in [.queued, .sent, .delivered, .failed] {
+            for subject in Self.subjects {
+                #expect(rule.decide(.found(Self.sid, status), subject) == .adopt(Self.sid, status))
+            }
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func unclearConcludesNothing(resends: Bool) {
+        let rule = ResolutionRule(resends: resends)
+        for subject in Self.subjects {
+            #expect(rule.decide(.unclear, subject) == .lookAgain(after: .seconds(10), isCounted: false))
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func absenceBeforeTheGraceSaysNothing(resends: Bool) {
+        let rule = ResolutionRule(resends: resends)
+        for subject in Self.subjects where subject.age < .seconds(45) {
+            let next: Duration =
+                switch subject.age {
+                case ..<(.seconds(2)): .seconds(2)
+                case ..<(.seconds(15)): .seconds(15)
+                default: .seconds(45)
+                }
+            #expect(rule.decide(.absent, subject) == .lookAgain(after: next - subject.age, isCounted: false))
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func absenceAfterTheGrace(resends: Bool) {
+        let rule = ResolutionRule(resends: resends)
+        for subject in Self.subjects where subject.age >= .seconds(45) {
+            let step = rule.decide(.absent, subject)
+            switch (subject.looks, subject.lostClaims) {
+            case (0, _): #expect(step == .lookAgain(after: .seconds(15), isCounted: true))
+            case (_, 3...):
+                #expect(step == .fail(Poison.failure(unfinishedClaims: subject.lostClaims)!))
+            case (_, _) where resends: #expect(step == .resend)
+            case (_, _):
+                guard case .fail(let why) = step else {
+                    Issue.record("\(subject): \(step)")
+                    continue
+                }
+                #expect(why.error.hasPrefix("Outcome unknown") && why.error.contains("OTPD_RESEND_UNKNOWN=never"))
+                #expect(why.code == nil && why.errorClass == nil && !why.remedy.isEmpty)
+            }
+        }
+    }
+
+    /// Looks taken as soon as they are due, none of which finds anything: from any age, it comes to an end.
+    @Test(arguments: [(0, [0, 2, 15, 45, 60]), (7, [7, 15, 45, 60]), (15, [15, 45, 60]), (90, [90, 105])])
+    func looksThatMissComeToAnEnd(_ start: Int, _ expected: [Int]) {
+        for (rule, end) in [(ResolutionRule(resends: true), true), (ResolutionRule(resends: false), false)] {
+            var subject = ResolutionRule.Subject(age: .seconds(start), looks: 0, lostClaims: 1)
+            var looked: [Duration] = []
+            var step: ResolutionStep
+            repeat {
+                looked.append(subject.age)
+                step = rule.decide(.absent, subject)
+                guard case .lookAgain(let delay, let isCounted) = step else { break }
+                #expect(delay > .zero)
+                subject.age += delay
+                if isCounted { subject.looks += 1 }
+            } while looked.count < 20
+            #expect(looked == expected.map { .seconds($0) })
+            #expect((step == .resend) == end)
+        }
+    }
+
+    @Test func graceOutlastsAllThatCanBeLate() {
+        // A whole request, a socket's retransmissions, the list's lag, the skew of the clocks (Sources/README.md).
+        #expect(ResolutionRule.grace >= .seconds(10) + .seconds(10) + .seconds(15) + .seconds(10))
+        #expect(ResolutionRule.neededLooks == 2)
+        #expect(ResolutionRule.earlyLooks == ResolutionRule.earlyLooks.sorted())
+        #expect(ResolutionRule.earlyLooks.allSatisfy { $0 > .zero && $0 < ResolutionRule.grace })
+    }
+}
