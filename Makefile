@@ -8,8 +8,10 @@ SHELL := /bin/bash
 SWIFT ?= swift
 # More arguments for the Swift tests: make test TESTS='--filter SettingsTests'
 TESTS ?=
+# More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
+CHAOS ?=
 
-.PHONY: help deps build release test lint format demo bench clean
+.PHONY: help deps build release test chaos lint format demo bench clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -35,7 +37,12 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	echo "==> Holding SQL's phone numbers against libphonenumber's, every region" >&2; \
 	python=$$(.ci/venv phonenumbers phonenumbers==8.12.57); .ci/with-postgres timeout 300 "$$python" Tests/sql/to_e164.py; \
 	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
-	.ci/with-postgres Tests/examples/run .build/debug
+	.ci/with-postgres Tests/examples/run .build/debug; \
+	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
+	Tests/chaos/run --short .build/debug
+
+chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
+	@Tests/chaos/run .build/debug $(CHAOS)
 
 lint: ## Checks the format, the arrows between targets, and that warnings are errors
 	@echo "==> Checking the format" >&2
