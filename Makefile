@@ -27,13 +27,17 @@ release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shippe
 	@.ci/swift-build release
 
 test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
-	@python=$$(.ci/twilio-venv); export OTPD_TWILIO_PYTHON="$$python"; \
+	@python=$$(.ci/venv twilio twilio==9.13.0); export OTPD_TWILIO_PYTHON="$$python"; \
 	echo "==> Running the unit tests" >&2; \
 	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
+	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
+	unset OTPD_TWILIO_PYTHON; timeout 300 Tests/sql/secrecy; timeout 300 Tests/sql/secrecy --self-test; \
+	echo "==> Holding SQL's phone numbers against libphonenumber's, every region" >&2; \
+	python=$$(.ci/venv phonenumbers phonenumbers==8.12.57); .ci/with-postgres timeout 300 "$$python" Tests/sql/to_e164.py; \
 	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
-	unset OTPD_TWILIO_PYTHON; .ci/with-postgres Tests/examples/run .build/debug; \
+	.ci/with-postgres Tests/examples/run .build/debug; \
 	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
 	Tests/chaos/run --short .build/debug
 
