@@ -38,6 +38,8 @@ struct WaitingQueue {
 
     var count: Int { elements.count - head }
     var isEmpty: Bool { count == 0 }
+    /// The jobs' ids.
+    var jobs: [Int64] { elements[head...].compactMap { $0?.job.id } }
 
     mutating func append(_ job: WaitingJob) { elements.append(job) }
 
