@@ -11,7 +11,7 @@ TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-.PHONY: help deps build release test chaos lint format demo bench clean
+.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -62,6 +62,16 @@ demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows 
 
 bench: release ## Measures throughput, latency, CPU and memory
 	@deploy/bench/run
+
+sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
+	@Tests/sanitize/run thread $(TESTS)
+	@Tests/sanitize/run address $(TESTS)
+
+fuzz: deps ## Fuzzes every parser of foreign bytes, FUZZ_SECONDS (20) each
+	@Tests/fuzz/run
+
+leaks: release ## Compares otpd's memory after 200,000 sends with that after 20,000
+	@Tests/sanitize/leaks
 
 clean: ## Deletes what was built
 	@$(SWIFT) package clean

@@ -27,6 +27,7 @@ struct SettingsTests {
             "postgresql://u:hunter2@[::1/db", "password=hunter2 hunter2",
             "postgresql://u:hunter2@h/db?nonsense=hunter2",
             "postgresql://u:hunter2%zz@h/db", "host=h password='hunter2",
+            "a\"hunter2=x", "x \"hunter2 host=h", "é]hunter2\"x='hunter2",
         ])
     func unreadable(_ conninfo: String) {
         let settings = ConnectionSettings(conninfo)

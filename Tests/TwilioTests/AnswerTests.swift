@@ -124,6 +124,9 @@ struct AnswerTests {
             ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),
             ("2023-08-24T05:01:45Z", nil), ("Thu, 24 Aug 2023 25:01:45 +0000", nil), ("", nil), (",", nil),
             ("Thu, 24 Aug 2023 05:01 +0000", nil), ("Thu, 32 Aug 2023 05:01:45 +0000", nil),
+            ("Fri, 31 Feb 2023 00:00:00 GMT", nil), ("Mon, 29 Feb 2100 00:00:00 GMT", nil),
+            ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800), ("Thu, 24 Aug 2023 05:01:45 +0099", nil),
+            ("T:Thu, 24 Aug 2023 05:01:45 GMT", nil),
         ] as [(String, Int64?)])
     func dates(_ text: String, _ seconds: Int64?) {
         #expect(InternetDate.seconds(text) == seconds)
