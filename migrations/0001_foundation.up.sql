@@ -832,7 +832,9 @@ CREATE TABLE otp.send_jobs (
     looks int DEFAULT 0,                        -- unknown: looks after the grace that did not find it
     last_error_code int,
     last_error text,                            -- why the last attempt failed, while the job waits for the next
-    last_remedy text                            -- and what to do about it
+    last_remedy text,                           -- and what to do about it
+    held_by text COLLATE "C"                    -- queued: the pause (otp.pauses.name) that holds it, not due before its end;
+                                                -- due all the same, it is that pause's probe
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -846,6 +848,7 @@ CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <>
 CREATE INDEX send_jobs_unknown ON otp.send_jobs (look_at) WHERE state = 'unknown';
 CREATE INDEX send_jobs_suspect ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
+CREATE INDEX send_jobs_held ON otp.send_jobs (held_by, id) WHERE state = 'queued' AND held_by IS NOT NULL;
 COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
 
 CREATE FUNCTION otp.send_jobs_before_insert() RETURNS trigger
@@ -904,6 +907,7 @@ BEGIN
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
     NEW.last_remedy := NULL;
+    NEW.held_by := NULL;
     RETURN NEW;
 END $$;
 
@@ -923,6 +927,48 @@ END $$;
 
 CREATE CONSTRAINT TRIGGER wake_workers AFTER INSERT ON otp.send_jobs DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION otp.wake_workers();
+
+-- ───────────────────────────────────────────────────── pauses ───────────────────────────────────────────────────────
+
+-- What is not sent for the time being, shared by all workers: everything, a country, or the numbers that begin alike. A
+-- worker makes one when Twilio refuses a country or a prefix; a person by hand. Jobs that a pause holds wait until it ends
+-- or their code dies. Deleting the row ends it, whoever deletes it.
+CREATE TABLE otp.pauses (
+    scope text NOT NULL,
+    key text COLLATE "C" NOT NULL DEFAULT '',
+    name text COLLATE "C" NOT NULL GENERATED ALWAYS AS (CASE key WHEN '' THEN scope ELSE scope || ' ' || key END) STORED
+        PRIMARY KEY,
+    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 500),
+    remedy text,
+    since timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_probe_at timestamptz,              -- null: by hand, and so ended by hand
+    probes int NOT NULL DEFAULT 0,
+    made_by text NOT NULL DEFAULT session_user,
+    -- A prefix leaves four digits open even of the longest number: a whole one is nobody's to read here.
+    CHECK (CASE scope WHEN 'all' THEN key = '' WHEN 'country' THEN key ~ '^([A-Z]{2}|001)$'
+        WHEN 'prefix' THEN key ~ '^\+[1-9][0-9]{0,10}$' ELSE false END)
+);
+COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, a country (SA), a prefix (+96650). DELETE resumes it; held jobs are due again at once.';
+
+CREATE TRIGGER changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF scope, key, reason, remedy ON otp.pauses
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+
+-- With a snapshot of its own, taken when the pause is locked: a worker that gives a job to a pause holds the pause's row
+-- (FOR KEY SHARE) until the job is written, so none is given to a pause that has ended.
+CREATE FUNCTION otp.release_held() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
+    WHERE j.state = 'queued' AND j.held_by IS NOT NULL AND (TG_OP = 'TRUNCATE' OR j.held_by = OLD.name);
+    -- In this order: a worker should know that the pause has ended before it claims what it held.
+    PERFORM pg_notify('otp_catalog', ''), pg_notify('otp_send_jobs', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER release_held AFTER DELETE ON otp.pauses
+FOR EACH ROW EXECUTE FUNCTION otp.release_held();
+CREATE TRIGGER release_all AFTER TRUNCATE ON otp.pauses
+FOR EACH STATEMENT EXECUTE FUNCTION otp.release_held();
 
 -- ────────────────────────────────────────────────── how a job ends ──────────────────────────────────────────────────
 
@@ -1151,6 +1197,8 @@ CREATE TABLE otp.worker_status (
     state text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting', 'running', 'paused', 'draining', 'stopped')),
     reason text,
     remedy text,
+    paused_since timestamptz,
+    next_probe_at timestamptz,
     in_flight int NOT NULL DEFAULT 0,
     claimed bigint NOT NULL DEFAULT 0,
     accepted bigint NOT NULL DEFAULT 0,
@@ -1419,7 +1467,7 @@ SELECT queued.count AS queued, queued.due, taken.sending, taken.unknown, queued.
     round(ended.accepted_5m::numeric / nullif(ended.accepted_5m + ended.failed_5m, 0), 4) AS success_share,
     latency.ms[1] AS latency_p50_ms, latency.ms[2] AS latency_p95_ms, latency.ms[3] AS latency_p99_ms,
     workers.alive AS workers_alive,
-    workers.paused
+    workers.paused || pauses.paused AS paused
 FROM (VALUES (1)) one
 LEFT JOIN (
     SELECT count(*) AS count, count(*) FILTER (WHERE due_at <= now()) AS due,
@@ -1447,10 +1495,16 @@ LEFT JOIN (
 ) latency ON true
 LEFT JOIN (
     SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive,
-        coalesce(jsonb_agg(jsonb_build_object('scope', 'worker ' || worker_id, 'reason', reason, 'remedy', remedy)
+        coalesce(jsonb_agg(jsonb_build_object('scope', 'worker ' || worker_id, 'reason', reason, 'remedy', remedy,
+            'since', paused_since, 'next_probe_at', next_probe_at)
             ORDER BY worker_id) FILTER (WHERE state = 'paused'), '[]') AS paused
     FROM otp.worker_status WHERE heartbeat_at > clock_timestamp() - interval '30 seconds'
-) workers ON true;
+) workers ON true
+LEFT JOIN (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('scope', name, 'reason', reason, 'remedy', remedy,
+        'since', since, 'next_probe_at', next_probe_at) ORDER BY name), '[]') AS paused
+    FROM otp.pauses
+) pauses ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
 CREATE VIEW otp.spend_daily AS
@@ -1632,7 +1686,7 @@ GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, 
     verified_at, canceled_at) ON otp.verifications TO otp_worker;
 GRANT SELECT, UPDATE, DELETE ON otp.send_jobs TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status TO otp_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status, otp.pauses TO otp_worker;
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
     otp.delivery_status, otp.queue_status TO otp_worker;
@@ -1641,10 +1695,10 @@ GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_f
     otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
+    otp.error_classes, otp.error_class_defaults, otp.pauses TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
-    otp.error_class_defaults TO otp_admin;
+    otp.error_class_defaults, otp.pauses TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
 GRANT EXECUTE ON FUNCTION otp.unlock TO otp_admin;
 

@@ -10,6 +10,7 @@ public enum LogKeys {
     public static let remedy = "remedy"
     public static let error = "error"
     public static let errorCode = "error_code"
+    public static let pause = "pause"
     public static let signal = "signal"
 
     // How much, how long.

@@ -81,6 +81,7 @@ public actor Worker {
             onStatus: onStatus)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
+        let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let resolver = Resolver(
             loop: loop, dispatcher: dispatcher, records: records, twilio: twilio,
             rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
@@ -92,6 +93,7 @@ public actor Worker {
             background.addTask { await sweeper.run() }
             background.addTask { await poller.run() }
             background.addTask { await resolver.run() }
+            background.addTask { await prober.run() }
             await foreground(claims, records)
             await heart.farewell()
             background.cancelAll()
@@ -196,7 +198,7 @@ public actor Worker {
 
     private func loadCatalog(_ connection: Connection) async throws(PostgresError) {
         let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-        await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+        await dispatcher.catalog(rows)
     }
 
     /// What the promise stands on, whatever the role or the database has set: a claim is durable before a byte leaves

@@ -64,7 +64,7 @@ struct DispositionTests {
     @Test(
         arguments: [
             (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
-            (.pauseCountry, .queued, .country), (.fraudHold, .failed, .prefix), (.permanentRecipient, .failed, nil),
+            (.pauseCountry, .queued, .country), (.fraudHold, .queued, .prefix), (.permanentRecipient, .failed, nil),
             (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
             (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
         ] as [(ErrorClass, JobState, Disposition.Scope?)])

@@ -6,6 +6,8 @@ public struct Disposition: Sendable, Hashable {
         case failed(Failure)
         /// Back to `queued`, due after this.
         case retry(after: Duration, why: Failure)
+        /// Back to `queued`, held by the pause that is this disposition's effect: it waits for the pause's end.
+        case hold(why: Failure)
         /// No retry fits into the code's life; why it was not sent before.
         case expired(Failure)
         /// To be resolved; never blindly sent again.
@@ -16,7 +18,7 @@ public struct Disposition: Sendable, Hashable {
             switch self {
             case .accepted: .accepted
             case .failed: .failed
-            case .retry: .queued
+            case .retry, .hold: .queued
             case .expired: .expired
             case .unknown: .unknown
             }
@@ -86,6 +88,11 @@ public struct DispositionRule: Sendable {
             }
         }
 
+        // A pause loses nothing: its jobs wait until they expire.
+        func held(_ why: Disposition.Failure) -> Disposition.Step {
+            lifeLeft > backoff.minimumLife ? .hold(why: why) : .expired(why)
+        }
+
         switch outcome {
         case .accepted(let sid, let status):
             return Disposition(.accepted(sid, status: status))
@@ -106,16 +113,15 @@ public struct DispositionRule: Sendable {
             // 401 stops the worker whatever its code says: every further request would be refused too.
             guard refused.httpStatus != 401 else { return Disposition(again(why), effect: .pause(.worker, why: why)) }
             switch entry.errorClass {
-            // A pause loses nothing: its jobs wait until they expire.
             case .pauseWorker: return Disposition(again(why), effect: .pause(.worker, why: why))
             case .pauseSender: return Disposition(again(why), effect: .pause(.sender, why: why))
-            case .pauseCountry: return Disposition(again(why), effect: .pause(.country, why: why))
+            case .pauseCountry: return Disposition(held(why), effect: .pause(.country, why: why))
             case .permanentRecipient, .badJob, .content: return Disposition(.failed(why))
             case .throttle: return Disposition(again(why), effect: .throttle(retryAfter: nil))
             case .ambiguous: return Disposition(.unknown(.ambiguousCode(refused.code ?? 0)))
             case .retrySafe: return Disposition(again(why))
             case .oneResend: return Disposition(attempt > 1 ? .failed(why) : again(why))
-            case .fraudHold: return Disposition(.failed(why), effect: .pause(.prefix, why: why))
+            case .fraudHold: return Disposition(held(why), effect: .pause(.prefix, why: why))
             // Not a class for refusals: the row is mistaken, so somebody should look.
             case .ignore: return Disposition(.failed(why), isAlert: true)
             case nil: return Disposition(.failed(why), isAlert: true)

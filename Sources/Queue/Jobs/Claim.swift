@@ -48,7 +48,7 @@ public enum Claim {
                SET state = 'sending', attempt = j.attempt + 1, worker = $2,
                    lease_expires_at = now() + make_interval(secs => $3)
              WHERE j.id = ANY (ARRAY (SELECT otp.within_limits(ARRAY (SELECT due.id FROM due))))
-         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims
+         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims, j.held_by
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, otp.unseal(v.sealed_code, v.key_id),
@@ -58,7 +58,7 @@ public enum Claim {
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
-               c.lost_claims
+               c.lost_claims, c.held_by
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id = c.verification_id
         """
@@ -125,6 +125,8 @@ public struct ClaimedJob: Sendable {
     public let death: Death?
     /// Whether a claim of it was lost with its worker.
     public let isSuspect: Bool
+    /// The pause whose probe it is: that one lets it pass.
+    public let probeOf: String?
 
     /// Why a code is dead before its time.
     public enum Death: String, Sendable {
@@ -152,5 +154,6 @@ public struct ClaimedJob: Sendable {
         code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
         death = try result.stringIfPresent(row, 10).flatMap(Death.init)
         isSuspect = try result.int32(row, 11) > 0
+        probeOf = try result.stringIfPresent(row, 12)
     }
 }

@@ -8,6 +8,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
     /// Back to `queued`, due at once: it was never handed over. The attempt number stays taken: were it given twice to one
     /// worker, a release repeated after a lost connection could let go of a job that is being sent.
     case release
+    /// Back to `queued`, held by a pause: not due before that ends. It waits there until its code dies.
+    case hold
     /// `unknown`: it may have been sent; never blindly sent again. Looked for at Twilio from `delay` on.
     case unknown
     /// Ended: failed for good.
@@ -23,6 +25,9 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 /// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
 /// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
 /// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
+///
+/// A pause that holds a job is locked until the job is written, so that its end (a DELETE, whose trigger releases what it
+/// held) misses none: a job for a pause that has ended meanwhile is due again in a second.
 public struct FinishUnsent: Sendable {
     static let statement = Statement(
         "otpd_finish_unsent",
@@ -30,21 +35,27 @@ public struct FinishUnsent: Sendable {
         WITH e AS MATERIALIZED (
             SELECT e.*, j.verification_id, j.requested_at, j.expires_at
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                          $9::text[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class)
+                          $9::text[], $10::text[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by)
               JOIN otp.send_jobs j
                 ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
                AND (j.state = 'sending' OR (j.state = 'unknown' AND e.outcome <> 'unknown'))
                FOR UPDATE OF j
+        ), pauses AS MATERIALIZED (
+            SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($10::text[]) FOR KEY SHARE
         ), queued AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
-                   due_at = now() + make_interval(secs => e.delay),
+                   held_by = p.name,
+                   due_at = CASE WHEN e.outcome <> 'hold' THEN now() + make_interval(secs => e.delay)
+                                 WHEN p.name IS NULL THEN least(now() + interval '1 second', j.expires_at)
+                                 ELSE j.expires_at END,
                    last_error_code = coalesce(e.error_code, j.last_error_code),
                    last_error = coalesce(e.error, j.last_error),
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
-             WHERE j.id = e.id AND e.outcome IN ('retry', 'release')
+              LEFT JOIN pauses p ON p.name = e.held_by
+             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
@@ -64,6 +75,7 @@ public struct FinishUnsent: Sendable {
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
+            .textArray,
         ])
 
     private var ends: [UnsentEnd] = []
@@ -75,6 +87,9 @@ public struct FinishUnsent: Sendable {
 
     /// Their jobs.
     public var jobs: [Int64] { ends.map(\.job) }
+
+    /// Whether a pause is given a job.
+    public var holds: Bool { ends.contains { $0.outcome == .hold } }
 
     /// Adds an end.
     public mutating func append(_ end: UnsentEnd) { ends.append(end) }
@@ -99,6 +114,7 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
+        parameters.append(ends.map(\.heldBy))
         _ = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
@@ -122,10 +138,13 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
+    /// For `hold`: the name of the pause.
+    public var heldBy: String?
 
     public init(
         job: Int64, attempt: Int32, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
-        errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil, errorClass: String? = nil
+        errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
+        heldBy: String? = nil
     ) {
         self.job = job
         self.attempt = attempt
@@ -135,5 +154,6 @@ public struct UnsentEnd: Sendable {
         self.error = error
         self.remedy = remedy
         self.errorClass = errorClass
+        self.heldBy = heldBy
     }
 }

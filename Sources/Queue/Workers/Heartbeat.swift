@@ -13,6 +13,10 @@ public struct WorkerReport: Sendable {
     public var reason: String?
     /// What to do about it.
     public var remedy: String?
+    /// How long it has been paused.
+    public var pausedFor: Instant.Span?
+    /// How long until the pause's next probe; nil while one is under way, and where a person has to end it.
+    public var nextProbe: Instant.Span?
     public var inFlight: Int
     public var claimed: Int64
     public var accepted: Int64
@@ -47,11 +51,14 @@ public enum Heartbeat {
         WITH beat AS (
             INSERT INTO otp.worker_status AS w
                    (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
-                    unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                    unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state,
+                    paused_since, next_probe_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
+                    now() - make_interval(secs => $18), now() + make_interval(secs => $19))
             ON CONFLICT (worker_id) DO UPDATE
                SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
-                   remedy = excluded.remedy, in_flight = excluded.in_flight, claimed = excluded.claimed,
+                   remedy = excluded.remedy, paused_since = excluded.paused_since,
+                   next_probe_at = excluded.next_probe_at, in_flight = excluded.in_flight, claimed = excluded.claimed,
                    accepted = excluded.accepted, failed = excluded.failed, unknown = excluded.unknown,
                    latency_p50_ms = coalesce(excluded.latency_p50_ms, w.latency_p50_ms),
                    latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
@@ -64,7 +71,7 @@ public enum Heartbeat {
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
-            .float8, .text, .text,
+            .float8, .text, .text, .float8, .float8,
         ])
 
     /// What a heartbeat found.
@@ -92,6 +99,7 @@ public enum Heartbeat {
         for latency in [report.latency.p50, report.latency.p95, report.latency.p99] { parameters.append(latency) }
         parameters.append(report.databaseState)
         parameters.append(report.twilioState)
+        for span in [report.pausedFor, report.nextProbe] { parameters.append(span?.seconds) }
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Answer(

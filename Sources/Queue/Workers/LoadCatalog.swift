@@ -2,8 +2,8 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Reads what operators may change while workers run: texts and error classes. A few hundred rows, read at every connect
-/// and whenever `otp_catalog` notifies.
+/// Reads what changes while workers run: texts, error classes, pauses. A few hundred rows, read at every connect and
+/// whenever `otp_catalog` notifies.
 public enum LoadCatalog {
     static let templates = Statement(
         "otpd_templates",
@@ -16,30 +16,58 @@ public enum LoadCatalog {
           JOIN otp.error_class_defaults d ON d.class = c.class
         """)
 
+    static let pauses = Statement(
+        "otpd_pauses",
+        """
+        SELECT scope, key, reason, remedy, next_probe_at IS NOT NULL,
+               extract(epoch FROM next_probe_at - clock_timestamp())::float8
+          FROM otp.pauses
+        """)
+
+    /// What was read.
+    public struct Rows: Sendable {
+        public var templates: [TemplateSet.Row] = []
+        public var classes: [ErrorClasses.Row] = []
+        public var pauses: [Pause] = []
+        /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
+        public var nextProbe: Instant.Span?
+    }
+
     /// The channel that notifies of changes.
     public static let channel = "otp_catalog"
 
-    /// The rows of both tables.
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError)
-        -> (templates: [TemplateSet.Row], classes: [ErrorClasses.Row])
-    {
+    /// The rows of all of them.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Rows {
+        var all = Rows()
         let texts = try await connection.execute(templates, Parameters(), deadline: deadline, onDeadline: .drop)
-        var templates: [TemplateSet.Row] = []
         for row in 0..<texts.rowCount {
-            templates.append(
+            all.templates.append(
                 TemplateSet.Row(
                     purpose: try texts.string(row, 0), locale: try texts.string(row, 1), text: try texts.string(row, 2))
             )
         }
         let codes = try await connection.execute(classes, Parameters(), deadline: deadline, onDeadline: .drop)
-        var classes: [ErrorClasses.Row] = []
         for row in 0..<codes.rowCount {
-            classes.append(
+            all.classes.append(
                 ErrorClasses.Row(
                     code: Int(try codes.int64(row, 0)), className: try codes.string(row, 1),
                     stage: try codes.string(row, 2), explanation: try codes.string(row, 3),
                     remedy: try codes.string(row, 4)))
         }
-        return (templates, classes)
+        let paused = try await connection.execute(pauses, Parameters(), deadline: deadline, onDeadline: .drop)
+        for row in 0..<paused.rowCount {
+            // The table's own check admits no other.
+            guard let scope = PauseScope(scope: try paused.string(row, 0), key: try paused.string(row, 1)) else {
+                continue
+            }
+            all.pauses.append(
+                Pause(
+                    scope, reason: try paused.string(row, 2), remedy: try paused.stringIfPresent(row, 3),
+                    isProbed: try paused.bool(row, 4)))
+            if let span = try paused.doubleIfPresent(row, 5).map({ Instant.Span(seconds: $0) }) {
+                all.nextProbe = min(all.nextProbe ?? span, span)
+            }
+        }
+        return all
     }
 }

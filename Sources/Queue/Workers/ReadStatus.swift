@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Reads the status relations for a person: the queue, the workers, the last sends.
+/// Reads the status relations for a person: the queue, the workers, the pauses, the last sends.
 public enum ReadStatus {
     /// One relation's rows, as text.
     public struct Part: Sendable {
@@ -55,6 +55,7 @@ public enum ReadStatus {
         let parts = [
             try await part("queue_status", "Queue", queue, connection, deadline),
             try await part("worker_status", "Workers (heartbeat within an hour)", workers, connection, deadline),
+            try await ReadPauses.run(on: connection, deadline: deadline),
             try await part("delivery_status", "Last sends", sends, connection, deadline),
         ]
         let alive = parts[0].rows.first.flatMap { parts[0].value("workers_alive", of: $0) }.flatMap { Int($0) } ?? 0
@@ -65,7 +66,7 @@ public enum ReadStatus {
         return Status(parts: parts, workersAlive: alive, pause: pause)
     }
 
-    private static func part(
+    static func part(
         _ name: String, _ title: String, _ sql: String, _ connection: Connection, _ deadline: Instant
     ) async throws(PostgresError) -> Part {
         guard let result = try await connection.simple(sql, deadline: deadline).last else {

@@ -45,6 +45,8 @@ public struct DispatchMachine: Sendable {
     public var canRecord = false
     /// Whether the last heartbeat could be written.
     public var isHeard = true
+    /// Whether everything is paused by hand: nothing is claimed, nothing handed over.
+    public private(set) var isHalted = false
     /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
     /// make each of them an unknown outcome.
     public var unsaved = 0
@@ -71,6 +73,7 @@ public struct DispatchMachine: Sendable {
         case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
+        if isHalted { return .wait(until: nil) }
         let allowance = pause.allowance(at: now)
         if allowance == .knock { return .knock }
         guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
@@ -147,7 +150,7 @@ public struct DispatchMachine: Sendable {
 
     /// Whether the next waiting job may be handed over now; takes its token.
     public mutating func mayHandOver(at now: Instant) -> Bool {
-        guard waiting > 0, inFlight < maxInFlight else { return false }
+        guard waiting > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
         guard throttle.mayHandOver(inFlight: inFlight, at: now) else { return false }
         return bucket?.take(at: now) ?? true
@@ -155,7 +158,8 @@ public struct DispatchMachine: Sendable {
 
     /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
     public mutating func nextToken(after now: Instant) -> Instant? {
-        guard waiting > 0, inFlight < maxInFlight, let turn = throttle.next(inFlight: inFlight, after: now) else {
+        guard waiting > 0, inFlight < maxInFlight, !isHalted, let turn = throttle.next(inFlight: inFlight, after: now)
+        else {
             return nil
         }
         return bucket.map { bucket in
@@ -222,6 +226,16 @@ public struct DispatchMachine: Sendable {
         case .none, .paused: break
         }
         return change
+    }
+
+    /// Everything was paused by hand; what is under way ends as it does.
+    public mutating func halt() { isHalted = true }
+
+    /// The pause of everything has ended: what waits is looked for at once.
+    public mutating func resume(at now: Instant) {
+        isHalted = false
+        throttle.pauseEnded(at: now)
+        schedule.wake(at: now)
     }
 
     /// No further claims; ends when what is in hand has ended.

@@ -72,6 +72,24 @@ public struct PauseMachine: Sendable {
         }
     }
 
+    /// Since when, while paused.
+    public var since: Instant? {
+        switch state {
+        case .open: nil
+        case .waiting(_, let since, _, _), .knocking(_, let since, _), .answered(_, let since),
+            .probing(_, let since, _):
+            since
+        }
+    }
+
+    /// When the next probe or knock goes; nil when not paused, and while one is under way.
+    public var nextProbe: Instant? {
+        switch state {
+        case .waiting(_, _, let probeAt, _): probeAt
+        case .open, .knocking, .answered, .probing: nil
+        }
+    }
+
     /// What may be done at `now`: jobs taken without bound when open, one as a probe, a knock, nothing while waiting.
     public func allowance(at now: Instant) -> Allowance {
         switch state {

@@ -10,7 +10,7 @@ extension Dispatcher {
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
             // Before this worker has its number there may be something to write already: what a look at Twilio found.
-            guard let worker, accepted.count + unsent.count > 0 else {
+            guard let worker, accepted.count + unsent.count + pausesToBegin.count + pausesToEnd.count > 0 else {
                 if hasStoppedClaiming { return }
                 await ends.wait()
                 continue
@@ -20,9 +20,12 @@ extension Dispatcher {
             unsent = FinishUnsent()
             endsInWriting = batch.0.count + batch.1.count
             jobsInWriting = batch.0.jobs + batch.1.jobs
+            // First: a job is held only by a pause that is there.
+            await writePauses(records, worker)
             await write(batch.0, records, worker)
             await write(batch.1, records, worker)
             jobsInWriting = []
+            if batch.1.holds { probes.signal() }
             // Claims may have waited for room.
             changed.signal()
         }

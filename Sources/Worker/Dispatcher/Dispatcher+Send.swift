@@ -50,6 +50,10 @@ extension Dispatcher {
                 next, .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
                 errorClass: "invalid_number")
         }
+        if let pause = pauses.pause(holding: recipient, butFor: job.probeOf) {
+            return drop(
+                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, heldBy: pause.scope.name)
+        }
         let template: Template
         do {
             template = try templates.template(purpose: job.purpose, locale: job.locale)
@@ -79,7 +83,7 @@ extension Dispatcher {
     /// Ends a job that was claimed and not handed over.
     private func drop(
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
-        remedy: String? = nil, errorClass: String? = nil
+        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
@@ -89,7 +93,7 @@ extension Dispatcher {
         unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
-                errorClass: errorClass))
+                errorClass: errorClass, heldBy: heldBy))
         ends.signal()
     }
 
@@ -145,6 +149,7 @@ extension Dispatcher {
         case .accepted(let sid, let status):
             counters.accepted += 1
             messageAccepted()
+            if let probed = job.probeOf { endPause(probed) }
             latency.add(microseconds: (job.age + (now - sent.claimedAt)).nanoseconds / 1000)
             accepted.append(
                 AcceptedMessage(
@@ -159,6 +164,8 @@ extension Dispatcher {
             let delay = Instant.Span(delay)
             machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
+        case .hold(let why):
+            end(job, .hold, why, heldBy: shared(disposition.effect, job)?.scope.name)
         case .unknown(let reason):
             counters.unknown += 1
             outcomeUnknown()
@@ -178,18 +185,20 @@ extension Dispatcher {
                     ])
             }
         }
+        if let pause = shared(disposition.effect, job) { beginPause(pause) }
         apply(disposition, outcome, at: now)
     }
 
     private func end(
-        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0)
+        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0),
+        heldBy: String? = nil
     ) {
         unsent.append(
             UnsentEnd(
                 job: job.id, attempt: job.attempt, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
                 error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
-                errorClass: why.errorClass?.rawValue))
+                errorClass: why.errorClass?.rawValue, heldBy: heldBy))
         log.debug(
             "a send was not accepted",
             metadata: [
@@ -268,7 +277,7 @@ enum Words {
     static func of(_ step: Disposition.Step) -> String {
         switch step {
         case .accepted: "accepted"
-        case .failed(let why), .retry(_, let why), .expired(let why): why.error
+        case .failed(let why), .retry(_, let why), .hold(let why), .expired(let why): why.error
         case .unknown(let reason): reason.explanation
         }
     }

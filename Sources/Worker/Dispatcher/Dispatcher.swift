@@ -35,6 +35,14 @@ actor Dispatcher {
     /// Operators changed texts or classes: the next heartbeat reads them.
     private(set) var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
+    /// What is not sent for now: the rows of `otp.pauses`, and what this worker is about to write there.
+    var pauses = Pauses()
+    var pausesToBegin: [Pause] = []
+    var pausesToEnd: [String] = []
+    /// When a probe of a pause may be due.
+    var nextProbe: Instant?
+    /// A probe may be due earlier than was thought.
+    let probes: Latch
     var random = SystemRandomNumberGenerator()
 
     var accepted = FinishAccepted()
@@ -66,6 +74,8 @@ actor Dispatcher {
     private var tokenTimer: TimerID?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
+    /// Since when this worker knows that everything is paused.
+    var haltedAt: Instant?
     private var quiet = QuietErrors()
     private var beatErrors = QuietErrors()
     /// What can happen a thousand times a second is said once a second, with its count.
@@ -91,6 +101,7 @@ actor Dispatcher {
         beats = Latch(on: loop)
         acceptances = Latch(on: loop)
         unknownOutcomes = Latch(on: loop)
+        probes = Latch(on: loop)
     }
 
     /// Ends that are not in the database yet.
@@ -129,10 +140,11 @@ actor Dispatcher {
         changed.signal()
     }
 
-    /// Texts and error classes as they are now. Rows that can't be used are said; they cost their own jobs and no others.
-    func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
-        templates = TemplateSet(rows, keeping: templates)
-        rule.classes = ErrorClasses(classRows)
+    /// Texts, error classes and pauses as they are now. Rows that can't be used are said; they cost their own jobs and no others.
+    func catalog(_ rows: LoadCatalog.Rows) {
+        templates = TemplateSet(rows.templates, keeping: templates)
+        rule.classes = ErrorClasses(rows.classes)
+        pausesRead(rows.pauses, nextProbe: rows.nextProbe)
         for row in templates.badRows {
             log.error(
                 "a text can't be used; the one before is kept, if there was one", metadata: [LogKeys.error: "\(row)"])
@@ -143,19 +155,19 @@ actor Dispatcher {
         }
     }
 
-    /// Whether texts and classes should be read now; what changes while they are being read counts again.
+    /// Whether the catalog should be read now; what changes while they are being read counts again.
     func takeStaleCatalog() -> Bool {
         defer { isCatalogStale = false }
         return isCatalogStale
     }
 
-    /// Texts or classes have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
+    /// Texts, classes or pauses have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
     func catalogChanged() {
         isCatalogStale = true
         beats.signal()
     }
 
-    /// A NOTIFY: jobs may be due, or texts and classes have changed.
+    /// A NOTIFY: jobs may be due, or the catalog has changed.
     func notified(_ channel: String) {
         if channel == LoadCatalog.channel { catalogChanged() } else { jobsAreDue() }
     }
@@ -274,8 +286,8 @@ actor Dispatcher {
                 metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
             releaseWaiting()
         }
-        // A drain began while the claim was on its way; to a pause `pump` sees.
-        if machine.isDraining { releaseWaiting() }
+        // A drain or a halt began while the claim was on its way; to a pause `pump` sees.
+        if machine.isDraining || machine.isHalted { releaseWaiting() }
         pump()
     }
 
@@ -341,9 +353,13 @@ actor Dispatcher {
     /// `base` with what the dispatcher knows; begins a new stretch of latencies.
     func report(from base: WorkerReport) -> WorkerReport {
         var report = base
-        report.state = machine.isDraining ? .draining : machine.pause.reason == nil ? .running : .paused
-        report.reason = machine.pause.reason?.words
-        report.remedy = machine.pause.reason?.remedy
+        let now = Instant.now()
+        let isPaused = machine.pause.reason != nil || machine.isHalted
+        report.state = machine.isDraining ? .draining : isPaused ? .paused : .running
+        report.reason = pauses.all?.reason ?? machine.pause.reason?.words
+        report.remedy = pauses.all?.endRemedy ?? machine.pause.reason?.remedy
+        report.pausedFor = (haltedAt ?? machine.pause.since).map { now - $0 }
+        report.nextProbe = machine.isHalted ? nil : machine.pause.nextProbe.map { $0 - now }
         report.inFlight = machine.inFlight
         report.claimed = counters.claimed
         report.accepted = counters.accepted

@@ -3,12 +3,12 @@ internal import EventLoop
 internal import Postgres
 internal import Queue
 
-/// `otpd status`: the queue, the workers and the last sends.
+/// `otpd status`: the queue, the workers, the pauses and the last sends.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show the queue, the workers and the last sends.",
-        discussion: "The same as otp.queue_status, otp.worker_status and otp.delivery_status show in SQL.")
+        abstract: "Show the queue, the workers, the pauses and the last sends.",
+        discussion: "The same as otp.queue_status, otp.worker_status, otp.pauses and otp.delivery_status show in SQL.")
 
     @Flag(name: .long, help: "Exit with 69 when no worker is alive or one is paused.")
     var check = false
@@ -25,7 +25,7 @@ struct StatusCommand: ParsableCommand {
         if options.json {
             Output.write(Self.json(status))
         } else {
-            for part in status.parts { Output.write("\(part.title)\n\(Self.table(part).text)\n") }
+            for part in status.parts { Output.write("\(part.title)\n\(Table(part).text)\n") }
         }
         guard check else { return }
         guard status.workersAlive > 0 else {
@@ -38,20 +38,22 @@ struct StatusCommand: ParsableCommand {
         }
     }
 
-    private static func table(_ part: ReadStatus.Part) -> Table {
-        var table = Table(columns: part.columns)
+    /// One object with a member per relation.
+    private static func json(_ status: ReadStatus.Status) -> String {
+        let members = status.parts.map { part in "\"\(part.name)\": \(Table(part).json)" }
+        return "{\n" + members.joined(separator: ",\n") + "}\n"
+    }
+}
+
+extension Table {
+    /// A relation's rows, as they were read.
+    init(_ part: ReadStatus.Part) {
+        self.init(columns: part.columns)
         for row in part.rows {
-            table.append(
+            append(
                 zip(row, part.isNumeric).map { value, isNumeric in
                     value.map { isNumeric ? .number($0) : .text($0) } ?? .null
                 })
         }
-        return table
-    }
-
-    /// One object with a member per relation.
-    private static func json(_ status: ReadStatus.Status) -> String {
-        let members = status.parts.map { part in "\"\(part.name)\": \(table(part).json)" }
-        return "{\n" + members.joined(separator: ",\n") + "}\n"
     }
 }

@@ -1,0 +1,70 @@
+public import EventLoop
+public import Postgres
+
+/// Takes the turn to probe pauses that are due for it, and lets one held job of each go: the newest, whose code has the
+/// longest to live. Of all workers one has a pause's turn, since it moves `next_probe_at`; the waits double.
+///
+/// A job that is due while `held_by` names a pause is that pause's probe. Without a held job no turn is taken: the first
+/// one to come is probed with at once. `otp.send_jobs_held` serves it.
+public enum TakeProbe {
+    static let statement = Statement(
+        "otpd_take_probe",
+        """
+        WITH turn AS MATERIALIZED (
+            SELECT p.name
+              FROM otp.pauses p
+             WHERE p.next_probe_at <= now()
+               AND EXISTS (SELECT FROM otp.send_jobs j
+                            WHERE j.state = 'queued' AND j.held_by = p.name
+                              AND j.due_at > now() AND j.expires_at > now())
+               FOR NO KEY UPDATE SKIP LOCKED
+        ), taken AS (
+            UPDATE otp.pauses p
+               SET probes = p.probes + 1,
+                   next_probe_at = now() + make_interval(secs => least($2, $1 * 2 ^ least(p.probes + 1, 20)))
+              FROM turn
+             WHERE p.name = turn.name
+         RETURNING p.name, p.next_probe_at
+        ), released AS (
+            UPDATE otp.send_jobs j
+               SET due_at = now()
+             WHERE j.state = 'queued'
+               AND j.id = ANY (ARRAY (SELECT (SELECT h.id
+                                                FROM otp.send_jobs h
+                                               WHERE h.state = 'queued' AND h.held_by = t.name
+                                                 AND h.due_at > now() AND h.expires_at > now()
+                                               ORDER BY h.id DESC
+                                               LIMIT 1)
+                                        FROM taken t))
+         RETURNING 1
+        )
+        SELECT (SELECT count(*)::int FROM released),
+               (SELECT extract(epoch FROM min(coalesce(t.next_probe_at, p.next_probe_at)) - now())::float8
+                  FROM otp.pauses p
+                  LEFT JOIN taken t ON t.name = p.name
+                 WHERE p.next_probe_at IS NOT NULL)
+        """,
+        [.float8, .float8])
+
+    /// What one look came to.
+    public struct Taken: Sendable, Equatable {
+        /// Held jobs that go as probes now.
+        public var released: Int
+        /// Until the next probe is due; not positive where one is and no job is held; nil when no pause is probed.
+        public var next: Instant.Span?
+    }
+
+    /// Takes what turns are due; the wait after a first probe is twice `first`, after any at most `longest`.
+    public static func run(
+        on connection: Connection, first: Instant.Span, longest: Instant.Span, deadline: Instant
+    ) async throws(PostgresError) -> Taken {
+        var parameters = Parameters()
+        parameters.append(first.seconds)
+        parameters.append(longest.seconds)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Taken(
+            released: Int(try result.int32(0, 0)),
+            next: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })
+    }
+}

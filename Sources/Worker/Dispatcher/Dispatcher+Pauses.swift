@@ -1,0 +1,139 @@
+import EventLoop
+import Logging
+import OTP
+import Postgres
+import Queue
+
+/// Pauses of everything, of a country, of a prefix: rows of `otp.pauses` that all workers share.
+extension Dispatcher {
+    /// The pauses as the database has them; what is still to be written is added.
+    func pausesRead(_ rows: [Pause], nextProbe next: Instant.Span?) {
+        let old = pauses
+        pauses = Pauses(rows)
+        for name in pausesToEnd { pauses.remove(name) }
+        for pause in pausesToBegin where pauses[pause.scope.name] == nil { pauses.insert(pause) }
+        for name in pauses.names.subtracting(old.names).sorted() {
+            if let pause = pauses[name] { say(pause) }
+        }
+        for name in old.names.subtracting(pauses.names).sorted() { sayEnd(name) }
+        nextProbe = next.map { .now() + $0 }
+        probes.signal()
+        halt(pauses.all != nil)
+    }
+
+    private func halt(_ isHalted: Bool) {
+        guard isHalted != machine.isHalted else { return }
+        let now = Instant.now()
+        haltedAt = isHalted ? now : nil
+        if isHalted {
+            machine.halt()
+            releaseWaiting()
+        } else {
+            machine.resume(at: now)
+        }
+        changed.signal()
+        stateChanged()
+    }
+
+    /// The shared pause that an answer for `job` demands, if it does.
+    func shared(_ effect: Disposition.Effect?, _ job: ClaimedJob) -> Pause? {
+        guard case .pause(let scope, let why) = effect, case .success(let number) = job.recipient else { return nil }
+        let held: PauseScope
+        switch scope {
+        case .worker, .sender: return nil
+        case .country: held = .country(number.region)
+        case .prefix: held = .prefix(NumberPrefix(blockOf: number))
+        }
+        return Pause(held, reason: Words.sentence(why.error), remedy: Words.sentence(why.remedy), isProbed: true)
+    }
+
+    /// Holds at once here, and everywhere as soon as it is written.
+    func beginPause(_ pause: Pause) {
+        guard pauses[pause.scope.name] == nil else { return }
+        pauses.insert(pause)
+        pausesToBegin.append(pause)
+        say(pause)
+    }
+
+    /// A probe got through.
+    func endPause(_ name: String) {
+        guard pauses[name]?.isProbed == true else { return }
+        pauses.remove(name)
+        pausesToBegin.removeAll { $0.scope.name == name }
+        pausesToEnd.append(name)
+        sayEnd(name)
+        ends.signal()
+    }
+
+    private func say(_ pause: Pause) {
+        log.error(
+            "a pause has begun: its jobs wait",
+            metadata: [
+                LogKeys.pause: "\(pause.scope.name)", LogKeys.reason: "\(pause.reason)",
+                LogKeys.remedy: "\(pause.endRemedy)",
+            ])
+    }
+
+    private func sayEnd(_ name: String) {
+        log.notice("a pause has ended: its jobs are due", metadata: [LogKeys.pause: "\(name)"])
+    }
+
+    /// Writes pauses that begin, then those that end, however long it takes.
+    func writePauses(_ records: Session, _ worker: Int64) async {
+        while let pause = pausesToBegin.first {
+            let isWritten = await writePause(records) { connection throws(PostgresError) in
+                try await BeginPause.run(
+                    on: connection, pause, firstProbe: PauseMachine.firstProbe, worker: worker,
+                    deadline: .now() + Times.statement)
+            }
+            guard isWritten else { return }
+            pausesToBegin.removeAll { $0 == pause }
+        }
+        while let name = pausesToEnd.first {
+            let isWritten = await writePause(records) { connection throws(PostgresError) in
+                try await EndPause.run(on: connection, name, deadline: .now() + Times.statement)
+            }
+            guard isWritten else { return }
+            pausesToEnd.removeAll { $0 == name }
+            jobsAreDue()
+        }
+    }
+
+    /// False only when cancelled. What the database refuses is said and left: its jobs come back in a second.
+    private func writePause(
+        _ records: Session, _ body: (Connection) async throws(PostgresError) -> Void
+    ) async -> Bool {
+        while !Task.isCancelled {
+            do {
+                try await body(try await records.connection(deadline: .now() + Times.statement))
+                return true
+            } catch {
+                switch error {
+                case .server(let refusal) where ["40001", "40P01", "55P03"].contains(refusal.sqlstate): continue
+                case .server:
+                    log.error("a pause can't be written", metadata: [LogKeys.error: "\(error)"])
+                    return true
+                case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
+                    try? await loop.sleep(for: .milliseconds(100))
+                }
+            }
+        }
+        return false
+    }
+
+    // MARK: Probes
+
+    /// Until a probe may be due.
+    func awaitProbe() async { await probes.wait(until: nextProbe) }
+
+    /// Whether this worker could send a probe.
+    var mayProbe: Bool {
+        machine.pause.reason == nil && !machine.isHalted && !machine.isDraining && machine.canClaim && machine.isHeard
+    }
+
+    /// What a look for due probes came to.
+    func probed(_ taken: TakeProbe.Taken) {
+        nextProbe = taken.next.map { .now() + ($0 > .seconds(0) ? $0 + .milliseconds(10) : Prober.idle) }
+        if taken.released > 0 { jobsAreDue() }
+    }
+}

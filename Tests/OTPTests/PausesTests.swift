@@ -1,0 +1,76 @@
+import Testing
+
+@testable import OTP
+
+struct PausesTests {
+    private static func number(_ e164: String) throws -> PhoneNumber { try PhoneNumber(e164: e164) }
+    private static func pause(_ scope: String, _ key: String = "") throws -> Pause {
+        Pause(try #require(PauseScope(scope: scope, key: key)), reason: "because", remedy: nil, isProbed: true)
+    }
+
+    @Test(arguments: [
+        ("all", "", "all"), ("country", "SA", "country SA"), ("country", "001", "country 001"),
+        ("prefix", "+1", "prefix +1"), ("prefix", "+96650123456", "prefix +96650123456"),
+    ])
+    func scopesAreRead(scope: String, key: String, name: String) throws {
+        let read = try #require(PauseScope(scope: scope, key: key))
+        #expect(read.name == name && read.scope == scope && read.key == key)
+    }
+
+    /// What the table's check refuses, nobody else takes; a whole number is no prefix.
+    @Test(arguments: [
+        ("all", "SA"), ("country", ""), ("country", "sa"), ("country", "SAU"), ("prefix", ""), ("prefix", "+"),
+        ("prefix", "96650"), ("prefix", "+0"), ("prefix", "+9665a"), ("prefix", "+966501234567"), ("worker", "1"),
+    ])
+    func otherScopesAreRefused(scope: String, key: String) { #expect(PauseScope(scope: scope, key: key) == nil) }
+
+    @Test func aPauseHoldsItsOwnNumbersAndNoOthers() throws {
+        let saudi = try Self.number("+966501234567")
+        let other = try Self.number("+962790123456")
+        #expect(Pauses().pause(holding: saudi, butFor: nil) == nil)
+        for (scope, key) in [("country", "SA"), ("prefix", "+966501"), ("prefix", "+9"), ("prefix", "+96650123456")] {
+            let pauses = Pauses([try Self.pause(scope, key)])
+            #expect(pauses.pause(holding: saudi, butFor: nil)?.scope.key == key)
+            #expect((pauses.pause(holding: other, butFor: nil) != nil) == (key == "+9"))
+        }
+        #expect(Pauses([try Self.pause("prefix", "+9665012345")]).pause(holding: other, butFor: nil) == nil)
+        #expect(Pauses([try Self.pause("all")]).pause(holding: other, butFor: nil)?.scope == .all)
+    }
+
+    /// The probe of one pause is held by another all the same.
+    @Test func aProbePassesItsOwnPauseAlone() throws {
+        let number = try Self.number("+966501234567")
+        var pauses = Pauses([try Self.pause("country", "SA")])
+        #expect(pauses.pause(holding: number, butFor: "country SA") == nil)
+        #expect(pauses.pause(holding: number, butFor: "country JO")?.scope.name == "country SA")
+        pauses.insert(try Self.pause("prefix", "+96650"))
+        #expect(pauses.pause(holding: number, butFor: "country SA")?.scope.name == "prefix +96650")
+        #expect(pauses.pause(holding: number, butFor: "prefix +96650")?.scope.name == "country SA")
+        #expect(pauses.pause(holding: number, butFor: nil)?.scope.name == "country SA", "the widest first")
+        pauses.remove("country SA")
+        pauses.remove("country JO")
+        #expect(pauses.names == ["prefix +96650"])
+        pauses.remove("prefix +96650")
+        #expect(pauses.pause(holding: number, butFor: nil) == nil)
+    }
+
+    @Test func fraudHoldsABlockOfTenThousand() throws {
+        #expect(NumberPrefix(blockOf: try Self.number("+966501234567")).description == "+96650123")
+        #expect(NumberPrefix(blockOf: try Self.number("+12015550123")).description == "+1201555")
+        let pauses = Pauses([
+            Pause(
+                .prefix(NumberPrefix(blockOf: try Self.number("+966501234567"))), reason: "", remedy: "", isProbed: true
+            )
+        ])
+        #expect(pauses.pause(holding: try Self.number("+966501239999"), butFor: nil) != nil)
+        #expect(pauses.pause(holding: try Self.number("+966501244567"), butFor: nil) == nil)
+    }
+
+    @Test func wordsSayWhatAndHowItEnds() throws {
+        for (scope, key) in [("all", ""), ("country", "SA"), ("prefix", "+96650")] {
+            let pause = try Self.pause(scope, key)
+            #expect(pause.words.contains("because") && pause.words.contains(key))
+            #expect(pause.endRemedy.hasSuffix(key.isEmpty ? "--all" : "--\(scope) \(key)"))
+        }
+    }
+}
