@@ -1458,6 +1458,18 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION otp.delivery IS 'How far a verification of this subject got, a row per send.';
 
+-- Those that all workers share, and those of one worker alone while it is alive.
+CREATE VIEW otp.pause_status AS
+SELECT p.name AS scope, p.reason, p.remedy, p.since, p.next_probe_at, p.probes, p.made_by,
+    (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.held_by = p.name) AS held
+FROM otp.pauses p
+UNION ALL
+SELECT 'worker ' || w.worker_id, w.reason, w.remedy, w.paused_since, w.next_probe_at, NULL,
+    'otpd worker ' || w.worker_id, NULL
+FROM otp.worker_status w
+WHERE w.state = 'paused' AND w.heartbeat_at > clock_timestamp() - interval '30 seconds';
+COMMENT ON VIEW otp.pause_status IS 'What is not sent for now, why, what to do, and how many jobs wait for it. next_probe_at null: ended by hand.';
+
 -- Each column pays for itself alone: what a query does not select is not computed. Counts come in steps of five seconds,
 -- latencies from the last 500 acceptances of the last minute: it may be polled every second.
 CREATE VIEW otp.queue_status AS
@@ -1467,7 +1479,7 @@ SELECT queued.count AS queued, queued.due, taken.sending, taken.unknown, queued.
     round(ended.accepted_5m::numeric / nullif(ended.accepted_5m + ended.failed_5m, 0), 4) AS success_share,
     latency.ms[1] AS latency_p50_ms, latency.ms[2] AS latency_p95_ms, latency.ms[3] AS latency_p99_ms,
     workers.alive AS workers_alive,
-    workers.paused || pauses.paused AS paused
+    pauses.paused
 FROM (VALUES (1)) one
 LEFT JOIN (
     SELECT count(*) AS count, count(*) FILTER (WHERE due_at <= now()) AS due,
@@ -1494,16 +1506,13 @@ LEFT JOIN (
         WHERE accepted_at > now() - interval '1 minute' AND ended_job ORDER BY accepted_at DESC LIMIT 500) m
 ) latency ON true
 LEFT JOIN (
-    SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive,
-        coalesce(jsonb_agg(jsonb_build_object('scope', 'worker ' || worker_id, 'reason', reason, 'remedy', remedy,
-            'since', paused_since, 'next_probe_at', next_probe_at)
-            ORDER BY worker_id) FILTER (WHERE state = 'paused'), '[]') AS paused
+    SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive
     FROM otp.worker_status WHERE heartbeat_at > clock_timestamp() - interval '30 seconds'
 ) workers ON true
 LEFT JOIN (
-    SELECT coalesce(jsonb_agg(jsonb_build_object('scope', name, 'reason', reason, 'remedy', remedy,
-        'since', since, 'next_probe_at', next_probe_at) ORDER BY name), '[]') AS paused
-    FROM otp.pauses
+    SELECT coalesce(jsonb_agg(jsonb_build_object('scope', scope, 'reason', reason, 'remedy', remedy,
+        'since', since, 'next_probe_at', next_probe_at) ORDER BY scope), '[]') AS paused
+    FROM otp.pause_status
 ) pauses ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
@@ -1689,13 +1698,13 @@ GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status, otp.pauses TO otp_worker;
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
-    otp.delivery_status, otp.queue_status TO otp_worker;
+    otp.delivery_status, otp.queue_status, otp.pause_status TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
     otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.error_classes, otp.error_class_defaults, otp.pauses TO otp_monitor, otp_admin;
+    otp.error_classes, otp.error_class_defaults, otp.pauses, otp.pause_status TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;

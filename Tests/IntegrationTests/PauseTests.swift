@@ -150,6 +150,7 @@ import Testing
               FROM otp.worker_status GROUP BY 1, 2, 3, 4
             """)
         #expect(try await Otpd.command(["status", "--check"]).code == 69)
+        #expect(try await Otpd.command(["pause"]).output.contains("the gateway moves"))
         try await enqueue(5, to: "+96650123")
         try await stays("nothing is sent", for: .seconds(2)) { try simulator.stats().creates == 0 }
         // Also by a worker that starts now.

@@ -11,6 +11,8 @@ gives "queue_status lists them with reason, remedy, since and next probe" "all|a
     "SELECT string_agg(concat_ws('|', p->>'scope', p->>'reason', p->'remedy' <> 'null', p->>'next_probe_at' IS NULL AND (p->>'since')::timestamptz <= now()), ',' ORDER BY p->>'scope') FROM otp.queue_status, jsonb_array_elements(paused) p"
 sql -c "INSERT INTO otp.worker_status (host, pid, version, state, reason, remedy, paused_since, next_probe_at) VALUES ('a', 1, '1', 'paused', 'r', 'm', now(), now())"
 gives "beside those of workers" "4|1" "SELECT jsonb_array_length(paused), (SELECT count(*) FROM jsonb_array_elements(paused) p WHERE p->>'scope' LIKE 'worker %' AND p ? 'since' AND p->>'next_probe_at' IS NOT NULL) FROM otp.queue_status"
+gives "and with the count of what waits" "all|0,country SA|0,prefix +96650|0,worker|" "SELECT string_agg(regexp_replace(scope, ' \d+$', '') || '|' || coalesce(held::text, ''), ',' ORDER BY scope) FROM otp.pause_status"
+for role in otp_worker otp_monitor otp_admin; do gives "$role reads it" "4|4" "SET ROLE $role; SELECT count(held) + 1, (SELECT jsonb_array_length(paused) FROM otp.queue_status) FROM otp.pause_status"; done
 sql -c "TRUNCATE otp.pauses, otp.worker_status"
 
 # Held jobs: not due, alive, and back when the pause ends, however it ends.
@@ -21,6 +23,7 @@ for n in 1 2 3 4 5; do sql -c "WITH v AS (INSERT INTO otp.verifications (subject
 gives "no backend inserts a held job" "" "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('p6', '0501234566') RETURNING id) INSERT INTO otp.send_jobs (verification_id, held_by) SELECT id, 'all' FROM v RETURNING held_by"
 pause; hold "country SA" 2; hold "prefix +96650" 3
 check "five are held" "2|3|1" "$(held)"
+gives "pause_status counts them" "2,3" "SELECT string_agg(held::text, ',' ORDER BY scope) FROM otp.pause_status"
 gives "the queue counts them and says that they are not due" "6|1" "SELECT queued, due FROM otp.queue_status"
 sql -c "DELETE FROM otp.pauses WHERE scope = 'country'"
 check "the end of one releases its own" "0|3|3" "$(held)"
