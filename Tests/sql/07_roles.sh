@@ -88,13 +88,16 @@ tried() { sql -c "DO \$\$
     DECLARE role_name text; object record; action text; done text := '';
     BEGIN
         FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
-            FOR object IN SELECT c.oid::regclass AS name, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attidentity = '' ORDER BY attnum LIMIT 1) AS col
+            FOR object IN SELECT c.oid::regclass AS name, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attidentity = '' ORDER BY attnum LIMIT 1) AS col,
+                    -- but those that are generated always
+                    (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '') AS cols,
+                    (SELECT string_agg(format('(NULL::%s).%I', c.oid::regclass, attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attgenerated = '') AS nulls
                 FROM pg_class c WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1
             LOOP
-                FOREACH action IN ARRAY ARRAY['SELECT * FROM %1\$s LIMIT 0', 'INSERT INTO %1\$s OVERRIDING SYSTEM VALUE SELECT (NULL::%1\$s).* WHERE false', 'UPDATE %1\$s SET %2\$I = NULL WHERE false', 'DELETE FROM %1\$s WHERE false', 'TRUNCATE %1\$s', 'ALTER TABLE %1\$s OWNER TO otp_web', 'CREATE TRIGGER evil BEFORE INSERT ON %1\$s FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'LOCK TABLE %1\$s IN ACCESS EXCLUSIVE MODE'] LOOP
+                FOREACH action IN ARRAY ARRAY['SELECT * FROM %1\$s LIMIT 0', 'INSERT INTO %1\$s (%3\$s) OVERRIDING SYSTEM VALUE SELECT %4\$s WHERE false', 'UPDATE %1\$s SET %2\$I = NULL WHERE false', 'DELETE FROM %1\$s WHERE false', 'TRUNCATE %1\$s', 'ALTER TABLE %1\$s OWNER TO otp_web', 'CREATE TRIGGER evil BEFORE INSERT ON %1\$s FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'LOCK TABLE %1\$s IN ACCESS EXCLUSIVE MODE'] LOOP
                     BEGIN
                         EXECUTE format('SET LOCAL ROLE %I', role_name);
-                        EXECUTE format(action, object.name, object.col);
+                        EXECUTE format(action, object.name, object.col, object.cols, object.nulls);
                         RAISE EXCEPTION 'done';
                     EXCEPTION WHEN insufficient_privilege THEN NULL;
                         WHEN OTHERS THEN
