@@ -8,7 +8,8 @@ struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
         abstract: "Show the queue, the workers, the pauses and the last sends.",
-        discussion: "The same as otp.queue_status, otp.worker_status, otp.pause_status and otp.delivery_status show in SQL.")
+        discussion:
+            "The same as otp.queue_status, otp.worker_status, otp.pause_status and otp.delivery_status show in SQL.")
 
     @Flag(name: .long, help: "Exit with 69 when no worker is alive or one is paused.")
     var check = false
