@@ -15,22 +15,22 @@ public struct Pause: Sendable, Hashable {
         self.isProbed = isProbed
     }
 
-    /// What happened, for somebody whose code waits.
+    /// What happened, for somebody whose code waits. Never the prefix: beside a masked number it would give most of it away.
     public var words: String {
         switch scope {
         case .all: "sending is paused (\(reason))"
         case .country(let region): "sending to \(region.code) is paused (\(reason))"
-        case .prefix(let prefix): "sending to numbers that begin with \(prefix) is paused (\(reason))"
+        case .prefix: "sending to this range of numbers is paused (\(reason))"
         }
     }
 
-    /// What to do: the row's remedy, or how to end what was begun by hand.
+    /// What to do: the row's remedy, or how to end what was begun by hand. Never the prefix either.
     public var endRemedy: String {
         if let remedy { return remedy }
         return switch scope {
         case .all: "When it may go on: otpd resume --all"
         case .country(let region): "When it may go on: otpd resume --country \(region.code)"
-        case .prefix(let prefix): "When it may go on: otpd resume --prefix \(prefix)"
+        case .prefix: "When it may go on: otpd resume, with the --prefix that otpd pause lists"
         }
     }
 }
