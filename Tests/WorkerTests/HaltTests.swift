@@ -35,6 +35,41 @@ struct HaltTests {
         }
     }
 
+    @Test("after a pause in part it begins carefully, where nothing else has been under way")
+    func partResumed() {
+        /// How many requests at a time it ventures after many got through, with `inFlight` still under way.
+        func concurrency(inFlight: Int) -> Int {
+            var machine = DispatchMachine(maxInFlight: 64, ratePerSecond: nil, now: start)
+            machine.canClaim = true
+            machine.canRecord = true
+            var now = start
+            for _ in 0..<200 {
+                machine.claimBegan(at: now)
+                _ = machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(0), at: now, jitter: 0.5)
+                var sent = 0
+                while machine.mayHandOver(at: now) {
+                    machine.handedOver()
+                    sent += 1
+                }
+                for _ in 0..<sent {
+                    machine.sendEnded(at: now)
+                    machine.answered(concurrency: sent, at: now)
+                }
+                while machine.waiting > 0 { _ = machine.dropped(at: now) }
+                now = now + .milliseconds(100)
+            }
+            now = now + .seconds(30)
+            if inFlight > 0 {
+                machine.claimBegan(at: now)
+                _ = machine.claimEnded(count: inFlight, limit: 64, oldestAge: .seconds(0), at: now, jitter: 0.5)
+                for _ in 0..<inFlight { machine.handedOver() }
+            }
+            machine.partResumed(at: now)
+            return machine.throttle.concurrency
+        }
+        #expect(concurrency(inFlight: 0) < concurrency(inFlight: 1))
+    }
+
     @Test("a drain ends all the same")
     func drains() {
         var machine = machine()

@@ -238,6 +238,13 @@ public struct DispatchMachine: Sendable {
         schedule.wake(at: now)
     }
 
+    /// The pause of a country or a prefix has ended: what it held is due. Where it held everything there was, nothing is
+    /// known of how much Twilio takes now.
+    public mutating func partResumed(at now: Instant) {
+        if inFlight == 0 { throttle.pauseEnded(at: now) }
+        schedule.wake(at: now)
+    }
+
     /// No further claims; ends when what is in hand has ended.
     public mutating func drain() { phase = .draining }
 }

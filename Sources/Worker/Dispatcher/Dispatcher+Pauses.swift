@@ -15,7 +15,7 @@ extension Dispatcher {
         for name in pauses.names.subtracting(old.names).sorted() {
             if let pause = pauses[name] { say(pause) }
         }
-        for name in old.names.subtracting(pauses.names).sorted() { sayEnd(name) }
+        for name in old.names.subtracting(pauses.names).sorted() { ended(name) }
         nextProbe = next.map { .now() + $0 }
         probes.signal()
         halt(pauses.all != nil)
@@ -61,7 +61,7 @@ extension Dispatcher {
         pauses.remove(name)
         pausesToBegin.removeAll { $0.scope.name == name }
         pausesToEnd.append(name)
-        sayEnd(name)
+        ended(name)
         ends.signal()
     }
 
@@ -74,7 +74,9 @@ extension Dispatcher {
             ])
     }
 
-    private func sayEnd(_ name: String) {
+    private func ended(_ name: String) {
+        machine.partResumed(at: .now())
+        changed.signal()
         log.notice("a pause has ended: its jobs are due", metadata: [LogKeys.pause: "\(name)"])
     }
 
