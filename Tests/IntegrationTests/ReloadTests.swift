@@ -85,6 +85,31 @@ import Testing
         #expect(try simulator.stats().unauthorized == 0)
     }
 
+    /// A request of before is refused after the reload: what it says does not hold up the credentials of now.
+    @Test func anAnswerToTheOldTokenHoldsNothingUp() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let token = try SecretFile(Simulator.authToken)
+        let otpd = try await Otpd.run(simulator, Self.settings(token))
+        try simulator.faults(
+            #"{"latency_ms": 2000, "numbers": {"+966501234567": {"fault": "refuse", "code": 20003, "count": 1}}}"#)
+        try await database.enqueue("0501234567")
+        _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
+        try simulator.faults(#"{"latency_ms": 0, "auth_token": "rotated"}"#)
+        try token.write("rotated")
+        otpd.signal(SIGHUP)
+        try await otpd.says("read anew: every request from now on")
+        #expect(try simulator.stats().concurrent == 1)
+        try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
+        #expect(otpd.errors.contains("paused: nothing is sent"))
+        // As otpd counts: a probe that nobody asked for comes after five seconds.
+        let line = try await eventually("it says that the pause is over") {
+            otpd.errors.split(separator: "\n").first { $0.contains("resumed: Twilio takes messages again") }
+        }
+        let seconds = try #require(line.split(separator: " ").last { $0.hasPrefix("seconds=") })
+        #expect(Int(seconds.dropFirst("seconds=".count)) ?? 5 < 5)
+    }
+
     /// Every problem is said, and what was right goes on.
     @Test func aBrokenFileChangesNothing() async throws {
         let database = try #require(database)

@@ -49,7 +49,7 @@ import Testing
         #expect(receiver.next() == nil)
     }
 
-    /// systemd tells reloads apart by the monotonic clock, which is what EventLoop's `Instant` does not count by.
+    /// systemd tells reloads apart by the monotonic clock.
     @Test func aReloadBeginsWithItsTime() throws {
         let receiver = try Receiver(abstract: true)
         let notifier = try Notifier(path: receiver.name)
