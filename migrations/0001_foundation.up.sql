@@ -133,8 +133,27 @@ CREATE TABLE otp.templates (
     purpose text NOT NULL CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
     locale text NOT NULL CHECK (locale ~ '^[A-Za-z0-9_-]{1,35}$'),
     body text NOT NULL CHECK (position('{code}' IN body) > 0 AND length(body) <= 1000),
+    web_otp_host text,      -- the web site whose form phones may fill in: adds the last line '@host #code' (WebOTP)
     PRIMARY KEY (purpose, locale)
 );
+
+-- The daemon reads hosts by the same rule (WebOTPHost in Swift): Tests/IntegrationTests/SenderTests holds the two together.
+CREATE FUNCTION otp.templates_before_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.web_otp_host COLLATE "C" ~ ('^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+'
+        '[a-z]([a-z0-9-]{0,61}[a-z0-9])?$') IS FALSE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = format('web_otp_host of the text for %s, %s is no host name', NEW.purpose, NEW.locale),
+            HINT = 'Give the host as a browser has it, in lower case: example.com, without https://, port or path; '
+                'letters of other alphabets as xn--….';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.templates
+FOR EACH ROW EXECUTE FUNCTION otp.templates_before_write();
+
 COMMENT ON TABLE otp.templates IS
     'Texts per purpose and locale; {code} is required, {app} and {minutes} are filled too. A purpose exists when it has a text.';
 INSERT INTO otp.templates (purpose, locale, body) VALUES
@@ -143,9 +162,27 @@ INSERT INTO otp.templates (purpose, locale, body) VALUES
 
 CREATE TABLE otp.countries (
     region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$'),
-    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0)   -- of one send, for limits of scope budget
+    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0),  -- of one send, for limits of scope budget
+    sender text             -- whom its messages come from; null: the worker's own sender
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
+
+-- The daemon reads senders by the same rule (Sender in Swift): Tests/IntegrationTests/SenderTests holds the two together.
+CREATE FUNCTION otp.countries_before_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.sender COLLATE "C" ~ ('^[+][1-9][0-9]{6,14}$|^[0-9]{3,8}$|^MG[0-9a-fA-F]{32}$'
+        '|^(?=.*[A-Za-z])(?=.{1,11}$)[A-Za-z0-9]([A-Za-z0-9 ]*[A-Za-z0-9])?$') IS FALSE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The sender of %s cannot be one', NEW.region),
+            HINT = 'Give a phone number in E.164, a short code (3 to 8 digits), a name of 1 to 11 letters (A–Z), digits '
+                'and spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.countries
+FOR EACH ROW EXECUTE FUNCTION otp.countries_before_write();
+
 INSERT INTO otp.countries (region) VALUES ('SA');
 
 -- phone, subject, client_ip and block are exact, in any stretch of time as long as the period. A block is the numbers that
@@ -195,7 +232,7 @@ CREATE TABLE otp.error_classes (
 );
 COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
 
--- Workers hear of changes at once: texts and classes are read again without a restart.
+-- Workers hear of changes at once: texts, senders and classes are read again without a restart.
 CREATE FUNCTION otp.catalog_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -204,6 +241,8 @@ BEGIN
 END $$;
 
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.templates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.countries
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_classes
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
@@ -933,6 +972,7 @@ CREATE TABLE otp.messages (
     verification_id bigint NOT NULL,
     attempt int NOT NULL,
     worker bigint,
+    sender text,                    -- number, name or messaging service that it was sent from; null until it is known
     ended_job boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
     requested_at timestamptz NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),

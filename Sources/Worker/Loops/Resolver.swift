@@ -143,7 +143,7 @@ struct Resolver: Sendable {
         await dispatcher.adopt(
             AcceptedMessage(
                 job: job.id, attempt: job.attempt, verification: job.verificationID, requestedAt: job.requestedAt,
-                sid: sid, status: status))
+                sid: sid, status: status, sender: nil))
     }
 
     /// Looks for one job's message.
