@@ -124,6 +124,9 @@ CREATE TABLE otp.settings (
     max_attempts smallint NOT NULL DEFAULT 5,            -- wrong tries per verification
     max_failures_per_day smallint NOT NULL DEFAULT 10,   -- wrong tries per phone and day, whatever the verification
     CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
+    -- otp.conversion_daily calls less than this share of verified codes suspicious, from so many codes of a prefix on
+    min_conversion numeric NOT NULL DEFAULT 0.3 CHECK (min_conversion BETWEEN 0 AND 1),
+    min_conversion_samples int NOT NULL DEFAULT 50 CHECK (min_conversion_samples >= 10),
     CHECK (max_attempts > 0 AND max_failures_per_day > 0)
 );
 COMMENT ON TABLE otp.settings IS 'One row. Change it with UPDATE.';
@@ -1500,6 +1503,31 @@ SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.price_
 FROM otp.messages m CROSS JOIN otp.settings s LEFT JOIN otp.verifications v ON v.id = m.verification_id
 GROUP BY 1, 2, 3;
 
+-- Codes that were used ÷ codes that Twilio took, per day and prefix of numbers: where strangers have codes sent to numbers
+-- that earn them a share of the fee, the codes are never used. A code counts once, however often it was sent, on the day
+-- it was asked for, and only when its life has ended. A prefix is named from min_conversion_samples codes a day on, the
+-- others of its country are one row: with few numbers behind it, it would tell digits that otp.mask hides.
+-- The last 30 days, by verifications_created_at; messages_verification tells which were sent.
+CREATE VIEW otp.conversion_daily AS
+SELECT g.day, g.country, g.prefix, g.sent, g.verified, round(g.verified::numeric / g.sent, 4) AS share,
+    g.sent >= s.min_conversion_samples AND g.verified < g.sent * s.min_conversion AS is_suspicious
+FROM otp.settings s
+CROSS JOIN LATERAL (
+    SELECT p.day, p.country, CASE WHEN p.sent >= s.min_conversion_samples THEN p.prefix || '…' ELSE 'others' END AS prefix,
+        sum(p.sent)::bigint AS sent, sum(p.verified)::bigint AS verified
+    FROM (
+        SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
+            left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
+            count(*) AS sent, count(v.verified_at) AS verified
+        FROM otp.verifications v
+        WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
+            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id)
+        GROUP BY 1, 2, 3
+    ) p
+    GROUP BY 1, 2, 3
+) g;
+COMMENT ON VIEW otp.conversion_daily IS 'Verified ÷ sent codes per day and prefix; suspicious below settings.min_conversion, from min_conversion_samples on.';
+
 CREATE VIEW otp.failure_summary AS
 SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
 FROM (
@@ -1681,7 +1709,7 @@ GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_f
     otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
+    otp.conversion_daily, otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
     otp.error_class_defaults TO otp_admin;
