@@ -166,7 +166,9 @@ INSERT INTO otp.templates (purpose, locale, body) VALUES
 CREATE TABLE otp.countries (
     region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$'),
     expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0),  -- of one send, for limits of scope budget
-    sender text             -- whom its messages come from; null: the worker's own sender
+    sender text,            -- whom its messages come from; null: the worker's own sender
+    price_estimate numeric CHECK (price_estimate >= 0),     -- of one segment, for messages that Twilio has not priced yet
+    price_unit text NOT NULL DEFAULT 'USD' CHECK (price_unit ~ '^[A-Z]{3}$')    -- its currency (ISO 4217)
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
 
@@ -1496,12 +1498,22 @@ LEFT JOIN (
 ) workers ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
+-- cost is what Twilio said, in price_unit. What it has not priced yet is counted in unpriced, and estimated, in a currency
+-- of its own, where otp.countries has an estimate; failed and canceled messages never left and cost nothing as a rule.
 CREATE VIEW otp.spend_daily AS
-SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.price_unit,
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
+    CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
     count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
-    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed
-FROM otp.messages m CROSS JOIN otp.settings s LEFT JOIN otp.verifications v ON v.id = m.verification_id
-GROUP BY 1, 2, 3;
+    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
+    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS unpriced,
+    sum(greatest(m.segments, 1) * c.price_estimate)
+        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS estimated_cost,
+    CASE WHEN m.price IS NULL AND c.price_estimate IS NOT NULL THEN c.price_unit END AS estimate_unit
+FROM otp.messages m CROSS JOIN otp.settings s
+LEFT JOIN otp.verifications v ON v.id = m.verification_id
+LEFT JOIN otp.countries c ON c.region = v.country
+GROUP BY 1, 2, 3, 4, estimate_unit;
+COMMENT ON VIEW otp.spend_daily IS 'Messages and what they cost, per day, country and sender; what has no price yet in rows of its own, with an estimate.';
 
 -- Codes that were used ÷ codes that Twilio took, per day and prefix of numbers: where strangers have codes sent to numbers
 -- that earn them a share of the fee, the codes are never used. A code counts once, however often it was sent, on the day
