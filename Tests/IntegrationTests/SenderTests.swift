@@ -54,6 +54,19 @@ import Twilio
         #expect(try simulator.inbox(to: "+201001234567").map(\.from) == ["Mgask"])
     }
 
+    /// As of a message that was found in Twilio's list, or told of by a callback first.
+    @Test func aSenderThatIsNotKnownIsAskedFor() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        try await database.becomes("delivered", within: .seconds(30), "SELECT message_status FROM otp.delivery_status")
+        try await database.text(
+            "UPDATE otp.messages SET sender = NULL, status = 'sent', final_at = NULL, next_poll_at = now()")
+        try await database.becomes("+15005550006", "SELECT sender FROM otp.messages")
+        try await database.becomes("SA|+15005550006|1", "SELECT country, sender, messages FROM otp.spend_daily")
+    }
+
     @Test func theLastLineOfAMessageIsForWebOTP() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
