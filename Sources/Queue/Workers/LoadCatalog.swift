@@ -2,12 +2,15 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Reads what changes while workers run: texts, error classes, pauses. A few hundred rows, read at every connect and
-/// whenever `otp_catalog` notifies.
+/// Reads what changes while workers run: texts, senders of countries, error classes, pauses. A few hundred rows, read at
+/// every connect and whenever `otp_catalog` notifies.
 public enum LoadCatalog {
     static let templates = Statement(
         "otpd_templates",
-        "SELECT purpose, locale, body FROM otp.templates")
+        "SELECT purpose, locale, body, web_otp_host FROM otp.templates")
+    static let senders = Statement(
+        "otpd_senders",
+        "SELECT region, sender FROM otp.countries WHERE sender IS NOT NULL")
     static let classes = Statement(
         "otpd_error_classes",
         """
@@ -28,6 +31,8 @@ public enum LoadCatalog {
     public struct Rows: Sendable {
         public var templates: [TemplateSet.Row] = []
         public var classes: [ErrorClasses.Row] = []
+        /// By region.
+        public var senders: [String: String] = [:]
         public var pauses: [Pause] = []
         /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
         public var nextProbe: Instant.Span?
@@ -36,15 +41,15 @@ public enum LoadCatalog {
     /// The channel that notifies of changes.
     public static let channel = "otp_catalog"
 
-    /// The rows of all of them.
+    /// The rows of these tables; of countries, those with a sender of their own.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Rows {
         var all = Rows()
         let texts = try await connection.execute(templates, Parameters(), deadline: deadline, onDeadline: .drop)
         for row in 0..<texts.rowCount {
             all.templates.append(
                 TemplateSet.Row(
-                    purpose: try texts.string(row, 0), locale: try texts.string(row, 1), text: try texts.string(row, 2))
-            )
+                    purpose: try texts.string(row, 0), locale: try texts.string(row, 1), text: try texts.string(row, 2),
+                    webOTPHost: try texts.stringIfPresent(row, 3)))
         }
         let codes = try await connection.execute(classes, Parameters(), deadline: deadline, onDeadline: .drop)
         for row in 0..<codes.rowCount {
@@ -54,6 +59,8 @@ public enum LoadCatalog {
                     stage: try codes.string(row, 2), explanation: try codes.string(row, 3),
                     remedy: try codes.string(row, 4)))
         }
+        let countries = try await connection.execute(senders, Parameters(), deadline: deadline, onDeadline: .drop)
+        for row in 0..<countries.rowCount { all.senders[try countries.string(row, 0)] = try countries.string(row, 1) }
         let paused = try await connection.execute(pauses, Parameters(), deadline: deadline, onDeadline: .drop)
         for row in 0..<paused.rowCount {
             // The table's own check admits no other.

@@ -39,7 +39,7 @@ public struct ThrottleMachine: Sendable {
     static let memory = Instant.Span.seconds(1)
     static let sustainedMemory = Instant.Span.seconds(5)
     /// Below this share of the best there has been the pace is searched for again.
-    static let farBelow = 0.6
+    static let farBelow = 0.7
     /// A search grows by so many requests a second at least.
     static let leastSearch = 2.0
 
@@ -138,6 +138,7 @@ public struct ThrottleMachine: Sendable {
     public mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
     ) {
+        let before = throttledAt
         throttledAt = now
         isSlowStart = false
         if let decreasedAt, handedOverAt <= decreasedAt { return }
@@ -154,8 +155,8 @@ public struct ThrottleMachine: Sendable {
         if pace == nil || isSoonAgain, let retryAfter { heldUntil = max(heldUntil ?? now, now + retryAfter) }
         let took = taken.perSecond(at: now)
         isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
-        // Where it is the limit that has come down, the search for what once was has an end.
-        if let pace, pace < Self.farBelow * best { best *= 0.9 }
+        // Where it is the limit that has come down, the search for what once was ends: by half in a minute.
+        best *= 1 - min((before.map { now - $0 } ?? .seconds(0)).seconds, 5) / 86
         set(pace: max(min(max(took, 1), pace ?? .infinity) * Self.paceFactor, 0.5), at: now)
     }
 

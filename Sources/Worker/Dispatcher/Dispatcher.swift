@@ -16,9 +16,11 @@ actor Dispatcher {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     let http: HTTPClient
-    let messages: HTTP.Endpoint
+    /// Where messages are created, with the credentials in force.
+    private(set) var messages: HTTP.Endpoint
+    /// Since when they are in force.
+    private(set) var credentialsSince = Instant(nanoseconds: 0)
     let twilio: TwilioReader
-    let form: CreateMessage
     let appName: [UInt8]
     let log: Logger
 
@@ -32,7 +34,8 @@ actor Dispatcher {
     var body: [UInt8] = []
 
     var templates = TemplateSet([])
-    /// Operators changed texts or classes: the next heartbeat reads them.
+    var senders: CountrySenders
+    /// Operators changed texts, senders or classes: the next heartbeat reads them.
     private(set) var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
     /// What is not sent for now: the rows of `otp.pauses`, and what this worker is about to write there.
@@ -92,7 +95,7 @@ actor Dispatcher {
         self.messages = messages
         self.twilio = twilio
         self.log = log
-        form = CreateMessage(sender: configuration.sender, statusCallback: configuration.statusCallback)
+        senders = CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
@@ -140,9 +143,16 @@ actor Dispatcher {
         changed.signal()
     }
 
-    /// Texts, error classes and pauses as they are now. Rows that can't be used are said; they cost their own jobs and no others.
+    /// Texts, error classes, senders by country and pauses as they are now. Rows that can't be used are said; they cost
+    /// their own jobs and no others.
     func catalog(_ rows: LoadCatalog.Rows) {
         templates = TemplateSet(rows.templates, keeping: templates)
+        senders.read(rows.senders)
+        for row in senders.badRows {
+            log.error(
+                "a country's sender can't be used: its jobs wait",
+                metadata: [LogKeys.error: "\(row)", LogKeys.remedy: "\(CountrySenders.BadRow.remedy)"])
+        }
         rule.classes = ErrorClasses(rows.classes)
         pausesRead(rows.pauses, nextProbe: rows.nextProbe)
         for row in templates.badRows {
@@ -161,7 +171,7 @@ actor Dispatcher {
         return isCatalogStale
     }
 
-    /// Texts, classes or pauses have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
+    /// The catalog has changed, or a job wants a text that is not known: the next heartbeat, which is now, reads it.
     func catalogChanged() {
         isCatalogStale = true
         beats.signal()
@@ -346,6 +356,20 @@ actor Dispatcher {
         accepted.append(message)
         messageAccepted()
         ends.signal()
+    }
+
+    // MARK: Credentials
+
+    /// Credentials have changed: what is handed over from now on goes to `endpoint`, which carries them.
+    func use(_ endpoint: HTTP.Endpoint) {
+        messages = endpoint
+        credentialsSince = .now()
+    }
+
+    /// Sends a probe now, where paused.
+    func probeNow() {
+        machine.probeNow(at: .now())
+        changed.signal()
     }
 
     // MARK: The status row

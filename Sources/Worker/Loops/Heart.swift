@@ -29,16 +29,17 @@ struct Heart {
         }
     }
 
-    /// Reads texts, error classes and pauses anew, if they have changed.
+    /// Reads texts, senders, error classes and pauses anew, if they have changed.
     private func readCatalog(_ connection: Connection) async {
         guard await dispatcher.takeStaleCatalog() else { return }
         do {
             let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
             await dispatcher.catalog(rows)
-            log.notice("texts, error classes and pauses were read anew")
+            log.notice("texts, senders, error classes and pauses were read anew")
         } catch {
             log.error(
-                "texts, error classes and pauses can't be read; trying again", metadata: [LogKeys.error: "\(error)"])
+                "texts, senders, error classes and pauses can't be read; trying again",
+                metadata: [LogKeys.error: "\(error)"])
             await dispatcher.catalogChanged()
         }
     }

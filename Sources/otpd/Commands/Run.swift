@@ -44,14 +44,15 @@ struct Run: ParsableCommand {
         } catch {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
+        let reload = Reload(settings, environment: environment)
         try onLoop { loop in
-            try await Self.run(configuration, on: loop, log, systemd, watchdog)
+            try await Self.run(configuration, reload, on: loop, log, systemd, watchdog)
         }
     }
 
     private static func run(
-        _ configuration: WorkerConfiguration, on loop: EventLoop, _ log: Logger, _ systemd: Systemd,
-        _ watchdog: Watchdog?
+        _ configuration: WorkerConfiguration, _ reload: Reload, on loop: EventLoop, _ log: Logger,
+        _ systemd: Systemd, _ watchdog: Watchdog?
     ) async throws {
         let worker: Worker
         do throws(WorkerFailure) {
@@ -60,10 +61,14 @@ struct Run: ParsableCommand {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
         let stop = Latch(on: loop)
+        let hangUp = Latch(on: loop)
         var stops = 0
         do {
             try Signals.watch(signals, on: loop) { signal in
-                guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
+                guard signal != SIGHUP else {
+                    // A service on its way out is not to say that it is ready.
+                    return stops == 0 ? hangUp.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
+                }
                 stops += 1
                 guard stops == 1 else {
                     log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
@@ -89,6 +94,14 @@ struct Run: ParsableCommand {
                 await stop.wait()
                 if !Task.isCancelled { await worker.drain() }
                 return nil
+            }
+            group.addTask {
+                var reload = reload
+                while true {
+                    await hangUp.wait()
+                    if Task.isCancelled { return nil }
+                    await reload.run(worker, log, systemd)
+                }
             }
             if let watchdog {
                 group.addTask {
@@ -118,15 +131,9 @@ struct Run: ParsableCommand {
 
     private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
         let twilio = settings.twilio
-        let credentials =
-            switch twilio.login {
-            case .authToken(let token): try Credentials(accountSID: twilio.accountSID, authToken: token)
-            case .apiKey(let sid, let secret):
-                try Credentials(accountSID: twilio.accountSID, keySID: sid, keySecret: secret)
-            }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: twilio.sender,
+            twilioBaseURL: twilio.baseURL.description, credentials: try twilio.credentials(), sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             resendsUnknown: settings.sending.resendUnknown == .afterGrace,
@@ -147,6 +154,8 @@ struct Systemd: Sendable {
 
     func ready(_ status: String) { tell { notifier throws(NotifierError) in try notifier.ready(status: status) } }
     func status(_ status: String) { tell { notifier throws(NotifierError) in try notifier.status(status) } }
+    func reloading() { tell { notifier throws(NotifierError) in try notifier.reloading() } }
+    func reloaded() { tell { notifier throws(NotifierError) in try notifier.reloaded() } }
     func stopping(_ status: String) { tell { notifier throws(NotifierError) in try notifier.stopping(status: status) } }
     func watchdog() { tell { notifier throws(NotifierError) in try notifier.watchdog() } }
 
