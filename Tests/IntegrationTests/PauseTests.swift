@@ -72,10 +72,10 @@ import Testing
     @Test func probesGoOneAtATimeAtGrowingIntervals() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        for _ in 0..<2 { try await Otpd.run(simulator) }
+        let workers = [try await Otpd.run(simulator), try await Otpd.run(simulator)]
         try simulator.faults(refusals(21408, 1000))
         try await enqueue(1, to: "+96650123")
-        try await database.becomes("country SA", Self.names)
+        for worker in workers { try await worker.says("a pause has begun: its jobs wait") }
         try await enqueue(6, to: "+96650124")
         try await database.becomes(
             "7", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'country SA' AND due_at = expires_at")
