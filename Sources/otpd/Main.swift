@@ -12,7 +12,7 @@ struct Otpd: ParsableCommand {
             69 a needed service is unreachable, 70 a mistake in otpd, 77 refused by privileges, 78 bad configuration.
             """,
         version: Version.text,
-        subcommands: [Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self])
+        subcommands: [Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self, CallbacksCommand.self])
 
     static func main() {
         do {
