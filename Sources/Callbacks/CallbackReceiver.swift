@@ -99,7 +99,10 @@ public actor CallbackReceiver {
     var listeningPort: Int? { port }
 
     private func foreground(_ writer: Writer) async -> ReceiverFailure? {
-        enum Ended { case server(ReceiverFailure?), writer, limit }
+        enum Ended {
+            case server(ReceiverFailure?)
+            case writer, limit
+        }
         let inbox = inbox
         return await withTaskGroup(of: Ended.self) { group in
             group.addTask { [self] in .server(await serve()) }
@@ -131,7 +134,8 @@ public actor CallbackReceiver {
     private func serve() async -> ReceiverFailure? {
         let shared = CallbackConnection.Shared(configuration, limits, inbox)
         let server = CallbackServer(
-            host: configuration.host, port: configuration.port, channel: CallbackChannel(shared: shared, limits: limits),
+            host: configuration.host, port: configuration.port,
+            channel: CallbackChannel(shared: shared, limits: limits),
             limits: limits)
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
@@ -199,7 +203,7 @@ public actor CallbackReceiver {
         SELECT pg_is_in_recovery();
         SET default_transaction_isolation = 'read committed';
         SET default_transaction_read_only = off;
-        SET lock_timeout = '2s';
+        SET lock_timeout = '250ms';
         SET jit = off
         """
 

@@ -86,22 +86,23 @@ struct CallbackReaderTests {
             attempt: attempt.flatMap { AttemptReference($0) })
     }
 
-    @Test(arguments: [
-        ("MessageStatus=delivered&MessageSid=\(sid)", "delivered", nil),
-        // Twilio's whole set, with what it may add.
-        (
-            "ErrorCode=30003&SmsSid=\(sid)&SmsStatus=undelivered&MessageStatus=undelivered&To=%2B966501234567&"
-                + "MessageSid=\(sid)&AccountSid=AC1&From=%2B15005550006&ApiVersion=2010-04-01&New=%F0%9F%99%82&Empty=",
-            "undelivered", Int32(30003)
-        ),
-        ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=", "sent", nil),
-        ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=0", "sent", nil),
-        ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=99999999999", "sent", nil),
-        ("MessageSid=\(sid)&MessageStatus=a_new-word", "a_new-word", nil),
-        // Of repeated ones the first counts.
-        ("MessageSid=\(sid)&MessageStatus=sent&MessageStatus=queued&MessageSid=x", "sent", nil),
-        ("&&MessageSid=\(sid)&=&MessageStatus=sent&", "sent", nil),
-    ] as [(String, String, Int32?)])
+    @Test(
+        arguments: [
+            ("MessageStatus=delivered&MessageSid=\(sid)", "delivered", nil),
+            // Twilio's whole set, with what it may add.
+            (
+                "ErrorCode=30003&SmsSid=\(sid)&SmsStatus=undelivered&MessageStatus=undelivered&To=%2B966501234567&"
+                    + "MessageSid=\(sid)&AccountSid=AC1&From=%2B15005550006&ApiVersion=2010-04-01&New=%F0%9F%99%82&Empty=",
+                "undelivered", Int32(30003)
+            ),
+            ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=", "sent", nil),
+            ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=0", "sent", nil),
+            ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=99999999999", "sent", nil),
+            ("MessageSid=\(sid)&MessageStatus=a_new-word", "a_new-word", nil),
+            // Of repeated ones the first counts.
+            ("MessageSid=\(sid)&MessageStatus=sent&MessageStatus=queued&MessageSid=x", "sent", nil),
+            ("&&MessageSid=\(sid)&=&MessageStatus=sent&", "sent", nil),
+        ] as [(String, String, Int32?)])
     func statuses(body: String, status: String, error: Int32?) throws {
         let expected = try #require(receipt(status, error: error))
         #expect(outcome(body) == .success(expected))
@@ -118,13 +119,15 @@ struct CallbackReaderTests {
         #expect(outcome(body) == .failure(.notStatus))
     }
 
-    @Test(arguments: [
-        ("?reference=42.3", "42.3"), ("?a=b&reference=42.3&c", "42.3"), ("", nil), ("?", nil), ("?reference=", nil),
-        ("?reference=42", nil), ("?reference=42.3.1", nil), ("?reference=-1.3", nil), ("?reference=0.1", nil),
-        ("?reference=1.0", nil), ("?reference=x.1", nil), ("?reference=1.1234567890", nil),
-        ("?reference=1234567890123456789.1", nil), ("?reference=123456789012345678.999999999", "123456789012345678.999999999"),
-        ("?reference=42.3'--", nil), ("?reference=٤٢.٣", nil),
-    ] as [(String, String?)])
+    @Test(
+        arguments: [
+            ("?reference=42.3", "42.3"), ("?a=b&reference=42.3&c", "42.3"), ("", nil), ("?", nil), ("?reference=", nil),
+            ("?reference=42", nil), ("?reference=42.3.1", nil), ("?reference=-1.3", nil), ("?reference=0.1", nil),
+            ("?reference=1.0", nil), ("?reference=x.1", nil), ("?reference=1.1234567890", nil),
+            ("?reference=1234567890123456789.1", nil),
+            ("?reference=123456789012345678.999999999", "123456789012345678.999999999"),
+            ("?reference=42.3'--", nil), ("?reference=٤٢.٣", nil),
+        ] as [(String, String?)])
     func references(query: String, attempt: String?) throws {
         let expected = try #require(receipt("sent", attempt))
         #expect(expected.attempt?.description == attempt)

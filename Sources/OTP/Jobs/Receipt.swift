@@ -38,7 +38,8 @@ public struct AttemptReference: Sendable, Hashable, CustomStringConvertible {
     /// `otp.record_status` takes (18 and 9 digits).
     public init?(_ text: some StringProtocol) {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-        guard parts.count == 2, let job = Self.number(parts[0], digits: 18), let attempt = Self.number(parts[1], digits: 9)
+        guard parts.count == 2, let job = Self.number(parts[0], digits: 18),
+            let attempt = Self.number(parts[1], digits: 9)
         else { return nil }
         self.job = job
         self.attempt = Int32(attempt)

@@ -56,8 +56,8 @@ public struct CallbackReader: Sendable {
             for url in urls where signature.isValid(text, url: url + query, json: body) { isSigned = true }
             guard isSigned else { throw .signature }
             guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: body)) else { throw .notStatus }
-            fields = [("MessageSid", wire.MessageSid), ("MessageStatus", wire.MessageStatus)]
-            if let code = wire.ErrorCode?.value { fields.append(("ErrorCode", String(code))) }
+            fields = [("MessageSid", wire.sid), ("MessageStatus", wire.status)]
+            if let code = wire.errorCode?.value { fields.append(("ErrorCode", String(code))) }
         }
         func first(_ name: String) -> String? { fields.first { $0.name == name }?.value }
         let code = first("ErrorCode").flatMap { Int32($0) } ?? 0
@@ -69,10 +69,16 @@ public struct CallbackReader: Sendable {
         return receipt
     }
 
-    /// The members that count, named as Twilio names them.
+    /// The members that count.
     private struct Wire: Decodable {
-        let MessageSid: String
-        let MessageStatus: String
-        let ErrorCode: LenientInt?
+        let sid: String
+        let status: String
+        let errorCode: LenientInt?
+
+        enum CodingKeys: String, CodingKey {
+            case sid = "MessageSid"
+            case status = "MessageStatus"
+            case errorCode = "ErrorCode"
+        }
     }
 }

@@ -33,7 +33,10 @@ struct CallbacksCommand: ParsableCommand {
     ) async throws {
         let receiver = CallbackReceiver(configuration, on: loop, log: daemon.log)
         let stop = try daemon.stopSignal(on: loop)
-        enum Ended { case receiver(Failure?), other }
+        enum Ended {
+            case receiver(Failure?)
+            case other
+        }
         let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
             group.addTask { .receiver(await Self.failure(of: receiver)) }
             group.addTask {

@@ -42,7 +42,11 @@ struct Run: ParsableCommand {
         let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
         let stop = try daemon.stopSignal(on: loop)
 
-        enum Ended { case worker(Failure?), receiver(Failure?), other }
+        enum Ended {
+            case worker(Failure?)
+            case receiver(Failure?)
+            case other
+        }
         let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
             group.addTask {
                 await daemon.feedWatchdog(on: loop)

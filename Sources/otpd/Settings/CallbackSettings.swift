@@ -33,7 +33,8 @@ struct CallbackSettings: Equatable, Sendable {
             reader.report(.callbackListen, "is not set; set it to where callbacks are received, as 127.0.0.1:8080")
         }
         if foundURL.isAbsent {
-            reader.report(.callbackPublicURL, "is not set; set it to what Twilio calls, as https://sms.example.com/status")
+            reader.report(
+                .callbackPublicURL, "is not set; set it to what Twilio calls, as https://sms.example.com/status")
         }
         let (listen, publicURL) = parse(foundListen, foundURL, &reader)
         guard let listen, let publicURL else { return nil }

@@ -18,8 +18,10 @@ enum Fixture {
     }
 
     static func encoded(_ fields: [(name: String, value: String)]) -> String {
-        fields.map { "\($0.name)=\($0.value.split(separator: "+", omittingEmptySubsequences: false).joined(separator: "%2B"))" }
-            .joined(separator: "&")
+        fields.map {
+            "\($0.name)=\($0.value.split(separator: "+", omittingEmptySubsequences: false).joined(separator: "%2B"))"
+        }
+        .joined(separator: "&")
     }
 
     static func signature(_ fields: [(name: String, value: String)] = body(), query: String = query) -> String {
