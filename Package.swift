@@ -100,8 +100,9 @@ let package = Package(
         .testTarget(
             name: "CallbacksTests",
             dependencies: [
-                "Callbacks", "OTP", "Postgres", "Twilio", .product(name: "NIOCore", package: "swift-nio"),
-                .product(name: "NIOEmbedded", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
+                "Callbacks", "EventLoop", "OTP", "Postgres", "Twilio", logging,
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),

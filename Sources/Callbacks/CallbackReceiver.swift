@@ -149,12 +149,16 @@ public actor CallbackReceiver {
             }
             continuation.finish()
             await heard
-            if case .failure(let error) = outcome {
+            if isDraining || Task.isCancelled { break }
+            switch outcome {
+            case .failure(let error):
                 if port == nil { return .listen(error) }
                 log.error(
                     "status callbacks can't be received; trying again", metadata: [LogKeys.error: "\(error)"])
+            case .success:
+                log.error("the socket for status callbacks has ended by itself; opening another")
             }
-            if !isDraining { try? await loop.sleep(for: Self.pause) }
+            try? await loop.sleep(for: Self.pause)
         }
         return nil
     }

@@ -18,7 +18,6 @@ struct Writer: Sendable {
     /// Writes until the inbox is closed and empty, or until cancelled.
     func run() async {
         for await _ in inbox.arrivals { await writeAll() }
-        await writeAll()
     }
 
     private func writeAll() async {

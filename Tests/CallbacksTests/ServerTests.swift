@@ -167,6 +167,17 @@ struct ServerTests {
         }
     }
 
+    /// The listening socket dies: the run ends, whoever is still connected, so that another can begin.
+    @Test func aServerThatHearsNothingEnds() async throws {
+        try await withServer { port, _, _ in
+            let idle = try Socket(port: port)
+            #expect(try await idle.send(Fixture.request()))
+            _ = try await idle.receive(answers: 1)
+            try Listener.shutDown(port: port)
+            #expect(try await idle.receiveToEnd() == "")
+        }
+    }
+
     @Test(arguments: [("127.0.0.1", "is in use"), ("192.0.2.1", "is no address of this machine")])
     func cannotListen(host: String, why: String) async throws {
         let taken = try Listener()

@@ -104,6 +104,25 @@ final class Listener {
     }
 
     deinit { close(descriptor) }
+
+    /// Ends the listening on `port`, whoever's socket it is in this process.
+    static func shutDown(port: Int) throws {
+        for descriptor in Int32(3)..<1024 {
+            var address = sockaddr_in()
+            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+            let hasName = withUnsafeMutablePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) == 0 }
+            }
+            var isListening: Int32 = 0
+            size = socklen_t(MemoryLayout<Int32>.size)
+            getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size)
+            if hasName, isListening == 1, Int(UInt16(bigEndian: address.sin_port)) == port {
+                shutdown(descriptor, Int32(SHUT_RDWR))
+                return
+            }
+        }
+        throw SocketError(call: "nobody listens on \(port)", code: 0)
+    }
 }
 
 private func loopback(_ port: Int) -> sockaddr_in {
