@@ -8,8 +8,10 @@ SHELL := /bin/bash
 SWIFT ?= swift
 # More arguments for the Swift tests: make test TESTS='--filter SettingsTests'
 TESTS ?=
+# More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
+CHAOS ?=
 
-.PHONY: help deps build release test lint format demo bench clean
+.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -25,13 +27,22 @@ release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shippe
 	@.ci/swift-build release
 
 test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
-	@python=$$(.ci/twilio-venv); export OTPD_TWILIO_PYTHON="$$python"; \
+	@python=$$(.ci/venv twilio twilio==9.13.0); export OTPD_TWILIO_PYTHON="$$python"; \
 	echo "==> Running the unit tests" >&2; \
 	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
+	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
+	unset OTPD_TWILIO_PYTHON; timeout 300 Tests/sql/secrecy; timeout 300 Tests/sql/secrecy --self-test; \
+	echo "==> Holding SQL's phone numbers against libphonenumber's, every region" >&2; \
+	python=$$(.ci/venv phonenumbers phonenumbers==8.12.57); .ci/with-postgres timeout 300 "$$python" Tests/sql/to_e164.py; \
 	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
-	unset OTPD_TWILIO_PYTHON; .ci/with-postgres Tests/examples/run .build/debug
+	.ci/with-postgres Tests/examples/run .build/debug; \
+	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
+	Tests/chaos/run --short .build/debug
+
+chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
+	@Tests/chaos/run .build/debug $(CHAOS)
 
 lint: ## Checks the format, the arrows between targets, and that warnings are errors
 	@echo "==> Checking the format" >&2
@@ -51,6 +62,16 @@ demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows 
 
 bench: release ## Measures throughput, latency, CPU and memory
 	@deploy/bench/run
+
+sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
+	@Tests/sanitize/run thread $(TESTS)
+	@Tests/sanitize/run address $(TESTS)
+
+fuzz: deps ## Fuzzes every parser of foreign bytes, FUZZ_SECONDS (20) each
+	@Tests/fuzz/run
+
+leaks: release ## Compares otpd's memory after 200,000 sends with that after 20,000
+	@Tests/sanitize/leaks
 
 clean: ## Deletes what was built
 	@$(SWIFT) package clean

@@ -1,14 +1,18 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+/// `make fuzz` alone sets it (Tests/fuzz/run): without, there are no fuzz targets, and nothing below differs.
+let isFuzzing = Context.environment["OTPD_FUZZING"] == "1"
+
 /// What every target is built with: Swift 6 mode, the upcoming features, and no warning left standing.
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .enableUpcomingFeature("InternalImportsByDefault"),
-    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
-    .treatAllWarnings(as: .error),
-]
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .enableUpcomingFeature("InternalImportsByDefault"),
+        .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+        .treatAllWarnings(as: .error),
+    ] + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : [])
 
 /// For the targets that touch C: every unsafe expression says so.
 let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
@@ -115,3 +119,22 @@ let package = Package(
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx17
 )
+
+if isFuzzing {
+    package.products = [.executable(name: "otpd-fuzz", targets: ["OTPDFuzz"])]
+    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    package.targets += [
+        // Of otpd, what reads settings, as a library: a program cannot be linked into another.
+        .target(
+            name: "otpd", dependencies: ["HTTP", "OTP", "Twilio", logging],
+            sources: ["ExitCode.swift", "Output", "Settings", "SystemError.swift"], swiftSettings: strictMemory),
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/fuzz/CLibFuzzer"),
+        .executableTarget(
+            name: "OTPDFuzz",
+            dependencies: [
+                "CCrypto", "CLibFuzzer", "CLibpq", "CPhoneNumber", "HTTP", "OTP", "Postgres", "Twilio", "otpd",
+            ],
+            path: "Tests/fuzz/OTPDFuzz", swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),
+    ]
+}

@@ -15,7 +15,7 @@ BEGIN
             SELECT FROM pg_catalog.pg_auth_members m WHERE m.roleid = to_regrole(role_name));
         BEGIN
             IF role_name = 'otp_owner' THEN
-                EXECUTE 'REVOKE ALL ON PARAMETER log_min_error_statement FROM otp_owner';
+                EXECUTE 'REVOKE ALL ON PARAMETER log_min_error_statement, log_error_verbosity FROM otp_owner';
             END IF;
             EXECUTE format('DROP ROLE IF EXISTS %I', role_name);
         EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege OR undefined_object OR internal_error THEN

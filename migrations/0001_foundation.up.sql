@@ -518,7 +518,8 @@ CREATE TABLE otp.verifications (
     created_at timestamptz,
     attempts int DEFAULT 0, -- wrong tries
     verified_at timestamptz,
-    canceled_at timestamptz
+    canceled_at timestamptz,
+    made_by oid             -- the login role that made it, or asked for it last: others cannot send it
 ) WITH (fillfactor = 85);
 -- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
 -- walk back through everybody's verifications on the primary key.
@@ -526,12 +527,30 @@ CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, create
 CREATE INDEX verifications_created_at ON otp.verifications (created_at);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
 
+-- The locale of a purpose's text that serves a wanted one, as in RFC 4647: ar-SA and AR_sa by ar; null when none does.
+CREATE FUNCTION otp.text_locale(purpose text, wanted text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    range text := CASE WHEN length(wanted) <= 35 THEN lower(translate(wanted, '_', '-')) END;
+    found_locale text;
+BEGIN
+    WHILE range IS NOT NULL LOOP
+        SELECT t.locale INTO found_locale FROM otp.templates t
+        WHERE t.purpose = text_locale.purpose AND lower(translate(t.locale, '_', '-')) = range
+        ORDER BY t.locale LIMIT 1;
+        EXIT WHEN FOUND;
+        range := substring(range FROM '^(.+)-[^-]*$');
+    END LOOP;
+    RETURN found_locale;
+END $$;
+
 CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     secret CONSTANT text := otp.session_secret();
     settings record;
     parsed record;
+    text_locale text;
 BEGIN
     NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
     NEW.locale := coalesce(NEW.locale, 'en');
@@ -546,6 +565,7 @@ BEGIN
     NEW.attempts := 0;
     NEW.verified_at := NULL;
     NEW.canceled_at := NULL;
+    NEW.made_by := quote_ident(session_user)::regrole;
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
@@ -558,6 +578,11 @@ BEGIN
             HINT = 'Remove line breaks, tabs and the like.';
     END IF;
 
+    IF NOT settings.has_text THEN
+        text_locale := otp.text_locale(NEW.purpose, NEW.locale);
+        settings.has_text := text_locale IS NOT NULL;
+        NEW.locale := coalesce(text_locale, NEW.locale);
+    END IF;
     IF NOT settings.has_text THEN
         RAISE EXCEPTION USING ERRCODE = 'OT004',
             MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose)
@@ -639,6 +664,13 @@ CREATE TABLE otp.shared_counts (
     PRIMARY KEY (starts_at, key, scope, period, shard)
 ) WITH (fillfactor = 70);
 
+-- Whom an address stands for: IPv4 (mapped into IPv6 too) for itself, IPv6 for its /64, all of which one client has.
+CREATE FUNCTION otp.client_key(client_ip inet) RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE WHEN family(client_ip) = 4 THEN host(client_ip)
+    WHEN client_ip <<= '::ffff:0:0/96' THEN host(inet '0.0.0.0' + (set_masklen(client_ip, 128) - inet '::ffff:0:0'))
+    ELSE network(set_masklen(client_ip, 64))::text END;
+
 -- Refuses a send with OT001.
 CREATE FUNCTION otp.refuse_send(scope text, allowed text, period interval, wait double precision) RETURNS void
 LANGUAGE plpgsql AS $$
@@ -652,6 +684,26 @@ BEGIN
                 ELSE scope END, allowed, period),
         DETAIL = format('retry_after=%s window=%s scope=%s', seconds, extract(epoch FROM period)::bigint, scope),
         HINT = format('Ask the user to wait %s seconds.', seconds);
+END $$;
+
+-- A phone whose wrong tries of the day are used up verifies nothing until midnight, so nothing is sent to it: OT001 says so,
+-- where the user would wait for a code that cannot be right. Strangers can bring a phone to that; otp.unlock undoes it.
+CREATE FUNCTION otp.refuse_locked_phone(e164 text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    locked record;
+BEGIN
+    SELECT s.max_failures_per_day AS failures,
+        extract(epoch FROM (f.day + 1)::timestamp AT TIME ZONE s.timezone - clock_timestamp()) AS wait INTO locked
+    FROM otp.settings s JOIN otp.verify_failures f ON f.key = refuse_locked_phone.e164
+        AND f.day = (clock_timestamp() AT TIME ZONE s.timezone)::date
+    WHERE f.failures >= s.max_failures_per_day;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT001',
+            MESSAGE = format('Too many wrong codes for this phone today: %s are allowed', locked.failures),
+            DETAIL = format('retry_after=%s window=86400 scope=failures', greatest(1, ceil(locked.wait)::bigint)),
+            HINT = 'Codes for it are right again tomorrow. If strangers did it, an operator calls otp.unlock.';
+    END IF;
 END $$;
 
 -- The shared limits that a send of this moment counts for.
@@ -671,14 +723,15 @@ BEGIN ATOMIC
     WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
 END;
 
--- What has been counted of a shared limit, over all shards.
+-- What has been counted of a shared limit, over all shards. In PL/pgSQL, which keeps its plan (in SQL it was planned at each
+-- call, and 32 clients made 60% of the requests); and by the key, however small the table was when that plan was made.
 CREATE FUNCTION otp.shared_sum(scope text, key text, period interval, starts_at timestamptz) RETURNS numeric
-LANGUAGE sql VOLATILE
-BEGIN ATOMIC
-    SELECT coalesce(sum(c.amount), 0) FROM otp.shared_counts c
-    WHERE c.starts_at = shared_sum.starts_at AND c.key = shared_sum.key AND c.scope = shared_sum.scope
-        AND c.period = shared_sum.period AND c.shard >= 0;
-END;
+LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
+BEGIN
+    RETURN (SELECT coalesce(sum(c.amount), 0) FROM otp.shared_counts c
+        WHERE c.starts_at = shared_sum.starts_at AND c.key = shared_sum.key AND c.scope = shared_sum.scope
+            AND c.period = shared_sum.period AND c.shard >= 0);
+END $$;
 
 -- Counts one send against every limit, or refuses it with OT001 (which rolls back what was counted).
 CREATE FUNCTION otp.count_send(e164 text, country text, subject text, client_ip inet, moment timestamptz) RETURNS void
@@ -720,7 +773,7 @@ BEGIN
             WHERE o.sent_at[cardinality(o.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
             ORDER BY wait DESC LIMIT 1;
         ELSE
-            send_key := CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE host(client_ip) END;
+            send_key := CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE otp.client_key(client_ip) END;
             CONTINUE WHEN send_key IS NULL;
             INSERT INTO otp.send_counts AS c (scope, key, sent_at)
             VALUES (limits.scope, send_key, ARRAY[clock_timestamp()])
@@ -812,7 +865,7 @@ BEGIN
     -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
     -- job for everybody.
     SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-        (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+        v.made_by, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
         (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
             ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
     INTO verification
@@ -820,6 +873,7 @@ BEGIN
     NEW.requested_at := clock_timestamp();
     trouble := CASE
         WHEN verification IS NULL THEN 'it does not exist'
+        WHEN NOT pg_has_role(session_user, verification.made_by, 'USAGE') THEN 'another role made it'
         WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
         WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
         WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
@@ -831,6 +885,7 @@ BEGIN
             MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
             HINT = 'Make a new verification.';
     END IF;
+    PERFORM otp.refuse_locked_phone(verification.e164);
     PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
         NEW.requested_at);
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
@@ -1159,6 +1214,7 @@ DECLARE
     newest otp.verifications;
     secret text;
     failure_key text;
+    nobodys_key text;
     failures_today int;
     today date;
     live boolean;
@@ -1174,6 +1230,11 @@ BEGIN
     SELECT v.* INTO newest FROM otp.verifications v
     WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
     ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+    today := (moment AT TIME ZONE settings.timezone)::date;
+    nobodys_key := 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0);
+    IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
+        PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
+    END IF;
 
     -- A row sealed under a secret that this session lacks says so, and costs no try.
     secret := otp.secret_for(coalesce(newest.key_id, ''));
@@ -1198,9 +1259,7 @@ BEGIN
     END IF;
 
     -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
-    today := (moment AT TIME ZONE settings.timezone)::date;
-    failure_key := CASE WHEN live THEN newest.e164
-        ELSE 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0) END;
+    failure_key := CASE WHEN live THEN newest.e164 ELSE nobodys_key END;
     INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
     ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
     RETURNING f.failures INTO failures_today;
@@ -1219,6 +1278,14 @@ BEGIN
     RETURN false;
 END $$;
 COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
+
+CREATE FUNCTION otp.unlock(phone_number text, region text DEFAULT NULL) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    DELETE FROM otp.verify_failures f WHERE f.key = otp.to_e164(unlock.phone_number, unlock.region);
+    RETURN FOUND;
+END $$;
+COMMENT ON FUNCTION otp.unlock IS 'For operators: forgets the wrong tries of a phone, which can then verify again today. False where there were none.';
 
 CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1272,11 +1339,15 @@ BEGIN
     IF newest.id IS NULL THEN
         INSERT INTO otp.verifications (subject, phone_number, locale, purpose, region, expires_at, client_ip)
         VALUES (request.subject, request.phone_number, request.locale, wanted_purpose, request.region,
-            clock_timestamp() + request.ttl, request.client_ip)
+            clock_timestamp() + CASE WHEN request.ttl BETWEEN interval '-1 day' AND interval '1 day' THEN request.ttl
+                WHEN request.ttl IS NOT NULL THEN interval '1 day' END, request.client_ip)
         RETURNING id, verifications.expires_at INTO verification_id, expires_at;
     ELSE
         verification_id := newest.id;
         expires_at := newest.expires_at;
+        -- Whoever asks for its subject and phone may send it, whichever login role made it.
+        UPDATE otp.verifications v SET made_by = quote_ident(session_user)::regrole
+        WHERE v.id = newest.id AND v.made_by <> quote_ident(session_user)::regrole;
     END IF;
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
     -- Three lookups by the whole key: no plan, made when the table was small, can become a scan of it.
@@ -1288,7 +1359,7 @@ BEGIN
         SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = request.subject AND u.scope = 'subject'
         UNION ALL
         SELECT i.scope, i.sent_at FROM otp.send_counts i
-        WHERE i.key = host(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
+        WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
 
@@ -1421,7 +1492,15 @@ CREATE VIEW otp.verified_phones AS
 SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
 UNION ALL
 SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
-COMMENT ON VIEW otp.verified_phones IS 'Phones that were verified, and when; several times, if they were.';
+COMMENT ON VIEW otp.verified_phones IS 'Phones that were verified, and when; several times, if they were. Everybody''s, so nobody''s by default.';
+
+-- What otp_web has of it: a web tier that is broken into must ask for each subject that it can name.
+CREATE FUNCTION otp.verified_phones(subject text) RETURNS SETOF otp.verified_phones
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT p.* FROM otp.verified_phones p WHERE p.subject = verified_phones.subject ORDER BY p.verified_at;
+END;
+COMMENT ON FUNCTION otp.verified_phones IS 'The phones that this subject verified, and when.';
 
 -- ─────────────────────────────────────────────────────── retention ──────────────────────────────────────────────────
 
@@ -1541,12 +1620,13 @@ END $$;
 GRANT USAGE ON SCHEMA otp TO otp_web, otp_worker, otp_monitor, otp_admin;
 GRANT SELECT ON otp.schema_migrations TO otp_worker, otp_monitor, otp_admin;
 
--- id is granted because many ORMs name it (with DEFAULT); the triggers draw it in any case.
+-- id is granted because many ORMs name it (with DEFAULT); the triggers draw it in any case. What is readable is for
+-- INSERT … RETURNING, and of everybody's rows: keys and an expiry, nothing that leads to a person.
 GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip),
-    SELECT (id, created_at, expires_at) ON otp.verifications TO otp_web;
-GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id, requested_at) ON otp.send_jobs TO otp_web;
-GRANT SELECT ON otp.verified_phones TO otp_web;
-GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery, otp.record_status, otp.to_e164 TO otp_web;
+    SELECT (id, expires_at) ON otp.verifications TO otp_web;
+GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id) ON otp.send_jobs TO otp_web;
+GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery, otp.record_status, otp.to_e164,
+    otp.verified_phones TO otp_web;
 
 GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at, attempts,
     verified_at, canceled_at) ON otp.verifications TO otp_worker;
@@ -1566,21 +1646,26 @@ GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
     otp.error_class_defaults TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
+GRANT EXECUTE ON FUNCTION otp.unlock TO otp_admin;
 
--- A statement that fails is logged with its literals, and these statements carry numbers and codes. The functions keep
--- them out of the log; to set that parameter, and each time one of them is called, their owner needs the right to it.
+-- A statement that fails is logged with its literals, and where log_parameter_max_length_on_error asks for it with its bind
+-- parameters: here those are numbers and codes. The functions keep both out of the log, and a refusal to one line of it; to
+-- set these two settings, and each time one of them is called, their owner needs the right to.
 CREATE FUNCTION otp.conceal_statements() RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     concealed record;
 BEGIN
-    FOR concealed IN SELECT p.oid::regprocedure AS function, has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET') AS may
+    FOR concealed IN
+        SELECT p.oid::regprocedure AS function, has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET')
+            AND has_parameter_privilege(p.proowner, 'log_error_verbosity', 'SET') AS may
         FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prosecdef
     LOOP
         IF NOT concealed.may THEN
             RETURN false;
         END IF;
         EXECUTE format('ALTER FUNCTION %s SET log_min_error_statement = ''panic''', concealed.function);
+        EXECUTE format('ALTER FUNCTION %s SET log_error_verbosity = ''terse''', concealed.function);
     END LOOP;
     RETURN true;
 EXCEPTION WHEN insufficient_privilege THEN
@@ -1596,17 +1681,18 @@ DECLARE
 BEGIN
     PERFORM set_config('role', current_setting('otp.migrating_role'), true);
     WHILE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-        AND NOT has_parameter_privilege(owner, 'log_min_error_statement', 'SET')
+        AND NOT (has_parameter_privilege(owner, 'log_min_error_statement', 'SET')
+            AND has_parameter_privilege(owner, 'log_error_verbosity', 'SET'))
     LOOP
         BEGIN
-            EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement TO %I', owner);
+            EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I', owner);
         EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration was at it: look again
         END;
     END LOOP;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
         RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'
-            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement TO %I;  then as %I: '
-                'SELECT otp.conceal_statements();', owner, current_user);
+            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+                'then as %I: SELECT otp.conceal_statements();', owner, current_user);
     END IF;
 END $$;

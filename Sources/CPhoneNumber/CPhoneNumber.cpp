@@ -164,52 +164,6 @@ otpd_phone_status judge(const PhoneNumber &number, uint64_t digits, otpd_phone_n
     return canReceiveText(type) ? OTPD_PHONE_OK : OTPD_PHONE_NO_SMS;
 }
 
-otpd_phone_status parse(const uint8_t *bytes, size_t length, const char *region, otpd_phone_number *out) {
-    std::string text;
-    text.reserve(length);
-    bool letters = false, extension = false, foreign = false, digits = false, content = false;
-    for (const uint8_t *at = bytes, *end = bytes + length; at != end;) {
-        const uint8_t *start = at;
-        const int32_t point = next(at, end);
-        if (point < 0) return OTPD_PHONE_NOT_A_NUMBER;
-        const Character kind = classify(point, start, size_t(at - start));
-        switch (kind) {
-        case Character::mark: continue;
-        case Character::space: text.push_back(' '); continue;
-        case Character::foreign: foreign = true; continue;
-        case Character::letter: letters = true; break;
-        case Character::extension: extension = true; break;
-        case Character::digit: digits = true; break;
-        case Character::plus: case Character::punctuation: break;
-        }
-        content = true;
-        text.append(reinterpret_cast<const char *>(start), size_t(at - start));
-    }
-    if (foreign) return letters ? OTPD_PHONE_LETTERS : OTPD_PHONE_NOT_A_NUMBER;
-    if (!content) return OTPD_PHONE_EMPTY;
-
-    std::string home = region == nullptr ? "ZZ" : region;
-    for (char &c : home) if (c >= 'a' && c <= 'z') c = char(c - 'a' + 'A');
-
-    PhoneNumber number;
-    const auto error = util().Parse(text, home, &number);
-    if (letters || extension) {
-        // libphonenumber would dial letters on a keypad and cut extensions off: neither is what a text can be sent to.
-        if (error == PhoneNumberUtil::NO_PARSING_ERROR && number.has_extension()) return OTPD_PHONE_EXTENSION;
-        return letters ? OTPD_PHONE_LETTERS : OTPD_PHONE_NOT_A_NUMBER;
-    }
-    switch (error) {
-    case PhoneNumberUtil::NO_PARSING_ERROR: break;
-    case PhoneNumberUtil::INVALID_COUNTRY_CODE_ERROR: return OTPD_PHONE_UNKNOWN_COUNTRY;
-    case PhoneNumberUtil::NOT_A_NUMBER: return digits ? OTPD_PHONE_TOO_SHORT : OTPD_PHONE_NOT_A_NUMBER;
-    case PhoneNumberUtil::TOO_SHORT_AFTER_IDD: return OTPD_PHONE_TOO_SHORT;
-    case PhoneNumberUtil::TOO_SHORT_NSN: return OTPD_PHONE_TOO_SHORT;
-    case PhoneNumberUtil::TOO_LONG_NSN: return OTPD_PHONE_TOO_LONG;
-    }
-    if (number.has_extension()) return OTPD_PHONE_EXTENSION;
-    return judge(number, digitsOf(number), out);
-}
-
 /// How the parser may rewrite a number of one calling code that is international already.
 struct Rewriting {
     /// The national prefix that it strips, where that is plain digits.
@@ -245,6 +199,68 @@ bool mayBeRewritten(int code, const char *national, size_t length) {
     if (found == rewritings().end() || found->second.pattern) return true;
     const std::string &prefix = found->second.prefix;
     return !prefix.empty() && length >= prefix.size() && std::memcmp(national, prefix.data(), prefix.size()) == 0;
+}
+
+/// Whether the parser reads a number of this calling code, given in E.164, as that very number.
+bool readsAsItself(int code, uint64_t digits) {
+    const std::string text = "+" + std::to_string(digits);
+    const size_t at = 1 + std::to_string(code).size();
+    if (!mayBeRewritten(code, text.data() + at, text.size() - at)) return true;
+    PhoneNumber parsed;
+    return util().Parse(text, "ZZ", &parsed) == PhoneNumberUtil::NO_PARSING_ERROR && digitsOf(parsed) == digits;
+}
+
+otpd_phone_status parse(const uint8_t *bytes, size_t length, const char *region, otpd_phone_number *out) {
+    std::string text;
+    text.reserve(length);
+    bool letters = false, extension = false, foreign = false, digit = false, content = false;
+    for (const uint8_t *at = bytes, *end = bytes + length; at != end;) {
+        const uint8_t *start = at;
+        const int32_t point = next(at, end);
+        if (point < 0) return OTPD_PHONE_NOT_A_NUMBER;
+        const Character kind = classify(point, start, size_t(at - start));
+        switch (kind) {
+        case Character::mark: continue;
+        case Character::space: text.push_back(' '); continue;
+        case Character::foreign: foreign = true; continue;
+        case Character::letter: letters = true; break;
+        case Character::extension: extension = true; break;
+        case Character::digit: digit = true; break;
+        case Character::plus: case Character::punctuation: break;
+        }
+        content = true;
+        text.append(reinterpret_cast<const char *>(start), size_t(at - start));
+    }
+    if (foreign) return letters ? OTPD_PHONE_LETTERS : OTPD_PHONE_NOT_A_NUMBER;
+    if (!content) return OTPD_PHONE_EMPTY;
+
+    std::string home = region == nullptr ? "ZZ" : region;
+    for (char &c : home) if (c >= 'a' && c <= 'z') c = char(c - 'a' + 'A');
+
+    PhoneNumber number;
+    const auto error = util().Parse(text, home, &number);
+    if (letters || extension) {
+        // libphonenumber would dial letters on a keypad and cut extensions off: neither is what a text can be sent to.
+        if (error == PhoneNumberUtil::NO_PARSING_ERROR && number.has_extension()) return OTPD_PHONE_EXTENSION;
+        return letters ? OTPD_PHONE_LETTERS : OTPD_PHONE_NOT_A_NUMBER;
+    }
+    switch (error) {
+    case PhoneNumberUtil::NO_PARSING_ERROR: break;
+    case PhoneNumberUtil::INVALID_COUNTRY_CODE_ERROR: return OTPD_PHONE_UNKNOWN_COUNTRY;
+    case PhoneNumberUtil::NOT_A_NUMBER: return digit ? OTPD_PHONE_TOO_SHORT : OTPD_PHONE_NOT_A_NUMBER;
+    case PhoneNumberUtil::TOO_SHORT_AFTER_IDD: return OTPD_PHONE_TOO_SHORT;
+    case PhoneNumberUtil::TOO_SHORT_NSN: return OTPD_PHONE_TOO_SHORT;
+    case PhoneNumberUtil::TOO_LONG_NSN: return OTPD_PHONE_TOO_LONG;
+    }
+    if (number.has_extension()) return OTPD_PHONE_EXTENSION;
+    const uint64_t digits = digitsOf(number);
+    otpd_phone_number judged;
+    const otpd_phone_status status = judge(number, digits, &judged);
+    if (status != OTPD_PHONE_OK && status != OTPD_PHONE_NO_SMS) return status;
+    // As +52 1 1 …: with one prefix stripped it is valid, and with the next one it is another number.
+    if (!readsAsItself(number.country_code(), digits)) return OTPD_PHONE_INVALID;
+    *out = judged;
+    return status;
 }
 
 otpd_phone_status checkE164(const uint8_t *bytes, size_t length, otpd_phone_number *out) {
@@ -283,12 +299,7 @@ otpd_phone_status checkE164(const uint8_t *bytes, size_t length, otpd_phone_numb
     otpd_phone_number judged;
     const otpd_phone_status status = judge(number, digits, &judged);
     if (status != OTPD_PHONE_OK && status != OTPD_PHONE_NO_SMS) return status;
-    const char *text = reinterpret_cast<const char *>(bytes);
-    if (mayBeRewritten(code, text + at, length - at)) {
-        PhoneNumber parsed;
-        if (util().Parse(std::string(text, length), "ZZ", &parsed) != PhoneNumberUtil::NO_PARSING_ERROR
-            || digitsOf(parsed) != digits) return OTPD_PHONE_NOT_E164;
-    }
+    if (!readsAsItself(code, digits)) return OTPD_PHONE_NOT_E164;
     *out = judged;
     return status;
 }

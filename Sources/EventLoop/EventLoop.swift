@@ -179,10 +179,22 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             takeInbox()
             runJobs()
             for observer in observers { observer.turnWillEnd() }
-            if !takeInbox(), jobs.isEmpty, inbox.withLock({ $0.isStopping }) { return }
+            if !takeInbox(), jobs.isEmpty, inbox.withLock({ $0.isStopping }) {
+                letGo()
+                // What was let go of may have left something to do.
+                if jobs.isEmpty { return }
+            }
             wait()
             runTimers()
         }
+    }
+
+    /// Lets go of what handlers, timers and observers hold: often the loop itself, which would never be freed.
+    private func letGo() {
+        let held = (interests, timers, observers)
+        (interests, timers, observers) = (InterestTable(), TimerHeap(), [])
+        // Not before the loop's own are in place: what is freed may call it.
+        withExtendedLifetime(held) {}
     }
 
     /// Runs what is queued, and what that queues, for one round each: descriptors and timers get their turn between.

@@ -5,7 +5,6 @@ internal import Glibc
 ///
 /// `@unchecked Sendable`: touched only on the loop's thread after `start`, which `EventLoop.watch` holds down.
 public final class Signals: ReadinessHandler, @unchecked Sendable {
-    private let loop: EventLoop
     private let descriptor: Int32
     private let handler: (Int32) -> Void
 
@@ -24,12 +23,11 @@ public final class Signals: ReadinessHandler, @unchecked Sendable {
         var set = mask(signals)
         let descriptor = unsafe signalfd(-1, &set, Int32(SFD_CLOEXEC | SFD_NONBLOCK))
         guard descriptor >= 0 else { throw EventLoopError(call: "signalfd", errno: errno) }
-        let watcher = Signals(loop, descriptor, handler)
+        let watcher = Signals(descriptor, handler)
         loop.watch(descriptor, for: .read, watcher)
     }
 
-    private init(_ loop: EventLoop, _ descriptor: Int32, _ handler: @escaping (Int32) -> Void) {
-        self.loop = loop
+    private init(_ descriptor: Int32, _ handler: @escaping (Int32) -> Void) {
         self.descriptor = descriptor
         self.handler = handler
     }

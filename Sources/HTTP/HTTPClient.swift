@@ -77,6 +77,13 @@ public actor HTTPClient {
         return multi.openConnections
     }
 
+    /// No connection made before now is used again: what comes over one was seen to answer something else. On the loop's
+    /// thread; traps elsewhere.
+    public nonisolated func distrustConnections() {
+        loop.checkIsolated()
+        multi.distrustedAt = .now()
+    }
+
     /// Gives every request up; each ends as not sent or unknown. On the loop's thread; traps elsewhere.
     public nonisolated func cancelAll() {
         loop.checkIsolated()
@@ -102,7 +109,8 @@ public actor HTTPClient {
                     return
                 }
                 call.number = multi.call(
-                    endpoint, request.method, body: request.body, deadline: deadline, continuation)
+                    endpoint, request.method, body: request.body, isAlone: request.isAlone, deadline: deadline,
+                    continuation)
             }
         } onCancel: {
             // From any thread: reaches the call as a job of the loop.

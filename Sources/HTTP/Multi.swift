@@ -41,6 +41,8 @@ internal import Glibc
     private var hasTurnEnded = true
     /// When this turn came back from waiting.
     private var turnBegan = Instant(nanoseconds: 0)
+    /// Connections made before this are not used again.
+    var distrustedAt: Instant?
     private var nextCall: UInt64 = 0
 
     init(_ configuration: HTTPClient.Configuration, on loop: EventLoop) throws(HTTPError) {
@@ -91,7 +93,7 @@ internal import Glibc
     /// Starts a request off the hot path; its number, for `cancel`.
     @discardableResult
     func call(
-        _ endpoint: Endpoint, _ method: Request.Method, body: [UInt8], deadline: Instant,
+        _ endpoint: Endpoint, _ method: Request.Method, body: [UInt8], isAlone: Bool, deadline: Instant,
         _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>
     ) -> UInt64 {
         guard state != .closed else {
@@ -106,7 +108,7 @@ internal import Glibc
         }
         if method == .post { transfer.body.append(contentsOf: body) }
         start(
-            transfer, endpoint, method, leaseEnd: deadline, deadline: deadline,
+            transfer, endpoint, method, isAlone: isAlone, leaseEnd: deadline, deadline: deadline,
             owner: .call(id: nextCall, continuation))
         return nextCall
     }
@@ -149,12 +151,14 @@ internal import Glibc
     }
 
     private func start(
-        _ transfer: Transfer, _ endpoint: Endpoint, _ method: Request.Method, leaseEnd: Instant, deadline: Instant,
-        owner: Transfer.Owner
+        _ transfer: Transfer, _ endpoint: Endpoint, _ method: Request.Method, isAlone: Bool = false, leaseEnd: Instant,
+        deadline: Instant, owner: Transfer.Owner
     ) {
         transfer.position = active.count
         active.append(transfer)
-        let code = transfer.prepare(endpoint, method, leaseEnd: leaseEnd, deadline: deadline, owner: owner)
+        let reuse: Transfer.Reuse = isAlone ? .none : trusted()
+        let code = transfer.prepare(
+            endpoint, method, reuse: reuse, leaseEnd: leaseEnd, deadline: deadline, owner: owner)
         nextCheck = min(nextCheck, transfer.due)
         if code != CURLE_OK {
             finish(transfer, code)
@@ -162,6 +166,18 @@ internal import Glibc
             finish(transfer, CURLE_FAILED_INIT)
         }
         wakeIfLate()
+    }
+
+    /// Which connections may be used again. A distrust is over when all that were idle then have been closed.
+    private func trusted() -> Transfer.Reuse {
+        guard let distrustedAt else { return .any }
+        let age = Instant.now() - distrustedAt
+        guard age < configuration.idleLimit + .seconds(10) else {
+            self.distrustedAt = nil
+            return .any
+        }
+        // libcurl counts whole seconds, and 0 means no limit.
+        return .youngerThan(seconds: max(1, Int(age.seconds) - 1))
     }
 
     private func makeTransfer() -> Transfer? {

@@ -31,9 +31,13 @@ public struct Request: Sendable, CustomStringConvertible {
     /// The body of a POST, not empty; of a GET there is none.
     public var body: [UInt8]
 
+    /// Whether it has a connection to itself, so that the answer can be of nothing else.
+    public var isAlone: Bool
+
     /// A request.
-    public init(_ method: Method, url: String, headers: [Header] = [], body: [UInt8] = []) {
+    public init(_ method: Method, url: String, headers: [Header] = [], body: [UInt8] = [], isAlone: Bool = false) {
         self.method = method
+        self.isAlone = isAlone
         self.url = url
         self.headers = headers
         self.body = body

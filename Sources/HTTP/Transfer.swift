@@ -14,6 +14,14 @@ internal import Glibc
         case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
     }
 
+    /// Which open connections a request may use.
+    enum Reuse: Equatable {
+        case any
+        case youngerThan(seconds: Int)
+        /// One of its own, which nobody else uses either.
+        case none
+    }
+
     let easy: UnsafeMutableRawPointer
     var owner = Owner.nobody
     /// Where it stands in `Multi.active`; -1 when idle.
@@ -28,6 +36,7 @@ internal import Glibc
     private(set) var deadline = Instant.distantFuture
     private(set) var cutShort: CutShort?
     private(set) var method = Request.Method.post
+    private var reuse = Reuse.any
     var answer: AnswerBuffer
     private(set) var head = AnswerHead()
     private var endpoint: Endpoint?
@@ -67,7 +76,7 @@ internal import Glibc
 
     /// Makes it ready for one request, its `body` being in place.
     func prepare(
-        _ endpoint: Endpoint, _ method: Request.Method, leaseEnd: Instant, deadline: Instant, owner: Owner
+        _ endpoint: Endpoint, _ method: Request.Method, reuse: Reuse, leaseEnd: Instant, deadline: Instant, owner: Owner
     ) -> CURLcode {
         self.owner = owner
         self.leaseEnd = leaseEnd
@@ -77,6 +86,10 @@ internal import Glibc
             if code == CURLE_OK { code = unsafe easy_set_headers(easy, endpoint.headers) }
             guard code == CURLE_OK else { return code }
             self.endpoint = endpoint
+        }
+        if self.reuse != reuse {
+            guard set(reuse) else { return CURLE_UNKNOWN_OPTION }
+            self.reuse = reuse
         }
         if self.method != method {
             let code = unsafe easy_set_long(easy, method == .get ? CURLOPT_HTTPGET : CURLOPT_POST, 1)
@@ -228,6 +241,18 @@ extension Transfer {
                 && accepted(easy_set_string(easy, CURLOPT_CAINFO, file), easy_set_string(easy, CURLOPT_CAPATH, nil))
         }
         return isAccepted
+    }
+
+    private func set(_ reuse: Reuse) -> Bool {
+        var (alone, lifetime) = (0, 0)
+        switch reuse {
+        case .any: break
+        case .youngerThan(let seconds): lifetime = seconds
+        case .none: alone = 1
+        }
+        return unsafe accepted(
+            easy_set_long(easy, CURLOPT_FRESH_CONNECT, alone), easy_set_long(easy, CURLOPT_FORBID_REUSE, alone),
+            easy_set_long(easy, CURLOPT_MAXLIFETIME_CONN, lifetime))
     }
 
     private func accepted(_ codes: CURLcode...) -> Bool { codes.allSatisfy { $0 == CURLE_OK } }

@@ -43,6 +43,9 @@ struct OTPDBench: AsyncParsableCommand {
     @Option(help: "Overload: what the worker may send per second; twice that is asked of it.")
     var overloadRate = 150
 
+    @Option(help: "Throttle: jobs queued, 50 a second allowed.")
+    var throttleJobs = 5000
+
     @Option(help: "Overload: seconds of it.")
     var overloadSeconds = 30
 
@@ -96,7 +99,7 @@ struct OTPDBench: AsyncParsableCommand {
 
 /// What can be measured.
 enum Part: String, CaseIterable, ExpressibleByArgument, Sendable {
-    case throughput, latency, backlog, overload, idle
+    case throughput, latency, backlog, overload, throttle, idle
 }
 
 /// Why nothing, or nothing sound, could be measured.

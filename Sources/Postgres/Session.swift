@@ -21,7 +21,8 @@ public actor Session {
     /// How long to wait between attempts: full jitter, `random` (0..<1) × min(cap, base × 2ⁿ).
     public struct Backoff: Sendable {
         public var base = Instant.Span.milliseconds(500)
-        public var cap = Instant.Span.seconds(15)
+        /// A failover is over for its clients no later than this after its end.
+        public var cap = Instant.Span.seconds(2)
 
         public init() {}
 

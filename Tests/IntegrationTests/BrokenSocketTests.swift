@@ -19,10 +19,11 @@ import Testing
         _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
         proxy.freeze()
         try await database.enqueue("0501234568")
+        // The second may have been claimed before the silence, and the claim's answer lost: then it was given back.
         try await database.becomes(
-            "accepted|1|2|2", within: .seconds(40),
+            "accepted|t|2|2", within: .seconds(40),
             """
-            SELECT job_state, max(attempts), count(*), count(DISTINCT message_sid)
+            SELECT job_state, max(attempts) <= 2, count(*), count(DISTINCT message_sid)
               FROM otp.delivery_status GROUP BY job_state
             """)
         #expect(try simulator.stats().created == 2)

@@ -125,6 +125,45 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
+    /// A claim's answer is lost with its connection: the worker knows that it never had those jobs, and gives them back
+    /// instead of letting them wait for their lease and the resolver.
+    @Test func aLostClaimIsGivenBack() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let otpd = try await Otpd.run(simulator)
+        let worker = try await eventually("its row in worker_status") {
+            let row = try await database.text("SELECT worker_id FROM otp.worker_status")
+            return row.isEmpty ? nil : row
+        }
+        // As if it had claimed a job: nobody sees that before the commit, and the table's lock holds up its next claim.
+        let other = try await database.connect()
+        try await other.text(
+            """
+            BEGIN;
+            WITH v AS (
+                INSERT INTO otp.verifications (subject, phone_number) VALUES ('lost', '0501234567') RETURNING id)
+            INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v;
+            UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = \(worker),
+                                     lease_expires_at = now() + interval '1 hour';
+            LOCK TABLE otp.send_jobs
+            """)
+        try await database.text("SELECT pg_notify('otp_send_jobs', '')")
+        let claiming = try await eventually("a claim waits for the lock") {
+            let row = try await database.text(
+                """
+                SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%lease_expires_at = now()%'
+                """)
+            return row.isEmpty ? nil : row
+        }
+        try await database.text("SELECT pg_terminate_backend(\(claiming))")
+        try await other.text("COMMIT")
+        try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
+        try await otpd.says("jobs of a claim whose answer was lost were given back, unsent")
+        #expect(try simulator.stats().created == 1)
+        await other.close()
+    }
+
     @Test func lostSessionsLoseNoJobAndSendNoneTwice() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

@@ -47,6 +47,24 @@ import Testing
         #expect(try simulator.stats().creates == 2)
     }
 
+    /// What Twilio allows is learned, and hardly exceeded: nobody is lost, and few are refused. `deploy/bench/run throttle`
+    /// measures how much of it is used.
+    @Test func aLimitOfTwiliosIsLearned() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"max_concurrent": 20, "max_per_second": 50}"#)
+        try await Otpd.run(simulator)
+        try await database.enqueueMany(400)
+        try await database.becomes(
+            "accepted|400", within: .seconds(60), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
+        let stats = try simulator.stats()
+        #expect(stats.created == 400)
+        #expect(stats.creates - stats.created < 60, "of 400")
+        try await database.becomes(
+            "t", "SELECT twilio_state LIKE 'throttled: at most % requests at a time, % a second' FROM otp.worker_status"
+        )
+    }
+
     /// Nobody can say whether Twilio has it: looked for there, never sent again blindly, and failed once the code has
     /// died.
     @Test func anUnclearOutcomeIsNotSentAgainBlindly() async throws {

@@ -59,6 +59,13 @@ struct PhoneNumberTests {
         #expect(took < .seconds(2))
     }
 
+    /// With one prefix stripped it is valid, and with the next one it is another number: SQL refuses it too.
+    @Test func aNumberThatReadsAsAnotherOneIsRefused() throws {
+        let mexico = try #require(Region("MX"))
+        #expect(throws: PhoneNumber.Refusal.invalid) { try PhoneNumber(parsing: "+52115519965678", region: mexico) }
+        #expect(try PhoneNumber(parsing: "+5215519965678", region: mexico).e164 == "+525519965678")
+    }
+
     @Test func aNumberWithoutACountryNeedsARegionThatExists() throws {
         let nowhere = try #require(Region("QQ"))
         #expect(throws: PhoneNumber.Refusal.unknownCountry) { try PhoneNumber(parsing: "0501234567", region: nowhere) }

@@ -21,6 +21,7 @@ struct TemplateTests {
     @Test(arguments: [
         ("{code}", "482913"), ("{code}{code}", "482913482913"), ("a{code}", "a482913"), ("{code}z", "482913z"),
         ("{minutes}{app}{code}", "5Mgask482913"), ("😀{code}😀", "😀482913😀"),
+        ("{code}\u{301}", "482913\u{301}"), ("{code}\u{200D}.", "482913\u{200D}."),
     ])
     func shapes(_ text: String, _ rendered: String) throws {
         #expect(try render(text) == rendered)
@@ -32,6 +33,8 @@ struct TemplateTests {
         ("{ code }", .unknownPlaceholder(" code ")), ("{CODE}", .unknownPlaceholder("CODE")),
         ("{code", .unbalancedBrace), ("code}", .unbalancedBrace), ("{code}}", .unbalancedBrace),
         ("{{code}}", .unknownPlaceholder("{code")), ("{code}\u{0}", .containsNUL),
+        // To a `Character`, a brace that a combining mark follows is another character.
+        ("{code} {\u{301}", .unbalancedBrace), ("{code} {\u{301}x}", .unknownPlaceholder("\u{301}x")),
     ])
     func problems(_ text: String, _ problem: Template.Problem) {
         #expect(throws: problem) { try Template(text) }

@@ -41,7 +41,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "::1:80", "[::1]", "a:b", "/run/x.sock",
+        "8080", ":8080", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "::1:80", "[::1]", "[::\u{FF11}]:80", "a:b",
+        "/run/x.sock",
     ])
     func doesNotListenOn(text: String) {
         let lines = Fixture.problems(["OTPD_CALLBACK_LISTEN": text, "OTPD_CALLBACK_PUBLIC_URL": "https://a.b"])

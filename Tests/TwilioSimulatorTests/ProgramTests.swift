@@ -25,7 +25,11 @@ import Testing
         init(_ arguments: [String], environment: [String: String] = [:]) throws {
             process.executableURL = try ProgramTests.executable()
             process.arguments = arguments
-            process.environment = environment
+            // Built with a sanitizer, it reports where this process does (Tests/sanitize/run).
+            let sanitizer = ProcessInfo.processInfo.environment.filter {
+                $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "LD_PRELOAD"
+            }
+            process.environment = sanitizer.merging(environment) { $1 }
             process.standardOutput = output
             process.standardError = errors
             try process.run()

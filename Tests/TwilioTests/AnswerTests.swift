@@ -16,6 +16,31 @@ struct AnswerTests {
         }
     }
 
+    /// A repeated answer leaves a kept connection one behind: what comes next is of another recipient.
+    @Test(arguments: [
+        ("+966501234567", true), ("+966501234568", false), ("966501234567", false), ("", false),
+        ("whatsapp:+966501234567", false), ("+0966501234567", false), ("+9665012345678901234567", false),
+    ])
+    func anAnswerIsOfItsRecipient(_ to: String, _ isOurs: Bool) throws {
+        let recipient = try PhoneNumber(e164: "+966501234567")
+        let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"status\": \"queued\", \"to\": \"\(to)\"}"
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: text.utf8.span, recipient: recipient)
+        if isOurs {
+            guard case .accepted = outcome else { return #expect(outcome == .unknown(.timeout)) }
+        } else {
+            #expect(outcome == .unknown(.foreignAnswer))
+        }
+    }
+
+    /// A SID is evidence even where the answer breaks off before it names the recipient.
+    @Test func aCutAnswerIsEvidence() throws {
+        let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"sta"
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: text.utf8.span, recipient: try PhoneNumber(e164: "+966501234567"))
+        guard case .accepted = outcome else { return #expect(outcome == .unknown(.timeout)) }
+    }
+
     @Test func created() throws {
         let sid = try #require(MessageSID(ScanTests.sid))
         #expect(classify(201, ScanTests.created) == .accepted(sid, status: .queued))
@@ -99,6 +124,9 @@ struct AnswerTests {
             ("Fri, 31 Dec 1999 23:59:60 GMT", 946_684_800),
             ("2023-08-24T05:01:45Z", nil), ("Thu, 24 Aug 2023 25:01:45 +0000", nil), ("", nil), (",", nil),
             ("Thu, 24 Aug 2023 05:01 +0000", nil), ("Thu, 32 Aug 2023 05:01:45 +0000", nil),
+            ("Fri, 31 Feb 2023 00:00:00 GMT", nil), ("Mon, 29 Feb 2100 00:00:00 GMT", nil),
+            ("Thu, 29 Feb 2024 00:00:00 GMT", 1_709_164_800), ("Thu, 24 Aug 2023 05:01:45 +0099", nil),
+            ("T:Thu, 24 Aug 2023 05:01:45 GMT", nil),
         ] as [(String, Int64?)])
     func dates(_ text: String, _ seconds: Int64?) {
         #expect(InternetDate.seconds(text) == seconds)

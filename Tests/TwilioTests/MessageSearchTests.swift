@@ -28,13 +28,23 @@ struct MessageSearchTests {
         MessageSearch(for: try Code(code), to: Self.number, since: Self.since)
     }
 
-    @Test(arguments: [
-        ("123456", true), ("Your code is: 123456.", true), ("رمز: 123456. صالح", true), ("123456 1", true),
-        ("1234567", false), ("0123456", false), ("a123456", false), ("123456Z", false), ("12345 6", false),
-        ("", false), ("12345", false), ("1234567 then 123456", true), ("#123456", true), ("123456123456", false),
-    ])
-    func theCodeStandsApart(_ text: String, _ occurs: Bool) {
-        #expect(MessageSearch.occurs(Array("123456".utf8), in: text.utf8.span) == occurs)
+    @Test(
+        arguments: [
+            ("123456", .apart), ("Your code is: 123456.", .apart), ("رمز: 123456. صالح", .apart), ("123456 1", .apart),
+            ("1234567", .within), ("0123456", .within), ("PIN123456", .within), ("123456Z", .within),
+            ("12345 6", .nowhere), ("", .nowhere), ("12345", .nowhere), ("1234567 then 123456", .apart),
+            ("#123456", .apart), ("123456123456", .within), ("654321", .nowhere),
+        ] as [(String, MessageSearch.Occurrence)])
+    func theCodeStandsApart(_ text: String, _ occurrence: MessageSearch.Occurrence) {
+        #expect(MessageSearch.occurrence(of: Array("123456".utf8), in: text.utf8.span) == occurrence)
+    }
+
+    /// Nothing may be sent again because a template leaves no space before the code.
+    @Test func aCodeAmongLettersIsNoProofOfAbsence() throws {
+        var search = try search()
+        _ = search.read(try Self.page([Self.message(1, body: "PIN123456")]))
+        #expect(search.matches.isEmpty)
+        #expect(search.hidden.count == 1)
     }
 
     @Test func aMessageOfTheNumberWithTheCodeMatches() throws {

@@ -7,11 +7,17 @@ private let start = Instant(nanoseconds: 1_000_000_000_000)
 
 @Suite("Dispatch machine")
 struct DispatchMachineTests {
-    private func machine(_ maxInFlight: Int = 64, rate: Double? = nil) -> DispatchMachine {
+    /// A machine whose window has opened to the whole, unless it is to be cold.
+    private func machine(_ maxInFlight: Int = 64, rate: Double? = nil, isCold: Bool = false) -> DispatchMachine {
         var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, now: start)
         machine.canClaim = true
         machine.canRecord = true
         machine.schedule.isListening = true
+        if !isCold {
+            for step in 0..<Int64(maxInFlight) {
+                machine.answered(concurrency: 1, at: start - .seconds(20) + .milliseconds(step * 10))
+            }
+        }
         return machine
     }
 
@@ -27,10 +33,42 @@ struct DispatchMachineTests {
         while machine.mayHandOver(at: now) { machine.handedOver() }
     }
 
-    @Test("a cold worker claims for its free slots, and nothing ahead")
-    func cold() {
+    @Test("a worker claims for its free slots, and nothing ahead of a rate that it does not know")
+    func freeSlots() {
         var machine = machine()
         #expect(machine.decide(at: start) == .claim(limit: 64, .oldestFirst))
+    }
+
+    @Test("a cold worker begins with a part of its slots, and has them all two round trips later")
+    func cold() {
+        var machine = machine(isCold: true)
+        var now = start
+        for slots in [16, 32, 64] {
+            machine.schedule.wake(at: now)
+            guard case .claim(let limit, _) = machine.decide(at: now) else { return #expect(Bool(false)) }
+            #expect(limit >= slots)
+            machine.claimBegan(at: now)
+            _ = machine.claimEnded(count: limit, limit: limit, oldestAge: .milliseconds(1), at: now, jitter: 0.5)
+            while machine.mayHandOver(at: now) { machine.handedOver() }
+            #expect(machine.inFlight == slots)
+            for _ in 0..<slots {
+                machine.sendEnded(at: now)
+                machine.answered(concurrency: slots, at: now)
+            }
+            now = now + ThrottleMachine.doubling
+        }
+    }
+
+    @Test("throttled, it claims and hands over no more than Twilio takes, and waits for its turn")
+    func throttled() {
+        var machine = machine()
+        machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
+        guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
+        #expect(limit < 8)
+        fill(&machine, count: limit)
+        machine.schedule.wake(at: start)
+        guard case .wait(let until?) = machine.decide(at: start) else { return #expect(Bool(false)) }
+        #expect(until > start)
     }
 
     @Test("without a database it claims nothing")
@@ -181,7 +219,7 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: probeAt) == .wait(until: nil))
         machine.sendEnded(at: probeAt)
         #expect(machine.gotThrough(at: probeAt) == .resumed(after: PauseMachine.firstProbe))
-        #expect(machine.decide(at: probeAt) == .claim(limit: 64, .oldestFirst))
+        #expect(machine.decide(at: probeAt) == .claim(limit: 16, .oldestFirst), "no stampede")
     }
 
     @Test("a probe that finds no job leaves the pause standing and tries again later")
@@ -231,7 +269,7 @@ struct DispatchMachineTests {
         #expect(
             machine.claimEnded(count: 0, limit: 1, oldestAge: .seconds(0), at: knockAt, jitter: 0)
                 == .resumed(after: PauseMachine.firstKnock))
-        #expect(machine.decide(at: knockAt) == .claim(limit: 64, .oldestFirst))
+        #expect(machine.decide(at: knockAt) == .claim(limit: 16, .oldestFirst), "no stampede")
     }
 
     @Test("refused claims are repeated once a second, however many wakes come")

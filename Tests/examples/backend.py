@@ -34,7 +34,7 @@ tally = {"passed": 0, "failed": 0}
 answers = []  # the text of every response, to look for codes at the end
 # Users do not have numbers in a row: those of a pumping run do, and otp.limits refuses it.
 numbers = (f"05{n:08d}" for n in itertools.count(51200000, 7919))
-addresses = (f"2001:db8::{n:x}" for n in itertools.count(1))
+addresses = (f"2001:db8:0:{n:x}::1" for n in itertools.count(1))
 
 
 def equal(what, got, wanted):

@@ -18,14 +18,14 @@ done
 check "with CREATEROLE the functions run as otp_owner" otp_owner "$(owner_of creator)"
 check "without, as the database's owner" "${PGDATABASE}_owner" "$(owner_of owner)"
 check "who can keep statements out of the log is told how" 1 "$(PGUSER=${PGDATABASE}_owner PGDATABASE=${PGDATABASE}_owner psql -qXAt -c "SELECT NOT otp.conceal_statements()" | grep -c t)"
-PGDATABASE=postgres psql -qX -c "GRANT SET ON PARAMETER log_min_error_statement TO ${PGDATABASE}_owner"
+PGDATABASE=postgres psql -qX -c "GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO ${PGDATABASE}_owner"
 check "and then can" t "$(PGUSER=${PGDATABASE}_owner PGDATABASE=${PGDATABASE}_owner psql -qXAt -c "SELECT otp.conceal_statements()")"
 check "the functions still work" "t" "$(PGDATABASE=${PGDATABASE}_owner sql -c "SET ROLE otp_web" -c "SELECT verification_id > 0 FROM otp.request('b', '0501234567')")"
 for kind in creator owner; do
     for step in 0003_regions 0002_error_classes 0001_foundation; do
         check "the $kind takes $step back" "" "$(PGUSER=${PGDATABASE}_$kind PGDATABASE=${PGDATABASE}_$kind sql -1 -f "$migrations/$step.down.sql")"
     done
-    PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_$kind" -c "REVOKE ALL ON PARAMETER log_min_error_statement FROM ${PGDATABASE}_$kind" -c "DROP ROLE ${PGDATABASE}_$kind"
+    PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_$kind" -c "REVOKE ALL ON PARAMETER log_min_error_statement, log_error_verbosity FROM ${PGDATABASE}_$kind" -c "DROP ROLE ${PGDATABASE}_$kind"
 done
 
 check "it goes up again" "" "$(migrate "$PGDATABASE" 2>&1)"

@@ -4,9 +4,11 @@ gives "defaults" "phone_verification|en|SA|+966501234567|SA|0|t|t|t|t" \
     "SELECT purpose, locale, region, e164, country, attempts, code IS NULL, octet_length(code_hash) = 32, length(key_id) = 16, expires_at BETWEEN now() + '4 minutes 50 seconds' AND now() + '5 minutes 1 second' FROM otp.verifications WHERE subject = 'plain'"
 gives "six digits" "t" "SELECT bool_and(otp.unseal(sealed_code, key_id) ~ '^[0-9]{6}\$') FROM otp.verifications"
 gives "code is never returned" "" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('c', '0501234567', '001234') RETURNING code"
-gives "leading zeros survive" "001234" "SELECT otp.unseal(sealed_code, key_id) FROM otp.verifications WHERE subject = 'c'"
+gives "leading zeros survive in the seal" "001234" "SELECT otp.unseal(sealed_code, key_id) FROM otp.verifications WHERE subject = 'c'"
 gives "codes have no bias that 20,000 draws show" "t" \
     "SELECT max(n) - min(n) < 450 FROM (SELECT left(otp.draw_code(), 1) d, count(*) n FROM generate_series(1, 20000) GROUP BY 1) x"
+gives "and verify" "f|f|t" "SELECT otp.verify('c', '1234'), otp.verify('c', '01234'), otp.verify('c', '001234')"
+gives "drawn ones keep theirs: a tenth begins with 0, all have six digits" "t|t" "SELECT bool_and(code ~ '^[0-9]{6}\$'), count(*) FILTER (WHERE code LIKE '0%') BETWEEN 400 AND 600 FROM (SELECT otp.draw_code() code FROM generate_series(1, 5000)) x"
 fails "OT003 without secret" OT003 "SET otp.secret = ''; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"
 fails "OT003 short secret" OT003 "SET otp.secret = 'short'; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"
 fails "OT003 strange secret" OT003 "SET otp.secret = '0123456789 0123456789 0123456789 0123456789'; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"
@@ -16,6 +18,14 @@ fails "OT002 landline" OT002 "INSERT INTO otp.verifications (subject, phone_numb
 fails "OT002 10 MB" OT002 "INSERT INTO otp.verifications (subject, phone_number) SELECT 'a', repeat('5', 10000000)"
 fails "OT002 region" OT002 "INSERT INTO otp.verifications (subject, phone_number, region) VALUES ('a', '0501234567', 'Saudi'';DROP')"
 fails "OT004 locale" OT004 "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('a', '0501234567', 'xx')"
+sql -c "INSERT INTO otp.templates VALUES ('phone_verification', 'zh-Hant', '{code}')"
+for pair in ar=ar ar-SA=ar ar_SA=ar AR-sa=ar ar_SA.UTF-8=ar ar-Arab-SA-x-y=ar en-GB=en EN=en zh-Hant-TW=zh-Hant ZH_HANT=zh-Hant; do
+    gives "locale ${pair%=*} has the text of ${pair#*=}" "${pair#*=}" "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('locale', '0501234567', '${pair%=*}') RETURNING locale"
+done
+for locale in zh zh-Hans zh-TW arab a -ar '' "ar'" ar--SA-"$(printf 'x%.0s' {1..40})"; do
+    fails "OT004 locale '$locale'" OT004 "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('locale', '0501234567', '${locale//\'/\'\'}')"
+done
+sql -c "DELETE FROM otp.templates WHERE locale = 'zh-Hant'"
 fails "OT004 purpose" OT004 "INSERT INTO otp.verifications (subject, phone_number, purpose) VALUES ('a', '0501234567', 'nope')"
 fails "OT005 country" OT005 "INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '+14155552671')"
 fails "OT007 empty subject" OT007 "INSERT INTO otp.verifications (subject, phone_number) VALUES ('', '0501234567')"

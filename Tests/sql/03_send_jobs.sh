@@ -31,9 +31,26 @@ gives "and lets pass again" "1" "WITH i AS (INSERT INTO otp.send_jobs (verificat
 sql -c "DELETE FROM otp.verifications" ; w=$(verification again)
 sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
 fails "deleting codes resets nothing" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER before_update" -c "UPDATE otp.verifications SET expires_at = now() - interval '1 second'" -c "ALTER TABLE otp.verifications ENABLE TRIGGER before_update"
+w=$(verification again)
+fails "expiring codes resets nothing" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+gives "nor canceling" t "SELECT otp.cancel($w, 'again')"
+w=$(verification again)
+fails "codes that were canceled count" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
+sql -c "DELETE FROM otp.send_jobs" -c "SELECT otp.prune('1 day', every => '-1 second')" >/dev/null
+fails "nor does pruning, or deleting the jobs" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
 sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
 clean
 fails "per client address" OT001 "UPDATE otp.limits SET max_sends = 2 WHERE scope = 'client_ip'; WITH v AS (INSERT INTO otp.verifications (subject, phone_number, client_ip) SELECT 'ip' || n, '050000000' || n, '192.0.2.7' FROM generate_series(1, 3) n RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v"
+
+# IPv6: one client has a /64, and IPv4 mapped into IPv6 is IPv4.
+gives "addresses that are one client" "192.0.2.7|192.0.2.7|192.0.2.7|2001:db8:1:2::/64|2001:db8:1:2::/64|::/64|" "SELECT otp.client_key('192.0.2.7'), otp.client_key('192.0.2.7/24'), otp.client_key('::ffff:192.0.2.7'), otp.client_key('2001:db8:1:2::1'), otp.client_key('2001:db8:1:2:ffff:ffff:ffff:ffff/48'), otp.client_key('::1'), otp.client_key(NULL)"
+gives "255.255.255.255 and 0.0.0.0, mapped" "255.255.255.255|0.0.0.0" "SELECT otp.client_key('::ffff:255.255.255.255'), otp.client_key('::ffff:0.0.0.0/96')"
+clean; sql -c "UPDATE otp.limits SET max_sends = 2 WHERE scope = 'client_ip'"
+gives "two sends from one /64: when the next may go" "f|t" "SELECT a.resend_after > now() + '59 minutes', b.resend_after > now() + '59 minutes' FROM otp.request('v6 a', '0503000001', client_ip => '2001:db8::1') a, otp.request('v6 b', '0503000002', client_ip => '2001:db8::2') b"
+fails "the third, with an address of its own again" OT001 "SELECT otp.request('v6 c', '0503000003', client_ip => '2001:db8::3')"
+gives "the next /64 is somebody else" t "SELECT verification_id > 0 FROM otp.request('v6 d', '0503000004', client_ip => '2001:db8:0:1::1')"
+sql -c "UPDATE otp.limits SET max_sends = 100 WHERE scope = 'client_ip'"
 
 clean; v=$(verification race)
 for n in $(seq 64); do (sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" >"$work/race$n") & done; wait
@@ -44,6 +61,10 @@ for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL R
 gives "64 at once under REPEATABLE READ, retrying: exactly five" "5" "SELECT count(*) FROM otp.send_jobs"
 check "the other 59 hear OT001 there too" "59" "$(cat "$work"/rr* | grep -c OT001)"
 gives "ids of a verification grow as they commit" "t" "SELECT bool_and(ordered) FROM (SELECT requested_at >= lag(requested_at, 1, requested_at) OVER (ORDER BY id) ordered FROM otp.send_jobs) x"
+clean; spelled=(0501234567 501234567 966501234567 +966501234567 00966501234567 '+966 (0)50 123-4567' ٠٥٠١٢٣٤٥٦٧ '050.123.4567'); rm -f "$work"/sp*
+for n in $(seq 64); do (sql -c "SELECT 'sent' FROM otp.request('spelled $n', '${spelled[n % 8]}', client_ip => '192.0.2.$n')" >"$work/sp$n") & done; wait
+gives "64 strangers in eight spellings, one phone: exactly five sends, and no verification of the refused" "5|5" "SELECT (SELECT count(*) FROM otp.send_jobs), (SELECT count(*) FROM otp.verifications)"
+check "the other 59 hear OT001 too" "59" "$(cat "$work"/sp* | grep -c OT001)"
 sql -c "LISTEN otp_send_jobs" -c "TRUNCATE otp.limits" >/dev/null
 v=$(verification wake)
 check "an insert notifies at commit" "otp_send_jobs" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" 2>&1 | grep -o otp_send_jobs)"

@@ -31,6 +31,20 @@ gives "only the newest code" "t" "SELECT otp.verify('new', '654321')"
 make hijack 0504444444 >/dev/null
 gives "a code for my phone does not verify yours" f "SELECT otp.verify('hijack', '123456', phone_number => '0505555555')"
 gives "any spelling of mine will do" t "SELECT otp.verify('hijack', '123456', phone_number => '+966 (0)50 444 4444')"
+# The hijack: the code that came to my phone, after I have asked for a code on a phone that is not mine.
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('switch', '0504444444', '111111')" -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('switch', '0505555555', '222222')"
+gives "my phone's code verifies neither phone" "f|f|f" "SELECT otp.verify('switch', '111111'), otp.verify('switch', '111111', phone_number => '0505555555'), otp.verify('switch', '111111', phone_number => '0504444444')"
+gives "nothing is verified" "0" "SELECT count(*) FROM otp.verified_phones('switch')"
+gives "the phone that was asked for last still can" "t" "SELECT otp.verify('switch', '222222', phone_number => '0505555555')"
+# A verify that is under way while the switch commits: it waits for the switch and then finds the code dead.
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('race', '0504444445', '111111')"
+mkfifo "$work/switched"
+(psql -qXAt -d "$PGDATABASE" -c BEGIN -c "SELECT verification_id > 0 FROM otp.request('race', '0505555556')" -c "\\! cat $work/switched >/dev/null" -c COMMIT >"$work/switcher" 2>&1) &
+until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()")" = 1 ]; do :; done
+(sql -c "SELECT otp.verify('race', '111111')" >"$work/verifier") &
+until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%otp.verify%' AND datname = current_database()")" = 1 ]; do :; done
+echo go >"$work/switched"; wait
+check "a verify beside an uncommitted switch of phones" f "$(cat "$work/verifier")"
 make canceled 0506666666 >/dev/null
 gives "cancel is for the subject" "f|t|f" "SELECT otp.cancel(id, 'somebody'), otp.cancel(id, 'canceled'), otp.cancel(id, 'canceled') FROM otp.verifications WHERE subject = 'canceled'"
 gives "a canceled code is dead" f "SELECT otp.verify('canceled', '123456')"
@@ -41,9 +55,13 @@ gives "an expired code is dead" f "SELECT otp.verify('late', '123456')"
 clean; make secret 0501212121 >/dev/null
 fails "OT003 another secret" OT003 "SET otp.secret = '$other'; SELECT otp.verify('secret', '123456')"
 gives "and no try was counted" "0|0" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures) FROM otp.verifications WHERE subject = 'secret'"
+gives "nor does such a row stop others" "t|t" "SET otp.secret = '$other'; INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('neighbour', '0502121212', '777777'); SELECT otp.verify('neighbour', '777777'), (SELECT count(*) = 2 AND count(otp.unseal(sealed_code, key_id)) = 1 FROM otp.verifications)"
 gives "unseal answers null under another secret" "t" "SET otp.secret = '$other'; SELECT otp.unseal(sealed_code, key_id) IS NULL FROM otp.verifications WHERE subject = 'secret'"
 gives "unseal answers null for a corrupt seal" "t" "SELECT bool_and(otp.unseal(bad, key_id) IS NULL) FROM otp.verifications, unnest(ARRAY[''::bytea, '\\x00', '\\xc30d04', substr(sealed_code, 1, 30), set_byte(sealed_code, 40, 0), set_byte(sealed_code, 2, 9)]) bad WHERE subject = 'secret'"
 gives "while rotating, the previous secret opens and verifies" "t|t" "SET otp.secret = '$other'; SET otp.secret_previous = '$secret'; SELECT otp.unseal(sealed_code, key_id) = '123456', otp.verify('secret', '123456') FROM otp.verifications WHERE subject = 'secret'"
+make undone 0502323232 >/dev/null
+gives "in a longer transaction" "false|true" "BEGIN; SELECT otp.verify('undone', '1') || '|' || otp.verify('undone', '123456'); ROLLBACK"
+gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = v.e164 AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
 says "inside a longer transaction it warns" "WARNING: +otp.verify runs inside a longer transaction" "SET client_min_messages = warning; BEGIN; CREATE TEMP TABLE t (); SELECT otp.verify('a', '1'); ROLLBACK"
 check "and not in its own" "f" "$(psql -qXAt -d "$PGDATABASE" -c "SET client_min_messages = warning" -c "SELECT otp.verify('a', '1')" 2>&1)"
 
@@ -51,12 +69,26 @@ clean; make winner >/dev/null; rm -f "$work"/w*
 for n in $(seq 64); do (sql -c "SELECT otp.verify('winner', '123456')" >"$work/w$n") & done; wait
 check "64 right answers at once: one winner" "1" "$(cat "$work"/w* | grep -c '^t$')"
 check "the others hear false" "63" "$(cat "$work"/w* | grep -c '^f$')"
+clean; make winner >/dev/null; rm -f "$work"/w*
+for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.verify('winner', '123456')" -c COMMIT >"$work/w$n"; grep -q 40001 "$work/w$n" || break; done) & done; wait
+check "under REPEATABLE READ, retrying: one winner" "1 63" "$(cat "$work"/w* | grep -c '^t$') $(cat "$work"/w* | grep -c '^f$')"
 clean; make guess >/dev/null
 for n in $(seq 64); do (sql -c "SELECT otp.verify('guess', '$n')" >/dev/null) & done; wait
 gives "64 wrong answers at once: five counted" "5" "SELECT attempts FROM otp.verifications WHERE subject = 'guess'"
 clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
 for n in $(seq 30); do (sql -c "SELECT otp.verify('many$n', '0')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
+# Locked for the day, and visibly: nothing is sent that could not be right, and an operator can undo it.
+clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
+fails "nothing is sent to a phone whose tries of the day are used up" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
+says "and the DETAIL says until when" "DETAIL:  retry_after=[1-9][0-9]* window=86400 scope=failures" "SELECT otp.request('anybody', '+966 50 123 4567')"
+says "until midnight" t "SELECT substring(otp.x FROM 'retry_after=([0-9]+)')::int - extract(epoch FROM date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') + '1 day' - now() AT TIME ZONE 'Asia/Riyadh') BETWEEN -5 AND 5 FROM (SELECT '$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('anybody', '0501234567')" 2>&1 | grep DETAIL)' AS x) otp"
+gives "another phone may" t "SELECT verification_id > 0 FROM otp.request('anybody', '0501234568')"
+gives "unlocked" "t|f" "SELECT otp.unlock('0501234567'), otp.unlock('0501234567')"
+gives "it may again" t "SELECT verification_id > 0 FROM otp.request('locked', '0501234567')"
+gives "with the code that it had" t "SELECT otp.verify('locked', '123456')"
+sql -c "INSERT INTO otp.verify_failures VALUES ('+966501234567', current_date - 2, 10)"
+gives "days before do not count" t "SELECT verification_id > 0 FROM otp.request('today', '0501234567')"
 clean; make counted >/dev/null; sql -c "SELECT otp.verify('counted', '123456')" >/dev/null
 gives "a right answer leaves the day's budget whole" "0" "SELECT failures FROM otp.verify_failures"
 v=$(make queued); sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"

@@ -10,14 +10,41 @@ may otp_web "SELECT otp.verify('web', 'x')" f
 may otp_web "SELECT verification_id > 0 FROM otp.request('web2', '0501234568')" t
 may otp_web "SELECT count(*) FROM otp.delivery($v, 'web')" 1
 may otp_web "SELECT otp.cancel($v, 'web')" t
-may otp_web "SELECT count(*) FROM otp.verified_phones" 0
+may otp_web "SELECT count(*) FROM otp.verified_phones('web')" 0
 may otp_web "SELECT otp.to_e164('0501234567')" +966501234567
 for table in verifications send_jobs messages unsent_jobs settings templates limits countries error_classes send_counts verify_failures requests worker_status; do
     may_not otp_web "SELECT * FROM otp.$table"
     may_not otp_web "DELETE FROM otp.$table"
     may_not otp_monitor "DELETE FROM otp.$table"
 done
-may_not otp_web "SELECT subject FROM otp.verifications"
+# Of other subjects' rows: keys and an expiry, which INSERT … RETURNING needs, and nothing else.
+for column in subject phone_number region purpose locale code client_ip e164 country sealed_code code_hash key_id created_at attempts verified_at canceled_at made_by; do
+    may_not otp_web "SELECT $column FROM otp.verifications"
+done
+for column in channel state attempt due_at requested_at last_error; do may_not otp_web "SELECT $column FROM otp.send_jobs"; done
+gives "those are all columns" "expires_at,id|id,verification_id" "SELECT (SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute WHERE attrelid = 'otp.verifications'::regclass AND attnum > 0 AND has_column_privilege('otp_web', attrelid, attnum, 'SELECT')), (SELECT string_agg(attname, ',' ORDER BY attname) FROM pg_attribute WHERE attrelid = 'otp.send_jobs'::regclass AND attnum > 0 AND has_column_privilege('otp_web', attrelid, attnum, 'SELECT'))"
+may_not otp_web "SELECT * FROM otp.verified_phones"
+may_not otp_web "INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567') RETURNING e164"
+may_not otp_web "DELETE FROM otp.verifications WHERE subject LIKE 'a%'"
+may_not otp_web "SELECT otp.unlock('0501234567')"
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('mine', '0501110001', '111111'), ('theirs', '0501110002', '222222')"
+theirs=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'theirs'")
+may otp_web "SELECT otp.verify('mine', '111111'), otp.verify('theirs', '222222')" "t|t"
+may otp_web "SELECT string_agg(e164, ',') FROM otp.verified_phones('mine')" +966501110001
+may otp_web "SELECT count(*), otp.cancel($theirs, 'mine') FROM otp.delivery($theirs, 'mine')" "0|f"
+
+# Another backend, with a login role of its own: what it did not make, and cannot name the subject of, it cannot send.
+sql -c "CREATE ROLE \"Web-$$\" LOGIN IN ROLE otp_web" -c "CREATE ROLE web2_$$ LOGIN IN ROLE otp_web"
+as_role() { sql -c "SET SESSION AUTHORIZATION \"$1\"" -c "$2"; }
+made=$(as_role "Web-$$" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('first backend', '0501110003', '333333') RETURNING id")
+check "OT006 not yours" "ERROR:  OT006" "$(as_role "web2_$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made)")"
+check "its own role may" "t" "$(as_role "Web-$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made) RETURNING id > 0")"
+gives "the superuser may" "t" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made) RETURNING id > 0"
+check "who names subject and phone may, and is then one of those who made it" "$made t" "$(as_role "web2_$$" "SELECT verification_id FROM otp.request('first backend', '0501110003')") $(as_role "web2_$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made) RETURNING id > 0")"
+sql -c "DROP ROLE web2_$$"
+check "a role that is gone does no harm" "ERROR:  OT006" "$(as_role "Web-$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made)")"
+check "nor to a request" "$made" "$(as_role "Web-$$" "SELECT verification_id FROM otp.request('first backend', '0501110003')")"
+sql -c "DROP ROLE \"Web-$$\""
 may_not otp_web "UPDATE otp.verifications SET attempts = 0"
 may_not otp_web "INSERT INTO otp.verifications (subject, phone_number, e164) VALUES ('a', 'b', 'c')"
 may_not otp_web "INSERT INTO otp.send_jobs (verification_id, state) VALUES ($v, 'sending')"
@@ -52,10 +79,50 @@ may otp_admin "WITH u AS (UPDATE otp.limits SET max_sends = max_sends RETURNING 
 may_not otp_admin "SELECT sealed_code FROM otp.verifications"
 gives "none is superuser, none can log in" "0" "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'otp\\_%' AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolbypassrls)"
 gives "no function is anybody's" "" "SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')"
-gives "every SECURITY DEFINER function has its search_path and keeps statements out of the log" "0" "SELECT count(*) FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND NOT (proconfig::text LIKE '%search_path=pg_catalog, pg_temp%' AND proconfig::text LIKE '%log_min_error_statement=panic%')"
-sql -c "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO otp_web; CREATE FUNCTION evil.evil(text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'; CREATE FUNCTION evil.left(text, int) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'; CREATE FUNCTION evil.translate(text, text, text) RETURNS text LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'; CREATE FUNCTION evil.clock_timestamp() RETURNS timestamptz LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'; CREATE FUNCTION evil.hmac(bytea, bytea, text) RETURNS bytea LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''evil''; END'"
-gives "a search_path of the caller's is not used" "t|f" "SET ROLE otp_web; SET search_path = evil, pg_catalog; SELECT verification_id > 0, otp.verify('web3', '1') FROM otp.request('web3', '0501234569')"
-gives "nor a temporary table of the caller's" "t" "SET ROLE otp_web; CREATE TEMP TABLE settings (region text); SET search_path = pg_temp, otp; SELECT verification_id > 0 FROM otp.request('web4', '0501234570')"
-sql -c "DROP SCHEMA evil CASCADE"
+gives "every SECURITY DEFINER function has its search_path and keeps statements out of the log" "0" "SELECT count(*) FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND NOT (proconfig::text LIKE '%search_path=pg_catalog, pg_temp%' AND proconfig::text LIKE '%log_min_error_statement=panic%' AND proconfig::text LIKE '%log_error_verbosity=terse%')"
 log=$(psql -qXAt -d "$PGDATABASE" -c "SHOW log_min_error_statement")
 check "failing statements are logged by default" error "$log"
+
+# Every role × every relation × every action, really tried, against what is granted; and every function, called.
+tried() { sql -c "DO \$\$
+    DECLARE role_name text; object record; action text; done text := '';
+    BEGIN
+        FOREACH role_name IN ARRAY ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
+            FOR object IN SELECT c.oid::regclass AS name, (SELECT attname FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND attidentity = '' ORDER BY attnum LIMIT 1) AS col
+                FROM pg_class c WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r', 'v') ORDER BY 1
+            LOOP
+                FOREACH action IN ARRAY ARRAY['SELECT * FROM %1\$s LIMIT 0', 'INSERT INTO %1\$s OVERRIDING SYSTEM VALUE SELECT (NULL::%1\$s).* WHERE false', 'UPDATE %1\$s SET %2\$I = NULL WHERE false', 'DELETE FROM %1\$s WHERE false', 'TRUNCATE %1\$s', 'ALTER TABLE %1\$s OWNER TO otp_web', 'CREATE TRIGGER evil BEFORE INSERT ON %1\$s FOR EACH ROW EXECUTE FUNCTION suppress_redundant_updates_trigger()', 'LOCK TABLE %1\$s IN ACCESS EXCLUSIVE MODE'] LOOP
+                    BEGIN
+                        EXECUTE format('SET LOCAL ROLE %I', role_name);
+                        EXECUTE format(action, object.name, object.col);
+                        RAISE EXCEPTION 'done';
+                    EXCEPTION WHEN insufficient_privilege THEN NULL;
+                        WHEN OTHERS THEN
+                            CONTINUE WHEN SQLERRM LIKE '%is not updatable%' OR SQLSTATE IN ('55000', '42809', '0A000');  -- a view
+                            done := done || E'\\n' || role_name || ' ' || split_part(action, ' ', 1) || ' ' || object.name || CASE WHEN SQLERRM <> 'done' THEN ' ' || SQLERRM ELSE '' END;
+                    END;
+                END LOOP;
+            END LOOP;
+            FOR object IN SELECT p.oid::regprocedure AS name, format('%I.%I(%s)', 'otp', p.proname, (SELECT string_agg('NULL::' || t::regtype, ', ') FROM unnest(p.proargtypes) t)) AS call
+                FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND p.prorettype <> 'trigger'::regtype AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e') ORDER BY 1
+            LOOP
+                BEGIN
+                    EXECUTE format('SET LOCAL ROLE %I', role_name);
+                    EXECUTE 'SELECT ' || object.call;
+                    RAISE EXCEPTION 'done';
+                EXCEPTION WHEN insufficient_privilege THEN NULL;
+                    WHEN OTHERS THEN done := done || E'\\n' || role_name || ' EXECUTE ' || object.name;
+                END;
+            END LOOP;
+        END LOOP;
+        CREATE TABLE public.tried AS SELECT unnest(string_to_array(substr(done, 2), E'\\n')) AS what;
+    END \$\$"; sql -c "SELECT what FROM tried ORDER BY what COLLATE \"C\"" -c "DROP TABLE tried"; }
+tried >"$work/tried"
+granted() { sql -c "SELECT what FROM (
+    SELECT r || ' ' || a.privilege_type || ' ' || c.oid::regclass AS what FROM pg_class c, aclexplode(c.relacl) a, unnest(ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin']) r WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r', 'v') AND a.grantee = r::regrole
+    UNION ALL SELECT r || ' LOCK ' || c.oid::regclass FROM pg_class c, unnest(ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin']) r WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r') AND has_table_privilege(r, c.oid, 'UPDATE, DELETE, TRUNCATE')
+    UNION ALL SELECT r || ' EXECUTE ' || p.oid::regprocedure FROM pg_proc p, unnest(ARRAY['otp_web', 'otp_worker', 'otp_monitor', 'otp_admin']) r WHERE p.pronamespace = 'otp'::regnamespace AND p.prorettype <> 'trigger'::regtype AND EXISTS (SELECT FROM aclexplode(p.proacl) a WHERE a.grantee = r::regrole)) x ORDER BY what COLLATE \"C\""; }
+granted >"$work/granted"
+check "what each role could really do is what it was granted, and no more" "" "$(diff "$work/granted" "$work/tried")"
+check "and that is something" "t" "$([ "$(wc -l <"$work/tried")" -gt 60 ] && echo t)"
+gives "none is a member of another" "0" "SELECT count(*) FROM pg_auth_members WHERE member IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'otp\\_%')"

@@ -2,11 +2,13 @@
 """Holds otp.to_e164 against libphonenumber (PyPI phonenumbers 8.12.57, the metadata that the region table comes from).
 
 For every region and kind of number: its example in many spellings, read with its own region, SA and US as default, and
-seeded random digits around the real lengths. Expects a migrated database in PG*; prints mismatches, exits 1 if any.
+seeded random digits around the real lengths. Expects a database in PG* and migrates one that is empty; prints mismatches,
+exits 1 if any.
 """
 
 import csv
 import io
+import pathlib
 import random
 import subprocess
 import sys
@@ -78,7 +80,15 @@ def cases():
         yield "+" + "".join(generator.choices("0123456789", k=generator.randint(1, 18))), "SA"
 
 
+def migrate():
+    there = subprocess.run(["psql", "-qXAtc", "SELECT to_regnamespace('otp')"], check=True, stdout=subprocess.PIPE)
+    if not there.stdout.strip():
+        for step in sorted(pathlib.Path(__file__).parents[2].glob("migrations/*.up.sql")):
+            subprocess.run(["psql", "-qX1", "-v", "ON_ERROR_STOP=1", "-f", str(step)], check=True)
+
+
 def main():
+    migrate()
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     seen = set()

@@ -75,6 +75,8 @@ public enum Outcome: Sendable, Hashable {
         case unexpectedStatus(httpStatus: Int)
         /// Twilio refused with a code that its class calls ambiguous.
         case ambiguousCode(Int)
+        /// A success that speaks of another recipient: an answer came twice, and the connection is one behind.
+        case foreignAnswer
 
         /// A short name for `otp.send_jobs`, metrics and logs.
         public var name: String {
@@ -85,6 +87,7 @@ public enum Outcome: Sendable, Hashable {
             case .unreadableAnswer: "unreadable_answer"
             case .unexpectedStatus: "unexpected_status"
             case .ambiguousCode: "ambiguous_code"
+            case .foreignAnswer: "foreign_answer"
             }
         }
 
@@ -96,6 +99,8 @@ public enum Outcome: Sendable, Hashable {
             case .unreadableAnswer(let status): "Twilio answered \(status) without a message SID that could be read"
             case .unexpectedStatus(let status): "the answer had HTTP status \(status), which Twilio does not use here"
             case .ambiguousCode(let code): "Twilio answered with error \(code), which does not say whether it was sent"
+            case .foreignAnswer:
+                "the answer spoke of another message: something between otpd and Twilio repeats answers"
             }
         }
     }
@@ -113,7 +118,7 @@ public enum Outcome: Sendable, Hashable {
                 "look at https://status.twilio.com and at the network: otpd asks again by itself, and goes on when there is an answer"
             )
         case .accepted, .refused, .notSent(.leaseTooShort, _), .notSent(.throttled, _), .unknown(.unreadableAnswer),
-            .unknown(.unexpectedStatus), .unknown(.ambiguousCode):
+            .unknown(.unexpectedStatus), .unknown(.ambiguousCode), .unknown(.foreignAnswer):
             return nil
         }
     }

@@ -65,6 +65,19 @@ public struct PhoneNumber: Sendable, Hashable {
     /// The whole number, such as `+966501234567`. Never for a log, an error or a view.
     public var e164: String { "+\(digits)" }
 
+    /// Whether `bytes` are this number in E.164, letter by letter. No allocation.
+    public func isWritten(_ bytes: Span<UInt8>) -> Bool {
+        guard (2...16).contains(bytes.count), bytes[0] == UInt8(ascii: "+"), bytes[1] != UInt8(ascii: "0") else {
+            return false
+        }
+        var value: UInt64 = 0
+        for index in 1..<bytes.count {
+            guard (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(bytes[index]) else { return false }
+            value = value * 10 + UInt64(bytes[index] - UInt8(ascii: "0"))
+        }
+        return value == digits
+    }
+
     /// Appends the whole number as ASCII, plus sign included, without making a string.
     public func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "+"))

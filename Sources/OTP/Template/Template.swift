@@ -21,22 +21,26 @@ public struct Template: Sendable, Hashable {
         var literals: [UInt8] = []
         var parts: [Part] = []
         var start = 0
-        var rest = text[...]
+        // By bytes, as PostgreSQL looks for `{code}`: to a `Character`, a brace that a combining mark follows is none.
+        let (opening, closing) = (UInt8(ascii: "{"), UInt8(ascii: "}"))
+        var rest = Array(text.utf8)[...]
         func closeLiteral() {
             if literals.count > start { parts.append(.literal(start..<literals.count)) }
             start = literals.count
         }
         guard !text.utf8.contains(0) else { throw .containsNUL }
-        while let brace = rest.firstIndex(where: { $0 == "{" || $0 == "}" }) {
-            literals.append(contentsOf: rest[..<brace].utf8)
-            guard rest[brace] == "{", let close = rest[brace...].firstIndex(of: "}") else { throw .unbalancedBrace }
-            let name = String(rest[rest.index(after: brace)..<close])
+        while let brace = rest.firstIndex(where: { $0 == opening || $0 == closing }) {
+            literals.append(contentsOf: rest[..<brace])
+            guard rest[brace] == opening, let close = rest[brace...].firstIndex(of: closing) else {
+                throw .unbalancedBrace
+            }
+            let name = String(decoding: rest[(brace + 1)..<close], as: UTF8.self)
             guard let placeholder = Placeholder(rawValue: name) else { throw .unknownPlaceholder(name) }
             closeLiteral()
             parts.append(.placeholder(placeholder))
-            rest = rest[rest.index(after: close)...]
+            rest = rest[(close + 1)...]
         }
-        literals.append(contentsOf: rest.utf8)
+        literals.append(contentsOf: rest)
         closeLiteral()
         guard parts.contains(.placeholder(.code)) else { throw .noCode }
         self.literals = literals

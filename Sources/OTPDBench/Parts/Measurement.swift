@@ -50,6 +50,10 @@ struct Measurement {
             )
             report.overload = try await Overload.measure(self)
         }
+        if parts.contains(.throttle) {
+            say("==> Throttle: \(plan.throttleJobs) jobs, 20 requests at a time and 50 a second allowed")
+            report.throttle = try await Throttle.measure(self)
+        }
         if parts.contains(.idle) {
             say("==> Idling: twice \(plan.idleSeconds) s")
             report.idle = try await Idle.measure(self)

@@ -10,6 +10,7 @@ struct Report: Codable {
     var latency: [Latency] = []
     var backlog: Backlog?
     var overload: Overload?
+    var throttle: Throttle?
     var idle: Idle?
 
     init(processors: Int, server: [String: String]) {
@@ -18,7 +19,10 @@ struct Report: Codable {
     }
 
     /// Whether every job was sent once and recorded.
-    var isSound: Bool { throughput.allSatisfy(\.exactlyOnce.isSound) && latency.allSatisfy(\.exactlyOnce.isSound) }
+    var isSound: Bool {
+        throughput.allSatisfy(\.exactlyOnce.isSound) && latency.allSatisfy(\.exactlyOnce.isSound)
+            && throttle?.exactlyOnce.isSound ?? true
+    }
 
     func write(to path: String) throws {
         let encoder = JSONEncoder()
@@ -41,6 +45,7 @@ struct Report: Codable {
         if !latency.isEmpty { addLatency(to: &table) }
         if let backlog { add(backlog, to: &table) }
         if let overload { add(overload, to: &table) }
+        if let throttle { add(throttle, to: &table) }
         if let idle { add(idle, to: &table) }
         return table.text
     }
@@ -92,6 +97,16 @@ struct Report: Codable {
         table.row("ms with \(backlog.few.queued) queued", [backlog.few.median], digits: 2)
         table.row("ms with \(backlog.many.queued) queued", [backlog.many.median], digits: 2)
         table.row("  over that with \(backlog.few.queued)", [backlog.ratio], digits: 2)
+    }
+
+    private func add(_ throttle: Throttle, to table: inout Table) {
+        table.section(
+            "Throttle, \(throttle.jobs) jobs queued, \(throttle.atATime) requests at a time and \(throttle.perSecond)/s allowed"
+        )
+        table.row("jobs/s, first to last arrival at the simulator", [throttle.jobsPerSecond])
+        table.row("  share of what is allowed", [throttle.ratio], digits: 3)
+        table.row("share of answers that were 429", [throttle.shareRefused], digits: 4)
+        table.line("  exactly once: \(throttle.exactlyOnce.words)")
     }
 
     private func add(_ overload: Overload, to table: inout Table) {

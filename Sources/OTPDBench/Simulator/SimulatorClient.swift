@@ -47,6 +47,9 @@ final class SimulatorClient {
     /// Forgets all messages and counts.
     func reset() throws { _ = try request("POST", "/_sim/reset") }
 
+    /// Changes what the simulator refuses, as its control API takes it.
+    func faults(_ json: String) throws { _ = try request("POST", "/_sim/faults", body: json) }
+
     /// Microseconds of one request and its answer.
     func roundTrip() throws -> Int64 {
         let start = WallClock.now()
@@ -60,20 +63,20 @@ final class SimulatorClient {
         return try decoder.decode(type, from: Data(bytes))
     }
 
-    private func request(_ method: String, _ path: String) throws -> [UInt8] {
+    private func request(_ method: String, _ path: String, body: String = "") throws -> [UInt8] {
         do {
-            return try exchange(method, path)
+            return try exchange(method, path, body)
         } catch {
             // The kept connection may have been closed meanwhile; these requests may be repeated.
             if descriptor >= 0 { close(descriptor) }
             descriptor = -1
-            return try exchange(method, path)
+            return try exchange(method, path, body)
         }
     }
 
-    private func exchange(_ method: String, _ path: String) throws -> [UInt8] {
+    private func exchange(_ method: String, _ path: String, _ body: String) throws -> [UInt8] {
         if descriptor < 0 { try connect() }
-        let head = "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 0\r\n\r\n"
+        let head = "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
         var rest = Array(head.utf8)[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL)) }

@@ -51,19 +51,23 @@ struct Conninfo: Equatable, CustomStringConvertible {
     }
 }
 
-/// `text` with what stands between double quotes left out: libpq quotes the string it can't read.
+/// `text` with what stands between double quotes left out: libpq quotes the string it can't read. From the first to the
+/// last of them, since that string may hold quotes itself; a sign of libpq's own in front of it stays.
 func withoutQuotations(_ text: String) -> String {
-    var result = ""
-    var isQuoted = false
-    for character in text {
-        if character == "\"" {
-            if !isQuoted { result += "\"…\"" }
-            isQuoted.toggle()
-        } else if !isQuoted {
-            result.append(character)
-        }
+    var bytes = Array(text.utf8)[...]
+    var kept = ""
+    for words in ["missing \"=\" after ", "extra key/value separator \"=\" ", "missing key/value separator \"=\" "]
+    where bytes.starts(with: words.utf8) {
+        kept = words
+        bytes = bytes.dropFirst(words.utf8.count)
     }
-    return result
+    // By bytes: to a `Character`, a quote that a combining mark follows is none.
+    guard let first = bytes.firstIndex(of: UInt8(ascii: "\"")), let last = bytes.lastIndex(of: UInt8(ascii: "\""))
+    else {
+        return text
+    }
+    let (before, after) = (bytes[..<first], bytes[(last + 1)...])
+    return kept + String(decoding: before, as: UTF8.self) + "\"…\"" + String(decoding: after, as: UTF8.self)
 }
 
 /// `-c name=value` for each option, behind `existing`; escaped as libpq's `options` wants it.

@@ -50,8 +50,8 @@ public struct ArrayWriter: ~Copyable {
     public mutating func append(_ value: Int64) { fixed(8, value) }
     /// A `float8` element.
     public mutating func append(_ value: Double) { fixed(8, value.bitPattern) }
-    /// A `timestamptz` element, in microseconds since the Unix epoch.
-    public mutating func append(unixMicroseconds: Int64) { fixed(8, unixMicroseconds - postgresEpoch) }
+    /// A `timestamptz` element, in microseconds since the Unix epoch; `Int64.max` and `.min` are the infinities.
+    public mutating func append(unixMicroseconds: Int64) { fixed(8, postgresMicroseconds(unixMicroseconds)) }
     /// A `text` element.
     public mutating func append(_ value: some StringProtocol) { sized { $0.put(utf8: value) } }
     /// An element of any type in its binary format.

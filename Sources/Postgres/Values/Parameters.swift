@@ -47,8 +47,8 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     /// The binary format of any type, copied from memory that is needed for this call only.
     public mutating func append(bytes: UnsafeRawBufferPointer) { field { unsafe $0.storage.append(contentsOf: bytes) } }
 
-    /// A `timestamptz`, in microseconds since the Unix epoch.
-    public mutating func append(unixMicroseconds: Int64) { field { $0.put(unixMicroseconds - postgresEpoch) } }
+    /// A `timestamptz`, in microseconds since the Unix epoch; `Int64.max` and `.min` are the infinities.
+    public mutating func append(unixMicroseconds: Int64) { field { $0.put(postgresMicroseconds(unixMicroseconds)) } }
     /// An `interval` of so many microseconds (no days, no months).
     public mutating func append(intervalMicroseconds: Int64) {
         field {
@@ -103,6 +103,13 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     mutating func closeField(from offset: Int) {
         fields.append(Field(offset: offset, length: storage.count - offset))
     }
+}
+
+/// What PostgreSQL calls a time; the infinities are the same, and what lies before its first time is `-infinity`.
+func postgresMicroseconds(_ unixMicroseconds: Int64) -> Int64 {
+    if unixMicroseconds == .max { return .max }
+    let (value, overflow) = unixMicroseconds.subtractingReportingOverflow(postgresEpoch)
+    return overflow ? .min : value
 }
 
 /// 2000-01-01 in microseconds since the Unix epoch: where PostgreSQL's binary timestamps begin.

@@ -121,7 +121,10 @@ extension Result {
         guard isBinary(column) else { throw mismatch(row, column, "a binary timestamptz") }
         guard let value = try int64IfPresent(row, column) else { return nil }
         if value == .max || value == .min { return value }
-        return value + postgresEpoch
+        // PostgreSQL's last thirty years (up to 294276-12-31) lie beyond what 64 bits count from 1970.
+        let (unix, overflow) = value.addingReportingOverflow(postgresEpoch)
+        guard !overflow else { throw mismatch(row, column, "a timestamptz that microseconds since 1970 can tell") }
+        return unix
     }
 
     private func present<T>(_ row: Int, _ column: Int, _ value: T?) throws(PostgresError) -> T {

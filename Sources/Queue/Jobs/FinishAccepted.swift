@@ -56,6 +56,9 @@ public struct FinishAccepted: Sendable {
     /// How many messages are waiting to be recorded.
     public var count: Int { messages.count }
 
+    /// Their jobs.
+    public var jobs: [Int64] { messages.map(\.job) }
+
     /// Adds a message.
     public mutating func append(_ message: AcceptedMessage) { messages.append(message) }
 

@@ -73,6 +73,9 @@ public struct FinishUnsent: Sendable {
     /// How many ends are waiting to be recorded.
     public var count: Int { ends.count }
 
+    /// Their jobs.
+    public var jobs: [Int64] { ends.map(\.job) }
+
     /// Adds an end.
     public mutating func append(_ end: UnsentEnd) { ends.append(end) }
 

@@ -56,7 +56,10 @@ public enum Sweep {
         )
         SELECT (SELECT count(*)::int FROM to_unknown),
                count(*) FILTER (WHERE state = 'expired')::int,
-               count(*) FILTER (WHERE state = 'failed')::int
+               count(*) FILTER (WHERE state = 'failed')::int,
+               (SELECT extract(epoch FROM min(lease_expires_at) - now())::float8
+                  FROM otp.send_jobs
+                 WHERE state = 'sending' AND lease_expires_at >= now())
           FROM ended
         """,
         [])
@@ -69,6 +72,8 @@ public enum Sweep {
         public var expired: Int
         /// Jobs that stayed unknown until their code died.
         public var unknownFailed: Int
+        /// Until the next lease of anybody's ends; nil while there is none.
+        public var nextLeaseEnd: Instant.Span?
 
         /// Whether there may be more.
         public var isFull: Bool { lostLeases >= 500 || expired >= 500 || unknownFailed >= 500 }
@@ -80,6 +85,7 @@ public enum Sweep {
             statement, Parameters(), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
-            unknownFailed: Int(try result.int32(0, 2)))
+            unknownFailed: Int(try result.int32(0, 2)),
+            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) })
     }
 }

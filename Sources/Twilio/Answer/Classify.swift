@@ -16,12 +16,20 @@ public enum TransportFailure: Sendable, Hashable {
 }
 
 extension Outcome {
-    /// What Twilio's answer to a create means. `retryAfter` is what the header of that name asks for.
-    public static func classify(httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>) -> Outcome {
+    /// What Twilio's answer to a create for `recipient` means. `retryAfter` is what the header of that name asks for.
+    ///
+    /// HTTP/1.1 pairs requests and answers by their order alone. Where something on the way repeats an answer, all later
+    /// ones on that connection belong to the request before: the recipient that Twilio echoes gives it away.
+    public static func classify(
+        httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>, recipient: PhoneNumber? = nil
+    ) -> Outcome {
         switch httpStatus {
         case 201:
             guard let created = CreatedMessage.scan(body) else {
                 return .unknown(.unreadableAnswer(httpStatus: httpStatus))
+            }
+            if let recipient, let to = created.to, !recipient.isWritten(body.extracting(to)) {
+                return .unknown(.foreignAnswer)
             }
             return .accepted(created.sid, status: created.status)
         case 429:

@@ -2,6 +2,7 @@
 ///
 /// By hand, since one `DateFormatter` would bring in full Foundation and 50 MB.
 enum InternetDate {
+    private static let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     private static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
@@ -10,10 +11,14 @@ enum InternetDate {
     static func seconds(_ text: String) -> Int64? {
         guard text.utf8.count <= 64 else { return nil }
         var words = text.split(separator: " ")
-        // The name of the day is decoration.
-        if words.first?.hasSuffix(",") == true { words.removeFirst() }
+        // The name of the day is decoration, whether it is right or not.
+        if let first = words.first, first.hasSuffix(",") {
+            guard weekdays.contains(String(first.dropLast())) else { return nil }
+            words.removeFirst()
+        }
         guard words.count == 5, let day = number(words[0], 1...31),
-            let month = months.firstIndex(of: String(words[1])), let year = number(words[2], 1970...9999)
+            let month = months.firstIndex(of: String(words[1])), let year = number(words[2], 1970...9999),
+            day <= days(ofMonth: month, in: year)
         else { return nil }
         let clock = words[3].split(separator: ":", omittingEmptySubsequences: false)
         guard clock.count == 3, let hour = number(clock[0], 0...23), let minute = number(clock[1], 0...59),
@@ -34,10 +39,19 @@ enum InternetDate {
     private static func offset(_ text: Substring) -> Int64? {
         if text == "GMT" || text == "UTC" { return 0 }
         guard text.utf8.count == 5, let sign = text.first, sign == "+" || sign == "-",
-            let digits = number(text.dropFirst(), 0...2_359)
+            let digits = number(text.dropFirst(), 0...2_359), digits % 100 < 60
         else { return nil }
         let seconds = digits / 100 * 3_600 + digits % 100 * 60
         return sign == "-" ? -seconds : seconds
+    }
+
+    /// How many days month 0…11 has.
+    private static func days(ofMonth month: Int, in year: Int64) -> Int64 {
+        switch month {
+        case 1: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
+        case 3, 5, 8, 10: 30
+        default: 31
+        }
     }
 
     /// Days from 1 January 1970 in the Gregorian calendar, with years that begin in March.

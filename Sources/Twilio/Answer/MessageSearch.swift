@@ -13,7 +13,8 @@ public struct MessageSearch: Sendable {
 
     /// Messages with the code, newest first as Twilio lists them.
     public private(set) var matches: [(sid: MessageSID, status: MessageStatus)] = []
-    /// Messages whose text Twilio does not show: whether they carry the code can't be told.
+    /// Messages of which it can't be told: Twilio does not show their text, or the code stands in it among other letters
+    /// or digits, as by a template like `PIN{code}` or by chance.
     public private(set) var hidden: [MessageSID] = []
 
     /// How far Twilio's clock and the database's may differ, in seconds.
@@ -39,7 +40,11 @@ public struct MessageSearch: Sendable {
                 hidden.append(message.sid)
                 continue
             }
-            if body.withBytes({ Self.occurs(code, in: $0) }) { matches.append((message.sid, message.status)) }
+            switch body.withBytes({ Self.occurrence(of: code, in: $0) }) {
+            case .apart: matches.append((message.sid, message.status))
+            case .within: hidden.append(message.sid)
+            case .nowhere: break
+            }
         }
         return page.nextPage != nil
     }
@@ -48,16 +53,20 @@ public struct MessageSearch: Sendable {
         bytes.count == other.count && bytes.indices.allSatisfy { bytes[$0] == other[$0] }
     }
 
-    /// Whether `code` stands in `text` with no letter or digit of ASCII right before or after it.
-    static func occurs(_ code: [UInt8], in text: Span<UInt8>) -> Bool {
-        guard !code.isEmpty, text.count >= code.count else { return false }
-        for start in 0...(text.count - code.count) {
+    enum Occurrence: Equatable { case apart, within, nowhere }
+
+    /// How `code` stands in `text`: apart where no letter or digit of ASCII is right before or after it.
+    static func occurrence(of code: [UInt8], in text: Span<UInt8>) -> Occurrence {
+        var found = Occurrence.nowhere
+        guard !code.isEmpty, text.count >= code.count else { return found }
+        for start in 0...(text.count - code.count)
+        where code.indices.allSatisfy({ text[start + $0] == code[$0] }) {
             let end = start + code.count
-            if start > 0, isWord(text[start - 1]) { continue }
-            if end < text.count, isWord(text[end]) { continue }
-            if code.indices.allSatisfy({ text[start + $0] == code[$0] }) { return true }
+            let isApart = (start == 0 || !isWord(text[start - 1])) && (end == text.count || !isWord(text[end]))
+            if isApart { return .apart }
+            found = .within
         }
-        return false
+        return found
     }
 
     private static func isWord(_ byte: UInt8) -> Bool {

@@ -34,6 +34,7 @@ public struct DispatchMachine: Sendable {
     public var schedule: ClaimSchedule
     public private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
+    public private(set) var throttle: ThrottleMachine
     private let maxInFlight: Int
     private var phase = Phase.running
     private var order = Order.oldestFirst
@@ -56,6 +57,7 @@ public struct DispatchMachine: Sendable {
     public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
         self.maxInFlight = maxInFlight
         bucket = ratePerSecond.map { TokenBucket(perSecond: $0, now: now) }
+        throttle = ThrottleMachine(maxInFlight: maxInFlight, now: now)
         schedule = ClaimSchedule(now: now)
     }
 
@@ -86,7 +88,8 @@ public struct DispatchMachine: Sendable {
         }
         guard room > 0 else {
             // A token may make room; a busy slot or a probe under way gives its own signal when it ends.
-            let token = bucket?.nextToken(after: now)
+            let token = [bucket?.nextToken(after: now), throttle.next(inFlight: inFlight, after: now)]
+                .compactMap { $0 }.max()
             return .wait(until: token.flatMap { $0 > now ? $0 : nil })
         }
         guard look <= now else { return .wait(until: look) }
@@ -96,8 +99,9 @@ public struct DispatchMachine: Sendable {
     private mutating func room(at now: Instant) -> Int {
         let ahead = min(Int(rate.perSecond(at: now) * Self.ahead.seconds), Self.largestBatch)
         // With slots free, any room is worth a claim; with all busy, half the ahead is, so that batches stay large.
-        guard inFlight + waiting < maxInFlight || waiting <= ahead / 2 else { return 0 }
-        var room = maxInFlight + ahead - inFlight - waiting
+        let slots = min(maxInFlight, throttle.concurrency)
+        guard inFlight + waiting < slots || waiting <= ahead / 2 else { return 0 }
+        var room = min(slots + ahead - inFlight - waiting, throttle.within(Self.ahead, of: now) - waiting)
         if var spendable = bucket {
             // No more than there will be tokens for by then.
             room = min(room, spendable.within(Self.ahead, of: now) - waiting)
@@ -144,12 +148,20 @@ public struct DispatchMachine: Sendable {
     /// Whether the next waiting job may be handed over now; takes its token.
     public mutating func mayHandOver(at now: Instant) -> Bool {
         guard waiting > 0, inFlight < maxInFlight else { return false }
+        if let token = bucket?.nextToken(after: now), token > now { return false }
+        guard throttle.mayHandOver(inFlight: inFlight, at: now) else { return false }
         return bucket?.take(at: now) ?? true
     }
 
-    /// When a job that waits only for a token may go; nil when no rate is set or nothing waits.
+    /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
     public mutating func nextToken(after now: Instant) -> Instant? {
-        waiting > 0 && inFlight < maxInFlight ? bucket?.nextToken(after: now) : nil
+        guard waiting > 0, inFlight < maxInFlight, let turn = throttle.next(inFlight: inFlight, after: now) else {
+            return nil
+        }
+        return bucket.map { bucket in
+            var bucket = bucket
+            return max(turn, bucket.nextToken(after: now))
+        } ?? turn
     }
 
     /// A waiting job has been handed over.
@@ -168,6 +180,19 @@ public struct DispatchMachine: Sendable {
     public mutating func sendEnded(at now: Instant) {
         inFlight -= 1
         rate.count(at: now)
+    }
+
+    /// Twilio took a request, whatever it thought of it; see `ThrottleMachine.answered`.
+    public mutating func answered(concurrency: Int, at now: Instant) {
+        throttle.answered(concurrency: concurrency, at: now)
+    }
+
+    /// Twilio answered 429; see `ThrottleMachine.throttled`.
+    public mutating func throttled(
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+    ) {
+        throttle.throttled(
+            handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
     }
 
     public mutating func paused(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
@@ -191,7 +216,9 @@ public struct DispatchMachine: Sendable {
     /// After a pause everything that waits is looked for at once.
     private mutating func woken(_ change: PauseMachine.Change, at now: Instant) -> PauseMachine.Change {
         switch change {
-        case .resumed: schedule.wake(at: now)
+        case .resumed:
+            throttle.pauseEnded(at: now)
+            schedule.wake(at: now)
         case .none, .paused: break
         }
         return change

@@ -2,19 +2,29 @@ public import EventLoop
 
 /// A token bucket: sends per second for this worker (`OTPD_RATE_PER_SECOND`). Pure.
 ///
-/// The burst is a tenth of a second's tokens, at least one: a rate is a promise about every second, not about the mean.
+/// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate is a promise about every second, not about the mean.
 public struct TokenBucket: Sendable {
-    private let rate: Double
-    private let burst: Double
+    private var rate: Double
+    private let share: Double
+    private var burst: Double
     private var tokens: Double
     private var filledAt: Instant
 
-    /// A full bucket of `rate` tokens per second (> 0).
-    public init(perSecond rate: Double, now: Instant) {
+    /// A full bucket of `rate` tokens per second (> 0); the burst is `share` of a second's tokens.
+    public init(perSecond rate: Double, burst share: Double = 0.1, now: Instant) {
         self.rate = rate
-        burst = max(1, rate / 10)
+        self.share = share
+        burst = max(1, rate * share)
         tokens = burst
         filledAt = now
+    }
+
+    /// Goes on at another rate; what had gathered stays, as far as the new burst holds it.
+    public mutating func change(to rate: Double, at now: Instant) {
+        fill(at: now)
+        self.rate = rate
+        burst = max(1, rate * share)
+        tokens = min(tokens, burst)
     }
 
     /// Takes one token if there is one.

@@ -19,8 +19,10 @@ extension Dispatcher {
             accepted = FinishAccepted()
             unsent = FinishUnsent()
             endsInWriting = batch.0.count + batch.1.count
+            jobsInWriting = batch.0.jobs + batch.1.jobs
             await write(batch.0, records, worker)
             await write(batch.1, records, worker)
+            jobsInWriting = []
             // Claims may have waited for room.
             changed.signal()
         }

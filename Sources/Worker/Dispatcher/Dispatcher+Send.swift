@@ -20,7 +20,8 @@ extension Dispatcher {
     }
 
     /// Sends one job, or ends it where it can't be sent.
-    private func handOver(_ next: WaitingJob, at now: Instant) {
+    private func handOver(_ claimed: WaitingJob, at now: Instant) {
+        var next = claimed
         let job = next.job
         if let death = job.death {
             return drop(next, .canceled, error: death.words)
@@ -62,9 +63,10 @@ extension Dispatcher {
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
         template.render(into: &body, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+        machine.handedOver()
+        next.isHandedOver(at: now, concurrency: machine.inFlight)
         let tag = freeTags.popLast() ?? sending.count
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
-        machine.handedOver()
         http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
             // Refused only below a second of life: ruled out above.
             let isWritten = form.write(
@@ -112,10 +114,26 @@ extension Dispatcher {
             sending[completion.tag] = nil
             freeTags.append(completion.tag)
             machine.sendEnded(at: now)
-            settle(sent, OTP.Outcome(completion), at: now)
+            let outcome = OTP.Outcome(completion, recipient: try? sent.job.recipient.get())
+            if outcome == .unknown(.foreignAnswer) { http.distrustConnections() }
+            if case .response(_, _, _, let seen) = completion.outcome { throttle(sent, outcome, seen, at: now) }
+            settle(sent, outcome, at: now)
         }
         pump()
         ends.signal()
+    }
+
+    /// What an answer says of how much Twilio takes.
+    private func throttle(_ sent: WaitingJob, _ outcome: OTP.Outcome, _ seen: Int?, at now: Instant) {
+        let handedOver = sent.handedOver
+        switch outcome {
+        case .accepted, .refused: machine.answered(concurrency: handedOver.concurrency, at: now)
+        case .notSent(.throttled, let retryAfter):
+            machine.throttled(
+                handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
+                retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now)
+        case .notSent, .unknown: break
+        }
     }
 
     private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, at now: Instant) {
@@ -200,7 +218,7 @@ extension Dispatcher {
                 announce(machine.probeInconclusive(at: now))
             }
         }
-        twilioState = outcome.outage != nil ? "unreachable" : "answering"
+        twilioState = outcome.outage != nil ? "unreachable" : machine.throttle.words
         if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",

@@ -43,6 +43,10 @@ actor Dispatcher {
     private(set) var hasStoppedClaiming = false
     /// Ends being written now: they count as unsaved until they are.
     var endsInWriting = 0
+    /// Their jobs.
+    var jobsInWriting: [Int64] = []
+    /// A claim's answer was lost: what it may have taken is given back before the next claim.
+    private var hasLostClaim = false
 
     var counters = Counters()
     var latency = LatencyHistogram()
@@ -213,6 +217,16 @@ actor Dispatcher {
         do {
             let connection = try await claims.connection(deadline: .now() + Times.statement)
             guard let worker else { return claimFailed(after: .milliseconds(100)) }
+            if hasLostClaim {
+                let released = try await ReleaseLost.run(
+                    on: connection, worker: worker, inHand: jobsInHand, deadline: .now() + Times.statement)
+                hasLostClaim = false
+                if released > 0 {
+                    log.notice(
+                        "jobs of a claim whose answer was lost were given back, unsent",
+                        metadata: [LogKeys.count: "\(released)"])
+                }
+            }
             let began = Instant.now()
             let claimed = try await Claim.run(
                 on: connection, limit: limit, newestFirst: newestFirst, suspects: suspects == 0, worker: worker,
@@ -220,12 +234,22 @@ actor Dispatcher {
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
-            // A lost connection is the session's to report; a refusal would repeat, so it is said once.
-            if case .server = error, quiet.isNew(error) {
-                log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"])
+            switch error {
+            case .server:
+                // A refusal would repeat, so it is said once.
+                if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
+            case .lost, .deadline, .cancelled:
+                // A lost connection is the session's to report.
+                hasLostClaim = true
+            case .connect, .settings, .unsuitable, .misuse: break
             }
             claimFailed(after: .seconds(1))
         }
+    }
+
+    /// The jobs of this worker's that are `sending` and that it knows of.
+    private var jobsInHand: [Int64] {
+        waiting.jobs + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs + jobsInWriting
     }
 
     private func claimFailed(after span: Instant.Span) {

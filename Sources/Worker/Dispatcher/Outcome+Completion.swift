@@ -3,12 +3,13 @@ import OTP
 import Twilio
 
 extension OTP.Outcome {
-    /// What a POST came to, from how it ended.
-    init(_ completion: Completion) {
+    /// What a POST for `recipient` came to, from how it ended.
+    init(_ completion: Completion, recipient: PhoneNumber?) {
         switch completion.outcome {
         case .response(let status, let body, let retryAfter, _):
             self = body.withBytes { bytes in
-                .classify(httpStatus: status, retryAfter: retryAfter.map { .seconds($0) }, body: bytes)
+                .classify(
+                    httpStatus: status, retryAfter: retryAfter.map { .seconds($0) }, body: bytes, recipient: recipient)
             }
         case .notSent(let reason):
             self = TransportFailure.neverSent(NotSent(reason)).outcome
@@ -17,7 +18,7 @@ extension OTP.Outcome {
             let evidence: OTP.Outcome? =
                 completion.receivedStatus == 201
                 ? completion.received.withBytes { bytes in
-                    .classify(httpStatus: 201, retryAfter: nil, body: bytes)
+                    .classify(httpStatus: 201, retryAfter: nil, body: bytes, recipient: recipient)
                 } : nil
             if case .accepted? = evidence, let evidence {
                 self = evidence

@@ -12,6 +12,8 @@ struct WaitingJob {
     let death: Instant
     /// When the claim was sent, to which the wait before it adds for the latency.
     let claimedAt: Instant
+    /// When it was handed over, and how many requests were under way then, with it.
+    private(set) var handedOver = (at: Instant(nanoseconds: 0), concurrency: 0)
 
     init(_ job: ClaimedJob, claimedAt: Instant) {
         self.job = job
@@ -19,6 +21,8 @@ struct WaitingJob {
         death = claimedAt + job.life
         trustedUntil = min(claimedAt + Times.lease - Times.margin, death)
     }
+
+    mutating func isHandedOver(at now: Instant, concurrency: Int) { handedOver = (now, concurrency) }
 
     /// Whether a whole request still fits into the lease.
     func fitsLease(at now: Instant) -> Bool {
@@ -38,6 +42,8 @@ struct WaitingQueue {
 
     var count: Int { elements.count - head }
     var isEmpty: Bool { count == 0 }
+    /// The jobs' ids.
+    var jobs: [Int64] { elements[head...].compactMap { $0?.job.id } }
 
     mutating func append(_ job: WaitingJob) { elements.append(job) }
 

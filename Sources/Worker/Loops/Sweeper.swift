@@ -3,8 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`): every 2 s while there is work, every 20 s while idle. Every ten minutes it also
-/// deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
+/// Ends what nobody else will (`Sweep`): every 2 s while there is work, else every 20 s, and when the next lease ends.
+/// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -21,10 +21,12 @@ struct Sweeper {
         var pruneAt = Instant.now() + .seconds(60)
         while !Task.isCancelled {
             var isFull = false
+            var nextLeaseEnd: Instant.Span?
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
+                nextLeaseEnd = swept.nextLeaseEnd
                 await report(swept)
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
@@ -39,7 +41,9 @@ struct Sweeper {
                 }
             }
             if isFull { continue }
-            let span = await dispatcher.isBusy ? Self.busy : Self.idle
+            // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
+            let idle = nextLeaseEnd.map { min(Self.idle, $0 + .milliseconds(50)) } ?? Self.idle
+            let span = await dispatcher.isBusy ? Self.busy : idle
             guard (try? await loop.sleep(for: span)) != nil else { return }
         }
     }

@@ -15,12 +15,16 @@ struct TwilioReader: Sendable {
     /// A message as Twilio has it now; nil when it does not say.
     func message(_ sid: MessageSID) async -> MessageResource? {
         guard let body = await get(endpoint.message(sid), deadline: .now() + Times.http) else { return nil }
-        return decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
+        let message = decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
+        // An answer about something else: the connection is one behind (`Outcome.classify`).
+        guard message?.sid == sid else { return nil }
+        return message
     }
 
-    /// A page of Twilio's list, by its path and query; nil when it can't be had or read.
+    /// A page of Twilio's list, by its path and query; nil when it can't be had or read. Over a connection of its own: a
+    /// page of somebody else's messages would look like a message that is not there.
     func page(_ path: String, deadline: Instant) async -> MessagePage? {
-        guard let body = await get(path, deadline: deadline) else { return nil }
+        guard let body = await get(path, isAlone: true, deadline: deadline) else { return nil }
         return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
     }
 
@@ -43,9 +47,9 @@ struct TwilioReader: Sendable {
         }
     }
 
-    private func get(_ path: String, deadline: Instant) async -> [UInt8]? {
+    private func get(_ path: String, isAlone: Bool = false, deadline: Instant) async -> [UInt8]? {
         do {
-            let response = try await perform(path, deadline: deadline)
+            let response = try await perform(path, isAlone: isAlone, deadline: deadline)
             if response.status == 200 { return response.body }
             log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
         } catch {
@@ -54,13 +58,13 @@ struct TwilioReader: Sendable {
         return nil
     }
 
-    private func perform(_ path: String, deadline: Instant) async throws(HTTPError) -> Response {
+    private func perform(_ path: String, isAlone: Bool = false, deadline: Instant) async throws(HTTPError) -> Response {
         let header = authorization.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
             .get, url: baseURL + path,
-            headers: [.init("Authorization", header), .init("Accept", "application/json")])
+            headers: [.init("Authorization", header), .init("Accept", "application/json")], isAlone: isAlone)
         return try await http.perform(request, deadline: deadline)
     }
 }

@@ -10,9 +10,10 @@ enum HostAndPort {
             rest = text[text.index(after: end)...]
             host = text[...end]
             let inside = host.dropFirst().dropLast()
-            guard inside.contains(":"), inside.allSatisfy({ $0.isHexDigit || $0 == ":" || $0 == "." }) else {
-                return nil
-            }
+            // ASCII alone: Swift counts full-width digits among the hexadecimal ones.
+            guard inside.contains(":"),
+                inside.allSatisfy({ $0.isASCII && ($0.isHexDigit || $0 == ":" || $0 == ".") })
+            else { return nil }
         } else {
             let colon = text.firstIndex(of: ":") ?? text.endIndex
             host = text[..<colon]

@@ -70,6 +70,25 @@ struct ValueTests {
         }
     }
 
+    @Test("the infinities come and go; a time beyond what 64 bits count from 1970 is an error, not a trap")
+    func times() async throws {
+        try await withConnection { connection in
+            let times = Statement(
+                "times", "SELECT 'infinity'::timestamptz, '-infinity'::timestamptz, '294276-12-31 UTC'::timestamptz")
+            let row = try await connection.execute(times, deadline: soon)
+            #expect(try row.unixMicroseconds(0, 0) == .max && row.unixMicroseconds(0, 1) == .min)
+            #expect(throws: PostgresError.self) { try row.unixMicroseconds(0, 2) }
+            let check = Statement(
+                "times_back", "SELECT $1 = 'infinity', $2 = '-infinity'", [.timestamptz, .timestamptz])
+            let parameters = Parameters.of {
+                $0.append(unixMicroseconds: .max)
+                $0.append(unixMicroseconds: .min)
+            }
+            let back = try await connection.execute(check, parameters, deadline: soon)
+            #expect(try back.bool(0, 0) && back.bool(0, 1))
+        }
+    }
+
     @Test("10,000 rows and 10 MB in one value come whole, and 10 MB go")
     func large() async throws {
         try await withConnection { connection in

@@ -66,9 +66,13 @@ enum Environment {
         return values
     }()
 
-    /// What child processes inherit: where the server is, and no setting of otpd's.
+    /// What child processes inherit: where the server is, and no setting of otpd's. Those built with a sanitizer report
+    /// where this process does (Tests/sanitize/run).
     static var base: [String: String] {
-        current.filter { $0.key.hasPrefix("PG") || ["PATH", "HOME", "LANG", "TMPDIR"].contains($0.key) }
+        current.filter {
+            $0.key.hasPrefix("PG") || $0.key.hasSuffix("SAN_OPTIONS")
+                || ["PATH", "HOME", "LANG", "TMPDIR", "LD_PRELOAD"].contains($0.key)
+        }
     }
 }
 

@@ -1,0 +1,221 @@
+public import EventLoop
+
+/// How many requests may be at Twilio at a time, and how fast they may follow each other, learned from its answers. Pure.
+///
+/// Twilio says 429 both when too many requests are under way and when they follow each other too fast, and names neither
+/// limit. So both are learned: the window (requests at a time) or the pace (requests per second) shrinks at a 429 and
+/// grows again while there is none: additive increase, multiplicative decrease. Which of them it was shows in what has
+/// just been taken: a request refused though more were under way when others were taken came too fast. A decrease counts
+/// once for all that was under way when it happened. The window begins small and doubles with each round trip, so that
+/// neither a start nor the end of a pause is a stampede.
+public struct ThrottleMachine: Sendable {
+    static let firstWindow = 16.0
+    /// However short a round trip is, the window takes so long to double: else it would be wide open before the first 429.
+    static let doubling = Instant.Span.milliseconds(25)
+    /// What a 429 leaves of the window.
+    static let windowFactor = 0.95
+    /// How long what was taken at a time proves that the window was not too large.
+    static let proof = Instant.Span.seconds(10)
+    /// What a 429 leaves of the pace that Twilio has just been seen to take.
+    static let paceFactor = 0.975
+    /// After a decrease the pace stands still for so long, then grows by `slowGrowth` a second. Until a 429 has shown where
+    /// the limit is it grows by `searchGrowth` after a second, and where none has come for `quiet`, by `fastGrowth`: the
+    /// limit must have gone up. After `forget` there is none.
+    static let standstill = Instant.Span.seconds(5)
+    static let firstStandstill = Instant.Span.seconds(1)
+    /// A 429 so soon after a decrease means that what Twilio takes has run out for now.
+    static let soon = Instant.Span.seconds(1)
+    static let slowGrowth = 0.003
+    static let searchGrowth = 0.2
+    static let quiet = Instant.Span.seconds(60)
+    static let fastGrowth = 0.1
+    static let forget = Instant.Span.seconds(300)
+    /// The window grows by one in so long, once a 429 has told where its end is.
+    static let windowStep = Instant.Span.seconds(2)
+    /// The share of a second's requests that may follow each other at once: few, since a limit per second is met at its
+    /// edges too, and not one alone, since then a timer that is a millisecond late loses its tokens.
+    static let burst = 0.04
+    /// What Twilio was seen to take counts over so long.
+    static let memory = Instant.Span.seconds(1)
+
+    private let most: Double
+    private var window: Double
+    /// No 429 yet since the start, a pause, or `forget`: the window doubles with each round trip.
+    private var isSlowStart = true
+    /// When the first answer of it came.
+    private var slowStartAt: Instant?
+    private var bucket: TokenBucket?
+    /// Requests per second; nil before the first 429.
+    public private(set) var pace: Double?
+    /// Whether a 429 came while requests followed each other at the pace: the limit is about there.
+    private var isPaceFound = false
+    private var throttledAt: Instant?
+    private var grownAt: Instant
+    private var windowGrownAt: Instant
+    /// What was handed over before this says nothing new.
+    private var decreasedAt: Instant?
+    /// Even the lowered pace was too fast: nothing before this.
+    private var heldUntil: Instant?
+    private var taken = RecentCount(over: memory)
+    /// The most requests at a time of which one was lately taken.
+    private var proven = (concurrency: 0, at: Instant(nanoseconds: 0))
+
+    /// At most `maxInFlight` requests at a time.
+    public init(maxInFlight: Int, now: Instant) {
+        most = Double(maxInFlight)
+        window = min(Self.firstWindow, most)
+        grownAt = now
+        windowGrownAt = now
+    }
+
+    /// Requests at a time now.
+    public var concurrency: Int { max(1, Int(window)) }
+
+    /// Whether a 429 has lowered what is sent, and it is not forgotten.
+    public var isThrottled: Bool { throttledAt != nil }
+
+    /// For the status row.
+    var words: String {
+        guard isThrottled else { return "answering" }
+        let most = "throttled: at most \(concurrency) requests at a time"
+        return pace.map { "\(most), \(Int($0.rounded())) a second" } ?? most
+    }
+
+    /// Whether one more request may be handed over; takes its token.
+    public mutating func mayHandOver(inFlight: Int, at now: Instant) -> Bool {
+        guard inFlight < concurrency, isReleased(at: now) else { return false }
+        grow(at: now)
+        return bucket?.take(at: now) ?? true
+    }
+
+    /// When a request that waits only for its turn may go: now, or later; nil when it waits for another one to end.
+    public mutating func next(inFlight: Int, after now: Instant) -> Instant? {
+        guard inFlight < concurrency else { return nil }
+        let free = heldUntil.map { max($0, now) } ?? now
+        return bucket?.nextToken(after: free) ?? free
+    }
+
+    /// How many requests may be begun within `span`.
+    public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
+        let most = concurrency
+        guard isReleased(at: now) else { return 0 }
+        return bucket.map { bucket in
+            var bucket = bucket
+            return bucket.within(span, of: now)
+        } ?? max(most, Int.max / 2)
+    }
+
+    /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
+    public mutating func answered(concurrency: Int, at now: Instant) {
+        taken.add(at: now)
+        if concurrency >= proven.concurrency || now - proven.at > Self.proof { proven = (concurrency, now) }
+        if isSlowStart {
+            let begin = slowStartAt ?? now
+            slowStartAt = begin
+            let doublings = min(16, (now - begin).nanoseconds / Self.doubling.nanoseconds)
+            window = min(most, window + 1, max(window, Self.firstWindow * Double(2 << doublings)))
+        } else if now - windowGrownAt >= Self.windowStep {
+            window = min(most, window + 1)
+            windowGrownAt = now
+        }
+    }
+
+    /// Twilio answered 429 to a request handed over at `handedOverAt`, as one of `concurrency` under way.
+    ///
+    /// `retryAfter` is what Twilio asked to wait; its job waits that long in any case. `seen` is how many requests Twilio
+    /// saw at a time (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame.
+    public mutating func throttled(
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+    ) {
+        throttledAt = now
+        isSlowStart = false
+        if let decreasedAt, handedOverAt <= decreasedAt { return }
+        let isSoonAgain = decreasedAt.map { now - $0 <= Self.soon } ?? false
+        decreasedAt = now
+        windowGrownAt = now
+        let wasTaken = now - proven.at <= Self.proof && Double(concurrency) <= 0.8 * Double(proven.concurrency)
+        let isTooFast = concurrency <= 2 || wasTaken || seen.map { Double($0) * 2 < window } ?? false
+        guard isTooFast else {
+            window = max(1, min(window, Double(concurrency)) * Self.windowFactor)
+            return
+        }
+        // The first time, and where the lowered pace is refused too, all wait for as long as Twilio asks.
+        if pace == nil || isSoonAgain, let retryAfter { heldUntil = max(heldUntil ?? now, now + retryAfter) }
+        let took = taken.perSecond(at: now)
+        isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
+        set(pace: max(min(max(took, 1), pace ?? .infinity) * Self.paceFactor, 0.5), at: now)
+    }
+
+    /// A pause has ended: nothing is known of how much Twilio takes now, so it begins carefully.
+    public mutating func pauseEnded(at now: Instant) {
+        window = min(window, Self.firstWindow)
+        isSlowStart = true
+        slowStartAt = nil
+        windowGrownAt = now
+    }
+
+    private mutating func isReleased(at now: Instant) -> Bool {
+        guard let until = heldUntil else { return true }
+        guard now >= until else { return false }
+        heldUntil = nil
+        return true
+    }
+
+    private mutating func grow(at now: Instant) {
+        guard let pace, let throttledAt else { return }
+        let calm = now - throttledAt
+        if calm >= Self.forget {
+            self.pace = nil
+            self.throttledAt = nil
+            decreasedAt = nil
+            bucket = nil
+            isSlowStart = true
+            slowStartAt = nil
+            isPaceFound = false
+            return
+        }
+        let step = now - grownAt
+        guard calm >= (isPaceFound ? Self.standstill : Self.firstStandstill), step >= .milliseconds(200) else { return }
+        let growth = !isPaceFound ? Self.searchGrowth : calm >= Self.quiet ? Self.fastGrowth : Self.slowGrowth
+        set(pace: pace + max(pace * growth, 0.05) * min(step.seconds, 1), at: now)
+    }
+
+    private mutating func set(pace: Double, at now: Instant) {
+        self.pace = pace
+        grownAt = now
+        if bucket == nil {
+            bucket = TokenBucket(perSecond: pace, burst: Self.burst, now: now)
+        } else {
+            bucket?.change(to: pace, at: now)
+        }
+    }
+}
+
+/// Counts over the last `span`, in tenths of it. Pure.
+struct RecentCount: Sendable {
+    private let span: Instant.Span
+    /// The current tenth and the ten before it.
+    private var counts = [Int](repeating: 0, count: 11)
+    private var current: Int64 = 0
+
+    init(over span: Instant.Span) { self.span = span }
+
+    mutating func add(at now: Instant) {
+        roll(at: now)
+        counts[Int(current % 11)] += 1
+    }
+
+    /// Per second: over the ten tenths that are over, or the last nine of them and the one that has begun.
+    mutating func perSecond(at now: Instant) -> Double {
+        roll(at: now)
+        let (all, begun) = (counts.reduce(0, +), counts[Int(current % 11)])
+        return Double(all - min(begun, counts[Int((current + 1) % 11)])) / span.seconds
+    }
+
+    private mutating func roll(at now: Instant) {
+        let index = now.nanoseconds / (span.nanoseconds / 10)
+        guard index > current else { return }
+        for passed in max(current + 1, index - 10)...index { counts[Int(passed % 11)] = 0 }
+        current = index
+    }
+}

@@ -1,0 +1,131 @@
+"""The count at the end: what the simulator took against how each job ended, and what must never be."""
+import collections
+import statistics
+
+# Ends that say that nobody knows: the only ones beside `accepted` that may have a message at Twilio.
+UNDECIDED = {"unknown", "repeated_sid"}
+
+# After so many seconds in doubt a message that Twilio lists should have been found there.
+LOOKS = 25
+
+JOBS = """
+SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
+    (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.ended_job),
+    (SELECT string_agg(m.message_sid, ' ') FROM otp.messages m WHERE m.send_job_id = s.job),
+    u.state, coalesce(u.error_class, u.error_code::text, '')
+FROM chaos.steps s JOIN otp.verifications v ON v.id = s.verification
+LEFT JOIN otp.send_jobs j ON j.id = s.job
+LEFT JOIN otp.unsent_jobs u ON u.send_job_id = s.job
+WHERE s.was IS NULL ORDER BY s.job"""
+
+STEPS = "SELECT job, was, became, worker, extract(epoch FROM at) FROM chaos.steps ORDER BY job, at"
+
+
+class Tally:
+    def __init__(self):
+        self.jobs = self.accepted = self.duplicates = self.lost = self.late = 0
+        self.failed = collections.Counter()
+        self.unknown = self.resolved = 0
+        self.waits = []             # seconds from a worker's death to the next step of what it had in hand
+        self.problems = []
+
+    def wrong(self, text):
+        self.problems.append(text)
+
+    @property
+    def wait_words(self):
+        if not self.waits:
+            return "–"
+        return f"{statistics.median(self.waits):.1f}/{max(self.waits):.1f}"
+
+
+async def count(sql, inbox, committed, deaths):
+    """`committed`: verifications whose commit was confirmed. `deaths`: (worker, when)."""
+    tally = Tally()
+    arrivals = collections.defaultdict(list)
+    where = {}
+    for message in inbox:
+        arrivals[message["to"]].append(message["received_at"] / 1e6)
+        where[message["sid"]] = message["to"]
+    steps = collections.defaultdict(list)
+    for job, was, became, worker, at in await sql(STEPS):
+        steps[job].append((was, became, worker, float(at)))
+    seen, numbers = set(), set()
+    for job, verification, number, expiry, state, endings, sids, unsent, why in await sql(JOBS):
+        seen.add(int(verification))
+        numbers.add(number)
+        tally.jobs += 1
+        taken = arrivals.get(number, [])
+        is_accepted = int(endings) > 0
+        ends = int(endings) + (unsent is not None)
+        label = f"job {job}"
+        if len(taken) > 1:
+            tally.duplicates += len(taken) - 1
+            tally.wrong(f"{label}: {len(taken)} messages, {max(taken) - min(taken):.1f} s apart: {path(steps[job])}")
+        if any(at > float(expiry) for at in taken):
+            tally.late += 1
+            tally.wrong(f"{label}: handed over {max(taken) - float(expiry):.3f} s after its code had died")
+        if ends == 0:
+            tally.lost += 1
+            tally.wrong(f"{label}: " + (f"still {state}" if state else "gone without an end") + f": {path(steps[job])}")
+        elif ends > 1 or state is not None:
+            tally.wrong(f"{label}: ended {ends} times, and is {state or 'gone'}")
+        if is_accepted:
+            tally.accepted += 1
+            if not taken:
+                tally.wrong(f"{label}: accepted, and the simulator has no message")
+        elif unsent:
+            tally.failed[why or unsent] += 1
+            if taken and why not in UNDECIDED and not sids:
+                tally.wrong(f"{label}: {unsent} ({why}), and the simulator took it: {path(steps[job])}")
+        for sid in (sids or "").split():
+            if where.get(sid) != number:
+                tally.wrong(f"{label}: {sid} is not a message to its number")
+        doubtful = [at for _, became, _, at in steps[job] if became == "unknown"]
+        if doubtful:
+            tally.unknown += 1
+            if why == "unknown" and taken and not sids and steps[job][-1][3] - max(*doubtful, *taken) > LOOKS:
+                tally.wrong(f"{label}: ended as unknown, and Twilio had it all the time: {path(steps[job])}")
+            tally.resolved += is_accepted or (unsent is not None and why != "unknown")
+    for verification in committed.keys() - seen:
+        tally.jobs += 1
+        tally.lost += 1
+        tally.wrong(f"verification {verification}: its commit was confirmed, and there is no such job")
+    for number in arrivals.keys() - numbers:
+        tally.wrong(f"{len(arrivals[number])} messages to …{number[-4:]}, for which there is no job")
+    tally.waits, tally.in_hand = waits(steps, deaths)
+    return tally
+
+
+def waits(steps, deaths):
+    """How long what dead workers had in hand stood still, and how many of them had something in hand."""
+    died = {str(worker): at for worker, at in deaths if worker is not None}
+    found, holders = [], set()
+    for path in steps.values():
+        for (_, became, worker, at), following in zip(path, path[1:]):
+            if became == "sending" and worker in died and following[3] > died[worker]:
+                found.append(following[3] - max(died[worker], at))
+                holders.add(worker)
+    return found, len(holders)
+
+
+def path(steps):
+    began = steps[0][3] if steps else 0
+    return " → ".join(f"{became or 'gone'} {at - began:.1f}s" + (f" (worker {worker})" if worker else "")
+                      for _, became, worker, at in steps)
+
+
+def table(rows):
+    """rows: (name, tally or None, hits, seconds, verdict)."""
+    head = ("scenario", "jobs", "accepted", "failed", "unknown→resolved", "dup", "lost", "late", "death→step p50/max s", "s",
+            "")
+    lines = [head]
+    for name, tally, seconds, verdict in rows:
+        if tally is None:
+            lines.append((name, *[""] * 8, f"{seconds:.0f}", verdict))
+            continue
+        failed = " ".join(f"{why}:{number}" for why, number in sorted(tally.failed.items())) or "0"
+        lines.append((name, str(tally.jobs), str(tally.accepted), failed, f"{tally.unknown}→{tally.resolved}",
+                      str(tally.duplicates), str(tally.lost), str(tally.late), tally.wait_words, f"{seconds:.0f}", verdict))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

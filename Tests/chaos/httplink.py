@@ -1,0 +1,101 @@
+"""Between otpd and the simulator: follows HTTP/1.1 requests and answers with a Content-Length.
+
+Steps of a request, KIND being post (a message is created), fetch (one is read) or list:
+  KIND:begun      the whole request is here, nothing of it has gone on
+  KIND:half       its head and half of its body have gone on
+  KIND:sent       all of it has gone on
+  KIND:answered   the whole answer is here, nothing of it has gone on
+  KIND:told       the answer has gone on
+"""
+import asyncio
+import time
+import urllib.parse
+
+from link import Link, Severed
+
+
+class HttpLink(Link):
+    kind = "twilio"
+
+    def __init__(self, target, name):
+        super().__init__(target, name)
+        self.replays = 0        # so many POSTs are sent once more, by the harness itself: to see it caught
+        self.echoes = 0         # so many answers are given twice
+        self.callbacks_asked = 0  # POSTs that carried a StatusCallback
+        self.ages = []          # of the connections that POSTs came by, in seconds
+
+    async def upstream(self, connection):
+        connection.pending = []
+        buffer = bytearray()
+        while True:
+            head, body = await message(lambda: self.read(connection, connection.client), buffer)
+            kind, number = describe(head, body)
+            if kind == "post":
+                self.ages.append(time.monotonic() - connection.opened_at)
+                self.callbacks_asked += b"StatusCallback=" in body
+            context = {"number": number, "connection": connection, "body": len(body)}
+            await self.reach(f"{kind}:begun", **context)
+            half = len(body) // 2
+            connection.pending.append((kind, context))
+            await self.write(connection, connection.server, head + body[:half])
+            await self.reach(f"{kind}:half", **context)
+            await self.write(connection, connection.server, body[half:])
+            if kind == "post" and self.replays > 0:
+                self.replays -= 1
+                await self.replay(head + body)
+            await self.reach(f"{kind}:sent", **context)
+
+    async def downstream(self, connection):
+        buffer = bytearray()
+        while True:
+            head = body = b""
+            try:
+                head, body = await message(lambda: self.read(connection, connection.server), buffer)
+                status = int(head.split(b" ", 2)[1])
+            except (Severed, ValueError):
+                # Half an answer, or none, or no HTTP: as it is.
+                await self.write(connection, connection.client, head + body + bytes(buffer))
+                raise Severed() from None
+            kind, context = connection.pending.pop(0)
+            await self.reach(f"{kind}:answered", status=status, **context)
+            await self.write(connection, connection.client, head + body)
+            if kind == "post" and self.echoes > 0:
+                self.echoes -= 1
+                self.reached["echo"] = self.reached.get("echo", 0) + 1
+                await self.write(connection, connection.client, head + body)
+            await self.reach(f"{kind}:told", status=status, **context)
+
+    async def replay(self, request):
+        reader, writer = await asyncio.open_connection(*self.target)
+        writer.write(request)
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+
+async def message(read, buffer):
+    """One message off the buffer: its head, with the empty line, and its body."""
+    while b"\r\n\r\n" not in buffer:
+        if len(buffer) >= 5 and not buffer.startswith((b"HTTP/", b"POST ", b"GET ", b"DELET")):
+            raise ValueError("not HTTP")
+        buffer.extend(await read())
+    end = buffer.index(b"\r\n\r\n") + 4
+    head = bytes(buffer[:end])
+    length = 0
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"content-length":
+            length = int(value)
+    while len(buffer) < end + length:
+        buffer.extend(await read())
+    body = bytes(buffer[end : end + length])
+    del buffer[: end + length]
+    return head, body
+
+
+def describe(head, body):
+    """What a request is, and the number it is for."""
+    method, target = head.split(b" ", 2)[:2]
+    if method == b"POST":
+        form = urllib.parse.parse_qs(body.decode())
+        return "post", form.get("To", [None])[0]
+    return ("list" if b"Messages.json" in target else "fetch"), None

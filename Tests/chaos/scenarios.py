@@ -1,0 +1,49 @@
+"""All scenarios by name, and which of them play together."""
+import clock
+import database
+import failover
+import selftest
+import steps
+import storm
+import twilio
+from skipped import Skipped
+
+# The slow ones first: they wait for leases and codes to run out while the others work.
+ALL = {
+    "self-test": selftest.self_test,
+    "cut-unsent": twilio.cut_unsent,
+    "kill-steps": steps.kill_steps,
+    "mix": storm.mix,
+    "twilio-path": twilio.twilio_path,
+    "simulator-faults": twilio.simulator_faults,
+    "clock": clock.clock,
+    "stop-steps": steps.stop_steps,
+    "callbacks": twilio.callbacks,
+    "database-path": database.database_path,
+    "database-restart": database.database_restart,
+    "failover": failover.failover,
+    "storm-429": twilio.storm_429,
+    "sigterm": database.sigterm,
+    "backends": database.backends,
+    "list-lag": twilio.list_lag,
+    "twice": twilio.twice,
+    "kills": storm.kills,
+    "outage": storm.outage,
+    "recoveries": storm.recoveries,
+}
+FIRST = "self-test"
+TIMED = ["kills", "outage", "recoveries"]
+LONG = ["list-lag", "twice"]
+SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
+
+
+def plan(only, short):
+    """Groups of scenarios, one after the other; those of one group play at the same time. What is timed plays alone."""
+    if only:
+        return [[name] for name in only if name != FIRST]
+    return [SHORT] if short else [SHORT + LONG, *[[name] for name in TIMED]]
+
+
+def limit(name):
+    """Seconds after which it is ended, and has failed."""
+    return 1500 if name in TIMED else 320

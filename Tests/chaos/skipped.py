@@ -1,0 +1,5 @@
+"""Why a scenario was not played."""
+
+
+class Skipped(Exception):
+    """What it attacks is not there."""

@@ -1,0 +1,120 @@
+"""Where one scenario plays: a database, a simulator, workers and a load of its own, gone when it ends."""
+import asyncio
+import os
+import random
+import time
+
+from cluster import Cluster
+from count import count
+from link import Missed
+from load import Load
+from sql import Sql
+from worker import Simulator, Worker
+
+
+class Stage:
+    def __init__(self, name, house, seed):
+        self.name, self.house = name, house
+        self.random = random.Random(f"{seed}:{name}")
+        self.notes = []         # what was done to it
+        self.forgiven = False   # what is wrong was done on purpose, and was found
+        self.figures = []       # what was measured
+        self.workers, self.others = [], []
+        self.count_at = None    # the cluster that counts, where it is not the first one
+        self.load = self.simulator = self.cluster = None
+        self._background = []
+
+    async def open(self, life=None, simulator=()):
+        """`life` of the codes, in seconds: without, the shortest there is in the short form (no code lives until a lost
+        send may be repeated), and in the long form enough for all that the resolver does (a lease, a grace, two looks)."""
+        life = life or (60 if self.house.short else 170)
+        self.folder = os.path.join(self.house.folder, self.name)
+        self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"])
+        self.simulator = await Simulator.start(self.house.binaries, simulator)
+        self.load = Load([self.cluster.port], life)
+        return self
+
+    def note(self, text):
+        self.notes.append(text)
+        self.house.say(f"{self.name}: {text}")
+
+    async def worker(self, narrow=False, waits=True, **settings):
+        worker = Worker(self.house.binaries, f"w{len(self.workers) + 1}", self.cluster, self.simulator.port, settings)
+        self.workers.append(worker)
+        await worker.open(narrow)
+        await worker.start(waits)
+        return worker
+
+    async def crew(self, number, **settings):
+        return await asyncio.gather(*[self.worker(**settings) for _ in range(number)])
+
+    async def sql(self):
+        return await Sql.connect((self.count_at or self.cluster).port, options="-c statement_timeout=20s")
+
+    def background(self, coroutine):
+        task = asyncio.ensure_future(coroutine)
+        self._background.append(task)
+        return task
+
+    async def caught(self, *traps, seconds=30, batch=6, **options):
+        """Load until all traps have sprung."""
+        await self.load.until(lambda: all(t.is_sprung for t in traps), batch=batch, seconds=seconds, **options)
+        for trap in traps:
+            await trap.caught(1)
+
+    def expect(self, condition, text):
+        if not condition:
+            raise Missed(text)
+
+    async def settle(self, mops=True):
+        """Until every job has ended, or its time is over. `mops`: one more worker, once all codes have died, so that
+        nobody has to wait for the idle sweep (every 20 s)."""
+        limit = max(self.load.last_expiry, time.time()) + (30 if not mops else 20)
+        mop = None
+        while time.time() < limit:
+            try:
+                sql = await self.sql()
+                left = int(await sql.value("SELECT count(*) FROM otp.send_jobs"))
+                sql.close()
+            except Exception:
+                left = -1
+            if left == 0:
+                break
+            if mops and mop is None and time.time() > self.load.last_expiry + 1:
+                mop = await self.worker(waits=False)
+            await asyncio.sleep(0.25)
+
+    async def tally(self):
+        sql = await self.sql()
+        deaths = [death for worker in self.workers for death in worker.deaths]
+        tally = await count(sql, await self.simulator.inbox(), self.load.committed, deaths)
+        sql.close()
+        for link in [link for worker in self.workers for link in (worker.database, worker.twilio)]:
+            for trouble in link.trouble:
+                tally.wrong(f"the harness itself: {trouble}")
+        for worker in self.workers:
+            for process in worker.processes:
+                for line in process.lines:
+                    if "Fatal error" in line or "Precondition failed" in line:
+                        tally.wrong(f"otpd crashed: {line}")
+                if process.has_ended and process._process.returncode not in (0, -9):
+                    tally.wrong(f"otpd ended with {process._process.returncode}: {process.tail(3)}")
+        stats = await self.simulator.stats()
+        tally.max_concurrent = stats["max_concurrent"]
+        return tally
+
+    async def close(self):
+        for task in self._background:
+            task.cancel()
+        for worker in self.workers:
+            await worker.close()
+        for other in self.others:
+            closing = other.close()
+            if closing is not None:
+                await closing
+        if self.load:
+            self.load.close()
+        if self.simulator:
+            await self.simulator.process.stop()
+        if self.cluster:
+            await self.cluster.destroy()

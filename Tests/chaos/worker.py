@@ -1,0 +1,115 @@
+"""otpd behind its two links, and the simulator; both as their users run them."""
+import asyncio
+import json
+import os
+import signal
+import time
+
+from cluster import SECRET
+from httplink import HttpLink
+from pglink import PgLink
+from process import Process
+
+ACCOUNT, TOKEN = "AC00000000000000000000000000000000", "simulator-auth-token"
+
+
+class Simulator:
+    @classmethod
+    async def start(cls, binaries, arguments=()):
+        self = cls()
+        environment = dict(os.environ, TWILIO_ACCOUNT_SID=ACCOUNT, TWILIO_AUTH_TOKEN=TOKEN)
+        self.process = await Process.start(
+            ["setpriv", "--pdeathsig", "KILL", f"{binaries}/twilio-simulator", "--port", "0", "--delays", "200,400,800",
+             *arguments], environment)
+        line = await self.process.says("listening on ")
+        self.port = int(line.rsplit(":", 1)[1])
+        return self
+
+    async def call(self, method, path, body=b""):
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26)
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+                     + body)
+        answer = await reader.read()
+        writer.close()
+        head, _, text = answer.partition(b"\r\n\r\n")
+        if b" 200 " not in head.split(b"\r\n", 1)[0]:
+            raise RuntimeError(f"{path}: {answer[:500]}")
+        return json.loads(text)
+
+    async def faults(self, **plan):
+        await self.call("POST", "/_sim/faults", json.dumps(plan).encode())
+
+    async def stats(self):
+        return await self.call("GET", "/_sim/stats?limit=0")
+
+    async def inbox(self):
+        return (await self.call("GET", "/_sim/inbox?limit=100000"))["messages"]
+
+
+class Worker:
+    """A place for an otpd: its ports stay, its processes come and go, as under systemd."""
+
+    def __init__(self, binaries, name, database, simulator_port, settings):
+        self.binaries, self.name, self.settings = binaries, name, settings
+        self.database = PgLink(("127.0.0.1", database.port), f"{name} database")
+        self.twilio = HttpLink(("127.0.0.1", simulator_port), f"{name} twilio")
+        self.cluster = database
+        self.process = None
+        self.deaths = []        # (the worker's number, when)
+        self.processes = []
+
+    async def open(self, narrow=False):
+        await self.database.open()
+        await self.twilio.open(narrow)
+
+    async def start(self, waits=True):
+        self._registered = len(self.database.registered)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DATABASE_URL": self.cluster.url("chaos_worker", self.database.port),
+            "OTPD_SECRET": SECRET, "OTPD_APP_NAME": "Mgask", "OTPD_LOG_LEVEL": "info",
+            "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_PHONE_NUMBER": "+15005550006",
+            "TWILIO_API_BASE_URL": f"http://127.0.0.1:{self.twilio.port}",
+            **self.settings,
+        }
+        environment = {name: value for name, value in environment.items() if value is not None}
+        self.process = await Process.start(
+            ["setpriv", "--pdeathsig", "KILL", f"{self.binaries}/otpd", "run"], environment)
+        self.processes.append(self.process)
+        if waits:
+            await self.listens()
+
+    @property
+    def number(self):
+        """What the database calls the process that runs now; None before it has told it."""
+        return self.database.registered[-1] if len(self.database.registered) > self._registered else None
+
+    async def listens(self, seconds=40):
+        await self.process.says("listening for jobs", seconds)
+
+    async def kill(self, discards=True):
+        """SIGKILL. `discards`: what the links held of it goes too, as what a reset connection had not delivered."""
+        self.deaths.append((self.number, time.time()))
+        self.process.signal(signal.SIGKILL)
+        await self.process.ended()
+        if discards:
+            self.database.cut()
+            self.twilio.cut()
+
+    def freeze(self):
+        self.process.signal(signal.SIGSTOP)
+
+    def thaw(self):
+        self.process.signal(signal.SIGCONT)
+
+    async def terminate(self):
+        """SIGTERM, to its end; the exit code."""
+        self.process.signal(signal.SIGTERM)
+        return await self.process.ended()
+
+    async def close(self):
+        if self.process:
+            self.thaw()
+            await self.process.stop()
+        self.database.close()
+        self.twilio.close()

@@ -1,0 +1,57 @@
+import CLibFuzzer
+import Glibc
+
+/// One fuzz target of `Targets`, chosen by FUZZ_TARGET: libFuzzer keeps the arguments for itself, and passes them on to
+/// the processes that it starts.
+@main
+enum OTPDFuzz {
+    static func main() {
+        let name = getenv("FUZZ_TARGET").map { String(cString: $0) } ?? ""
+        guard let target = Target(rawValue: name) else {
+            let names = Target.allCases.map(\.rawValue).joined(separator: " ")
+            print("otpd-fuzz: FUZZ_TARGET is \"\(name)\"; set it to one of: \(names)")
+            exit(64)
+        }
+        chosen = target.body
+        var count = CommandLine.argc
+        var arguments: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>? = CommandLine.unsafeArgv
+        exit(
+            withUnsafeMutablePointer(to: &arguments) { arguments in
+                LLVMFuzzerRunDriver(&count, arguments) { data, size in
+                    OTPDFuzz.chosen(data.map { [UInt8](UnsafeBufferPointer(start: $0, count: size)) } ?? [])
+                    return 0
+                }
+            })
+    }
+
+    /// Set once, before libFuzzer's first call; libFuzzer calls on this thread alone.
+    nonisolated(unsafe) private static var chosen: ([UInt8]) -> Void = { _ in }
+}
+
+/// What can be fuzzed. The raw value is the name of the corpus' folder.
+enum Target: String, CaseIterable {
+    case created, message
+    case errorBody = "error-body"
+    case date, callback, form, number, template, settings
+    case webAddress = "web-address"
+    case answerHead = "answer-head"
+    case values, conninfo
+
+    var body: ([UInt8]) -> Void {
+        switch self {
+        case .created: fuzzCreatedMessage
+        case .message: fuzzMessage
+        case .errorBody: fuzzErrorBody
+        case .date: fuzzInternetDate
+        case .callback: fuzzCallback
+        case .form: fuzzForm
+        case .number: fuzzNumber
+        case .template: fuzzTemplate
+        case .settings: fuzzSettings
+        case .webAddress: fuzzWebAddress
+        case .answerHead: fuzzAnswerHead
+        case .values: fuzzValues
+        case .conninfo: fuzzConninfo
+        }
+    }
+}

@@ -1,0 +1,88 @@
+# A schema of the caller's in front of the path, with everything by the name that our functions use it by (functions,
+# operators, types, tables, temporary tables too), against every SECURITY DEFINER function: none may use any of it.
+sql -c "CREATE ROLE attacker_$$ LOGIN IN ROLE otp_web, otp_worker, otp_admin" -c "GRANT TEMPORARY ON DATABASE $PGDATABASE TO attacker_$$" -c "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC"
+sql >/dev/null <<'SQL'
+DO $$
+DECLARE
+    ours CONSTANT text := (SELECT string_agg(pg_get_functiondef(oid), E'\n') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prokind = 'f');
+    thing record;
+    made int := 0;
+BEGIN
+    FOR thing IN
+        SELECT format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION USING ERRCODE = ''EVIL1'', MESSAGE = ''evil''; END $f$',
+            p.proname, oidvectortypes(p.proargtypes), format_type(p.prorettype, NULL)) AS ddl
+        FROM pg_proc p WHERE p.pronamespace = 'pg_catalog'::regnamespace AND p.prokind IN ('f', 'a') AND NOT p.proretset
+            AND ours ~ ('\m' || regexp_replace(p.proname, '(\W)', '\\\1', 'g') || '\M')
+        UNION ALL
+        SELECT format('CREATE FUNCTION evil.operator_%1$s(%2$s) RETURNS %3$s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION USING ERRCODE = ''EVIL1'', MESSAGE = ''evil''; END $f$; CREATE OPERATOR evil.%4$s (FUNCTION = evil.operator_%1$s, %5$s)',
+            o.oid, concat_ws(', ', nullif(o.oprleft, 0)::regtype, o.oprright::regtype), o.oprresult::regtype, o.oprname,
+            concat_ws(', ', 'LEFTARG = ' || nullif(o.oprleft, 0)::regtype, 'RIGHTARG = ' || o.oprright::regtype))
+        FROM pg_operator o WHERE o.oprnamespace = 'pg_catalog'::regnamespace AND o.oprcode <> 0 AND strpos(ours, o.oprname) > 0
+        UNION ALL
+        SELECT format('CREATE DOMAIN evil.%I AS pg_catalog.%1$I CHECK (false)', t.typname)
+        FROM pg_type t WHERE t.typnamespace = 'pg_catalog'::regnamespace AND t.typtype = 'b' AND t.typname !~ '^_' AND ours ~ ('\m' || t.typname || '\M')
+        UNION ALL
+        SELECT format('CREATE TABLE evil.%I (LIKE otp.%1$I)', c.relname)
+        FROM pg_class c WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r', 'v')
+        UNION ALL
+        SELECT format('CREATE TABLE evil.%I (LIKE pg_catalog.%1$I)', c.relname)
+        FROM pg_class c WHERE c.relnamespace = 'pg_catalog'::regnamespace AND c.relkind IN ('r', 'v') AND ours ~ ('\m' || c.relname || '\M')
+        UNION ALL    -- and ours by their own names
+        SELECT format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION USING ERRCODE = ''EVIL1'', MESSAGE = ''evil''; END $f$',
+            p.proname, oidvectortypes(p.proargtypes), format_type(p.prorettype, NULL))
+        FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace AND NOT p.proretset
+        UNION ALL
+        SELECT format('CREATE FUNCTION evil.%I(%s) RETURNS %s LANGUAGE plpgsql AS $f$ BEGIN RAISE EXCEPTION USING ERRCODE = ''EVIL1'', MESSAGE = ''evil''; END $f$',
+            p.proname, oidvectortypes(p.proargtypes), format_type(p.prorettype, NULL))
+        FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e' JOIN pg_extension e ON e.oid = d.refobjid AND e.extname = 'pgcrypto' WHERE NOT p.proretset
+    LOOP
+        BEGIN
+            EXECUTE thing.ddl;
+            made := made + 1;
+        EXCEPTION WHEN OTHERS THEN NULL;    -- such as one with a pseudo-type, which nobody can make
+        END;
+    END LOOP;
+    CREATE TABLE evil.made AS SELECT made AS count;
+END $$;
+SQL
+gives "the attack has hundreds of things" t "SELECT count > 800 FROM evil.made"
+# The same calls in a session as it should be, then in the attacker's.
+temporary=$(sql -c "SELECT string_agg(format('CREATE TEMP TABLE %I (LIKE %s); GRANT ALL ON pg_temp.%1\$I TO PUBLIC', c.relname, c.oid::regclass), '; ') FROM pg_class c WHERE c.relkind IN ('r', 'v') AND (c.relnamespace = 'otp'::regnamespace OR c.oid IN ('pg_roles'::regclass, 'pg_proc'::regclass))")
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('prey', '0501234567', '123456'), ('other', '0501234568', '123456')" -c "INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications"
+prey=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'prey'")
+job=$(sql -c "SELECT min(id) FROM otp.send_jobs")
+declare -A calls=(
+    [to_e164]="SELECT otp.to_e164('٠٥٠-123 4567', 'SA')"
+    [verifications_before_insert]="INSERT INTO otp.verifications (subject, phone_number, locale, code, client_ip, expires_at) VALUES ('prey', '0501234569', 'ar-SA', '000111', '2001:db8::1', pg_catalog.now() OPERATOR(pg_catalog.+) '2 minutes')"
+    [send_jobs_before_insert]="INSERT INTO otp.send_jobs (verification_id) VALUES ($prey)"
+    [within_limits]="SELECT otp.within_limits(ARRAY[$job])"
+    [record_status]="SELECT otp.record_status('SM00000000000000000000000000000009', 'sent', 30003, '$job.1')"
+    [verify]="SELECT otp.verify('prey', '١٢٣ 456', 'phone_verification', '+966501234567')"
+    [unlock]="SELECT otp.unlock('0501234567')"
+    [cancel]="SELECT otp.cancel($prey, 'prey')"
+    [request]="SELECT (otp.request('prey', '0501234569', 'ar', 'phone_verification', 'SA', '2 minutes', '192.0.2.1')).resend_after IS NOT NULL"
+    [delivery]="SELECT (otp.delivery($prey, 'prey')).job_state"
+    [verified_phones]="SELECT otp.verified_phones('prey')"
+    [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
+)
+gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
+attack() {  # function, search_path
+    sql -c "$temporary" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
+undo() { sql -c "TRUNCATE otp.verify_failures, otp.requests, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
+    -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, made_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1"; }
+for function in "${!calls[@]}"; do
+    undo; sane=$(attack "$function" "pg_catalog, pg_temp")
+    check "otp.$function works" "" "$(grep ERROR <<<"$sane")"
+    for path in "evil, pg_temp, pg_catalog, otp" "pg_temp, evil, otp, public, pg_catalog"; do
+        undo; check "otp.$function under $path" "$sane" "$(attack "$function" "$path")"
+    done
+    # The attack bites: without its own path, each function that is resolved when it runs falls for it.
+    if [ "$(sql -c "SELECT prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND proname = '$function'")" = t ]; then
+        undo; signature=$(sql -c "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND proname = '$function'")
+        sql -c "ALTER FUNCTION $signature RESET search_path"
+        check "without a path of its own otp.$function would fall" "ERROR" "$(attack "$function" "evil, pg_temp, pg_catalog, otp" | grep -o ERROR | head -1)"
+        sql -c "ALTER FUNCTION $signature SET search_path = pg_catalog, pg_temp"
+    fi
+done
+gives "the paths are back" "t" "SELECT bool_and(proconfig::text LIKE '%search_path=pg_catalog, pg_temp%') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
+sql -c "SET client_min_messages = error" -c "DROP SCHEMA evil CASCADE" -c "DROP OWNED BY attacker_$$" -c "DROP ROLE attacker_$$"
