@@ -56,12 +56,13 @@ import Testing
     }
 
     /// A thousand ends come in while the database is away: they wait in memory, which is small, and none is lost.
-    /// `OTPD_TEST_ENDS` sets another number (10000 needs that many sockets twice: ulimit -n 30000).
+    /// `OTPD_TEST_ENDS` sets another number (10000 needs as many sockets: ulimit -n 20000).
     @Test func endsWaitForTheDatabase() async throws {
         let database = try #require(database)
         let count = Environment.current["OTPD_TEST_ENDS"].flatMap { Int($0) } ?? 1000
         let simulator = try await Simulator.start()
-        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 5000}"#)
+        // Long enough that all are there at once, and shorter than a request may take (10 s).
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": \#(count > 1000 ? 9000 : 5000)}"#)
         let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "\(count)"])
         try await database.enqueueMany(count)
         _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == count ? true : nil }

@@ -29,11 +29,12 @@ ALL = {
     "twice": twilio.twice,
     "kills": storm.kills,
     "outage": storm.outage,
+    "poison": storm.poison,
     "recoveries": storm.recoveries,
 }
 FIRST = "self-test"
-TIMED = ["kills", "outage", "recoveries"]
-LONG = ["list-lag", "twice"]
+TIMED = ["kills", "outage", "poison", "recoveries"]
+LONG = ["list-lag"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 

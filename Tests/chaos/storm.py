@@ -135,6 +135,51 @@ async def outage(stage):
     stage.expect(arrivals[-1] <= 5, stage.figures[-1])
 
 
+async def poison(stage):
+    """A job that takes its worker down whenever it is about to be sent: it fails with its reason, and stops no other."""
+    await stage.open(life=360)
+    workers = await stage.crew(2)
+    number = "+966500000000"
+    killed = 0
+    over = asyncio.Event()
+
+    async def poisoned(worker):
+        nonlocal killed
+        while not over.is_set():
+            caught = worker.twilio.trap("post:begun", lambda context: context["number"] == number)
+            waiting = [asyncio.ensure_future(caught.caught(600)), asyncio.ensure_future(over.wait())]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
+            if over.is_set():
+                return
+            await worker.kill()
+            killed += 1
+            stage.note(f"the poisonous job took down {worker.name}")
+            await worker.start(waits=False)
+
+    tasks = [stage.background(poisoned(worker)) for worker in workers]
+    began = time.time()
+    await stage.load.insert(1)
+    flow = stage.background(stage.load.flow(10, 30))
+    await flow
+    await stage.settle()
+    over.set()
+    await asyncio.gather(*tasks)
+    sql = await stage.sql()
+    error = await sql.value(
+        "SELECT u.error FROM otp.unsent_jobs u JOIN otp.verifications v ON v.id = u.verification_id "
+        f"WHERE v.e164 = '{number}'")
+    accepted, slowest = (await sql("SELECT count(*), round(max(extract(epoch FROM accepted_at - requested_at))) "
+                                   "FROM otp.messages WHERE ended_job"))[0]
+    sql.close()
+    stage.figures.append(f"{killed} workers taken down, failed after {time.time() - began:.0f} s; "
+                         f"{accepted} others accepted, the slowest after {slowest} s")
+    stage.expect(killed == 3, f"it took down {killed} workers")
+    stage.expect("claimed 3 times" in (error or ""), f"it ended with: {error}")
+    stage.expect(int(accepted) == len(stage.load.committed) - 1, "others did not arrive")
+
+
 async def recoveries(stage):
     """PostgreSQL restarted ten times in each of three ways, for 0 to 20 s: how long until each worker works again."""
     await stage.open()

@@ -6,11 +6,15 @@ struct Overload: Codable {
     var ratePerSecond: Int
     var seconds: Int
     var jobs: Int
-    /// The share whose message reached Twilio within ten seconds of its commit.
+    /// While it lasted: messages that reached Twilio within ten seconds of their commit, over what the rate allows.
+    var usefulCapacity: Double
+    /// The same load served at the same rate, plainly the oldest first (`QueueAlone.oldestFirst`).
+    var usefulCapacityOldestFirst: Double
+    /// The share whose message reached Twilio within ten seconds of its commit, the ten seconds after the last included.
     var shareInTime: Double
     /// What no server could exceed: every send in time until ten seconds after the last request.
     var bestPossible: Double
-    /// The same load served at the same rate, plainly the oldest first (`QueueAlone.oldestFirst`).
+    /// The same, oldest first.
     var oldestFirst: Double
 
     var ratio: Double { shareInTime / bestPossible }
@@ -31,27 +35,32 @@ struct Overload: Codable {
         guard check.duplicates + check.foreign == 0 else { throw BenchError("overload: exactly once? \(check.words)") }
         // The same again, with a server that knows no overload.
         try await database.reset()
-        let plain = try await withThrowingTaskGroup(of: [Int: Int64].self) { group in
+        let (plainlySent, plain) = try await withThrowingTaskGroup(of: [Int: Int64].self) { group in
             group.addTask { try await QueueAlone.oldestFirst(database, perSecond: plan.overloadRate, on: loop) }
             let sent = try await Requests.run(
                 database.settings, count: count, perSecond: 2 * plan.overloadRate, on: loop)
             try await loop.sleep(for: .seconds(Int64(patience)))
             group.cancelAll()
-            let handled = try await group.next() ?? [:]
-            return share(of: sent) { handled[$0] }
+            return (sent, try await group.next() ?? [:])
         }
         let seconds = Double(plan.overloadSeconds)
+        let capacity = Double(plan.overloadRate) * seconds
         return Overload(
             ratePerSecond: plan.overloadRate, seconds: plan.overloadSeconds, jobs: count,
-            shareInTime: share(of: sent) { arrivals.at[$0] },
-            bestPossible: min(1, (seconds + Double(patience)) / (2 * seconds)), oldestFirst: plain)
+            usefulCapacity: Double(inTime(sent, whileItLasts: true) { arrivals.at[$0] }) / capacity,
+            usefulCapacityOldestFirst: Double(inTime(plainlySent, whileItLasts: true) { plain[$0] }) / capacity,
+            shareInTime: Double(inTime(sent, whileItLasts: false) { arrivals.at[$0] }) / Double(count),
+            bestPossible: min(1, (seconds + Double(patience)) / (2 * seconds)),
+            oldestFirst: Double(inTime(plainlySent, whileItLasts: false) { plain[$0] }) / Double(count))
     }
 
-    /// The share of what was sent that arrived in time.
-    private static func share(of sent: [Requests.Sent], arrival: (Int) -> Int64?) -> Double {
-        let inTime = sent.count { sent in
-            arrival(sent.job).map { $0 - sent.committedAt <= Int64(patience) * 1_000_000 } ?? false
+    /// How many arrived in time; `whileItLasts`: before the last request was made.
+    private static func inTime(
+        _ sent: [Requests.Sent], whileItLasts: Bool, arrival: (Int) -> Int64?
+    ) -> Int {
+        let end = whileItLasts ? sent.lazy.map(\.committedAt).max() ?? 0 : .max
+        return sent.count { sent in
+            arrival(sent.job).map { $0 <= end && $0 - sent.committedAt <= Int64(patience) * 1_000_000 } ?? false
         }
-        return Double(inTime) / Double(sent.count)
     }
 }

@@ -63,9 +63,16 @@ enum QueueAlone {
             let allowed = Int((Instant.now() - start).seconds * Double(perSecond)) - served
             guard allowed > 0 else { continue }
             served += allowed  // What is not used is lost, as a rate's tokens are.
-            let jobs = try await claim(on: connection, worker: worker, limit: allowed).jobs
-            let now = WallClock.now()
-            try await finish(jobs, serial: UInt64(handled.count) + 1 << 40, on: connection, worker: worker)
+            let now: Int64
+            let jobs: [ClaimedJob]
+            do {
+                jobs = try await claim(on: connection, worker: worker, limit: allowed).jobs
+                now = WallClock.now()
+                try await finish(jobs, serial: UInt64(handled.count) + 1 << 40, on: connection, worker: worker)
+            } catch {
+                if Task.isCancelled { break }
+                throw error
+            }
             for job in jobs {
                 guard case .success(let number) = job.recipient, let index = Int(number.e164.suffix(7)) else {
                     continue

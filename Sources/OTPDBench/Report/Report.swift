@@ -113,6 +113,8 @@ struct Report: Codable {
         table.section(
             "Overload, \(2 * overload.ratePerSecond)/s asked for \(overload.seconds) s, \(overload.ratePerSecond)/s allowed"
         )
+        table.row("of the capacity, while it lasted: codes within 10 s", [overload.usefulCapacity], digits: 3)
+        table.row("  the same, oldest first", [overload.usefulCapacityOldestFirst], digits: 3)
         table.row("share at Twilio within 10 s of its commit", [overload.shareInTime], digits: 3)
         table.row("best possible", [overload.bestPossible], digits: 3)
         table.row("the same, oldest first", [overload.oldestFirst], digits: 3)
