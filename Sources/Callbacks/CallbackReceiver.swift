@@ -93,11 +93,6 @@ public actor CallbackReceiver {
         leaving.signal()
     }
 
-    /// What was counted so far.
-    var counters: Counters { inbox.counters }
-    /// Where it listens.
-    var listeningPort: Int? { port }
-
     private func foreground(_ writer: Writer) async -> ReceiverFailure? {
         enum Ended {
             case server(ReceiverFailure?)
@@ -137,6 +132,7 @@ public actor CallbackReceiver {
             host: configuration.host, port: configuration.port,
             channel: CallbackChannel(shared: shared, limits: limits),
             limits: limits)
+        var said: String?
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
             async let heard: Void = listening(ports)
@@ -153,9 +149,13 @@ public actor CallbackReceiver {
             switch outcome {
             case .failure(let error):
                 if port == nil { return .listen(error) }
+                if said == error.description { break }
+                said = error.description
                 log.error(
-                    "status callbacks can't be received; trying again", metadata: [LogKeys.error: "\(error)"])
+                    "status callbacks can't be received; trying again until they can",
+                    metadata: [LogKeys.error: "\(error)"])
             case .success:
+                said = nil
                 log.error("the socket for status callbacks has ended by itself; opening another")
             }
             try? await loop.sleep(for: Self.pause)

@@ -11,12 +11,8 @@ final class Socket {
 
     init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = loopback(port)
-        let isConnected = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-            }
-        }
+        var address = Address(port: port)
+        let isConnected = address.withPointer { connect(descriptor, $0, $1.pointee) == 0 }
         guard isConnected else { throw SocketError(call: "connect", code: errno) }
     }
 
@@ -90,17 +86,13 @@ final class Listener {
 
     init() throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var address = loopback(0)
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
+        var address = Address(port: 0)
         let descriptor = descriptor
-        let isBound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(descriptor, $0, size) == 0 && listen(descriptor, 16) == 0
-                    && getsockname(descriptor, $0, &size) == 0
-            }
+        let isBound = address.withPointer {
+            bind(descriptor, $0, $1.pointee) == 0 && listen(descriptor, 16) == 0 && getsockname(descriptor, $0, $1) == 0
         }
         guard isBound else { throw SocketError(call: "listen", code: errno) }
-        port = Int(UInt16(bigEndian: address.sin_port))
+        port = address.port
     }
 
     deinit { close(descriptor) }
@@ -108,15 +100,12 @@ final class Listener {
     /// Ends the listening on `port`, whoever's socket it is in this process.
     static func shutDown(port: Int) throws {
         for descriptor in Int32(3)..<1024 {
-            var address = sockaddr_in()
-            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let hasName = withUnsafeMutablePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &size) == 0 }
-            }
+            var address = Address(port: 0)
+            let hasName = address.withPointer { getsockname(descriptor, $0, $1) == 0 }
             var isListening: Int32 = 0
-            size = socklen_t(MemoryLayout<Int32>.size)
+            var size = socklen_t(MemoryLayout<Int32>.size)
             getsockopt(descriptor, SOL_SOCKET, SO_ACCEPTCONN, &isListening, &size)
-            if hasName, isListening == 1, Int(UInt16(bigEndian: address.sin_port)) == port {
+            if hasName, isListening == 1, address.port == port {
                 shutdown(descriptor, Int32(SHUT_RDWR))
                 return
             }
@@ -125,12 +114,22 @@ final class Listener {
     }
 }
 
-private func loopback(_ port: Int) -> sockaddr_in {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = UInt16(port).bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return address
+/// 127.0.0.1 and a port as the kernel has them, byte by byte: beside NIO it depends on the build which C module the members
+/// of `sockaddr_in` come from.
+private struct Address {
+    private var bytes = [UInt8](repeating: 0, count: 16)
+
+    init(port: Int) {
+        withUnsafeBytes(of: UInt16(AF_INET)) { bytes.replaceSubrange(0..<2, with: $0) }
+        bytes.replaceSubrange(2..<8, with: [UInt8(port >> 8), UInt8(port & 0xFF), 127, 0, 0, 1])
+    }
+
+    var port: Int { Int(bytes[2]) << 8 | Int(bytes[3]) }
+
+    mutating func withPointer<T>(_ body: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> T) -> T {
+        var size = socklen_t(bytes.count)
+        return bytes.withUnsafeMutableBytes { body($0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size) }
+    }
 }
 
 /// Waits until `condition` gives a value, for ten seconds at most.
