@@ -84,6 +84,32 @@ struct ThrottleMachineTests {
         #expect(Double(result.throttled) < 0.01 * 20_000, "\(result)")
     }
 
+    /// Some of ten refused for a while, then none: the codes of before the storm must not wait for minutes.
+    @Test("a storm of 429s is forgotten soon after", arguments: 1...12 as ClosedRange<UInt64>, [8, 1])
+    func storm(seed: UInt64, ofTen: UInt64) {
+        var machine = ThrottleMachine(maxInFlight: 64, now: start)
+        var random = Randoms(seed: seed)
+        var now = start
+        func second(isStorm: Bool) -> Int {
+            var taken = 0
+            for _ in 0..<200 {
+                now = now + .milliseconds(5)
+                guard machine.mayHandOver(inFlight: 0, at: now) else { continue }
+                if isStorm, random.next() % 10 < ofTen {
+                    machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(1), seen: 1, at: now)
+                } else {
+                    machine.answered(concurrency: 1, at: now)
+                    taken += 1
+                }
+            }
+            return taken
+        }
+        for _ in 0..<10 { _ = second(isStorm: false) }
+        for _ in 0..<20 { _ = second(isStorm: true) }
+        for _ in 0..<20 { _ = second(isStorm: false) }
+        #expect(second(isStorm: false) >= 100, "200 a second were taken before")
+    }
+
     @Test("without a 429 it opens to the whole at once, and paces nothing", arguments: 1...5 as ClosedRange<UInt64>)
     func unlimited(seed: UInt64) {
         let result = Server(atATime: 1000, perSecond: 1_000_000, latency: 0.05...0.05).run(jobs: 6400, seed: seed)

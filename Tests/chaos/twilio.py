@@ -121,7 +121,8 @@ async def storm_429(stage):
     stats = await stage.simulator.stats()
     refused = stats["too_many_requests"] + sum(stats["faults"].values())
     stage.note(f"{refused} answers of 429")
-    stage.expect(refused > 50, "there was no storm")
+    # A worker that learns how little is taken asks little.
+    stage.expect(refused > 10, "there was no storm")
     await stage.settle()
 
 

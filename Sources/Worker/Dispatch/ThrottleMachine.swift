@@ -37,6 +37,11 @@ public struct ThrottleMachine: Sendable {
     static let burst = 0.04
     /// What Twilio was seen to take counts over so long.
     static let memory = Instant.Span.seconds(1)
+    static let sustainedMemory = Instant.Span.seconds(5)
+    /// Below this share of the best there has been the pace is searched for again.
+    static let farBelow = 0.7
+    /// A search grows by so many requests a second at least.
+    static let leastSearch = 2.0
 
     private let most: Double
     private var window: Double
@@ -57,6 +62,10 @@ public struct ThrottleMachine: Sendable {
     /// Even the lowered pace was too fast: nothing before this.
     private var heldUntil: Instant?
     private var taken = RecentCount(over: memory)
+    /// The same over `sustainedMemory`, and the most that there has been: the pace may not stay far below what was taken
+    /// before a storm of 429s that said nothing of any limit.
+    private var sustained = RecentCount(over: sustainedMemory)
+    private var best = 0.0
     /// The most requests at a time of which one was lately taken.
     private var proven = (concurrency: 0, at: Instant(nanoseconds: 0))
 
@@ -108,6 +117,8 @@ public struct ThrottleMachine: Sendable {
     /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
     public mutating func answered(concurrency: Int, at now: Instant) {
         taken.add(at: now)
+        sustained.add(at: now)
+        best = max(best, sustained.perSecond(at: now))
         if concurrency >= proven.concurrency || now - proven.at > Self.proof { proven = (concurrency, now) }
         if isSlowStart {
             let begin = slowStartAt ?? now
@@ -127,6 +138,7 @@ public struct ThrottleMachine: Sendable {
     public mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
     ) {
+        let before = throttledAt
         throttledAt = now
         isSlowStart = false
         if let decreasedAt, handedOverAt <= decreasedAt { return }
@@ -143,6 +155,8 @@ public struct ThrottleMachine: Sendable {
         if pace == nil || isSoonAgain, let retryAfter { heldUntil = max(heldUntil ?? now, now + retryAfter) }
         let took = taken.perSecond(at: now)
         isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
+        // Where it is the limit that has come down, the search for what once was ends: by half in a minute.
+        best *= 1 - min((before.map { now - $0 } ?? .seconds(0)).seconds, 5) / 86
         set(pace: max(min(max(took, 1), pace ?? .infinity) * Self.paceFactor, 0.5), at: now)
     }
 
@@ -172,12 +186,15 @@ public struct ThrottleMachine: Sendable {
             isSlowStart = true
             slowStartAt = nil
             isPaceFound = false
+            best = 0
             return
         }
         let step = now - grownAt
-        guard calm >= (isPaceFound ? Self.standstill : Self.firstStandstill), step >= .milliseconds(200) else { return }
-        let growth = !isPaceFound ? Self.searchGrowth : calm >= Self.quiet ? Self.fastGrowth : Self.slowGrowth
-        set(pace: pace + max(pace * growth, 0.05) * min(step.seconds, 1), at: now)
+        let isSearching = !isPaceFound || pace < Self.farBelow * best
+        guard calm >= (isSearching ? Self.firstStandstill : Self.standstill), step >= .milliseconds(200) else { return }
+        let growth = isSearching ? Self.searchGrowth : calm >= Self.quiet ? Self.fastGrowth : Self.slowGrowth
+        let least = isSearching ? Self.leastSearch : 0.05
+        set(pace: pace + max(pace * growth, least) * min(step.seconds, 1), at: now)
     }
 
     private mutating func set(pace: Double, at now: Instant) {

@@ -19,11 +19,12 @@ struct Resolver: Sendable {
     let rule: ResolutionRule
     let log: Logger
 
-    static let perRound = 20
-    static let atATime = 10
-    /// How long a look is ours: longer than a round can take, so that its verdicts are still wanted.
-    static let lease = Instant.Span.seconds(30)
-    /// A whole look, however many pages; then it says nothing. A round is two looks long.
+    /// Jobs of a round, which are all looked for at the same time.
+    static let perRound = 10
+    /// How long a look is ours: longer than a round can take, so that its verdicts are still wanted; and not much longer,
+    /// since where a worker dies with a look in hand its job waits for that.
+    static let lease = Instant.Span.seconds(15)
+    /// A whole look, however many pages; then it says nothing.
     static let patience = Times.http
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
@@ -57,66 +58,22 @@ struct Resolver: Sendable {
         }
     }
 
-    /// What a look brought: its step, and beside it what else Twilio has of the same code.
-    private struct Finding {
-        let job: UnknownJob
-        var matches: [(sid: MessageSID, status: MessageStatus)] = []
-        var hidden: [MessageSID] = []
-        var isComplete = true
-    }
-
-    /// One round; how many jobs were looked for.
+    /// One round; how many jobs were looked for. What is found is adopted as soon as its look has ended; the other verdicts
+    /// are written together.
     private func round() async throws(PostgresError) -> Int {
         let connection = try await records.connection(deadline: .now() + Times.statement)
         let jobs = try await TakeUnknown.run(
             on: connection, limit: Self.perRound, lease: Self.lease, deadline: .now() + Times.statement)
         guard !jobs.isEmpty else { return 0 }
-        var findings: [Finding] = []
-        await withTaskGroup(of: Finding.self) { group in
-            var rest = jobs[...]
-            for job in rest.prefix(Self.atATime) { group.addTask { await look(for: job) } }
-            rest = rest.dropFirst(Self.atATime)
-            for await finding in group {
-                findings.append(finding)
-                if let job = rest.popFirst() { group.addTask { await look(for: job) } }
-            }
-        }
-        let sids = findings.flatMap { $0.matches.map(\.sid) + $0.hidden }
-        let known =
-            sids.isEmpty ? [] : try await KnownMessages.run(on: connection, sids, deadline: .now() + Times.statement)
         var looks = FinishLook()
         var adopted = 0
-        for finding in findings {
-            // Oldest first: should there be several, the first is the job's message, the others are kept beside it.
-            let matches = finding.matches.filter { !known.contains($0.sid) }.reversed()
-            let isHidden = finding.hidden.contains { !known.contains($0) }
-            let look: Look =
-                matches.first.map { .found($0.sid, $0.status) }
-                ?? (finding.isComplete && !isHidden ? .absent : .unclear)
-            let step = rule.decide(look, finding.job.subject)
-            log.debug(
-                "looked for a send at Twilio",
-                metadata: [
-                    LogKeys.sendJob: "\(finding.job.id)", LogKeys.attempt: "\(finding.job.attempt)",
-                    LogKeys.outcome: "\(step.word)",
-                ])
-            switch step {
-            case .adopt(let sid, let status):
-                adopted += 1
-                await adopt(finding.job, sid, status)
-                for second in matches.dropFirst() { await adopt(finding.job, second.sid, second.status) }
-            case .lookAgain(let span, let isCounted):
-                looks.append(EndedLook(finding.job, .again, delay: Instant.Span(span), isCounted: isCounted))
-            case .resend:
-                looks.append(
-                    EndedLook(
-                        finding.job, .resend,
-                        error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
-                        remedy: "Nothing: it goes by itself."))
-            case .fail(let why):
-                looks.append(
-                    EndedLook(
-                        finding.job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+        await withTaskGroup(of: Verdict.self) { group in
+            for job in jobs { group.addTask { await verdict(on: job, connection) } }
+            for await verdict in group {
+                switch verdict {
+                case .adopted: adopted += 1
+                case .ended(let look): looks.append(look)
+                }
             }
         }
         if adopted > 0 {
@@ -139,16 +96,67 @@ struct Resolver: Sendable {
         return jobs.count
     }
 
-    private func adopt(_ job: UnknownJob, _ sid: MessageSID, _ status: MessageStatus) async {
-        await dispatcher.adopt(
-            AcceptedMessage(
-                job: job.id, attempt: job.attempt, verification: job.verificationID, requestedAt: job.requestedAt,
-                sid: sid, status: status))
+    private enum Verdict: Sendable {
+        case adopted
+        case ended(EndedLook)
+    }
+
+    /// Looks for one job, and decides.
+    private func verdict(on job: UnknownJob, _ connection: Connection) async -> Verdict {
+        var finding = await look(for: job)
+        let sids = finding.matches.map(\.sid) + finding.hidden
+        if !sids.isEmpty {
+            do {
+                let known = try await KnownMessages.run(on: connection, sids, deadline: .now() + Times.statement)
+                finding.matches.removeAll { known.contains($0.sid) }
+                finding.hidden.removeAll { known.contains($0) }
+            } catch {
+                // What is not known to be another job's can't be taken for this one's.
+                finding = Finding(isComplete: false)
+            }
+        }
+        // Oldest first: should there be several, the first is the job's message, the others are kept beside it.
+        let matches = finding.matches.reversed()
+        let missed: Look = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
+        let step = rule.decide(matches.first.map { .found($0.sid, $0.status) } ?? missed, job.subject)
+        log.debug(
+            "looked for a send at Twilio",
+            metadata: [
+                LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(step.word)",
+            ])
+        switch step {
+        case .adopt:
+            for match in matches {
+                await dispatcher.adopt(
+                    AcceptedMessage(
+                        job: job.id, attempt: job.attempt, verification: job.verificationID,
+                        requestedAt: job.requestedAt, sid: match.sid, status: match.status))
+            }
+            return .adopted
+        case .lookAgain(let span, let isCounted):
+            return .ended(EndedLook(job, .again, delay: Instant.Span(span), isCounted: isCounted))
+        case .resend:
+            return .ended(
+                EndedLook(
+                    job, .resend,
+                    error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
+                    remedy: "Nothing: it goes by itself."))
+        case .fail(let why):
+            return .ended(
+                EndedLook(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+        }
+    }
+
+    /// What a look brought.
+    private struct Finding {
+        var matches: [(sid: MessageSID, status: MessageStatus)] = []
+        var hidden: [MessageSID] = []
+        var isComplete = true
     }
 
     /// Looks for one job's message.
     private func look(for job: UnknownJob) async -> Finding {
-        var finding = Finding(job: job)
+        var finding = Finding()
         // What libphonenumber vetoes is never handed over: there is nothing to look for.
         guard let recipient = job.recipient else { return finding }
         guard let code = job.code else {
