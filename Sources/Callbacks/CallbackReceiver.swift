@@ -1,5 +1,6 @@
 public import EventLoop
 public import Logging
+public import OTP
 import Postgres
 public import Queue
 import Twilio
@@ -20,6 +21,7 @@ public actor CallbackReceiver {
     private let limits: Limits
     private let log: Logger
     private let inbox: Inbox
+    private let reader: CurrentReader
     /// Of the server that runs now.
     private var stop = CallbackServer.Stop()
     private let started: Latch
@@ -46,6 +48,8 @@ public actor CallbackReceiver {
         self.loop = loop
         self.log = log
         inbox = Inbox(capacity: limits.buffered)
+        reader = CurrentReader(
+            CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
         started = Latch(on: loop)
         leaving = Latch(on: loop)
     }
@@ -84,6 +88,12 @@ public actor CallbackReceiver {
     public func isListening() async -> Bool {
         if port == nil { await started.wait() }
         return port != nil
+    }
+
+    /// Checks signatures against another token from now on: Twilio signs with the account's primary one alone.
+    public func use(authToken: Secret) {
+        reader.value = CallbackReader(publicURL: configuration.publicURL, authToken: authToken)
+        log.notice("Twilio's auth token was read anew: status callbacks are checked against it from now on")
     }
 
     /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
@@ -127,7 +137,8 @@ public actor CallbackReceiver {
 
     /// Serves until drained; nil then.
     private func serve() async -> ReceiverFailure? {
-        let shared = CallbackConnection.Shared(configuration, limits, inbox)
+        let shared = CallbackConnection.Shared(
+            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
         let server = CallbackServer(
             host: configuration.host, port: configuration.port,
             channel: CallbackChannel(shared: shared, limits: limits),
@@ -226,13 +237,6 @@ public actor CallbackReceiver {
                 metadata: [LogKeys.error: "\(words)"])
         case .connecting(_, nil), .closed: break
         }
-    }
-}
-
-extension CallbackConnection.Shared {
-    fileprivate init(_ configuration: ReceiverConfiguration, _ limits: Limits, _ inbox: Inbox) {
-        let reader = CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken)
-        self.init(rule: RequestRule(path: reader.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
     }
 }
 

@@ -5,7 +5,7 @@ public import Logging
 import OTP
 import Postgres
 public import Queue
-import Twilio
+public import Twilio
 
 /// One worker process's work, from the first connection to the last written end.
 ///
@@ -54,12 +54,8 @@ public actor Worker {
             twilio = TwilioReader(
                 http: http, baseURL: configuration.twilioBaseURL,
                 endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
-                authorization: configuration.credentials.authorization, log: log)
-            let authorization = configuration.credentials.authorization.withBytes { bytes in
-                (0..<bytes.count).map { bytes[$0] }
-            }
-            let messages = try http.endpoint(
-                url: configuration.twilioBaseURL + twilio.endpoint.messages, authorization: authorization)
+                authorization: Authorization(configuration.credentials.authorization), log: log)
+            let messages = try Self.messages(http, twilio, configuration.credentials)
             dispatcher = Dispatcher(
                 configuration, http: http, messages: messages, twilio: twilio, on: loop, log: log)
         } catch {
@@ -106,6 +102,30 @@ public actor Worker {
         onStatus("draining: finishing what is under way")
         await dispatcher.drain()
         leaving.signal()
+    }
+
+    /// Uses other credentials of the same account for every request that begins from now on.
+    ///
+    /// - Throws: `WorkerFailure.http` when they fit into no header; those of before stay.
+    public func use(_ credentials: Credentials) async throws(WorkerFailure) {
+        let messages: HTTP.Endpoint
+        do {
+            messages = try Self.messages(http, twilio, credentials)
+        } catch {
+            throw .http(error)
+        }
+        twilio.authorization.value = credentials.authorization
+        await dispatcher.use(messages)
+    }
+
+    /// Ends a pause, where there is one and its cause has gone: a probe is sent at once.
+    public func probeNow() async { await dispatcher.probeNow() }
+
+    private static func messages(
+        _ http: HTTPClient, _ twilio: TwilioReader, _ credentials: Credentials
+    ) throws(HTTPError) -> HTTP.Endpoint {
+        let authorization = credentials.authorization.withBytes { bytes in (0..<bytes.count).map { bytes[$0] } }
+        return try http.endpoint(url: twilio.baseURL + twilio.endpoint.messages, authorization: authorization)
     }
 
     /// The loops that end when the worker has drained, under the drain's limit.

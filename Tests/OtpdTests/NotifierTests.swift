@@ -39,12 +39,32 @@ import Testing
         try notifier.ready(status: "Database: connecting")
         try notifier.status("Running: 3 in flight")
         try notifier.watchdog()
+        try notifier.reloaded()
         try notifier.stopping(status: "Draining")
         #expect(receiver.next() == "READY=1\nSTATUS=Database: connecting")
         #expect(receiver.next() == "STATUS=Running: 3 in flight")
         #expect(receiver.next() == "WATCHDOG=1")
+        #expect(receiver.next() == "READY=1")
         #expect(receiver.next() == "STOPPING=1\nSTATUS=Draining")
         #expect(receiver.next() == nil)
+    }
+
+    /// systemd tells reloads apart by the monotonic clock.
+    @Test func aReloadBeginsWithItsTime() throws {
+        let receiver = try Receiver(abstract: true)
+        let notifier = try Notifier(path: receiver.name)
+        func now() -> Int64 {
+            var time = timespec()
+            clock_gettime(CLOCK_MONOTONIC, &time)
+            return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+        }
+        let before = now()
+        try notifier.reloading()
+        let after = now()
+        let lines = try #require(receiver.next()).split(separator: "\n")
+        #expect(lines.first == "RELOADING=1")
+        let time = try #require(lines.last.flatMap { Int64($0.dropFirst("MONOTONIC_USEC=".count)) })
+        #expect(lines.count == 2 && (before...after).contains(time))
     }
 
     @Test func aStatusCannotAddAssignments() throws {

@@ -250,6 +250,33 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: again) == .claim(limit: 1, .oldestFirst))
     }
 
+    @Test("asked to probe, it does so at once, as soon as a job is due, and says what the probe met")
+    func probeOnDemand() {
+        var machine = machine()
+        let reason = PauseMachine.Reason(words: "w", remedy: "r")
+        machine.probeNow(at: start)
+        #expect(machine.pause.reason == nil, "not paused: nothing to probe")
+        _ = machine.paused(reason, at: start)
+        machine.probeNow(at: start)
+        #expect(machine.decide(at: start) == .claim(limit: 1, .oldestFirst))
+        fill(&machine, count: 0, at: start)
+        let due = start + .milliseconds(300)
+        machine.schedule.expect(at: due)
+        #expect(machine.decide(at: due) == .claim(limit: 1, .oldestFirst), "not only after the first wait")
+        fill(&machine, count: 1, at: due)
+        machine.sendEnded(at: due)
+        #expect(machine.paused(reason, at: due) == .paused(reason), "whoever asked hears that it is the same")
+        machine.schedule.wake(at: due)
+        #expect(machine.decide(at: due) == .wait(until: due + PauseMachine.firstProbe + PauseMachine.firstProbe))
+
+        // Asked while a probe is on its way: that one's answer counts, and no other follows it at once.
+        let next = due + PauseMachine.firstProbe + PauseMachine.firstProbe
+        fill(&machine, count: 1, at: next)
+        machine.probeNow(at: next)
+        machine.sendEnded(at: next)
+        #expect(machine.gotThrough(at: next) == .resumed(after: next - start))
+    }
+
     @Test("in an outage it knocks though nothing is due; what was claimed ahead goes when one job has got through")
     func outage() {
         var machine = machine()

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import Twilio
 
 /// One client: gathers a request, checks its signature, puts the callback into the inbox, answers.
@@ -11,7 +12,7 @@ final class CallbackConnection: ChannelInboundHandler {
     /// What all connections share.
     struct Shared: Sendable {
         let rule: RequestRule
-        let reader: CallbackReader
+        let reader: CurrentReader
         let inbox: Inbox
     }
 
@@ -65,7 +66,7 @@ final class CallbackConnection: ChannelInboundHandler {
         let body = Array(request.body.readableBytesView)
         do throws(CallbackReader.Refusal) {
             shared.inbox.put(
-                try shared.reader.read(
+                try shared.reader.value.read(
                     body.span, as: request.awaited.format, query: request.awaited.query,
                     signature: request.awaited.signature))
         } catch {
@@ -104,5 +105,17 @@ final class CallbackConnection: ChannelInboundHandler {
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
         guard error is HTTPParserError else { return context.close(promise: nil) }
         refuse(.notHTTP)
+    }
+}
+
+/// Who reads requests now: on the receiver's thread; replaced from the loop's when the auth token changes.
+final class CurrentReader: Sendable {
+    private let reader: Mutex<CallbackReader>
+
+    init(_ reader: CallbackReader) { self.reader = Mutex(reader) }
+
+    var value: CallbackReader {
+        get { reader.withLock(\.self) }
+        set { reader.withLock { $0 = newValue } }
     }
 }

@@ -195,6 +195,12 @@ public struct DispatchMachine: Sendable {
             handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
     }
 
+    /// See `PauseMachine.probeNow`.
+    public mutating func probeNow(at now: Instant) {
+        pause.probeNow(at: now)
+        schedule.wake(at: now)
+    }
+
     public mutating func paused(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
         pause.pause(reason, at: now)
     }

@@ -59,6 +59,8 @@ public struct PauseMachine: Sendable {
     private var outages = 0
     /// Probes of this outage that met it again.
     private var failedProbes = 0
+    /// Somebody asked for a probe (`probeNow`), and none has said anything since.
+    private var isProbeWanted = false
 
     public init() {}
 
@@ -130,10 +132,22 @@ public struct PauseMachine: Sendable {
         switch state {
         case .probing(let reason, let since, _) where reason.isOutage: return open(since: since, at: now)
         case .probing(let reason, let since, let probes):
-            state = .waiting(reason, since: since, probeAt: now + Self.firstProbe, probes: max(0, probes - 1))
+            let wait = isProbeWanted ? .seconds(0) : Self.firstProbe
+            state = .waiting(reason, since: since, probeAt: now + wait, probes: max(0, probes - 1))
         case .open, .waiting, .knocking, .answered: break
         }
         return .none
+    }
+
+    /// Somebody may have mended what this pause is about: the next job that is due goes as a probe.
+    public mutating func probeNow(at now: Instant) {
+        switch state {
+        case .waiting(let reason, let since, _, _):
+            isProbeWanted = true
+            state = .waiting(reason, since: since, probeAt: now, probes: 0)
+        case .probing: isProbeWanted = true
+        case .open, .knocking, .answered: break
+        }
     }
 
     /// An answer demanded a pause.
@@ -150,7 +164,10 @@ public struct PauseMachine: Sendable {
             let wait = Self.doubled(Self.firstWait(reason), probes, atMost: most)
             failedProbes = reason.isOutage ? probes : 0
             state = .waiting(reason, since: since, probeAt: now + wait, probes: reason.isOutage ? 0 : probes)
-            return reason == old ? .none : .paused(reason)
+            // Whoever asked for the probe wants to hear what it met, also when that is what it was.
+            let isNews = isProbeWanted || reason != old
+            isProbeWanted = false
+            return isNews ? .paused(reason) : .none
         }
     }
 
@@ -179,6 +196,7 @@ public struct PauseMachine: Sendable {
         state = .open
         outages = 0
         failedProbes = 0
+        isProbeWanted = false
         return .resumed(after: now - since)
     }
 

@@ -118,6 +118,8 @@ extension Dispatcher {
             if outcome == .unknown(.foreignAnswer) { http.distrustConnections() }
             if case .response(_, _, _, let seen) = completion.outcome { throttle(sent, outcome, seen, at: now) }
             settle(sent, outcome, at: now)
+            // What was said to credentials of before does not hold up those of now.
+            if sent.handedOver.at < credentialsSince { machine.probeNow(at: now) }
         }
         pump()
         ends.signal()

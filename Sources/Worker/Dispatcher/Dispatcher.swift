@@ -16,7 +16,10 @@ actor Dispatcher {
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     let http: HTTPClient
-    let messages: HTTP.Endpoint
+    /// Where messages are created, with the credentials in force.
+    private(set) var messages: HTTP.Endpoint
+    /// Since when they are in force.
+    private(set) var credentialsSince = Instant(nanoseconds: 0)
     let twilio: TwilioReader
     let form: CreateMessage
     let appName: [UInt8]
@@ -334,6 +337,20 @@ actor Dispatcher {
         accepted.append(message)
         messageAccepted()
         ends.signal()
+    }
+
+    // MARK: Credentials
+
+    /// Credentials have changed: what is handed over from now on goes to `endpoint`, which carries them.
+    func use(_ endpoint: HTTP.Endpoint) {
+        messages = endpoint
+        credentialsSince = .now()
+    }
+
+    /// Sends a probe now, where paused.
+    func probeNow() {
+        machine.probeNow(at: .now())
+        changed.signal()
     }
 
     // MARK: The status row

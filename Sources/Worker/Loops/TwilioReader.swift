@@ -2,6 +2,7 @@ import EventLoop
 import HTTP
 import Logging
 import OTP
+import Synchronization
 import Twilio
 
 /// Reads from Twilio, off the hot path: a message, or a page of its list. Nothing is sent by it.
@@ -9,7 +10,7 @@ struct TwilioReader: Sendable {
     let http: HTTPClient
     let baseURL: String
     let endpoint: Twilio.Endpoint
-    let authorization: Secret
+    let authorization: Authorization
     let log: Logger
 
     /// A message as Twilio has it now; nil when it does not say.
@@ -59,12 +60,24 @@ struct TwilioReader: Sendable {
     }
 
     private func perform(_ path: String, isAlone: Bool = false, deadline: Instant) async throws(HTTPError) -> Response {
-        let header = authorization.withBytes { bytes in
+        let header = authorization.value.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
             .get, url: baseURL + path,
             headers: [.init("Authorization", header), .init("Accept", "application/json")], isAlone: isAlone)
         return try await http.perform(request, deadline: deadline)
+    }
+}
+
+/// The `Authorization` header of requests that begin now: it changes when credentials are read anew.
+final class Authorization: Sendable {
+    private let current: Mutex<Secret>
+
+    init(_ value: Secret) { current = Mutex(value) }
+
+    var value: Secret {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
     }
 }

@@ -25,14 +25,15 @@ struct CallbacksCommand: ParsableCommand {
         let configuration = ReceiverConfiguration(
             database: Database.settings(settings.database), host: settings.listen.host,
             port: Int(settings.listen.port), publicURL: settings.publicURL.description, authToken: settings.authToken)
-        try onLoop { loop in try await Self.run(configuration, on: loop, daemon) }
+        let reload = ReceiverReload(settings, environment: environment)
+        try onLoop { loop in try await Self.run(configuration, reload, on: loop, daemon) }
     }
 
     private static func run(
-        _ configuration: ReceiverConfiguration, on loop: EventLoop, _ daemon: Daemon
+        _ configuration: ReceiverConfiguration, _ reload: ReceiverReload, on loop: EventLoop, _ daemon: Daemon
     ) async throws {
         let receiver = CallbackReceiver(configuration, on: loop, log: daemon.log)
-        let stop = try daemon.stopSignal(on: loop)
+        let (stop, hangUp) = try daemon.signals(on: loop)
         enum Ended {
             case receiver(Failure?)
             case other
@@ -50,6 +51,14 @@ struct CallbacksCommand: ParsableCommand {
                 await stop.wait()
                 if !Task.isCancelled { await receiver.drain() }
                 return .other
+            }
+            group.addTask {
+                var reload = reload
+                while true {
+                    await hangUp.wait()
+                    if Task.isCancelled { return .other }
+                    await reload.run(receiver, daemon.log, daemon.systemd)
+                }
             }
             group.addTask {
                 await daemon.feedWatchdog(on: loop)

@@ -39,13 +39,18 @@ struct Daemon: Sendable {
         self.log = log
     }
 
-    /// Signalled when the process is told to stop; told twice, it leaves at once.
-    func stopSignal(on loop: EventLoop) throws(Failure) -> Latch {
+    /// Latches that are signalled when the process is told to stop (told twice, it leaves at once), and to read its
+    /// settings' files anew.
+    func signals(on loop: EventLoop) throws(Failure) -> (stop: Latch, hangUp: Latch) {
         let stop = Latch(on: loop)
+        let hangUp = Latch(on: loop)
         var stops = 0
         do {
             try Signals.watch(Self.signals, on: loop) { signal in
-                guard signal != SIGHUP else { return log.notice("SIGHUP: nothing to reload yet") }
+                guard signal != SIGHUP else {
+                    // A service on its way out is not to say that it is ready.
+                    return stops == 0 ? hangUp.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
+                }
                 stops += 1
                 guard stops == 1 else {
                     log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
@@ -58,7 +63,7 @@ struct Daemon: Sendable {
         } catch {
             throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")
         }
-        return stop
+        return (stop, hangUp)
     }
 
     /// Feeds the watchdog until cancelled, by the loop alone: a stuck database is no reason to kill a process with ends
@@ -81,6 +86,8 @@ struct Systemd: Sendable {
 
     func ready(_ status: String) { tell { notifier throws(NotifierError) in try notifier.ready(status: status) } }
     func status(_ status: String) { tell { notifier throws(NotifierError) in try notifier.status(status) } }
+    func reloading() { tell { notifier throws(NotifierError) in try notifier.reloading() } }
+    func reloaded() { tell { notifier throws(NotifierError) in try notifier.reloaded() } }
     func stopping(_ status: String) { tell { notifier throws(NotifierError) in try notifier.stopping(status: status) } }
     func watchdog() { tell { notifier throws(NotifierError) in try notifier.watchdog() } }
 

@@ -25,12 +25,13 @@ struct Run: ParsableCommand {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
         let receiver = Self.receiver(settings)
-        try onLoop { loop in try await Self.run(configuration, receiver, on: loop, daemon) }
+        let reload = Reload(settings, environment: environment)
+        try onLoop { loop in try await Self.run(configuration, receiver, reload, on: loop, daemon) }
     }
 
     private static func run(
-        _ configuration: WorkerConfiguration, _ receiverConfiguration: ReceiverConfiguration?, on loop: EventLoop,
-        _ daemon: Daemon
+        _ configuration: WorkerConfiguration, _ receiverConfiguration: ReceiverConfiguration?, _ reload: Reload,
+        on loop: EventLoop, _ daemon: Daemon
     ) async throws {
         let (log, systemd) = (daemon.log, daemon.systemd)
         let worker: Worker
@@ -40,7 +41,7 @@ struct Run: ParsableCommand {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
         let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
-        let stop = try daemon.stopSignal(on: loop)
+        let (stop, hangUp) = try daemon.signals(on: loop)
 
         enum Ended {
             case worker(Failure?)
@@ -84,6 +85,14 @@ struct Run: ParsableCommand {
                 }
                 return .other
             }
+            group.addTask {
+                var reload = reload
+                while true {
+                    await hangUp.wait()
+                    if Task.isCancelled { return .other }
+                    await reload.run(worker, receiver, log, systemd)
+                }
+            }
             var failure: Failure?
             var running = receiver == nil ? 1 : 2
             while running > 0, let ended = await group.next() {
@@ -118,15 +127,9 @@ struct Run: ParsableCommand {
 
     private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
         let twilio = settings.twilio
-        let credentials =
-            switch twilio.login {
-            case .authToken(let token): try Credentials(accountSID: twilio.accountSID, authToken: token)
-            case .apiKey(let sid, let secret):
-                try Credentials(accountSID: twilio.accountSID, keySID: sid, keySecret: secret)
-            }
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
-            twilioBaseURL: twilio.baseURL.description, credentials: credentials, sender: twilio.sender,
+            twilioBaseURL: twilio.baseURL.description, credentials: try twilio.credentials(), sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
             resendsUnknown: settings.sending.resendUnknown == .afterGrace,

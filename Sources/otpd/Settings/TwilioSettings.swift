@@ -20,6 +20,14 @@ struct TwilioSettings: Equatable, Sendable {
         case apiKey(sid: String, secret: Secret)
     }
 
+    /// Who we are to Twilio, by these settings.
+    func credentials() throws(SettingProblem) -> Credentials {
+        switch login {
+        case .authToken(let token): try Credentials(accountSID: accountSID, authToken: token)
+        case .apiKey(let sid, let secret): try Credentials(accountSID: accountSID, keySID: sid, keySecret: secret)
+        }
+    }
+
     /// Twilio's API where `TWILIO_API_BASE_URL` is not set.
     static let defaultBaseURL = "https://api.twilio.com"
 

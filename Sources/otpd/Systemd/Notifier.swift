@@ -41,6 +41,19 @@ final class Notifier: Sendable {
         try send(["READY=1", Self.status(status)])
     }
 
+    /// Settings are being read anew; `reloaded` has to follow. The time tells systemd which reload it is (sd_notify(3)).
+    func reloading() throws(NotifierError) {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        let microseconds = Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+        try send(["RELOADING=1", "MONOTONIC_USEC=\(microseconds)"])
+    }
+
+    /// Settings have been read anew, or those of before stay; its status line is what it was.
+    func reloaded() throws(NotifierError) {
+        try send(["READY=1"])
+    }
+
     /// One line about its state, shown by `systemctl status`.
     func status(_ status: String) throws(NotifierError) {
         try send([Self.status(status)])

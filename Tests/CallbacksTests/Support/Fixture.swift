@@ -57,7 +57,8 @@ enum Fixture {
     static func shared(_ inbox: Inbox, _ limits: Limits = Limits()) -> CallbackConnection.Shared {
         let reader = CallbackReader(publicURL: url, authToken: token)
         return CallbackConnection.Shared(
-            rule: RequestRule(path: reader.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
+            rule: RequestRule(path: reader.path, bodyBytes: limits.bodyBytes), reader: CurrentReader(reader),
+            inbox: inbox)
     }
 }
 
