@@ -124,6 +124,9 @@ CREATE TABLE otp.settings (
     max_attempts smallint NOT NULL DEFAULT 5,            -- wrong tries per verification
     max_failures_per_day smallint NOT NULL DEFAULT 10,   -- wrong tries per phone and day, whatever the verification
     CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
+    -- otp.conversion_daily calls less than this share of verified codes suspicious, from so many codes of a prefix on
+    min_conversion numeric NOT NULL DEFAULT 0.3 CHECK (min_conversion BETWEEN 0 AND 1),
+    min_conversion_samples int NOT NULL DEFAULT 50 CHECK (min_conversion_samples >= 10),
     CHECK (max_attempts > 0 AND max_failures_per_day > 0)
 );
 COMMENT ON TABLE otp.settings IS 'One row. Change it with UPDATE.';
@@ -133,8 +136,27 @@ CREATE TABLE otp.templates (
     purpose text NOT NULL CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
     locale text NOT NULL CHECK (locale ~ '^[A-Za-z0-9_-]{1,35}$'),
     body text NOT NULL CHECK (position('{code}' IN body) > 0 AND length(body) <= 1000),
+    web_otp_host text,      -- the web site whose form phones may fill in: adds the last line '@host #code' (WebOTP)
     PRIMARY KEY (purpose, locale)
 );
+
+-- The daemon reads hosts by the same rule (WebOTPHost in Swift): Tests/IntegrationTests/SenderTests holds the two together.
+CREATE FUNCTION otp.templates_before_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.web_otp_host COLLATE "C" ~ ('^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+'
+        '[a-z]([a-z0-9-]{0,61}[a-z0-9])?$') IS FALSE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = format('web_otp_host of the text for %s, %s is no host name', NEW.purpose, NEW.locale),
+            HINT = 'Give the host as a browser has it, in lower case: example.com, without https://, port or path; '
+                'letters of other alphabets as xn--….';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.templates
+FOR EACH ROW EXECUTE FUNCTION otp.templates_before_write();
+
 COMMENT ON TABLE otp.templates IS
     'Texts per purpose and locale; {code} is required, {app} and {minutes} are filled too. A purpose exists when it has a text.';
 INSERT INTO otp.templates (purpose, locale, body) VALUES
@@ -143,9 +165,29 @@ INSERT INTO otp.templates (purpose, locale, body) VALUES
 
 CREATE TABLE otp.countries (
     region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$'),
-    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0)   -- of one send, for limits of scope budget
+    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0),  -- of one send, for limits of scope budget
+    sender text,            -- whom its messages come from; null: the worker's own sender
+    price_estimate numeric CHECK (price_estimate >= 0),     -- of one segment, for messages that Twilio has not priced yet
+    price_unit text NOT NULL DEFAULT 'USD' CHECK (price_unit ~ '^[A-Z]{3}$')    -- its currency (ISO 4217)
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
+
+-- The daemon reads senders by the same rule (Sender in Swift): Tests/IntegrationTests/SenderTests holds the two together.
+CREATE FUNCTION otp.countries_before_write() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NEW.sender COLLATE "C" ~ ('^[+][1-9][0-9]{6,14}$|^[0-9]{3,8}$|^MG[0-9a-fA-F]{32}$'
+        '|^(?=.*[A-Za-z])(?=.{1,11}$)[A-Za-z0-9]([A-Za-z0-9 ]*[A-Za-z0-9])?$') IS FALSE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The sender of %s cannot be one', NEW.region),
+            HINT = 'Give a phone number in E.164, a short code (3 to 8 digits), a name of 1 to 11 letters (A–Z), digits '
+                'and spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.';
+    END IF;
+    RETURN NEW;
+END $$;
+
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.countries
+FOR EACH ROW EXECUTE FUNCTION otp.countries_before_write();
+
 INSERT INTO otp.countries (region) VALUES ('SA');
 
 -- phone, subject, client_ip and block are exact, in any stretch of time as long as the period. A block is the numbers that
@@ -195,7 +237,7 @@ CREATE TABLE otp.error_classes (
 );
 COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
 
--- Workers hear of changes at once: texts and classes are read again without a restart.
+-- Workers hear of changes at once: texts, senders and classes are read again without a restart.
 CREATE FUNCTION otp.catalog_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -204,6 +246,8 @@ BEGIN
 END $$;
 
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.templates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.countries
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_classes
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
@@ -933,6 +977,7 @@ CREATE TABLE otp.messages (
     verification_id bigint NOT NULL,
     attempt int NOT NULL,
     worker bigint,
+    sender text,                    -- number, name or messaging service that it was sent from; null until it is known
     ended_job boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
     requested_at timestamptz NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
@@ -1453,12 +1498,47 @@ LEFT JOIN (
 ) workers ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
+-- cost is what Twilio said, in price_unit. What it has not priced yet is counted in unpriced, and estimated, in a currency
+-- of its own, where otp.countries has an estimate; failed and canceled messages never left and cost nothing as a rule.
 CREATE VIEW otp.spend_daily AS
-SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.price_unit,
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
+    CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
     count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
-    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed
-FROM otp.messages m CROSS JOIN otp.settings s LEFT JOIN otp.verifications v ON v.id = m.verification_id
-GROUP BY 1, 2, 3;
+    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
+    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS unpriced,
+    sum(greatest(m.segments, 1) * c.price_estimate)
+        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS estimated_cost,
+    CASE WHEN m.price IS NULL AND c.price_estimate IS NOT NULL THEN c.price_unit END AS estimate_unit
+FROM otp.messages m CROSS JOIN otp.settings s
+LEFT JOIN otp.verifications v ON v.id = m.verification_id
+LEFT JOIN otp.countries c ON c.region = v.country
+GROUP BY 1, 2, 3, 4, estimate_unit;
+COMMENT ON VIEW otp.spend_daily IS 'Messages and what they cost, per day, country and sender; what has no price yet in rows of its own, with an estimate.';
+
+-- Codes that were used ÷ codes that Twilio took, per day and prefix of numbers: where strangers have codes sent to numbers
+-- that earn them a share of the fee, the codes are never used. A code counts once, however often it was sent, on the day
+-- it was asked for, and only when its life has ended. A prefix is named from min_conversion_samples codes a day on, the
+-- others of its country are one row: with few numbers behind it, it would tell digits that otp.mask hides.
+-- The last 30 days, by verifications_created_at; messages_verification tells which were sent.
+CREATE VIEW otp.conversion_daily AS
+SELECT g.day, g.country, g.prefix, g.sent, g.verified, round(g.verified::numeric / g.sent, 4) AS share,
+    g.sent >= s.min_conversion_samples AND g.verified < g.sent * s.min_conversion AS is_suspicious
+FROM otp.settings s
+CROSS JOIN LATERAL (
+    SELECT p.day, p.country, CASE WHEN p.sent >= s.min_conversion_samples THEN p.prefix || '…' ELSE 'others' END AS prefix,
+        sum(p.sent)::bigint AS sent, sum(p.verified)::bigint AS verified
+    FROM (
+        SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
+            left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
+            count(*) AS sent, count(v.verified_at) AS verified
+        FROM otp.verifications v
+        WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
+            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id)
+        GROUP BY 1, 2, 3
+    ) p
+    GROUP BY 1, 2, 3
+) g;
+COMMENT ON VIEW otp.conversion_daily IS 'Verified ÷ sent codes per day and prefix; suspicious below settings.min_conversion, from min_conversion_samples on.';
 
 CREATE VIEW otp.failure_summary AS
 SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
@@ -1641,7 +1721,7 @@ GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_f
     otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
+    otp.conversion_daily, otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
     otp.error_class_defaults TO otp_admin;

@@ -216,7 +216,7 @@ public actor Worker {
 
     private func loadCatalog(_ connection: Connection) async throws(PostgresError) {
         let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-        await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
+        await dispatcher.catalog(templates: rows.templates, classes: rows.classes, senders: rows.senders)
     }
 
     /// What the promise stands on, whatever the role or the database has set: a claim is durable before a byte leaves

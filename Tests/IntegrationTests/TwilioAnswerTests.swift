@@ -59,7 +59,8 @@ import Testing
             "accepted|400", within: .seconds(60), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
         let stats = try simulator.stats()
         #expect(stats.created == 400)
-        #expect(stats.creates - stats.created < 60, "of 400")
+        // Sent as fast as its slots allow, each would be refused several times.
+        #expect(stats.creates - stats.created < 100, "of 400")
         try await database.becomes(
             "t", "SELECT twilio_state LIKE 'throttled: at most % requests at a time, % a second' FROM otp.worker_status"
         )

@@ -150,6 +150,19 @@ struct AnswerTests {
         #expect(!printed.contains("482913") && !printed.contains("501234567") && printed.contains(ScanTests.sid))
     }
 
+    /// A messaging service before the number that it chose; what no table could store is nobody.
+    @Test(
+        arguments: [
+            (#""from":"+15005550006""#, "+15005550006"), (#""from":"Mgask","messaging_service_sid":null"#, "Mgask"),
+            (#""from":null,"messaging_service_sid":"MG1""#, "MG1"),
+            (#""from":"+15005550006","messaging_service_sid":"MG1""#, "MG1"), (#""from":null"#, nil), (#""x":1"#, nil),
+            (#""from":"a\u0000b""#, nil), (#""from":"""#, nil), (#""from":"Ünï""#, nil),
+        ] as [(String, String?)])
+    func whomItCameFrom(_ member: String, _ sender: String?) throws {
+        let json = "{\"sid\":\"\(ScanTests.sid)\",\"status\":\"sent\",\(member)}"
+        #expect(try MessageResource(json: json.utf8.span).sender == sender)
+    }
+
     @Test func resourceAtFirstAndWithNewWords() throws {
         let first = try MessageResource(json: ScanTests.created.utf8.span)
         #expect(first.errorCode == nil && first.price == nil && first.segments == 1 && first.status == .queued)

@@ -68,7 +68,7 @@ may_not otp_worker "UPDATE otp.verifications SET verified_at = now()"
 may_not otp_worker "INSERT INTO otp.send_jobs (verification_id) VALUES (1)"
 may_not otp_worker "SELECT otp.verify('web', 'x')"
 may_not otp_worker "UPDATE otp.error_classes SET class = 'ignore'"
-for view in worker_status queue_status delivery_status spend_daily failure_summary; do
+for view in worker_status queue_status delivery_status spend_daily conversion_daily failure_summary; do
     may otp_monitor "SELECT count(*) >= 0 FROM otp.$view" t
 done
 may_not otp_monitor "SELECT e164 FROM otp.verifications"

@@ -17,7 +17,9 @@ public struct Template: Sendable, Hashable {
     let parts: [Part]
 
     /// Parses a template. Everything in braces is a placeholder; there is no way to write a brace itself.
-    public init(_ text: String) throws(Problem) {
+    ///
+    /// With a host, the message ends with the line `@host #code`, and with no line break after it (`WebOTPHost`).
+    public init(_ text: String, webOTPHost: String? = nil) throws(Problem) {
         var literals: [UInt8] = []
         var parts: [Part] = []
         var start = 0
@@ -43,6 +45,12 @@ public struct Template: Sendable, Hashable {
         literals.append(contentsOf: rest)
         closeLiteral()
         guard parts.contains(.placeholder(.code)) else { throw .noCode }
+        if let webOTPHost {
+            guard let host = WebOTPHost(webOTPHost) else { throw .notAHost }
+            literals.append(contentsOf: "\n@\(host.name) #".utf8)
+            closeLiteral()
+            parts.append(.placeholder(.code))
+        }
         self.literals = literals
         self.parts = parts
     }
@@ -79,6 +87,7 @@ extension Template {
         case unknownPlaceholder(String)
         case unbalancedBrace
         case containsNUL
+        case notAHost
 
         public var description: String {
             switch self {
@@ -87,6 +96,8 @@ extension Template {
                 "the template has an unknown placeholder {\(name)}: use only {app}, {code} and {minutes}"
             case .unbalancedBrace: "the template has a brace without its partner: write {app}, {code} or {minutes}"
             case .containsNUL: "the template has a NUL character: take it out"
+            case .notAHost:
+                "its web_otp_host is no host name: give it as a browser has it, such as example.com, or set it to null"
             }
         }
     }

@@ -5,11 +5,14 @@ public struct TemplateSet: Sendable {
         public let purpose: String
         public let locale: String
         public let text: String
+        /// Where given, the message ends with a line for WebOTP.
+        public let webOTPHost: String?
 
-        public init(purpose: String, locale: String, text: String) {
+        public init(purpose: String, locale: String, text: String, webOTPHost: String? = nil) {
             self.purpose = purpose
             self.locale = locale
             self.text = text
+            self.webOTPHost = webOTPHost
         }
     }
 
@@ -58,7 +61,8 @@ public struct TemplateSet: Sendable {
         var badRows: [BadRow] = []
         for row in rows {
             do throws(Template.Problem) {
-                templates[Key(purpose: row.purpose, locale: row.locale)] = try Template(row.text)
+                templates[Key(purpose: row.purpose, locale: row.locale)] = try Template(
+                    row.text, webOTPHost: row.webOTPHost)
             } catch {
                 let key = Key(purpose: row.purpose, locale: row.locale)
                 if let kept = old?.templates[key] { templates[key] = kept }

@@ -101,7 +101,7 @@ enum QueueAlone {
             accepted.append(
                 AcceptedMessage(
                     job: job.id, attempt: job.attempt, verification: job.verificationID, requestedAt: job.requestedAt,
-                    sid: sid, status: .queued))
+                    sid: sid, status: .queued, sender: "+15005550006"))
         }
         try await accepted.run(on: connection, worker: worker, deadline: .now() + .seconds(30))
     }

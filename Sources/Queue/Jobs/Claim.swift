@@ -58,7 +58,7 @@ public enum Claim {
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
-               c.lost_claims
+               c.lost_claims, v.country
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id = c.verification_id
         """
@@ -115,6 +115,8 @@ public struct ClaimedJob: Sendable {
     public let life: Instant.Span
     /// The number to send to, checked by libphonenumber; where that vetoes it, the reason.
     public let recipient: Swift.Result<PhoneNumber, PhoneNumber.Refusal>
+    /// Its country as an ISO 3166 code, by the database's metadata; empty where its verification is gone.
+    public let country: String
     /// Half of its template's key.
     public let purpose: String
     /// The other half.
@@ -152,5 +154,6 @@ public struct ClaimedJob: Sendable {
         code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
         death = try result.stringIfPresent(row, 10).flatMap(Death.init)
         isSuspect = try result.int32(row, 11) > 0
+        country = try result.stringIfPresent(row, 12) ?? ""
     }
 }

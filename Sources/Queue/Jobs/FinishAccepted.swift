@@ -14,17 +14,18 @@ public struct FinishAccepted: Sendable {
         """
         WITH e AS MATERIALIZED (
             SELECT *
-              FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[])
-                AS e(id, attempt, verification_id, requested_at, sid, status)
+              FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[],
+                          $8::text[])
+                AS e(id, attempt, verification_id, requested_at, sid, status, sender)
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
              WHERE j.id = e.id AND j.verification_id = e.verification_id
          RETURNING j.id
         ), kept AS (
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
-                                      requested_at, accepted_at, status, next_poll_at)
-            SELECT e.sid, e.id, e.verification_id, e.attempt, $1, g.id IS NOT NULL,
-                   e.requested_at, now(), e.status, now() + interval '2 seconds'
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
+                                      ended_job, requested_at, accepted_at, status, next_poll_at)
+            SELECT e.sid, e.id, e.verification_id, e.attempt, $1, e.sender,
+                   g.id IS NOT NULL, e.requested_at, now(), e.status, now() + interval '2 seconds'
               FROM e
               LEFT JOIN gone g ON g.id = e.id
             ON CONFLICT (message_sid) DO NOTHING
@@ -47,7 +48,7 @@ public struct FinishAccepted: Sendable {
                                                WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
           FROM kept k
         """,
-        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray])
+        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray])
 
     private var messages: [AcceptedMessage] = []
 
@@ -103,6 +104,7 @@ public struct FinishAccepted: Sendable {
         parameters.appendArray(of: .text) { array in
             for message in messages { array.append(message.status.rawValue) }
         }
+        parameters.append(messages.map(\.sender))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
@@ -123,9 +125,12 @@ public struct AcceptedMessage: Sendable {
     public var sid: MessageSID
     /// Twilio's word, verbatim.
     public var status: MessageStatus
+    /// Whom it was sent from, where that is known: the poller adds it otherwise.
+    public var sender: String?
 
     public init(
-        job: Int64, attempt: Int32, verification: Int64, requestedAt: Int64, sid: MessageSID, status: MessageStatus
+        job: Int64, attempt: Int32, verification: Int64, requestedAt: Int64, sid: MessageSID, status: MessageStatus,
+        sender: String?
     ) {
         self.job = job
         self.attempt = attempt
@@ -133,5 +138,6 @@ public struct AcceptedMessage: Sendable {
         self.requestedAt = requestedAt
         self.sid = sid
         self.status = status
+        self.sender = sender
     }
 }

@@ -15,9 +15,12 @@ public struct MessageReport: Sendable, Equatable {
     public var price: String?
     /// ISO 4217.
     public var priceUnit: String?
+    /// Whom it was sent from.
+    public var sender: String?
 
     public init(
-        sid: String, status: String, errorCode: Int32?, segments: Int32?, price: String?, priceUnit: String?
+        sid: String, status: String, errorCode: Int32?, segments: Int32?, price: String?, priceUnit: String?,
+        sender: String?
     ) {
         self.sid = sid
         self.status = status
@@ -25,6 +28,7 @@ public struct MessageReport: Sendable, Equatable {
         self.segments = segments
         self.price = price
         self.priceUnit = priceUnit
+        self.sender = sender
     }
 }
 
@@ -41,16 +45,18 @@ public enum RecordStatus {
                segments = coalesce(e.segments, m.segments),
                price = coalesce(e.price::numeric, m.price),
                price_unit = coalesce(e.price_unit, m.price_unit),
+               sender = coalesce(m.sender, e.sender),
                final_at = CASE WHEN s.is_later AND otp.status_rank(e.status) >= 50
                                THEN coalesce(m.final_at, now()) ELSE m.final_at END
-          FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[])
-            AS e(sid, status, error_code, segments, price, price_unit),
+          FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
+                      $7::text[])
+            AS e(sid, status, error_code, segments, price, price_unit, sender),
                LATERAL (SELECT message_sid, otp.status_advances(o.status, e.status) AS is_later
                           FROM otp.messages o WHERE o.message_sid = e.sid
                        FOR UPDATE SKIP LOCKED) s
          WHERE m.message_sid = s.message_sid
         """,
-        [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray])
+        [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
 
     /// Writes all reports.
     public static func run(on connection: Connection, _ reports: [MessageReport], deadline: Instant)
@@ -63,6 +69,7 @@ public enum RecordStatus {
         parameters.append(reports.map(\.segments))
         parameters.append(reports.map(\.price))
         parameters.append(reports.map(\.priceUnit))
+        parameters.append(reports.map(\.sender))
         _ = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }

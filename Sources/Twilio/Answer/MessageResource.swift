@@ -15,6 +15,9 @@ public struct MessageResource: Sendable {
     public let price: String?
     /// ISO 4217, such as `USD`.
     public let priceUnit: String?
+    /// Whom it was sent from: the messaging service it was handed to, or else the number or name. Nil where Twilio names
+    /// neither.
+    public let sender: String?
     /// Seconds since 1970, from RFC 2822.
     public let createdAt: Int64?
     public let sentAt: Int64?
@@ -53,6 +56,8 @@ public struct MessageResource: Sendable {
         segments = wire.segments?.value
         price = wire.price
         priceUnit = wire.priceUnit
+        sender = [wire.service, wire.from].lazy.compactMap(\.self)
+            .first { (1...64).contains($0.utf8.count) && $0.utf8.allSatisfy { (0x20...0x7E).contains($0) } }
         createdAt = wire.createdAt.flatMap(InternetDate.seconds(_:))
         sentAt = wire.sentAt.flatMap(InternetDate.seconds(_:))
         to = wire.to.map { Secret($0) }
@@ -67,16 +72,19 @@ public struct MessageResource: Sendable {
         let segments: LenientInt?
         let price: String?
         let priceUnit: String?
+        let from: String?
+        let service: String?
         let createdAt: String?
         let sentAt: String?
         let to: String?
         let body: String?
 
         enum CodingKeys: String, CodingKey {
-            case sid, status, price, to, body
+            case sid, status, price, from, to, body
             case errorCode = "error_code"
             case segments = "num_segments"
             case priceUnit = "price_unit"
+            case service = "messaging_service_sid"
             case createdAt = "date_created"
             case sentAt = "date_sent"
         }

@@ -2,8 +2,10 @@ public import OTP
 
 /// Writes the bodies of requests that create a message. What is the same in all of them is encoded once.
 public struct CreateMessage: Sendable {
+    /// Whom these messages come from.
+    public let sender: Sender
     /// `&From=…` or `&MessagingServiceSid=…`.
-    private let sender: [UInt8]
+    private let senderField: [UInt8]
     /// `&StatusCallback=…`, up to and with the name of the reference; empty where no callbacks are wanted.
     private let statusCallback: [UInt8]
 
@@ -25,7 +27,8 @@ public struct CreateMessage: Sendable {
             field.append(contentsOf: "MessagingServiceSid=".utf8)
             FormEncoding.append(sid.utf8.span, to: &field)
         }
-        self.sender = field
+        self.sender = sender
+        senderField = field
         var callback: [UInt8] = []
         if let url = statusCallback {
             callback.append(contentsOf: "&StatusCallback=".utf8)
@@ -50,7 +53,7 @@ public struct CreateMessage: Sendable {
         // "%2B" is the plus of E.164; its digits stand for themselves.
         CreateMessage.append("To=%2B", to: &buffer)
         number.appendDigits(to: &buffer)
-        buffer.append(contentsOf: sender)
+        buffer.append(contentsOf: senderField)
         CreateMessage.append("&ValidityPeriod=", to: &buffer)
         CreateMessage.append(min(seconds, CreateMessage.validityPeriods.upperBound), to: &buffer)
         if !statusCallback.isEmpty {

@@ -32,6 +32,22 @@ public enum Sender: Sendable, Hashable {
         guard Identifier.isValid(sid, prefix: "MG") else { throw .notASender }
         self = .messagingService(sid)
     }
+
+    /// Reads `otp.countries.sender`: a messaging service's SID, or what `init(from:)` takes.
+    public init(country text: String) throws(SettingProblem) {
+        if Identifier.isValid(text, prefix: "MG") {
+            self = .messagingService(text)
+        } else {
+            try self.init(from: text)
+        }
+    }
+
+    /// The number, the name or the service's SID.
+    public var text: String {
+        switch self {
+        case .from(let text), .messagingService(let text): text
+        }
+    }
 }
 
 extension UInt8 {

@@ -60,11 +60,21 @@ extension Dispatcher {
                 next, .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
                 remedy: "Insert or mend the text in otp.templates: the job is tried again until its code expires.")
         }
+        let form: CreateMessage
+        do {
+            form = try senders.form(country: job.country)
+        } catch {
+            // The table refuses such a sender: it was written around its trigger, so perhaps it is mended so too.
+            catalogChanged()
+            return drop(
+                next, .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
+                remedy: CountrySenders.BadRow.remedy)
+        }
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
         template.render(into: &body, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
         machine.handedOver()
-        next.isHandedOver(at: now, concurrency: machine.inFlight)
+        next.isHandedOver(at: now, concurrency: machine.inFlight, sender: form.sender.text)
         let tag = freeTags.popLast() ?? sending.count
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
         http.post(messages, tag: tag, leaseEnd: next.trustedUntil) { buffer in
@@ -151,7 +161,8 @@ extension Dispatcher {
             accepted.append(
                 AcceptedMessage(
                     job: job.id, attempt: job.attempt, verification: job.verificationID,
-                    requestedAt: job.requestedAt, sid: sid, status: status ?? .queued))
+                    requestedAt: job.requestedAt, sid: sid, status: status ?? .queued,
+                    sender: sent.handedOver.sender))
         case .failed(let why):
             counters.failed += 1
             end(job, .failed, why)

@@ -21,7 +21,6 @@ actor Dispatcher {
     /// Since when they are in force.
     private(set) var credentialsSince = Instant(nanoseconds: 0)
     let twilio: TwilioReader
-    let form: CreateMessage
     let appName: [UInt8]
     let log: Logger
 
@@ -35,7 +34,8 @@ actor Dispatcher {
     var body: [UInt8] = []
 
     var templates = TemplateSet([])
-    /// Operators changed texts or classes: the next heartbeat reads them.
+    var senders: CountrySenders
+    /// Operators changed texts, senders or classes: the next heartbeat reads them.
     private(set) var isCatalogStale = false
     var rule = DispositionRule(classes: .none)
     var random = SystemRandomNumberGenerator()
@@ -85,7 +85,7 @@ actor Dispatcher {
         self.messages = messages
         self.twilio = twilio
         self.log = log
-        form = CreateMessage(sender: configuration.sender, statusCallback: configuration.statusCallback)
+        senders = CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
@@ -132,9 +132,18 @@ actor Dispatcher {
         changed.signal()
     }
 
-    /// Texts and error classes as they are now. Rows that can't be used are said; they cost their own jobs and no others.
-    func catalog(templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row]) {
+    /// Texts, error classes and senders by country as they are now. Rows that can't be used are said; they cost their own
+    /// jobs and no others.
+    func catalog(
+        templates rows: [TemplateSet.Row], classes classRows: [ErrorClasses.Row], senders senderRows: [String: String]
+    ) {
         templates = TemplateSet(rows, keeping: templates)
+        senders.read(senderRows)
+        for row in senders.badRows {
+            log.error(
+                "a country's sender can't be used: its jobs wait",
+                metadata: [LogKeys.error: "\(row)", LogKeys.remedy: "\(CountrySenders.BadRow.remedy)"])
+        }
         rule.classes = ErrorClasses(classRows)
         for row in templates.badRows {
             log.error(
@@ -152,7 +161,7 @@ actor Dispatcher {
         return isCatalogStale
     }
 
-    /// Texts or classes have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
+    /// Texts, senders or classes have changed, or a job wants one that is not known: the next heartbeat, which is now, reads them.
     func catalogChanged() {
         isCatalogStale = true
         beats.signal()

@@ -12,8 +12,8 @@ struct WaitingJob {
     let death: Instant
     /// When the claim was sent, to which the wait before it adds for the latency.
     let claimedAt: Instant
-    /// When it was handed over, and how many requests were under way then, with it.
-    private(set) var handedOver = (at: Instant(nanoseconds: 0), concurrency: 0)
+    /// When it was handed over, how many requests were under way then, with it, and from which sender it goes.
+    private(set) var handedOver = (at: Instant(nanoseconds: 0), concurrency: 0, sender: "")
 
     init(_ job: ClaimedJob, claimedAt: Instant) {
         self.job = job
@@ -22,7 +22,9 @@ struct WaitingJob {
         trustedUntil = min(claimedAt + Times.lease - Times.margin, death)
     }
 
-    mutating func isHandedOver(at now: Instant, concurrency: Int) { handedOver = (now, concurrency) }
+    mutating func isHandedOver(at now: Instant, concurrency: Int, sender: String) {
+        handedOver = (now, concurrency, sender)
+    }
 
     /// Whether a whole request still fits into the lease.
     func fitsLease(at now: Instant) -> Bool {

@@ -29,15 +29,16 @@ struct Heart {
         }
     }
 
-    /// Reads texts and error classes anew, if they have changed.
+    /// Reads texts, senders and error classes anew, if they have changed.
     private func readCatalog(_ connection: Connection) async {
         guard await dispatcher.takeStaleCatalog() else { return }
         do {
             let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-            await dispatcher.catalog(templates: rows.templates, classes: rows.classes)
-            log.notice("texts and error classes were read anew")
+            await dispatcher.catalog(templates: rows.templates, classes: rows.classes, senders: rows.senders)
+            log.notice("texts, senders and error classes were read anew")
         } catch {
-            log.error("texts and error classes can't be read; trying again", metadata: [LogKeys.error: "\(error)"])
+            log.error(
+                "texts, senders and error classes can't be read; trying again", metadata: [LogKeys.error: "\(error)"])
             await dispatcher.catalogChanged()
         }
     }

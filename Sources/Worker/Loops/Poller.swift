@@ -72,7 +72,7 @@ struct Poller {
         return MessageReport(
             sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
             segments: message.segments.map(Int32.init(clamping:)), price: message.price.flatMap(Self.decimal),
-            priceUnit: message.priceUnit)
+            priceUnit: message.priceUnit, sender: message.sender)
     }
 }
 

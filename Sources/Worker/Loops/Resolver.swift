@@ -130,7 +130,7 @@ struct Resolver: Sendable {
                 await dispatcher.adopt(
                     AcceptedMessage(
                         job: job.id, attempt: job.attempt, verification: job.verificationID,
-                        requestedAt: job.requestedAt, sid: match.sid, status: match.status))
+                        requestedAt: job.requestedAt, sid: match.sid, status: match.status, sender: nil))
             }
             return .adopted
         case .lookAgain(let span, let isCounted):

@@ -98,8 +98,8 @@ final class TestDatabase: Sendable {
             """)
     }
 
-    /// Queues `count` codes to the numbers 0501000001 and up, in one transaction.
-    func enqueueMany(_ count: Int, life: String = "5 minutes") async throws {
+    /// Queues `count` codes to the numbers 0501000001 and up, or from another one on, in one transaction.
+    func enqueueMany(_ count: Int, from first: Int = 1, life: String = "5 minutes") async throws {
         try await text(
             """
             BEGIN;
@@ -108,7 +108,7 @@ final class TestDatabase: Sendable {
             WITH v AS (
                 INSERT INTO otp.verifications (subject, phone_number, expires_at)
                 SELECT 'many ' || n, '0501' || lpad(n::text, 6, '0'), now() + interval '\(life)'
-                  FROM generate_series(1, \(count)) n
+                  FROM generate_series(\(first), \(first + count - 1)) n
                 RETURNING id)
             INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v;
             COMMIT

@@ -1,0 +1,53 @@
+/// Whom messages come from: a country's own sender where `otp.countries` has one, the worker's for all others.
+///
+/// Each sender is encoded once, when the rows are read.
+public struct CountrySenders: Sendable {
+    /// A country's sender is none. It costs that country's messages and no others: the worker's own sender does not step
+    /// in, since a country has one of its own where others are not delivered.
+    public struct BadRow: Error, Sendable, Hashable, CustomStringConvertible {
+        public let country: String
+
+        public var description: String { "the sender of \(country) in otp.countries cannot be one" }
+
+        public static let remedy = """
+            Set otp.countries.sender to a phone number in E.164, a short code, a name of 1 to 11 letters, digits and \
+            spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.
+            """
+    }
+
+    private let standard: CreateMessage
+    private let statusCallback: String?
+    private var forms: [String: Result<CreateMessage, BadRow>] = [:]
+
+    /// The worker's own sender for every country, until rows are read.
+    public init(standard: Sender, statusCallback: String?) {
+        self.standard = CreateMessage(sender: standard, statusCallback: statusCallback)
+        self.statusCallback = statusCallback
+    }
+
+    /// Reads the senders by country anew; those of before are forgotten.
+    public mutating func read(_ rows: [String: String]) {
+        var encoded: [Sender: CreateMessage] = [standard.sender: standard]
+        forms = [:]
+        for (country, text) in rows {
+            guard let sender = try? Sender(country: text) else {
+                forms[country] = .failure(BadRow(country: country))
+                continue
+            }
+            let form = encoded[sender] ?? CreateMessage(sender: sender, statusCallback: statusCallback)
+            encoded[sender] = form
+            forms[country] = .success(form)
+        }
+    }
+
+    /// Writes the requests for `country`, an ISO 3166 code.
+    public func form(country: String) throws(BadRow) -> CreateMessage {
+        try forms[country]?.get() ?? standard
+    }
+
+    /// Rows that can't be used, by country.
+    public var badRows: [BadRow] {
+        forms.values.compactMap { if case .failure(let row) = $0 { row } else { nil } }
+            .sorted { $0.country < $1.country }
+    }
+}

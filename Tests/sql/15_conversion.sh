@@ -1,0 +1,52 @@
+# Verified ÷ sent per day and prefix: what counts, when, and that no number shows.
+bare() { sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "$1" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"; }
+# prefix with its plus, how many, of them verified, asked for when
+codes() {
+    bare "WITH v AS (INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at, verified_at)
+        SELECT 's' || n, 'phone_verification', '$1' || lpad(n::text, 12 - length('$1'), '0'), 'SA', $4, $4 + interval '5 minutes', CASE WHEN n <= $3 THEN $4 + interval '1 minute' END
+        FROM generate_series(1, $2) n RETURNING id)
+        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
+}
+yesterday="date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') AT TIME ZONE 'Asia/Riyadh' - interval '12 hours'"
+codes +966501 60 17 "$yesterday"
+codes +966502 60 18 "$yesterday"
+codes +966503 49 0 "$yesterday"
+codes +966504 2 1 "$yesterday"
+view="SELECT prefix, sent, verified, share, is_suspicious FROM otp.conversion_daily ORDER BY day, prefix COLLATE \"C\""
+expected='+966501…|60|17|0.2833|t
++966502…|60|18|0.3000|f
+others|51|1|0.0196|t'
+gives "a row per prefix with enough codes, and one for the others" "$expected" "$view"
+gives "of the day they were asked for" "t|SA" "SELECT DISTINCT day = (now() AT TIME ZONE 'Asia/Riyadh')::date - 1, country FROM otp.conversion_daily"
+gives "no whole number" "0" "SELECT count(*) FROM otp.conversion_daily c WHERE c::text ~ '[0-9]{7}'"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMagain' || verification_id, send_job_id + 1, verification_id, 1, true, now(), 'delivered' FROM otp.messages"
+gives "a code that was sent twice is one" "$expected" "$view"
+bare "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'n' || n, 'phone_verification', '+966501999999', 'SA', $yesterday, $yesterday FROM generate_series(1, 9) n"
+gives "what Twilio never took is none" "$expected" "$view"
+codes +966501 9 0 "now()" live
+gives "nor is a code that lives" "$expected" "$view"
+codes +966501 9 0 "now() - interval '31 days'" old
+gives "nor what is older than 30 days" "$expected" "$view"
+sql -c "UPDATE otp.settings SET min_conversion = 0.2, min_conversion_samples = 61"
+gives "threshold and samples are settings" "others|171|36|0.2105|f" "$view"
+sql -c "UPDATE otp.settings SET min_conversion = 0.22"
+gives "another threshold" "others|171|36|0.2105|t" "$view"
+fails "too few samples would tell numbers" 23514 "UPDATE otp.settings SET min_conversion_samples = 9"
+fails "a share is at most 1" 23514 "UPDATE otp.settings SET min_conversion = 1.1"
+sql -c "UPDATE otp.settings SET min_conversion = DEFAULT, min_conversion_samples = DEFAULT, timezone = 'UTC'"
+clean
+codes +966501 50 20 "date_trunc('day', now(), 'UTC') - interval '1 day 1 second'"
+codes +966501 50 30 "date_trunc('day', now(), 'UTC') - interval '1 day'" next
+gives "days are those of settings.timezone" "2|20
+1|30" "SELECT (now() AT TIME ZONE 'UTC')::date - day, verified FROM otp.conversion_daily ORDER BY day"
+sql -c "UPDATE otp.settings SET timezone = DEFAULT"
+clean
+codes +966501 20000 15000 "now() - interval '60 days'" old
+codes +966501 100 70 "now() - interval '1 day'"
+sql -c "ANALYZE otp.verifications, otp.messages"
+check "neither old codes nor their messages are read" "messages_verification verifications_created_at" "$(sql -c "EXPLAIN SELECT * FROM otp.conversion_daily" | grep -oE 'verifications_[a-z_]+|messages_[a-z]+|Seq Scan on (messages|verifications)' | sort -u | paste -sd' ')"
+for role in otp_monitor otp_admin; do
+    gives "$role reads it" "t" "SET ROLE $role; SELECT count(*) > 0 FROM otp.conversion_daily"
+done
+fails "otp_web does not" 42501 "SET ROLE otp_web; SELECT * FROM otp.conversion_daily"
+clean
