@@ -19,12 +19,14 @@ let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-/// The simulator's server: Hummingbird's core without its router, since faults want the raw socket.
+/// Hummingbird's server without its router: the simulator's faults and the receiver's limits want the raw socket.
 let server: [Target.Dependency] = [
     .product(name: "HummingbirdCore", package: "hummingbird"),
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
+]
+let services: [Target.Dependency] = [
     .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
     .product(name: "UnixSignals", package: "swift-service-lifecycle"),
 ]
@@ -69,16 +71,20 @@ let package = Package(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
+        .target(
+            name: "Callbacks", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
+            swiftSettings: strict),
         .executableTarget(
             name: "otpd",
             dependencies: [
-                "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", argumentParser, logging,
+                "Callbacks", "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker",
+                argumentParser, logging,
             ],
             swiftSettings: strictMemory),
 
         // Tools: never part of otpd.
         .executableTarget(
-            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server,
+            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server + services,
             swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", argumentParser],
@@ -95,6 +101,14 @@ let package = Package(
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
+        .testTarget(
+            name: "CallbacksTests",
+            dependencies: [
+                "Callbacks", "EventLoop", "OTP", "Postgres", "Twilio", logging,
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(

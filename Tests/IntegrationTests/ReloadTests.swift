@@ -85,6 +85,33 @@ import Testing
         #expect(try simulator.stats().unauthorized == 0)
     }
 
+    /// Callbacks are checked against the new token too, in `otpd run` and in the receiver alone.
+    @Test func aRotatedTokenSignsCallbacks() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let token = try SecretFile(Simulator.authToken)
+        let otpd = try await Otpd.runReceiving(simulator, Self.settings(token))
+        // What is not asked for comes by callback alone.
+        try simulator.faults(
+            #"{"auth_token": "rotated", "next": [{"fault": "500", "on": "fetch", "count": 1000000}]}"#)
+        try token.write("rotated")
+        otpd.signal(SIGHUP)
+        try await otpd.says("status callbacks are checked against it from now on")
+        try await otpd.says("Twilio's credentials were read anew")
+        try await database.enqueue("0501234567")
+        try await database.becomes("delivered", "SELECT message_status FROM otp.delivery_status")
+
+        let (alone, port) = try await Otpd.receiver(Self.settings(token))
+        var callback = Callback(sid: Callback.sid(1), status: "sent", token: "again")
+        #expect(try callback.post(to: port) == 403)
+        try token.write("again")
+        alone.signal(SIGHUP)
+        try await alone.says("status callbacks are checked against it from now on")
+        #expect(try callback.post(to: port) == 200)
+        callback.token = "rotated"
+        #expect(try callback.post(to: port) == 403)
+    }
+
     /// A request of before is refused after the reload: what it says does not hold up the credentials of now.
     @Test func anAnswerToTheOldTokenHoldsNothingUp() async throws {
         let database = try #require(database)

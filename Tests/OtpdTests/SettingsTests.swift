@@ -173,12 +173,38 @@ import Testing
         #expect(try Fixture.settings([name: value]).warnings.isEmpty)
     }
 
-    @Test func aReceiverThatDoesNothingYetSaysSo() throws {
-        let warnings = try Fixture.settings([
+    @Test func aReceiverSaysNothing() throws {
+        let settings = try Fixture.settings([
             "OTPD_CALLBACK_LISTEN": "127.0.0.1:1", "OTPD_CALLBACK_PUBLIC_URL": "https://a.b",
-        ]).warnings
-        #expect(warnings.count == 1)
-        #expect(warnings.allSatisfy { $0.hasPrefix("OTPD_CALLBACK_LISTEN has no effect yet: ") })
+        ])
+        #expect(settings.warnings.isEmpty)
+        #expect(settings.callbacks?.listen?.port == 1)
+    }
+
+    @Test func theReceiverAloneNeedsNeitherASenderNorTheSecret() throws {
+        let environment = [
+            "TWILIO_AUTH_TOKEN": Fixture.token, "OTPD_CALLBACK_LISTEN": "127.0.0.1:8080",
+            "OTPD_CALLBACK_PUBLIC_URL": "https://sms.example.com/status", "OTPD_SECRET": "short",
+        ]
+        let settings = try Settings.receiver(environment: environment, readFile: Fixture.reader([:])).get()
+        #expect(settings.authToken.revealed == Fixture.token)
+        #expect(settings.listen.description == "127.0.0.1:8080")
+        #expect(settings.publicURL.description == "https://sms.example.com/status")
+        #expect(settings.warnings.isEmpty)
+    }
+
+    @Test func theReceiverAloneReportsEverythingAtOnce() {
+        let result = Settings.receiver(environment: [:], readFile: Fixture.reader([:]))
+        guard case .failure(let problems) = result else {
+            Issue.record("an empty environment passed")
+            return
+        }
+        #expect(
+            problems.lines == [
+                "SMS service not configured: TWILIO_AUTH_TOKEN is not set",
+                "OTPD_CALLBACK_LISTEN is not set; set it to where callbacks are received, as 127.0.0.1:8080",
+                "OTPD_CALLBACK_PUBLIC_URL is not set; set it to what Twilio calls, as https://sms.example.com/status",
+            ])
     }
 
     @Test func aPreviousSecretEqualToTheCurrentOneIsAWarning() throws {

@@ -32,4 +32,18 @@ enum PublicURL {
         }
         return nil
     }
+
+    /// The path without query and fragment, as written; `/` where there is none.
+    static func path(_ url: String) -> String {
+        let path = pathAndMore(url).prefix { $0 != "?" && $0 != "#" }
+        return path.isEmpty ? "/" : String(path)
+    }
+
+    /// Whether anything is written behind host and port, if only a `/`.
+    static func hasPath(_ url: String) -> Bool { pathAndMore(url).first == "/" }
+
+    private static func pathAndMore(_ url: String) -> Substring {
+        let start = url.firstRange(of: "://")?.upperBound ?? url.startIndex
+        return url[start...].drop { $0 != "/" && $0 != "?" && $0 != "#" }
+    }
 }

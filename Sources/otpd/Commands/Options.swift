@@ -26,4 +26,9 @@ enum CommandSettings {
     static func worker() throws(SettingsProblems) -> Settings {
         try Settings.worker(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
     }
+
+    /// The receiver's, likewise.
+    static func receiver() throws(SettingsProblems) -> Settings.Receiver {
+        try Settings.receiver(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+    }
 }

@@ -10,12 +10,7 @@ struct CallbackSettings: Equatable, Sendable {
     static func read(_ reader: inout SettingsReader, hasKeyOnly: Bool) -> CallbackSettings? {
         let foundListen = reader.find(.callbackListen)
         let foundURL = reader.find(.callbackPublicURL)
-        let listen = foundListen.value.flatMap {
-            reader.parse($0, .callbackListen) { (text: String) throws(Refusal) in try ListenAddress(text) }
-        }
-        let publicURL = foundURL.value.flatMap {
-            reader.parse($0, .callbackPublicURL) { (text: String) throws(Refusal) in try WebAddress(text) }
-        }
+        let (listen, publicURL) = parse(foundListen, foundURL, &reader)
         if !foundListen.isAbsent {
             if foundURL.isAbsent {
                 reader.report(
@@ -27,9 +22,35 @@ struct CallbackSettings: Equatable, Sendable {
                     "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with it alone")
             }
         }
-        if !foundListen.isAbsent {
-            reader.warnOfNoEffect(.callbackListen, "your backend has to receive them and call otp.record_status")
-        }
         return publicURL.map { CallbackSettings(publicURL: $0, listen: listen) }
+    }
+
+    /// The same for the receiver alone, which needs both.
+    static func readReceiver(_ reader: inout SettingsReader) -> (publicURL: WebAddress, listen: ListenAddress)? {
+        let foundListen = reader.find(.callbackListen)
+        let foundURL = reader.find(.callbackPublicURL)
+        if foundListen.isAbsent {
+            reader.report(.callbackListen, "is not set; set it to where callbacks are received, as 127.0.0.1:8080")
+        }
+        if foundURL.isAbsent {
+            reader.report(
+                .callbackPublicURL, "is not set; set it to what Twilio calls, as https://sms.example.com/status")
+        }
+        let (listen, publicURL) = parse(foundListen, foundURL, &reader)
+        guard let listen, let publicURL else { return nil }
+        return (publicURL, listen)
+    }
+
+    private static func parse(
+        _ listen: SettingsReader.Found, _ publicURL: SettingsReader.Found, _ reader: inout SettingsReader
+    ) -> (ListenAddress?, WebAddress?) {
+        (
+            listen.value.flatMap {
+                reader.parse($0, .callbackListen) { (text: String) throws(Refusal) in try ListenAddress(text) }
+            },
+            publicURL.value.flatMap {
+                reader.parse($0, .callbackPublicURL) { (text: String) throws(Refusal) in try WebAddress(text) }
+            }
+        )
     }
 }

@@ -1,3 +1,5 @@
+internal import OTP
+
 /// All settings of the worker (`otpd run`), and the parts that other commands need.
 ///
 /// Reading is pure: the environment and the reader of files are given. Each command reads only what it needs, so that
@@ -15,7 +17,7 @@ struct Settings: Equatable, Sendable {
     let callbacks: CallbackSettings?
     /// Certificates to trust for Twilio, a PEM file; nil for the system's.
     let caFile: String?
-    /// Lines to log at start: names that look misspelt, settings without effect.
+    /// Lines to log at start: names that look misspelt, settings that are of no use.
     let warnings: [String]
 
     /// What `migrate`, `status` and the other commands need that touch the database alone.
@@ -28,6 +30,16 @@ struct Settings: Equatable, Sendable {
     struct WebTier: Equatable, Sendable {
         let database: DatabaseSettings
         let secrets: CodeSecrets
+        let warnings: [String]
+    }
+
+    /// What `callbacks` needs: the receiver alone, which sends nothing and reads no code.
+    struct Receiver: Equatable, Sendable {
+        let database: DatabaseSettings
+        let log: LogSettings
+        let authToken: Secret
+        let publicURL: WebAddress
+        let listen: ListenAddress
         let warnings: [String]
     }
 
@@ -72,6 +84,22 @@ struct Settings: Equatable, Sendable {
         reader.warnOfUnknownNames()
         guard let secrets else { return reader.result(nil) }
         return reader.result(WebTier(database: database, secrets: secrets, warnings: reader.warnings))
+    }
+
+    static func receiver(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<Receiver, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let database = DatabaseSettings.read(&reader)
+        let log = LogSettings.read(&reader)
+        let authToken = TwilioSettings.readAuthToken(&reader)
+        let callbacks = CallbackSettings.readReceiver(&reader)
+        reader.warnOfUnknownNames()
+        guard let authToken, let callbacks else { return reader.result(nil) }
+        return reader.result(
+            Receiver(
+                database: database, log: log, authToken: authToken, publicURL: callbacks.publicURL,
+                listen: callbacks.listen, warnings: reader.warnings))
     }
 
     /// Commands write no log; that its settings are right is checked all the same, so that a slip shows before a start.

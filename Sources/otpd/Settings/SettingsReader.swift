@@ -49,11 +49,6 @@ struct SettingsReader {
         warnings.append(SingleLine.escaped(warning))
     }
 
-    /// Warns of a setting that is checked and does nothing yet; `instead` is what otpd does.
-    mutating func warnOfNoEffect(_ name: SettingName, _ instead: String) {
-        warn("\(name.rawValue) has no effect yet: \(instead)")
-    }
-
     /// Notes that Twilio cannot be used without this name.
     mutating func missing(_ name: SettingName) {
         missingTwilio.append(name)

@@ -46,6 +46,13 @@ struct TwilioSettings: Equatable, Sendable {
         return (settings, hasKeyOnly)
     }
 
+    /// The token alone, for whoever checks signatures and sends nothing.
+    static func readAuthToken(_ reader: inout SettingsReader) -> Secret? {
+        let token = reader.find(.authToken)
+        if token.isAbsent { reader.missing(.authToken) }
+        return token.value.flatMap { reader.parse($0, .authToken, credential) }
+    }
+
     private static func readAccountSID(_ reader: inout SettingsReader) -> String? {
         switch reader.find(.accountSID) {
         case .absent:

@@ -57,6 +57,8 @@ struct Simulator: Sendable {
         let kept: Int
         let numbers: Int
         let numbersRepeated: Int
+        let callbacksSent: Int
+        let callbacksFailed: Int
         let faults: [String: Int]
     }
 
@@ -85,26 +87,27 @@ struct Simulator: Sendable {
 
 /// One request over a plain socket to loopback, with a connection of its own.
 enum HTTP1 {
-    static func exchange(port: UInt16, _ method: String, _ path: String, body: String = "") throws -> (
-        status: Int, body: [UInt8]
-    ) {
+    static func exchange(
+        port: UInt16, _ method: String, _ path: String, headers: [String] = ["Content-Type: application/json"],
+        body: String = ""
+    ) throws -> (status: Int, body: [UInt8]) {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         defer { close(descriptor) }
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
         guard Loopback.connect(descriptor, port) else { throw Trouble("nobody listens on \(port)") }
         let request =
-            "\(method) \(path) HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n"
-            + "Content-Type: application/json\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+            (["\(method) \(path) HTTP/1.1", "Host: 127.0.0.1", "Connection: close"] + headers
+            + ["Content-Length: \(body.utf8.count)", "", body]).joined(separator: "\r\n")
         let bytes = Array(request.utf8)
         guard send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
-            throw Trouble("the simulator takes no request")
+            throw Trouble("nobody takes the request")
         }
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count >= 0 else { throw Trouble("no answer from the simulator") }
+            guard count >= 0 else { throw Trouble("no answer") }
             if count == 0 { break }
             answer += buffer[..<count]
             if let (head, rest) = split(answer), let length = contentLength(head), rest.count >= length { break }

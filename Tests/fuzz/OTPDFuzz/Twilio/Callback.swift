@@ -44,6 +44,8 @@ func fuzzCallback(_ bytes: [UInt8]) {
         }
     }
 
+    fuzzReader(parts[2], token, url)
+
     let hash = hexadecimal(sha256(body))
     let joint = url.utf8.contains(UInt8(ascii: "?")) ? "&" : "?"
     let json = "\(url)\(joint)bodySHA256=\(hash)"
@@ -54,6 +56,34 @@ func fuzzCallback(_ bytes: [UInt8]) {
         require(signature.isValid(signed, url: json, json: body.span), "a body with its hash is valid")
         require(!signature.isValid(signed, url: json, json: (body + [0]).span), "the body counts")
     }
+}
+
+/// What the receiver reads: fields as the rule says, and nothing that is not signed.
+private func fuzzReader(_ form: [UInt8], _ token: String, _ url: String) {
+    let expected = formFields(form).map { [Array($0.name.text.utf8), Array($0.value.text.utf8)] }
+    let fields = FormFields.decode(form.span)
+    require(
+        fields.map { $0.map { [Array($0.name.utf8), Array($0.value.utf8)] } }
+            == (expected.count > FormFields.most ? nil : expected), "fields are decoded by the rule")
+    guard let fields else { return }
+    let mark = url.utf8.firstIndex(of: UInt8(ascii: "?")) ?? url.endIndex
+    let reader = CallbackReader(publicURL: String(url[..<mark]), authToken: Secret(token))
+    let signature = Signature(authToken: Secret(token)).make(url: url, parameters: fields)
+    func refusal(_ format: CallbackReader.Format, _ signature: String) -> CallbackReader.Refusal? {
+        do throws(CallbackReader.Refusal) {
+            let receipt = try reader.read(
+                form.span, as: format, query: String(url[mark...]), signature: signature)
+            require(fields.contains { $0.value == receipt.sid.description }, "the message is the form's")
+            return nil
+        } catch {
+            return error
+        }
+    }
+    require(refusal(.form, signature) != .signature, "what is signed is read")
+    require(
+        refusal(.form, String(signature.reversed())) == .signature || signature == String(signature.reversed()),
+        "what is not signed is not")
+    require(refusal(.json, "") == .signature, "nor is JSON")
 }
 
 private func expectedSignature(_ token: String, _ url: String, _ parameters: [(name: String, value: String)]) -> String

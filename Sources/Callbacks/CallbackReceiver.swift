@@ -1,0 +1,256 @@
+public import EventLoop
+public import Logging
+public import OTP
+import Postgres
+public import Queue
+import Twilio
+
+/// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session of
+/// its own. Neither waits for the other: a callback is answered whether or not the database is there.
+///
+///     let receiver = CallbackReceiver(configuration, on: loop, log: log)
+///     async let outcome: Void = receiver.run()      // until drained
+///     guard await receiver.isListening() else { … }
+///     await receiver.drain()                        // from a signal
+public actor CallbackReceiver {
+    /// Where the writer runs.
+    public nonisolated let loop: EventLoop
+    public nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private let configuration: ReceiverConfiguration
+    private let limits: Limits
+    private let log: Logger
+    private let inbox: Inbox
+    private let reader: CurrentReader
+    /// Of the server that runs now.
+    private var stop = CallbackServer.Stop()
+    private let started: Latch
+    private let leaving: Latch
+    private var port: Int?
+    private var isDraining = false
+    private var refusal: SchemaState?
+    private var hasConnected = false
+    private var lastError: String?
+
+    /// How long it takes at most to stop, of which the requests under way may take two seconds.
+    static let drain = Instant.Span.seconds(15)
+    /// Until it listens again after the listening socket died.
+    static let pause = Instant.Span.seconds(1)
+
+    /// Prepares a receiver; nothing listens yet.
+    public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger) {
+        self.init(configuration, limits: Limits(), on: loop, log: log)
+    }
+
+    init(_ configuration: ReceiverConfiguration, limits: Limits, on loop: EventLoop, log: Logger) {
+        self.configuration = configuration
+        self.limits = limits
+        self.loop = loop
+        self.log = log
+        inbox = Inbox(capacity: limits.buffered)
+        reader = CurrentReader(
+            CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
+        started = Latch(on: loop)
+        leaving = Latch(on: loop)
+    }
+
+    /// Receives and writes until drained.
+    ///
+    /// - Throws: `.listen` when the address can't be listened on at the start; later it tries again. `.schema` when the
+    ///   database's schema is not the one this program knows, found at the first connection.
+    public func run() async throws(ReceiverFailure) {
+        let session = Session(
+            configuration.database, on: loop,
+            onConnect: { [weak self] connection throws(PostgresError) in try await self?.connected(connection) },
+            onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
+        let writer = Writer(loop: loop, inbox: inbox, session: session, batch: limits.batch, log: log)
+        let reporter = Reporter(loop: loop, inbox: inbox, log: log)
+        var failure: ReceiverFailure?
+        await withTaskGroup(of: Void.self) { background in
+            background.addTask { await session.run() }
+            background.addTask { await reporter.run() }
+            failure = await foreground(writer)
+            background.cancelAll()
+        }
+        // Whoever waits for it to listen waits no longer.
+        started.signal()
+        let counters = inbox.counters
+        if counters != Counters() { reporter.report(counters, since: counters) }
+        if inbox.waiting > 0 {
+            log.error(
+                "leaving before every status callback was written down; Twilio will be asked for these",
+                metadata: [LogKeys.count: "\(inbox.waiting)"])
+        }
+        if let failure { throw failure }
+    }
+
+    /// Waits until it listens; false when it never will, and `run` has thrown or is about to.
+    public func isListening() async -> Bool {
+        if port == nil { await started.wait() }
+        return port != nil
+    }
+
+    /// Checks signatures against another token from now on: Twilio signs with the account's primary one alone.
+    public func use(authToken: Secret) {
+        reader.value = CallbackReader(publicURL: configuration.publicURL, authToken: authToken)
+        log.notice("Twilio's auth token was read anew: status callbacks are checked against it from now on")
+    }
+
+    /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
+    public func drain() {
+        isDraining = true
+        stop.signal()
+        leaving.signal()
+    }
+
+    private func foreground(_ writer: Writer) async -> ReceiverFailure? {
+        enum Ended {
+            case server(ReceiverFailure?)
+            case writer, limit
+        }
+        let inbox = inbox
+        return await withTaskGroup(of: Ended.self) { group in
+            group.addTask { [self] in .server(await serve()) }
+            group.addTask {
+                await writer.run()
+                return .writer
+            }
+            group.addTask { [self] in
+                await leave()
+                return .limit
+            }
+            var failure: ReceiverFailure?
+            while let ended = await group.next() {
+                switch ended {
+                case .server(let error):
+                    failure = error
+                    inbox.close()
+                    if error == nil { continue }
+                case .writer, .limit: break
+                }
+                break
+            }
+            group.cancelAll()
+            return failure ?? refusal.map { .schema($0) }
+        }
+    }
+
+    /// Serves until drained; nil then.
+    private func serve() async -> ReceiverFailure? {
+        let shared = CallbackConnection.Shared(
+            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
+        let server = CallbackServer(
+            host: configuration.host, port: configuration.port,
+            channel: CallbackChannel(shared: shared, limits: limits),
+            limits: limits)
+        var said: String?
+        while !isDraining, !Task.isCancelled {
+            let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
+            async let heard: Void = listening(ports)
+            stop = CallbackServer.Stop()
+            let outcome: Swift.Result<Void, ListenFailure>
+            do throws(ListenFailure) {
+                outcome = .success(try await server.run(until: stop) { continuation.yield($0) })
+            } catch {
+                outcome = .failure(error)
+            }
+            continuation.finish()
+            await heard
+            if isDraining || Task.isCancelled { break }
+            switch outcome {
+            case .failure(let error):
+                if port == nil { return .listen(error) }
+                if said == error.description { break }
+                said = error.description
+                log.error(
+                    "status callbacks can't be received; trying again until they can",
+                    metadata: [LogKeys.error: "\(error)"])
+            case .success:
+                said = nil
+                log.error("the socket for status callbacks has ended by itself; opening another")
+            }
+            try? await loop.sleep(for: Self.pause)
+        }
+        return nil
+    }
+
+    private func listening(_ ports: AsyncStream<Int>) async {
+        for await port in ports {
+            self.port = port
+            log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address(port))"])
+            started.signal()
+        }
+    }
+
+    private func address(_ port: Int) -> String {
+        configuration.host.contains(":") ? "[\(configuration.host)]:\(port)" : "\(configuration.host):\(port)"
+    }
+
+    /// Returns when the receiver must leave, done or not.
+    private func leave() async {
+        await leaving.wait()
+        if refusal == nil { try? await loop.sleep(for: Self.drain) }
+    }
+
+    // MARK: The session
+
+    private func connected(_ connection: Connection) async throws(PostgresError) {
+        let deadline = Instant.now() + Writer.patience
+        let answers = try await connection.simple(Self.sessionSettings, deadline: deadline)
+        guard try answers.first?.bool(0, 0) == false else {
+            throw .unsuitable(
+                "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
+                    + "or all of them with target_session_attrs=read-write.")
+        }
+        let state = try await Migrator(on: connection, deadline: deadline).state()
+        guard state.isUsable else {
+            if !hasConnected {
+                refusal = state
+                leaving.signal()
+            }
+            throw .unsuitable(state.words)
+        }
+        hasConnected = true
+    }
+
+    /// A row that somebody else holds must not hold up the others for long.
+    private static let sessionSettings = """
+        SELECT pg_is_in_recovery();
+        SET default_transaction_isolation = 'read committed';
+        SET default_transaction_read_only = off;
+        SET lock_timeout = '250ms';
+        SET jit = off
+        """
+
+    /// One line per change, the same error said once.
+    private func session(_ state: SessionState) {
+        switch state {
+        case .connected:
+            log.info("connected to the database; ready to write status callbacks")
+            lastError = nil
+        case .connecting(_, let error?):
+            let words = "\(error)"
+            guard refusal == nil, lastError != words else { return }
+            lastError = words
+            log.warning(
+                "the database is away: status callbacks are taken and wait in memory",
+                metadata: [LogKeys.error: "\(words)"])
+        case .connecting(_, nil), .closed: break
+        }
+    }
+}
+
+/// Why a receiver could not begin.
+public enum ReceiverFailure: Error, CustomStringConvertible {
+    /// The address can't be listened on.
+    case listen(ListenFailure)
+    /// The database's schema is not the one this program knows.
+    case schema(SchemaState)
+
+    public var description: String {
+        switch self {
+        case .listen(let failure): failure.description
+        case .schema(let state): state.words
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import EventLoop
+import Logging
+
+/// Says what has come: a line a minute at most, and none when nothing came.
+struct Reporter: Sendable {
+    let loop: EventLoop
+    let inbox: Inbox
+    let log: Logger
+
+    static let interval = Instant.Span.seconds(60)
+
+    /// Reports until cancelled: once a minute what has come, and troubles at once, if no line was written a minute before.
+    func run() async {
+        let due = Latch(on: loop)
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                for await _ in inbox.troubles { due.signal() }
+            }
+            group.addTask {
+                var last = Counters()
+                while !Task.isCancelled {
+                    await due.wait(until: .now() + Self.interval)
+                    let now = inbox.counters
+                    guard now != last, !Task.isCancelled else { continue }
+                    report(now, since: last)
+                    last = now
+                    try? await loop.sleep(for: Self.interval)
+                }
+            }
+        }
+    }
+
+    /// The line: the counts since the start, louder where some are of concern and new.
+    func report(_ now: Counters, since last: Counters) {
+        var metadata: Logger.Metadata = [
+            LogKeys.received: "\(now.received)", LogKeys.refused: "\(now.refused)",
+            LogKeys.malformed: "\(now.malformed)", LogKeys.dropped: "\(now.dropped)",
+            LogKeys.written: "\(now.written)", LogKeys.unknown: "\(now.unknown)",
+        ]
+        if now.refused > last.refused {
+            metadata[LogKeys.remedy] =
+                """
+                If they come from Twilio, make TWILIO_AUTH_TOKEN the account's primary token, and \
+                OTPD_CALLBACK_PUBLIC_URL exactly what Twilio calls.
+                """
+            log.warning("status callbacks without a valid signature were refused", metadata: metadata)
+        } else if now.dropped > last.dropped {
+            log.warning("status callbacks were dropped: Twilio will be asked for these instead", metadata: metadata)
+        } else {
+            log.info("status callbacks", metadata: metadata)
+        }
+    }
+}

@@ -1,0 +1,121 @@
+import NIOCore
+import NIOHTTP1
+import Synchronization
+import Twilio
+
+/// One client: gathers a request, checks its signature, puts the callback into the inbox, answers.
+///
+/// Plain calls on the event loop; nothing waits, so that pipelined requests are answered in their order by themselves.
+final class CallbackConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+
+    /// What all connections share.
+    struct Shared: Sendable {
+        let rule: RequestRule
+        let reader: CurrentReader
+        let inbox: Inbox
+    }
+
+    private let shared: Shared
+    private let wire: Wire
+    private var gathering: Gathering?
+    /// The client will send no more, or the receiver stops: the request under way is the last one.
+    private var isLast = false
+
+    private struct Gathering {
+        var awaited: RequestRule.Awaited
+        var keepsAlive: Bool
+        var body = ByteBuffer()
+    }
+
+    init(_ shared: Shared, wire: Wire) {
+        self.shared = shared
+        self.wire = wire
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        wire.onExcess = { [weak self] answer in self?.refuse(answer) }
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard wire.phase != .leaving else { return }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            switch shared.rule.decide(head) {
+            case .refuse(let answer): refuse(answer)
+            case .read(let awaited):
+                wire.enter(.body)
+                gathering = Gathering(awaited: awaited, keepsAlive: head.isKeepAlive)
+                if awaited.isExpecting {
+                    wire.write(Answer.goOn)
+                    context.flush()
+                }
+            }
+        case .body(var part):
+            let size = (gathering?.body.readableBytes ?? 0) + part.readableBytes
+            if size > shared.rule.bodyBytes { return refuse(.tooLarge) }
+            if size == part.readableBytes { gathering?.body = part } else { gathering?.body.writeBuffer(&part) }
+        case .end:
+            guard let request = gathering else { return }
+            gathering = nil
+            take(request)
+        }
+    }
+
+    private func take(_ request: Gathering) {
+        let body = Array(request.body.readableBytesView)
+        do throws(CallbackReader.Refusal) {
+            shared.inbox.put(
+                try shared.reader.value.read(
+                    body.span, as: request.awaited.format, query: request.awaited.query,
+                    signature: request.awaited.signature))
+        } catch {
+            switch error {
+            case .signature: return refuse(.forbidden)
+            case .notStatus: return refuse(.notStatus)
+            }
+        }
+        if request.keepsAlive, !isLast {
+            wire.enter(.idle)
+            wire.write(Answer.ok.bytes(keepsAlive: true))
+        } else {
+            wire.leave(with: Answer.ok.bytes(keepsAlive: false))
+        }
+    }
+
+    private func refuse(_ answer: Answer) {
+        // A decoder that is cut off in the middle complains once more.
+        guard wire.phase != .leaving else { return }
+        gathering = nil
+        shared.inbox.refused(answer)
+        wire.leave(with: answer.bytes(keepsAlive: false))
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            // What was whole is answered already; what is not will never be.
+            wire.leave()
+        } else if event is ChannelShouldQuiesceEvent {
+            isLast = true
+            if wire.phase == .idle { wire.leave() }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError else { return context.close(promise: nil) }
+        refuse(.notHTTP)
+    }
+}
+
+/// Who reads requests now: on the receiver's thread; replaced from the loop's when the auth token changes.
+final class CurrentReader: Sendable {
+    private let reader: Mutex<CallbackReader>
+
+    init(_ reader: CallbackReader) { self.reader = Mutex(reader) }
+
+    var value: CallbackReader {
+        get { reader.withLock(\.self) }
+        set { reader.withLock { $0 = newValue } }
+    }
+}

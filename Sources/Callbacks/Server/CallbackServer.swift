@@ -1,0 +1,140 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+
+/// Why nobody can be listened to.
+public struct ListenFailure: Error, Sendable, CustomStringConvertible {
+    public enum Kind: Sendable {
+        /// Trying again may help: the address is taken, or this machine does not have it yet.
+        case unavailable
+        /// This user may not: a port below 1024.
+        case refused
+    }
+
+    public let kind: Kind
+    public let description: String
+
+    init(_ address: String, _ error: any Error) {
+        let code = (error as? IOError)?.errnoCode
+        kind = code == EACCES || code == EPERM ? .refused : .unavailable
+        description =
+            switch code {
+            case EADDRINUSE: "\(address) is in use: stop what listens there, or set another OTPD_CALLBACK_LISTEN"
+            case EADDRNOTAVAIL:
+                "\(address) is no address of this machine: set OTPD_CALLBACK_LISTEN to one of its own, or to 127.0.0.1"
+            case EACCES, EPERM:
+                "\(address) may not be listened on by this user: set OTPD_CALLBACK_LISTEN to a port from 1024 on"
+            default: "\(address) can't be listened on (\(error)): check OTPD_CALLBACK_LISTEN"
+            }
+    }
+}
+
+/// Hummingbird's server on a thread of its own, which shares nothing with the loop but the inbox.
+///
+/// Its few tasks (one per connection, which waits for its end) run on Swift's global executor: on the loop, as tasks of
+/// ours do, they would cost the sends a hop each.
+struct CallbackServer: Sendable {
+    let host: String
+    let port: Int
+    let channel: CallbackChannel
+    let limits: Limits
+
+    /// What one `run` is told from outside: to stop.
+    struct Stop: Sendable {
+        fileprivate let stream: AsyncStream<Void>
+        private let continuation: AsyncStream<Void>.Continuation
+
+        init() { (stream, continuation) = AsyncStream.makeStream() }
+
+        /// From any thread.
+        func signal() { continuation.finish() }
+    }
+
+    /// Serves until told to stop, or until the listening socket dies; then lets the requests under way end.
+    ///
+    /// - Parameter onListening: called once with the port, when connections are taken.
+    @concurrent
+    func run(until stop: Stop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure) {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
+            await serve(on: group, until: stop, onListening: onListening)
+        }
+        // Fails only where it was shut down before.
+        try? await group.shutdownGracefully()
+        try result.get()
+    }
+
+    private enum Event {
+        case ended(Result<Void, ListenFailure>)
+        case stopped
+        case deaf
+    }
+
+    private func serve(
+        on group: MultiThreadedEventLoopGroup, until stop: Stop, onListening: @escaping @Sendable (Int) -> Void
+    ) async -> Result<Void, ListenFailure> {
+        // Hummingbird says at `info` that it listens and at `error` that it was cancelled; what matters is thrown.
+        var logger = Logger(label: "callbacks")
+        logger.logLevel = .critical
+        let (listening, listener) = AsyncStream.makeStream(of: (any Channel).self)
+        let server = Server(
+            childChannelSetup: channel,
+            configuration: ServerConfiguration(
+                address: .hostname(host, port: port), backlog: 1024,
+                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: logger)),
+            onServerRunning: { channel in
+                listener.yield(channel)
+                onListening(channel.localAddress?.port ?? port)
+            },
+            eventLoopGroup: group, logger: logger)
+        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        return await withTaskGroup(of: Event.self) { tasks in
+            tasks.addTask {
+                do {
+                    try await server.run()
+                    return .ended(.success(()))
+                } catch {
+                    return .ended(.failure(ListenFailure(address, error)))
+                }
+            }
+            tasks.addTask {
+                for await _ in stop.stream {}
+                return .stopped
+            }
+            tasks.addTask {
+                // Too many open files, say, end the listening socket; Hummingbird then waits for its last client.
+                for await channel in listening {
+                    _ = try? await channel.closeFuture.get()
+                    break
+                }
+                return .deaf
+            }
+            var result = Result<Void, ListenFailure>.success(())
+            var isStopping = false
+            loop: while let event = await tasks.next() {
+                switch event {
+                case .ended(let ending):
+                    result = ending
+                    break loop
+                case .stopped:
+                    isStopping = true
+                    tasks.addTask {
+                        // Ends when the last client has left; the tasks' group is cancelled by then or by the limit.
+                        try? await server.shutdownGracefully()
+                        return .ended(.success(()))
+                    }
+                    tasks.addTask {
+                        try? await Task.sleep(for: .milliseconds(limits.stopMilliseconds))
+                        return .ended(.success(()))
+                    }
+                case .deaf:
+                    if !isStopping { break loop }
+                }
+            }
+            listener.finish()
+            tasks.cancelAll()
+            return result
+        }
+    }
+}

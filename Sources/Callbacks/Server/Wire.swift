@@ -1,0 +1,169 @@
+import NIOCore
+
+/// A connection's bytes: counts what comes in against the clock and the limits, lets answers past the HTTP decoder, and
+/// closes so that the client can still read the last one. Sits before the decoder; everything happens on its event loop.
+final class Wire: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// What the bytes that come in belong to; `CallbackConnection` says so as the decoder finds out.
+    enum Phase: Equatable {
+        /// No request has begun.
+        case idle
+        /// A request line and headers.
+        case head
+        /// A body.
+        case body
+        /// Nothing that is wanted: the last answer is on its way.
+        case leaving
+    }
+
+    private let limits: Limits
+    private var context: ChannelHandlerContext?
+    private(set) var phase = Phase.idle
+    /// Of this phase.
+    private var bytes = 0
+    private var deadline = NIODeadline.distantFuture
+    private var timer: Scheduled<Void>?
+    private var timerDue = NIODeadline.distantFuture
+    private var isReadHeld = false
+    /// Called when a request is too long or too slow.
+    var onExcess: ((Answer) -> Void)?
+
+    init(limits: Limits) { self.limits = limits }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        // A new connection has as long for its first request as any request has.
+        allow(limits.requestMilliseconds)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        timer?.cancel()
+        self.context = nil
+        onExcess = nil
+    }
+
+    // MARK: Coming in
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let count = unwrapInboundIn(data).readableBytes
+        switch phase {
+        case .idle: enter(.head)
+        case .head, .body: break
+        case .leaving: return
+        }
+        bytes += count
+        context.fireChannelRead(data)
+        // The decoder has run: what is counted now belongs to a request that is not whole.
+        switch phase {
+        case .head: if bytes > limits.headBytes { onExcess?(.headTooLarge) }
+        case .body: if bytes > limits.wireBytes { onExcess?(.tooLarge) }
+        case .idle, .leaving: break
+        }
+        arm()
+    }
+
+    /// A phase has begun: its bytes count from here.
+    func enter(_ phase: Phase) {
+        guard self.phase != .leaving else { return }
+        switch phase {
+        case .idle: deadline = now + .milliseconds(limits.idleMilliseconds)
+        // From its first byte to its last a request has one deadline.
+        case .head, .body:
+            if self.phase == .idle { deadline = now + .milliseconds(limits.requestMilliseconds) }
+        case .leaving: break
+        }
+        self.phase = phase
+        bytes = 0
+    }
+
+    // MARK: Going out
+
+    /// Writes an answer; it goes with everything else that this read brings.
+    func write(_ buffer: ByteBuffer) { context?.write(NIOAny(buffer), promise: nil) }
+
+    /// Writes the last answer and closes behind it.
+    ///
+    /// A socket closed with unread bytes resets the connection, and the answer may be lost on the way: so only the
+    /// sending half is closed, and what still comes in is thrown away for a moment.
+    func leave(with buffer: ByteBuffer) {
+        guard phase != .leaving, let context else { return }
+        phase = .leaving
+        let channel = context.channel
+        context.writeAndFlush(NIOAny(buffer)).assumeIsolated().whenComplete { _ in
+            channel.close(mode: .output, promise: nil)
+        }
+        allow(limits.lingerMilliseconds)
+    }
+
+    /// Closes once everything written has left.
+    func leave() {
+        guard phase != .leaving, let context else { return }
+        phase = .leaving
+        let channel = context.channel
+        context.writeAndFlush(NIOAny(ByteBuffer())).assumeIsolated().whenComplete { _ in channel.close(promise: nil) }
+        allow(limits.lingerMilliseconds)
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        context.flush()
+        context.fireChannelReadComplete()
+    }
+
+    /// Reads no further while the client does not take its answers.
+    func read(context: ChannelHandlerContext) {
+        guard phase == .leaving || context.channel.isWritable else {
+            isReadHeld = true
+            allow(limits.requestMilliseconds)
+            return
+        }
+        context.read()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable, isReadHeld {
+            isReadHeld = false
+            context.read()
+        }
+        context.fireChannelWritabilityChanged()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if phase == .leaving, let event = event as? ChannelEvent, event == .inputClosed {
+            return context.close(promise: nil)
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    // MARK: The clock
+
+    private var now: NIODeadline { context?.eventLoop.now ?? .now() }
+
+    private func allow(_ milliseconds: Int64) {
+        deadline = now + .milliseconds(milliseconds)
+        arm()
+    }
+
+    /// One timer, moved only when it would come too late: most requests are whole before anybody looks at it.
+    private func arm() {
+        guard timer == nil || deadline < timerDue, let context else { return }
+        timer?.cancel()
+        timerDue = deadline
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.look() }
+    }
+
+    private func look() {
+        timer = nil
+        guard now >= deadline else { return arm() }
+        guard let context else { return }
+        switch phase {
+        case .idle, .leaving: context.close(promise: nil)
+        case .head, .body:
+            // Who does not read its answers gets none more.
+            if isReadHeld { context.close(promise: nil) } else { onExcess?(.tooSlow) }
+        }
+    }
+}
