@@ -63,12 +63,13 @@ import Testing
         let count = Environment.current["OTPD_TEST_ENDS"].flatMap { Int($0) } ?? 300
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "\(count)"])
-        // A worker begins with few at a time: so many answers, and it sends all at once.
-        try await database.enqueueMany(count)
-        try await database.becomes("\(count)", within: .seconds(60), "SELECT count(*) FROM otp.messages")
+        // A worker begins with few at a time: so many answers, over some time, and it sends all at once.
+        let warming = 4 * count
+        try await database.enqueueMany(warming)
+        try await database.becomes("\(warming)", within: .seconds(60), "SELECT count(*) FROM otp.messages")
         // Long enough that all are there at once, and shorter than a request may take (10 s).
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": \#(count > 300 ? 9000 : 5000)}"#)
-        try await database.enqueueMany(count, from: count + 1)
+        try await database.enqueueMany(count, from: warming + 1)
         _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == count ? true : nil }
         // Nobody gets a connection; this one stays.
         try await database.text(
@@ -80,14 +81,14 @@ import Testing
         let before = otpd.residentMemory
         _ = try await eventually("all are answered") { try simulator.stats().concurrent == 0 ? true : nil }
         try await stays("nothing is written", for: .seconds(1)) {
-            try await database.text("SELECT count(*) FROM otp.messages") == "\(count)"
+            try await database.text("SELECT count(*) FROM otp.messages") == "\(warming)"
         }
         let after = otpd.residentMemory
         print("\(count) ends waiting: \(before >> 20) MB before, \(after >> 20) MB with them")
         #expect(after - before < 4 << 20 + count * 2048)
         try await database.text("UPDATE pg_database SET datallowconn = true WHERE datname = current_database()")
         try await database.becomes(
-            "accepted|\(2 * count)|1", within: .seconds(40),
+            "accepted|\(warming + count)|1", within: .seconds(40),
             "SELECT job_state, count(*), max(attempts) FROM otp.delivery_status GROUP BY 1")
         #expect(try simulator.stats().numbersRepeated == 0)
     }
