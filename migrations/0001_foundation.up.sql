@@ -127,6 +127,7 @@ CREATE TABLE otp.settings (
     -- otp.conversion_daily calls less than this share of verified codes suspicious, from so many codes of a prefix on
     min_conversion numeric NOT NULL DEFAULT 0.3 CHECK (min_conversion BETWEEN 0 AND 1),
     min_conversion_samples int NOT NULL DEFAULT 50 CHECK (min_conversion_samples >= 10),
+    redact_bodies boolean NOT NULL DEFAULT false,        -- whether texts are emptied at Twilio once their codes are dead
     CHECK (max_attempts > 0 AND max_failures_per_day > 0)
 );
 COMMENT ON TABLE otp.settings IS 'One row. Change it with UPDATE.';
@@ -168,7 +169,8 @@ CREATE TABLE otp.countries (
     expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0),  -- of one send, for limits of scope budget
     sender text,            -- whom its messages come from; null: the worker's own sender
     price_estimate numeric CHECK (price_estimate >= 0),     -- of one segment, for messages that Twilio has not priced yet
-    price_unit text NOT NULL DEFAULT 'USD' CHECK (price_unit ~ '^[A-Z]{3}$')    -- its currency (ISO 4217)
+    price_unit text NOT NULL DEFAULT 'USD' CHECK (price_unit ~ '^[A-Z]{3}$'),   -- its currency (ISO 4217)
+    receipts_reliable boolean NOT NULL DEFAULT true     -- whether its carriers' receipts can be believed: else none resends
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
 
@@ -188,7 +190,7 @@ END $$;
 CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.countries
 FOR EACH ROW EXECUTE FUNCTION otp.countries_before_write();
 
-INSERT INTO otp.countries (region) VALUES ('SA');
+INSERT INTO otp.countries (region, receipts_reliable) VALUES ('SA', false);
 
 -- phone, subject, client_ip and block are exact, in any stretch of time as long as the period. A block is the numbers that
 -- differ in their last digits alone: it counts different numbers and not sends, so it meets whoever walks through numbers
@@ -224,9 +226,12 @@ INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a thousan
 CREATE TABLE otp.error_class_defaults (
     class text PRIMARY KEY,
     explanation text NOT NULL,
-    remedy text NOT NULL
+    remedy text NOT NULL,
+    -- how long after a failed delivery the same code is sent again, once; null: never
+    resend_after interval CHECK (resend_after BETWEEN '0 seconds' AND '5 minutes')
 );
-COMMENT ON TABLE otp.error_class_defaults IS 'Words for a code of a class when the code has none of its own.';
+COMMENT ON TABLE otp.error_class_defaults IS
+    'Words for a code of a class when the code has none of its own, and whether a failed delivery of the class is sent again.';
 
 CREATE TABLE otp.error_classes (
     code int PRIMARY KEY,
@@ -869,7 +874,7 @@ CREATE TABLE otp.send_jobs (
     due_at timestamptz DEFAULT clock_timestamp(),
     requested_at timestamptz DEFAULT clock_timestamp(),
     expires_at timestamptz,                     -- the verification's, copied
-    resend_of bigint,
+    resend_of bigint,                           -- the job whose code it sends again: of its failure, or for an operator
     lost_claims int DEFAULT 0,                  -- claims that ended with their worker: three, and the job is poisonous
     unknown_at timestamptz,                     -- unknown: since when nothing of the attempt can leave any more
     look_at timestamptz,                        -- unknown: when to look at Twilio's list next; a look's fencing token
@@ -892,6 +897,7 @@ CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <>
 CREATE INDEX send_jobs_unknown ON otp.send_jobs (look_at) WHERE state = 'unknown';
 CREATE INDEX send_jobs_suspect ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
+CREATE UNIQUE INDEX send_jobs_resend ON otp.send_jobs (verification_id) WHERE resend_of IS NOT NULL;
 CREATE INDEX send_jobs_held ON otp.send_jobs (held_by, id) WHERE state = 'queued' AND held_by IS NOT NULL;
 COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
 
@@ -920,7 +926,9 @@ BEGIN
     NEW.requested_at := clock_timestamp();
     trouble := CASE
         WHEN verification IS NULL THEN 'it does not exist'
-        WHEN NOT pg_has_role(session_user, verification.made_by, 'USAGE') THEN 'another role made it'
+        -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
+        WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.made_by, 'USAGE')
+            THEN 'another role made it'
         WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
         WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
         WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
@@ -933,6 +941,16 @@ BEGIN
             HINT = 'Make a new verification.';
     END IF;
     PERFORM otp.refuse_locked_phone(verification.e164);
+    -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
+    WITH gone AS (
+        DELETE FROM otp.send_jobs j
+        WHERE j.verification_id = NEW.verification_id AND j.resend_of IS NOT NULL AND j.state = 'queued'
+        RETURNING j.*
+    )
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
+        g.requested_at, g.resend_of
+    FROM gone g;
     PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
         NEW.requested_at);
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
@@ -1033,14 +1051,18 @@ CREATE TABLE otp.messages (
     price numeric,
     price_unit text,
     final_at timestamptz,           -- when the status became one that stays
-    next_poll_at timestamptz,
-    polls smallint NOT NULL DEFAULT 0
+    next_poll_at timestamptz,       -- when Twilio is asked next: for the status, the bill, then to empty the text; or never
+    polls smallint NOT NULL DEFAULT 0,
+    resend_of bigint,               -- its send job's
+    follow_up text,                 -- what came of its failure: the resend, or why there is none
+    redacted_at timestamptz,        -- since when Twilio has no text of it
+    redactions smallint NOT NULL DEFAULT 0      -- tries to empty it
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- A job ends once; what else turns up of it is kept beside that.
 CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE ended_job;
 CREATE INDEX messages_beside ON otp.messages (send_job_id) WHERE NOT ended_job;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
-CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE final_at IS NULL;
+CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
 
 -- Jobs that ended without a message.
@@ -1054,7 +1076,8 @@ CREATE TABLE otp.unsent_jobs (
     remedy text,
     error_class text,
     requested_at timestamptz NOT NULL,
-    ended_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    resend_of bigint
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
@@ -1135,12 +1158,12 @@ BEGIN
                 DELETE FROM otp.send_jobs j WHERE j.id = job.id RETURNING j.*
             )
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                requested_at)
+                requested_at, resend_of)
             SELECT g.id, g.verification_id, 'limited', g.attempt,
                 format('More codes were asked for at once than otp.limits allows: %s %s in %s.', over.scope,
                     trim_scale(over.allowed), over.period),
                 'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
-                g.requested_at
+                g.requested_at, g.resend_of
             FROM gone g;
             allowed := array_remove(allowed, job.id);
         END LOOP;
@@ -1175,6 +1198,12 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN otp.status_rank(later) > otp.status_rank(earlier)
     AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
 
+-- Whether Twilio has no more to say of a message: its status stays, and its bill is known. What failed or was canceled
+-- never left, and gets no price.
+CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));
+
 CREATE FUNCTION otp.record_status(
     message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
 RETURNS boolean
@@ -1204,13 +1233,14 @@ BEGIN
     -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
     DELETE FROM otp.send_jobs j
     WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
-    RETURNING j.id, j.verification_id, j.worker, j.requested_at, true AS ended_job INTO job;
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS ended_job INTO job;
     IF job IS NULL THEN
-        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, false AS ended_job
+        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.resend_of,
+            false AS ended_job
         INTO job
-        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at FROM otp.unsent_jobs u
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.resend_of FROM otp.unsent_jobs u
                 WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
-            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at FROM otp.messages m
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.resend_of FROM otp.messages m
                 WHERE m.send_job_id = referenced[1]::bigint AND m.ended_job AND m.attempt >= referenced[2]::int) e
         LIMIT 1;
     END IF;
@@ -1218,9 +1248,9 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job, requested_at,
-        accepted_at, status, error_code, final_at, next_poll_at)
+        accepted_at, status, error_code, final_at, next_poll_at, resend_of)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
-        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment)
+        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.resend_of)
     -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
     ON CONFLICT (message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
@@ -1229,6 +1259,91 @@ BEGIN
     RETURN true;
 END $$;
 COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';
+
+-- The news that a message was not delivered, by poll, callback or a backend: what the class of its code asks for is done
+-- in the transaction that records it, once, since a status becomes final once and its row is locked.
+--
+-- fraud_hold pauses the number's prefix, as the same code at creation does. No receipt pauses more than that: whatever
+-- keeps an account, a sender or a country from sending is said to the next request too, by Twilio itself and not by
+-- whoever brings a receipt. Later than an hour it is no news. The first probe comes after a minute: that Twilio takes a
+-- message says little here, since it took this one.
+--
+-- resend_after sends the same code once more. What says no (limits too) leaves its words in follow_up; any other error is
+-- the caller's, who repeats. A minute to live is what otp.request asks of a code as well.
+CREATE FUNCTION otp.delivery_failed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    class record;
+    verification record;
+    resend_id bigint;
+    refusal text;
+BEGIN
+    SELECT d.class, d.resend_after, coalesce(c.explanation, d.explanation) AS explanation,
+        coalesce(c.remedy, d.remedy) AS remedy
+    INTO class
+    FROM otp.error_classes c JOIN otp.error_class_defaults d ON d.class = c.class WHERE c.code = NEW.error_code;
+    IF class.resend_after IS NULL AND class.class IS DISTINCT FROM 'fraud_hold' THEN
+        RETURN NULL;
+    END IF;
+    SELECT v.e164, v.country, v.expires_at,
+        (SELECT c.receipts_reliable FROM otp.countries c WHERE c.region = v.country) AS is_believed
+    INTO verification
+    FROM otp.verifications v WHERE v.id = NEW.verification_id;
+
+    IF class.class = 'fraud_hold' AND verification.e164 IS NOT NULL AND NEW.accepted_at > moment - interval '1 hour' THEN
+        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, made_by)
+        VALUES ('prefix', left(verification.e164, greatest(length(verification.e164) - 4, 2)),
+            left(class.explanation, 500), class.remedy, moment + interval '1 minute', 'a delivery receipt')
+        ON CONFLICT (name) DO NOTHING;
+    END IF;
+
+    IF class.resend_after IS NULL OR NOT NEW.ended_job THEN
+        RETURN NULL;
+    END IF;
+    refusal := CASE
+        WHEN NEW.resend_of IS NOT NULL THEN 'it was a resend already.'
+        WHEN verification.expires_at IS NULL THEN 'its verification is gone.'
+        WHEN verification.is_believed IS NOT TRUE
+            THEN format('receipts of %s are not believed (otp.countries.receipts_reliable).', verification.country)
+        WHEN verification.expires_at < moment + class.resend_after + interval '60 seconds'
+            THEN 'too little of its code''s life was left.'
+    END;
+    IF refusal IS NULL THEN
+        -- Locked first, so that a request of the same moment is either seen here or sees the resend.
+        PERFORM FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE;
+        IF EXISTS (SELECT FROM otp.send_jobs j
+                WHERE j.verification_id = NEW.verification_id AND j.id > NEW.send_job_id)
+            OR EXISTS (SELECT FROM otp.messages m
+                WHERE m.verification_id = NEW.verification_id AND m.send_job_id > NEW.send_job_id)
+            OR EXISTS (SELECT FROM otp.unsent_jobs u
+                WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
+        THEN
+            refusal := 'it had been asked for again already.';
+        ELSE
+            BEGIN
+                INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
+                VALUES (NEW.verification_id, NEW.send_job_id, clock_timestamp() + class.resend_after)
+                RETURNING id INTO resend_id;
+            EXCEPTION WHEN SQLSTATE 'OT001' OR SQLSTATE 'OT006' THEN
+                refusal := SQLERRM || '.';
+            END;
+        END IF;
+    END IF;
+    UPDATE otp.messages m
+    SET follow_up = coalesce('Not sent again: ' || refusal, format('The same code is sent again as send job %s.', resend_id))
+    WHERE m.message_sid = NEW.message_sid;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER born_failed AFTER INSERT ON otp.messages FOR EACH ROW
+WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL)
+EXECUTE FUNCTION otp.delivery_failed();
+-- Once: when the status becomes final, or when its code is told later than that.
+CREATE TRIGGER failed AFTER UPDATE OF status, error_code, final_at ON otp.messages FOR EACH ROW
+WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL
+    AND (OLD.final_at IS NULL OR OLD.error_code IS NULL))
+EXECUTE FUNCTION otp.delivery_failed();
 
 CREATE SEQUENCE otp.worker_ids;
 
@@ -1287,8 +1402,8 @@ BEGIN ATOMIC
         WHERE j.verification_id = cancel_queued_sends.verification_id AND j.state = 'queued'
         RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, why, g.requested_at FROM gone g;
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, why, g.requested_at, g.resend_of FROM gone g;
 END;
 
 CREATE FUNCTION otp.verify(
@@ -1469,21 +1584,22 @@ SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_nu
         WHEN j.error_code IS NOT NULL THEN coalesce(c.remedy, d.remedy,
             'Look it up at https://www.twilio.com/docs/api/errors/' || j.error_code || ' and add a row to otp.error_classes.')
         END AS remedy,
-    j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at
+    j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at, j.resend_of, j.follow_up
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
         attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
-        NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at
+        NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
+        resend_of, NULL::text AS follow_up
     FROM otp.send_jobs
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up
     FROM otp.messages WHERE ended_job
     UNION ALL
     SELECT u.send_job_id, u.verification_id, 'sms', u.state, m.status, u.attempts, coalesce(u.error_code, m.error_code),
         u.error, u.remedy, m.message_sid, m.segments, m.price, m.price_unit, u.requested_at, m.accepted_at,
-        coalesce(m.final_at, u.ended_at)
+        coalesce(m.final_at, u.ended_at), u.resend_of, m.follow_up
     FROM otp.unsent_jobs u
     LEFT JOIN LATERAL (
         SELECT * FROM otp.messages e WHERE e.send_job_id = u.send_job_id AND NOT e.ended_job
@@ -1781,7 +1897,7 @@ GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.erro
     otp.delivery_status, otp.queue_status, otp.pause_status TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
-    otp.status_advances, otp.mask, otp.record_status TO otp_worker;
+    otp.is_settled, otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.conversion_daily, otp.error_classes, otp.error_class_defaults, otp.pauses, otp.pause_status TO otp_monitor, otp_admin;

@@ -29,6 +29,10 @@ INSERT INTO otp.error_class_defaults (class, explanation, remedy) VALUES
     ('ignore', 'Twilio reported something that does not concern sending codes.',
         'Nothing: the code itself is not affected.');
 
+-- Ten seconds: long enough for a phone to come out of a lift, and for a user who asks again to be first; short enough that
+-- a code of five minutes is still worth typing. Only what may pass, or what Twilio did not process.
+UPDATE otp.error_class_defaults SET resend_after = '10 seconds' WHERE class IN ('one_resend', 'retry_safe');
+
 INSERT INTO otp.error_classes (code, class, stage, explanation, remedy) VALUES
     -- The account
     (20003, 'pause_worker', 'create', 'Authentication failed: Twilio does not accept the credentials.',

@@ -151,10 +151,12 @@ final class Simulator {
         return .success(Answer(status: 204, body: []))
     }
 
+    /// Whether its status changes no more: what waits for a receipt is not over, what gets none is.
     private func isOver(_ message: Message, at now: Microseconds) -> Bool {
         switch resource.state(of: message, at: now).status {
         case .accepted, .queued, .sending: false
-        case .sent, .delivered, .undelivered, .failed: true
+        case .sent: message.record.outcome == .sent
+        case .delivered, .undelivered, .failed: true
         }
     }
 

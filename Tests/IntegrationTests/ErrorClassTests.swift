@@ -177,8 +177,12 @@ import Testing
         let simulator = try await Simulator.start()
         try await database.text("DELETE FROM otp.limits")
         try await Otpd.run(simulator)
-        let known = Self.known.filter { ["delivery", "inbound"].contains($0.stage) }.flatMap(\.codes)
-        let codes = known + [39999]
+        let rows = Self.known.filter { ["delivery", "inbound"].contains($0.stage) }
+        let known = rows.flatMap(\.codes)
+        // Those that pause the block of their numbers come last.
+        let codes =
+            rows.filter { $0.errorClass != "fraud_hold" }.flatMap(\.codes) + [39999]
+            + rows.filter { $0.errorClass == "fraud_hold" }.flatMap(\.codes)
         for code in codes { try await database.enqueue("+9665901\(code)") }
         try await database.becomes(
             known.sorted().map { "accepted|\($0 == 30001 || $0 == 30002 ? "failed" : "undelivered")|1|\($0)|t" }

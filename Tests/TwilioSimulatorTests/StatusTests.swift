@@ -102,11 +102,20 @@ import Testing
         let path = simulator.messagePath(sid)
         let early = simulator.send(.post, path, encoded([("Body", "")]))
         #expect(early.answer.status == 409)
+        // Sent, and its receipt is on the way.
+        let waiting = simulator.send(.post, path, encoded([("Body", "")]), at: epoch + second)
+        #expect(try json(waiting.answer.body)["code"] as? Int == 20009)
         let redacted = simulator.send(.post, path, encoded([("Body", "")]), at: epoch + 2 * second)
         #expect(redacted.answer.status == 200)
         #expect(try json(redacted.answer.body)["body"] as? String == "")
         #expect(try simulator.fetch(sid, at: epoch + 2 * second)["body"] as? String == "")
         #expect(simulator.send(.post, path, encoded([("Body", "x")]), at: epoch + 2 * second).answer.status == 400)
+    }
+
+    @Test func whatGetsNoReceiptIsRedactedOnceSent() throws {
+        let simulator = try Simulator(settings())
+        let path = simulator.messagePath(try simulator.createdSID(to: "+966590100000"))
+        #expect(simulator.send(.post, path, encoded([("Body", "")]), at: epoch + second).answer.status == 200)
     }
 
     @Test func aDeletedMessageIsGone() throws {

@@ -154,6 +154,15 @@ struct MessagesAPITests {
         }
     }
 
+    @Test func aTextIsEmptiedAsDescribed() throws {
+        let fields = decodeForm(Endpoint.redaction).map { ($0.0, String(decoding: $0.1, as: UTF8.self)) }
+        #expect(fields.map(\.0) == ["Body"])
+        #expect(fields.map(\.1) == [""])
+        #expect(Self.problems(fields, MessagesAPI.update).isEmpty)
+        #expect(MessagesAPI.update.path == MessagesAPI.fetch.path)
+        #expect(Self.problems(fields + [("Status", "deleted")], MessagesAPI.update).count == 1)
+    }
+
     /// Settings and rows are taken for identifiers just where Twilio's patterns take them.
     @Test func identifiersAreTwilios() throws {
         let account = try #require(MessagesAPI.create.inPath.first)

@@ -8,6 +8,9 @@ public import Postgres
 /// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). A SID that is
 /// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless. Primary keys serve
 /// both sides.
+///
+/// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
+/// the status, that schedule begins further on.
 public struct FinishAccepted: Sendable {
     static let statement = Statement(
         "otpd_finish_accepted",
@@ -20,23 +23,24 @@ public struct FinishAccepted: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
              WHERE j.id = e.id AND j.verification_id = e.verification_id
-         RETURNING j.id
+         RETURNING j.id, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
-                                      ended_job, requested_at, accepted_at, status, next_poll_at)
+                                      ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of)
             SELECT e.sid, e.id, e.verification_id, e.attempt, $1, e.sender,
-                   g.id IS NOT NULL, e.requested_at, now(), e.status, now() + interval '2 seconds'
+                   g.id IS NOT NULL, e.requested_at, now(), e.status, now() + interval '2 seconds' * 2 ^ $9, $9,
+                   g.resend_of
               FROM e
               LEFT JOIN gone g ON g.id = e.id
             ON CONFLICT (message_sid) DO NOTHING
          RETURNING message_sid, send_job_id, ended_job
         ), repeated AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                                         requested_at, ended_at)
+                                         requested_at, ended_at, resend_of)
             SELECT e.id, e.verification_id, 'failed', e.attempt,
                    'Twilio answered with the SID of another message: it is not known whether this one was sent.',
                    'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
-                   e.requested_at, now()
+                   e.requested_at, now(), g.resend_of
               FROM e
               JOIN gone g ON g.id = e.id
               LEFT JOIN kept k ON k.message_sid = e.sid AND k.send_job_id = e.id
@@ -48,11 +52,19 @@ public struct FinishAccepted: Sendable {
                                                WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
           FROM kept k
         """,
-        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray])
+        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray, .int4])
 
+    /// Polls that callbacks make needless: the first of their schedule, up to 16 s after the acceptance.
+    public static let sparedByCallbacks: Int32 = 3
+
+    private let sparedPolls: Int32
     private var messages: [AcceptedMessage] = []
 
-    public init() {}
+    /// An empty batch, whose messages are polled from after the first `sparedPolls` on.
+    public init(sparedPolls: Int32 = 0) { self.sparedPolls = sparedPolls }
+
+    /// An empty batch like this one.
+    public func emptied() -> FinishAccepted { FinishAccepted(sparedPolls: sparedPolls) }
 
     /// How many messages are waiting to be recorded.
     public var count: Int { messages.count }
@@ -65,7 +77,7 @@ public struct FinishAccepted: Sendable {
 
     /// Two batches that together are this one.
     public func halves() -> (FinishAccepted, FinishAccepted) {
-        var (first, second) = (FinishAccepted(), FinishAccepted())
+        var (first, second) = (emptied(), emptied())
         first.messages = Array(messages.prefix(messages.count / 2))
         second.messages = Array(messages.dropFirst(messages.count / 2))
         return (first, second)
@@ -105,6 +117,7 @@ public struct FinishAccepted: Sendable {
             for message in messages { array.append(message.status.rawValue) }
         }
         parameters.append(messages.map(\.sender))
+        parameters.append(sparedPolls)
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))

@@ -11,7 +11,7 @@ public struct FinishLook: Sendable {
         "otpd_finish_look",
         """
         WITH e AS MATERIALIZED (
-            SELECT e.*, j.verification_id, j.requested_at
+            SELECT e.*, j.verification_id, j.requested_at, j.resend_of
               FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::float8[], $6::int[], $7::text[],
                           $8::text[])
                 AS e(id, attempt, token, step, delay, counted, error, remedy)
@@ -36,8 +36,9 @@ public struct FinishLook: Sendable {
          RETURNING j.id
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                                         requested_at, ended_at)
-            SELECT e.id, e.verification_id, 'failed', e.attempt, e.error, e.remedy, 'unknown', e.requested_at, now()
+                                         requested_at, ended_at, resend_of)
+            SELECT e.id, e.verification_id, 'failed', e.attempt, e.error, e.remedy, 'unknown', e.requested_at, now(),
+                   e.resend_of
               FROM e
               JOIN gone g ON g.id = e.id
          RETURNING 1

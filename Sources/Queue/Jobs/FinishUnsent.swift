@@ -33,7 +33,7 @@ public struct FinishUnsent: Sendable {
         "otpd_finish_unsent",
         """
         WITH e AS MATERIALIZED (
-            SELECT e.*, j.verification_id, j.requested_at, j.expires_at
+            SELECT e.*, j.verification_id, j.requested_at, j.expires_at, j.resend_of
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
                           $9::text[], $10::text[])
                 AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by)
@@ -67,9 +67,9 @@ public struct FinishUnsent: Sendable {
              WHERE j.id = e.id AND e.outcome IN ('failed', 'expired', 'canceled')
         )
         INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                     error_class, requested_at, ended_at)
+                                     error_class, requested_at, ended_at, resend_of)
         SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-               e.error_class, e.requested_at, now()
+               e.error_class, e.requested_at, now(), e.resend_of
           FROM e
          WHERE e.outcome IN ('failed', 'expired', 'canceled')
         """,

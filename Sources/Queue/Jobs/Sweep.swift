@@ -36,10 +36,11 @@ public enum Sweep {
             DELETE FROM otp.send_jobs j
              USING (SELECT id FROM expired UNION ALL SELECT id FROM undecided) dead
              WHERE j.id = dead.id
-         RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at
+         RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at,
+                   j.resend_of
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                         error_class, requested_at, ended_at)
+                                         error_class, requested_at, ended_at, resend_of)
             SELECT id, verification_id, CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, attempt,
                    last_error_code,
                    CASE state WHEN 'queued'
@@ -50,7 +51,7 @@ public enum Sweep {
                        THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
                        ELSE 'Let the user ask for a new code.' END,
                    CASE state WHEN 'queued' THEN 'expired' ELSE 'unknown' END,
-                   requested_at, now()
+                   requested_at, now(), resend_of
               FROM gone
          RETURNING state
         )

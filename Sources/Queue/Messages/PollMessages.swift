@@ -1,9 +1,14 @@
 public import EventLoop
 public import Postgres
 
-/// Takes messages whose status is not final and due to be asked for, and sets when they are due again: 2 s after the
-/// acceptance, then twice as long each time, an hour at most, for a day. Setting it first shares the work between workers
-/// and bounds it when Twilio does not answer.
+/// Takes messages of which something is to be asked of Twilio, and sets when they are due again. Setting it first shares
+/// the work between workers and bounds it when Twilio does not answer.
+///
+/// - Until a message is settled (`otp.is_settled`: final, and its bill known) it is fetched: 2 s after the acceptance, then
+///   twice as long each time, an hour at most (6 hours, where only the price is missing), for a day.
+/// - Then, with `otp.settings.redact_bodies`, its text is emptied, once its code is dead and no send of it lives or is
+///   unknown: a minute between tries, twice as long each time, an hour at most, twelve tries.
+/// - Then never: `next_poll_at` is null.
 ///
 /// The partial index on `next_poll_at` serves it.
 public enum PollMessages {
@@ -11,33 +16,77 @@ public enum PollMessages {
         "otpd_poll_messages",
         """
         WITH due AS MATERIALIZED (
-            SELECT message_sid
-              FROM otp.messages
-             WHERE final_at IS NULL AND next_poll_at <= now()
-             ORDER BY next_poll_at
+            SELECT m.message_sid, m.verification_id, m.redacted_at,
+                   m.accepted_at <= now() - interval '1 day'
+                   OR (m.final_at IS NOT NULL AND otp.is_settled(m.status, m.segments, m.price)) AS is_done
+              FROM otp.messages m
+             WHERE m.next_poll_at <= now()
+             ORDER BY m.next_poll_at
              LIMIT $1
                FOR UPDATE SKIP LOCKED
+        ), step AS MATERIALIZED (
+            SELECT d.message_sid, v.expires_at,
+                   CASE WHEN NOT d.is_done THEN 'fetch'
+                        WHEN NOT s.redact_bodies OR d.redacted_at IS NOT NULL THEN 'leave'
+                        WHEN v.expires_at > now() OR EXISTS (SELECT FROM otp.send_jobs j
+                                                              WHERE j.verification_id = d.verification_id) THEN 'wait'
+                        ELSE 'redact' END AS step
+              FROM due d
+             CROSS JOIN otp.settings s
+              LEFT JOIN otp.verifications v ON v.id = d.verification_id
         )
         UPDATE otp.messages m
-           SET polls = m.polls + 1,
-               next_poll_at = CASE WHEN m.accepted_at > now() - interval '1 day'
-                                   THEN now() + least(interval '1 hour', interval '2 seconds' * 2 ^ m.polls) END
-          FROM due
-         WHERE m.message_sid = due.message_sid
-        RETURNING m.message_sid
+           SET polls = m.polls + (s.step = 'fetch')::int,
+               redactions = m.redactions + (s.step = 'redact')::int,
+               next_poll_at = CASE s.step
+                   WHEN 'fetch' THEN now() + least(CASE WHEN m.final_at IS NULL THEN interval '1 hour'
+                                                        ELSE interval '6 hours' END,
+                                                   interval '2 seconds' * 2 ^ m.polls)
+                   WHEN 'wait' THEN greatest(s.expires_at, now() + interval '1 minute')
+                   WHEN 'redact' THEN CASE WHEN m.redactions < 11
+                                           THEN now() + least(interval '1 hour', interval '1 minute' * 2 ^ m.redactions)
+                                      END END
+          FROM step s
+         WHERE m.message_sid = s.message_sid
+        RETURNING m.message_sid, s.step, m.next_poll_at IS NULL
         """,
         [.int4])
 
-    /// The SIDs of at most `limit` messages to fetch now.
-    public static func run(on connection: Connection, limit: Int, deadline: Instant) async throws(PostgresError)
-        -> [String]
+    /// What is to be asked now.
+    public struct Due: Sendable, Equatable {
+        /// To be fetched: for its status and its bill.
+        public var toFetch: [String] = []
+        /// Whose text is to be emptied.
+        public var toRedact: [Redaction] = []
+        /// All that were taken, those among them for which the time has not come.
+        public var taken = 0
+    }
+
+    /// A text to be emptied.
+    public struct Redaction: Sendable, Equatable {
+        /// The message.
+        public var sid: String
+        /// Whether it is not tried again.
+        public var isLastTry: Bool
+    }
+
+    /// Takes at most `limit` messages.
+    public static func run(on connection: Connection, limit: Int, deadline: Instant) async throws(PostgresError) -> Due
     {
         var parameters = Parameters()
         parameters.append(Int32(limit))
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var sids: [String] = []
-        for row in 0..<result.rowCount { sids.append(try result.string(row, 0)) }
-        return sids
+        var due = Due()
+        due.taken = result.rowCount
+        for row in 0..<result.rowCount {
+            let sid = try result.string(row, 0)
+            switch try result.string(row, 1) {
+            case "fetch": due.toFetch.append(sid)
+            case "redact": due.toRedact.append(Redaction(sid: sid, isLastTry: try result.bool(row, 2)))
+            default: break
+            }
+        }
+        return due
     }
 }

@@ -32,7 +32,11 @@ public struct MessageReport: Sendable, Equatable {
     }
 }
 
-/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_advances`), the rest fills in.
+/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_advances`), the rest fills in. What is
+/// settled is asked for no more, but comes back for its text to be emptied where `otp.settings.redact_bodies` wants that.
+///
+/// A message that was taken over with its last status is final from here on. What a failure leads to is the trigger's
+/// (`otp.delivery_failed`).
 ///
 /// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
 public enum RecordStatus {
@@ -40,18 +44,27 @@ public enum RecordStatus {
         "otpd_record_status",
         """
         UPDATE otp.messages m
-           SET status = CASE WHEN s.is_later THEN e.status ELSE m.status END,
-               error_code = CASE WHEN s.is_later THEN coalesce(e.error_code, m.error_code) ELSE m.error_code END,
-               segments = coalesce(e.segments, m.segments),
-               price = coalesce(e.price::numeric, m.price),
+           SET status = s.status,
+               error_code = s.error_code,
+               segments = s.segments,
+               price = s.price,
                price_unit = coalesce(e.price_unit, m.price_unit),
                sender = coalesce(m.sender, e.sender),
-               final_at = CASE WHEN s.is_later AND otp.status_rank(e.status) >= 50
-                               THEN coalesce(m.final_at, now()) ELSE m.final_at END
+               final_at = coalesce(m.final_at, CASE WHEN otp.status_rank(s.status) >= 50 THEN now() END),
+               next_poll_at = CASE WHEN NOT otp.is_settled(s.status, s.segments, s.price) THEN m.next_poll_at
+                                   WHEN m.redacted_at IS NULL AND (SELECT redact_bodies FROM otp.settings)
+                                   THEN greatest(now(), (SELECT v.expires_at FROM otp.verifications v
+                                                          WHERE v.id = m.verification_id)) END
           FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
                       $7::text[])
             AS e(sid, status, error_code, segments, price, price_unit, sender),
-               LATERAL (SELECT message_sid, otp.status_advances(o.status, e.status) AS is_later
+               LATERAL (SELECT o.message_sid,
+                               CASE WHEN otp.status_advances(o.status, e.status) THEN e.status ELSE o.status END AS status,
+                               CASE WHEN otp.status_advances(o.status, e.status) THEN coalesce(e.error_code, o.error_code)
+                                    WHEN o.status = e.status THEN coalesce(o.error_code, e.error_code)
+                                    ELSE o.error_code END AS error_code,
+                               coalesce(e.segments::smallint, o.segments) AS segments,
+                               coalesce(e.price::numeric, o.price) AS price
                           FROM otp.messages o WHERE o.message_sid = e.sid
                        FOR UPDATE SKIP LOCKED) s
          WHERE m.message_sid = s.message_sid

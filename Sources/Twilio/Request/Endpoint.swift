@@ -11,7 +11,10 @@ public struct Endpoint: Sendable, Hashable {
     /// POST: create a message. GET: list them.
     public var messages: String { "\(account)/Messages.json" }
 
-    /// GET: one message.
+    /// The form that empties a message's text.
+    public static let redaction = Array("Body=".utf8)
+
+    /// GET: one message. POST: change it.
     public func message(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid).json" }
 
     /// GET: the messages sent to a number, newest first, `pageSize` (1…1000) a page.

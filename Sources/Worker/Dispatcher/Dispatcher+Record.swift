@@ -16,7 +16,7 @@ extension Dispatcher {
                 continue
             }
             let batch = (accepted, unsent)
-            accepted = FinishAccepted()
+            accepted = accepted.emptied()
             unsent = FinishUnsent()
             endsInWriting = batch.0.count + batch.1.count
             jobsInWriting = batch.0.jobs + batch.1.jobs

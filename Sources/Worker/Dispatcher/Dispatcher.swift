@@ -48,7 +48,7 @@ actor Dispatcher {
     let probes: Latch
     var random = SystemRandomNumberGenerator()
 
-    var accepted = FinishAccepted()
+    var accepted: FinishAccepted
     var unsent = FinishUnsent()
     /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
     private(set) var hasStoppedClaiming = false
@@ -96,6 +96,8 @@ actor Dispatcher {
         self.twilio = twilio
         self.log = log
         senders = CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback)
+        accepted = FinishAccepted(
+            sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
         appName = Array(configuration.appName.utf8)
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())

@@ -5,7 +5,8 @@ import Postgres
 import Queue
 import Twilio
 
-/// Asks Twilio for the status of messages that have no final one: at most `perRound` a round, a few at a time.
+/// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
+/// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
 ///
 /// Rounds follow each other every 2 s while there are messages to ask for, and more and more rarely, up to a minute, while
 /// there are none.
@@ -33,7 +34,7 @@ struct Poller {
                 quiet.succeeded()
             } catch {
                 if case .server = error, quiet.isNew(error) {
-                    log.error("message statuses can't be polled", metadata: [LogKeys.error: "\(error)"])
+                    log.error("messages can't be asked for", metadata: [LogKeys.error: "\(error)"])
                 }
             }
             let now = await dispatcher.counters.accepted
@@ -48,22 +49,65 @@ struct Poller {
     /// One round; how many messages were asked for.
     private func round() async throws(PostgresError) -> Int {
         let connection = try await records.connection(deadline: .now() + Times.statement)
-        let sids = try await PollMessages.run(
+        let due = try await PollMessages.run(
             on: connection, limit: Self.perRound, deadline: .now() + Times.statement)
-        var reports: [MessageReport] = []
-        var rest = sids[...]
+        let reports = await aFewAtATime(due.toFetch) { await fetch($0) }
+        if !reports.isEmpty { try await record(reports, connection) }
+        let redactions = await aFewAtATime(due.toRedact) { redaction in
+            (redaction, isEmptied: await redact(redaction.sid))
+        }
+        let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
+        let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.sid)
+        if !emptied.isEmpty || !kept.isEmpty {
+            try await RecordRedactions.run(
+                on: connection, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+        }
+        if !kept.isEmpty {
+            log.error(
+                "texts of messages are still at Twilio, and are not tried again",
+                metadata: [
+                    LogKeys.count: "\(kept.count)",
+                    LogKeys.remedy: """
+                    See whether the credentials may change messages. Then, as the owner of the schema: UPDATE otp.messages \
+                    SET redactions = 0, next_poll_at = now() WHERE redactions > 11 AND redacted_at IS NULL
+                    """,
+                ])
+        }
+        return due.taken
+    }
+
+    /// Writes reports; once more where the database had to choose between this statement and another's.
+    private func record(_ reports: [MessageReport], _ connection: Connection) async throws(PostgresError) {
+        do {
+            try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
+        } catch {
+            guard case .server(let refusal) = error, ["40001", "40P01", "55P03"].contains(refusal.sqlstate) else {
+                throw error
+            }
+            try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
+        }
+    }
+
+    /// What `body` makes of each, nil left out.
+    private func aFewAtATime<Value: Sendable, Made: Sendable>(
+        _ values: [Value], _ body: @escaping @Sendable (Value) async -> Made?
+    ) async -> [Made] {
+        var made: [Made] = []
+        var rest = values[...]
         while !rest.isEmpty {
             let part = rest.prefix(Self.atATime)
             rest = rest.dropFirst(Self.atATime)
-            await withTaskGroup(of: MessageReport?.self) { group in
-                for sid in part { group.addTask { await fetch(sid) } }
-                for await report in group { if let report { reports.append(report) } }
+            await withTaskGroup(of: Made?.self) { group in
+                for value in part { group.addTask { await body(value) } }
+                for await one in group { if let one { made.append(one) } }
             }
         }
-        if !reports.isEmpty {
-            try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
-        }
-        return sids.count
+        return made
+    }
+
+    private func redact(_ text: String) async -> Bool {
+        guard let sid = MessageSID(text) else { return false }
+        return await twilio.redact(sid)
     }
 
     /// What Twilio says of one message; nil when it says nothing now: it is asked again later.
@@ -71,7 +115,7 @@ struct Poller {
         guard let sid = MessageSID(text), let message = await twilio.message(sid) else { return nil }
         return MessageReport(
             sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
-            segments: message.segments.map(Int32.init(clamping:)), price: message.price.flatMap(Self.decimal),
+            segments: message.segments.map { Int32(Int16(clamping: $0)) }, price: message.price.flatMap(Self.decimal),
             priceUnit: message.priceUnit, sender: message.sender)
     }
 }

@@ -5,7 +5,7 @@ import OTP
 import Synchronization
 import Twilio
 
-/// Reads from Twilio, off the hot path: a message, or a page of its list. Nothing is sent by it.
+/// Reads from Twilio, off the hot path: a message, or a page of its list; and has it empty a text. Nothing is sent by it.
 struct TwilioReader: Sendable {
     let http: HTTPClient
     let baseURL: String
@@ -15,17 +15,27 @@ struct TwilioReader: Sendable {
 
     /// A message as Twilio has it now; nil when it does not say.
     func message(_ sid: MessageSID) async -> MessageResource? {
-        guard let body = await get(endpoint.message(sid), deadline: .now() + Times.http) else { return nil }
+        guard let body = await answer(.get, endpoint.message(sid), deadline: .now() + Times.http) else { return nil }
         let message = decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
         // An answer about something else: the connection is one behind (`Outcome.classify`).
         guard message?.sid == sid else { return nil }
         return message
     }
 
+    /// Empties a message's text at Twilio, for good; whether it is empty now. Repeating it is harmless.
+    func redact(_ sid: MessageSID) async -> Bool {
+        guard
+            let body = await answer(
+                .post, endpoint.message(sid), body: Endpoint.redaction, deadline: .now() + Times.http)
+        else { return false }
+        let message = decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
+        return message?.sid == sid && message?.body?.isEmpty == true
+    }
+
     /// A page of Twilio's list, by its path and query; nil when it can't be had or read. Over a connection of its own: a
     /// page of somebody else's messages would look like a message that is not there.
     func page(_ path: String, deadline: Instant) async -> MessagePage? {
-        guard let body = await get(path, isAlone: true, deadline: deadline) else { return nil }
+        guard let body = await answer(.get, path, isAlone: true, deadline: deadline) else { return nil }
         return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
     }
 
@@ -41,16 +51,18 @@ struct TwilioReader: Sendable {
     /// Whether Twilio answers, whatever it says: what is asked for is one page of one message, and thrown away.
     func answers(within span: Instant.Span) async -> Bool {
         do {
-            return try await perform("\(endpoint.messages)?PageSize=1", deadline: .now() + span).status < 500
+            return try await perform(.get, "\(endpoint.messages)?PageSize=1", deadline: .now() + span).status < 500
         } catch {
             log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
             return false
         }
     }
 
-    private func get(_ path: String, isAlone: Bool = false, deadline: Instant) async -> [UInt8]? {
+    private func answer(
+        _ method: Request.Method, _ path: String, body: [UInt8] = [], isAlone: Bool = false, deadline: Instant
+    ) async -> [UInt8]? {
         do {
-            let response = try await perform(path, isAlone: isAlone, deadline: deadline)
+            let response = try await perform(method, path, body: body, isAlone: isAlone, deadline: deadline)
             if response.status == 200 { return response.body }
             log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
         } catch {
@@ -59,13 +71,16 @@ struct TwilioReader: Sendable {
         return nil
     }
 
-    private func perform(_ path: String, isAlone: Bool = false, deadline: Instant) async throws(HTTPError) -> Response {
+    private func perform(
+        _ method: Request.Method, _ path: String, body: [UInt8] = [], isAlone: Bool = false, deadline: Instant
+    ) async throws(HTTPError) -> Response {
         let header = authorization.value.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
-            .get, url: baseURL + path,
-            headers: [.init("Authorization", header), .init("Accept", "application/json")], isAlone: isAlone)
+            method, url: baseURL + path,
+            headers: [.init("Authorization", header), .init("Accept", "application/json")], body: body, isAlone: isAlone
+        )
         return try await http.perform(request, deadline: deadline)
     }
 }

@@ -1,0 +1,190 @@
+import EventLoop
+import OTP
+import Postgres
+import Queue
+import Testing
+
+/// The statements that say when Twilio is asked for a message again, and what for.
+@Suite(.database) struct ReceiptStatementTests {
+    let database = TestScope.current?.database
+
+    private var soon: Instant { .now() + .seconds(20) }
+    private static let sid = "SM00000000000000000000000000000001"
+
+    /// A message that a worker has recorded, and a session as the worker has it.
+    private func recorded(sparedPolls: Int32 = 0) async throws -> TestDatabase.Session {
+        let database = try #require(database)
+        let job = try #require(Int64(try await database.enqueue("0501234567")))
+        let session = try await database.connect()
+        var ends = FinishAccepted(sparedPolls: sparedPolls)
+        ends.append(
+            AcceptedMessage(
+                job: job, attempt: 1, verification: Int64(try await database.text("SELECT id FROM otp.verifications"))!,
+                requestedAt: 1_700_000_000_000_000, sid: try #require(.init(Self.sid)),
+                status: .init(rawValue: "queued"),
+                sender: nil))
+        try await ends.run(on: session.connection, worker: 1, deadline: soon)
+        return session
+    }
+
+    private func report(
+        _ session: TestDatabase.Session, _ status: String, errorCode: Int32? = nil, segments: Int32? = 1,
+        price: String? = nil
+    ) async throws {
+        try await RecordStatus.run(
+            on: session.connection,
+            [
+                MessageReport(
+                    sid: Self.sid, status: status, errorCode: errorCode, segments: segments, price: price,
+                    priceUnit: "USD", sender: nil)
+            ], deadline: soon)
+    }
+
+    /// What is to be done with the message when it is due.
+    private func due(_ session: TestDatabase.Session) async throws -> String {
+        try await session.text("UPDATE otp.messages SET next_poll_at = now() WHERE next_poll_at IS NOT NULL")
+        let due = try await PollMessages.run(on: session.connection, limit: 20, deadline: soon)
+        guard due.taken == 1 else { return due.taken == 0 ? "never" : "too much" }
+        if due.toFetch == [Self.sid] { return "fetch" }
+        guard let redaction = due.toRedact.first else { return "nothing" }
+        #expect(redaction.sid == Self.sid)
+        return redaction.isLastTry ? "empty, for the last time" : "empty"
+    }
+
+    /// In how many seconds it is due again; nothing for never.
+    private func wait(_ session: TestDatabase.Session) async throws -> String {
+        try await session.text(
+            "SELECT round(extract(epoch FROM next_poll_at - now())) FROM otp.messages")
+    }
+
+    @Test func theFirstPollIsLaterWhereCallbacksTell() async throws {
+        for (spared, first, then) in [(0 as Int32, "2", "2"), (FinishAccepted.sparedByCallbacks, "16", "16")] {
+            let session = try await recorded(sparedPolls: spared)
+            #expect(
+                try await session.text("SELECT extract(epoch FROM next_poll_at - accepted_at)::int FROM otp.messages")
+                    == first)
+            #expect(try await due(session) == "fetch")
+            #expect(try await wait(session) == then)
+            try await session.text("TRUNCATE otp.messages, otp.verifications")
+            await session.close()
+        }
+    }
+
+    @Test func aMessageIsAskedForUntilItsBillIsKnown() async throws {
+        let session = try await recorded()
+        try await report(session, "sent")
+        #expect(try await wait(session) != "")
+        // Told by a callback: the bill is still open.
+        try await session.text("SELECT otp.record_status('\(Self.sid)', 'delivered')")
+        #expect(try await due(session) == "fetch")
+        try await report(session, "delivered")
+        #expect(try await due(session) == "fetch")
+        try await report(session, "delivered", price: "-0.05")
+        #expect(try await wait(session) == "")
+        #expect(try await due(session) == "never")
+        await session.close()
+    }
+
+    @Test func thePriceIsWaitedForForADay() async throws {
+        let session = try await recorded()
+        try await report(session, "delivered")
+        // The status waits an hour at most, the bill six.
+        for (polls, expected) in [(1, "4"), (10, "2048"), (14, "21600"), (30, "21600")] {
+            try await session.text("UPDATE otp.messages SET polls = \(polls)")
+            #expect(try await due(session) == "fetch")
+            #expect(try await wait(session) == expected)
+        }
+        try await session.text("UPDATE otp.messages SET final_at = NULL, polls = 14")
+        #expect(try await due(session) == "fetch")
+        #expect(try await wait(session) == "3600")
+        try await session.text("UPDATE otp.messages SET accepted_at = now() - interval '1 day'")
+        #expect(try await due(session) == "nothing")
+        #expect(try await wait(session) == "")
+        await session.close()
+    }
+
+    @Test func whatFailedHasNoPriceToWaitFor() async throws {
+        let session = try await recorded()
+        try await session.text("SELECT otp.record_status('\(Self.sid)', 'failed', 30002)")
+        // Once, for its segments and its sender.
+        #expect(try await due(session) == "fetch")
+        try await report(session, "failed", errorCode: 30002)
+        #expect(try await wait(session) == "")
+        await session.close()
+    }
+
+    /// As the resolver adopts messages: their status is the last one when they are first recorded.
+    @Test func aMessageThatIsFinalWhenItIsFoundBecomesSo() async throws {
+        let session = try await recorded()
+        try await session.text(
+            """
+            UPDATE otp.countries SET receipts_reliable = true;
+            UPDATE otp.messages SET status = 'undelivered'
+            """)
+        try await report(session, "undelivered", errorCode: 30003, price: "-0.05")
+        #expect(
+            try await session.text(
+                "SELECT final_at IS NOT NULL, error_code, next_poll_at, follow_up IS NOT NULL FROM otp.messages")
+                == "t|30003||t")
+        #expect(try await session.text("SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL") == "1")
+        try await report(session, "undelivered", errorCode: 30003, price: "-0.05")
+        #expect(try await session.text("SELECT count(*) FROM otp.send_jobs") == "1")
+        await session.close()
+    }
+
+    @Test func aTextIsEmptiedWhenItsCodeIsDeadAndNoSendOfItLives() async throws {
+        let session = try await recorded()
+        try await session.text("UPDATE otp.settings SET redact_bodies = true")
+        try await report(session, "delivered", price: "-0.05")
+        #expect(
+            try await session.text(
+                "SELECT next_poll_at = expires_at FROM otp.messages, otp.verifications") == "t")
+        #expect(try await due(session) == "nothing")
+        #expect(
+            try await session.text(
+                "SELECT next_poll_at = expires_at FROM otp.messages, otp.verifications") == "t")
+        // Another send of the same code is still unknown, when that has died.
+        try await session.text(
+            """
+            INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications;
+            ALTER TABLE otp.verifications DISABLE TRIGGER before_update;
+            UPDATE otp.verifications SET expires_at = now()
+            """)
+        #expect(try await due(session) == "nothing")
+        #expect(try await wait(session) == "60")
+        try await session.text("DELETE FROM otp.send_jobs")
+        for (tries, expected) in [(0, "60"), (1, "120"), (5, "1920"), (6, "3600"), (10, "3600"), (11, "")] {
+            try await session.text("UPDATE otp.messages SET redactions = \(tries), next_poll_at = now()")
+            #expect(try await due(session) == (tries == 11 ? "empty, for the last time" : "empty"))
+            #expect(try await wait(session) == expected)
+        }
+        try await session.text("UPDATE otp.messages SET next_poll_at = now()")
+        try await RecordRedactions.run(on: session.connection, emptied: [Self.sid], kept: [], deadline: soon)
+        #expect(try await wait(session) == "")
+        // A late poll's report, or an impatient operator, brings it back once, and it is left.
+        try await report(session, "delivered", price: "-0.05")
+        #expect(try await wait(session) == "")
+        try await session.text("UPDATE otp.messages SET next_poll_at = now()")
+        #expect(try await due(session) == "nothing")
+        #expect(try await wait(session) == "")
+        await session.close()
+    }
+
+    /// Where carriers send no receipts, a message is `sent` for ever.
+    @Test func whatNeverBecomesFinalIsEmptiedAfterADay() async throws {
+        let session = try await recorded()
+        try await session.text(
+            """
+            UPDATE otp.settings SET redact_bodies = true;
+            UPDATE otp.messages SET status = 'sent', accepted_at = now() - interval '1 day';
+            ALTER TABLE otp.verifications DISABLE TRIGGER before_update;
+            UPDATE otp.verifications SET expires_at = now()
+            """)
+        #expect(try await due(session) == "empty")
+        // Not where that is not wanted any more.
+        try await session.text("UPDATE otp.settings SET redact_bodies = false")
+        #expect(try await due(session) == "nothing")
+        #expect(try await wait(session) == "")
+        await session.close()
+    }
+}

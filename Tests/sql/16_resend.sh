@@ -1,0 +1,167 @@
+# One resend after a failed delivery: what a receipt leads to, and what it must not lead to.
+clean; sql -c "TRUNCATE otp.pauses" -c "INSERT INTO otp.countries (region) VALUES ('EG')"
+sid() { printf 'SM%032d' "$1"; }
+# A job of a verification that has become a message, in a country whose receipts are believed: subject, SID → its id.
+accepted() {    # subject, number of the SID, phone number
+    sql -c "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('$1', '${3:-+201001234567}') RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v" >/dev/null
+    taken "$1" "$2"
+}
+taken() {       # subject, number of the SID
+    sql -c "WITH j AS (DELETE FROM otp.send_jobs WHERE id = (SELECT max(j.id) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = '$1') RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, resend_of) SELECT '$(sid "$2")', id, verification_id, 1, true, requested_at, 'queued', resend_of FROM j RETURNING send_job_id"
+}
+follow_up() { sql -c "SELECT follow_up FROM otp.messages WHERE message_sid = '$(sid "$1")'"; }
+live() { sql -c "SELECT count(*) FROM otp.send_jobs"; }
+
+job=$(accepted once 1)
+sql -c "SELECT otp.record_status('$(sid 1)', 'sent')" -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30003)" >/dev/null
+gives "an undelivered message is sent again, of the same verification, in ten seconds" "t|t|queued|t" "SELECT j.resend_of = $job, j.verification_id = m.verification_id, j.state, j.due_at - now() BETWEEN interval '8 seconds' AND interval '10 seconds' FROM otp.send_jobs j, otp.messages m"
+check "and the message says so" "The same code is sent again as send job $(sql -c "SELECT id FROM otp.send_jobs")." "$(follow_up 1)"
+gives "both are in delivery_status" "$job||true,queued|$job|false" "SELECT string_agg(CASE job_state WHEN 'queued' THEN 'queued' ELSE send_job_id::text END || '|' || coalesce(resend_of::text, '') || '|' || (follow_up IS NOT NULL), ',' ORDER BY send_job_id) FROM otp.delivery_status"
+gives "it is counted by the limits" "2" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone'"
+sql -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30003)" -c "SELECT otp.record_status('$(sid 1)', 'failed', 30003)" -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30008)" >/dev/null
+check "news of it again changes nothing" "1" "$(live)"
+taken once 2 >/dev/null
+sql -c "SELECT otp.record_status('$(sid 2)', 'undelivered', 30003)" >/dev/null
+check "a resend is not sent again" "0|Not sent again: it was a resend already." "$(live)|$(follow_up 2)"
+gives "resend_of is in the history" "$job" "SELECT resend_of FROM otp.delivery_status WHERE message_sid = '$(sid 2)'"
+
+# What a poll and a callback tell at the same moment.
+job=$(accepted race 3)
+sql -c "BEGIN" -c "UPDATE otp.messages SET status = 'undelivered', error_code = 30003, final_at = now() WHERE message_sid = '$(sid 3)' AND final_at IS NULL" \
+    -c "\\! (psql -qXAt -d $PGDATABASE -c \"SELECT otp.record_status('$(sid 3)', 'undelivered', 30003)\" > $work/second) & until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT otp.record_status%'\" | grep -q 1; do :; done" -c "COMMIT"
+until [ -s "$work/second" ]; do sleep 0.01; done
+check "of two at once one resends" "1" "$(live)"
+sql -c "DELETE FROM otp.send_jobs"
+
+# Born final: a callback that nobody had heard of; and a code that is told after the status.
+job=$(sql -c "SELECT verification_id FROM otp.request('born', '+201001234568')" >/dev/null; sql -c "UPDATE otp.send_jobs SET state = 'unknown', attempt = 1 RETURNING id")
+sql -c "SELECT otp.record_status('$(sid 4)', 'failed', 30008, '$job.1')" >/dev/null
+gives "a message that is final when it is first heard of" "$job" "SELECT resend_of FROM otp.send_jobs"
+sql -c "DELETE FROM otp.send_jobs"
+job=$(accepted late 5 +201001234569)
+sql -c "SELECT otp.record_status('$(sid 5)', 'undelivered')" >/dev/null
+check "no code, no class, no resend" "0|" "$(live)|$(follow_up 5)"
+sql -c "UPDATE otp.messages SET error_code = 30003 WHERE message_sid = '$(sid 5)'"
+gives "until the code is told" "$job" "SELECT resend_of FROM otp.send_jobs"
+sql -c "DELETE FROM otp.send_jobs"
+
+# Classes are data.
+n=10
+for class in $(sql -c "SELECT class FROM otp.error_class_defaults WHERE resend_after IS NULL ORDER BY 1"); do
+    n=$((n + 1)); code=$(sql -c "SELECT min(code) FROM otp.error_classes WHERE class = '$class'")
+    accepted "class $class" $n "+20100222$((3000 + n))" >/dev/null; sql -c "SELECT otp.record_status('$(sid $n)', 'undelivered', $code)" >/dev/null
+    check "nothing is sent again for $class" "0|" "$(live)|$(follow_up $n)"
+done
+gives "two classes are sent again" "one_resend,retry_safe" "SELECT string_agg(class, ',' ORDER BY class) FROM otp.error_class_defaults WHERE resend_after = '10 seconds'"
+accepted nobody 30 +201003333330 >/dev/null; sql -c "SELECT otp.record_status('$(sid 30)', 'undelivered', 39999)" >/dev/null
+check "nor for a code that nobody knows" "0" "$(live)"
+sql -c "UPDATE otp.error_class_defaults SET resend_after = '40 seconds' WHERE class = 'content'"
+accepted data 31 +201003333331 >/dev/null; sql -c "SELECT otp.record_status('$(sid 31)', 'undelivered', 30007)" >/dev/null
+gives "an operator decides otherwise" t "SELECT due_at - now() BETWEEN interval '38 seconds' AND interval '40 seconds' FROM otp.send_jobs"
+sql -c "UPDATE otp.error_class_defaults SET resend_after = NULL WHERE class = 'content'" -c "DELETE FROM otp.send_jobs"
+fails "not later than a code can live" 23514 "UPDATE otp.error_class_defaults SET resend_after = '6 minutes'"
+sql -c "UPDATE otp.error_class_defaults SET resend_after = '0' WHERE class = 'one_resend'"
+accepted delivered 32 +201003333332 >/dev/null; sql -c "SELECT otp.record_status('$(sid 32)', 'delivered', 30003)" -c "SELECT otp.record_status('$(sid 32)', 'undelivered', 30003)" >/dev/null
+check "what was delivered is not sent again" "0" "$(live)"
+sql -c "UPDATE otp.error_class_defaults SET resend_after = '10 seconds' WHERE class = 'one_resend'"
+
+# What says no, and its words.
+refused() {     # what, words, number of the SID
+    sql -c "SELECT otp.record_status('$(sid "$3")', 'undelivered', 30003)" >/dev/null
+    check "no resend: $1" "0|Not sent again: $2|undelivered" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL")|$(follow_up "$3")|$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid "$3")'")"
+}
+accepted sa 40 0501234567 >/dev/null; refused "Saudi Arabia, by default" "receipts of SA are not believed (otp.countries.receipts_reliable)." 40
+accepted old 41 +201004444441 >/dev/null
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER before_update" -c "UPDATE otp.verifications SET expires_at = now() + interval '65 seconds' WHERE subject = 'old'"
+refused "the code is about to die" "too little of its code's life was left." 41
+accepted younger 42 +201004444442 >/dev/null; sql -c "UPDATE otp.verifications SET expires_at = now() + interval '75 seconds' WHERE subject = 'younger'" -c "ALTER TABLE otp.verifications ENABLE TRIGGER before_update" -c "SELECT otp.record_status('$(sid 42)', 'undelivered', 30003)" >/dev/null
+check "but with seventy seconds to live it is sent" "1" "$(live)"
+sql -c "DELETE FROM otp.send_jobs"
+for again in queued unsent messages; do
+    n=$(( ${n:-0} + 1 )); [ "$n" -lt 50 ] && n=50
+    accepted "again $again" $n "+2010055555$n" >/dev/null; sql -c "SELECT otp.request('again $again', '+2010055555$n')" >/dev/null
+    case $again in
+        unsent) sql -c "SELECT otp.cancel_queued_sends(id, 'x') FROM otp.verifications WHERE subject = 'again unsent'" >/dev/null ;;
+        messages) taken "again $again" $((n + 40)) >/dev/null ;;
+    esac
+    refused "the user had asked again ($again)" "it had been asked for again already." $n
+    sql -c "DELETE FROM otp.send_jobs"
+done
+accepted used 60 +201006666660 >/dev/null; sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'used'"
+refused "the code has been used" "Verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'used'") cannot be sent: its code has been used." 60
+accepted canceled 61 +201006666661 >/dev/null; sql -c "SELECT otp.cancel(id, 'canceled') FROM otp.verifications WHERE subject = 'canceled'" >/dev/null
+refused "it was canceled" "Verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'canceled'") cannot be sent: it was canceled." 61
+accepted replaced 62 +201006666662 >/dev/null; verification replaced "" "" +201006666669 >/dev/null
+refused "a newer one has replaced it" "Verification $(sql -c "SELECT min(id) FROM otp.verifications WHERE subject = 'replaced'") cannot be sent: a newer one of this subject and purpose has replaced it." 62
+accepted limited 63 +201006666663 >/dev/null; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
+refused "the limits" "Too many codes for this phone: 1 are allowed in 00:05:00." 63
+sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
+gives "and nothing of it is counted" "1" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone' AND key = '+201006666663'"
+accepted gone 64 +201006666664 >/dev/null; sql -c "DELETE FROM otp.verifications WHERE subject = 'gone'"
+refused "its verification is gone" "its verification is gone." 64
+accepted beside 65 +201006666665 >/dev/null; sql -c "UPDATE otp.messages SET ended_job = false WHERE message_sid = '$(sid 65)'" -c "SELECT otp.record_status('$(sid 65)', 'undelivered', 30003)" >/dev/null
+check "what came beside the end of its job is not sent again" "0|" "$(live)|$(follow_up 65)"
+
+# Any other error is the caller's: the status is not recorded without its consequence.
+accepted locked 66 +201006666666 >/dev/null
+(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.verifications WHERE subject = 'locked' FOR UPDATE" -c "\\! touch $work/locking; until [ -e $work/refused ]; do sleep 0.01; done" -c "COMMIT" >/dev/null) &
+until [ -e "$work/locking" ]; do sleep 0.01; done
+fails "a verification that somebody holds is waited for, and not passed over" 55P03 "SET lock_timeout = '100ms'; SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)"
+check "and the status is not recorded" "queued" "$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid 66)'")"
+touch "$work/refused"; wait $!
+sql -c "SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)" >/dev/null
+check "told again, it is, and the resend with it" "1" "$(live)"
+sql -c "DELETE FROM otp.send_jobs"
+
+# A resend that waits: used up by verify, cancel, and by who asks again.
+resent() { accepted "$1" "$2" "$3" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$2")', 'undelivered', 30003)" >/dev/null; sql -c "SELECT id FROM otp.send_jobs WHERE resend_of IS NOT NULL"; }
+job=$(resent cancel 70 +201007777770); sql -c "SELECT otp.cancel(id, 'cancel') FROM otp.verifications WHERE subject = 'cancel'" >/dev/null
+gives "otp.cancel ends it" "canceled|The verification was canceled.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+job=$(resent ask 71 +201007777771); sql -c "SELECT otp.request('ask', '+201007777771')" >/dev/null
+gives "who asks again does not wait for it" "canceled|The code was asked for again before it was resent.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+gives "and has one job, the lowest of its verification" "1||t" "SELECT count(*), max(resend_of), bool_and(due_at <= now()) FROM otp.send_jobs"
+sql -c "DELETE FROM otp.send_jobs"
+job=$(resent going 72 +201007777772); sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1" -c "SELECT otp.request('going', '+201007777772')" >/dev/null
+gives "one under way is left alone" "2" "SELECT count(*) FROM otp.send_jobs"
+sql -c "DELETE FROM otp.send_jobs"
+sql -c "UPDATE otp.limits SET max_sends = 2 WHERE scope = 'phone' AND period = '5 minutes'"
+job=$(resent full 73 +201007777773)
+fails "who may not ask again" OT001 "SELECT otp.request('full', '+201007777773')"
+check "leaves the resend" "1" "$(live)"
+sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'" -c "DELETE FROM otp.send_jobs"
+
+# By whom: a resend is nobody's but the owner's, and goes whoever brings the news.
+v=$(verification mine "" "" +201008888880)
+for role in otp_web otp_worker otp_monitor otp_admin; do fails "$role cannot say resend_of" 42501 "SET ROLE $role; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES ($v, 1)"; done
+fails "not with an ORM's OVERRIDING either" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (id, verification_id, resend_of) OVERRIDING SYSTEM VALUE VALUES (1, $v, 1)"
+sql -c "CREATE ROLE postman_$$ LOGIN IN ROLE otp_web"
+accepted theirs 80 +201008888881 >/dev/null
+fails "a stranger cannot send a verification" OT006 "SET SESSION AUTHORIZATION postman_$$; INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.record_status('$(sid 99)', 'sent') CROSS JOIN (VALUES ($v)) v (id)"
+gives "but may bring its receipt" t "SET SESSION AUTHORIZATION postman_$$; SELECT otp.record_status('$(sid 80)', 'undelivered', 30003)"
+gives "which resends it" "1" "SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL"
+sql -c "DROP ROLE postman_$$"
+sql -c "DELETE FROM otp.send_jobs"
+check "a wake-up goes out for it" "otp_send_jobs" "$(accepted wake 81 +201008888882 >/dev/null; psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "SELECT otp.record_status('$(sid 81)', 'undelivered', 30003)" | grep -oE 'otp_[a-z_]+' | head -1)"
+clean
+
+# A block of numbers that Twilio suspects: no more is sent to it for now.
+fraud() {       # number of the SID, phone, code
+    accepted "fraud $1" "$1" "$2" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$1")', 'undelivered', $3)" >/dev/null
+}
+sql -c "TRUNCATE otp.pauses"
+fraud 100 0501234567 30450
+gives "fraud_hold pauses the block of its number, first probed after a minute" "prefix +96650123|Twilio blocked the message as likely fraud (SMS pumping).|t|t|a delivery receipt" "SELECT name, reason, remedy IS NOT NULL, next_probe_at - now() BETWEEN interval '55 seconds' AND interval '1 minute', made_by FROM otp.pauses"
+fraud 101 0501239999 30453
+gives "another number of the block adds none" "1" "SELECT count(*) FROM otp.pauses"
+fraud 102 0501299999 30453
+gives "one of another block does" "prefix +96650123,prefix +96650129" "SELECT string_agg(name, ',' ORDER BY name) FROM otp.pauses"
+sql -c "TRUNCATE otp.pauses" -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('prefix', '+96650123', 'by hand')"
+fraud 103 0501230001 30450
+gives "one made by hand stays as it is" "by hand|" "SELECT reason, next_probe_at FROM otp.pauses"
+sql -c "TRUNCATE otp.pauses"; clean
+accepted others 110 0501234567 >/dev/null
+for code in $(sql -c "SELECT code FROM otp.error_classes WHERE class <> 'fraud_hold'"); do sql -c "SELECT otp.record_status(message_sid, 'undelivered', $code) FROM otp.messages" >/dev/null; sql -c "UPDATE otp.messages SET final_at = NULL, error_code = NULL, status = 'sent'"; done
+gives "no receipt of another class pauses anything" "0" "SELECT count(*) FROM otp.pauses"
+clean; accepted stale 104 0501234567 >/dev/null; sql -c "UPDATE otp.messages SET accepted_at = now() - interval '61 minutes'" -c "SELECT otp.record_status('$(sid 104)', 'undelivered', 30450)" >/dev/null
+gives "late news pauses nothing" "0|undelivered" "SELECT count(*), (SELECT status FROM otp.messages) FROM otp.pauses"
+sql -c "TRUNCATE otp.pauses" -c "DELETE FROM otp.countries WHERE region = 'EG'"; clean
