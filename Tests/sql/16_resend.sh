@@ -31,6 +31,22 @@ sql -c "BEGIN" -c "UPDATE otp.messages SET status = 'undelivered', error_code = 
     -c "\\! (psql -qXAt -d $PGDATABASE -c \"SELECT otp.record_status('$(sid 3)', 'undelivered', 30003)\" > $work/second) & until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT otp.record_status%'\" | grep -q 1; do :; done" -c "COMMIT"
 until [ -s "$work/second" ]; do sleep 0.01; done
 check "of two at once one resends" "1" "$(live)"
+told=$(follow_up 3)
+sql -c "UPDATE otp.messages SET status = status, error_code = error_code, final_at = final_at, price = -0.05 WHERE message_sid = '$(sid 3)'"
+check "the bill that comes later is no news of the failure" "1|$told" "$(live)|$(follow_up 3)"
+sql -c "DELETE FROM otp.send_jobs"
+
+# A receipt and a user who asks again, at the same moment: whoever is second sees the first, and one job lives.
+crossing() {    # subject, number of the SID, phone, first statement, second statement
+    accepted "$1" "$2" "$3" >/dev/null
+    psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "$4" -c "\\! (psql -qXAt -d $PGDATABASE -c \"$5\" > $work/$1) & until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE datname = '$PGDATABASE' AND wait_event_type = 'Lock'\" | grep -q 1; do :; done" -c "COMMIT" >/dev/null
+    until [ -s "$work/$1" ]; do sleep 0.01; done
+}
+crossing asked 6 +201001234561 "SELECT verification_id FROM otp.request('asked', '+201001234561')" "SELECT otp.record_status('$(sid 6)', 'undelivered', 30003)"
+check "a receipt waits for a request of its verification, and then resends nothing" "1|0|Not sent again: it had been asked for again already." "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")|$(follow_up 6)"
+sql -c "DELETE FROM otp.send_jobs"
+crossing told 7 +201001234562 "SELECT otp.record_status('$(sid 7)', 'undelivered', 30003)" "SELECT verification_id FROM otp.request('told', '+201001234562')"
+check "a request waits for a receipt, and takes the place of its resend" "1|0" "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")"
 sql -c "DELETE FROM otp.send_jobs"
 
 # Born final: a callback that nobody had heard of; and a code that is told after the status.
@@ -108,6 +124,11 @@ accepted locked 66 +201006666666 >/dev/null
 until [ -e "$work/locking" ]; do sleep 0.01; done
 fails "a verification that somebody holds is waited for, and not passed over" 55P03 "SET lock_timeout = '100ms'; SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)"
 check "and the status is not recorded" "queued" "$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid 66)'")"
+touch "$work/refused"; wait $!
+rm -f "$work/locking" "$work/refused"
+(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.send_counts WHERE key = '+201006666666' FOR UPDATE" -c "\\! touch $work/locking; until [ -e $work/refused ]; do sleep 0.01; done" -c "COMMIT" >/dev/null) &
+until [ -e "$work/locking" ]; do sleep 0.01; done
+fails "nor is a count that somebody holds a reason for no resend" 55P03 "SET lock_timeout = '100ms'; SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)"
 touch "$work/refused"; wait $!
 sql -c "SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)" >/dev/null
 check "told again, it is, and the resend with it" "1" "$(live)"
