@@ -568,7 +568,8 @@ CREATE TABLE otp.verifications (
     attempts int DEFAULT 0, -- wrong tries
     verified_at timestamptz,
     canceled_at timestamptz,
-    made_by oid             -- the login role that made it, or asked for it last: others cannot send it
+    made_by oid,            -- the login role that made it, or asked for it last: others cannot send it
+    resend_id bigint        -- the send job that a failed delivery led to
 ) WITH (fillfactor = 85);
 -- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
 -- walk back through everybody's verifications on the primary key.
@@ -615,6 +616,7 @@ BEGIN
     NEW.verified_at := NULL;
     NEW.canceled_at := NULL;
     NEW.made_by := quote_ident(session_user)::regrole;
+    NEW.resend_id := NULL;
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
@@ -918,7 +920,7 @@ BEGIN
     -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
     -- job for everybody.
     SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-        v.made_by, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+        v.made_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
         (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
             ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
     INTO verification
@@ -942,15 +944,15 @@ BEGIN
     END IF;
     PERFORM otp.refuse_locked_phone(verification.e164);
     -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
-    WITH gone AS (
-        DELETE FROM otp.send_jobs j
-        WHERE j.verification_id = NEW.verification_id AND j.resend_of IS NOT NULL AND j.state = 'queued'
-        RETURNING j.*
-    )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
-        g.requested_at, g.resend_of
-    FROM gone g;
+    IF verification.resend_id IS NOT NULL THEN
+        WITH gone AS (
+            DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
+        )
+        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+        SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
+            g.requested_at, g.resend_of
+        FROM gone g;
+    END IF;
     PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
         NEW.requested_at);
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
@@ -1271,12 +1273,12 @@ COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s ca
 -- resend_after sends the same code once more. What says no (limits too) leaves its words in follow_up; any other error is
 -- the caller's, who repeats. A minute to live is what otp.request asks of a code as well.
 CREATE FUNCTION otp.delivery_failed() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     class record;
     verification record;
-    resend_id bigint;
+    resend bigint;
     refusal text;
 BEGIN
     SELECT d.class, d.resend_after, coalesce(c.explanation, d.explanation) AS explanation,
@@ -1324,14 +1326,15 @@ BEGIN
             BEGIN
                 INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
                 VALUES (NEW.verification_id, NEW.send_job_id, clock_timestamp() + class.resend_after)
-                RETURNING id INTO resend_id;
+                RETURNING id INTO resend;
+                UPDATE otp.verifications v SET resend_id = resend WHERE v.id = NEW.verification_id;
             EXCEPTION WHEN SQLSTATE 'OT001' OR SQLSTATE 'OT006' THEN
                 refusal := SQLERRM || '.';
             END;
         END IF;
     END IF;
     UPDATE otp.messages m
-    SET follow_up = coalesce('Not sent again: ' || refusal, format('The same code is sent again as send job %s.', resend_id))
+    SET follow_up = coalesce('Not sent again: ' || refusal, format('The same code is sent again as send job %s.', resend))
     WHERE m.message_sid = NEW.message_sid;
     RETURN NULL;
 END $$;

@@ -187,4 +187,63 @@ import Testing
         #expect(try await wait(session) == "")
         await session.close()
     }
+
+    /// However a resend ends, its history says whose code it sent again.
+    @Test func resendsAreKnownForWhatTheyAreOnceEnded() async throws {
+        let database = try #require(database)
+        let session = try await database.connect()
+        for end in ["expired", "failed", "unknown", "repeated"] {
+            let verification = try await database.text(
+                """
+                INSERT INTO otp.verifications (subject, phone_number) VALUES ('\(end)', '0501234567') RETURNING id
+                """)
+            try await database.text(
+                "INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (\(verification), \(verification)00)")
+        }
+        func job(_ subject: String) async throws -> (id: Int64, verification: Int64) {
+            let row = try await database.text(
+                """
+                SELECT j.id, v.id FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
+                 WHERE v.subject = '\(subject)'
+                """
+            ).split(separator: "|").compactMap { Int64($0) }
+            return (row[0], row[1])
+        }
+        try await database.text(
+            """
+            UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1,
+                                     lease_expires_at = now() + interval '1 minute';
+            UPDATE otp.send_jobs SET state = 'queued', expires_at = now() WHERE id = \(try await job("expired").id);
+            UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now()
+             WHERE id = \(try await job("unknown").id)
+            """)
+        _ = try await Sweep.run(on: session.connection, deadline: soon)
+        var ends = FinishUnsent()
+        ends.append(UnsentEnd(job: try await job("failed").id, attempt: 1, .failed, error: "e"))
+        try await ends.run(on: session.connection, worker: 1, deadline: soon)
+        let unknown = try #require(
+            try await TakeUnknown.run(on: session.connection, limit: 1, lease: .seconds(20), deadline: soon).first)
+        var looks = FinishLook()
+        looks.append(EndedLook(unknown, .fail, error: "e"))
+        _ = try await looks.run(on: session.connection, deadline: soon)
+        // Twilio answers with the SID of another message.
+        try await database.text(
+            """
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status)
+            VALUES ('\(Self.sid)', 1000, 1000, 1, true, now(), 'sent')
+            """)
+        let repeated = try await job("repeated")
+        var accepted = FinishAccepted()
+        accepted.append(
+            AcceptedMessage(
+                job: repeated.id, attempt: 1, verification: repeated.verification, requestedAt: 1_700_000_000_000_000,
+                sid: try #require(.init(Self.sid)), status: .init(rawValue: "queued"), sender: nil))
+        try await accepted.run(on: session.connection, worker: 1, deadline: soon)
+        #expect(
+            try await database.text(
+                """
+                SELECT subject, job_state FROM otp.delivery_status WHERE resend_of = verification_id * 100 ORDER BY 1
+                """) == "expired|expired\nfailed|failed\nrepeated|failed\nunknown|failed")
+        await session.close()
+    }
 }
