@@ -50,6 +50,8 @@ public enum TryListen {
             try await notifier.simple("ROLLBACK", deadline: deadline)
         }
         await listener.onNotification(nil)
+        // A pooled server outlives this session.
+        _ = try? await listener.simple("UNLISTEN \(channel)", deadline: deadline)
         return Outcome(isHeard: seen.isHeard, isPooled: isPooled, changesBackend: changes)
     }
 

@@ -40,11 +40,15 @@ public struct SenderResource: Sendable, Hashable {
     private struct Capabilities: Decodable {
         let sms: Bool?
 
-        private enum Key: String, CodingKey { case sms, SMS }
+        private enum Key: String, CodingKey {
+            case sms
+            case older = "SMS"
+        }
 
         init(from decoder: any Decoder) throws {
             let values = try decoder.container(keyedBy: Key.self)
-            sms = try values.decodeIfPresent(Bool.self, forKey: .sms) ?? values.decodeIfPresent(Bool.self, forKey: .SMS)
+            sms =
+                try values.decodeIfPresent(Bool.self, forKey: .sms) ?? values.decodeIfPresent(Bool.self, forKey: .older)
         }
     }
 

@@ -5,8 +5,7 @@ enum ListenCheck {
     static let check = Check("listen", "LISTEN")
 
     private static let remedy =
-        "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432), or to a pool with pool_mode = session; "
-        + "see it with: psql \"$DATABASE_URL\" -c 'SELECT pg_backend_pid()', twice."
+        "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432), and not to the pooler."
 
     static func finding(_ outcome: TryListen.Outcome) -> Finding {
         switch (outcome.isHeard, outcome.isPooled, outcome.changesBackend) {
