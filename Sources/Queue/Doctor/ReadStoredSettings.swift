@@ -18,7 +18,6 @@ public enum ReadStoredSettings {
          WHERE split_part(c.entry, '=', 1) IN ('otp.secret', 'otp.secret_previous', 'synchronous_commit',
                                                'log_parameter_max_length')
            AND (s.setdatabase = 0
-                OR split_part(c.entry, '=', 1) LIKE 'otp.%'
                 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
          ORDER BY 3, 1, 2
         """
