@@ -22,13 +22,13 @@ struct DoctorCommand: ParsableCommand {
             parts: Settings.parts(environment: environment, readFile: SmallFile.read), environment: environment,
             files: FileReading.sources(environment))
         let report = try onLoop { loop in await examination.run(on: loop) }
-        Output.write(json ? report.json : report.text(Self.style(environment)))
+        Output.write(json ? report.json : report.text(Self.style(isTerminal: isatty(1) == 1, environment)))
         if report.exitCode != .done { Glibc.exit(report.exitCode.rawValue) }
     }
 
     /// Colours on a terminal that has them, unless NO_COLOR says otherwise (https://no-color.org).
-    private static func style(_ environment: [String: String]) -> Report.Style {
-        guard isatty(1) == 1 else { return .plain }
+    static func style(isTerminal: Bool, _ environment: [String: String]) -> Report.Style {
+        guard isTerminal else { return .plain }
         let refuses = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
         return refuses || environment["TERM"] == "dumb" ? .terminal : .colouredTerminal
     }

@@ -78,19 +78,27 @@ struct Examination: Sendable {
         for country in countries {
             if let text = country.sender, text != sender.text { regions[text, default: []].append(country.region) }
         }
-        for (text, regions) in regions.sorted(by: { $0.value[0] < $1.value[0] }).prefix(Self.mostSenders) {
-            guard let sender = try? Sender(country: text) else {
-                findings.append(
-                    TwilioChecks.sender.fail(
-                        .configuration,
-                        "the sender of \(regions.joined(separator: ", ")) in otp.countries cannot be one",
-                        CountrySenders.BadRow.remedy))
-                continue
+        let asked = regions.sorted { $0.value[0] < $1.value[0] }.prefix(Self.mostSenders)
+        let found = await withTaskGroup(of: (Int, Finding).self) { group in
+            for (index, (text, regions)) in asked.enumerated() {
+                group.addTask { (index, await finding(text, regions, probe, context)) }
             }
-            let answer = await ask(sender, probe)
-            findings.append(TwilioChecks.sender(.init(sender), answer, countries: regions, context))
+            return await group.reduce(into: [Int: Finding]()) { $0[$1.0] = $1.1 }
         }
+        findings += found.sorted { $0.key < $1.key }.map(\.value)
         return findings
+    }
+
+    private func finding(
+        _ text: String, _ regions: [String], _ probe: HTTPProbe, _ context: TwilioChecks.Context
+    ) async -> Finding {
+        guard let sender = try? Sender(country: text) else {
+            return TwilioChecks.sender.fail(
+                .configuration, "the sender of \(regions.joined(separator: ", ")) in otp.countries cannot be one",
+                CountrySenders.BadRow.remedy)
+        }
+        let answer = await ask(sender, probe)
+        return TwilioChecks.sender(.init(sender), answer, countries: regions, context)
     }
 }
 

@@ -59,8 +59,7 @@ enum DoctorRole {
         try await database.text("CREATE ROLE \(name) LOGIN PASSWORD '\(password)' \(membership)")
         let outcome: Swift.Result<Void, any Error>
         do { outcome = .success(try await body(name)) } catch { outcome = .failure(error) }
-        TestScope.current?.endPrograms()
-        try await database.text("DROP OWNED BY \(name); DROP ROLE \(name)")
+        try await database.text("DROP ROLE \(name)")
         try outcome.get()
     }
 

@@ -51,6 +51,14 @@ import Testing
         #expect(report.text(.colouredTerminal).split(separator: "\n")[1] == #"        -> do\nthis"#)
     }
 
+    @Test func coloursWhereTheyAreWanted() {
+        #expect(DoctorCommand.style(isTerminal: false, [:]) == .plain)
+        #expect(DoctorCommand.style(isTerminal: true, [:]) == .colouredTerminal)
+        #expect(DoctorCommand.style(isTerminal: true, ["NO_COLOR": "", "TERM": "xterm"]) == .colouredTerminal)
+        #expect(DoctorCommand.style(isTerminal: true, ["NO_COLOR": "1"]) == .terminal)
+        #expect(DoctorCommand.style(isTerminal: true, ["TERM": "dumb"]) == .terminal)
+    }
+
     @Test func json() throws {
         struct Wire: Decodable {
             struct Check: Decodable {

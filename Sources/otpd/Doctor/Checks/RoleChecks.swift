@@ -33,7 +33,8 @@ enum RoleChecks {
         guard role.isWorker else {
             return login.fail(
                 .privileges, "\(role.name) is a member of otp_worker and does not inherit its privileges",
-                "In psql as a superuser: ALTER ROLE \(name) INHERIT; GRANT otp_worker TO \(name);")
+                "In psql as a superuser: ALTER ROLE \(name) INHERIT; from PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH "
+                    + "INHERIT TRUE;")
         }
         let excess = role.dangerous + role.attributes
         guard excess.isEmpty else {

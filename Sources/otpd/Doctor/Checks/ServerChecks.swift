@@ -22,7 +22,7 @@ enum ServerChecks {
             return connection.fail(
                 .configuration, reason, "Correct DATABASE_URL, or unset it and use PGHOST, PGUSER, …")
         case .connect(let attempts):
-            let words = "\(failure)"
+            let words = Self.words(attempts)
             let reasons = attempts.attempts.map(\.reason).joined(separator: " ")
             if reasons.contains("unsupported startup parameter") {
                 return connection.fail(
@@ -33,17 +33,29 @@ enum ServerChecks {
             if reasons.contains("password") || reasons.contains("authentication") || reasons.contains("pg_hba.conf") {
                 return connection.fail(
                     .privileges, words,
-                    "Try it by itself: psql \"$DATABASE_URL\" -c 'SELECT 1', and mend pg_hba.conf or the "
-                        + "password (in psql as a superuser: \\password otpd).")
+                    "Try it by itself: psql -h HOST -U ROLE DATABASE; then mend pg_hba.conf, or the password (in psql as a "
+                        + "superuser: \\password ROLE) and DATABASE_URL.")
             }
             if reasons.contains("does not exist") {
                 return connection.fail(.configuration, words, "Look which there are: psql -l, psql -c '\\du'.")
             }
             return connection.fail(
-                .unreachable, words, "Look whether it runs: systemctl status postgresql, pg_isready -h HOST -p PORT.")
+                .unreachable, words,
+                "Look whether it runs: systemctl status postgresql, pg_isready -h HOST -p PORT; then what is in between."
+            )
         case .server, .lost, .deadline, .cancelled, .unsuitable, .misuse:
-            return connection.fail(.unreachable, "\(failure)", "Look at PostgreSQL's log, then try again.")
+            return connection.fail(.unreachable, failure.brief, "Look at PostgreSQL's log, then try again.")
         }
+    }
+
+    /// Each address and its reason; names often lead to several that fail alike.
+    private static func words(_ failure: ConnectFailure) -> String {
+        var lines: [String] = []
+        for attempt in failure.attempts {
+            let line = attempt.reason.contains(attempt.target) ? attempt.reason : "\(attempt.target): \(attempt.reason)"
+            if !lines.contains(line) { lines.append(line) }
+        }
+        return lines.isEmpty ? "no address to connect to" : lines.joined(separator: "; ")
     }
 
     static func findings(_ server: ReadServer.Server) -> [Finding] {

@@ -77,18 +77,22 @@ enum TemplateChecks {
         return [segments.pass("all \(rows.count) fit into one")]
     }
 
+    private static let fewStrangers = 5
+
     /// How much too long it is, and what makes it so.
     private static func blame(_ text: String, _ count: SegmentCount, _ appName: String, _ host: String?) -> String {
         let room = count.encoding == .gsm7 ? 160 : 70
         var words = "\(count.units) of \(room) characters, \(count.units - room) too many"
         if count.encoding == .ucs2 {
             let strangers = SegmentCount.beyondGSM7(text)
-            let shown = strangers.prefix(5).map { "U+\(hexadecimal($0)) \(name($0))" }.joined(separator: ", ")
-            words +=
-                "; only 70 fit and not 160 because of \(strangers.count == 1 ? "" : "\(strangers.count) characters such as ")"
-            words += shown
-            let fromApp = strangers.filter { appName.unicodeScalars.contains($0) }
-            if fromApp.count == strangers.count { words += ", all from OTPD_APP_NAME" }
+            // A few are slips that can be typed otherwise; many are the language.
+            if strangers.count <= fewStrangers {
+                let shown = strangers.map { "U+\(hexadecimal($0)) \(name($0))" }.joined(separator: ", ")
+                words += "; only 70 fit and not 160 because of \(shown)"
+                if strangers.allSatisfy(appName.unicodeScalars.contains) { words += ", from OTPD_APP_NAME" }
+            } else {
+                words += "; 160 fit of Latin letters alone"
+            }
         }
         if let host {
             let line = SegmentCount("\n@\(host) #000000").units

@@ -19,11 +19,23 @@ extension Check {
             default: return fail(.unreachable, "\(refusal)", "Look at PostgreSQL's log.")
             }
         case .settings, .connect, .lost, .deadline, .cancelled:
-            return skip("the database did not answer: \(error)")
+            return skip("the database did not answer: \(error.brief)")
         case .unsuitable(let reason):
             return fail(
                 .configuration, reason, "Restore it from a backup, or as the schema's owner: otpd migrate down, up.")
         case .misuse: return fail(.configuration, "\(error)", "Report it: this is a mistake in otpd.")
+        }
+    }
+}
+
+extension PostgresError {
+    /// What happened, without what it means for a statement that writes: here all of them read.
+    var brief: String {
+        switch self {
+        case .lost(let loss): loss.farewell?.message ?? loss.reason
+        case .deadline: "no answer in the time there was"
+        case .server(let refusal): refusal.message
+        case .settings, .connect, .cancelled, .unsuitable, .misuse: "\(self)"
         }
     }
 }
