@@ -220,6 +220,7 @@ import Testing
                     == Self.quiet.merging([
                         "grants": "fail", "template-locales": "skip", "template-segments": "skip",
                     ]) { $1 }, "\(broken.findings)")
+            #expect(try broken.finding("grants").found.contains("lacks 3 "))
             let remedy = try #require(broken.finding("grants").remedy)
             let statements = try #require(remedy.firstIndex(of: ":"))
             try await database.text(String(remedy[remedy.index(after: statements)...]))

@@ -67,7 +67,12 @@ import Testing
                 let title: String
                 let found: String
                 let remedy: String?
-                let exit_code: Int?
+                let exitCode: Int?
+
+                enum CodingKeys: String, CodingKey {
+                    case id, verdict, title, found, remedy
+                    case exitCode = "exit_code"
+                }
             }
             let checks: [Check]
             let summary: [String: Int]
@@ -80,7 +85,7 @@ import Testing
         #expect(wire.checks.map(\.id) == ["a-check", "other", "a-check", "other"])
         #expect(wire.checks.map(\.verdict) == ["pass", "warn", "fail", "skip"])
         #expect(wire.checks.map(\.remedy) == [nil, "do this", "do that", nil])
-        #expect(wire.checks.map(\.exit_code) == [nil, nil, 77, nil])
+        #expect(wire.checks.map(\.exitCode) == [nil, nil, 77, nil])
         #expect(wire.checks[0].found == "fine \"quoted\"")
         #expect(wire.checks[0].title == "A check")
         #expect(wire.summary == ["pass": 1, "warn": 1, "fail": 1, "skip": 1, "exit_code": 77])
