@@ -50,6 +50,7 @@ enum WellServer {
     @Test func whyThereIsNoConnection() {
         #expect(ServerChecks.connection(nil, target: "db:5432").verdict == .pass)
         #expect(connection("Connection refused").verdict == .fail(.unreachable))
+        #expect(connection("Connection refused").remedy?.contains("pg_isready -h db -p 5432;") == true)
         #expect(connection("FATAL:  password authentication failed for user \"a\"").verdict == .fail(.privileges))
         #expect(connection("FATAL:  no pg_hba.conf entry for host").verdict == .fail(.privileges))
         #expect(connection("FATAL:  database \"x\" does not exist").verdict == .fail(.configuration))

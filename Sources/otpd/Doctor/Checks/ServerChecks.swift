@@ -41,11 +41,20 @@ enum ServerChecks {
             }
             return connection.fail(
                 .unreachable, words,
-                "Look whether it runs: systemctl status postgresql, pg_isready -h HOST -p PORT; then what is in between."
+                "Look whether it runs: systemctl status postgresql; \(isReady(attempts)); then what is in between."
             )
         case .server, .lost, .deadline, .cancelled, .unsuitable, .misuse:
             return connection.fail(.unreachable, failure.brief, "Look at PostgreSQL's log, then try again.")
         }
+    }
+
+    /// `pg_isready` with what was tried first: `db:5432 (10.0.0.1)`, `[::1]:5432`, `/run/postgresql:5432`.
+    private static func isReady(_ failure: ConnectFailure) -> String {
+        guard let target = failure.attempts.first?.target.split(separator: " ").first,
+            let colon = target.lastIndex(of: ":")
+        else { return "pg_isready" }
+        let host = target[..<colon].filter { $0 != "[" && $0 != "]" }
+        return "pg_isready -h \(host) -p \(target[target.index(after: colon)...])"
     }
 
     /// Each address and its reason; names often lead to several that fail alike.

@@ -238,9 +238,12 @@ enum TwilioChecks {
             return check.fail(
                 .unreachable, "\(origin) does not answer in time",
                 "Try: curl -sSo /dev/null -m 10 \(origin); then look at the firewall's rules for outgoing connections.")
-        case .notSent, .unknown:
+        case .notSent(let why):
             return check.fail(
-                .unreachable, "\(origin) can't be asked: \(error)", "Try: curl -sSo /dev/null -m 10 \(origin)")
+                .unreachable, "\(origin) can't be asked: \(why)", "Try: curl -sSo /dev/null -m 10 \(origin)")
+        case .unknown(let why):
+            return check.fail(
+                .unreachable, "\(origin) can't be asked: \(why)", "Try: curl -sSo /dev/null -m 10 \(origin)")
         case .invalidURL, .insecureURL, .invalidHeader, .cancelled, .setup:
             return check.fail(.configuration, "\(error)", "Correct TWILIO_API_BASE_URL in otpd.env.")
         }
