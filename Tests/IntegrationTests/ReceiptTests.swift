@@ -66,9 +66,12 @@ import Testing
     @Test func aFraudReceiptHoldsItsBlock() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        try await run(simulator, receiving: true)
+        let otpd = try await Otpd.runReceiving(simulator)
         try await database.enqueue("+966590130450")
         try await database.becomes("prefix +96659013", "SELECT name FROM otp.pauses")
+        // No probe while this looks.
+        try await database.text("UPDATE otp.pauses SET next_probe_at = now() + interval '1 hour'")
+        try await otpd.says("a pause has begun: its jobs wait")
         try await database.enqueue("+966590139999", subject: "same block")
         try await database.enqueue("0501234567", subject: "another")
         try await database.becomes(
