@@ -63,6 +63,8 @@ declare -A calls=(
     [request]="SELECT (otp.request('prey', '0501234569', 'ar', 'phone_verification', 'SA', '2 minutes', '192.0.2.1')).resend_after IS NOT NULL"
     [delivery]="SELECT (otp.delivery($prey, 'prey')).job_state"
     [verified_phones]="SELECT otp.verified_phones('prey')"
+    [retry_job]="SELECT otp.retry_job($((job + 1)))"
+    [cancel_job]="SELECT otp.cancel_job($job)"
     [release_held]="DELETE FROM otp.pauses RETURNING name"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
 )

@@ -1,0 +1,316 @@
+/// The status as a person sees it: a picture of a snapshot, for a terminal of some size or, without a height, for a page.
+///
+/// Pure: the same input gives the same lines, none of them wider than the width or more than the height. What does not fit
+/// is said (`+3 more`).
+struct StatusView {
+    /// Nil before the first one.
+    var snapshot: StatusSnapshot?
+    var history = StatusHistory()
+    /// Which database.
+    var database = ""
+    /// The figures are old: why, and for how long.
+    var trouble: (words: String, seconds: Int)?
+    /// Seconds between two refreshes; nil for a page that is shown once.
+    var interval: Double?
+
+    /// The least that makes sense; a smaller terminal gets the upper left corner.
+    static let leastWidth = 20
+
+    func lines(width: Int, height: Int? = nil) -> [StyledLine] {
+        let wide = max(Self.leastWidth, width)
+        var top = header(wide)
+        top += verdict(wide, most: height.map { max(2, $0 / 3) })
+        var lists: [List] = []
+        if let snapshot {
+            if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
+            top += figures(snapshot, wide)
+            lists = [
+                pauses(snapshot, wide), workers(snapshot, wide), failures(snapshot, wide), sends(snapshot, wide),
+            ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
+        }
+        var lines = top + Self.fill(lists, rows: height.map { $0 - top.count })
+        if snapshot != nil, trouble != nil {
+            // Old figures are grey; the header and what is wrong are not.
+            let fresh = header(wide).count + verdict(wide, most: height.map { max(2, $0 / 3) }).count
+            for index in lines.indices.dropFirst(fresh) { lines[index] = lines[index].all(.dim) }
+        }
+        if let height { lines = Array(lines.prefix(height)) }
+        return lines.map { $0.fitted(width) }
+    }
+
+    // MARK: The top
+
+    private func header(_ width: Int) -> [StyledLine] {
+        var line = StyledLine("otpd status", .bold)
+        var right = [database, snapshot?.clock ?? ""].filter { !$0.isEmpty }.joined(separator: " · ")
+        if let interval {
+            right += (right.isEmpty ? "" : " · ") + "every \(Words.tenths(interval).replacingTrailingZero) s · q quits"
+        }
+        let room = width - line.columns - 2
+        guard room > 4, !right.isEmpty else { return [line] }
+        right = TextLayout.fit(right, room)
+        line.append(String(repeating: " ", count: width - line.columns - DisplayWidth.columns(right)))
+        line.append(right, .dim)
+        return [line]
+    }
+
+    private func verdict(_ width: Int, most: Int?) -> [StyledLine] {
+        let verdict: StatusVerdict
+        if let trouble {
+            verdict = StatusVerdict(
+                level: .bad, headline: "The database is away: these are not the figures of now.",
+                detail: "For \(Words.span(trouble.seconds)): \(trouble.words)",
+                remedy: "Nothing is lost: what is committed is sent once it is back. Trying again until it is.",
+                failsCheck: true)
+        } else if let snapshot {
+            verdict = .of(snapshot)
+        } else {
+            return [StyledLine("Connecting …", .dim)]
+        }
+        let (mark, style): (String, StyledLine.Style) =
+            switch verdict.level {
+            case .good: ("●", .good)
+            case .warning: ("▲", .warning)
+            case .bad: ("✖", .bad)
+            }
+        var lines: [StyledLine] = []
+        for (index, text) in TextLayout.wrap(verdict.headline, width - 2).enumerated() {
+            lines.append(StyledLine((index == 0 ? mark : " ") + " " + text, style))
+        }
+        var (details, remedies): ([String], [String]) = ([], [])
+        if let detail = verdict.detail { details = TextLayout.wrap(Self.safe(detail), width - 2) }
+        if let remedy = verdict.remedy { remedies = TextLayout.wrap("→ " + Self.safe(remedy), width - 2) }
+        if let most {
+            // What to do is worth more than why, but each gets a line.
+            let room = max(remedies.isEmpty ? 1 : 2, most - lines.count)
+            let why = min(details.count, max(1, room - remedies.count))
+            details = TextLayout.first(why, of: details, width: width - 2)
+            remedies = TextLayout.first(room - details.count, of: remedies, width: width - 2)
+        }
+        return lines + details.map { StyledLine("  " + $0) } + remedies.map { StyledLine("  " + $0, .bold) }
+    }
+
+    private func figures(_ snapshot: StatusSnapshot, _ width: Int) -> [StyledLine] {
+        let queue = snapshot.queue
+        var lines: [StyledLine] = []
+
+        var line = Self.label("Queue")
+        line.append("\(Words.number(queue.queued)) queued · ")
+        let isLate = queue.oldestDueSeconds >= StatusVerdict.stuckAfter
+        line.append(
+            "\(Words.number(queue.due)) due"
+                + (queue.due > 0 ? " (oldest \(Words.span(queue.oldestDueSeconds)))" : ""), isLate ? .bad : .plain)
+        line.append(" · \(Words.number(queue.sending)) sending · ")
+        line.append("\(Words.number(queue.unknown)) unknown", queue.unknown > 0 ? .warning : .plain)
+        lines.append(line)
+
+        func three(_ name: String, _ counts: (Int, Int, Int), _ style: StyledLine.Style) {
+            var line = Self.label(name)
+            let texts = [(counts.0, "1 min"), (counts.1, "5 min"), (counts.2, "1 h")].map {
+                "\(Words.number($0.0)) in \($0.1)"
+            }
+            line.append(texts.joined(separator: " · "), style)
+            if name == "Sent", let share = queue.successShare {
+                line.append(" · \(Words.percent(share)) of 5 min got through")
+            }
+            lines.append(line)
+        }
+        three("Sent", queue.accepted, .plain)
+        three("Failed", queue.failed, queue.failed.1 > 0 ? .warning : .plain)
+
+        // The bars take what is left of the line, at most five minutes.
+        let room = max(0, min(60, width - Self.labelWidth - 27))
+        let rates = history.rates(room)
+        if rates.contains(where: { $0 != nil }) {
+            var line = Self.label("Per sec")
+            line.append(Sparkline.text(rates), .good)
+            let known = rates.compactMap { $0 }
+            line.append(" \(Words.tenths(known.last ?? 0)) now, peak \(Words.tenths(known.max() ?? 0))")
+            lines.append(line)
+        }
+        line = Self.label("Latency")
+        if let latency = queue.latency {
+            line.append(
+                "p50 \(Words.milliseconds(latency.p50)) · p95 \(Words.milliseconds(latency.p95)) · "
+                    + "p99 \(Words.milliseconds(latency.p99))")
+            line.append(" from commit to accepted", .dim)
+        } else {
+            line.append("nothing was accepted in the last minute", .dim)
+        }
+        lines.append(line)
+        let latencies = history.latencies(room)
+        if interval != nil, latencies.contains(where: { $0 != nil }) {
+            var line = Self.label("p95")
+            line.append(Sparkline.text(latencies), .good)
+            let known = latencies.compactMap { $0 }
+            line.append(" peak \(Words.milliseconds(known.max() ?? 0))")
+            lines.append(line)
+        }
+        return lines
+    }
+
+    private static let labelWidth = 9
+    private static func label(_ text: String) -> StyledLine { StyledLine(TextLayout.pad(text, labelWidth), .dim) }
+
+    // MARK: The lists
+
+    /// A title, and entries of one line or more.
+    struct List {
+        var title: String
+        var summary: String
+        var style: StyledLine.Style = .plain
+        var entries: [[StyledLine]]
+        var isAlwaysShown = false
+    }
+
+    /// Entries in turn, as long as there is room: a pause, a worker, a failure, a send, a pause, … Each title says how many
+    /// are not shown.
+    static func fill(_ lists: [List], rows: Int?) -> [StyledLine] {
+        var shown = lists.map { rows == nil ? $0.entries.count : 0 }
+        var isOpen = lists.map { _ in true }
+        let isAiry = rows.map { $0 >= lists.count * 3 + 2 } ?? true
+        if let rows {
+            var room = rows - lists.count * (isAiry ? 2 : 1)
+            while isOpen.contains(true) {
+                for (index, list) in lists.enumerated() where isOpen[index] {
+                    guard shown[index] < list.entries.count, list.entries[shown[index]].count <= room else {
+                        isOpen[index] = false
+                        continue
+                    }
+                    room -= list.entries[shown[index]].count
+                    shown[index] += 1
+                }
+            }
+        }
+        var lines: [StyledLine] = []
+        for (list, count) in zip(lists, shown) {
+            if isAiry { lines.append(StyledLine()) }
+            var title = StyledLine(list.title, .bold)
+            title.append(list.summary.isEmpty ? "" : "  " + list.summary, list.style)
+            if count < list.entries.count { title.append("  +\(list.entries.count - count) more", .dim) }
+            lines.append(title)
+            for entry in list.entries.prefix(count) { lines += entry }
+        }
+        return lines
+    }
+
+    /// How many lines of a terminal an entry may take; a page shows it whole.
+    private var entryLines: Int? { interval == nil ? nil : 3 }
+
+    /// Wrapped below each other, indented; a terminal shows the first lines of a long one.
+    private func block(_ first: StyledLine, _ width: Int, _ texts: [(String, StyledLine.Style)]) -> [StyledLine] {
+        var lines = [first.fitted(width)]
+        for (text, style) in texts {
+            var wrapped = TextLayout.wrap(Self.safe(text), width - 4)
+            if let most = entryLines { wrapped = TextLayout.first(max(1, most - 1), of: wrapped, width: width - 4) }
+            lines += wrapped.map { StyledLine("    " + $0, style) }
+        }
+        return lines
+    }
+
+    private func pauses(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let entries = snapshot.pauses.map { pause in
+            var line = StyledLine("  " + Self.safe(pause.scope), .bad)
+            line.append("  for \(Words.span(pause.seconds))")
+            if let held = pause.held { line.append(", \(Words.count(held, "job")) \(held == 1 ? "waits" : "wait")") }
+            if let next = pause.nextProbeSeconds {
+                line.append(next > 0 ? ", next probe in \(Words.span(next))" : ", a probe is due")
+            }
+            return block(
+                line, width,
+                [(pause.reason, .plain), ("→ " + (pause.remedy ?? Words.endsByHand(pause.scope)), .plain)])
+        }
+        return List(title: "Pauses", summary: "\(entries.count)", style: .bad, entries: entries)
+    }
+
+    private func workers(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        // Those that work first, then the dead, then those that were stopped.
+        func rank(_ worker: StatusSnapshot.Worker) -> Int { worker.isDead ? 1 : worker.isStopped ? 2 : 0 }
+        let workers = snapshot.workers.sorted { (rank($0), -$0.id) < (rank($1), -$1.id) }
+        let alive = workers.filter { rank($0) == 0 && $0.sends }.count
+        let dead = workers.filter(\.isDead).count
+        var summary = "\(snapshot.queue.workersAlive) alive"
+        if snapshot.queue.workersAlive == 0, alive > 0 { summary = "none alive" }
+        if dead > 0 { summary += ", \(dead) dead" }
+        let hosts = min(24, workers.map { DisplayWidth.columns(Self.safe($0.host)) }.max() ?? 0)
+        let entries = workers.map { worker -> [StyledLine] in
+            var line = StyledLine("  " + TextLayout.pad("\(worker.id)", 5) + TextLayout.pad(Self.safe(worker.host), hosts) + "  ")
+            if worker.isDead {
+                line.append("dead", .bad)
+                line.append(", \(Words.span(worker.heartbeatSeconds)) without a heartbeat")
+            } else if worker.isStopped {
+                line.append("stopped \(Words.span(worker.heartbeatSeconds)) ago", .dim)
+            } else {
+                line.append(worker.state, worker.state == "running" ? .good : .warning)
+                if worker.sends { line.append(", \(Words.number(worker.inFlight)) in flight") }
+            }
+            if worker.sends {
+                line.append(" · \(Words.number(worker.accepted)) sent")
+                if worker.failed > 0 { line.append(", \(Words.number(worker.failed)) failed") }
+                if worker.unknown > 0 { line.append(", \(Words.number(worker.unknown)) unknown") }
+            }
+            if let callbacks = worker.callbacks {
+                line.append(" · \(Words.number(callbacks.written)) callbacks")
+                if callbacks.refused > 0 { line.append(", \(Words.number(callbacks.refused)) refused", .warning) }
+                if callbacks.dropped > 0 { line.append(", \(Words.number(callbacks.dropped)) dropped", .warning) }
+            }
+            if rank(worker) == 0, let database = worker.database, database != "connected" {
+                return block(line, width, [(database, .warning)])
+            }
+            return [line.fitted(width)]
+        }
+        return List(
+            title: "Workers", summary: summary, style: snapshot.queue.workersAlive == 0 ? .bad : dead > 0 ? .warning : .plain,
+            entries: entries, isAlwaysShown: true)
+    }
+
+    private func failures(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let entries = snapshot.failures.map { failure in
+            block(
+                Self.send(failure, .warning), width,
+                [failure.error.map { ($0, .plain) }, failure.remedy.map { ("→ " + $0, .plain) }].compactMap { $0 })
+        }
+        return List(title: "Last failures", summary: "", entries: entries)
+    }
+
+    private func sends(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        List(title: "Last sends", summary: "", entries: snapshot.sends.map { [Self.send($0, .plain).fitted(width)] })
+    }
+
+    private static func send(_ send: StatusSnapshot.Send, _ style: StyledLine.Style) -> StyledLine {
+        var line = StyledLine("  " + TextLayout.pad(Words.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
+        line.append(TextLayout.pad(send.phoneNumber, 15))
+        line.append([send.state, send.messageStatus].compactMap { $0 }.joined(separator: ", "), style)
+        if let code = send.errorCode { line.append(" \(code)") }
+        return line
+    }
+
+    /// One line, nothing in it that moves the cursor.
+    private static func safe(_ text: String) -> String { SingleLine.escaped(text) }
+}
+
+extension String {
+    /// `2.0` → `2`.
+    fileprivate var replacingTrailingZero: String { hasSuffix(".0") ? String(dropLast(2)) : self }
+}
+
+extension StatusView {
+    /// One line for a log or a pipe.
+    func line() -> String {
+        guard trouble == nil, let snapshot else {
+            return "database away" + (trouble.map { " for \(Words.span($0.seconds)): \(Self.safe($0.words))" } ?? "")
+        }
+        let (queue, verdict) = (snapshot.queue, StatusVerdict.of(snapshot))
+        var parts = [
+            "queued \(queue.queued)", "due \(queue.due)", "oldest \(Words.span(queue.oldestDueSeconds))",
+            "sending \(queue.sending)", "unknown \(queue.unknown)", "sent/1m \(queue.accepted.0)",
+            "failed/1m \(queue.failed.0)",
+        ]
+        if let latency = queue.latency { parts.append("p95 \(Words.milliseconds(latency.p95))") }
+        parts.append("workers \(queue.workersAlive)")
+        if !snapshot.pauses.isEmpty {
+            parts.append("paused: " + snapshot.pauses.map { Self.safe($0.scope) }.joined(separator: ", "))
+        }
+        return parts.joined(separator: " · ") + " · " + Self.safe(verdict.headline)
+    }
+}
