@@ -6,7 +6,9 @@ public enum RetryJob {
     static let statement = Statement("otpd_retry_job", "SELECT otp.retry_job($1)", [.int8])
 
     /// The job that goes: another one where this one had ended. `OT006` where none can, `OT001` beyond a limit.
-    public static func run(on connection: Connection, _ id: Int64, deadline: Instant) async throws(PostgresError) -> Int64 {
+    public static func run(on connection: Connection, _ id: Int64, deadline: Instant) async throws(PostgresError)
+        -> Int64
+    {
         var parameters = Parameters()
         parameters.append(id)
         let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)

@@ -34,7 +34,8 @@ public enum ReadJob {
     public static func run(
         on connection: Connection, _ id: Int64, deadline: Instant
     ) async throws(PostgresError) -> (job: ReadStatus.Part, sends: ReadStatus.Part) {
-        let results = try await connection.simple("\(job(id));\n\(sends(id))", deadline: deadline, onCancellation: .drop)
+        let results = try await connection.simple(
+            "\(job(id));\n\(sends(id))", deadline: deadline, onCancellation: .drop)
         guard results.count == 2 else { throw .misuse("a job brought \(results.count) results") }
         return (
             try ReadStatus.part("job", "Send job \(id)", results[0]),

@@ -88,7 +88,8 @@ struct JobsCommand: ParsableCommand {
 
     struct Retry: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Send a job at once that waits for its next attempt, or again that ended unsent, while its code lives.",
+            abstract:
+                "Send a job at once that waits for its next attempt, or again that ended unsent, while its code lives.",
             discussion: """
                 Of a job that ended a new one is made, with the same code, which counts against the limits. One that Twilio \
                 has, or may have, is not sent again.

@@ -37,9 +37,9 @@ struct Run: ParsableCommand {
         let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
         let worker: Worker
         do throws(WorkerFailure) {
-            worker = try Worker(configuration, on: loop, log: log, callbackCounts: { receiver?.counts }) {
-                systemd.status($0)
-            }
+            worker = try Worker(
+                configuration, on: loop, log: log, callbackCounts: { receiver?.counts },
+                onStatus: { systemd.status($0) })
         } catch {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }

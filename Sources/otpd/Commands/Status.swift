@@ -7,7 +7,8 @@ internal import Queue
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract: "Show whether it works, what is wrong and what to do; the queue, the workers, the pauses, the last sends.",
+        abstract:
+            "Show whether it works, what is wrong and what to do; the queue, the workers, the pauses, the last sends.",
         discussion: """
             The same as otp.queue_status, otp.worker_status, otp.pause_status, otp.failures and otp.delivery_status show in \
             SQL. With --watch it takes the whole terminal until q or Ctrl-C; into a pipe or a file it writes a line each time.
@@ -72,7 +73,10 @@ struct StatusCommand: ParsableCommand {
         }
         let verdict = StatusVerdict.of(snapshot)
         guard check, verdict.failsCheck else { return }
-        throw Failure(.unavailable, verdict.headline, because: verdict.detail ?? "see above", remedy: verdict.remedy)
+        throw Failure(
+            .unavailable, "The check failed",
+            because: [verdict.headline, verdict.detail].compactMap { $0 }
+                .joined(separator: " "), remedy: verdict.remedy)
     }
 
     /// One object with a member per relation.

@@ -38,14 +38,16 @@ struct VerifyCommand: ParsableCommand {
             try await Database.with(connectionSettings, on: loop, "Nothing was verified", needs: "otp_web") {
                 connection throws(PostgresError) in
                 try await VerifyCode.run(
-                    on: connection, subject: subject, code: code, purpose: purpose, deadline: .now() + Database.patience)
+                    on: connection, subject: subject, code: code, purpose: purpose, deadline: .now() + Database.patience
+                )
             }
         }
         if json { Output.write("{\"verified\": \(isRight)}\n") }
         guard isRight else {
             throw Failure(
                 .invalidInput, "Not verified",
-                because: "the code is wrong, or it is used, expired, replaced by a newer one, or there were too many tries",
+                because:
+                    "the code is wrong, or it is used, expired, replaced by a newer one, or there were too many tries",
                 remedy: "Ask for a new code, or see its sends: otpd jobs list --subject …")
         }
         if !json { Output.write("verified\n") }

@@ -69,7 +69,8 @@ struct Table: Equatable {
     func text(width: Int?) -> String {
         guard let width, let last = columns.indices.last else { return text }
         let others = columns.indices.dropLast().reduce(0) { sum, column in
-            sum + 2 + rows.reduce(DisplayWidth.columns(columns[column])) { max($0, DisplayWidth.columns($1[column].text)) }
+            sum + 2
+                + rows.reduce(DisplayWidth.columns(columns[column])) { max($0, DisplayWidth.columns($1[column].text)) }
         }
         let room = max(10, width - others)
         return Table(

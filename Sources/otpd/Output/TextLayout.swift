@@ -24,7 +24,7 @@ enum TextLayout {
     /// The text in lines of at most `width` columns, broken at spaces, and within a word only where it is longer than a
     /// line. At least one line.
     static func wrap(_ text: String, _ width: Int) -> [String] {
-        let width = max(2, width)    // a wide character takes two
+        let width = max(2, width)  // a wide character takes two
         var lines: [String] = []
         var (line, columns) = ("", 0)
         for word in text.split(separator: " ") {

@@ -25,7 +25,7 @@ struct JobStory {
         if let status = values["message_status"] { title.append(", Twilio says \(status)") }
         var lines = [title.fitted(width)]
         for (name, text) in facts {
-            let indent = 12
+            let indent = 14
             let wrapped = TextLayout.wrap(SingleLine.escaped(text), width - indent - 2)
             for (index, part) in wrapped.enumerated() {
                 var line = StyledLine("  " + TextLayout.pad(index == 0 ? name : "", indent), .dim)
@@ -75,7 +75,8 @@ struct JobStory {
         case "queued":
             if let pause = values["held_by"] { facts.append(("Waits for", "the end of a pause: \(pause)")) }
         case "unknown":
-            facts.append(("Waits for", "a look at Twilio's list; \(values["looks"] ?? "0") did not find it after the grace"))
+            facts.append(
+                ("Waits for", "a look at Twilio's list; \(values["looks"] ?? "0") did not find it after the grace"))
         default: break
         }
         var recipient = values["phone_number"] ?? "—"
@@ -118,7 +119,10 @@ struct JobStory {
             ("lease_expires_at", state == "sending" ? "its worker's lease ends" : nil),
             ("next_poll_at", values["final_at"] == nil ? "Twilio is asked for its status next" : nil),
             ("ended_at", "it ended: \(state)"),
-            ("final_at", ended && values["message_status"] == nil ? nil : "the last word: \(values["message_status"] ?? "")"),
+            (
+                "final_at",
+                ended && values["message_status"] == nil ? nil : "the last word: \(values["message_status"] ?? "")"
+            ),
             ("verified_at", "the code was used"),
             ("canceled_at", "the verification was canceled"),
             ("code_expires_at", values["code_is_dead"] == "t" ? "the code died" : "the code dies"),

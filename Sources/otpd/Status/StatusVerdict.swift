@@ -27,9 +27,11 @@ struct StatusVerdict: Equatable, Sendable {
         if queue.oldestDueSeconds >= stuckAfter {
             return StatusVerdict(
                 level: .bad, headline: "Behind: a job has been due for \(Words.span(queue.oldestDueSeconds)).",
-                detail: "\(Words.number(queue.due)) are due, and \(Words.number(queue.accepted.0)) were sent in the last "
+                detail:
+                    "\(Words.number(queue.due)) are due, and \(Words.number(queue.accepted.0)) were sent in the last "
                     + "minute. Codes that wait too long expire.",
-                remedy: "See what Twilio answers in the workers' log (journalctl -u otpd); if they are only slow, start "
+                remedy:
+                    "See what Twilio answers in the workers' log (journalctl -u otpd); if they are only slow, start "
                     + "another worker, or raise OTPD_MAX_IN_FLIGHT or OTPD_RATE_PER_SECOND.",
                 failsCheck: true)
         }
@@ -61,7 +63,8 @@ struct StatusVerdict: Equatable, Sendable {
             queue.accepted.0 > 0
             ? "Working: \(Words.number(queue.accepted.0)) sent in the last minute."
             : queue.due + queue.sending > 0
-                ? "Working." : "Working; there is nothing to send\(queue.accepted.2 == 0 ? ", and was not for an hour" : "")."
+                ? "Working."
+                : "Working; there is nothing to send\(queue.accepted.2 == 0 ? ", and was not for an hour" : "")."
         return StatusVerdict(level: .good, headline: headline, failsCheck: false)
     }
 
@@ -74,8 +77,9 @@ struct StatusVerdict: Equatable, Sendable {
         }
         let due = snapshot.queue.due
         return StatusVerdict(
-            level: .bad, headline: "No worker is alive: nothing is sent.",
-            detail: "\(since ?? "There was no heartbeat within an hour"); \(Words.count(due, "job")) \(due == 1 ? "is" : "are") due.",
+            level: .bad, headline: "No worker is alive; nothing is sent.",
+            detail:
+                "\(since ?? "There was no heartbeat within an hour"); \(Words.count(due, "job")) \(due == 1 ? "is" : "are") due.",
             remedy: "Start one: systemctl start otpd, or otpd run. If it does not stay, journalctl -u otpd says why.",
             failsCheck: true)
     }
@@ -86,8 +90,9 @@ struct StatusVerdict: Equatable, Sendable {
         let others = snapshot.pauses.count - 1
         return StatusVerdict(
             level: .bad,
-            headline: isAll ? "Paused: nothing is sent." : "Paused in part: \(pause.scope).",
-            detail: "For \(Words.span(pause.seconds)): \(pause.reason)\(others > 0 ? " (And \(Words.count(others, "more pause")), below.)" : "")",
+            headline: isAll ? "Nothing is sent: everything is paused." : "Sending is paused in part: \(pause.scope).",
+            detail:
+                "For \(Words.span(pause.seconds)): \(pause.reason)\(others > 0 ? " (And \(Words.count(others, "more pause")), below.)" : "")",
             remedy: pause.remedy ?? Words.endsByHand(pause.scope), failsCheck: true)
     }
 }
@@ -114,7 +119,8 @@ enum Words {
         case ..<1: "0 s"
         case ..<100: "\(seconds) s"
         case ..<5_400: "\(seconds / 60) min"
-        case ..<86_400: seconds / 60 % 60 == 0 ? "\(seconds / 3_600) h" : "\(seconds / 3_600) h \(seconds / 60 % 60) min"
+        case ..<86_400:
+            seconds / 60 % 60 == 0 ? "\(seconds / 3_600) h" : "\(seconds / 3_600) h \(seconds / 60 % 60) min"
         default: "\(number(seconds / 86_400)) d"
         }
     }
@@ -134,7 +140,8 @@ enum Words {
 
     /// `98.7%`; never 100% or 0% for what is not quite.
     static func percent(_ share: Double) -> String {
-        let thousandths = share > 0 && share < 0.001 ? 1 : share < 1 && share > 0.999 ? 999 : Int((share * 1_000).rounded())
+        let thousandths =
+            share > 0 && share < 0.001 ? 1 : share < 1 && share > 0.999 ? 999 : Int((share * 1_000).rounded())
         return thousandths.isMultiple(of: 10) ? "\(thousandths / 10)%" : "\(thousandths / 10).\(thousandths % 10)%"
     }
 

@@ -23,7 +23,7 @@ struct StatusView {
         var lists: [List] = []
         if let snapshot {
             if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
-            top += figures(snapshot, wide)
+            top += figures(snapshot, wide, wraps: height.map { $0 >= 20 } ?? true)
             lists = [
                 pauses(snapshot, wide), workers(snapshot, wide), failures(snapshot, wide), sends(snapshot, wide),
             ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
@@ -90,37 +90,34 @@ struct StatusView {
         return lines + details.map { StyledLine("  " + $0) } + remedies.map { StyledLine("  " + $0, .bold) }
     }
 
-    private func figures(_ snapshot: StatusSnapshot, _ width: Int) -> [StyledLine] {
+    private func figures(_ snapshot: StatusSnapshot, _ width: Int, wraps: Bool) -> [StyledLine] {
         let queue = snapshot.queue
         var lines: [StyledLine] = []
-
-        var line = Self.label("Queue")
-        line.append("\(Words.number(queue.queued)) queued · ")
         let isLate = queue.oldestDueSeconds >= StatusVerdict.stuckAfter
-        line.append(
-            "\(Words.number(queue.due)) due"
-                + (queue.due > 0 ? " (oldest \(Words.span(queue.oldestDueSeconds)))" : ""), isLate ? .bad : .plain)
-        line.append(" · \(Words.number(queue.sending)) sending · ")
-        line.append("\(Words.number(queue.unknown)) unknown", queue.unknown > 0 ? .warning : .plain)
-        lines.append(line)
+        let oldest = queue.due > 0 ? " (oldest \(Words.span(queue.oldestDueSeconds)))" : ""
+        lines += Self.row(
+            "Queue",
+            [
+                ("\(Words.number(queue.queued)) queued", .plain),
+                ("\(Words.number(queue.due)) due\(oldest)", isLate ? .bad : .plain),
+                ("\(Words.number(queue.sending)) sending", .plain),
+                ("\(Words.number(queue.unknown)) unknown", queue.unknown > 0 ? .warning : .plain),
+            ], width, wraps: wraps)
 
-        func three(_ name: String, _ counts: (Int, Int, Int), _ style: StyledLine.Style) {
-            var line = Self.label(name)
-            let texts = [(counts.0, "1 min"), (counts.1, "5 min"), (counts.2, "1 h")].map {
-                "\(Words.number($0.0)) in \($0.1)"
+        func three(_ counts: (Int, Int, Int), _ style: StyledLine.Style) -> [(String, StyledLine.Style)] {
+            [(counts.0, "1 min"), (counts.1, "5 min"), (counts.2, "1 h")].map {
+                ("\(Words.number($0.0)) in \($0.1)", style)
             }
-            line.append(texts.joined(separator: " · "), style)
-            if name == "Sent", let share = queue.successShare {
-                line.append(" · \(Words.percent(share)) of 5 min got through")
-            }
-            lines.append(line)
         }
-        three("Sent", queue.accepted, .plain)
-        three("Failed", queue.failed, queue.failed.1 > 0 ? .warning : .plain)
+        var sent = three(queue.accepted, .plain)
+        if let share = queue.successShare { sent.append(("\(Words.percent(share)) got through", .plain)) }
+        lines += Self.row("Sent", sent, width, wraps: wraps)
+        lines += Self.row(
+            "Failed", three(queue.failed, queue.failed.1 > 0 ? .warning : .plain), width, wraps: wraps)
 
         // The bars take what is left of the line, at most five minutes.
         let room = max(0, min(60, width - Self.labelWidth - 27))
-        let rates = history.rates(room)
+        let rates = room < 8 ? [] : history.rates(room)
         if rates.contains(where: { $0 != nil }) {
             var line = Self.label("Per sec")
             line.append(Sparkline.text(rates), .good)
@@ -128,23 +125,41 @@ struct StatusView {
             line.append(" \(Words.tenths(known.last ?? 0)) now, peak \(Words.tenths(known.max() ?? 0))")
             lines.append(line)
         }
-        line = Self.label("Latency")
-        if let latency = queue.latency {
-            line.append(
-                "p50 \(Words.milliseconds(latency.p50)) · p95 \(Words.milliseconds(latency.p95)) · "
-                    + "p99 \(Words.milliseconds(latency.p99))")
-            line.append(" from commit to accepted", .dim)
-        } else {
-            line.append("nothing was accepted in the last minute", .dim)
+        var latency: [(String, StyledLine.Style)] = [("nothing was accepted in the last minute", .dim)]
+        if let ms = queue.latency {
+            latency = [("p50", ms.p50), ("p95", ms.p95), ("p99", ms.p99)].map {
+                ("\($0.0) \(Words.milliseconds($0.1))", .plain)
+            }
+            latency.append(("from commit to accepted", .dim))
         }
-        lines.append(line)
-        let latencies = history.latencies(room)
+        lines += Self.row("Latency", latency, width, wraps: wraps)
+        let latencies = room < 8 ? [] : history.latencies(room)
         if interval != nil, latencies.contains(where: { $0 != nil }) {
             var line = Self.label("p95")
             line.append(Sparkline.text(latencies), .good)
             let known = latencies.compactMap { $0 }
             line.append(" peak \(Words.milliseconds(known.max() ?? 0))")
             lines.append(line)
+        }
+        return lines
+    }
+
+    /// Figures beside a label, on further lines where they do not fit on one; or cut, where lines are dear.
+    private static func row(
+        _ name: String, _ figures: [(text: String, style: StyledLine.Style)], _ width: Int, wraps: Bool
+    ) -> [StyledLine] {
+        var lines = [label(name)]
+        for (index, figure) in figures.enumerated() {
+            let last = lines.count - 1
+            let separator = index == 0 ? "" : " · "
+            let length = DisplayWidth.columns(separator + figure.text)
+            if index > 0, wraps, lines[last].columns + length > width {
+                lines.append(label(""))
+                lines[last + 1].append(figure.text, figure.style)
+            } else {
+                lines[last].append(separator)
+                lines[last].append(figure.text, figure.style)
+            }
         }
         return lines
     }
@@ -166,7 +181,10 @@ struct StatusView {
     /// Entries in turn, as long as there is room: a pause, a worker, a failure, a send, a pause, … Each title says how many
     /// are not shown.
     static func fill(_ lists: [List], rows: Int?) -> [StyledLine] {
+        if let rows, rows < lists.count { return rows > 0 ? [summary(lists)] : [] }
         var shown = lists.map { rows == nil ? $0.entries.count : 0 }
+        /// The entry after those: its first lines, where not all of them fit.
+        var beginnings = lists.map { _ in 0 }
         var isOpen = lists.map { _ in true }
         let isAiry = rows.map { $0 >= lists.count * 3 + 2 } ?? true
         if let rows {
@@ -175,6 +193,9 @@ struct StatusView {
                 for (index, list) in lists.enumerated() where isOpen[index] {
                     guard shown[index] < list.entries.count, list.entries[shown[index]].count <= room else {
                         isOpen[index] = false
+                        if shown[index] == 0, !list.entries.isEmpty, room > 0 {
+                            (beginnings[index], room) = (room, 0)
+                        }
                         continue
                     }
                     room -= list.entries[shown[index]].count
@@ -183,15 +204,31 @@ struct StatusView {
             }
         }
         var lines: [StyledLine] = []
-        for (list, count) in zip(lists, shown) {
+        for (index, list) in lists.enumerated() {
+            let count = shown[index]
             if isAiry { lines.append(StyledLine()) }
             var title = StyledLine(list.title, .bold)
             title.append(list.summary.isEmpty ? "" : "  " + list.summary, list.style)
-            if count < list.entries.count { title.append("  +\(list.entries.count - count) more", .dim) }
+            let more = list.entries.count - count - (beginnings[index] > 0 ? 1 : 0)
+            if more > 0 { title.append("  +\(more) more", .dim) }
             lines.append(title)
             for entry in list.entries.prefix(count) { lines += entry }
+            if beginnings[index] > 0 {
+                lines += list.entries[count].prefix(beginnings[index])
+                lines[lines.count - 1].append(" …", .dim)
+            }
         }
         return lines
+    }
+
+    /// The lists in one line, where there is no room for their titles.
+    private static func summary(_ lists: [List]) -> StyledLine {
+        var line = StyledLine()
+        for (index, list) in lists.enumerated() {
+            let figure = list.summary.isEmpty ? "\(list.entries.count)" : list.summary
+            line.append((index > 0 ? " · " : "") + "\(list.title) \(figure)", list.style)
+        }
+        return line
     }
 
     /// How many lines of a terminal an entry may take; a page shows it whole.
@@ -209,12 +246,16 @@ struct StatusView {
     }
 
     private func pauses(_ snapshot: StatusSnapshot, _ width: Int) -> List {
-        let entries = snapshot.pauses.map { pause in
+        let entries = snapshot.pauses.map { pause -> [StyledLine] in
             var line = StyledLine("  " + Self.safe(pause.scope), .bad)
             line.append("  for \(Words.span(pause.seconds))")
             if let held = pause.held { line.append(", \(Words.count(held, "job")) \(held == 1 ? "waits" : "wait")") }
             if let next = pause.nextProbeSeconds {
                 line.append(next > 0 ? ", next probe in \(Words.span(next))" : ", a probe is due")
+            }
+            // The only one stands above, with its reason.
+            if snapshot.pauses.count == 1, trouble == nil, snapshot.queue.workersAlive > 0 {
+                return [line.fitted(width)]
             }
             return block(
                 line, width,
@@ -234,7 +275,8 @@ struct StatusView {
         if dead > 0 { summary += ", \(dead) dead" }
         let hosts = min(24, workers.map { DisplayWidth.columns(Self.safe($0.host)) }.max() ?? 0)
         let entries = workers.map { worker -> [StyledLine] in
-            var line = StyledLine("  " + TextLayout.pad("\(worker.id)", 5) + TextLayout.pad(Self.safe(worker.host), hosts) + "  ")
+            var line = StyledLine(
+                "  " + TextLayout.pad("\(worker.id)", 5) + TextLayout.pad(Self.safe(worker.host), hosts) + "  ")
             if worker.isDead {
                 line.append("dead", .bad)
                 line.append(", \(Words.span(worker.heartbeatSeconds)) without a heartbeat")
@@ -244,23 +286,32 @@ struct StatusView {
                 line.append(worker.state, worker.state == "running" ? .good : .warning)
                 if worker.sends { line.append(", \(Words.number(worker.inFlight)) in flight") }
             }
+            var counts = StyledLine()
             if worker.sends {
-                line.append(" · \(Words.number(worker.accepted)) sent")
-                if worker.failed > 0 { line.append(", \(Words.number(worker.failed)) failed") }
-                if worker.unknown > 0 { line.append(", \(Words.number(worker.unknown)) unknown") }
+                counts.append("\(Words.number(worker.accepted)) sent")
+                if worker.failed > 0 { counts.append(", \(Words.number(worker.failed)) failed") }
+                if worker.unknown > 0 { counts.append(", \(Words.number(worker.unknown)) unknown") }
             }
             if let callbacks = worker.callbacks {
-                line.append(" · \(Words.number(callbacks.written)) callbacks")
-                if callbacks.refused > 0 { line.append(", \(Words.number(callbacks.refused)) refused", .warning) }
-                if callbacks.dropped > 0 { line.append(", \(Words.number(callbacks.dropped)) dropped", .warning) }
+                counts.append((worker.sends ? " · " : "") + "\(Words.number(callbacks.written)) callbacks")
+                if callbacks.refused > 0 { counts.append(", \(Words.number(callbacks.refused)) refused", .warning) }
+                if callbacks.dropped > 0 { counts.append(", \(Words.number(callbacks.dropped)) dropped", .warning) }
             }
+            var lines = [line]
+            if entryLines == nil, line.columns + 3 + counts.columns > width {
+                lines.append(StyledLine("    "))
+            } else {
+                lines[0].append(" · ")
+            }
+            for part in counts.parts { lines[lines.count - 1].append(part.text, part.style) }
             if rank(worker) == 0, let database = worker.database, database != "connected" {
-                return block(line, width, [(database, .warning)])
+                lines.append(StyledLine("    " + Self.safe(database), .warning))
             }
-            return [line.fitted(width)]
+            return lines.map { $0.fitted(width) }
         }
         return List(
-            title: "Workers", summary: summary, style: snapshot.queue.workersAlive == 0 ? .bad : dead > 0 ? .warning : .plain,
+            title: "Workers", summary: summary,
+            style: snapshot.queue.workersAlive == 0 ? .bad : dead > 0 ? .warning : .plain,
             entries: entries, isAlwaysShown: true)
     }
 
@@ -278,7 +329,8 @@ struct StatusView {
     }
 
     private static func send(_ send: StatusSnapshot.Send, _ style: StyledLine.Style) -> StyledLine {
-        var line = StyledLine("  " + TextLayout.pad(Words.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
+        var line = StyledLine(
+            "  " + TextLayout.pad(Words.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
         line.append(TextLayout.pad(send.phoneNumber, 15))
         line.append([send.state, send.messageStatus].compactMap { $0 }.joined(separator: ", "), style)
         if let code = send.errorCode { line.append(" \(code)") }

@@ -116,12 +116,13 @@ actor StatusWatch {
         switch signal {
         case SIGWINCH: show()
         case SIGTSTP:
-            // The shell gets its screen back while this waits.
+            // The shell gets its screen back while this waits. Other threads may run on for a moment after the kill, so
+            // what comes next is for SIGCONT.
             screen?.leave()
             kill(getpid(), SIGSTOP)
+        case SIGCONT:
             screen?.enter()
             show()
-        case SIGCONT: break
         default: ended.signal()
         }
     }
