@@ -205,14 +205,17 @@ import Testing
         (0, "0 s"), (99, "99 s"), (100, "1 min"), (5_399, "89 min"), (5_400, "1 h 30 min"), (7_200, "2 h"),
         (86_400, "1 d"), (-5, "0 s"),
     ])
-    func spans(seconds: Int, words: String) { #expect(Words.span(seconds) == words) }
+    func spans(seconds: Int, words: String) { #expect(StatusWords.span(seconds) == words) }
 
     @Test func numbers() {
-        #expect([0, 999, 1_000, 1_234_567, -1_234].map(Words.number) == ["0", "999", "1,000", "1,234,567", "-1,234"])
         #expect(
-            [0, 0.04, 12.34, 99.94, 99.96, 1_234.5].map(Words.tenths) == ["0.0", "0.0", "12.3", "99.9", "100", "1,235"])
-        #expect([1, 0.9999, 0.98765, 0.0001, 0].map(Words.percent) == ["100%", "99.9%", "98.8%", "0.1%", "0%"])
-        #expect([4.4, 999.4, 1_240, 65_000].map(Words.milliseconds) == ["4 ms", "999 ms", "1.2 s", "65 s"])
+            [0, 999, 1_000, 1_234_567, -1_234].map(StatusWords.number) == ["0", "999", "1,000", "1,234,567", "-1,234"])
+        #expect(
+            [0, 0.04, 12.34, 99.94, 99.96, 1_234.5].map(StatusWords.tenths) == [
+                "0.0", "0.0", "12.3", "99.9", "100", "1,235",
+            ])
+        #expect([1, 0.9999, 0.98765, 0.0001, 0].map(StatusWords.percent) == ["100%", "99.9%", "98.8%", "0.1%", "0%"])
+        #expect([4.4, 999.4, 1_240, 65_000].map(StatusWords.milliseconds) == ["4 ms", "999 ms", "1.2 s", "65 s"])
     }
 }
 

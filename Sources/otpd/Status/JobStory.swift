@@ -88,7 +88,7 @@ struct JobStory {
         if let sid = values["message_sid"] {
             var message = sid
             if let sender = values["sender"] { message += " from \(sender)" }
-            if let segments = values["segments"] { message += ", \(Words.count(Int(segments) ?? 0, "segment"))" }
+            if let segments = values["segments"] { message += ", \(StatusWords.count(Int(segments) ?? 0, "segment"))" }
             if let price = values["price"] { message += ", \(price) \(values["price_unit"] ?? "")" }
             facts.append(("Message", message))
         }
@@ -107,7 +107,8 @@ struct JobStory {
     /// Moments and what happened, in their order.
     private var timeline: [(String, String)] {
         let state = values["job_state"] ?? ""
-        let latency = values["latency_ms"].flatMap { Double($0) }.map { ", \(Words.milliseconds($0)) later" } ?? ""
+        let latency =
+            values["latency_ms"].flatMap { Double($0) }.map { ", \(StatusWords.milliseconds($0)) later" } ?? ""
         let ended = values["ended_at"] != nil
         let moments: [(String, String?)] = [
             ("code_drawn_at", "the code was drawn"),

@@ -26,9 +26,9 @@ struct StatusVerdict: Equatable, Sendable {
         }
         if queue.oldestDueSeconds >= stuckAfter {
             return StatusVerdict(
-                level: .bad, headline: "Behind: a job has been due for \(Words.span(queue.oldestDueSeconds)).",
+                level: .bad, headline: "Behind: a job has been due for \(StatusWords.span(queue.oldestDueSeconds)).",
                 detail:
-                    "\(Words.number(queue.due)) are due, and \(Words.number(queue.accepted.0)) were sent in the last "
+                    "\(StatusWords.number(queue.due)) are due, and \(StatusWords.number(queue.accepted.0)) were sent in the last "
                     + "minute. Codes that wait too long expire.",
                 remedy:
                     "See what Twilio answers in the workers' log (journalctl -u otpd); if they are only slow, start "
@@ -40,7 +40,7 @@ struct StatusVerdict: Equatable, Sendable {
             let last = snapshot.failures.first
             return StatusVerdict(
                 level: share < 0.5 ? .bad : .warning,
-                headline: "\(Words.percent(1 - share)) of the sends of the last 5 minutes failed.",
+                headline: "\(StatusWords.percent(1 - share)) of the sends of the last 5 minutes failed.",
                 detail: last?.error.map { "The last one: \($0)" }, remedy: last?.remedy, failsCheck: false)
         }
         let dead = snapshot.workers.filter { $0.isDead && $0.sends }
@@ -49,19 +49,19 @@ struct StatusVerdict: Equatable, Sendable {
                 level: .warning,
                 headline: dead.count == 1
                     ? "Working, but worker \(dead[0].id) is dead." : "Working, but \(dead.count) workers are dead.",
-                detail: "The last heartbeat was \(Words.span(last)) ago.",
+                detail: "The last heartbeat was \(StatusWords.span(last)) ago.",
                 remedy: "See the end of its log (journalctl -u otpd); systemd starts it again by itself.",
                 failsCheck: false)
         }
         if queue.unknown > 0 {
             return StatusVerdict(
                 level: .warning,
-                headline: "Working; the outcome of \(Words.count(queue.unknown, "send")) is unknown.",
+                headline: "Working; the outcome of \(StatusWords.count(queue.unknown, "send")) is unknown.",
                 detail: "Workers are looking for them in Twilio's list: about a minute.", failsCheck: false)
         }
         let headline =
             queue.accepted.0 > 0
-            ? "Working: \(Words.number(queue.accepted.0)) sent in the last minute."
+            ? "Working: \(StatusWords.number(queue.accepted.0)) sent in the last minute."
             : queue.due + queue.sending > 0
                 ? "Working."
                 : "Working; there is nothing to send\(queue.accepted.2 == 0 ? ", and was not for an hour" : "")."
@@ -72,14 +72,14 @@ struct StatusVerdict: Equatable, Sendable {
         let last = snapshot.workers.filter(\.sends).min { $0.heartbeatSeconds < $1.heartbeatSeconds }
         let since = last.map { worker in
             worker.isStopped
-                ? "Worker \(worker.id) was stopped \(Words.span(worker.heartbeatSeconds)) ago"
-                : "The last heartbeat, of worker \(worker.id), was \(Words.span(worker.heartbeatSeconds)) ago"
+                ? "Worker \(worker.id) was stopped \(StatusWords.span(worker.heartbeatSeconds)) ago"
+                : "The last heartbeat, of worker \(worker.id), was \(StatusWords.span(worker.heartbeatSeconds)) ago"
         }
         let due = snapshot.queue.due
         return StatusVerdict(
             level: .bad, headline: "No worker is alive; nothing is sent.",
             detail:
-                "\(since ?? "There was no heartbeat within an hour"); \(Words.count(due, "job")) \(due == 1 ? "is" : "are") due.",
+                "\(since ?? "There was no heartbeat within an hour"); \(StatusWords.count(due, "job")) \(due == 1 ? "is" : "are") due.",
             remedy: "Start one: systemctl start otpd, or otpd run. If it does not stay, journalctl -u otpd says why.",
             failsCheck: true)
     }
@@ -92,13 +92,13 @@ struct StatusVerdict: Equatable, Sendable {
             level: .bad,
             headline: isAll ? "Nothing is sent: everything is paused." : "Sending is paused in part: \(pause.scope).",
             detail:
-                "For \(Words.span(pause.seconds)): \(pause.reason)\(others > 0 ? " (And \(Words.count(others, "more pause")), below.)" : "")",
-            remedy: pause.remedy ?? Words.endsByHand(pause.scope), failsCheck: true)
+                "For \(StatusWords.span(pause.seconds)): \(pause.reason)\(others > 0 ? " (And \(StatusWords.count(others, "more pause")), below.)" : "")",
+            remedy: pause.remedy ?? StatusWords.endsByHand(pause.scope), failsCheck: true)
     }
 }
 
 /// Numbers and times as people read them.
-enum Words {
+enum StatusWords {
     /// `1,234,567`.
     static func number(_ number: Int) -> String {
         var text = ""

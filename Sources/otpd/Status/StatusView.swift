@@ -44,7 +44,8 @@ struct StatusView {
         var line = StyledLine("otpd status", .bold)
         var right = [database, snapshot?.clock ?? ""].filter { !$0.isEmpty }.joined(separator: " · ")
         if let interval {
-            right += (right.isEmpty ? "" : " · ") + "every \(Words.tenths(interval).replacingTrailingZero) s · q quits"
+            right +=
+                (right.isEmpty ? "" : " · ") + "every \(StatusWords.tenths(interval).replacingTrailingZero) s · q quits"
         }
         let room = width - line.columns - 2
         guard room > 4, !right.isEmpty else { return [line] }
@@ -59,7 +60,7 @@ struct StatusView {
         if let trouble {
             verdict = StatusVerdict(
                 level: .bad, headline: "The database is away: these are not the figures of now.",
-                detail: "For \(Words.span(trouble.seconds)): \(trouble.words)",
+                detail: "For \(StatusWords.span(trouble.seconds)): \(trouble.words)",
                 remedy: "Nothing is lost: what is committed is sent once it is back. Trying again until it is.",
                 failsCheck: true)
         } else if let snapshot {
@@ -94,23 +95,23 @@ struct StatusView {
         let queue = snapshot.queue
         var lines: [StyledLine] = []
         let isLate = queue.oldestDueSeconds >= StatusVerdict.stuckAfter
-        let oldest = queue.due > 0 ? " (oldest \(Words.span(queue.oldestDueSeconds)))" : ""
+        let oldest = queue.due > 0 ? " (oldest \(StatusWords.span(queue.oldestDueSeconds)))" : ""
         lines += Self.row(
             "Queue",
             [
-                ("\(Words.number(queue.queued)) queued", .plain),
-                ("\(Words.number(queue.due)) due\(oldest)", isLate ? .bad : .plain),
-                ("\(Words.number(queue.sending)) sending", .plain),
-                ("\(Words.number(queue.unknown)) unknown", queue.unknown > 0 ? .warning : .plain),
+                ("\(StatusWords.number(queue.queued)) queued", .plain),
+                ("\(StatusWords.number(queue.due)) due\(oldest)", isLate ? .bad : .plain),
+                ("\(StatusWords.number(queue.sending)) sending", .plain),
+                ("\(StatusWords.number(queue.unknown)) unknown", queue.unknown > 0 ? .warning : .plain),
             ], width, wraps: wraps)
 
         func three(_ counts: (Int, Int, Int), _ style: StyledLine.Style) -> [(String, StyledLine.Style)] {
             [(counts.0, "1 min"), (counts.1, "5 min"), (counts.2, "1 h")].map {
-                ("\(Words.number($0.0)) in \($0.1)", style)
+                ("\(StatusWords.number($0.0)) in \($0.1)", style)
             }
         }
         var sent = three(queue.accepted, .plain)
-        if let share = queue.successShare { sent.append(("\(Words.percent(share)) got through", .plain)) }
+        if let share = queue.successShare { sent.append(("\(StatusWords.percent(share)) got through", .plain)) }
         lines += Self.row("Sent", sent, width, wraps: wraps)
         lines += Self.row(
             "Failed", three(queue.failed, queue.failed.1 > 0 ? .warning : .plain), width, wraps: wraps)
@@ -122,13 +123,13 @@ struct StatusView {
             var line = Self.label("Per sec")
             line.append(Sparkline.text(rates), .good)
             let known = rates.compactMap { $0 }
-            line.append(" \(Words.tenths(known.last ?? 0)) now, peak \(Words.tenths(known.max() ?? 0))")
+            line.append(" \(StatusWords.tenths(known.last ?? 0)) now, peak \(StatusWords.tenths(known.max() ?? 0))")
             lines.append(line)
         }
         var latency: [(String, StyledLine.Style)] = [("nothing was accepted in the last minute", .dim)]
         if let ms = queue.latency {
             latency = [("p50", ms.p50), ("p95", ms.p95), ("p99", ms.p99)].map {
-                ("\($0.0) \(Words.milliseconds($0.1))", .plain)
+                ("\($0.0) \(StatusWords.milliseconds($0.1))", .plain)
             }
             latency.append(("from commit to accepted", .dim))
         }
@@ -138,7 +139,7 @@ struct StatusView {
             var line = Self.label("p95")
             line.append(Sparkline.text(latencies), .good)
             let known = latencies.compactMap { $0 }
-            line.append(" peak \(Words.milliseconds(known.max() ?? 0))")
+            line.append(" peak \(StatusWords.milliseconds(known.max() ?? 0))")
             lines.append(line)
         }
         return lines
@@ -248,10 +249,12 @@ struct StatusView {
     private func pauses(_ snapshot: StatusSnapshot, _ width: Int) -> List {
         let entries = snapshot.pauses.map { pause -> [StyledLine] in
             var line = StyledLine("  " + Self.safe(pause.scope), .bad)
-            line.append("  for \(Words.span(pause.seconds))")
-            if let held = pause.held { line.append(", \(Words.count(held, "job")) \(held == 1 ? "waits" : "wait")") }
+            line.append("  for \(StatusWords.span(pause.seconds))")
+            if let held = pause.held {
+                line.append(", \(StatusWords.count(held, "job")) \(held == 1 ? "waits" : "wait")")
+            }
             if let next = pause.nextProbeSeconds {
-                line.append(next > 0 ? ", next probe in \(Words.span(next))" : ", a probe is due")
+                line.append(next > 0 ? ", next probe in \(StatusWords.span(next))" : ", a probe is due")
             }
             // The only one stands above, with its reason.
             if snapshot.pauses.count == 1, trouble == nil, snapshot.queue.workersAlive > 0 {
@@ -259,7 +262,7 @@ struct StatusView {
             }
             return block(
                 line, width,
-                [(pause.reason, .plain), ("→ " + (pause.remedy ?? Words.endsByHand(pause.scope)), .plain)])
+                [(pause.reason, .plain), ("→ " + (pause.remedy ?? StatusWords.endsByHand(pause.scope)), .plain)])
         }
         return List(title: "Pauses", summary: "\(entries.count)", style: .bad, entries: entries)
     }
@@ -279,23 +282,27 @@ struct StatusView {
                 "  " + TextLayout.pad("\(worker.id)", 5) + TextLayout.pad(Self.safe(worker.host), hosts) + "  ")
             if worker.isDead {
                 line.append("dead", .bad)
-                line.append(", \(Words.span(worker.heartbeatSeconds)) without a heartbeat")
+                line.append(", \(StatusWords.span(worker.heartbeatSeconds)) without a heartbeat")
             } else if worker.isStopped {
-                line.append("stopped \(Words.span(worker.heartbeatSeconds)) ago", .dim)
+                line.append("stopped \(StatusWords.span(worker.heartbeatSeconds)) ago", .dim)
             } else {
                 line.append(worker.state, worker.state == "running" ? .good : .warning)
-                if worker.sends { line.append(", \(Words.number(worker.inFlight)) in flight") }
+                if worker.sends { line.append(", \(StatusWords.number(worker.inFlight)) in flight") }
             }
             var counts = StyledLine()
             if worker.sends {
-                counts.append("\(Words.number(worker.accepted)) sent")
-                if worker.failed > 0 { counts.append(", \(Words.number(worker.failed)) failed") }
-                if worker.unknown > 0 { counts.append(", \(Words.number(worker.unknown)) unknown") }
+                counts.append("\(StatusWords.number(worker.accepted)) sent")
+                if worker.failed > 0 { counts.append(", \(StatusWords.number(worker.failed)) failed") }
+                if worker.unknown > 0 { counts.append(", \(StatusWords.number(worker.unknown)) unknown") }
             }
             if let callbacks = worker.callbacks {
-                counts.append((worker.sends ? " · " : "") + "\(Words.number(callbacks.written)) callbacks")
-                if callbacks.refused > 0 { counts.append(", \(Words.number(callbacks.refused)) refused", .warning) }
-                if callbacks.dropped > 0 { counts.append(", \(Words.number(callbacks.dropped)) dropped", .warning) }
+                counts.append((worker.sends ? " · " : "") + "\(StatusWords.number(callbacks.written)) callbacks")
+                if callbacks.refused > 0 {
+                    counts.append(", \(StatusWords.number(callbacks.refused)) refused", .warning)
+                }
+                if callbacks.dropped > 0 {
+                    counts.append(", \(StatusWords.number(callbacks.dropped)) dropped", .warning)
+                }
             }
             var lines = [line]
             if entryLines == nil, line.columns + 3 + counts.columns > width {
@@ -330,7 +337,7 @@ struct StatusView {
 
     private static func send(_ send: StatusSnapshot.Send, _ style: StyledLine.Style) -> StyledLine {
         var line = StyledLine(
-            "  " + TextLayout.pad(Words.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
+            "  " + TextLayout.pad(StatusWords.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
         line.append(TextLayout.pad(send.phoneNumber, 15))
         line.append([send.state, send.messageStatus].compactMap { $0 }.joined(separator: ", "), style)
         if let code = send.errorCode { line.append(" \(code)") }
@@ -350,15 +357,16 @@ extension StatusView {
     /// One line for a log or a pipe.
     func line() -> String {
         guard trouble == nil, let snapshot else {
-            return "database away" + (trouble.map { " for \(Words.span($0.seconds)): \(Self.safe($0.words))" } ?? "")
+            return "database away"
+                + (trouble.map { " for \(StatusWords.span($0.seconds)): \(Self.safe($0.words))" } ?? "")
         }
         let (queue, verdict) = (snapshot.queue, StatusVerdict.of(snapshot))
         var parts = [
-            "queued \(queue.queued)", "due \(queue.due)", "oldest \(Words.span(queue.oldestDueSeconds))",
+            "queued \(queue.queued)", "due \(queue.due)", "oldest \(StatusWords.span(queue.oldestDueSeconds))",
             "sending \(queue.sending)", "unknown \(queue.unknown)", "sent/1m \(queue.accepted.0)",
             "failed/1m \(queue.failed.0)",
         ]
-        if let latency = queue.latency { parts.append("p95 \(Words.milliseconds(latency.p95))") }
+        if let latency = queue.latency { parts.append("p95 \(StatusWords.milliseconds(latency.p95))") }
         parts.append("workers \(queue.workersAlive)")
         if !snapshot.pauses.isEmpty {
             parts.append("paused: " + snapshot.pauses.map { Self.safe($0.scope) }.joined(separator: ", "))
