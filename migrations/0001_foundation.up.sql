@@ -1066,6 +1066,8 @@ CREATE INDEX messages_beside ON otp.messages (send_job_id) WHERE NOT ended_job;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
+-- For otp.failures. By error_code and not by status, which every message changes.
+CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS NOT NULL;
 
 -- Jobs that ended without a message.
 CREATE TABLE otp.unsent_jobs (
@@ -1083,6 +1085,7 @@ CREATE TABLE otp.unsent_jobs (
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
+CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
 
 -- How many jobs ended, by five seconds and writer, so that otp.queue_status costs the same however many there were.
 CREATE TABLE otp.outcome_counts (
@@ -1352,12 +1355,14 @@ CREATE SEQUENCE otp.worker_ids;
 
 CREATE TABLE otp.worker_status (
     worker_id bigint PRIMARY KEY DEFAULT nextval('otp.worker_ids'),
+    kind text NOT NULL DEFAULT 'worker' CHECK (kind IN ('worker', 'callbacks')),    -- callbacks: a receiver alone, sends nothing
     host text NOT NULL,
     pid int NOT NULL,
     version text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    state text NOT NULL DEFAULT 'starting' CHECK (state IN ('starting', 'running', 'paused', 'draining', 'stopped')),
+    state text NOT NULL DEFAULT 'starting'
+        CHECK (state IN ('starting', 'running', 'paused', 'draining', 'stopped', 'dead')),  -- dead: so said another worker
     reason text,
     remedy text,
     paused_since timestamptz,
@@ -1370,11 +1375,15 @@ CREATE TABLE otp.worker_status (
     latency_p50_ms double precision,
     latency_p95_ms double precision,
     latency_p99_ms double precision,
-    database_state text,
-    twilio_state text
+    database_state text,        -- null: dead, or stopped
+    twilio_state text,
+    callbacks_received bigint,  -- since the start; null: it receives none
+    callbacks_refused bigint,
+    callbacks_dropped bigint,
+    callbacks_written bigint
 ) WITH (fillfactor = 50);
 ALTER SEQUENCE otp.worker_ids OWNED BY otp.worker_status.worker_id;
-COMMENT ON TABLE otp.worker_status IS 'One row per worker process; alive while heartbeat_at is younger than 30 seconds.';
+COMMENT ON TABLE otp.worker_status IS 'One row per worker process, and per receiver of callbacks alone; alive while heartbeat_at is younger than 30 seconds.';
 
 -- ─────────────────────────────────────────── request, verify, cancel, deliver ───────────────────────────────────────
 
@@ -1512,6 +1521,97 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.cancel IS 'No further sends, code dead; false where there is no such live verification of the subject.';
 
+-- What an operator hears of a job that he cannot have back.
+CREATE FUNCTION otp.refuse_job(send_job_id bigint, trouble text, hint text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'OT006', MESSAGE = format('Send job %s %s', send_job_id, trouble), HINT = hint;
+END $$;
+
+-- For operators: a job that waits for its next attempt is due at once, and of one that ended unsent a new job is made, of
+-- the same verification, with the same code. The job that goes; OT006 with the reason where none can, OT001 beyond a limit.
+CREATE FUNCTION otp.retry_job(send_job_id bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    wanted CONSTANT bigint := retry_job.send_job_id;
+    live otp.send_jobs;
+    ended otp.unsent_jobs;
+    other text;
+    again bigint;
+BEGIN
+    SELECT j.* INTO live FROM otp.send_jobs j WHERE j.id = wanted FOR UPDATE;
+    IF live.state = 'queued' THEN
+        IF live.held_by IS NOT NULL THEN
+            PERFORM otp.refuse_job(wanted, format('is held by a pause: %s', live.held_by),
+                'It goes when the pause ends, or at once with otpd resume.');
+        END IF;
+        UPDATE otp.send_jobs j SET due_at = least(j.due_at, clock_timestamp()) WHERE j.id = wanted;
+        PERFORM pg_notify('otp_send_jobs', '');
+        RETURN wanted;
+    ELSIF live.state = 'sending' THEN
+        PERFORM otp.refuse_job(wanted, 'is being sent at this moment', 'Wait for the outcome: a few seconds.');
+    ELSIF live.id IS NOT NULL THEN
+        PERFORM otp.refuse_job(wanted, 'may have reached Twilio: its outcome is unknown',
+            'Workers look for it in Twilio''s list, and send it again only if it is not there: about a minute.');
+    END IF;
+
+    SELECT u.* INTO ended FROM otp.unsent_jobs u WHERE u.send_job_id = wanted;
+    SELECT m.status INTO other FROM otp.messages m WHERE m.send_job_id = wanted ORDER BY m.ended_job DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, format('was accepted by Twilio already (message %s)', other),
+            'If the user has no message, let them ask for a code again.');
+    ELSIF ended.send_job_id IS NULL THEN
+        PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows those that do.');
+    END IF;
+    -- Operators take turns at a verification, as its jobs do.
+    PERFORM FROM otp.verifications v WHERE v.id = ended.verification_id FOR NO KEY UPDATE;
+    SELECT j.id::text INTO other FROM otp.send_jobs j WHERE j.verification_id = ended.verification_id LIMIT 1;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, format('has a successor that is on its way: send job %s', other),
+            'See otpd jobs show for that one.');
+    END IF;
+    BEGIN
+        INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (ended.verification_id, wanted)
+        RETURNING id INTO again;
+    EXCEPTION WHEN SQLSTATE 'OT006' THEN
+        PERFORM otp.refuse_job(wanted, 'cannot be sent again: its code is dead (' || SQLERRM || ')',
+            'Ask the user to request a code again.');
+    END;
+    RETURN again;
+END $$;
+COMMENT ON FUNCTION otp.retry_job IS 'For operators: sends a job at once that waits, or one again that ended unsent, while its code lives. The id of the job that goes.';
+
+-- For operators. The code stays alive: otp.cancel ends that.
+CREATE FUNCTION otp.cancel_job(send_job_id bigint) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    wanted CONSTANT bigint := cancel_job.send_job_id;
+    other text;
+BEGIN
+    WITH gone AS (
+        DELETE FROM otp.send_jobs j WHERE j.id = wanted AND j.state = 'queued' RETURNING j.*
+    )
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'It was canceled by an operator.', g.requested_at FROM gone g;
+    IF FOUND THEN
+        RETURN wanted;
+    END IF;
+    SELECT j.state INTO other FROM otp.send_jobs j WHERE j.id = wanted;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, CASE other WHEN 'sending' THEN 'is being sent at this moment'
+                ELSE 'may have reached Twilio: its outcome is unknown' END,
+            'What may have left is not recalled. Its code dies with otp.cancel, or by itself.');
+    END IF;
+    SELECT d.job_state INTO other FROM otp.delivery_status d WHERE d.send_job_id = wanted;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, format('has ended already: %s', other), 'There is nothing left to cancel.');
+    END IF;
+    PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows those that do.');
+END $$;
+COMMENT ON FUNCTION otp.cancel_job IS 'For operators: a queued job ends as canceled. OT006 with the reason where it is not queued.';
+
 CREATE FUNCTION otp.request(
     subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
     ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL,
@@ -1576,43 +1676,89 @@ COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives
 
 -- ─────────────────────────────────────────────────────── views ──────────────────────────────────────────────────────
 
--- Every send job, live or ended, exactly once.
+-- Every send job, live or ended, exactly once. Each branch is a table and nothing else, so that the planner takes the view
+-- apart: ORDER BY send_job_id DESC LIMIT 10, or one verification, reads ten rows, or one, of a million.
 CREATE VIEW otp.delivery_status AS
 SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_number, j.channel, j.job_state,
-    j.message_status, j.attempts, j.error_code,
+    coalesce(j.message_status, m.status) AS message_status, j.attempts, coalesce(j.error_code, m.error_code) AS error_code,
     CASE WHEN j.error IS NOT NULL THEN j.error
-        WHEN j.error_code IS NOT NULL THEN coalesce(c.explanation, d.explanation,
-            'Twilio reported error ' || j.error_code || ', which otp.error_classes does not know.') END AS error,
+        WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.explanation, d.explanation,
+            'Twilio reported error ' || coalesce(j.error_code, m.error_code)
+            || ', which otp.error_classes does not know.') END AS error,
     CASE WHEN j.remedy IS NOT NULL THEN j.remedy
-        WHEN j.error_code IS NOT NULL THEN coalesce(c.remedy, d.remedy,
-            'Look it up at https://www.twilio.com/docs/api/errors/' || j.error_code || ' and add a row to otp.error_classes.')
-        END AS remedy,
-    j.message_sid, j.segments, j.price, j.price_unit, j.requested_at, j.accepted_at, j.final_at, j.resend_of, j.follow_up
+        WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.remedy, d.remedy,
+            'Look it up at https://www.twilio.com/docs/api/errors/' || coalesce(j.error_code, m.error_code)
+            || ' and add a row to otp.error_classes.') END AS remedy,
+    coalesce(j.message_sid, m.message_sid) AS message_sid, coalesce(j.segments, m.segments) AS segments,
+    coalesce(j.price, m.price) AS price, coalesce(j.price_unit, m.price_unit) AS price_unit, j.requested_at,
+    coalesce(j.accepted_at, m.accepted_at) AS accepted_at,
+    CASE WHEN j.is_unsent THEN coalesce(m.final_at, j.final_at) ELSE j.final_at END AS final_at,
+    j.resend_of, coalesce(j.follow_up, m.follow_up) AS follow_up
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
         attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
-        resend_of, NULL::text AS follow_up
+        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS ended_job
     FROM otp.send_jobs
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up
-    FROM otp.messages WHERE ended_job
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+        false, ended_job
+    FROM otp.messages
     UNION ALL
-    SELECT u.send_job_id, u.verification_id, 'sms', u.state, m.status, u.attempts, coalesce(u.error_code, m.error_code),
-        u.error, u.remedy, m.message_sid, m.segments, m.price, m.price_unit, u.requested_at, m.accepted_at,
-        coalesce(m.final_at, u.ended_at), u.resend_of, m.follow_up
-    FROM otp.unsent_jobs u
-    LEFT JOIN LATERAL (
-        SELECT * FROM otp.messages e WHERE e.send_job_id = u.send_job_id AND NOT e.ended_job
-        ORDER BY e.accepted_at DESC LIMIT 1
-    ) m ON true
+    SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
+        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, resend_of, NULL, true, true
+    FROM otp.unsent_jobs
 ) j
+LEFT JOIN LATERAL (     -- evidence that came after a job had ended unsent
+    SELECT e.* FROM otp.messages e WHERE e.send_job_id = j.send_job_id AND NOT e.ended_job AND j.is_unsent
+    ORDER BY e.accepted_at DESC LIMIT 1
+) m ON true
 LEFT JOIN otp.verifications v ON v.id = j.verification_id
-LEFT JOIN otp.error_classes c ON c.code = j.error_code
-LEFT JOIN otp.error_class_defaults d ON d.class = c.class;
+LEFT JOIN otp.error_classes c ON c.code = coalesce(j.error_code, m.error_code)
+LEFT JOIN otp.error_class_defaults d ON d.class = c.class
+WHERE j.ended_job;
 COMMENT ON VIEW otp.delivery_status IS 'Send jobs and how far they got. job_state is otpd''s word, message_status Twilio''s.';
+
+-- What failed, and when: ORDER BY failed_at DESC LIMIT n reads n rows, however much history there is (no WHERE in the
+-- branches, as in otp.delivery_status).
+CREATE VIEW otp.failures AS
+SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.job_state,
+    f.message_status, f.attempts, f.error_code,
+    coalesce(f.error, c.explanation, d.explanation,
+        'Twilio reported error ' || f.error_code || ', which otp.error_classes does not know.') AS error,
+    coalesce(f.remedy, c.remedy, d.remedy,
+        'Look it up at https://www.twilio.com/docs/api/errors/' || f.error_code || ' and add a row to otp.error_classes.')
+        AS remedy
+FROM (
+    SELECT ended_at AS failed_at, send_job_id, verification_id, state AS job_state, NULL::text AS message_status, attempts,
+        error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS ended_job
+    FROM otp.unsent_jobs
+    UNION ALL
+    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+        error_code, ended_job
+    FROM otp.messages
+) f
+LEFT JOIN otp.verifications v ON v.id = f.verification_id
+LEFT JOIN otp.error_classes c ON c.code = f.error_code
+LEFT JOIN otp.error_class_defaults d ON d.class = c.class
+WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.ended_job;
+COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (by the time Twilio took them): read the newest.';
+
+-- One job's whole story, by its send_job_id: what otp.delivery_status has, and what only the job, its message or its
+-- verification knows.
+CREATE VIEW otp.job_details AS
+SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS worker, j.due_at, j.held_by,
+    j.lease_expires_at, j.unknown_at, j.look_at, j.looks, j.lost_claims, m.sender, m.polls, m.next_poll_at,
+    u.ended_at, u.error_class, v.created_at AS code_drawn_at, v.expires_at AS code_expires_at, v.verified_at,
+    v.canceled_at, v.attempts AS wrong_tries
+FROM otp.delivery_status d
+LEFT JOIN otp.send_jobs j ON j.id = d.send_job_id
+LEFT JOIN otp.messages m ON m.message_sid = d.message_sid
+LEFT JOIN otp.unsent_jobs u ON u.send_job_id = d.send_job_id
+LEFT JOIN otp.verifications v ON v.id = d.verification_id;
+COMMENT ON VIEW otp.job_details IS 'One send job with everything that is known of it: WHERE send_job_id = …';
 
 CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -1637,7 +1783,7 @@ COMMENT ON VIEW otp.pause_status IS 'What is not sent for now, why, what to do, 
 -- Each column pays for itself alone: what a query does not select is not computed. Counts come in steps of five seconds,
 -- latencies from the last 500 acceptances of the last minute: it may be polled every second.
 CREATE VIEW otp.queue_status AS
-SELECT queued.count AS queued, queued.due, taken.sending, taken.unknown, queued.oldest_due_seconds,
+SELECT queued.count AS queued, queued.count - later.count AS due, taken.sending, taken.unknown, oldest.oldest_due_seconds,
     ended.accepted_1m, ended.accepted_5m, ended.accepted_1h,
     ended.failed_1m, ended.failed_5m, ended.failed_1h,
     round(ended.accepted_5m::numeric / nullif(ended.accepted_5m + ended.failed_5m, 0), 4) AS success_share,
@@ -1645,11 +1791,17 @@ SELECT queued.count AS queued, queued.due, taken.sending, taken.unknown, queued.
     workers.alive AS workers_alive,
     pauses.paused
 FROM (VALUES (1)) one
+-- Three looks at indexes instead of one at every row: a count that asks nothing of the row is four times as quick.
 LEFT JOIN (
-    SELECT count(*) AS count, count(*) FILTER (WHERE due_at <= now()) AS due,
-        coalesce(greatest(extract(epoch FROM now() - min(due_at)), 0), 0)::double precision AS oldest_due_seconds
-    FROM otp.send_jobs WHERE state = 'queued'
+    SELECT count(*) AS count FROM otp.send_jobs WHERE state = 'queued'
 ) queued ON true
+LEFT JOIN (
+    SELECT count(*) AS count FROM otp.send_jobs WHERE state = 'queued' AND due_at > now()
+) later ON true
+LEFT JOIN (
+    SELECT coalesce(greatest(extract(epoch FROM now() - min(due_at)), 0), 0)::double precision AS oldest_due_seconds
+    FROM otp.send_jobs WHERE state = 'queued'
+) oldest ON true
 LEFT JOIN (
     SELECT count(*) FILTER (WHERE state = 'sending') AS sending, count(*) FILTER (WHERE state = 'unknown') AS unknown
     FROM otp.send_jobs WHERE state <> 'queued'
@@ -1670,7 +1822,7 @@ LEFT JOIN (
         WHERE accepted_at > now() - interval '1 minute' AND ended_job ORDER BY accepted_at DESC LIMIT 500) m
 ) latency ON true
 LEFT JOIN (
-    SELECT count(*) FILTER (WHERE state <> 'stopped') AS alive
+    SELECT count(*) FILTER (WHERE kind = 'worker' AND state NOT IN ('stopped', 'dead')) AS alive
     FROM otp.worker_status WHERE heartbeat_at > clock_timestamp() - interval '30 seconds'
 ) workers ON true
 LEFT JOIN (
@@ -1897,18 +2049,18 @@ GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status, otp.pauses TO otp_worker;
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
-    otp.delivery_status, otp.queue_status, otp.pause_status TO otp_worker;
+    otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
     otp.is_settled, otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.conversion_daily, otp.error_classes, otp.error_class_defaults, otp.pauses, otp.pause_status TO otp_monitor, otp_admin;
+    otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults, otp.pauses, otp.pause_status TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
-GRANT EXECUTE ON FUNCTION otp.unlock TO otp_admin;
+GRANT EXECUTE ON FUNCTION otp.unlock, otp.retry_job, otp.cancel_job TO otp_admin;
 
 -- A statement that fails is logged with its literals, and where log_parameter_max_length_on_error asks for it with its bind
 -- parameters: here those are numbers and codes. The functions keep both out of the log, and a refusal to one line of it; to

@@ -31,6 +31,7 @@ public actor CallbackReceiver {
     private var refusal: SchemaState?
     private var hasConnected = false
     private var lastError: String?
+    private var heart: Heart?
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
     static let drain = Instant.Span.seconds(15)
@@ -65,11 +66,17 @@ public actor CallbackReceiver {
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
         let writer = Writer(loop: loop, inbox: inbox, session: session, batch: limits.batch, log: log)
         let reporter = Reporter(loop: loop, inbox: inbox, log: log)
+        let heart = configuration.statusRow.map {
+            Heart($0, loop: loop, inbox: inbox, session: session, log: log)
+        }
+        self.heart = heart
         var failure: ReceiverFailure?
         await withTaskGroup(of: Void.self) { background in
             background.addTask { await session.run() }
             background.addTask { await reporter.run() }
+            if let heart { background.addTask { await heart.run() } }
             failure = await foreground(writer)
+            await heart?.leave(.stopped)
             background.cancelAll()
         }
         // Whoever waits for it to listen waits no longer.
@@ -95,6 +102,9 @@ public actor CallbackReceiver {
         reader.value = CallbackReader(publicURL: configuration.publicURL, authToken: authToken)
         log.notice("Twilio's auth token was read anew: status callbacks are checked against it from now on")
     }
+
+    /// What has come since the start; from any thread.
+    public nonisolated var counts: CallbackCounts { inbox.counters.reported }
 
     /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
     public func drain() {
@@ -189,6 +199,7 @@ public actor CallbackReceiver {
     /// Returns when the receiver must leave, done or not.
     private func leave() async {
         await leaving.wait()
+        await heart?.leave(.draining)
         if refusal == nil { try? await loop.sleep(for: Self.drain) }
     }
 

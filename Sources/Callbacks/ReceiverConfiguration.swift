@@ -1,5 +1,6 @@
 public import OTP
 public import Postgres
+public import Queue
 
 /// Everything the receiver needs to know; made by the settings.
 public struct ReceiverConfiguration: Sendable {
@@ -13,12 +14,18 @@ public struct ReceiverConfiguration: Sendable {
     public var publicURL: String
     /// The account's primary token: callbacks are signed with nothing else.
     public var authToken: Secret
+    /// For the row in `otp.worker_status` of a receiver that runs alone; nil where a worker's row has the counts.
+    public var statusRow: WorkerReport?
 
-    public init(database: ConnectionSettings, host: String, port: Int, publicURL: String, authToken: Secret) {
+    public init(
+        database: ConnectionSettings, host: String, port: Int, publicURL: String, authToken: Secret,
+        statusRow: WorkerReport? = nil
+    ) {
         self.database = database
         self.host = host
         self.port = port
         self.publicURL = publicURL
         self.authToken = authToken
+        self.statusRow = statusRow
     }
 }

@@ -21,4 +21,5 @@ public enum LogKeys {
     public static let version = "version"
     public static let database = "database"
     public static let state = "state"
+    public static let worker = "worker"
 }

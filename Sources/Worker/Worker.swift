@@ -27,6 +27,7 @@ public actor Worker {
     /// Signalled when the worker is to leave: by a drain, or by a schema that it may not touch.
     private let leaving: Latch
     private var refusal: SchemaState?
+    private let callbackCounts: @Sendable () -> CallbackCounts?
     private let onStatus: @Sendable (String) -> Void
     /// By whether the session listens: the last error that was said.
     private var quiet: [Bool: String] = [:]
@@ -37,11 +38,13 @@ public actor Worker {
     /// - Throws: `WorkerFailure.http` when the base URL or libcurl can't be used.
     public init(
         _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger,
+        callbackCounts: @escaping @Sendable () -> CallbackCounts? = { nil },
         onStatus: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(WorkerFailure) {
         self.configuration = configuration
         self.loop = loop
         self.log = log
+        self.callbackCounts = callbackCounts
         self.onStatus = onStatus
         leaving = Latch(on: loop)
         do {
@@ -74,7 +77,7 @@ public actor Worker {
         let heart = Heart(
             dispatcher: dispatcher, claims: claims,
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
-            onStatus: onStatus)
+            onStatus: onStatus, callbackCounts: callbackCounts)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
         let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)

@@ -64,6 +64,8 @@ declare -A calls=(
     [delivery]="SELECT (otp.delivery($prey, 'prey')).job_state"
     [verified_phones]="SELECT otp.verified_phones('prey')"
     [delivery_failed]="UPDATE otp.messages SET status = 'undelivered', final_at = accepted_at RETURNING status"
+    [retry_job]="SELECT otp.retry_job($((job + 1)))"
+    [cancel_job]="SELECT otp.cancel_job($job)"
     [release_held]="DELETE FROM otp.pauses RETURNING name"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
 )

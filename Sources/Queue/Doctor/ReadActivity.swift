@@ -7,11 +7,14 @@ public import Postgres
 public enum ReadActivity {
     static let sql = """
         SELECT (SELECT count(*) FROM otp.worker_status
-                 WHERE heartbeat_at > clock_timestamp() - interval '30 seconds' AND state <> 'stopped'),
+                 WHERE heartbeat_at > clock_timestamp() - interval '30 seconds' AND kind = 'worker'
+                   AND state NOT IN ('stopped', 'dead')),
                (SELECT string_agg(DISTINCT version, ',') FROM otp.worker_status
-                 WHERE heartbeat_at > clock_timestamp() - interval '30 seconds' AND state <> 'stopped'
+                 WHERE heartbeat_at > clock_timestamp() - interval '30 seconds' AND kind = 'worker'
+                   AND state NOT IN ('stopped', 'dead')
                    AND version ~ '^[A-Za-z0-9.+-]+$'),
-               (SELECT (extract(epoch FROM clock_timestamp() - max(heartbeat_at)))::float8 FROM otp.worker_status),
+               (SELECT (extract(epoch FROM clock_timestamp() - max(heartbeat_at)))::float8 FROM otp.worker_status
+                 WHERE kind = 'worker'),
                (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND due_at <= now()),
                (SELECT (extract(epoch FROM now() - min(due_at)))::float8
                   FROM otp.send_jobs WHERE state = 'queued' AND due_at <= now()),

@@ -24,8 +24,16 @@ public struct WorkerReport: Sendable {
     public var unknown: Int64
     /// From the commit of the send job to Twilio's acceptance, in ms, since the last heartbeat that had any.
     public var latency: (p50: Double?, p95: Double?, p99: Double?)
-    public var databaseState: String
-    public var twilioState: String
+    /// Nil once it has stopped.
+    public var databaseState: String?
+    /// Nil for a receiver of callbacks alone, and once it has stopped.
+    public var twilioState: String?
+    /// Nil when it receives none.
+    public var callbacks: CallbackCounts?
+    /// Whether it sends, or receives callbacks alone.
+    public var kind = Kind.worker
+
+    public enum Kind: String, Sendable { case worker, callbacks }
 
     public init(host: String, pid: Int32, version: String) {
         self.host = host
@@ -37,6 +45,22 @@ public struct WorkerReport: Sendable {
         latency = (nil, nil, nil)
         databaseState = "connected"
         twilioState = "not used yet"
+    }
+}
+
+/// What a receiver of status callbacks has counted since its start.
+public struct CallbackCounts: Sendable, Equatable {
+    /// With Twilio's signature.
+    public var received: Int64
+    /// Without.
+    public var refused: Int64
+    /// Never written: there was no room, or the database refused them for good.
+    public var dropped: Int64
+    /// Recorded.
+    public var written: Int64
+
+    public init(received: Int64, refused: Int64, dropped: Int64, written: Int64) {
+        (self.received, self.refused, self.dropped, self.written) = (received, refused, dropped, written)
     }
 }
 
@@ -52,9 +76,10 @@ public enum Heartbeat {
             INSERT INTO otp.worker_status AS w
                    (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
                     unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state,
-                    paused_since, next_probe_at)
+                    paused_since, next_probe_at, kind, callbacks_received, callbacks_refused, callbacks_dropped,
+                    callbacks_written)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                    now() - make_interval(secs => $18), now() + make_interval(secs => $19))
+                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23, $24)
             ON CONFLICT (worker_id) DO UPDATE
                SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
                    remedy = excluded.remedy, paused_since = excluded.paused_since,
@@ -63,7 +88,9 @@ public enum Heartbeat {
                    latency_p50_ms = coalesce(excluded.latency_p50_ms, w.latency_p50_ms),
                    latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
                    latency_p99_ms = coalesce(excluded.latency_p99_ms, w.latency_p99_ms),
-                   database_state = excluded.database_state, twilio_state = excluded.twilio_state
+                   database_state = excluded.database_state, twilio_state = excluded.twilio_state,
+                   callbacks_received = excluded.callbacks_received, callbacks_refused = excluded.callbacks_refused,
+                   callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
                (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
@@ -71,7 +98,7 @@ public enum Heartbeat {
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
-            .float8, .text, .text, .float8, .float8,
+            .float8, .text, .text, .float8, .float8, .text, .int8, .int8, .int8, .int8,
         ])
 
     /// What a heartbeat found.
@@ -100,6 +127,11 @@ public enum Heartbeat {
         parameters.append(report.databaseState)
         parameters.append(report.twilioState)
         for span in [report.pausedFor, report.nextProbe] { parameters.append(span?.seconds) }
+        parameters.append(report.kind.rawValue)
+        let callbacks = report.callbacks
+        for count in [callbacks?.received, callbacks?.refused, callbacks?.dropped, callbacks?.written] {
+            parameters.append(count)
+        }
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Answer(

@@ -1,7 +1,9 @@
 public import EventLoop
 public import Postgres
 
-/// Reads the status relations for a person: the queue, the workers, the pauses, the last sends.
+/// Reads the status relations for a person, or for a program in the same words: the queue, the workers, the pauses, the last
+/// sends and failures, and how many ended when. One round trip, and so one moment; each of its statements takes a few
+/// milliseconds however much history there is (`Tests/sql/19_status.sh` holds their plans).
 public enum ReadStatus {
     /// One relation's rows, as text.
     public struct Part: Sendable {
@@ -14,56 +16,98 @@ public enum ReadStatus {
         public var isNumeric: [Bool]
         public var rows: [[String?]]
 
+        public init(name: String, title: String, columns: [String], isNumeric: [Bool], rows: [[String?]]) {
+            self.name = name
+            self.title = title
+            self.columns = columns
+            self.isNumeric = isNumeric
+            self.rows = rows
+        }
+
         /// What a row has in the column called `name`; nil for NULL.
-        func value(_ name: String, of row: [String?]) -> String? {
+        public func value(_ name: String, of row: [String?]) -> String? {
             columns.firstIndex(of: name).flatMap { row[$0] }
         }
     }
 
-    public struct Status: Sendable {
-        public var parts: [Part]
-        /// Workers whose heartbeat is young.
-        public var workersAlive: Int
-        /// The first pause there is.
-        public var pause: (reason: String, remedy: String)?
-    }
+    private static let reads: [(name: String, title: String, sql: String)] = [
+        (
+            "queue_status", "Queue",
+            """
+            SELECT queued, due, sending, unknown, oldest_due_seconds, accepted_1m, accepted_5m, accepted_1h, failed_1m,
+                   failed_5m, failed_1h, success_share, latency_p50_ms, latency_p95_ms, latency_p99_ms, workers_alive
+              FROM otp.queue_status
+            """
+        ),
+        (
+            "worker_status", "Workers (heartbeat within an hour)",
+            """
+            SELECT worker_id AS worker, kind, host, pid, version, state, reason, remedy, in_flight, claimed, accepted,
+                   failed, unknown, latency_p50_ms AS p50_ms, latency_p95_ms AS p95_ms, latency_p99_ms AS p99_ms,
+                   round(extract(epoch FROM now() - heartbeat_at))::int AS heartbeat_seconds,
+                   round(extract(epoch FROM now() - started_at))::int AS started_seconds, database_state AS database,
+                   twilio_state AS twilio, callbacks_received, callbacks_refused, callbacks_dropped, callbacks_written
+              FROM otp.worker_status
+             WHERE heartbeat_at > now() - interval '1 hour'
+             ORDER BY worker_id DESC
+             LIMIT 200
+            """
+        ),
+        (
+            "pause_status", "Pauses",
+            """
+            SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, made_by, held,
+                   round(extract(epoch FROM now() - since))::int AS since_seconds,
+                   round(extract(epoch FROM next_probe_at - now()))::int AS next_probe_seconds
+              FROM otp.pause_status
+             ORDER BY scope
+            """
+        ),
+        (
+            "delivery_status", "Last sends",
+            """
+            SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
+                   requested_at::timestamptz(0), round(extract(epoch FROM now() - requested_at))::int AS requested_seconds
+              FROM otp.delivery_status
+             ORDER BY send_job_id DESC
+             LIMIT 10
+            """
+        ),
+        (
+            "failures", "Last failures",
+            """
+            SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
+                   failed_at::timestamptz(0), round(extract(epoch FROM now() - failed_at))::int AS failed_seconds
+              FROM otp.failures
+             ORDER BY failed_at DESC
+             LIMIT 10
+            """
+        ),
+        (
+            "outcome_counts", "Outcomes in steps of five seconds",
+            """
+            SELECT extract(epoch FROM starts_at)::bigint / 5 AS step, sum(accepted) AS accepted, sum(failed) AS failed
+              FROM otp.outcome_counts
+             WHERE starts_at > now() - interval '20 minutes'
+             GROUP BY 1
+             ORDER BY 1
+            """
+        ),
+        (
+            "clock", "Clock",
+            "SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock"
+        ),
+    ]
 
-    private static let queue = """
-        SELECT queued, due, sending, unknown, oldest_due_seconds, accepted_1m, accepted_1h, failed_1h,
-               success_share, latency_p50_ms, latency_p99_ms, workers_alive
-          FROM otp.queue_status
-        """
-    private static let workers = """
-        SELECT worker_id AS worker, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
-               unknown, latency_p50_ms AS p50_ms, latency_p99_ms AS p99_ms,
-               round(extract(epoch FROM now() - heartbeat_at))::int AS heartbeat_seconds, twilio_state AS twilio
-          FROM otp.worker_status
-         WHERE heartbeat_at > now() - interval '1 hour'
-         ORDER BY worker_id DESC
-         LIMIT 20
-        """
-    private static let sends = """
-        SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
-               requested_at::timestamptz(0)
-          FROM otp.delivery_status
-         ORDER BY send_job_id DESC
-         LIMIT 10
-        """
-
-    /// Reads them one after the other.
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Status {
-        let parts = [
-            try await part("queue_status", "Queue", queue, connection, deadline),
-            try await part("worker_status", "Workers (heartbeat within an hour)", workers, connection, deadline),
-            try await ReadPauses.run(on: connection, deadline: deadline),
-            try await part("delivery_status", "Last sends", sends, connection, deadline),
-        ]
-        let alive = parts[0].rows.first.flatMap { parts[0].value("workers_alive", of: $0) }.flatMap { Int($0) } ?? 0
-        let paused = parts[1].rows.first { parts[1].value("state", of: $0) == "paused" }
-        let pause = paused.map { row in
-            (parts[1].value("reason", of: row) ?? "", parts[1].value("remedy", of: row) ?? "")
-        }
-        return Status(parts: parts, workersAlive: alive, pause: pause)
+    /// Reads all of them, in this order: `queue_status`, `worker_status`, `pause_status`, `delivery_status`, `failures`,
+    /// `outcome_counts`, `clock`.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Part] {
+        let sql = reads.map(\.sql).joined(separator: ";\n")
+        let results = try await connection.simple(sql, deadline: deadline, onCancellation: .drop)
+        guard results.count == reads.count else { throw .misuse("the status brought \(results.count) results") }
+        var parts: [Part] = []
+        for (read, result) in zip(reads, results) { parts.append(try part(read.name, read.title, result)) }
+        return parts
     }
 
     static func part(
@@ -72,6 +116,13 @@ public enum ReadStatus {
         guard let result = try await connection.simple(sql, deadline: deadline).last else {
             throw .misuse("\(name) brought no result")
         }
+        return try part(name, title, result)
+    }
+
+    /// `named` are the columns that are numbers, where all come as text.
+    static func part(
+        _ name: String, _ title: String, _ result: Result, numbers named: Set<String> = []
+    ) throws(PostgresError) -> Part {
         let columns = (0..<result.columnCount).map { result.name(of: $0) }
         // int2, int4, int8, float4, float8, numeric.
         let numbers: Set<UInt32> = [20, 21, 23, 700, 701, 1700]
@@ -83,6 +134,8 @@ public enum ReadStatus {
         }
         return Part(
             name: name, title: title, columns: columns,
-            isNumeric: columns.indices.map { numbers.contains(result.type(of: $0).rawValue) }, rows: rows)
+            isNumeric: columns.indices.map {
+                numbers.contains(result.type(of: $0).rawValue) || named.contains(columns[$0])
+            }, rows: rows)
     }
 }

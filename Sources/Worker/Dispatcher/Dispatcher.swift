@@ -392,6 +392,9 @@ actor Dispatcher {
         report.failed = counters.failed
         report.unknown = counters.unknown
         report.latency = (latency.percentile(0.5), latency.percentile(0.95), latency.percentile(0.99))
+        // The connection that claims is there: it writes this.
+        report.databaseState =
+            machine.canRecord ? "connected" : "the connection that writes endings is lost; \(unsaved) wait"
         report.twilioState = twilioState
         latency.reset()
         return report

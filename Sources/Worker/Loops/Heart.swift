@@ -15,6 +15,9 @@ struct Heart {
     /// Told what the worker does, in a few words (systemd's STATUS=).
     let onStatus: @Sendable (String) -> Void
 
+    /// What a receiver of callbacks in this process has counted; nil where there is none.
+    let callbackCounts: @Sendable () -> CallbackCounts?
+
     static let busy = Instant.Span.seconds(5)
     static let idle = Instant.Span.seconds(10)
 
@@ -53,7 +56,9 @@ struct Heart {
     @discardableResult
     func beat(state: WorkerReport.State?, within span: Instant.Span = Times.statement) async -> WorkerReport {
         var report = await dispatcher.report(from: base)
+        report.callbacks = callbackCounts()
         if let state { report.state = state }
+        if report.state == .stopped { (report.databaseState, report.twilioState) = (nil, nil) }
         guard let worker = await dispatcher.worker else { return report }
         do {
             let connection = try await claims.connection(deadline: .now() + span)

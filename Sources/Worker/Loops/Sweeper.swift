@@ -3,7 +3,7 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`): every 2 s while there is work, else every 20 s, and when the next lease ends.
+/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every 20 s, and when the next lease ends.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
@@ -28,6 +28,10 @@ struct Sweeper {
                 isFull = swept.isFull
                 nextLeaseEnd = swept.nextLeaseEnd
                 await report(swept)
+                let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
+                for worker in dead {
+                    log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+                }
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
                     let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)

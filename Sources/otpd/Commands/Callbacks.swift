@@ -1,7 +1,9 @@
 internal import ArgumentParser
 internal import Callbacks
 internal import EventLoop
+internal import Glibc
 internal import Logging
+internal import Queue
 internal import Worker
 
 /// `otpd callbacks`: the receiver of status callbacks alone.
@@ -24,7 +26,8 @@ struct CallbacksCommand: ParsableCommand {
         let daemon = try Daemon(settings.database, environment: environment, log)
         let configuration = ReceiverConfiguration(
             database: Database.settings(settings.database), host: settings.listen.host,
-            port: Int(settings.listen.port), publicURL: settings.publicURL.description, authToken: settings.authToken)
+            port: Int(settings.listen.port), publicURL: settings.publicURL.description, authToken: settings.authToken,
+            statusRow: WorkerReport(host: HostName.own, pid: getpid(), version: Version.number))
         let reload = ReceiverReload(settings, environment: environment)
         try onLoop { loop in try await Self.run(configuration, reload, on: loop, daemon) }
     }

@@ -30,24 +30,31 @@ enum Database {
 
     /// Runs `body` with a connection that is closed afterwards; errors become failures with `what` in front.
     static func with<Value: Sendable>(
-        _ settings: ConnectionSettings, on loop: EventLoop, _ what: String,
+        _ settings: ConnectionSettings, on loop: EventLoop, _ what: String, needs role: String? = nil,
         _ body: (Connection) async throws(PostgresError) -> Value
     ) async throws(Failure) -> Value {
         let connection = try await open(settings, on: loop)
         let result: Swift.Result<Value, PostgresError>
         do throws(PostgresError) { result = .success(try await body(connection)) } catch { result = .failure(error) }
         await connection.close()
-        do { return try result.get() } catch { throw failure(what, error) }
+        do { return try result.get() } catch { throw failure(what, error, needs: role) }
     }
 
     /// A failure with the exit code that fits: unreachable, refused by privileges, bad input, or our own mistake.
-    static func failure(_ what: String, _ error: PostgresError) -> Failure {
+    /// `role` is the one whose members may do it.
+    static func failure(_ what: String, _ error: PostgresError, needs role: String? = nil) -> Failure {
         switch error {
         case .settings, .unsuitable: Failure(.configuration, what, because: "\(error)")
         case .connect, .lost, .deadline, .cancelled: Failure(.unavailable, what, because: "\(error)")
         case .misuse: Failure(.internalError, what, because: "\(error)")
         case .server(let refusal):
             switch refusal.sqlstate {
+            case "42501" where role != nil:
+                Failure(
+                    .refused, what, because: refusal.message,
+                    remedy: "Connect as a member of \(role ?? ""), or: GRANT \(role ?? "") TO the role that connects")
+            case "OT003":
+                Failure(.configuration, what, because: refusal.message, remedy: refusal.hint)
             case "42501", "28000", "28P01":
                 Failure(
                     .refused, what, because: refusal.message,

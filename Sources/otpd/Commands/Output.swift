@@ -5,6 +5,12 @@ enum Output {
     /// Writes `text` to standard output as it is; a reader that has gone is no error.
     static func write(_ text: String) { write(text, to: 1) }
 
+    /// Writes a line to standard output; false when nobody reads it any more.
+    static func line(_ line: String) -> Bool { write(line + "\n", to: 1) }
+
+    /// Writes what asks for input to standard error, where it is in nobody's way.
+    static func prompt(_ text: String) { write(text, to: 2) }
+
     /// Writes a line to standard error: what a person should know, and no failure.
     static func note(_ line: String) { write("otpd: \(SingleLine.escaped(line))\n", to: 2) }
 
@@ -20,15 +26,17 @@ enum Output {
         exit(problems.exitCode.rawValue)
     }
 
-    private static func write(_ text: String, to descriptor: Int32) {
+    @discardableResult
+    private static func write(_ text: String, to descriptor: Int32) -> Bool {
         var rest = Array(text.utf8)[...]
         while !rest.isEmpty {
             let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count > 0 {
                 rest = rest.dropFirst(count)
             } else if errno != EINTR {
-                return
+                return false
             }
         }
+        return true
     }
 }

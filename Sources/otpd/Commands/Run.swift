@@ -34,13 +34,15 @@ struct Run: ParsableCommand {
         on loop: EventLoop, _ daemon: Daemon
     ) async throws {
         let (log, systemd) = (daemon.log, daemon.systemd)
+        let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
         let worker: Worker
         do throws(WorkerFailure) {
-            worker = try Worker(configuration, on: loop, log: log) { systemd.status($0) }
+            worker = try Worker(
+                configuration, on: loop, log: log, callbackCounts: { receiver?.counts },
+                onStatus: { systemd.status($0) })
         } catch {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
-        let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
         let (stop, hangUp) = try daemon.signals(on: loop)
 
         enum Ended {

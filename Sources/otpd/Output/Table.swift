@@ -47,6 +47,42 @@ struct Table: Equatable {
         rows.append(row)
     }
 
+    /// The same without a column.
+    func without(_ name: String) -> Table {
+        guard let column = columns.firstIndex(of: name) else { return self }
+        func rest<Value>(_ values: [Value]) -> [Value] {
+            values.indices.filter { $0 != column }.map { values[$0] }
+        }
+        return Table(columns: rest(columns), rows: rows.map(rest))
+    }
+
+    /// The rows that have `value` in the column called `name`.
+    func only(_ name: String, _ value: Int64) -> Table {
+        guard let column = columns.firstIndex(of: name) else { return self }
+        return Table(
+            columns: columns,
+            rows: rows.filter { $0[column] == .integer(value) || $0[column] == .number(String(value)) })
+    }
+
+    /// The table as lines of at most `width` columns where one is given: the last column is cut for it, never to less than
+    /// ten.
+    func text(width: Int?) -> String {
+        guard let width, let last = columns.indices.last else { return text }
+        let others = columns.indices.dropLast().reduce(0) { sum, column in
+            sum + 2
+                + rows.reduce(DisplayWidth.columns(columns[column])) { max($0, DisplayWidth.columns($1[column].text)) }
+        }
+        let room = max(10, width - others)
+        return Table(
+            columns: columns,
+            rows: rows.map { row in
+                var row = row
+                if case .text = row[last] { row[last] = .text(TextLayout.fit(row[last].text, room)) }
+                return row
+            }
+        ).text
+    }
+
     /// The table as lines: a header, a rule, the rows; two spaces between columns; a column of numbers alone is set
     /// flush right. No line ends in spaces. Without rows, header and rule alone.
     var text: String {

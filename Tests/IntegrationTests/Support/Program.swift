@@ -9,8 +9,12 @@ final class Program: Sendable {
     private let errorPath: String
     private let status = Mutex<Int32?>(nil)
 
-    /// Starts `path`. `environment` is the whole of it; standard input is `input`, or nothing.
-    init(_ path: String, _ arguments: [String], environment: [String: String], input: String? = nil) throws {
+    /// Starts `path`. `environment` is the whole of it; standard input is `input`, or nothing. With a `terminal` (its
+    /// device) that is standard input and output, and the program leads a session in it.
+    init(
+        _ path: String, _ arguments: [String], environment: [String: String], input: String? = nil,
+        terminal: String? = nil
+    ) throws {
         let name = String(path.split(separator: "/").last ?? "")
         let folder = try ScratchFolder.shared.get()
         let stem = "\(folder)/\(name)-\(Self.serial.add(1, ordering: .relaxed).newValue)"
@@ -21,8 +25,14 @@ final class Program: Sendable {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         let truncating = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
-        posix_spawn_file_actions_addopen(&actions, 0, input == nil ? "/dev/null" : inputPath, O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, outputPath, truncating, 0o600)
+        if let terminal {
+            // The session is begun before these: opened first, it becomes the session's own.
+            posix_spawn_file_actions_addopen(&actions, 0, terminal, O_RDWR, 0)
+            posix_spawn_file_actions_adddup2(&actions, 0, 1)
+        } else {
+            posix_spawn_file_actions_addopen(&actions, 0, input == nil ? "/dev/null" : inputPath, O_RDONLY, 0)
+            posix_spawn_file_actions_addopen(&actions, 1, outputPath, truncating, 0o600)
+        }
         posix_spawn_file_actions_addopen(&actions, 2, errorPath, truncating, 0o600)
         // What other tests have open is none of its business.
         Self.closeFrom(3, &actions)
@@ -36,7 +46,9 @@ final class Program: Sendable {
         var all = sigset_t()
         sigfillset(&all)
         posix_spawnattr_setsigdefault(&attributes, &all)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        // POSIX_SPAWN_SETSID, which glibc's headers hide from Swift.
+        let session: Int32 = terminal == nil ? 0 : 0x80
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | session))
 
         var pid: pid_t = 0
         let code = Self.withStrings([path] + arguments) { argv in

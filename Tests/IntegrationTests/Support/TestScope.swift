@@ -13,9 +13,10 @@ final class TestScope: Sendable {
 
     /// Starts a program that ends with the test.
     func start(
-        _ path: String, _ arguments: [String], environment: [String: String], input: String? = nil
+        _ path: String, _ arguments: [String], environment: [String: String], input: String? = nil,
+        terminal: String? = nil
     ) throws -> Program {
-        let program = try Program(path, arguments, environment: environment, input: input)
+        let program = try Program(path, arguments, environment: environment, input: input, terminal: terminal)
         programs.withLock { $0.append(program) }
         return program
     }

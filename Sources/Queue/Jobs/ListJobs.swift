@@ -1,0 +1,54 @@
+public import EventLoop
+public import Postgres
+
+/// Reads send jobs for a person, the newest first.
+///
+/// Without a filter `send_jobs_pkey`, `messages_send_job` and `unsent_jobs_pkey` serve it, merged; by subject
+/// `verifications_newest`; failures `unsent_jobs_failed` and `messages_in_error`.
+public enum ListJobs {
+    public struct Filter: Sendable {
+        /// One of our states.
+        public var state: String?
+        public var subject: String?
+        /// What ended unsent, but for what was called off, and what did not arrive.
+        public var isFailed = false
+        public var limit = 20
+
+        public init() {}
+    }
+
+    static let all = Statement(
+        "otpd_list_jobs",
+        """
+        SELECT send_job_id::text, requested_at::timestamptz(0)::text, subject, phone_number, job_state, message_status,
+               attempts::text, error_code::text, error, remedy
+          FROM otp.delivery_status
+         WHERE ($1::text IS NULL OR job_state = $1) AND ($2::text IS NULL OR subject = $2)
+         ORDER BY send_job_id DESC
+         LIMIT $3
+        """,
+        [.text, .text, .int8])
+    static let failed = Statement(
+        "otpd_list_failures",
+        """
+        SELECT send_job_id::text, failed_at::timestamptz(0)::text, subject, phone_number, job_state, message_status,
+               attempts::text, error_code::text, error, remedy
+          FROM otp.failures
+         WHERE ($1::text IS NULL OR job_state = $1) AND ($2::text IS NULL OR subject = $2)
+         ORDER BY failures.failed_at DESC
+         LIMIT $3
+        """,
+        [.text, .text, .int8])
+
+    public static func run(
+        on connection: Connection, _ filter: Filter, deadline: Instant
+    ) async throws(PostgresError) -> ReadStatus.Part {
+        var parameters = Parameters()
+        parameters.append(filter.state)
+        parameters.append(filter.subject)
+        parameters.append(Int64(filter.limit))
+        let result = try await connection.execute(
+            filter.isFailed ? failed : all, parameters, deadline: deadline, onDeadline: .cancel)
+        return try ReadStatus.part("jobs", "Jobs", result, numbers: ["send_job_id", "attempts", "error_code"])
+    }
+}

@@ -1,0 +1,18 @@
+public import EventLoop
+public import Postgres
+
+/// Asks whether a code is right, as a backend does, in a transaction of its own: a wrong one counts (SQL `otp.verify`).
+public enum VerifyCode {
+    static let statement = Statement(
+        "otpd_verify", "SELECT otp.verify($1, $2, coalesce($3, 'phone_verification'))", [.text, .text, .text])
+
+    public static func run(
+        on connection: Connection, subject: String, code: String, purpose: String?, deadline: Instant
+    ) async throws(PostgresError) -> Bool {
+        var parameters = Parameters()
+        for value in [subject, code, purpose] { parameters.append(value) }
+        // Not cancelled at the deadline: whether it counted would stay unknown.
+        let result = try await connection.execute(statement, parameters, deadline: deadline)
+        return try result.bool(0, 0)
+    }
+}

@@ -1,0 +1,33 @@
+public import EventLoop
+public import Postgres
+
+/// Marks workers whose heartbeats ended without a farewell: killed, frozen, or cut off from the database. One that beats
+/// again says itself what it is.
+///
+/// The table has a row per process of the last days: it is read whole. A row that somebody else holds is left to the next
+/// round, so that this never waits.
+public enum MarkDead {
+    static let statement = Statement(
+        "otpd_mark_dead",
+        """
+        UPDATE otp.worker_status w
+           SET state = 'dead', database_state = NULL, twilio_state = NULL, next_probe_at = NULL,
+               reason = format('Its heartbeats ended while it was %s.', w.state),
+               remedy = 'See the end of its log: journalctl -u otpd. What it had in hand, the other workers settle.'
+         WHERE w.worker_id IN (
+               SELECT o.worker_id
+                 FROM otp.worker_status o
+                WHERE o.heartbeat_at < clock_timestamp() - interval '30 seconds' AND o.state NOT IN ('stopped', 'dead')
+                  FOR UPDATE SKIP LOCKED)
+        RETURNING w.worker_id
+        """, [])
+
+    /// The workers that were found dead just now.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Int64] {
+        let result = try await connection.execute(
+            statement, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var workers: [Int64] = []
+        for row in 0..<result.rowCount { workers.append(try result.int64(row, 0)) }
+        return workers
+    }
+}

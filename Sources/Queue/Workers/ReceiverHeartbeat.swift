@@ -1,0 +1,37 @@
+public import EventLoop
+public import Postgres
+
+/// Writes the row of a receiver of callbacks that runs alone: no worker is alive by it. The primary key serves it.
+public enum ReceiverHeartbeat {
+    static let statement = Statement(
+        "otpd_receiver_heartbeat",
+        """
+        INSERT INTO otp.worker_status AS w
+               (worker_id, kind, host, pid, version, state, database_state, callbacks_received, callbacks_refused,
+                callbacks_dropped, callbacks_written)
+        VALUES ($1, 'callbacks', $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        ON CONFLICT (worker_id) DO UPDATE
+           SET heartbeat_at = now(), state = excluded.state, reason = NULL, remedy = NULL,
+               database_state = excluded.database_state, callbacks_received = excluded.callbacks_received,
+               callbacks_refused = excluded.callbacks_refused, callbacks_dropped = excluded.callbacks_dropped,
+               callbacks_written = excluded.callbacks_written
+        """,
+        [.int8, .text, .int4, .text, .text, .text, .int8, .int8, .int8, .int8])
+
+    /// Writes the state and the counts of `report`; the rest of it is a worker's.
+    public static func run(
+        on connection: Connection, worker: Int64, _ report: WorkerReport, deadline: Instant
+    ) async throws(PostgresError) {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(report.host)
+        parameters.append(report.pid)
+        parameters.append(report.version)
+        parameters.append(report.state.rawValue)
+        parameters.append(report.databaseState)
+        let counts = report.callbacks
+        for count in [counts?.received, counts?.refused, counts?.dropped, counts?.written] { parameters.append(count) }
+        _ = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+    }
+}

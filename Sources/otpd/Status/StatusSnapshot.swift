@@ -1,0 +1,189 @@
+internal import Queue
+
+/// What `otp`'s status relations said at one moment.
+struct StatusSnapshot: Sendable {
+    struct Queue: Sendable {
+        var queued = 0
+        var due = 0
+        var sending = 0
+        var unknown = 0
+        var oldestDueSeconds = 0.0
+        /// In the last minute, five minutes, hour.
+        var accepted = (0, 0, 0)
+        var failed = (0, 0, 0)
+        /// Of the last five minutes; nil when nothing ended.
+        var successShare: Double?
+        /// Of the last minute, in ms, from the request's commit to Twilio's acceptance; nil when nothing was accepted.
+        var latency: (p50: Double, p95: Double, p99: Double)?
+        var workersAlive = 0
+    }
+
+    struct Worker: Sendable {
+        var id = 0
+        var sends = true
+        var host = ""
+        var pid = 0
+        var version = ""
+        var state = "running"
+        var reason: String?
+        var inFlight = 0
+        var accepted = 0
+        var failed = 0
+        var unknown = 0
+        var heartbeatSeconds = 0
+        var twilio: String?
+        var database: String?
+        /// Nil when it receives none.
+        var callbacks: (received: Int, refused: Int, dropped: Int, written: Int)?
+
+        /// It ended without a farewell: what it says of itself is no longer so.
+        var isDead: Bool { state == "dead" || state != "stopped" && heartbeatSeconds >= 30 }
+        var isStopped: Bool { state == "stopped" }
+    }
+
+    struct Pause: Sendable {
+        var scope = "all"
+        var reason = ""
+        var remedy: String?
+        var seconds = 0
+        /// Nil: no probe, a person ends it; or its probe is under way.
+        var nextProbeSeconds: Int?
+        /// Nil for one of a worker's own.
+        var held: Int?
+
+        var isOfWorker: Bool { scope.hasPrefix("worker ") }
+    }
+
+    /// A send, or a failure of one.
+    struct Send: Sendable {
+        var id = 0
+        var phoneNumber = ""
+        var state = ""
+        var messageStatus: String?
+        var errorCode: Int?
+        var error: String?
+        var remedy: String?
+        var seconds = 0
+    }
+
+    /// What ended within five seconds.
+    struct Step: Sendable {
+        /// Since 1970, in fives of seconds.
+        var step = 0
+        var accepted = 0
+        var failed = 0
+    }
+
+    var queue = Queue()
+    var workers: [Worker] = []
+    var pauses: [Pause] = []
+    var sends: [Send] = []
+    var failures: [Send] = []
+    var steps: [Step] = []
+    /// The database's time: seconds since 1970, and for people.
+    var now = 0.0
+    var clock = ""
+
+    init() {}
+
+    /// From what `ReadStatus` brought.
+    init(_ parts: [ReadStatus.Part]) {
+        for part in parts {
+            for row in part.rows {
+                let row = Row(part: part, cells: row)
+                switch part.name {
+                case "queue_status": queue = Queue(row)
+                case "worker_status": workers.append(Worker(row))
+                case "pause_status": pauses.append(Pause(row))
+                case "delivery_status": sends.append(Send(row, age: "requested_seconds"))
+                case "failures": failures.append(Send(row, age: "failed_seconds"))
+                case "outcome_counts":
+                    steps.append(
+                        Step(step: row.int("step"), accepted: row.int("accepted"), failed: row.int("failed")))
+                case "clock":
+                    now = row.double("now") ?? 0
+                    clock = row.text("clock") ?? ""
+                default: break
+                }
+            }
+        }
+    }
+
+    /// A row by the names of its columns.
+    fileprivate struct Row {
+        let part: ReadStatus.Part
+        let cells: [String?]
+
+        func text(_ name: String) -> String? { part.value(name, of: cells) }
+        func intIfPresent(_ name: String) -> Int? { text(name).flatMap { Int($0) } }
+        func int(_ name: String) -> Int { intIfPresent(name) ?? 0 }
+        func double(_ name: String) -> Double? { text(name).flatMap { Double($0) } }
+    }
+}
+
+extension StatusSnapshot.Queue {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        queued = row.int("queued")
+        due = row.int("due")
+        sending = row.int("sending")
+        unknown = row.int("unknown")
+        oldestDueSeconds = row.double("oldest_due_seconds") ?? 0
+        accepted = (row.int("accepted_1m"), row.int("accepted_5m"), row.int("accepted_1h"))
+        failed = (row.int("failed_1m"), row.int("failed_5m"), row.int("failed_1h"))
+        successShare = row.double("success_share")
+        if let p50 = row.double("latency_p50_ms"), let p95 = row.double("latency_p95_ms"),
+            let p99 = row.double("latency_p99_ms")
+        {
+            latency = (p50, p95, p99)
+        }
+        workersAlive = row.int("workers_alive")
+    }
+}
+
+extension StatusSnapshot.Worker {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        id = row.int("worker")
+        sends = row.text("kind") != "callbacks"
+        host = row.text("host") ?? ""
+        pid = row.int("pid")
+        version = row.text("version") ?? ""
+        state = row.text("state") ?? ""
+        reason = row.text("reason")
+        inFlight = row.int("in_flight")
+        accepted = row.int("accepted")
+        failed = row.int("failed")
+        unknown = row.int("unknown")
+        heartbeatSeconds = row.int("heartbeat_seconds")
+        twilio = row.text("twilio")
+        database = row.text("database")
+        if let received = row.intIfPresent("callbacks_received") {
+            callbacks = (
+                received, row.int("callbacks_refused"), row.int("callbacks_dropped"), row.int("callbacks_written")
+            )
+        }
+    }
+}
+
+extension StatusSnapshot.Pause {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        scope = row.text("scope") ?? ""
+        reason = row.text("reason") ?? ""
+        remedy = row.text("remedy")
+        seconds = row.int("since_seconds")
+        nextProbeSeconds = row.intIfPresent("next_probe_seconds")
+        held = row.intIfPresent("held")
+    }
+}
+
+extension StatusSnapshot.Send {
+    fileprivate init(_ row: StatusSnapshot.Row, age: String) {
+        id = row.int("send_job_id")
+        phoneNumber = row.text("phone_number") ?? "—"
+        state = row.text("job_state") ?? ""
+        messageStatus = row.text("message_status")
+        errorCode = row.intIfPresent("error_code")
+        error = row.text("error")
+        remedy = row.text("remedy")
+        seconds = row.int(age)
+    }
+}

@@ -1,0 +1,152 @@
+internal import EventLoop
+internal import Glibc
+internal import Postgres
+internal import Queue
+
+/// `otpd status --watch`: reads the status again and again on one connection, and shows it on the whole terminal; where
+/// there is none, as a line a time. Goes on when the database is away, with the old figures marked as old.
+actor StatusWatch {
+    nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    /// The signals that it takes; blocked before any other thread is started.
+    static let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT]
+    /// One reading, the wait for a connection included.
+    private static let patience = Instant.Span.seconds(5)
+
+    private let settings: ConnectionSettings
+    private let interval: Instant.Span
+    private let screen: Screen?
+    private let colour: Bool
+    private let ended: Latch
+    private var view: StatusView
+    /// Since when the database is away, and why.
+    private var trouble: (since: Instant, words: String)?
+    /// Ends the watch where trying again does not help: refused, no schema.
+    private var failure: Failure?
+    private var hasShown = false
+
+    init(_ settings: ConnectionSettings, interval: Double, on loop: EventLoop) {
+        self.settings = settings
+        self.loop = loop
+        self.interval = Instant.Span(seconds: interval)
+        screen = Terminal.isScreen ? Screen() : nil
+        colour = Terminal.isColoured
+        ended = Latch(on: loop)
+        view = StatusView(interval: interval)
+    }
+
+    /// Until `q`, SIGINT, SIGTERM, or until nobody reads any more.
+    func run() async throws(Failure) {
+        do throws(EventLoopError) {
+            try Signals.watch(Self.signals, on: loop) { [weak self] signal in
+                self?.assumeIsolated { $0.received(signal) }
+            }
+        } catch {
+            throw Failure(.internalError, "Cannot watch", because: "\(error)")
+        }
+        if let screen {
+            screen.enter()
+            if screen.hasKeys {
+                loop.watch(0, for: .read, Keys { [weak self] key in self?.assumeIsolated { $0.pressed(key) } })
+            }
+        }
+        let session = Session(
+            settings, on: loop,
+            onConnect: { [weak self] connection throws(PostgresError) in
+                await self?.connected(to: "\(connection.target)")
+            })
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await session.run() }
+            group.addTask { await self.refresh(session) }
+            await ended.wait()
+            group.cancelAll()
+        }
+        if let screen {
+            if screen.hasKeys { loop.unwatch(0) }
+            screen.leave()
+        }
+        if let failure { throw failure }
+    }
+
+    // MARK: Reading
+
+    private func connected(to target: String) { view.database = target }
+
+    private func refresh(_ session: Session) async {
+        show()
+        while !Task.isCancelled {
+            let began = Instant.now()
+            do throws(PostgresError) {
+                let connection = try await session.connection(deadline: began + Self.patience)
+                let snapshot = StatusSnapshot(try await ReadStatus.run(on: connection, deadline: began + Self.patience))
+                trouble = nil
+                view.snapshot = snapshot
+                view.history.add(snapshot)
+            } catch {
+                if Task.isCancelled { return }
+                let why = Database.failure("Cannot read the status", error, needs: "otp_monitor")
+                if why.exitCode != .unavailable {
+                    failure = why
+                    return ended.signal()
+                }
+                trouble = (trouble?.since ?? began, why.why)
+            }
+            show(isNew: true)
+            // Not sooner than the interval after the last one, and a second at least after a failure.
+            let due = began + interval
+            try? await loop.sleep(for: max(due - .now(), trouble == nil ? .milliseconds(50) : .seconds(1)))
+        }
+    }
+
+    // MARK: Showing
+
+    private func show(isNew: Bool = false) {
+        var view = view
+        view.trouble = trouble.map { ($0.words, Int((Instant.now() - $0.since).seconds)) }
+        if let screen {
+            let size = Terminal.size() ?? (80, 24)
+            if !screen.show(view.lines(width: size.columns, height: size.rows), colour: colour) { ended.signal() }
+        } else if isNew, !Output.line("\(Timestamp.now()) \(view.line())") {
+            ended.signal()
+        }
+    }
+
+    private func received(_ signal: Int32) {
+        switch signal {
+        case SIGWINCH: show()
+        case SIGTSTP:
+            // The shell gets its screen back while this waits. Other threads may run on for a moment after the kill, so
+            // what comes next is for SIGCONT.
+            screen?.leave()
+            kill(getpid(), SIGSTOP)
+        case SIGCONT:
+            screen?.enter()
+            show()
+        default: ended.signal()
+        }
+    }
+
+    private func pressed(_ key: UInt8?) {
+        switch key {
+        case nil, UInt8(ascii: "q"), UInt8(ascii: "Q"), 3, 4: ended.signal()
+        case .some: break
+        }
+    }
+
+    /// What is typed; nil when the terminal has gone.
+    private final class Keys: ReadinessHandler {
+        private let onKey: (UInt8?) -> Void
+        init(_ onKey: @escaping (UInt8?) -> Void) { self.onKey = onKey }
+
+        func ready(_ descriptor: Int32, _ readiness: Readiness) {
+            var bytes = [UInt8](repeating: 0, count: 64)
+            let count = unsafe bytes.withUnsafeMutableBytes { unsafe read(descriptor, $0.baseAddress, $0.count) }
+            if count > 0 {
+                for byte in bytes.prefix(count) { onKey(byte) }
+            } else if count == 0 || errno != EINTR && errno != EAGAIN {
+                onKey(nil)
+            }
+        }
+    }
+}

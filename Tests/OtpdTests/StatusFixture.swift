@@ -1,0 +1,75 @@
+@testable import otpd
+
+/// Snapshots for the status's tests.
+enum StatusFixture {
+    static func worker(
+        _ id: Int, host: String = "web-1", state: String = "running", seconds: Int = 3, sends: Bool = true
+    ) -> StatusSnapshot.Worker {
+        var worker = StatusSnapshot.Worker()
+        (worker.id, worker.host, worker.pid, worker.state) = (id, host, 1000 + id, state)
+        (worker.heartbeatSeconds, worker.sends) = (seconds, sends)
+        (worker.inFlight, worker.accepted, worker.failed) = (id % 7, id * 1_000, id % 3)
+        worker.database = "connected"
+        return worker
+    }
+
+    static func failure(
+        _ id: Int, error: String, remedy: String, code: Int? = 21610, seconds: Int = 40
+    ) -> StatusSnapshot.Send {
+        var send = StatusSnapshot.Send()
+        (send.id, send.phoneNumber, send.state, send.errorCode) = (id, "+9665•••••567", "failed", code)
+        (send.error, send.remedy, send.seconds) = (error, remedy, seconds)
+        return send
+    }
+
+    /// Two workers, sends of some minutes, nothing wrong.
+    static var working: StatusSnapshot {
+        var snapshot = StatusSnapshot()
+        snapshot.queue.queued = 12
+        snapshot.queue.due = 3
+        snapshot.queue.sending = 4
+        snapshot.queue.oldestDueSeconds = 1.4
+        snapshot.queue.accepted = (1_204, 5_003, 60_233)
+        snapshot.queue.failed = (0, 2, 41)
+        snapshot.queue.successShare = 0.9996
+        snapshot.queue.latency = (48.2, 95.4, 1_240)
+        snapshot.queue.workersAlive = 2
+        snapshot.workers = [worker(8), worker(7, host: "web-2")]
+        snapshot.now = 1_000_000
+        snapshot.clock = "22:41:07 UTC"
+        snapshot.steps = (0..<60).map { index in
+            var step = StatusSnapshot.Step()
+            (step.step, step.accepted) = (200_000 - 60 + index, index % 12 * 10)
+            return step
+        }
+        var sent = StatusSnapshot.Send()
+        (sent.id, sent.phoneNumber, sent.state, sent.messageStatus) = (901, "+9665•••••001", "accepted", "delivered")
+        sent.seconds = 2
+        snapshot.sends = [sent]
+        return snapshot
+    }
+
+    /// A country is paused, a worker has died, and sends failed.
+    static var troubled: StatusSnapshot {
+        var snapshot = working
+        snapshot.workers.append(worker(5, host: "web-3", state: "dead", seconds: 40))
+        var pause = StatusSnapshot.Pause()
+        (pause.scope, pause.seconds, pause.held, pause.nextProbeSeconds) = ("country SA", 250, 12, 20)
+        pause.reason = "Twilio may not send to this country: it is not enabled in the account's geo permissions."
+        pause.remedy = "Enable it in the Twilio Console: Messaging, Settings, Geo permissions."
+        snapshot.pauses = [pause]
+        snapshot.failures = [
+            failure(
+                900, error: "The user has answered STOP to this sender.",
+                remedy: "Ask the user to send START to it, or use another sender."),
+            failure(899, error: "رقم الهاتف غير صالح", remedy: "اطلب من المستخدم رقمًا آخر", code: 21211, seconds: 400),
+        ]
+        return snapshot
+    }
+
+    static func view(_ snapshot: StatusSnapshot, interval: Double? = 2) -> StatusView {
+        var view = StatusView(snapshot: snapshot, database: "db.example:5432", interval: interval)
+        view.history.add(snapshot)
+        return view
+    }
+}

@@ -1,0 +1,105 @@
+# What operators read and do: the status views' plans with history, the failures, one job's details, retry and cancel.
+sid() { printf 'SM%032d' "$1"; }
+code() { sql -c "SELECT otp.request('$1', '050123456$2')" >/dev/null; sql -c "SELECT id FROM otp.send_jobs ORDER BY id DESC LIMIT 1"; }   # subject, last digit → job
+admin() { sql -c "SET ROLE otp_admin" -c "$1"; }
+ends() { sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $1 RETURNING *) INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) SELECT id, verification_id, '$2', attempt, requested_at FROM g"; }
+
+# Retry: what waits is due, what ended gets a successor, what Twilio has or may have stays.
+job=$(code retry 1)
+sql -c "UPDATE otp.send_jobs SET due_at = now() + interval '3 minutes', attempt = 1, last_error = 'x'"
+check "a job in its backoff is due at once" "$job" "$(admin "SELECT otp.retry_job($job)")"
+gives "and stays what it was" "t|1|x" "SELECT due_at <= clock_timestamp(), attempt, last_error FROM otp.send_jobs WHERE id = $job"
+sql -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'test')" -c "UPDATE otp.send_jobs SET held_by = 'country SA', due_at = expires_at"
+says "one that a pause holds waits for its end" "held by a pause: country SA" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
+sql -c "DELETE FROM otp.pauses"
+sql -c "UPDATE otp.send_jobs SET state = 'sending'"
+check "not while it is sent" "ERROR:  OT006" "$(admin "SELECT otp.retry_job($job)")"
+sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
+says "not while its outcome is unknown" "may have reached Twilio" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
+ends "$job" failed
+again=$(admin "SELECT otp.retry_job($job)")
+gives "what failed gets a successor of the same verification" "queued|$job|t" "SELECT j.state, j.resend_of, j.verification_id = u.verification_id FROM otp.send_jobs j JOIN otp.unsent_jobs u ON u.send_job_id = $job WHERE j.id = $again"
+says "but one at a time" "has a successor that is on its way: send job $again" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
+for state in expired limited canceled; do
+    ends "$again" $state; before=$again
+    again=$(admin "SELECT otp.retry_job($before)")
+    gives "what is $state too" "$before" "SELECT resend_of FROM otp.send_jobs WHERE id = $again"
+done
+gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT resend_of FROM otp.job_details WHERE send_job_id = $again"
+ends "$again" failed
+check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_job($again)" | grep ERROR; sql -c "UPDATE otp.send_counts SET sent_at = '{}'")"
+sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
+says "nor what Twilio had after all" "was accepted by Twilio already \\(message delivered\\)" "SET ROLE otp_admin; SELECT otp.retry_job($again)"
+check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.retry_job(999999999)")"
+gone=$(code dead 2); ends "$gone" failed
+sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'dead'"
+says "of a dead code: ask the user" "its code is dead.*its code has been used" "SET ROLE otp_admin; SELECT otp.retry_job($gone)"
+says "and the remedy says so" "Ask the user to request a code again" "SET ROLE otp_admin; SELECT otp.retry_job($gone)"
+
+# Two operators at once: one successor.
+twice=$(code twice 3); ends "$twice" failed
+for n in 1 2; do admin "BEGIN; SELECT otp.retry_job($twice); COMMIT" >"$work/twice$n" & waits[n]=$!; done; wait "${waits[1]}" "${waits[2]}"
+check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $twice")"
+
+# Another backend's role is no obstacle for an operator, and still one for a backend.
+sql -c "CREATE ROLE \"status-$$\" LOGIN IN ROLE otp_admin"
+other=$(code theirs 4); ends "$other" failed
+check "whoever made the verification, an operator may" "t" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "SELECT otp.retry_job($other) > $other")"
+check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, resend_of) SELECT 1, 1")"
+sql -c "DROP ROLE \"status-$$\""
+for role in otp_web otp_worker otp_monitor; do
+    fails "$role may not retry" 42501 "SET ROLE $role; SELECT otp.retry_job(1)"
+    fails "$role may not cancel" 42501 "SET ROLE $role; SELECT otp.cancel_job(1)"
+done
+fails "a backend can't call its send a resend" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (1, 1)"
+
+# Cancel: what is queued, and nothing else.
+clean
+job=$(code cancel 5)
+sql -c "UPDATE otp.send_jobs SET state = 'sending'"
+says "one under way is not recalled" "is being sent at this moment" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
+sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
+says "nor one that may be" "its outcome is unknown" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
+sql -c "UPDATE otp.send_jobs SET state = 'queued'"
+check "a queued one is canceled" "$job" "$(admin "SELECT otp.cancel_job($job)")"
+gives "and says by whom" "canceled|It was canceled by an operator." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
+gives "its code lives" "f" "SELECT canceled_at IS NOT NULL FROM otp.verifications WHERE subject = 'cancel'"
+says "only once" "has ended already: canceled" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
+check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(999999999)")"
+
+# Failures: what ended unsent but was not called off, and what did not arrive.
+clean
+lost=$(code f1 1); ends "$lost" failed
+called_off=$(code f2 2); ends "$called_off" canceled
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status, error_code) SELECT '$(sid 2)', 900001, id, 1, true, now(), now() + interval '1 second', 'undelivered', 30003 FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 3)', 900002, id, 1, true, now(), now(), 'delivered', NULL FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 4)', 900003, id, 1, true, now(), now(), 'sent', 30003 FROM otp.verifications WHERE subject = 'f1'"
+gives "failures, the newest first" "900001|undelivered|+9665•••••561|t
+$lost||+9665•••••561|f" "SET ROLE otp_monitor; SELECT send_job_id, message_status, phone_number, remedy IS NOT NULL FROM otp.failures ORDER BY failed_at DESC"
+gives "job_details knows no number" "0" "SET ROLE otp_monitor; SELECT count(*) FROM otp.job_details d WHERE d::text LIKE '%501234561%'"
+gives "and every job once" "t" "SELECT count(*) = count(DISTINCT send_job_id) AND count(*) = (SELECT count(*) FROM otp.delivery_status) FROM otp.job_details"
+
+# A receiver of callbacks alone is no worker that sends; a dead one neither.
+sql -c "DELETE FROM otp.worker_status" -c "INSERT INTO otp.worker_status (kind, host, pid, version, state, callbacks_received) VALUES ('callbacks', 'h', 1, '1', 'running', 5)"
+gives "a receiver is not counted alive" "0" "SELECT workers_alive FROM otp.queue_status"
+sql -c "INSERT INTO otp.worker_status (host, pid, version, state) VALUES ('h', 2, '1', 'running'), ('h', 3, '1', 'dead')"
+gives "a worker is, a dead one not" "1" "SELECT workers_alive FROM otp.queue_status"
+fails "no other kind" 23514 "INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')"
+sql -c "DELETE FROM otp.worker_status"
+
+# Plans, with enough history for a wrong one to show: no statement of otpd status reads a table of history as a whole.
+clean
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
+    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
+    -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT id, id, 'failed', 1, created_at, created_at FROM otp.verifications WHERE id % 10 = 0" -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages" -c "ANALYZE otp.unsent_jobs"
+sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, state, due_at, expires_at) SELECT id, 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
+sql -c "VACUUM ANALYZE otp.send_jobs"
+old=$(sql -c "SELECT max(id) FROM otp.verifications")
+scans() { sql -c "SET jit = off" -c "EXPLAIN $1" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)"; }
+check "the last sends" 0 "$(scans "SELECT send_job_id, subject, error FROM otp.delivery_status ORDER BY send_job_id DESC LIMIT 10")"
+check "the last failures" 0 "$(scans "SELECT * FROM otp.failures ORDER BY failed_at DESC LIMIT 10")"
+check "one job" 0 "$(scans "SELECT * FROM otp.job_details WHERE send_job_id = $old")"
+check "one verification" 0 "$(scans "SELECT * FROM otp.delivery_status WHERE verification_id = $old")"
+# By subject a handful of rows is sorted.
+check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
+check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
+check "counting asks nothing of the rows" 2 "$(sql -c "EXPLAIN SELECT queued, due FROM otp.queue_status" | grep -c "Index Only Scan.* on send_jobs")"
+clean
