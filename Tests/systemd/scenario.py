@@ -163,7 +163,7 @@ def reloads(stage):
 @step
 def is_killed(stage):
     """kill -9 under load: systemd starts it again, by itself."""
-    machine, pid = stage.machine, stage.main_pid()
+    machine, pid, worker = stage.machine, stage.main_pid(), stage.worker()
     stage.simulator.slow(300)
     stage.backend.begin(per_second=20)
     until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 3)
@@ -171,6 +171,9 @@ def is_killed(stage):
     begin = time.monotonic()
     until(20, "it is back", lambda: stage.main_pid() not in (0, pid) and stage.is_up())
     stage.notes = f"back after {time.monotonic() - begin:.1f} s"
+    left = machine.sql(f"SELECT count(*) FROM otp.send_jobs WHERE worker = {worker} AND state IN ('sending', 'unknown')")
+    expect(left != "0", "it had nothing in hand")
+    stage.notes += f"; {left} sends were left in doubt"
     same("restarts", machine.show("otpd", "NRestarts"), "1")
     stage.running()
     stage.deliver()
