@@ -11,11 +11,11 @@ TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks clean
+.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-9s %s\n' "$$name" "$$text"; done
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 
 deps: ## Installs the Debian packages that are missing (root or sudo); says which
 	@.ci/deps
@@ -51,6 +51,10 @@ lint: ## Checks the format, the arrows between targets, and that warnings are er
 	@.ci/lint-arrows --self-test
 	@.ci/lint-arrows
 
+	@echo "==> Checking the systemd unit" >&2
+	@.ci/lint-unit --self-test
+	@.ci/lint-unit
+
 format: ## Formats the sources in place
 	@$(SWIFT) format format --in-place --parallel --recursive Sources Tests Package.swift
 
@@ -62,6 +66,16 @@ demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows 
 
 bench: release ## Measures throughput, latency, CPU and memory
 	@deploy/bench/run
+
+deb: ## Makes the Debian package, checks it with lintian, and says what it is made of
+	@.ci/deps debhelper lintian
+	@.ci/swift-build release otpd
+	@deploy/debian/build
+
+test-systemd: deb ## Boots a Debian 12 under systemd, and installs, attacks, upgrades and purges the package there
+	@.ci/deps debootstrap systemd-container
+	@.ci/swift-build release twilio-simulator
+	@Tests/systemd/run
 
 sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
 	@Tests/sanitize/run thread $(TESTS)

@@ -77,6 +77,16 @@ import Testing
             ])
     }
 
+    /// What the unit sets where there is no file to load.
+    @Test(arguments: [[], [0x0A]] as [[UInt8]])
+    func anEmptyCredentialIsNotSet(bytes: [UInt8]) {
+        #expect(
+            Fixture.problems(
+                ["TWILIO_AUTH_TOKEN": nil, "CREDENTIALS_DIRECTORY": "/c"], files: ["/c/twilio_auth_token": bytes]) == [
+                    "SMS service not configured: TWILIO_AUTH_TOKEN is not set"
+                ])
+    }
+
     @Test func anUnreadableCredentialIsAnError() {
         let result = Settings.worker(
             environment: Fixture.environment(["OTPD_SECRET": nil, "CREDENTIALS_DIRECTORY": "/c"]),

@@ -3,7 +3,8 @@
 /// Where a value comes from, first found first taken:
 /// 1. the environment variable itself. An empty one counts as not set, as `NAME=` in an env file means it;
 /// 2. for a secret, the file that `<NAME>_FILE` names;
-/// 3. for a secret, the systemd credential `$CREDENTIALS_DIRECTORY/<name in lower case>`, when there is such a file.
+/// 3. for a secret, the systemd credential `$CREDENTIALS_DIRECTORY/<name in lower case>`, when there is such a file. An
+///    empty one counts as not set: it is the unit's `SetCredential=`, for who has no file to load.
 ///
 /// One line break at the end of a secret's file is taken off, since editors and `echo` put it there. Any other space
 /// around a value is an error: cutting it off silently would hide a bad paste, and keeping it makes Twilio answer 401.
@@ -157,6 +158,7 @@ struct SettingsReader {
             if bytes.last == UInt8(ascii: "\r") { bytes.removeLast() }
         }
         guard !bytes.isEmpty else {
+            if mayBeMissing { return .absent }
             report(name, "is empty: nothing is in \(SingleLine.quoted(path)) (\(source)); write the value into it")
             return .broken
         }
