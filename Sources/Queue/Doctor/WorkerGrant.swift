@@ -43,7 +43,7 @@ public struct WorkerGrant: Sendable, Equatable {
         + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
         + [
             "prune", "within_limits", "unseal", "secret_for", "key_id", "open_seal", "session_secret", "status_rank",
-            "status_advances", "mask", "record_status",
+            "is_settled", "status_advances", "mask", "record_status",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {
