@@ -6,8 +6,11 @@ public import Postgres
 ///
 /// A SID is evidence, so nothing here is fenced: it settles its job in any state that is not final, from any attempt,
 /// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). A SID that is
-/// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless. Primary keys serve
-/// both sides.
+/// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless. The keys of
+/// both sides serve it.
+///
+/// `NOT IN` and no joins between the parts: those become hashes, whatever the planner thinks of their sizes. Joined, each
+/// part was read once for each row of the other, and a batch of 256 cost twice as much (20.8 and 8.8 µs a message).
 ///
 /// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
 /// the status, that schedule begins further on.
@@ -23,28 +26,27 @@ public struct FinishAccepted: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
              WHERE j.id = e.id AND j.verification_id = e.verification_id
-         RETURNING j.id, j.resend_of
+         RETURNING e.*, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
                                       ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of)
-            SELECT e.sid, e.id, e.verification_id, e.attempt, $1, e.sender,
-                   g.id IS NOT NULL, e.requested_at, now(), e.status, now() + interval '2 seconds' * 2 ^ $9, $9,
-                   g.resend_of
-              FROM e
-              LEFT JOIN gone g ON g.id = e.id
+            SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
+                   a.ended_job, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $9, $9,
+                   a.resend_of
+              FROM (SELECT g.*, true AS ended_job FROM gone g
+                     UNION ALL
+                    SELECT e.*, NULL, false FROM e WHERE e.id NOT IN (SELECT g.id FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
          RETURNING message_sid, send_job_id, ended_job
         ), repeated AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                                          requested_at, ended_at, resend_of)
-            SELECT e.id, e.verification_id, 'failed', e.attempt,
+            SELECT g.id, g.verification_id, 'failed', g.attempt,
                    'Twilio answered with the SID of another message: it is not known whether this one was sent.',
                    'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
-                   e.requested_at, now(), g.resend_of
-              FROM e
-              JOIN gone g ON g.id = e.id
-              LEFT JOIN kept k ON k.message_sid = e.sid AND k.send_job_id = e.id
-             WHERE k.message_sid IS NULL
+                   g.requested_at, now(), g.resend_of
+              FROM gone g
+             WHERE (g.sid, g.id) NOT IN (SELECT k.message_sid, k.send_job_id FROM kept k)
         )
         SELECT count(*) FILTER (WHERE NOT k.ended_job)::int,
                count(*) FILTER (WHERE NOT k.ended_job
