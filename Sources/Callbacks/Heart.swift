@@ -17,7 +17,8 @@ actor Heart {
     private var isRefused = false
 
     static let interval = Instant.Span.seconds(5)
-    static let patience = Instant.Span.seconds(10)
+    /// Short: a stop waits for a beat that is under way.
+    static let patience = Instant.Span.seconds(3)
     static let farewell = Instant.Span.seconds(2)
 
     init(_ report: WorkerReport, loop: EventLoop, inbox: Inbox, session: Session, log: Logger) {

@@ -31,7 +31,7 @@ public enum ReceiverHeartbeat {
         parameters.append(report.databaseState)
         let counts = report.callbacks
         for count in [counts?.received, counts?.refused, counts?.dropped, counts?.written] { parameters.append(count) }
-        _ = try await connection.execute(
-            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        // A cancellation is waited out: the connection is still needed for the last beat.
+        _ = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
     }
 }
