@@ -10,6 +10,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
     case release
     /// Back to `queued`, held by a pause: not due before that ends. It waits there until its code dies.
     case hold
+    /// Back to `queued`, due after `delay` and not after its death: its sender's turn (`otp.sender_rates`) is not sooner.
+    case deferred
     /// `unknown`: it may have been sent; never blindly sent again. Looked for at Twilio from `delay` on.
     case unknown
     /// Ended: failed for good.
@@ -46,8 +48,13 @@ public struct FinishUnsent: Sendable {
         ), queued AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
-                   held_by = p.name,
-                   due_at = CASE WHEN e.outcome <> 'hold' THEN now() + make_interval(secs => e.delay)
+                   held_by = CASE e.outcome WHEN 'deferred' THEN e.held_by ELSE p.name END,
+                   -- A class says that Twilio refused it: that was a try.
+                   returned = j.returned + (e.outcome IN ('release', 'deferred')
+                                            OR e.outcome = 'hold' AND e.error_class IS NULL)::int,
+                   due_at = CASE WHEN e.outcome = 'deferred'
+                                 THEN least(now() + make_interval(secs => e.delay), j.expires_at)
+                                 WHEN e.outcome <> 'hold' THEN now() + make_interval(secs => e.delay)
                                  WHEN p.name IS NULL THEN least(now() + interval '1 second', j.expires_at)
                                  ELSE j.expires_at END,
                    last_error_code = coalesce(e.error_code, j.last_error_code),
@@ -55,7 +62,7 @@ public struct FinishUnsent: Sendable {
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
               LEFT JOIN pauses p ON p.name = e.held_by
-             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold')
+             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
@@ -138,7 +145,7 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
-    /// For `hold`: the name of the pause.
+    /// For `hold`: the name of the pause. For `deferred`: `rate ` and the sender.
     public var heldBy: String?
 
     public init(
