@@ -995,14 +995,13 @@ CREATE CONSTRAINT TRIGGER wake_workers AFTER INSERT ON otp.send_jobs DEFERRABLE 
 FOR EACH ROW EXECUTE FUNCTION otp.wake_workers();
 
 -- Jobs that wait for their sender's turn were given their times by the rate of before: at another one they are shared out
--- anew. A job that a worker is giving a time just now keeps it.
+-- anew. Workers that have not heard of it yet give jobs no times by the rate of before (FinishUnsent).
 CREATE FUNCTION otp.release_deferred() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
     WHERE j.state = 'queued' AND j.due_at > clock_timestamp()
         AND j.held_by IN (SELECT 'rate ' || r.sender FROM changed_rates r);
-    -- In this order: a worker should know the new rate before it claims.
     PERFORM pg_notify('otp_catalog', ''), pg_notify('otp_send_jobs', '');
     RETURN NULL;
 END $$;
@@ -1163,6 +1162,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     budget record;
     spent numeric;
+    paused_since timestamptz;
 BEGIN
     SELECT s.daily_budget AS amount, s.budget_unit AS unit, s.timezone, b.today,
         b.today::timestamp AT TIME ZONE s.timezone AS starts_at, (b.today + 1)::timestamp AT TIME ZONE s.timezone AS ends_at
@@ -1171,8 +1171,12 @@ BEGIN
     IF NOT FOUND THEN
         RETURN NULL;
     END IF;
-    DELETE FROM otp.pauses p WHERE p.name = 'budget' AND p.since < budget.starts_at;
-    IF NOT EXISTS (SELECT FROM otp.pauses p WHERE p.name = 'budget') THEN
+    SELECT p.since INTO paused_since FROM otp.pauses p WHERE p.name = 'budget';
+    IF paused_since < budget.starts_at THEN     -- not asked of the DELETE: its trigger tells workers also of no row
+        DELETE FROM otp.pauses p WHERE p.name = 'budget';
+        paused_since := NULL;
+    END IF;
+    IF paused_since IS NULL THEN
         SELECT coalesce(sum(t.amount), 0) INTO spent FROM otp.spend_tally t WHERE t.day = budget.today;
         IF spent < budget.amount THEN
             RETURN NULL;

@@ -48,6 +48,9 @@ public struct SharedRates: Sendable {
     /// Whether any sender has a rate.
     public var hasSenders: Bool { !lanes.isEmpty }
 
+    /// A sender's rate, all workers together; 0 where it has none.
+    public func rate(of sender: String) -> Double { lanes[sender]?.rate ?? 0 }
+
     /// Jobs that are parked in hand; also those whose sender has no rate any more.
     public private(set) var parked = 0
 

@@ -97,7 +97,8 @@ extension Dispatcher {
                 machine.schedule.expect(at: now + delay + .milliseconds(50))
                 return drop(
                     next, .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
-                    remedy: "Nothing; or raise the sender's rate in otp.sender_rates.", heldBy: "rate \(sender)")
+                    remedy: "Nothing; or raise the sender's rate in otp.sender_rates.", heldBy: "rate \(sender)",
+                    rate: machine.rates.rate(of: sender))
             }
         }
         let lifeLeft = next.lifeLeft(at: now)
@@ -119,7 +120,7 @@ extension Dispatcher {
     /// Ends a job that was claimed and not handed over.
     private func drop(
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
-        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil
+        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
@@ -129,7 +130,7 @@ extension Dispatcher {
         unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
-                errorClass: errorClass, heldBy: heldBy))
+                errorClass: errorClass, heldBy: heldBy, rate: rate))
         ends.signal()
     }
 
