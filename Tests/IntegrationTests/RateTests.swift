@@ -31,7 +31,8 @@ import Testing
         let share = "limited by otp.settings.sends_per_second: %s of 40 a second are this worker's"
         func words(_ part: Int) -> String { share.replacing("%s", with: "\(part)") }
         try await database.becomes(
-            "2", "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%\(words(20).replacing("'", with: "''"))'")
+            "2",
+            "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%\(words(20).replacing("'", with: "''"))'")
         let begin = microseconds()
         try await database.enqueueMany(1600, life: "10 minutes")
         let burst = 2.0 * 2
@@ -47,7 +48,8 @@ import Testing
                 ? true : nil
         }
         try await database.becomes(
-            "1", "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%\(words(40).replacing("'", with: "''"))'")
+            "1",
+            "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%\(words(40).replacing("'", with: "''"))'")
         holds(40, burst: burst, since: begin, try simulator.inbox().map(\.receivedAt))
         #expect(try simulator.stats().numbersRepeated == 0)
     }
@@ -63,12 +65,16 @@ import Testing
             """)
         try await Otpd.run(simulator)
         try await database.becomes(
-            "1", "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%by otp.sender_rates: Slow 2 of 2 a second'")
+            "1",
+            "SELECT count(*) FROM otp.worker_status WHERE twilio_state LIKE '%by otp.sender_rates: Slow 2 of 2 a second'"
+        )
         let begin = microseconds()
         for index in 100..<180 { try await database.enqueue("+201001234\(index)") }
         for index in 100..<120 { try await database.enqueue("+966501234\(index)") }
         try await database.becomes(
-            "20", "SELECT count(*) FROM otp.messages m JOIN otp.verifications v ON v.id = m.verification_id WHERE v.country = 'SA'")
+            "20",
+            "SELECT count(*) FROM otp.messages m JOIN otp.verifications v ON v.id = m.verification_id WHERE v.country = 'SA'"
+        )
         // What waits says so, has not failed, and has a time of its own.
         try await database.becomes(
             "t|t|t",
@@ -110,11 +116,15 @@ import Testing
         try await Otpd.run(simulator)
         for index in 100..<103 { try await database.enqueue("+201001234\(index)", life: "2 minutes") }
         try await database.becomes(
-            "2", "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND held_by = 'rate Slow' AND due_at = expires_at")
+            "2",
+            "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND held_by = 'rate Slow' AND due_at = expires_at"
+        )
         #expect(try simulator.stats().created == 1)
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired|2", "SELECT state, count(*) FROM otp.unsent_jobs GROUP BY 1")
-        #expect(try await database.text("SELECT bool_and(error LIKE '%It waits for its turn%') FROM otp.unsent_jobs") == "t")
+        #expect(
+            try await database.text("SELECT bool_and(error LIKE '%It waits for its turn%') FROM otp.unsent_jobs") == "t"
+        )
     }
 
     /// Where all messages have one sender, its rate bounds the claims: nothing is given back.

@@ -80,7 +80,8 @@ struct SharedRateTests {
         var rates = rates(40, others: 3)
         let leave = start + .seconds(5)
         for step in 0..<Int64(10) { rates.counted(others: 1, at: leave + .milliseconds(step * 100)) }
-        #expect(rates.words(at: leave) == "limited by otp.settings.sends_per_second: 10 of 40 a second are this worker's")
+        #expect(
+            rates.words(at: leave) == "limited by otp.settings.sends_per_second: 10 of 40 a second are this worker's")
         _ = rates.next(after: leave + .seconds(1))
         #expect(
             rates.words(at: leave + .seconds(1))
@@ -215,7 +216,9 @@ struct SenderRateTests {
         #expect(rates.turn(of: "A", at: start + .milliseconds(130)) != .now)
     }
 
-    @Test("a backlog is given back once and not in a lump: each job has a token when it comes back", arguments: [0.5, 2, 30])
+    @Test(
+        "a backlog is given back once and not in a lump: each job has a token when it comes back",
+        arguments: [0.5, 2, 30])
     func backlog(rate: Double) {
         var rates = rates(["A": rate], others: 0)
         var queue: [(due: Instant, returns: Int)] = (0..<100).map { _ in (start, 0) }
@@ -427,7 +430,9 @@ struct SharedRateDispatchTests {
         machine.handedOver(from: "A", at: start)
         machine.sendEnded(at: start)
         machine.schedule.wake(at: start)
-        guard case .wait(let until?) = machine.decide(at: start + .milliseconds(100)) else { return #expect(Bool(false)) }
+        guard case .wait(let until?) = machine.decide(at: start + .milliseconds(100)) else {
+            return #expect(Bool(false))
+        }
         #expect(until - start > .seconds(9))
     }
 
@@ -442,7 +447,9 @@ struct SharedRateDispatchTests {
         machine.handedOver(from: "A", at: probe)
         machine.sendEnded(at: probe)
         _ = machine.gotThrough(at: probe)
-        guard case .wait(let until?) = machine.decide(at: probe + .milliseconds(10)) else { return #expect(Bool(false)) }
+        guard case .wait(let until?) = machine.decide(at: probe + .milliseconds(10)) else {
+            return #expect(Bool(false))
+        }
         #expect(until == probe + .seconds(1))
     }
 }

@@ -70,6 +70,7 @@ sql -c "UPDATE otp.messages SET segments = 2 WHERE message_sid LIKE 'SMtally600_
 agrees "segments and a failure do" "3.25"
 sql -c "UPDATE otp.messages SET price = -50, price_unit = 'USD' WHERE accepted_at < now() - interval '20 hours'"
 agrees "a price of yesterday does not" "3.25"
+gives "nor does it leave a row of its own" "1" "SELECT count(DISTINCT day) FROM otp.spend_tally"
 sql -c "UPDATE otp.countries SET price_estimate = 1, price_unit = 'USD'"
 agrees "other estimates count for the whole day" "12.45"
 sql -c "UPDATE otp.settings SET budget_unit = 'EUR'"
@@ -90,13 +91,23 @@ sql -c "UPDATE otp.settings SET daily_budget = 5000"; wait
 gives "all were written" "360" "SELECT count(*) FROM otp.messages"
 agrees "with writers at work" "36"
 
-# Begin and end of the pause.
+# A message that is written just then, and not committed yet, is waited for.
 day() { sql -c "UPDATE otp.settings SET daily_budget = $1"; }
+day NULL; mkfifo "$work/write"
+(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "$(messages b1 1 sent 1 NULL NULL)" -c "\\! touch $work/written; cat $work/write >/dev/null" -c "COMMIT") &
+until [ -e "$work/written" ]; do sleep 0.01; done
+(day 5000; touch "$work/set") &
+until [ -e "$work/set" ] || sql -c "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()" | grep -q 1; do :; done
+echo go >"$work/write"; wait
+agrees "with one who was before it" "36.1"
+sql -c "DELETE FROM otp.messages WHERE message_sid = 'SMtally$(($(cat "$work/serial") + 1))'"; day NULL
+
+# Begin and end of the pause.
 state() { sql -c "SELECT coalesce((SELECT name FROM otp.pauses), 'none')"; }
 day 36.01; check "below the budget there is no pause" none "$(state)"
 gives "and no end of it" "" "SELECT otp.check_budget()"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMlast', 9, id, 1, true, now(), 'queued' FROM otp.verifications"
 check "nobody is told of what changes nothing" "" "$(told -c "SELECT otp.check_budget()" -c "UPDATE otp.messages SET segments = 1 WHERE segments IS NULL" -c "UPDATE otp.messages SET segments = 2 WHERE message_sid LIKE 'SMother%'")"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMlast', 9, id, 1, true, now(), 'queued' FROM otp.verifications"
 check "the message that reaches it begins one, in its own transaction" budget "$(state)"
 gives "that says why and what to do" "The budget of 36.01 USD for today is used up: 36.1 USD spent or expected.|Raise otp.settings.daily_budget, or wait until 00:00 Asia/Riyadh: then sending goes on by itself.|t" "SELECT reason, remedy, next_probe_at IS NULL FROM otp.pause_status WHERE scope = 'budget'"
 gives "check_budget knows when it ends" "t" "SELECT abs(otp.check_budget() - extract(epoch FROM ((now() AT TIME ZONE 'Asia/Riyadh')::date + 1)::timestamp AT TIME ZONE 'Asia/Riyadh' - now())) < 1"

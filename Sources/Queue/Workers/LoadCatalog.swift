@@ -90,7 +90,11 @@ public enum LoadCatalog {
         let limits = try await connection.execute(rates, Parameters(), deadline: deadline, onDeadline: .drop)
         for row in 0..<limits.rowCount {
             let rate = try limits.doubleIfPresent(row, 1)
-            if let sender = try limits.stringIfPresent(row, 0) { all.senderRates[sender] = rate } else { all.rate = rate }
+            if let sender = try limits.stringIfPresent(row, 0) {
+                all.senderRates[sender] = rate
+            } else {
+                all.rate = rate
+            }
         }
         return all
     }

@@ -282,7 +282,8 @@ actor Dispatcher {
 
     /// The jobs of this worker's that are `sending` and that it knows of.
     private var jobsInHand: [Int64] {
-        waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs + jobsInWriting
+        waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
+            + jobsInWriting
     }
 
     private func claimFailed(after span: Instant.Span) {
