@@ -73,6 +73,7 @@ class Cluster:
         self.folder, self.settings = folder, list(settings)
         self.port = free_port()
         self.process = None
+        self.processes = []     # every postmaster there was
 
     @classmethod
     async def template(cls, folder, otpd):
@@ -113,6 +114,7 @@ class Cluster:
             command += ["-c", setting]
         # Should the harness die, so does the server, at once.
         self.process = await Process.start(as_postgres() + ["setpriv", "--pdeathsig", "QUIT"] + command, log=True)
+        self.processes.append(self.process)
 
     async def ready(self, seconds=60):
         for _ in range(int(seconds / 0.02)):

@@ -37,9 +37,10 @@ class Load:
         first, last = self._numbers(count)
         return await self._commit(f"""
             WITH v AS (
-                INSERT INTO otp.verifications (subject, phone_number, expires_at, purpose, locale)
+                INSERT INTO otp.verifications (subject, phone_number, expires_at, purpose, locale, code)
                 SELECT 'chaos:' || n, '+96650' || lpad(n::text, 7, '0'),
-                    clock_timestamp() + interval '{life or self.life} s', '{purpose}', '{locale}'
+                    clock_timestamp() + interval '{life or self.life} s', '{purpose}', '{locale}',
+                    'Zq' || substr(md5(n || random()::text), 1, 8)
                 FROM generate_series({first}, {last}) n RETURNING id, expires_at
             ), j AS (
                 INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING verification_id

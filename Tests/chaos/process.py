@@ -20,7 +20,7 @@ class Process:
     @classmethod
     async def start(cls, command, environment=None, log=False):
         self = cls()
-        self.lines = collections.deque(maxlen=4000)
+        self.lines = collections.deque(maxlen=100_000)
         self._changed = asyncio.Event()
         self.started_at = time.time()
         self._process = await asyncio.create_subprocess_exec(

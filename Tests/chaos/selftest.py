@@ -2,6 +2,7 @@
 import asyncio
 
 from link import Missed
+from worker import TOKEN
 
 FAKE = "SM" + "0" * 32
 
@@ -44,6 +45,10 @@ async def self_test(stage):
         SELECT send_job_id, verification_id, 'expired', 1, requested_at FROM otp.messages WHERE send_job_id = {job}""")
     crimes[job] = "ended 2 times"
     stage.load.committed[10**9] = 0.0
+    # One leak of each kind into a log.
+    text = (await stage.simulator.inbox())[0]
+    worker.process.lines += [text["body"], f'{{"to":"0{text["to"][4:]}"}}', f"Authorization: {TOKEN}"]
+    leaked = ("has a code, in 1 ", "has a whole number, in 1 ", "has a credential, in 1 ")
     sql.close()
 
     tally = await stage.tally()
@@ -52,7 +57,9 @@ async def self_test(stage):
         mine = [line for line in found if line.startswith(f"job {job}:")]
         stage.expect(len(mine) == 1 and words in mine[0], f"not caught: {words}; said: {mine}")
     stage.expect(any("no such job" in line for line in found), "a commit that was lost was not missed")
-    stage.expect(len(found) == len(crimes) + 1, f"accused without reason (job {honest} is honest): {found}")
+    for words in leaked:
+        stage.expect(any(words in line for line in found), f"not caught: a log that {words}lines; said: {found}")
+    stage.expect(len(found) == len(crimes) + 1 + len(leaked), f"accused without reason (job {honest} is honest): {found}")
     stage.expect((tally.duplicates, tally.lost, tally.late) == (1, 2, 1), "counted wrongly")
     try:
         await worker.twilio.trap("post:never").caught(0.1)

@@ -6,6 +6,7 @@ import time
 
 from cluster import Cluster
 from count import count
+from leaks import leaks
 from link import Missed
 from load import Load
 from sql import Sql
@@ -39,7 +40,10 @@ class Stage:
         self.house.say(f"{self.name}: {text}")
 
     async def worker(self, narrow=False, waits=True, **settings):
-        worker = Worker(self.house.binaries, f"w{len(self.workers) + 1}", self.cluster, self.simulator.port, settings)
+        # Logs are searched for codes and numbers: those of every level, in both formats.
+        number = len(self.workers) + 1
+        settings = {"OTPD_LOG_FORMAT": "json" if number % 2 else "text", **settings}
+        worker = Worker(self.house.binaries, f"w{number}", self.cluster, self.simulator.port, settings)
         self.workers.append(worker)
         await worker.open(narrow)
         await worker.start(waits)
@@ -87,8 +91,14 @@ class Stage:
     async def tally(self):
         sql = await self.sql()
         deaths = [death for worker in self.workers for death in worker.deaths]
-        tally = await count(sql, await self.simulator.inbox(), self.load.committed, deaths)
+        inbox = await self.simulator.inbox()
+        tally = await count(sql, inbox, self.load.committed, deaths)
         sql.close()
+        logs = {f"the log of {worker.name}": [line for process in worker.processes for line in process.lines]
+                for worker in self.workers}
+        logs["PostgreSQL's log"] = [line for process in self.cluster.processes for line in process.lines]
+        for leak in leaks(logs, inbox):
+            tally.wrong(leak)
         for link in [link for worker in self.workers for link in (worker.database, worker.twilio)]:
             for trouble in link.trouble:
                 tally.wrong(f"the harness itself: {trouble}")

@@ -67,7 +67,7 @@ class Worker:
         environment = {
             "PATH": os.environ["PATH"],
             "DATABASE_URL": self.cluster.url("chaos_worker", self.database.port),
-            "OTPD_SECRET": SECRET, "OTPD_APP_NAME": "Mgask", "OTPD_LOG_LEVEL": "info",
+            "OTPD_SECRET": SECRET, "OTPD_APP_NAME": "Mgask", "OTPD_LOG_LEVEL": "trace",
             "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_PHONE_NUMBER": "+15005550006",
             "TWILIO_API_BASE_URL": f"http://127.0.0.1:{self.twilio.port}",
             **self.settings,
