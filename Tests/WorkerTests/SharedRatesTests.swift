@@ -92,6 +92,14 @@ struct SharedRateTests {
         #expect(rates.words(at: leave + .milliseconds(3400))?.contains("20 of 40") == true)
         _ = rates.next(after: leave + .milliseconds(3500))
         #expect(rates.words(at: leave + .milliseconds(3500))?.contains("40 of 40") == true)
+        // One that falls while an earlier fall still waits.
+        rates.counted(others: 3, at: leave + .seconds(5))
+        rates.counted(others: 1, at: leave + .seconds(6))
+        rates.counted(others: 0, at: leave + .milliseconds(6900))
+        _ = rates.next(after: leave + .milliseconds(7800))
+        #expect(rates.words(at: leave + .milliseconds(7800))?.contains("10 of 40") == true)
+        _ = rates.next(after: leave + .milliseconds(7900))
+        #expect(rates.words(at: leave + .milliseconds(7900))?.contains("40 of 40") == true)
     }
 
     @Test("another rate counts at once, with no burst for the change; none is none")
@@ -441,6 +449,7 @@ struct SharedRateDispatchTests {
         var machine = machine(total: 20, senders: ["A": 1])
         _ = machine.paused(.init(words: "w", remedy: "r"), at: start)
         let probe = start + .seconds(5)
+        machine.rates.joins(at: probe)
         guard case .claim(1, _) = machine.decide(at: probe) else { return #expect(Bool(false)) }
         claim(1, &machine, at: probe)
         #expect(machine.mayHandOver(at: probe) && machine.turn(of: "A", at: probe) == .now)
