@@ -109,7 +109,9 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "OtpdTests", dependencies: ["otpd", "OTP", logging], swiftSettings: strict),
+        .testTarget(
+            name: "OtpdTests", dependencies: ["otpd", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
+            swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",

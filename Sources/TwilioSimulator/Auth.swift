@@ -24,6 +24,12 @@ struct Credentials {
         return expected.contains("Basic " + header.dropFirst(6).drop { $0 == " " })
     }
 
+    /// Whether a header that is accepted is the API key's: a standard one, which may not read the account itself.
+    func isStandardKey(_ header: String?) -> Bool {
+        guard let apiKey, let header else { return false }
+        return header.hasSuffix(Base64.encode(Array("\(apiKey.sid):\(apiKey.secret)".utf8)))
+    }
+
     private static func expected(_ credentials: Credentials) -> [String] {
         var pairs = ["\(credentials.accountSID):\(credentials.authToken)"]
         if let key = credentials.apiKey { pairs.append("\(key.sid):\(key.secret)") }

@@ -22,7 +22,8 @@ struct TwilioSimulator: AsyncParsableCommand {
               POST /_sim/faults                          JSON; keys given replace, others stay:
                 next [{fault, count, on: create|fetch|list|any, retry_after, ms, code}], numbers {"+…": {same}},
                 rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
-                max_concurrent, max_per_second, auth_token, error_format classic|problem
+                max_concurrent, max_per_second, auth_token, error_format classic|problem,
+                account_status active|suspended|closed, account_type Full|Trial
                 Faults: \(Fault.names.joined(separator: ", "))
               GET  /healthz
             """)

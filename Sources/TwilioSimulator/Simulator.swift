@@ -10,9 +10,11 @@ final class Simulator {
     let store: MessageStore
     let sids: MessageSIDCodec
     var resource: MessageResource
-    private let accountPath: String
-    private let messagesPath: String
+    let accountPath: String
+    let messagesPath: String
     private let messagePrefix: String
+    let numbersPath: String
+    let shortCodesPath: String
 
     /// Throws a `ControlError` when the faults of the settings cannot be read.
     init(_ settings: Settings) throws {
@@ -25,6 +27,8 @@ final class Simulator {
         accountPath = "/2010-04-01/Accounts/\(settings.accountSID).json"
         messagesPath = "/2010-04-01/Accounts/\(settings.accountSID)/Messages.json"
         messagePrefix = "/2010-04-01/Accounts/\(settings.accountSID)/Messages/"
+        numbersPath = "/2010-04-01/Accounts/\(settings.accountSID)/IncomingPhoneNumbers.json"
+        shortCodesPath = "/2010-04-01/Accounts/\(settings.accountSID)/SMS/ShortCodes.json"
         faults = FaultPlan()
         try restoreFaults()
     }
@@ -83,6 +87,7 @@ final class Simulator {
 
     private func route(_ request: Request, at now: Microseconds, format: TwilioError.Format) -> Reply {
         if request.path == messagesPath {
+            guard faults.accountStatus == .active else { return Reply(answer: ErrorCatalog.notActive.answer(format)) }
             switch request.method {
             case .post: return create(request, at: now, format: format)
             case .get: return faulty(.list, format) { list(request, at: now) }
@@ -100,7 +105,14 @@ final class Simulator {
             case .other: break
             }
         } else if request.path == accountPath {
+            guard !credentials.isStandardKey(request.authorization) else {
+                return Reply(answer: ErrorCatalog.authenticate.answer(format))
+            }
             if request.method == .get { return Reply(answer: account(at: now)) }
+        } else if request.path == numbersPath {
+            if request.method == .get { return Reply(answer: incomingNumbers(request, at: now)) }
+        } else if request.path == shortCodesPath {
+            if request.method == .get { return Reply(answer: shortCodes(request, at: now)) }
         } else if request.path.hasPrefix("/2010-04-01/Accounts/AC"), !request.path.contains(settings.accountSID) {
             return Reply(answer: ErrorCatalog.authenticate.answer(format))
         } else {
@@ -156,16 +168,5 @@ final class Simulator {
         case .accepted, .queued, .sending: false
         case .sent, .delivered, .undelivered, .failed: true
         }
-    }
-
-    private func account(at now: Microseconds) -> Answer {
-        let sid = settings.accountSID
-        let date = Dates.rfc2822(seconds: now / 1_000_000)
-        let body = """
-            {"auth_token": null, "date_created": "\(date)", "date_updated": "\(date)", \
-            "friendly_name": "Simulator", "owner_account_sid": "\(sid)", "sid": "\(sid)", "status": "active", \
-            "subresource_uris": {"messages": "\(messagesPath)"}, "type": "Full", "uri": "\(accountPath)"}
-            """
-        return Answer(status: 200, body: Array(body.utf8))
     }
 }

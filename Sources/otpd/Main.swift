@@ -14,7 +14,7 @@ struct Otpd: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self, PauseCommand.self, ResumeCommand.self,
-            CallbacksCommand.self,
+            CallbacksCommand.self, DoctorCommand.self,
         ])
 
     static func main() {

@@ -118,9 +118,9 @@ struct OutcomeTests {
 
     @Test("no answer in time is unknown")
     func slow() async throws {
-        #expect(try await outcome(hurried()) { _ = $0.read() } == .unknown(.timedOut))
+        #expect(try await outcome(hurried(.seconds(1))) { _ = $0.read() } == .unknown(.timedOut))
         #expect(
-            try await outcome(hurried()) {
+            try await outcome(hurried(.seconds(1))) {
                 $0.write("HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n{")
                 _ = $0.read()
             } == .unknown(.timedOut))

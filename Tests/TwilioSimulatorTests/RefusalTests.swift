@@ -40,7 +40,7 @@ import Testing
     @Test func wrongCredentialsAreAuthenticate() throws {
         let simulator = try Simulator(settings { ($0.apiKeySID, $0.apiKeySecret) = ("SK1", "s3cret") })
         func status(_ header: String?) -> Int {
-            let path = "/2010-04-01/Accounts/\(simulator.settings.accountSID).json"
+            let path = "/2010-04-01/Accounts/\(simulator.settings.accountSID)/Messages.json"
             return simulator.respond(to: Request(method: .get, target: path, authorization: header), at: epoch).answer
                 .status
         }

@@ -42,4 +42,13 @@ public struct SegmentCount: Sendable, Hashable {
     public init(utf8 bytes: [UInt8]) {
         self.init(String(decoding: bytes, as: UTF8.self))
     }
+
+    /// The characters of a text that GSM-7 lacks, each once, in their order: what makes it UCS-2.
+    public static func beyondGSM7(_ text: String) -> [Unicode.Scalar] {
+        var seen: [Unicode.Scalar] = []
+        for scalar in text.unicodeScalars where GSM7.units(of: scalar) == nil && !seen.contains(scalar) {
+            seen.append(scalar)
+        }
+        return seen
+    }
 }

@@ -2,15 +2,15 @@ internal import FoundationEssentials
 
 /// Twilio's error bodies: `{code, message, more_info, status}`, and RFC 9457's `{type, title, status, code, detail}`.
 /// For the error path only: a JSON decoder costs 8 µs.
-struct ErrorBody: Sendable, Equatable {
-    let code: Int?
-    let message: String
+public struct ErrorBody: Sendable, Equatable {
+    public let code: Int?
+    public let message: String
 
     /// The longest message that is kept, in characters; a proxy's page of HTML is no message at all.
     static let maximumMessage = 300
 
     /// Nil where the bytes are neither body.
-    init?(_ bytes: Span<UInt8>) {
+    public init?(_ bytes: Span<UInt8>) {
         guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)) else { return nil }
         guard wire.code != nil || wire.message != nil || wire.title != nil else { return nil }
         code = wire.code?.value

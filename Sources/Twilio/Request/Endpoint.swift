@@ -11,6 +11,28 @@ public struct Endpoint: Sendable, Hashable {
     /// POST: create a message. GET: list them.
     public var messages: String { "\(account)/Messages.json" }
 
+    /// GET: the account itself. Twilio's answer holds the auth token: never log it. Standard API keys may not read it.
+    public var accountResource: String { "\(account).json" }
+
+    /// GET: the newest message at most, to see whether messages can be read.
+    public var newestMessage: String { "\(messages)?PageSize=1" }
+
+    /// GET: what the account has of that number, in E.164. The path holds the number: never log it.
+    public func incomingNumbers(_ number: String) -> String {
+        "\(account)/IncomingPhoneNumbers.json?PhoneNumber=\(Self.encoded(number))&PageSize=20"
+    }
+
+    /// GET: what the account has of that short code.
+    public func shortCodes(_ code: String) -> String {
+        "\(account)/SMS/ShortCodes.json?ShortCode=\(Self.encoded(code))&PageSize=20"
+    }
+
+    private static func encoded(_ text: String) -> String {
+        var bytes: [UInt8] = []
+        FormEncoding.append(text.utf8.span, to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
     /// GET: one message.
     public func message(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid).json" }
 

@@ -11,7 +11,8 @@ struct ControlError: Error, Equatable {
 ///   "numbers": {"+966501234567": {"fault": "slow", "ms": 2000, "count": 1}},
 ///   "rates": {"500": 0.01}, "latency_ms": 5, "list_lag_ms": 2000,
 ///   "callbacks": {"lost": 0.1, "duplicated": 0.1, "reversed": 0.1},
-///   "max_concurrent": 50, "max_per_second": 100, "auth_token": "…", "error_format": "classic|problem"}`
+///   "max_concurrent": 50, "max_per_second": 100, "auth_token": "…", "error_format": "classic|problem",
+///   "account_status": "active|suspended|closed", "account_type": "Full|Trial"}`
 ///
 /// 0 takes a limit away. JSONDecoder is good enough here: nothing on this path is hot.
 struct FaultRequest: Decodable {
@@ -75,6 +76,8 @@ struct FaultRequest: Decodable {
         case authToken = "auth_token"
         case errorFormat = "error_format"
         case slowMilliseconds = "slow_ms"
+        case accountStatus = "account_status"
+        case accountType = "account_type"
     }
 
     var next: [Rule]?
@@ -87,6 +90,8 @@ struct FaultRequest: Decodable {
     var maxPerSecond: Int?
     var authToken: String?
     var errorFormat: String?
+    var accountStatus: String?
+    var accountType: String?
     /// How slow the rate `slow` is; 3000 without it.
     var slowMilliseconds: Int?
 
@@ -103,6 +108,8 @@ struct FaultRequest: Decodable {
         maxPerSecond = try values.decodeIfPresent(Int.self, forKey: .maxPerSecond)
         authToken = try values.decodeIfPresent(String.self, forKey: .authToken)
         errorFormat = try values.decodeIfPresent(String.self, forKey: .errorFormat)
+        accountStatus = try values.decodeIfPresent(String.self, forKey: .accountStatus)
+        accountType = try values.decodeIfPresent(String.self, forKey: .accountType)
         slowMilliseconds = try values.decodeIfPresent(Int.self, forKey: .slowMilliseconds)
     }
 
@@ -149,6 +156,18 @@ struct FaultRequest: Decodable {
                 throw ControlError(message: "\"error_format\" must be classic or problem")
             }
             changed.errorFormat = format
+        }
+        if let accountStatus {
+            guard let status = Simulator.AccountStatus(rawValue: accountStatus) else {
+                throw ControlError(message: "\"account_status\" must be active, suspended or closed")
+            }
+            changed.accountStatus = status
+        }
+        if let accountType {
+            guard let type = Simulator.AccountType(rawValue: accountType) else {
+                throw ControlError(message: "\"account_type\" must be Full or Trial")
+            }
+            changed.accountType = type
         }
         plan = changed
     }

@@ -7,6 +7,7 @@ enum ErrorCatalog {
     }
 
     static let authenticate = TwilioError(code: 20003, message: "Authenticate", status: 401)
+    static let notActive = TwilioError(code: 20005, message: "Account not active", status: 403)
     static let tooManyRequests = TwilioError(code: 20429, message: "Too Many Requests", status: 429)
     static let internalError = TwilioError(code: 20500, message: "An internal server error has occurred", status: 500)
 

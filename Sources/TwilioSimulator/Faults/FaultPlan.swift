@@ -33,6 +33,9 @@ struct FaultPlan {
     /// More creates than this within one second of the clock get 429; nil for no limit.
     var maxPerSecond: Int?
     var errorFormat = TwilioError.Format.classic
+    /// Of an account that is not active, messages are neither taken nor listed.
+    var accountStatus = Simulator.AccountStatus.active
+    var accountType = Simulator.AccountType.full
 
     private var magicUsed: Set<[UInt8]> = []
     private var second: Int64 = 0

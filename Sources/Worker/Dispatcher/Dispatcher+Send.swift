@@ -104,6 +104,15 @@ extension Dispatcher {
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
         template.render(into: &body, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+        guard MessageLength.fits(utf8: body) else {
+            wipeBody()
+            return drop(
+                next, .failed,
+                error: "Its text is longer than the \(MessageLength.limit) characters that Twilio takes.",
+                remedy:
+                    "Shorten the text for \(job.purpose), \(job.locale) in otp.templates: {app} may be in it often.",
+                errorClass: ErrorClass.badJob.rawValue)
+        }
         machine.handedOver(from: form.sender.text, at: now)
         next.isHandedOver(at: now, concurrency: machine.inFlight, sender: form.sender.text)
         let tag = freeTags.popLast() ?? sending.count

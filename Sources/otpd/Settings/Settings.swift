@@ -43,25 +43,57 @@ struct Settings: Equatable, Sendable {
         let warnings: [String]
     }
 
+    /// What could be read of the worker's settings, each part by itself: nil where something of it is wrong or missing.
+    struct Parts: Sendable {
+        var database: DatabaseSettings?
+        var log = LogSettings.standard
+        var secrets: CodeSecrets?
+        var twilio: TwilioSettings?
+        var appName: String?
+        var sending: SendingSettings?
+        var callbacks: CallbackSettings?
+        var caFile: String?
+        /// Every problem, a line each; empty when all is right.
+        var problems: [String] = []
+        var warnings: [String] = []
+    }
+
     /// Reads everything. `readFile` throws a `FileError` to tell a missing file from another failure.
     static func worker(
         environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
     ) -> Result<Settings, SettingsProblems> {
+        let parts = parts(environment: environment, readFile: readFile)
+        guard parts.problems.isEmpty, let database = parts.database, let secrets = parts.secrets,
+            let twilio = parts.twilio, let appName = parts.appName, let sending = parts.sending
+        else {
+            precondition(!parts.problems.isEmpty, "settings came out incomplete with nothing reported")
+            return .failure(SettingsProblems(lines: parts.problems))
+        }
+        return .success(
+            Settings(
+                database: database, log: parts.log, secrets: secrets, twilio: twilio, appName: appName,
+                sending: sending, callbacks: parts.callbacks, caFile: parts.caFile, warnings: parts.warnings))
+    }
+
+    /// The same, for whoever goes on without what is wrong.
+    static func parts(environment: [String: String], readFile: @escaping (String) throws -> [UInt8]) -> Parts {
         var reader = SettingsReader(environment: environment, readFile: readFile)
+        var parts = Parts()
         let database = DatabaseSettings.read(&reader)
-        let log = LogSettings.read(&reader)
-        let secrets = CodeSecrets.read(&reader)
+        // A broken address must not pass for the one that libpq would choose.
+        parts.database = reader.problems.isEmpty ? database : nil
+        parts.log = LogSettings.read(&reader)
+        parts.secrets = CodeSecrets.read(&reader)
         let (twilio, hasKeyOnly) = TwilioSettings.read(&reader)
-        let appName = readAppName(&reader)
-        let sending = SendingSettings.read(&reader)
-        let callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
-        let caFile = reader.readableFile(.caFile, certificates)
+        parts.twilio = twilio
+        parts.appName = readAppName(&reader)
+        parts.sending = SendingSettings.read(&reader)
+        parts.callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
+        parts.caFile = reader.readableFile(.caFile, certificates)
         reader.warnOfUnknownNames()
-        guard let secrets, let twilio, let appName else { return reader.result(nil) }
-        let settings = Settings(
-            database: database, log: log, secrets: secrets, twilio: twilio, appName: appName, sending: sending,
-            callbacks: callbacks, caFile: caFile, warnings: reader.warnings)
-        return reader.result(settings)
+        parts.warnings = reader.warnings
+        parts.problems = reader.lines
+        return parts
     }
 
     static func database(

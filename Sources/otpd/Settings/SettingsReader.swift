@@ -122,14 +122,16 @@ struct SettingsReader {
         }
     }
 
+    /// Everything that was wrong so far, a line each; Twilio's missing names share one.
+    var lines: [String] {
+        guard !missingTwilio.isEmpty else { return problems }
+        let names = missingTwilio.map(\.rawValue).joined(separator: ", ")
+        return ["SMS service not configured: \(names) \(missingTwilio.count == 1 ? "is" : "are") not set"] + problems
+    }
+
     /// The end of reading: the value, or everything that was wrong.
     consuming func result<Value>(_ value: Value?) -> Result<Value, SettingsProblems> {
-        var lines: [String] = []
-        if !missingTwilio.isEmpty {
-            let names = missingTwilio.map(\.rawValue).joined(separator: ", ")
-            lines.append("SMS service not configured: \(names) \(missingTwilio.count == 1 ? "is" : "are") not set")
-        }
-        lines += problems
+        let lines = lines
         if let value, lines.isEmpty { return .success(value) }
         precondition(!lines.isEmpty, "settings came out incomplete with nothing reported")
         return .failure(SettingsProblems(lines: lines))

@@ -30,7 +30,7 @@ enum OTPDFuzz {
 
 /// What can be fuzzed. The raw value is the name of the corpus' folder.
 enum Target: String, CaseIterable {
-    case created, message
+    case account, created, message
     case errorBody = "error-body"
     case date, callback, form, number, template, settings
     case webAddress = "web-address"
@@ -39,6 +39,7 @@ enum Target: String, CaseIterable {
 
     var body: ([UInt8]) -> Void {
         switch self {
+        case .account: fuzzAccount
         case .created: fuzzCreatedMessage
         case .message: fuzzMessage
         case .errorBody: fuzzErrorBody

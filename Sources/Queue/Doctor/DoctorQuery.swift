@@ -1,0 +1,24 @@
+import EventLoop
+import Postgres
+
+/// What the reads of `otpd doctor` have in common: the simple protocol and no prepared statement, so that they work
+/// through any pooler, whose ways they are to find out about.
+enum DoctorQuery {
+    /// The rows of one query, as text.
+    static func rows(
+        _ sql: String, on connection: Connection, deadline: Instant
+    ) async throws(PostgresError) -> Postgres.Result {
+        guard let result = try await connection.simple(sql, deadline: deadline).last else {
+            throw .misuse("a query without a result")
+        }
+        return result
+    }
+}
+
+extension Postgres.Result {
+    /// The strings of a `text[]` whose elements hold neither commas nor quotes: names.
+    func names(_ row: Int, _ column: Int) throws(PostgresError) -> [String] {
+        guard let text = try stringIfPresent(row, column) else { return [] }
+        return text.split(separator: ",").map(String.init)
+    }
+}

@@ -1,0 +1,67 @@
+public import EventLoop
+public import Postgres
+
+/// Reads whether PostgreSQL's log may get to see what backends pass: literals of failing statements, bind parameters of any.
+/// Everybody may read this. For PostgreSQL 15 and newer, which has privileges on parameters.
+public enum ReadConcealment {
+    static let sql = """
+        SELECT (SELECT bool_and(p.proconfig @> '{log_min_error_statement=panic,log_error_verbosity=terse}') IS TRUE
+                  FROM pg_proc p WHERE p.pronamespace = to_regnamespace('otp') AND p.prosecdef),
+               (SELECT bool_and(has_parameter_privilege(p.proowner, 'log_min_error_statement', 'SET')
+                                AND has_parameter_privilege(p.proowner, 'log_error_verbosity', 'SET')) IS TRUE
+                  FROM pg_proc p WHERE p.pronamespace = to_regnamespace('otp') AND p.prosecdef),
+               (SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'otp'),
+               current_setting('log_statement'),
+               current_setting('log_min_duration_statement') <> '-1'
+                   OR current_setting('log_min_duration_sample') <> '-1'
+                   OR current_setting('log_transaction_sample_rate')::float8 > 0,
+               (SELECT setting::int FROM pg_settings WHERE name = 'log_parameter_max_length'),
+               (SELECT setting::int FROM pg_settings WHERE name = 'log_parameter_max_length_on_error'),
+               (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname)
+                  FROM pg_roles r
+                 WHERE r.rolcanlogin AND NOT r.rolsuper AND to_regrole('otp_web') IS NOT NULL
+                   AND pg_has_role(r.oid, to_regrole('otp_web')::oid, 'MEMBER'))
+        """
+
+    /// What was read.
+    public struct Concealment: Sendable, Equatable {
+        /// Whether all functions of the schema keep failing statements out of the log.
+        public var isOn: Bool
+        /// Whether their owner may set what that takes; where it is on and this is not, every call fails.
+        public var ownerMay: Bool
+        public var owner: String
+        /// `none`, `ddl`, `mod` or `all`.
+        public var logStatement: String
+        /// Whether slow or sampled statements are logged.
+        public var logsDurations: Bool
+        /// Bytes of each bind parameter in the log; -1 is all, 0 none. For this session.
+        public var parameterLength: Int
+        /// The same with errors.
+        public var parameterLengthOnError: Int
+        /// Login roles of the web tier, superusers apart.
+        public var webRoles: [String]
+
+        public init(
+            isOn: Bool, ownerMay: Bool, owner: String, logStatement: String, logsDurations: Bool, parameterLength: Int,
+            parameterLengthOnError: Int, webRoles: [String]
+        ) {
+            self.isOn = isOn
+            self.ownerMay = ownerMay
+            self.owner = owner
+            self.logStatement = logStatement
+            self.logsDurations = logsDurations
+            self.parameterLength = parameterLength
+            self.parameterLengthOnError = parameterLengthOnError
+            self.webRoles = webRoles
+        }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Concealment {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        return Concealment(
+            isOn: try rows.bool(0, 0), ownerMay: try rows.bool(0, 1), owner: try rows.stringIfPresent(0, 2) ?? "",
+            logStatement: try rows.string(0, 3), logsDurations: try rows.bool(0, 4),
+            parameterLength: Int(try rows.int64(0, 5)), parameterLengthOnError: Int(try rows.int64(0, 6)),
+            webRoles: try rows.names(0, 7))
+    }
+}

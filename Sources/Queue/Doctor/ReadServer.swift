@@ -1,0 +1,65 @@
+public import EventLoop
+public import Postgres
+
+/// Reads what kind of server it is, and how it is set. Everybody may read this.
+public enum ReadServer {
+    static let sql = """
+        SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),
+               pg_backend_pid(), current_database(),
+               EXISTS (SELECT FROM pg_extension WHERE extname = 'pgcrypto'),
+               current_setting('autovacuum')::bool AND current_setting('track_counts')::bool,
+               current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
+               current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+               current_setting('TimeZone'), coalesce(length(current_setting('otp.secret', true)), 0)
+        """
+
+    /// What was read.
+    public struct Server: Sendable, Equatable {
+        /// Such as 150004.
+        public var version: Int
+        public var encoding: String
+        public var isStandby: Bool
+        /// The process that answered: behind a pooler another one than the connection was told at its start.
+        public var backendPID: Int32
+        public var database: String
+        public var hasPgcrypto: Bool
+        public var hasAutovacuum: Bool
+        public var hasFsync: Bool
+        public var hasFullPageWrites: Bool
+        public var synchronousCommit: String
+        public var synchronousStandbyNames: String
+        public var timeZone: String
+        /// Of the session's `otp.secret`, in characters; 0 where it has none.
+        public var secretLength: Int
+
+        public init(
+            version: Int, encoding: String, isStandby: Bool, backendPID: Int32, database: String, hasPgcrypto: Bool,
+            hasAutovacuum: Bool, hasFsync: Bool, hasFullPageWrites: Bool, synchronousCommit: String,
+            synchronousStandbyNames: String, timeZone: String, secretLength: Int
+        ) {
+            self.version = version
+            self.encoding = encoding
+            self.isStandby = isStandby
+            self.backendPID = backendPID
+            self.database = database
+            self.hasPgcrypto = hasPgcrypto
+            self.hasAutovacuum = hasAutovacuum
+            self.hasFsync = hasFsync
+            self.hasFullPageWrites = hasFullPageWrites
+            self.synchronousCommit = synchronousCommit
+            self.synchronousStandbyNames = synchronousStandbyNames
+            self.timeZone = timeZone
+            self.secretLength = secretLength
+        }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Server {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        return Server(
+            version: Int(try rows.int64(0, 0)), encoding: try rows.string(0, 1), isStandby: try rows.bool(0, 2),
+            backendPID: try rows.int32(0, 3), database: try rows.string(0, 4), hasPgcrypto: try rows.bool(0, 5),
+            hasAutovacuum: try rows.bool(0, 6), hasFsync: try rows.bool(0, 7), hasFullPageWrites: try rows.bool(0, 8),
+            synchronousCommit: try rows.string(0, 9), synchronousStandbyNames: try rows.string(0, 10),
+            timeZone: try rows.string(0, 11), secretLength: Int(try rows.int64(0, 12)))
+    }
+}

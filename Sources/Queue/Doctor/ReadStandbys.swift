@@ -1,0 +1,42 @@
+public import EventLoop
+public import Postgres
+
+/// Counts what streams from this server, standbys first of all. Without pg_read_all_stats a role sees that something
+/// streams, and not what: then `isVisible` is false.
+public enum ReadStandbys {
+    static let sql = """
+        SELECT count(*) FILTER (WHERE state IS DISTINCT FROM 'backup'),
+               count(*) FILTER (WHERE sync_state IN ('sync', 'quorum')),
+               coalesce(bool_and(state IS NOT NULL), true),
+               (SELECT r.application_name
+                  FROM pg_stat_replication r
+                 WHERE r.state IS DISTINCT FROM 'backup' AND r.application_name ~ '^[A-Za-z0-9_]+$'
+                 ORDER BY r.pid
+                 LIMIT 1)
+          FROM pg_stat_replication
+        """
+
+    /// What was read.
+    public struct Standbys: Sendable, Equatable {
+        public var streaming: Int
+        /// Of these, those that a commit waits for.
+        public var synchronous: Int
+        public var isVisible: Bool
+        /// The name of one of them, for a remedy.
+        public var name: String?
+
+        public init(streaming: Int, synchronous: Int, isVisible: Bool, name: String?) {
+            self.streaming = streaming
+            self.synchronous = synchronous
+            self.isVisible = isVisible
+            self.name = name
+        }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Standbys {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        return Standbys(
+            streaming: Int(try rows.int64(0, 0)), synchronous: Int(try rows.int64(0, 1)),
+            isVisible: try rows.bool(0, 2), name: try rows.stringIfPresent(0, 3))
+    }
+}

@@ -1,0 +1,58 @@
+public import EventLoop
+public import Postgres
+
+/// Reads which settings the catalog keeps (`ALTER ROLE … SET`, `ALTER DATABASE … SET`) that matter to codes. Everybody may
+/// read that catalog, and every dump of the globals has it: hence no secret may be in it. A secret's value is not fetched.
+public enum ReadStoredSettings {
+    static let sql = """
+        SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END,
+               (SELECT d.datname FROM pg_database d WHERE d.oid = s.setdatabase),
+               split_part(c.entry, '=', 1),
+               CASE WHEN split_part(c.entry, '=', 1) NOT LIKE 'otp.%'
+                    THEN substr(c.entry, position('=' IN c.entry) + 1) END,
+               s.setrole <> 0 AND to_regrole('otp_web') IS NOT NULL
+                   AND pg_has_role(nullif(s.setrole, 0), to_regrole('otp_web')::oid, 'MEMBER')
+                   AND NOT (SELECT rolsuper FROM pg_roles WHERE oid = s.setrole)
+          FROM pg_db_role_setting s
+         CROSS JOIN LATERAL unnest(s.setconfig) AS c(entry)
+         WHERE split_part(c.entry, '=', 1) IN ('otp.secret', 'otp.secret_previous', 'synchronous_commit',
+                                               'log_parameter_max_length')
+           AND (s.setdatabase = 0
+                OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
+         ORDER BY 3, 1, 2
+        """
+
+    /// One setting that is kept.
+    public struct Entry: Sendable, Equatable {
+        /// Nil for every role.
+        public var role: String?
+        /// Nil for every database.
+        public var database: String?
+        public var name: String
+        /// Nil of a secret.
+        public var value: String?
+        /// Whether the role is one of the web tier's.
+        public var isWebTier: Bool
+
+        public init(role: String?, database: String?, name: String, value: String?, isWebTier: Bool) {
+            self.role = role
+            self.database = database
+            self.name = name
+            self.value = value
+            self.isWebTier = isWebTier
+        }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Entry] {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        var entries: [Entry] = []
+        for row in 0..<rows.rowCount {
+            entries.append(
+                Entry(
+                    role: try rows.stringIfPresent(row, 0), database: try rows.stringIfPresent(row, 1),
+                    name: try rows.string(row, 2), value: try rows.stringIfPresent(row, 3),
+                    isWebTier: try rows.boolIfPresent(row, 4) ?? false))
+        }
+        return entries
+    }
+}

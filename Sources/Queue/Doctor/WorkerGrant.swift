@@ -1,0 +1,52 @@
+/// One thing that `otp_worker` must be granted for a worker to work. Held against the schema's own grants by
+/// `Tests/IntegrationTests/DoctorDatabaseTests.swift`.
+public struct WorkerGrant: Sendable, Equatable {
+    public enum Kind: String, Sendable {
+        case schema = "SCHEMA"
+        case table = "TABLE"
+        case sequence = "SEQUENCE"
+        /// Every function of that name.
+        case function = "FUNCTION"
+    }
+
+    public let kind: Kind
+    /// Without its schema; of the schema, its own.
+    public let name: String
+    /// `SELECT`, `EXECUTE`, ….
+    public let privilege: String
+    /// Of a table; nil for all of it.
+    public let column: String?
+
+    /// What an owner types to give it.
+    public var statement: String {
+        let object = kind == .schema ? "SCHEMA otp" : "\(kind == .table ? "" : "\(kind.rawValue) ")otp.\(name)"
+        return "GRANT \(privilege)\(column.map { " (\($0))" } ?? "") ON \(object) TO otp_worker"
+    }
+
+    /// All that are needed.
+    public static let all: [WorkerGrant] =
+        [WorkerGrant(kind: .schema, name: "otp", privilege: "USAGE", column: nil)]
+        + tables(
+            "SELECT",
+            [
+                "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
+                "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
+                "queue_status", "pause_status", "outcome_counts",
+            ])
+        + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
+        + tables("UPDATE", ["send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
+        + tables("DELETE", ["send_jobs", "unsent_jobs", "worker_status", "pauses"])
+        + [
+            "id", "subject", "e164", "country", "region", "purpose", "locale", "sealed_code", "key_id", "created_at",
+            "expires_at", "attempts", "verified_at", "canceled_at",
+        ].map { WorkerGrant(kind: .table, name: "verifications", privilege: "SELECT", column: $0) }
+        + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
+        + [
+            "prune", "within_limits", "unseal", "secret_for", "key_id", "open_seal", "session_secret", "status_rank",
+            "status_advances", "mask", "record_status",
+        ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
+
+    private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {
+        names.map { WorkerGrant(kind: .table, name: $0, privilege: privilege, column: nil) }
+    }
+}

@@ -1,0 +1,38 @@
+internal import ArgumentParser
+internal import CLinux
+internal import Glibc
+
+/// `otpd doctor`: looks at everything that has to be right, and says what is not and what to do.
+struct DoctorCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Check settings, secrets, database, Twilio and callbacks; say what is wrong and what to do.",
+        discussion: """
+            Changes nothing and sends no message. Run it with the daemon's own environment:
+              sudo systemd-run -q --pty --wait --collect -p EnvironmentFile=-/etc/otpd/otpd.env otpd doctor
+            Ends with 0 when nothing failed (warnings allowed), 78 bad configuration, 77 refused by privileges, \
+            69 a needed service is unreachable; of several the first of these.
+            """)
+
+    @Flag(name: .long, help: "Print JSON: an object with checks and summary.")
+    var json = false
+
+    func run() throws {
+        // A core dump would hold credentials, and what Twilio lists.
+        _ = prctl_set_undumpable()
+        let environment = ProcessEnvironment.current()
+        let examination = Examination(
+            parts: Settings.parts(environment: environment, readFile: SmallFile.read), environment: environment,
+            files: FileReading.sources(environment))
+        let report = try onLoop { loop in await examination.run(on: loop) }
+        Output.write(json ? report.json : report.text(Self.style(isTerminal: isatty(1) == 1, environment)))
+        if report.exitCode != .done { Glibc.exit(report.exitCode.rawValue) }
+    }
+
+    /// Colours on a terminal that has them, unless NO_COLOR says otherwise (https://no-color.org).
+    static func style(isTerminal: Bool, _ environment: [String: String]) -> Report.Style {
+        guard isTerminal else { return .plain }
+        let refuses = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
+        return refuses || environment["TERM"] == "dumb" ? .terminal : .colouredTerminal
+    }
+}

@@ -1,0 +1,69 @@
+internal import Queue
+
+/// Roles and grants: the login role has what it needs, and not more.
+enum RoleChecks {
+    static let roles = Check("roles", "Roles")
+    static let login = Check("login-role", "Login role")
+    static let grants = Check("grants", "Grants")
+    static let all = [roles, login, grants]
+
+    static func roles(_ role: ReadRole.Role) -> Finding {
+        guard role.missing.isEmpty else {
+            let names = role.missing.joined(separator: ", ")
+            return roles.fail(
+                .configuration, "these do not exist: \(names)",
+                "In psql as a superuser: \(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) then otpd "
+                    + "migrate up, or restore the globals with the dump (pg_dumpall --globals-only)")
+        }
+        return roles.pass("otp_web, otp_worker, otp_monitor and otp_admin exist")
+    }
+
+    static func login(_ role: ReadRole.Role) -> Finding {
+        let name = identifier(role.name)
+        guard !role.isSuperuser else {
+            return login.warn(
+                "\(role.name) is a superuser: whoever takes over otpd has the whole cluster",
+                "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; \\password otpd; and name it in DATABASE_URL")
+        }
+        guard role.isMember else {
+            return login.fail(
+                .privileges, "\(role.name) is no member of otp_worker, and so may not work",
+                "In psql as a superuser: GRANT otp_worker TO \(name);")
+        }
+        guard role.isWorker else {
+            return login.fail(
+                .privileges, "\(role.name) is a member of otp_worker and does not inherit its privileges",
+                "In psql as a superuser: ALTER ROLE \(name) INHERIT; from PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH "
+                    + "INHERIT TRUE;")
+        }
+        let excess = role.dangerous + role.attributes
+        guard excess.isEmpty else {
+            let statements =
+                role.dangerous.map { "REVOKE \($0) FROM \(name);" }
+                + role.attributes.map { "ALTER ROLE \(name) NO\($0);" }
+            return login.warn(
+                "\(role.name) has more than a worker needs: \(excess.joined(separator: ", "))",
+                "In psql as a superuser: \(statements.joined(separator: " "))")
+        }
+        return login.pass("\(role.name), a member of otp_worker")
+    }
+
+    static func grants(_ missing: [WorkerGrant]) -> Finding {
+        guard !missing.isEmpty else { return grants.pass("otp_worker has all \(WorkerGrant.all.count) that it needs") }
+        let shown = missing.prefix(5).map { "\($0.statement);" }.joined(separator: " ")
+        let rest = missing.count > 5 ? " and \(missing.count - 5) more: see migrations/0001, privileges" : ""
+        return grants.fail(
+            .privileges, "otp_worker lacks \(missing.count) of its \(WorkerGrant.all.count) grants",
+            "In psql as the schema's owner: \(shown)\(rest)")
+    }
+
+    /// A role's name as SQL has it.
+    static func identifier(_ name: String) -> String {
+        let isPlain =
+            name.utf8.allSatisfy {
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+            } && name.utf8.first.map { $0 > UInt8(ascii: "9") } ?? false
+        return isPlain ? name : "\"\(name.replacing("\"", with: "\"\""))\""
+    }
+}

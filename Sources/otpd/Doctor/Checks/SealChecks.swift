@@ -1,0 +1,88 @@
+internal import Queue
+
+/// The secret of codes: each session has it, no catalog keeps it, and it is the one that backends seal with.
+enum SealChecks {
+    static let session = Check("secret-session", "otp.secret in sessions")
+    static let stored = Check("secret-stored", "otp.secret not stored")
+    static let agrees = Check("secret-agrees", "otp.secret of backends")
+    static let all = [session, stored, agrees]
+
+    /// `sent` is whether the session was opened with the secret at all.
+    static func session(_ server: ReadServer.Server, length: Int?) -> Finding {
+        guard let length else { return session.skip("OTPD_SECRET can't be used, see the settings above") }
+        switch server.secretLength {
+        case length: return session.pass("a session has it from its start")
+        case 0:
+            return session.fail(
+                .configuration, "a session does not have it although it was sent: something on the way drops it",
+                "PgBouncer with ignore_startup_parameters = options does: let DATABASE_URL lead to PostgreSQL itself.")
+        default:
+            return session.fail(
+                .configuration, "a session has another one than OTPD_SECRET: one that is set on the way wins",
+                "Take it out of PGOPTIONS, the service file and the pooler's connect_query.")
+        }
+    }
+
+    static func stored(_ entries: [ReadStoredSettings.Entry]) -> Finding {
+        let secrets = entries.filter { $0.name.hasPrefix("otp.") }
+        guard !secrets.isEmpty else { return stored.pass("neither a role nor a database keeps it") }
+        let places = secrets.map { "\($0.name) of \(place($0))" }.joined(separator: ", ")
+        let statements = secrets.map { entry in
+            let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
+            return switch (entry.role, entry.database) {
+            case (let role?, _): "ALTER ROLE \(RoleChecks.identifier(role))\(inDatabase) RESET \(entry.name);"
+            case (nil, let database?): "ALTER DATABASE \(RoleChecks.identifier(database)) RESET \(entry.name);"
+            case (nil, nil): "ALTER ROLE ALL RESET \(entry.name);"
+            }
+        }
+        return stored.fail(
+            .configuration,
+            "the catalog keeps it, where every role can read it, and so can whoever has a dump of the globals: \(places)",
+            "In psql as a superuser: \(statements.joined(separator: " ")) Then change the secret, as deploy/README.md says."
+        )
+    }
+
+    private static func place(_ entry: ReadStoredSettings.Entry) -> String {
+        switch (entry.role, entry.database) {
+        case (let role?, let database?): "role \(role) in database \(database)"
+        case (let role?, nil): "role \(role)"
+        case (nil, let database?): "database \(database)"
+        case (nil, nil): "all roles"
+        }
+    }
+
+    static func agrees(_ seals: ReadSeals.Seals) -> Finding {
+        guard seals.foreign > 0 else {
+            return seals.recent == 0
+                ? agrees.pass("no code of the last ten minutes to compare with")
+                : agrees.pass("all \(seals.recent) codes of the last ten minutes can be opened")
+        }
+        let age = seals.newestForeignAge.map { ", the newest \(Words.age($0)) ago" } ?? ""
+        return agrees.warn(
+            "\(seals.foreign) of \(seals.recent) codes of the last ten minutes are sealed under a secret that is neither "
+                + "OTPD_SECRET nor OTPD_SECRET_PREVIOUS\(age): they wait until they expire",
+            "Compare without showing it, here and at each backend: printf 'otp key id %s' \"$OTPD_SECRET\" | sha256sum | "
+                + "cut -c1-16; set the same one, and restart.")
+    }
+}
+
+/// Numbers as people say them.
+enum Words {
+    /// `42 s`, `5 min`, `3 h`, `2 days`.
+    static func age(_ seconds: Double) -> String {
+        let whole = Int(max(0, seconds).rounded())
+        return switch whole {
+        case ..<120: "\(whole) s"
+        case ..<7_200: "\(whole / 60) min"
+        case ..<172_800: "\(whole / 3_600) h"
+        default: "\(whole / 86_400) days"
+        }
+    }
+
+    /// Two decimals at most, cut.
+    static func seconds(_ seconds: Double) -> String {
+        let hundredths = Int((abs(seconds) * 100).rounded())
+        let digits = hundredths % 100
+        return "\(hundredths / 100).\(digits < 10 ? "0" : "")\(digits) s"
+    }
+}

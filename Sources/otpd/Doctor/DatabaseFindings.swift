@@ -1,0 +1,134 @@
+internal import Postgres
+internal import Queue
+
+/// Turns what was read of the database into findings, in the order in which they are shown. Pure.
+struct DatabaseFindings {
+    let readings: DatabaseReadings
+    /// Of OTPD_SECRET, in characters; nil where it can't be used.
+    let secretLength: Int?
+    let appName: String?
+    /// This program's.
+    let version: String
+    /// This host's time zone, where it can be told.
+    let hostZone: String?
+
+    /// All checks that take the database.
+    static let checks =
+        ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + SealChecks.all + LogChecks.all
+        + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check] + TemplateChecks.all
+        + ActivityChecks.all
+
+    /// Every one of them, because of one reason.
+    static func skipped(_ why: String) -> [Finding] { checks.map { $0.skip(why) } }
+
+    func all(newest: Int = Migration.newest) -> [Finding] {
+        var findings = [ServerChecks.connection(readings.failure, target: readings.target)]
+        guard let server = readings.server else {
+            return findings + Self.checks.dropFirst().map { $0.skip("the database can't be reached") }
+        }
+        switch server {
+        case .success(let server): findings += ServerChecks.findings(server)
+        case .failure(let error): findings += ServerChecks.all.dropFirst().map { $0.unread(error) }
+        }
+        findings.append(finding(SchemaCheck.check, readings.schema) { SchemaCheck.finding($0, newest: newest) })
+        findings.append(finding(RoleChecks.roles, readings.role, RoleChecks.roles))
+        findings.append(finding(RoleChecks.login, readings.role, RoleChecks.login))
+        findings.append(grants)
+        findings += seals
+        findings += logs
+        findings.append(finding(ClockCheck.check, readings.clock, ClockCheck.finding))
+        findings.append(finding(ListenCheck.check, readings.listen, ListenCheck.finding))
+        findings += durability
+        findings.append(zone)
+        findings += list(TemplateChecks.locales, readings.templates, TemplateChecks.locales)
+        findings += list(TemplateChecks.segments, readings.templates) {
+            TemplateChecks.segments($0, appName: appName)
+        }
+        findings.append(
+            finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
+        findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)
+        findings.append(finding(ActivityChecks.accepted, readings.activity, ActivityChecks.accepted))
+        return findings
+    }
+
+    /// Whether roles or grants are wrong, so that what may not be read is no news.
+    private var isRefusalExplained: Bool {
+        let role = try? readings.role?.get()
+        let missing = (try? readings.missingGrants?.get()) ?? []
+        return role.map { !$0.isWorker } ?? false || !missing.isEmpty
+    }
+
+    private var grants: Finding {
+        let check = RoleChecks.grants
+        if let role = try? readings.role?.get(), role.missing.contains("otp_worker") {
+            return check.skip("the role otp_worker does not exist")
+        }
+        if let state = try? readings.schema?.get(), !state.isUsable {
+            return check.skip("that takes the current schema")
+        }
+        return finding(check, readings.missingGrants, RoleChecks.grants)
+    }
+
+    private var seals: [Finding] {
+        let session =
+            !readings.hasSecret && secretLength != nil
+            ? SealChecks.session.skip("no session could be opened with it, see the database above")
+            : finding(SealChecks.session, readings.server) { SealChecks.session($0, length: secretLength) }
+        let hasOwn = readings.hasSecret && (try? readings.server?.get())?.secretLength == secretLength
+        let agrees =
+            hasOwn
+            ? finding(SealChecks.agrees, readings.seals, SealChecks.agrees)
+            : SealChecks.agrees.skip("that takes a session with OTPD_SECRET")
+        return [session, finding(SealChecks.stored, readings.stored, SealChecks.stored), agrees]
+    }
+
+    private var logs: [Finding] {
+        if let state = try? readings.schema?.get(), state == .absent {
+            return LogChecks.all.map { $0.skip("that takes the current schema") }
+        }
+        let stored = (try? readings.stored?.get()) ?? []
+        return [
+            finding(LogChecks.failing, readings.concealment, LogChecks.failing),
+            finding(LogChecks.parameters, readings.concealment) { LogChecks.parameters($0, stored: stored) },
+        ]
+    }
+
+    private var durability: [Finding] {
+        let stored = (try? readings.stored?.get()) ?? []
+        let disk = finding(DurabilityChecks.disk, readings.server) { DurabilityChecks.disk($0, stored: stored) }
+        guard let server = try? readings.server?.get() else {
+            return [disk, DurabilityChecks.standby.skip("see above")]
+        }
+        return [
+            disk,
+            finding(DurabilityChecks.standby, readings.standbys) { DurabilityChecks.standby(server, $0) },
+        ]
+    }
+
+    private var zone: Finding {
+        let shown = (try? readings.server?.get())?.timeZone ?? "its own"
+        return finding(TimeZoneCheck.check, readings.zone) {
+            TimeZoneCheck.finding($0, server: shown, host: hostZone)
+        }
+    }
+
+    private func finding<Value>(
+        _ check: Check, _ reading: DatabaseReadings.Reading<Value>?, _ decide: (Value) -> Finding
+    ) -> Finding {
+        switch reading {
+        case .success(let value): decide(value)
+        case .failure(let error): check.unread(error, isExplained: isRefusalExplained)
+        case nil: check.skip("it was not read")
+        }
+    }
+
+    private func list<Value>(
+        _ check: Check, _ reading: DatabaseReadings.Reading<Value>?, _ decide: (Value) -> [Finding]
+    ) -> [Finding] {
+        switch reading {
+        case .success(let value): decide(value)
+        case .failure(let error): [check.unread(error, isExplained: isRefusalExplained)]
+        case nil: [check.skip("it was not read")]
+        }
+    }
+}

@@ -1,0 +1,153 @@
+internal import EventLoop
+internal import Glibc
+internal import OTP
+internal import Postgres
+internal import Queue
+
+typealias TemplateRow = TemplateSet.Row
+
+/// Reads everything about the database, over a connection as a worker's and a second one to notify it. Each read has its
+/// deadline; whoever does not answer is not asked again.
+struct DatabaseReader: Sendable {
+    let database: DatabaseSettings
+    let secrets: CodeSecrets?
+    let loop: EventLoop
+
+    /// For opening a connection, every address included.
+    static let opening = Instant.Span.seconds(10)
+    /// For one read.
+    static let reading = Instant.Span.seconds(5)
+    /// For a notification to arrive.
+    static let hearing = Instant.Span.seconds(2)
+
+    func read() async -> DatabaseReadings {
+        let settings = Database.settings(database, secrets: secrets)
+        var readings = DatabaseReadings(target: settings.description)
+        var opened: Connection?
+        switch await open(settings) {
+        case .success(let connection):
+            opened = connection
+            readings.hasSecret = secrets != nil
+        case .failure(let error):
+            readings.failure = error
+            // A pooler that refuses the options lets the rest be looked at without them.
+            if secrets != nil, case .connect(let attempts) = error,
+                attempts.attempts.contains(where: { $0.reason.contains("startup parameter") })
+            {
+                opened = try? await open(Database.settings(database)).get()
+            }
+        }
+        guard let connection = opened else { return readings }
+        await read(on: connection, into: &readings)
+        readings.listen = await listen(on: connection)
+        await connection.close()
+        return readings
+    }
+
+    private func open(_ settings: ConnectionSettings) async -> Swift.Result<Connection, PostgresError> {
+        do {
+            return .success(try await Connection.open(settings, on: loop, deadline: .now() + Self.opening))
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func read(on connection: Connection, into readings: inout DatabaseReadings) async {
+        readings.target = await connection.target
+        readings.server = await one { deadline throws(PostgresError) in
+            try await ReadServer.run(on: connection, deadline: deadline)
+        }
+        readings.clock = await one { deadline throws(PostgresError) in
+            try await Self.clock(on: connection, deadline: deadline)
+        }
+        readings.role = await one { deadline throws(PostgresError) in
+            try await ReadRole.run(on: connection, deadline: deadline)
+        }
+        readings.schema = await one { deadline throws(PostgresError) in
+            try await Migrator(on: connection, deadline: deadline).state()
+        }
+        readings.missingGrants = await one { deadline throws(PostgresError) in
+            try await ReadMissingGrants.run(on: connection, deadline: deadline)
+        }
+        readings.stored = await one { deadline throws(PostgresError) in
+            try await ReadStoredSettings.run(on: connection, deadline: deadline)
+        }
+        readings.concealment = await one { deadline throws(PostgresError) in
+            try await ReadConcealment.run(on: connection, deadline: deadline)
+        }
+        if readings.hasSecret {
+            readings.seals = await one { deadline throws(PostgresError) in
+                try await ReadSeals.run(on: connection, deadline: deadline)
+            }
+        }
+        readings.standbys = await one { deadline throws(PostgresError) in
+            try await ReadStandbys.run(on: connection, deadline: deadline)
+        }
+        readings.zone = await one { deadline throws(PostgresError) in
+            try await ReadTimeZone.run(on: connection, deadline: deadline)
+        }
+        readings.templates = await one { deadline throws(PostgresError) in
+            try await ReadTexts.templates(on: connection, deadline: deadline)
+        }
+        readings.countries = await one { deadline throws(PostgresError) in
+            try await ReadTexts.countries(on: connection, deadline: deadline)
+        }
+        readings.activity = await one { deadline throws(PostgresError) in
+            try await ReadActivity.run(on: connection, deadline: deadline)
+        }
+    }
+
+    private func one<Value>(
+        _ read: (Instant) async throws(PostgresError) -> Value
+    ) async -> DatabaseReadings.Reading<Value> {
+        do { return .success(try await read(.now() + Self.reading)) } catch { return .failure(error) }
+    }
+
+    /// Three looks: the first may have had to wait for something.
+    private static func clock(
+        on connection: Connection, deadline: Instant
+    ) async throws(PostgresError) -> [ClockCheck.Sample] {
+        var samples: [ClockCheck.Sample] = []
+        for _ in 0..<3 {
+            let before = HostClock.now()
+            let database = try await ReadClock.run(on: connection, deadline: deadline)
+            samples.append(.init(before: before, database: database, after: HostClock.now()))
+        }
+        return samples
+    }
+
+    private func listen(on connection: Connection) async -> DatabaseReadings.Reading<TryListen.Outcome> {
+        switch await open(Database.settings(database)) {
+        case .failure(let error): return .failure(error)
+        case .success(let notifier):
+            let channel = "otpd_doctor_\(String(UInt64.random(in: .min ... .max), radix: 16))"
+            let outcome = await one { deadline throws(PostgresError) in
+                try await TryListen.run(
+                    listener: connection, notifier: notifier, channel: channel, patience: Self.hearing,
+                    deadline: deadline)
+            }
+            await notifier.close()
+            return outcome
+        }
+    }
+}
+
+/// This machine's time of day and time zone.
+enum HostClock {
+    /// Microseconds since the Unix epoch.
+    static func now() -> Int64 {
+        var time = timespec()
+        unsafe clock_gettime(CLOCK_REALTIME, &time)
+        return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
+    }
+
+    /// `Asia/Riyadh`, by TZ or where /etc/localtime points; nil where neither tells.
+    static func zone(_ environment: [String: String]) -> String? {
+        if let zone = environment["TZ"], !zone.isEmpty { return zone.first == ":" ? String(zone.dropFirst()) : zone }
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = unsafe readlink("/etc/localtime", &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        let path = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return path.firstRange(of: "zoneinfo/").map { String(path[$0.upperBound...]) }
+    }
+}

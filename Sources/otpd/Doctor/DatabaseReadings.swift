@@ -1,0 +1,29 @@
+internal import Postgres
+internal import Queue
+
+/// What was read of the database, each thing by itself; nil where it was not tried.
+struct DatabaseReadings: Sendable {
+    typealias Reading<Value> = Swift.Result<Value, PostgresError>
+
+    /// Hosts, user and database, as they may be shown.
+    var target: String
+    /// Why no connection as a worker's was to be had.
+    var failure: PostgresError?
+    /// Whether the session was opened with the secret.
+    var hasSecret = false
+
+    var server: Reading<ReadServer.Server>?
+    var clock: Reading<[ClockCheck.Sample]>?
+    var role: Reading<ReadRole.Role>?
+    var schema: Reading<SchemaState>?
+    var missingGrants: Reading<[WorkerGrant]>?
+    var stored: Reading<[ReadStoredSettings.Entry]>?
+    var concealment: Reading<ReadConcealment.Concealment>?
+    var seals: Reading<ReadSeals.Seals>?
+    var standbys: Reading<ReadStandbys.Standbys>?
+    var zone: Reading<ReadTimeZone.Zone>?
+    var templates: Reading<[TemplateRow]>?
+    var countries: Reading<[ReadTexts.Country]>?
+    var activity: Reading<ReadActivity.Activity>?
+    var listen: Reading<TryListen.Outcome>?
+}

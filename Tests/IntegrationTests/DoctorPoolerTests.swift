@@ -1,0 +1,82 @@
+import Glibc
+import Testing
+
+/// `otpd doctor` through PgBouncer.
+@Suite(.database) struct DoctorPoolerTests {
+    /// Starts PgBouncer with these settings; where it listens.
+    private func pooler(_ settings: String) async throws -> UInt16 {
+        let scope = try #require(TestScope.current)
+        let port = try Loopback.freePort()
+        var template = Array("/tmp/otpd-doctor-XXXXXX\0".utf8).map { CChar($0) }
+        #expect(mkdtemp(&template) != nil)
+        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        // Read at the start, and no more.
+        defer {
+            unlink("\(folder)/pgbouncer.ini")
+            rmdir(folder)
+        }
+        let base = Environment.base
+        try Files.write(
+            """
+            [databases]
+            * = host=\(base["PGHOST"] ?? "localhost") port=\(base["PGPORT"] ?? "5432") \
+            user=\(base["PGUSER"] ?? "postgres") password=\(base["PGPASSWORD"] ?? "")
+            [pgbouncer]
+            listen_addr = 127.0.0.1
+            listen_port = \(port)
+            unix_socket_dir =
+            auth_type = any
+            \(settings)
+
+            """, to: "\(folder)/pgbouncer.ini")
+        // It refuses to run as root.
+        let asPostgres = ["--reuid=postgres", "--regid=postgres", "--clear-groups", "pgbouncer"]
+        let isRoot = getuid() == 0
+        if isRoot {
+            chmod(folder, 0o711)
+            // The password of a throwaway server, for as long as it takes to start.
+            chmod("\(folder)/pgbouncer.ini", 0o644)
+        }
+        let program = try scope.start(
+            isRoot ? "setpriv" : "pgbouncer", (isRoot ? asPostgres : []) + ["\(folder)/pgbouncer.ini"],
+            environment: base.merging(["PATH": "\(base["PATH"] ?? ""):/usr/sbin"]) { $1 })
+        try await program.says("process up")
+        return port
+    }
+
+    private func examine(_ port: UInt16) async throws -> Doctor {
+        let nobody = try Loopback.freePort()
+        return try await Doctor.examine(
+            Otpd.environment("http://127.0.0.1:\(nobody)", ["PGHOST": "127.0.0.1", "PGPORT": "\(port)"]))
+    }
+
+    @Test func transactionMode() async throws {
+        let doctor = try await examine(pooler("pool_mode = transaction"))
+        #expect(doctor.code == 78)
+        let connection = try doctor.finding("database-connection")
+        #expect(connection.verdict == "fail" && connection.found.contains("PgBouncer"))
+        let listen = try doctor.finding("listen")
+        #expect(listen.verdict == "fail" && listen.found.contains("transaction mode"))
+        #expect(listen.remedy?.contains("PostgreSQL itself") == true)
+        // The rest is looked at all the same.
+        #expect(doctor.troubles["schema"] == nil && doctor.troubles["template-segments"] == nil)
+        #expect(doctor.troubles["secret-session"] == "skip")
+    }
+
+    /// It drops the options instead: then the secret is missing.
+    @Test func optionsDropped() async throws {
+        let doctor = try await examine(
+            pooler("pool_mode = transaction\nignore_startup_parameters = options\ndefault_pool_size = 1"))
+        #expect(doctor.code == 78)
+        #expect(doctor.troubles["database-connection"] == nil)
+        #expect(try doctor.finding("secret-session").found.contains("drops it"))
+        #expect(doctor.troubles["listen"] == "fail")
+    }
+
+    @Test func sessionModeHears() async throws {
+        let doctor = try await examine(pooler("pool_mode = session\nignore_startup_parameters = options"))
+        #expect(try doctor.finding("listen").verdict == "pass")
+        #expect(try doctor.finding("listen").found.contains("pooler"))
+        #expect(doctor.troubles["secret-session"] == "fail")
+    }
+}

@@ -1,0 +1,365 @@
+import Queue
+import Testing
+
+@testable import Postgres
+@testable import otpd
+
+/// A server with which all is well, to be made wrong one thing at a time.
+enum WellServer {
+    static let server = ReadServer.Server(
+        version: 150_004, encoding: "UTF8", isStandby: false, backendPID: 1, database: "app", hasPgcrypto: true,
+        hasAutovacuum: true, hasFsync: true, hasFullPageWrites: true, synchronousCommit: "on",
+        synchronousStandbyNames: "", timeZone: "UTC", secretLength: 32)
+    static let role = ReadRole.Role(
+        name: "otpd", isSuperuser: false, attributes: [], isWorker: true, isMember: true, dangerous: [], missing: [])
+    static let concealment = ReadConcealment.Concealment(
+        isOn: true, ownerMay: true, owner: "otp_owner", logStatement: "none", logsDurations: false, parameterLength: -1,
+        parameterLengthOnError: 0, webRoles: ["web"])
+    static let noStandby = ReadStandbys.Standbys(streaming: 0, synchronous: 0, isVisible: true, name: nil)
+    static let activity = ReadActivity.Activity(
+        workersAlive: 1, versions: ["0.1.0"], lastHeartbeat: 2, due: 0, oldestDue: nil, lastAccepted: 60, pauses: [])
+
+    static func with<Value>(_ value: Value, _ change: (inout Value) -> Void) -> Value {
+        var value = value
+        change(&value)
+        return value
+    }
+}
+
+@Suite struct ServerChecksTests {
+    private func verdicts(_ change: (inout ReadServer.Server) -> Void) -> [String: Finding.Verdict] {
+        let findings = ServerChecks.findings(WellServer.with(WellServer.server, change))
+        return Dictionary(uniqueKeysWithValues: findings.map { ($0.id, $0.verdict) }).filter { $0.value != .pass }
+    }
+
+    @Test func oneThingAtATime() {
+        #expect(verdicts { _ in }.isEmpty)
+        #expect(verdicts { $0.version = 140_009 } == ["database-version": .fail(.configuration)])
+        #expect(verdicts { $0.version = 180_000 }.isEmpty)
+        #expect(verdicts { $0.encoding = "LATIN1" } == ["database-encoding": .fail(.configuration)])
+        #expect(verdicts { $0.isStandby = true } == ["database-primary": .fail(.configuration)])
+        #expect(verdicts { $0.hasPgcrypto = false } == ["database-pgcrypto": .fail(.configuration)])
+        #expect(verdicts { $0.hasAutovacuum = false } == ["database-autovacuum": .warn])
+    }
+
+    private func connection(_ reason: String) -> Finding {
+        ServerChecks.connection(
+            .connect(ConnectFailure(attempts: [.init(target: "db:5432", reason: reason)])), target: "db:5432")
+    }
+
+    @Test func whyThereIsNoConnection() {
+        #expect(ServerChecks.connection(nil, target: "db:5432").verdict == .pass)
+        #expect(connection("Connection refused").verdict == .fail(.unreachable))
+        #expect(connection("Connection refused").remedy?.contains("pg_isready -h db -p 5432;") == true)
+        #expect(connection("FATAL:  password authentication failed for user \"a\"").verdict == .fail(.privileges))
+        #expect(connection("FATAL:  no pg_hba.conf entry for host").verdict == .fail(.privileges))
+        #expect(connection("FATAL:  database \"x\" does not exist").verdict == .fail(.configuration))
+        let pooler = connection("FATAL:  unsupported startup parameter: options")
+        #expect(pooler.verdict == .fail(.configuration))
+        #expect(pooler.found.contains("PgBouncer"))
+        #expect(ServerChecks.connection(.settings("no"), target: "").verdict == .fail(.configuration))
+        #expect(ServerChecks.connection(.deadline(.notSent), target: "").verdict == .fail(.unreachable))
+    }
+
+    @Test func schemas() {
+        func verdict(_ state: SchemaState) -> Finding.Verdict { SchemaCheck.finding(state, newest: 3).verdict }
+        #expect(verdict(.current) == .pass)
+        for state: SchemaState in [
+            .absent, .behind(next: 2, newest: 3), .newer(database: 9, program: 3), .changed(version: 1, name: "x"),
+        ] {
+            #expect(verdict(state) == .fail(.configuration))
+        }
+        #expect(SchemaCheck.finding(.absent, newest: 3).remedy?.contains("otpd migrate up") == true)
+    }
+}
+
+@Suite struct RoleChecksTests {
+    private func login(_ change: (inout ReadRole.Role) -> Void) -> Finding {
+        RoleChecks.login(WellServer.with(WellServer.role, change))
+    }
+
+    @Test func theLoginRole() {
+        #expect(login { _ in }.verdict == .pass)
+        #expect(login { $0.isSuperuser = true }.verdict == .warn)
+        let stranger = login { ($0.isWorker, $0.isMember) = (false, false) }
+        #expect(stranger.verdict == .fail(.privileges))
+        #expect(stranger.remedy?.contains("GRANT otp_worker TO otpd;") == true)
+        let noInherit = login { $0.isWorker = false }
+        #expect(noInherit.verdict == .fail(.privileges))
+        #expect(noInherit.remedy?.contains("INHERIT") == true)
+        let owner = login { $0.dangerous = ["otp_owner"] }
+        #expect(owner.verdict == .warn)
+        #expect(owner.remedy?.contains("REVOKE otp_owner FROM otpd;") == true)
+        #expect(login { $0.attributes = ["BYPASSRLS"] }.remedy?.contains("ALTER ROLE otpd NOBYPASSRLS;") == true)
+    }
+
+    @Test func rolesThatDoNotExist() {
+        #expect(RoleChecks.roles(WellServer.role).verdict == .pass)
+        let finding = RoleChecks.roles(WellServer.with(WellServer.role) { $0.missing = ["otp_web"] })
+        #expect(finding.verdict == .fail(.configuration))
+        #expect(finding.remedy?.contains("CREATE ROLE otp_web;") == true)
+    }
+
+    @Test func grants() {
+        #expect(RoleChecks.grants([]).verdict == .pass)
+        let some = WorkerGrant.all.filter { $0.name == "pauses" || $0.name == "prune" || $0.column == "e164" }
+        let finding = RoleChecks.grants(some)
+        #expect(finding.verdict == .fail(.privileges))
+        #expect(finding.remedy?.contains("GRANT SELECT ON otp.pauses TO otp_worker;") == true)
+        #expect(RoleChecks.grants(WorkerGrant.all).remedy?.contains("and \(WorkerGrant.all.count - 5) more") == true)
+        let words = WorkerGrant.all.map(\.statement)
+        #expect(words.contains("GRANT USAGE ON SCHEMA otp TO otp_worker"))
+        #expect(words.contains("GRANT SELECT (e164) ON otp.verifications TO otp_worker"))
+        #expect(words.contains("GRANT EXECUTE ON FUNCTION otp.prune TO otp_worker"))
+        #expect(words.contains("GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker"))
+        #expect(Set(words).count == words.count)
+    }
+
+    @Test(arguments: [
+        ("otpd", "otpd"), ("a_1", "a_1"), ("Web", "\"Web\""), ("a-b", "\"a-b\""), ("a\"b", "\"a\"\"b\""),
+        ("1a", "\"1a\""), ("", "\"\""),
+    ])
+    func namesAsSQLHasThem(name: String, sql: String) { #expect(RoleChecks.identifier(name) == sql) }
+}
+
+@Suite struct SealChecksTests {
+    @Test func theSessionHasTheSecret() {
+        func verdict(_ found: Int, _ own: Int?) -> Finding.Verdict {
+            SealChecks.session(WellServer.with(WellServer.server) { $0.secretLength = found }, length: own).verdict
+        }
+        #expect(verdict(32, 32) == .pass)
+        #expect(verdict(0, 32) == .fail(.configuration))
+        #expect(verdict(40, 32) == .fail(.configuration))
+        #expect(verdict(32, nil) == .skip)
+    }
+
+    private func entry(_ role: String?, _ database: String?, _ name: String = "otp.secret") -> ReadStoredSettings.Entry
+    {
+        .init(role: role, database: database, name: name, value: nil, isWebTier: true)
+    }
+
+    @Test(
+        arguments: [
+            ("web", nil, "ALTER ROLE web RESET otp.secret;"), (nil, "app", "ALTER DATABASE app RESET otp.secret;"),
+            ("Web", "my app", "ALTER ROLE \"Web\" IN DATABASE \"my app\" RESET otp.secret;"),
+            (nil, nil, "ALTER ROLE ALL RESET otp.secret;"),
+        ] as [(String?, String?, String)])
+    func storedInTheCatalog(role: String?, database: String?, statement: String) {
+        let finding = SealChecks.stored([entry(role, database)])
+        #expect(finding.verdict == .fail(.configuration))
+        #expect(finding.remedy?.contains(statement) == true, "\(finding.remedy ?? "")")
+    }
+
+    @Test func otherStoredSettingsAreNoSecret() {
+        #expect(SealChecks.stored([]).verdict == .pass)
+        #expect(SealChecks.stored([entry("web", nil, "log_parameter_max_length")]).verdict == .pass)
+        #expect(SealChecks.stored([entry("web", nil, "otp.secret_previous")]).verdict == .fail(.configuration))
+    }
+
+    @Test func codesOfAnotherSecret() {
+        func finding(_ recent: Int, _ foreign: Int) -> Finding {
+            SealChecks.agrees(.init(recent: recent, foreign: foreign, newestForeignAge: foreign > 0 ? 61 : nil))
+        }
+        #expect(finding(0, 0).verdict == .pass)
+        #expect(finding(5, 0).verdict == .pass)
+        #expect(finding(5, 1).verdict == .warn)
+        #expect(finding(5, 1).found.contains("1 of 5") && finding(5, 1).found.contains("61 s ago"))
+    }
+}
+
+@Suite struct LogChecksTests {
+    private func with(_ change: (inout ReadConcealment.Concealment) -> Void) -> ReadConcealment.Concealment {
+        WellServer.with(WellServer.concealment, change)
+    }
+
+    @Test(arguments: [
+        (true, true, Finding.Verdict.pass), (true, false, .fail(.privileges)), (false, true, .warn),
+        (false, false, .warn),
+    ])
+    func failingStatements(isOn: Bool, ownerMay: Bool, verdict: Finding.Verdict) {
+        let finding = LogChecks.failing(with { ($0.isOn, $0.ownerMay) = (isOn, ownerMay) })
+        #expect(finding.verdict == verdict)
+        if !ownerMay { #expect(finding.remedy?.contains("GRANT SET ON PARAMETER") == true) }
+        if !isOn { #expect(finding.remedy?.contains("otp.conceal_statements()") == true) }
+    }
+
+    @Test func bindParameters() {
+        func verdict(
+            _ stored: [ReadStoredSettings.Entry] = [], _ change: (inout ReadConcealment.Concealment) -> Void
+        ) -> Finding.Verdict { LogChecks.parameters(with(change), stored: stored).verdict }
+        let own = [
+            ReadStoredSettings.Entry(
+                role: "web", database: nil, name: "log_parameter_max_length", value: "0", isWebTier: true)
+        ]
+        #expect(verdict { _ in } == .pass)
+        #expect(verdict { $0.logStatement = "ddl" } == .pass)
+        for logs: (inout ReadConcealment.Concealment) -> Void in [
+            { $0.logStatement = "all" }, { $0.logStatement = "mod" }, { $0.logsDurations = true },
+        ] {
+            #expect(verdict([], logs) == .warn)
+            #expect(verdict(own, logs) == .pass)
+            #expect(
+                verdict {
+                    logs(&$0)
+                    $0.parameterLength = 0
+                } == .pass)
+            #expect(
+                verdict {
+                    logs(&$0)
+                    $0.webRoles = []
+                } == .pass)
+            #expect(
+                verdict(own) {
+                    logs(&$0)
+                    $0.webRoles = ["web", "web2"]
+                } == .warn)
+        }
+        #expect(verdict(own) { $0.parameterLengthOnError = -1 } == .warn)
+    }
+}
+
+@Suite struct ClockCheckTests {
+    private func verdict(_ skew: Double, trip: Double = 0.01) -> Finding.Verdict {
+        let before = 1_700_000_000_000_000 as Int64
+        let half = Int64(trip * 5e5)
+        return ClockCheck.finding([
+            .init(before: before, database: before + half + Int64(skew * 1e6), after: before + 2 * half)
+        ]).verdict
+    }
+
+    @Test func howFarApart() {
+        for sign in [1.0, -1.0] {
+            #expect(verdict(0 * sign) == .pass)
+            #expect(verdict(0.9 * sign) == .pass)
+            #expect(verdict(1.1 * sign) == .warn)
+            #expect(verdict(4.9 * sign) == .warn)
+            #expect(verdict(5.1 * sign) == .fail(.configuration))
+            // A slow answer may explain it.
+            #expect(verdict(1.4 * sign, trip: 1) == .pass)
+            #expect(verdict(5.2 * sign, trip: 1) == .warn)
+        }
+    }
+
+    @Test func theQuickestLookCounts() {
+        let slow = ClockCheck.Sample(before: 0, database: 9_000_000, after: 10_000_000)
+        let quick = ClockCheck.Sample(before: 20_000_000, database: 20_001_000, after: 20_002_000)
+        #expect(ClockCheck.finding([slow, quick]).verdict == .pass)
+        #expect(ClockCheck.finding([quick, slow]).verdict == .pass)
+        #expect(ClockCheck.finding([]).verdict == .skip)
+        #expect(abs(quick.skew) < 1e-9 && abs(quick.uncertainty - 0.001) < 1e-9)
+    }
+}
+
+@Suite struct ListenAndDurabilityTests {
+    @Test(arguments: [
+        (true, false, false, Finding.Verdict.pass), (true, true, false, .pass),
+        (true, true, true, .fail(.configuration)),
+        (false, true, true, .fail(.configuration)), (false, true, false, .fail(.configuration)),
+        (false, false, false, .fail(.configuration)),
+    ])
+    func listening(isHeard: Bool, isPooled: Bool, changes: Bool, verdict: Finding.Verdict) {
+        let finding = ListenCheck.finding(.init(isHeard: isHeard, isPooled: isPooled, changesBackend: changes))
+        #expect(finding.verdict == verdict)
+        if isPooled, verdict != .pass { #expect(finding.found.contains("PgBouncer")) }
+    }
+
+    @Test func onDisk() {
+        func verdict(
+            _ stored: [ReadStoredSettings.Entry] = [], _ change: (inout ReadServer.Server) -> Void
+        ) -> Finding.Verdict {
+            DurabilityChecks.disk(WellServer.with(WellServer.server, change), stored: stored).verdict
+        }
+        func role(_ value: String, isWebTier: Bool = true) -> [ReadStoredSettings.Entry] {
+            [.init(role: "web", database: nil, name: "synchronous_commit", value: value, isWebTier: isWebTier)]
+        }
+        #expect(verdict { _ in } == .pass)
+        #expect(verdict { $0.hasFsync = false } == .warn)
+        #expect(verdict { $0.hasFullPageWrites = false } == .warn)
+        #expect(verdict { $0.synchronousCommit = "off" } == .warn)
+        #expect(verdict { $0.synchronousCommit = "local" } == .pass)
+        #expect(verdict(role("off")) { _ in } == .warn)
+        #expect(verdict(role("remote_apply")) { _ in } == .pass)
+        #expect(verdict(role("off", isWebTier: false)) { _ in } == .pass)
+    }
+
+    @Test(arguments: [
+        (0, 0, true, "", "on", Finding.Verdict.pass), (0, 0, true, "FIRST 1 (b)", "on", .fail(.unreachable)),
+        (1, 0, true, "", "on", .warn), (1, 0, false, "", "on", .warn), (1, 1, true, "b", "on", .pass),
+        (2, 1, true, "b", "remote_apply", .pass), (1, 0, true, "c", "on", .fail(.unreachable)),
+        (1, 0, false, "b", "on", .pass), (1, 1, true, "b", "local", .warn), (1, 1, true, "b", "off", .warn),
+    ])
+    func standbys(
+        streaming: Int, synchronous: Int, isVisible: Bool, names: String, commit: String, verdict: Finding.Verdict
+    ) {
+        let server = WellServer.with(WellServer.server) {
+            ($0.synchronousStandbyNames, $0.synchronousCommit) = (names, commit)
+        }
+        let standbys = ReadStandbys.Standbys(
+            streaming: streaming, synchronous: synchronous, isVisible: isVisible, name: "b")
+        #expect(DurabilityChecks.standby(server, standbys).verdict == verdict)
+    }
+
+    @Test func theRemedyNamesTheStandby() {
+        let one = ReadStandbys.Standbys(streaming: 1, synchronous: 0, isVisible: true, name: "berlin")
+        #expect(DurabilityChecks.standby(WellServer.server, one).remedy?.contains("'FIRST 1 (berlin)'") == true)
+    }
+
+    @Test func timeZones() {
+        let known = TimeZoneCheck.finding(
+            .init(name: "Asia/Riyadh", time: "2026-11-26 01:34"), server: "UTC", host: "Etc/UTC")
+        #expect(known.verdict == .pass)
+        #expect(known.found.contains("2026-11-26 01:34") && known.found.contains("Etc/UTC"))
+        #expect(
+            TimeZoneCheck.finding(.init(name: "Asia/Riad", time: nil), server: "UTC", host: nil).verdict
+                == .fail(.configuration))
+    }
+}
+
+@Suite struct ActivityChecksTests {
+    private func with(_ change: (inout ReadActivity.Activity) -> Void) -> ReadActivity.Activity {
+        WellServer.with(WellServer.activity, change)
+    }
+
+    @Test func workers() {
+        func finding(_ change: (inout ReadActivity.Activity) -> Void) -> Finding {
+            ActivityChecks.workers(with(change), version: "0.1.0")
+        }
+        #expect(finding { _ in }.verdict == .pass)
+        let none = finding { ($0.workersAlive, $0.versions, $0.lastHeartbeat, $0.due) = (0, [], 7_200, 4) }
+        #expect(none.verdict == .warn)
+        #expect(none.found.contains("2 h ago") && none.found.contains("4 jobs wait"))
+        #expect(finding { ($0.workersAlive, $0.lastHeartbeat) = (0, nil) }.found.contains("none has ever run"))
+        #expect(finding { $0.versions = ["0.0.9"] }.verdict == .warn)
+    }
+
+    @Test func pauses() {
+        #expect(ActivityChecks.pauses(with { _ in }).map(\.verdict) == [.pass])
+        let findings = ActivityChecks.pauses(
+            with {
+                $0.pauses = [
+                    .init(scope: "country SA", reason: "carrier is down", remedy: nil, held: 3),
+                    .init(scope: "worker 7", reason: "Wrong credentials.", remedy: "Correct them.", held: nil),
+                ]
+            })
+        #expect(findings.map(\.verdict) == [.warn, .warn])
+        #expect(findings[0].remedy?.hasSuffix("otpd resume --country SA") == true)
+        #expect(findings[0].found.contains("3 jobs wait"))
+        #expect(findings[1].remedy == "Correct them. Then: systemctl reload otpd, which probes at once.")
+    }
+
+    @Test func accepted() {
+        func verdict(_ change: (inout ReadActivity.Activity) -> Void) -> Finding.Verdict {
+            ActivityChecks.accepted(with(change)).verdict
+        }
+        #expect(verdict { _ in } == .pass)
+        #expect(verdict { $0.lastAccepted = nil } == .pass)
+        #expect(verdict { ($0.due, $0.oldestDue) = (5, 3) } == .pass)
+        #expect(verdict { ($0.due, $0.oldestDue) = (5, 31) } == .warn)
+    }
+
+    @Test(arguments: [
+        (0.4, "0 s"), (119, "119 s"), (120, "2 min"), (7_199, "119 min"), (7_200, "2 h"), (200_000, "2 days"),
+        (-3, "0 s"),
+    ])
+    func ages(seconds: Double, words: String) { #expect(Words.age(seconds) == words) }
+}
