@@ -123,6 +123,9 @@ CREATE TABLE otp.settings (
     time_to_live interval NOT NULL DEFAULT '5 minutes',  -- of a code, where the backend gives no expires_at
     max_attempts smallint NOT NULL DEFAULT 5,            -- wrong tries per verification
     max_failures_per_day smallint NOT NULL DEFAULT 10,   -- wrong tries per phone and day, whatever the verification
+    sends_per_second numeric CHECK (sends_per_second > 0 AND sends_per_second <= 100000), -- of all workers; null: any
+    daily_budget numeric CHECK (daily_budget > 0 AND daily_budget < 'Infinity'),  -- what a day's messages may cost; null: any
+    budget_unit text NOT NULL DEFAULT 'USD' CHECK (budget_unit ~ '^[A-Z]{3}$'),   -- the budget's currency (ISO 4217)
     CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
     -- otp.conversion_daily calls less than this share of verified codes suspicious, from so many codes of a prefix on
     min_conversion numeric NOT NULL DEFAULT 0.3 CHECK (min_conversion BETWEEN 0 AND 1),
@@ -174,13 +177,23 @@ CREATE TABLE otp.countries (
 );
 COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
 
--- The daemon reads senders by the same rule (Sender in Swift): Tests/IntegrationTests/SenderTests holds the two together.
-CREATE FUNCTION otp.countries_before_write() RETURNS trigger
+-- What one sender may send in a second, all workers together: what its carrier or its registration allows.
+CREATE TABLE otp.sender_rates (
+    sender text PRIMARY KEY,    -- as it stands in countries.sender, or in the worker's own settings
+    sends_per_second numeric NOT NULL CHECK (sends_per_second > 0 AND sends_per_second <= 100000)
+);
+COMMENT ON TABLE otp.sender_rates IS 'Sends per second of single senders, all workers together. No row: as fast as Twilio takes them.';
+
+-- Of countries and sender_rates. The daemon reads senders by the same rule (Sender in Swift):
+-- Tests/IntegrationTests/SenderTests holds the two together.
+CREATE FUNCTION otp.sender_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW.sender COLLATE "C" ~ ('^[+][1-9][0-9]{6,14}$|^[0-9]{3,8}$|^MG[0-9a-fA-F]{32}$'
         '|^(?=.*[A-Za-z])(?=.{1,11}$)[A-Za-z0-9]([A-Za-z0-9 ]*[A-Za-z0-9])?$') IS FALSE THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The sender of %s cannot be one', NEW.region),
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = CASE TG_TABLE_NAME WHEN 'countries' THEN format('The sender of %s cannot be one', to_jsonb(NEW)->>'region')
+                ELSE 'This cannot be a sender' END,
             HINT = 'Give a phone number in E.164, a short code (3 to 8 digits), a name of 1 to 11 letters (A–Z), digits '
                 'and spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.';
     END IF;
@@ -188,7 +201,9 @@ BEGIN
 END $$;
 
 CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.countries
-FOR EACH ROW EXECUTE FUNCTION otp.countries_before_write();
+FOR EACH ROW EXECUTE FUNCTION otp.sender_before_write();
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.sender_rates
+FOR EACH ROW EXECUTE FUNCTION otp.sender_before_write();
 
 INSERT INTO otp.countries (region, receipts_reliable) VALUES ('SA', false);
 
@@ -253,6 +268,10 @@ END $$;
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.templates
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.countries
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.sender_rates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER UPDATE ON otp.settings
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_classes
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
@@ -884,8 +903,10 @@ CREATE TABLE otp.send_jobs (
     last_error_code int,
     last_error text,                            -- why the last attempt failed, while the job waits for the next
     last_remedy text,                           -- and what to do about it
-    held_by text COLLATE "C"                    -- queued: the pause (otp.pauses.name) that holds it, not due before its end;
-                                                -- due all the same, it is that pause's probe
+    held_by text COLLATE "C",                   -- queued: the pause (otp.pauses.name) that holds it, not due before its end;
+                                                -- due all the same, it is that pause's probe. Or 'rate ' and the sender
+                                                -- (otp.sender_rates) for whose turn it waits until due_at
+    returned int DEFAULT 0                      -- of the claims so far, those after which it was given back untried
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -972,6 +993,7 @@ BEGIN
     NEW.last_error := NULL;
     NEW.last_remedy := NULL;
     NEW.held_by := NULL;
+    NEW.returned := 0;
     RETURN NEW;
 END $$;
 
@@ -992,11 +1014,29 @@ END $$;
 CREATE CONSTRAINT TRIGGER wake_workers AFTER INSERT ON otp.send_jobs DEFERRABLE INITIALLY DEFERRED
 FOR EACH ROW EXECUTE FUNCTION otp.wake_workers();
 
+-- Jobs that wait for their sender's turn were given their times by the rate of before: at another one they are shared out
+-- anew. Workers that have not heard of it yet give jobs no times by the rate of before (FinishUnsent).
+CREATE FUNCTION otp.release_deferred() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
+    WHERE j.state = 'queued' AND j.due_at > clock_timestamp()
+        AND j.held_by IN (SELECT 'rate ' || r.sender FROM changed_rates r);
+    PERFORM pg_notify('otp_catalog', ''), pg_notify('otp_send_jobs', '');
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER release_deferred AFTER UPDATE ON otp.sender_rates REFERENCING OLD TABLE AS changed_rates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.release_deferred();
+CREATE TRIGGER release_removed AFTER DELETE ON otp.sender_rates REFERENCING OLD TABLE AS changed_rates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.release_deferred();
+
 -- ───────────────────────────────────────────────────── pauses ───────────────────────────────────────────────────────
 
 -- What is not sent for the time being, shared by all workers: everything, a country, or the numbers that begin alike. A
--- worker makes one when Twilio refuses a country or a prefix; a person by hand. Jobs that a pause holds wait until it ends
--- or their code dies. Deleting the row ends it, whoever deletes it.
+-- worker makes one when Twilio refuses a country or a prefix; a person by hand; otp.check_budget when the day's budget is
+-- used up, of everything. Jobs that a pause holds wait until it ends or their code dies. Deleting the row ends it, whoever
+-- deletes it.
 CREATE TABLE otp.pauses (
     scope text NOT NULL,
     key text COLLATE "C" NOT NULL DEFAULT '',
@@ -1009,10 +1049,10 @@ CREATE TABLE otp.pauses (
     probes int NOT NULL DEFAULT 0,
     made_by text NOT NULL DEFAULT session_user,
     -- A prefix leaves four digits open even of the longest number: a whole one is nobody's to read here.
-    CHECK (CASE scope WHEN 'all' THEN key = '' WHEN 'country' THEN key ~ '^([A-Z]{2}|001)$'
+    CHECK (CASE scope WHEN 'all' THEN key = '' WHEN 'budget' THEN key = '' WHEN 'country' THEN key ~ '^([A-Z]{2}|001)$'
         WHEN 'prefix' THEN key ~ '^\+[1-9][0-9]{0,10}$' ELSE false END)
 );
-COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, a country (SA), a prefix (+96650). DELETE resumes it; held jobs are due again at once.';
+COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, budget (all, too), a country (SA), a prefix (+96650). DELETE resumes it; held jobs are due again at once.';
 
 CREATE TRIGGER changed AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF scope, key, reason, remedy ON otp.pauses
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
@@ -1117,6 +1157,163 @@ CREATE TRIGGER count_outcomes AFTER INSERT ON otp.messages REFERENCING NEW TABLE
 FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
 CREATE TRIGGER count_outcomes AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
+
+-- ────────────────────────────────────────────────── the day's budget ────────────────────────────────────────────────
+
+-- What today's messages cost, by writer: kept while settings.daily_budget is set, so that nothing ever adds up the day.
+CREATE TABLE otp.spend_tally (
+    day date NOT NULL,              -- of settings.timezone
+    shard smallint NOT NULL,
+    amount numeric NOT NULL,        -- in settings.budget_unit
+    PRIMARY KEY (day, shard)
+) WITH (fillfactor = 70);
+
+-- What a message costs, in `unit`: its price; before there is one, or where it is in another currency, the country's
+-- estimate for its segments; where there is none in that currency either, the country's expected_cost, whose currency is
+-- taken to be the budget's. Nothing is converted. What failed or was canceled without a price never left.
+CREATE FUNCTION otp.message_cost(
+    status text, segments smallint, price numeric, price_unit text, country otp.countries, unit text) RETURNS numeric
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN CASE
+    WHEN price IS NOT NULL AND price_unit = unit THEN -price
+    WHEN price IS NULL AND status IN ('failed', 'canceled') THEN 0
+    WHEN (country).price_estimate IS NOT NULL AND (country).price_unit = unit
+        THEN (country).price_estimate * greatest(segments, 1)
+    ELSE coalesce((country).expected_cost, 0) END;
+
+-- Begins the pause of everything when the budget of today is used up, and ends that of another day. Called where the tally
+-- grows, so that no send of this writer's is too many, and by every sweep, for midnight and for writers that did not see
+-- each other. Not ended by a price that turns out lower: each time, what is under way would be sent on top.
+-- Returns the seconds until such a pause ends; null while there is none.
+CREATE FUNCTION otp.check_budget() RETURNS double precision
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    budget record;
+    spent numeric;
+    paused_since timestamptz;
+BEGIN
+    SELECT s.daily_budget AS amount, s.budget_unit AS unit, s.timezone, b.today,
+        b.today::timestamp AT TIME ZONE s.timezone AS starts_at, (b.today + 1)::timestamp AT TIME ZONE s.timezone AS ends_at
+    INTO budget FROM otp.settings s, LATERAL (SELECT (clock_timestamp() AT TIME ZONE s.timezone)::date AS today) b
+    WHERE s.daily_budget IS NOT NULL;
+    IF NOT FOUND THEN
+        RETURN NULL;
+    END IF;
+    SELECT p.since INTO paused_since FROM otp.pauses p WHERE p.name = 'budget';
+    IF paused_since < budget.starts_at THEN     -- not asked of the DELETE: its trigger tells workers also of no row
+        DELETE FROM otp.pauses p WHERE p.name = 'budget';
+        paused_since := NULL;
+    END IF;
+    IF paused_since IS NULL THEN
+        SELECT coalesce(sum(t.amount), 0) INTO spent FROM otp.spend_tally t WHERE t.day = budget.today;
+        IF spent < budget.amount THEN
+            RETURN NULL;
+        END IF;
+        INSERT INTO otp.pauses (scope, reason, remedy, made_by)
+        VALUES ('budget', format('The budget of %s %s for today is used up: %s %s spent or expected.',
+                trim_scale(budget.amount), budget.unit, trim_scale(round(spent, 4)), budget.unit),
+            format('Raise otp.settings.daily_budget, or wait until 00:00 %s: then sending goes on by itself.', budget.timezone),
+            'otp.settings.daily_budget')
+        ON CONFLICT (name) DO NOTHING;
+    END IF;
+    RETURN extract(epoch FROM budget.ends_at - clock_timestamp());
+END $$;
+COMMENT ON FUNCTION otp.check_budget IS 'For workers: begins and ends the pause that the daily budget demands; seconds until it ends by itself.';
+
+CREATE FUNCTION otp.tally_accepted() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    budget record;
+BEGIN
+    SELECT s.budget_unit AS unit, s.timezone INTO budget FROM otp.settings s WHERE s.daily_budget IS NOT NULL;
+    IF FOUND THEN
+        INSERT INTO otp.spend_tally AS t (day, shard, amount)
+        SELECT (e.accepted_at AT TIME ZONE budget.timezone)::date, pg_backend_pid() & 63,
+            sum(otp.message_cost(e.status, e.segments, e.price, e.price_unit, c, budget.unit))
+        FROM accepted e LEFT JOIN otp.verifications v ON v.id = e.verification_id
+        LEFT JOIN otp.countries c ON c.region = v.country GROUP BY 1 ORDER BY 1
+        ON CONFLICT (day, shard) DO UPDATE SET amount = t.amount + excluded.amount;
+        PERFORM otp.check_budget();
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER tally_accepted AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS accepted
+FOR EACH STATEMENT EXECUTE FUNCTION otp.tally_accepted();
+
+-- Prices come later, and one by one.
+CREATE FUNCTION otp.tally_priced() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    budget record;
+BEGIN
+    SELECT s.budget_unit AS unit, (NEW.accepted_at AT TIME ZONE s.timezone)::date AS day INTO budget
+    FROM otp.settings s WHERE s.daily_budget IS NOT NULL
+        AND (NEW.accepted_at AT TIME ZONE s.timezone)::date = (clock_timestamp() AT TIME ZONE s.timezone)::date;
+    IF FOUND THEN
+        INSERT INTO otp.spend_tally AS t (day, shard, amount)
+        SELECT budget.day, pg_backend_pid() & 63,
+            otp.message_cost(NEW.status, NEW.segments, NEW.price, NEW.price_unit, c, budget.unit)
+            - otp.message_cost(OLD.status, OLD.segments, OLD.price, OLD.price_unit, c, budget.unit)
+        FROM (VALUES (1)) one LEFT JOIN otp.verifications v ON v.id = NEW.verification_id
+        LEFT JOIN otp.countries c ON c.region = v.country
+        ON CONFLICT (day, shard) DO UPDATE SET amount = t.amount + excluded.amount;
+        PERFORM otp.check_budget();
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER tally_priced AFTER UPDATE OF status, segments, price, price_unit ON otp.messages FOR EACH ROW
+WHEN ((OLD.segments, OLD.price, OLD.price_unit) IS DISTINCT FROM (NEW.segments, NEW.price, NEW.price_unit)
+    OR (OLD.status IN ('failed', 'canceled')) <> (NEW.status IN ('failed', 'canceled')))
+EXECUTE FUNCTION otp.tally_priced();
+
+-- Another budget, or other estimates: what is not known yet of today is added up, once, and the pause begun or ended by
+-- what comes out. At the commit, whatever else the transaction does: nobody writes messages meanwhile, so that none is
+-- missed and none counted twice.
+CREATE FUNCTION otp.tally_today() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_known boolean := current_setting('otp.tallied_in', true) IS NOT DISTINCT FROM pg_current_xact_id()::text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.settings s WHERE s.daily_budget IS NOT NULL) THEN
+        DELETE FROM otp.pauses p WHERE p.name = 'budget';
+        DELETE FROM otp.spend_tally;
+        RETURN NULL;
+    END IF;
+    IF TG_TABLE_NAME = 'settings' THEN
+        is_known := is_known OR OLD.daily_budget IS NOT NULL
+            AND (OLD.budget_unit, OLD.timezone) IS NOT DISTINCT FROM (NEW.budget_unit, NEW.timezone);
+        DELETE FROM otp.pauses p WHERE p.name = 'budget';
+    END IF;
+    IF NOT is_known THEN
+        PERFORM set_config('otp.tallied_in', pg_current_xact_id()::text, true);
+        LOCK TABLE otp.messages IN SHARE MODE;
+        DELETE FROM otp.spend_tally;
+        INSERT INTO otp.spend_tally (day, shard, amount)
+        SELECT b.today, 0,
+            coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, b.budget_unit)), 0)
+        FROM (SELECT s.budget_unit, s.timezone, (clock_timestamp() AT TIME ZONE s.timezone)::date AS today
+            FROM otp.settings s OFFSET 0) b
+        LEFT JOIN otp.messages m ON m.accepted_at >= b.today::timestamp AT TIME ZONE b.timezone
+        LEFT JOIN otp.verifications v ON v.id = m.verification_id
+        LEFT JOIN otp.countries c ON c.region = v.country
+        GROUP BY b.today;
+    END IF;
+    PERFORM otp.check_budget();
+    RETURN NULL;
+END $$;
+
+CREATE CONSTRAINT TRIGGER tally_today AFTER UPDATE OF daily_budget, budget_unit, timezone ON otp.settings
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN ((OLD.daily_budget, OLD.budget_unit, OLD.timezone) IS DISTINCT FROM (NEW.daily_budget, NEW.budget_unit, NEW.timezone))
+EXECUTE FUNCTION otp.tally_today();
+CREATE CONSTRAINT TRIGGER tally_today AFTER UPDATE OF price_estimate, price_unit, expected_cost ON otp.countries
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW
+WHEN ((OLD.price_estimate, OLD.price_unit, OLD.expected_cost) IS DISTINCT FROM (NEW.price_estimate, NEW.price_unit, NEW.expected_cost))
+EXECUTE FUNCTION otp.tally_today();
+
+-- ─────────────────────────────────────────────────── claim and status ───────────────────────────────────────────────
 
 -- Of jobs that are about to be claimed, and locked, those that shared limits allow; the others end as limited, here and
 -- now. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
@@ -1385,6 +1582,25 @@ CREATE TABLE otp.worker_status (
 ALTER SEQUENCE otp.worker_ids OWNED BY otp.worker_status.worker_id;
 COMMENT ON TABLE otp.worker_status IS 'One row per worker process, and per receiver of callbacks alone; alive while heartbeat_at is younger than 30 seconds.';
 
+-- Rates are divided among the workers that are running: who begins or ceases to, or comes back after its heartbeat was
+-- overdue, tells the others, where there are rates.
+CREATE FUNCTION otp.shares_changed() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL) OR EXISTS (SELECT FROM otp.sender_rates) THEN
+        PERFORM pg_notify('otp_catalog', '');
+    END IF;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER shares_begin AFTER INSERT ON otp.worker_status FOR EACH ROW
+WHEN (NEW.state = 'running' AND NEW.kind = 'worker')
+EXECUTE FUNCTION otp.shares_changed();
+CREATE TRIGGER shares_changed AFTER UPDATE OF state ON otp.worker_status FOR EACH ROW
+WHEN (NEW.kind = 'worker' AND ((OLD.state = 'running') <> (NEW.state = 'running')
+    OR NEW.heartbeat_at > OLD.heartbeat_at + interval '20 seconds'))
+EXECUTE FUNCTION otp.shares_changed();
+
 -- ─────────────────────────────────────────── request, verify, cancel, deliver ───────────────────────────────────────
 
 -- Wrong tries per key and day: a phone, or one of 64 rows that take every other failure (no such verification, used,
@@ -1542,7 +1758,10 @@ DECLARE
 BEGIN
     SELECT j.* INTO live FROM otp.send_jobs j WHERE j.id = wanted FOR UPDATE;
     IF live.state = 'queued' THEN
-        IF live.held_by IS NOT NULL THEN
+        IF live.held_by LIKE 'rate %' THEN
+            PERFORM otp.refuse_job(wanted, format('waits for the turn of its sender, %s', substr(live.held_by, 6)),
+                'It goes by itself; sooner if the sender may send more (otp.sender_rates).');
+        ELSIF live.held_by IS NOT NULL THEN
             PERFORM otp.refuse_job(wanted, format('is held by a pause: %s', live.held_by),
                 'It goes when the pause ends, or at once with otpd resume.');
         END IF;
@@ -2006,6 +2225,7 @@ BEGIN
     DELETE FROM otp.verify_failures f WHERE f.ctid = ANY (ARRAY(
         SELECT o.ctid FROM otp.verify_failures o WHERE o.day < today - 1 LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS failures = ROW_COUNT;
+    DELETE FROM otp.spend_tally t WHERE t.day < today - 1;
 
     DELETE FROM otp.worker_status w
     WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
@@ -2048,16 +2268,17 @@ GRANT SELECT, UPDATE, DELETE ON otp.send_jobs TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status, otp.pauses TO otp_worker;
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
-GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.limits, otp.error_classes, otp.error_class_defaults,
-    otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
-GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts TO otp_worker;
-GRANT EXECUTE ON FUNCTION otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
+GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
+    otp.error_class_defaults, otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
+GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts, otp.spend_tally TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
     otp.is_settled, otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
-    otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults, otp.pauses, otp.pause_status TO otp_monitor, otp_admin;
+    otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults,
+    otp.pauses, otp.pause_status, otp.spend_tally TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
-GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.limits, otp.error_classes,
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
 GRANT EXECUTE ON FUNCTION otp.unlock, otp.retry_job, otp.cancel_job TO otp_admin;

@@ -15,7 +15,7 @@ struct DispatchMachineTests {
         machine.schedule.isListening = true
         if !isCold {
             for step in 0..<Int64(maxInFlight) {
-                machine.answered(concurrency: 1, at: start - .seconds(20) + .milliseconds(step * 10))
+                machine.throttle.answered(concurrency: 1, at: start - .seconds(20) + .milliseconds(step * 10))
             }
         }
         return machine
@@ -30,7 +30,7 @@ struct DispatchMachineTests {
         machine.claimBegan(at: now)
         _ = machine.claimEnded(
             count: min(count, limit), limit: limit, oldestAge: .milliseconds(1), at: now, jitter: 0.5)
-        while machine.mayHandOver(at: now) { machine.handedOver() }
+        while machine.mayHandOver(at: now) { machine.handedOver(from: "", at: now) }
     }
 
     @Test("a worker claims for its free slots, and nothing ahead of a rate that it does not know")
@@ -49,11 +49,11 @@ struct DispatchMachineTests {
             #expect(limit >= slots)
             machine.claimBegan(at: now)
             _ = machine.claimEnded(count: limit, limit: limit, oldestAge: .milliseconds(1), at: now, jitter: 0.5)
-            while machine.mayHandOver(at: now) { machine.handedOver() }
+            while machine.mayHandOver(at: now) { machine.handedOver(from: "", at: now) }
             #expect(machine.inFlight == slots)
             for _ in 0..<slots {
                 machine.sendEnded(at: now)
-                machine.answered(concurrency: slots, at: now)
+                machine.throttle.answered(concurrency: slots, at: now)
             }
             now = now + ThrottleMachine.doubling
         }
@@ -62,7 +62,7 @@ struct DispatchMachineTests {
     @Test("throttled, it claims and hands over no more than Twilio takes, and waits for its turn")
     func throttled() {
         var machine = machine()
-        machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
+        machine.throttle.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
         guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
         #expect(limit < 8)
         fill(&machine, count: limit)
@@ -158,7 +158,7 @@ struct DispatchMachineTests {
         var machine = machine()
         machine.claimBegan(at: start)
         _ = machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(6), at: start, jitter: 0)
-        while machine.mayHandOver(at: start) { machine.handedOver() }
+        while machine.mayHandOver(at: start) { machine.handedOver(from: "", at: start) }
         for _ in 0..<64 { machine.sendEnded(at: start) }
         #expect(machine.decide(at: start) == .claim(limit: 64, .newestFirst))
         machine.claimBegan(at: start)
@@ -185,7 +185,7 @@ struct DispatchMachineTests {
         _ = machine.claimEnded(count: limit, limit: limit, oldestAge: .seconds(0), at: start, jitter: 0)
         var sent = 0
         while machine.mayHandOver(at: start) {
-            machine.handedOver()
+            machine.handedOver(from: "", at: start)
             sent += 1
         }
         #expect(sent == 10)
@@ -349,7 +349,7 @@ struct DispatchMachineTests {
                         oldestAge: .milliseconds(Int64(random.next() % 9000)), at: now, jitter: 0.5)
                 }
             }
-            while machine.mayHandOver(at: now) { machine.handedOver() }
+            while machine.mayHandOver(at: now) { machine.handedOver(from: "", at: now) }
             #expect((0...8).contains(machine.inFlight))
             #expect((0...8 + DispatchMachine.largestBatch).contains(machine.waiting))
         }

@@ -48,12 +48,12 @@ struct HaltTests {
                 _ = machine.claimEnded(count: 64, limit: 64, oldestAge: .seconds(0), at: now, jitter: 0.5)
                 var sent = 0
                 while machine.mayHandOver(at: now) {
-                    machine.handedOver()
+                    machine.handedOver(from: "", at: now)
                     sent += 1
                 }
                 for _ in 0..<sent {
                     machine.sendEnded(at: now)
-                    machine.answered(concurrency: sent, at: now)
+                    machine.throttle.answered(concurrency: sent, at: now)
                 }
                 while machine.waiting > 0 { _ = machine.dropped(at: now) }
                 now = now + .milliseconds(100)
@@ -62,7 +62,7 @@ struct HaltTests {
             if inFlight > 0 {
                 machine.claimBegan(at: now)
                 _ = machine.claimEnded(count: inFlight, limit: 64, oldestAge: .seconds(0), at: now, jitter: 0.5)
-                for _ in 0..<inFlight { machine.handedOver() }
+                for _ in 0..<inFlight { machine.handedOver(from: "", at: now) }
             }
             machine.partResumed(at: now)
             return machine.throttle.concurrency

@@ -29,6 +29,7 @@ private struct Server {
         var left = jobs
         while result.accepted < jobs {
             while left > 0, machine.mayHandOver(inFlight: flights.count, at: now) {
+                machine.handedOver(at: now)
                 left -= 1
                 if now.nanoseconds / 1_000_000_000 != second {
                     second = now.nanoseconds / 1_000_000_000
@@ -95,6 +96,7 @@ struct ThrottleMachineTests {
             for _ in 0..<200 {
                 now = now + .milliseconds(5)
                 guard machine.mayHandOver(inFlight: 0, at: now) else { continue }
+                machine.handedOver(at: now)
                 if isStorm, random.next() % 10 < ofTen {
                     machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(1), seen: 1, at: now)
                 } else {
@@ -153,6 +155,7 @@ struct ThrottleMachineTests {
         var now = start + .seconds(1)
         let before = machine.mayHandOver(inFlight: 0, at: now)
         #expect(before)
+        machine.handedOver(at: now)
         machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(3), seen: nil, at: now)
         #expect(machine.next(inFlight: 0, after: now)! >= now + .seconds(3))
         let during = machine.mayHandOver(inFlight: 0, at: now + .milliseconds(2999))

@@ -46,7 +46,7 @@ public struct Disposition: Sendable, Hashable {
     /// What is held back, of what else waits.
     public enum Effect: Sendable, Hashable {
         case pause(Scope, why: Failure)
-        /// Lower the concurrency, and wait this long where Twilio said so.
+        /// Twilio takes less than it was given: send less at a time or per second, and wait this long where Twilio said so.
         case throttle(retryAfter: Duration?)
     }
 

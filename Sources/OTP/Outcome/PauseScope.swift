@@ -2,6 +2,8 @@
 public enum PauseScope: Sendable, Hashable {
     /// Everything.
     case all
+    /// Everything, until the day's budget is another or the day is over.
+    case budget
     /// The numbers of a country.
     case country(Region)
     /// The numbers that begin so.
@@ -11,6 +13,7 @@ public enum PauseScope: Sendable, Hashable {
     public init?(scope: String, key: String) {
         switch scope {
         case "all" where key.isEmpty: self = .all
+        case "budget" where key.isEmpty: self = .budget
         case "country":
             guard let region = Region(key), region.code == key else { return nil }
             self = .country(region)
@@ -21,10 +24,11 @@ public enum PauseScope: Sendable, Hashable {
         }
     }
 
-    /// `all`, `country` or `prefix`.
+    /// `all`, `budget`, `country` or `prefix`.
     public var scope: String {
         switch self {
         case .all: "all"
+        case .budget: "budget"
         case .country: "country"
         case .prefix: "prefix"
         }
@@ -33,7 +37,7 @@ public enum PauseScope: Sendable, Hashable {
     /// `SA`, `+96650`; empty for everything.
     public var key: String {
         switch self {
-        case .all: ""
+        case .all, .budget: ""
         case .country(let region): region.code
         case .prefix(let prefix): prefix.description
         }

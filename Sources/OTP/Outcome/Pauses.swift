@@ -18,7 +18,7 @@ public struct Pause: Sendable, Hashable {
     /// What happened, for somebody whose code waits. Never the prefix: beside a masked number it would give most of it away.
     public var words: String {
         switch scope {
-        case .all: "sending is paused (\(reason))"
+        case .all, .budget: "sending is paused (\(reason))"
         case .country(let region): "sending to \(region.code) is paused (\(reason))"
         case .prefix: "sending to this range of numbers is paused (\(reason))"
         }
@@ -29,6 +29,7 @@ public struct Pause: Sendable, Hashable {
         if let remedy { return remedy }
         return switch scope {
         case .all: "When it may go on: otpd resume --all"
+        case .budget: "Raise otp.settings.daily_budget, or wait until the day is over."
         case .country(let region): "When it may go on: otpd resume --country \(region.code)"
         case .prefix: "When it may go on: otpd resume, with the --prefix that otpd pause lists"
         }
@@ -40,8 +41,8 @@ public struct Pauses: Sendable {
     private var byName: [String: Pause] = [:]
     private var byCountry: [Region: Pause] = [:]
     private var byPrefix: [[UInt64: Pause]] = Array(repeating: [:], count: NumberPrefix.longest + 1)
-    /// That of everything.
-    public private(set) var all: Pause?
+    /// That of everything: by hand, or for the day's budget.
+    public var all: Pause? { byName[PauseScope.all.name] ?? byName[PauseScope.budget.name] }
 
     public init(_ pauses: some Sequence<Pause> = []) { for pause in pauses { insert(pause) } }
 
@@ -61,7 +62,7 @@ public struct Pauses: Sendable {
 
     private mutating func set(_ scope: PauseScope, _ pause: Pause?) {
         switch scope {
-        case .all: all = pause
+        case .all, .budget: break
         case .country(let region): byCountry[region] = pause
         case .prefix(let prefix): byPrefix[prefix.count][prefix.digits] = pause
         }

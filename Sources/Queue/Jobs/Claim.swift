@@ -12,6 +12,7 @@ public import Postgres
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now).
 /// - What exceeds a shared limit (`otp.within_limits`: prefix, country, total, budget) ends there as limited; with no such
 ///   limit that costs one look at `otp.limits` a claim.
+/// - While everything is paused nothing is taken, also by a worker that has not heard of it yet.
 /// - The attempt number and the worker are the fencing token; every time is the database's.
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
 ///   next finish. What has expired is not: it is the sweep's.
@@ -31,6 +32,7 @@ public enum Claim {
              WHERE j.state = 'queued'
                AND j.due_at <= now()
                AND j.expires_at > now()
+               AND NOT EXISTS (SELECT FROM otp.pauses p WHERE p.name IN ('all', 'budget'))
                AND (j.lost_claims = 0
                     OR j.id = ANY (ARRAY (SELECT s.id
                                             FROM otp.send_jobs s
@@ -48,7 +50,7 @@ public enum Claim {
                SET state = 'sending', attempt = j.attempt + 1, worker = $2,
                    lease_expires_at = now() + make_interval(secs => $3)
              WHERE j.id = ANY (ARRAY (SELECT otp.within_limits(ARRAY (SELECT due.id FROM due))))
-         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims, j.held_by
+         RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims, j.held_by, j.returned
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, otp.unseal(v.sealed_code, v.key_id),
@@ -58,7 +60,7 @@ public enum Claim {
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
-               c.lost_claims, v.country, c.held_by
+               c.lost_claims, v.country, c.held_by, c.attempt - c.returned
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id = c.verification_id
         """
@@ -105,6 +107,8 @@ public struct ClaimedJob: Sendable {
     public let id: Int64
     /// The number of this attempt, from 1: with the worker, the fencing token.
     public let attempt: Int32
+    /// How many attempts it has had, with this one, but for those that were given back before anything was sent.
+    public let tries: Int32
     /// The verification it belongs to.
     public let verificationID: Int64
     /// When the send was requested, by the database's clock, in microseconds since the Unix epoch.
@@ -158,5 +162,6 @@ public struct ClaimedJob: Sendable {
         isSuspect = try result.int32(row, 11) > 0
         country = try result.stringIfPresent(row, 12) ?? ""
         probeOf = try result.stringIfPresent(row, 13)
+        tries = try result.int32(row, 14)
     }
 }

@@ -10,6 +10,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
     case release
     /// Back to `queued`, held by a pause: not due before that ends. It waits there until its code dies.
     case hold
+    /// Back to `queued`, due after `delay` and not after its death: its sender's turn (`otp.sender_rates`) is not sooner.
+    case deferred
     /// `unknown`: it may have been sent; never blindly sent again. Looked for at Twilio from `delay` on.
     case unknown
     /// Ended: failed for good.
@@ -27,7 +29,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 /// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
 ///
 /// A pause that holds a job is locked until the job is written, so that its end (a DELETE, whose trigger releases what it
-/// held) misses none: a job for a pause that has ended meanwhile is due again in a second.
+/// held) misses none: a job for a pause that has ended meanwhile is due again in a second. So is one that was deferred by a
+/// rate that is another now.
 public struct FinishUnsent: Sendable {
     static let statement = Statement(
         "otpd_finish_unsent",
@@ -35,8 +38,8 @@ public struct FinishUnsent: Sendable {
         WITH e AS MATERIALIZED (
             SELECT e.*, j.verification_id, j.requested_at, j.expires_at, j.resend_of
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                          $9::text[], $10::text[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by)
+                          $9::text[], $10::text[], $11::float8[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate)
               JOIN otp.send_jobs j
                 ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
                AND (j.state = 'sending' OR (j.state = 'unknown' AND e.outcome <> 'unknown'))
@@ -46,16 +49,23 @@ public struct FinishUnsent: Sendable {
         ), queued AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
-                   held_by = p.name,
-                   due_at = CASE WHEN e.outcome <> 'hold' THEN now() + make_interval(secs => e.delay)
-                                 WHEN p.name IS NULL THEN least(now() + interval '1 second', j.expires_at)
-                                 ELSE j.expires_at END,
+                   held_by = coalesce(p.name, 'rate ' || r.sender),
+                   -- A class says that Twilio refused it: that was a try.
+                   returned = j.returned + (e.outcome IN ('release', 'deferred')
+                                            OR e.outcome = 'hold' AND e.error_class IS NULL)::int,
+                   due_at = CASE WHEN e.outcome NOT IN ('hold', 'deferred')
+                                 THEN now() + make_interval(secs => e.delay)
+                                 WHEN p.name IS NOT NULL THEN j.expires_at
+                                 ELSE least(j.expires_at, now() + CASE WHEN r.sender IS NOT NULL
+                                            THEN make_interval(secs => e.delay) ELSE interval '1 second' END) END,
                    last_error_code = coalesce(e.error_code, j.last_error_code),
                    last_error = coalesce(e.error, j.last_error),
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
               LEFT JOIN pauses p ON p.name = e.held_by
-             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold')
+              LEFT JOIN otp.sender_rates r
+                ON e.outcome = 'deferred' AND 'rate ' || r.sender = e.held_by AND r.sends_per_second::float8 = e.rate
+             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
@@ -75,7 +85,7 @@ public struct FinishUnsent: Sendable {
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
-            .textArray,
+            .textArray, .float8Array,
         ])
 
     private var ends: [UnsentEnd] = []
@@ -115,6 +125,7 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
         parameters.append(ends.map(\.heldBy))
+        parameters.append(ends.lazy.map(\.rate))
         _ = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
@@ -138,13 +149,15 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
-    /// For `hold`: the name of the pause.
+    /// For `hold`: the name of the pause. For `deferred`: `rate ` and the sender.
     public var heldBy: String?
+    /// For `deferred`: the sender's rate by which it was.
+    public var rate: Double
 
     public init(
         job: Int64, attempt: Int32, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
         errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
-        heldBy: String? = nil
+        heldBy: String? = nil, rate: Double = 0
     ) {
         self.job = job
         self.attempt = attempt
@@ -155,5 +168,6 @@ public struct UnsentEnd: Sendable {
         self.remedy = remedy
         self.errorClass = errorClass
         self.heldBy = heldBy
+        self.rate = rate
     }
 }

@@ -13,7 +13,7 @@ public enum ReleaseLost {
         """
         WITH released AS (
             UPDATE otp.send_jobs
-               SET state = 'queued', worker = NULL, lease_expires_at = NULL, due_at = now()
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, due_at = now(), returned = returned + 1
              WHERE state = 'sending' AND worker = $1 AND id <> ALL ($2::bigint[])
          RETURNING 1
         )

@@ -2,7 +2,7 @@ public import EventLoop
 public import Postgres
 
 /// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, outcomes that stayed
-/// unknown until their code died `failed`. Any worker may run it at any time, and several at once share the work.
+/// unknown until their code died `failed`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker may run it at any time, and several at once share the work.
 ///
 /// The partial indexes on `lease_expires_at` and `expires_at` serve it. In batches of 500, so that it never holds locks
 /// for long; run again at once while it finds that many.
@@ -60,7 +60,8 @@ public enum Sweep {
                count(*) FILTER (WHERE state = 'failed')::int,
                (SELECT extract(epoch FROM min(lease_expires_at) - now())::float8
                   FROM otp.send_jobs
-                 WHERE state = 'sending' AND lease_expires_at >= now())
+                 WHERE state = 'sending' AND lease_expires_at >= now()),
+               otp.check_budget()
           FROM ended
         """,
         [])
@@ -75,6 +76,8 @@ public enum Sweep {
         public var unknownFailed: Int
         /// Until the next lease of anybody's ends; nil while there is none.
         public var nextLeaseEnd: Instant.Span?
+        /// Until the pause for the day's budget ends by itself; nil while there is none.
+        public var budgetPauseEnd: Instant.Span?
 
         /// Whether there may be more.
         public var isFull: Bool { lostLeases >= 500 || expired >= 500 || unknownFailed >= 500 }
@@ -87,6 +90,7 @@ public enum Sweep {
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
             unknownFailed: Int(try result.int32(0, 2)),
-            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) })
+            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) },
+            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Span(seconds: $0) })
     }
 }

@@ -65,9 +65,10 @@ public struct CallbackCounts: Sendable, Equatable {
 }
 
 /// Heartbeat, poll and probe in one statement: writes the worker's row, says whether this session still listens (LISTEN
-/// dies silently), and when the next job is due.
+/// dies silently), when the next job is due, and how many other workers run, among whom rates are divided. One whose
+/// heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// The primary key serves the row, `send_jobs_due` the next job. Run on the connection that listens.
+/// The primary key serves the row, `send_jobs_due` the next job; workers are few. Run on the connection that listens.
 public enum Heartbeat {
     static let statement = Statement(
         "otpd_heartbeat",
@@ -94,7 +95,9 @@ public enum Heartbeat {
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
                (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
-                  FROM otp.send_jobs j WHERE j.state = 'queued')
+                  FROM otp.send_jobs j WHERE j.state = 'queued'),
+               (SELECT count(*)::int FROM otp.worker_status o
+                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.heartbeat_at > now() - interval '20 seconds' AND o.worker_id <> $1)
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
@@ -107,6 +110,8 @@ public enum Heartbeat {
         public var isListening: Bool
         /// How long until the next queued job is due, negative when it is due; nil when there is none.
         public var nextDue: Instant.Span?
+        /// How many other workers run.
+        public var others: Int
     }
 
     /// Writes the report of `worker`.
@@ -136,6 +141,7 @@ public enum Heartbeat {
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Answer(
             isListening: try result.bool(0, 0),
-            nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })
+            nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) },
+            others: Int(try result.int32(0, 2)))
     }
 }

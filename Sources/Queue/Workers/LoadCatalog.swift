@@ -2,7 +2,7 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Reads what changes while workers run: texts, senders of countries, error classes, pauses. A few hundred rows, read at
+/// Reads what changes while workers run: texts, senders of countries, error classes, pauses, rates. A few hundred rows, read at
 /// every connect and whenever `otp_catalog` notifies.
 public enum LoadCatalog {
     static let templates = Statement(
@@ -27,6 +27,14 @@ public enum LoadCatalog {
           FROM otp.pauses
         """)
 
+    static let rates = Statement(
+        "otpd_rates",
+        """
+        SELECT NULL, s.sends_per_second::float8 FROM otp.settings s WHERE s.sends_per_second IS NOT NULL
+        UNION ALL
+        SELECT r.sender, r.sends_per_second::float8 FROM otp.sender_rates r
+        """)
+
     /// What was read.
     public struct Rows: Sendable {
         public var templates: [TemplateSet.Row] = []
@@ -34,6 +42,10 @@ public enum LoadCatalog {
         /// By region.
         public var senders: [String: String] = [:]
         public var pauses: [Pause] = []
+        /// Sends per second of all workers together, where limited.
+        public var rate: Double?
+        /// The same by sender.
+        public var senderRates: [String: Double] = [:]
         /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
         public var nextProbe: Instant.Span?
     }
@@ -73,6 +85,15 @@ public enum LoadCatalog {
                     isProbed: try paused.bool(row, 4)))
             if let span = try paused.doubleIfPresent(row, 5).map({ Instant.Span(seconds: $0) }) {
                 all.nextProbe = min(all.nextProbe ?? span, span)
+            }
+        }
+        let limits = try await connection.execute(rates, Parameters(), deadline: deadline, onDeadline: .drop)
+        for row in 0..<limits.rowCount {
+            let rate = try limits.doubleIfPresent(row, 1)
+            if let sender = try limits.stringIfPresent(row, 0) {
+                all.senderRates[sender] = rate
+            } else {
+                all.rate = rate
             }
         }
         return all

@@ -45,6 +45,11 @@ public struct CountrySenders: Sendable {
         try forms[country]?.get() ?? standard
     }
 
+    /// Whom a message may come from: the worker's own sender, and those of countries.
+    public var inUse: Set<String> {
+        Set(forms.values.compactMap { try? $0.get().sender.text }).union([standard.sender.text])
+    }
+
     /// Rows that can't be used, by country.
     public var badRows: [BadRow] {
         forms.values.compactMap { if case .failure(let row) = $0 { row } else { nil } }

@@ -34,7 +34,10 @@ public struct DispatchMachine: Sendable {
     public var schedule: ClaimSchedule
     public private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
-    public private(set) var throttle: ThrottleMachine
+    /// What this worker may send of what all may together.
+    public var rates: SharedRates
+    /// What Twilio's answers say of how much it takes.
+    public var throttle: ThrottleMachine
     private let maxInFlight: Int
     private var phase = Phase.running
     private var order = Order.oldestFirst
@@ -53,12 +56,13 @@ public struct DispatchMachine: Sendable {
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
-    /// Claimed and not yet handed over.
+    /// Claimed and not yet handed over; but for those that are parked until their sender's turn, and hold up no claim.
     public private(set) var waiting = 0
 
     public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
         self.maxInFlight = maxInFlight
         bucket = ratePerSecond.map { TokenBucket(perSecond: $0, now: now) }
+        rates = SharedRates(now: now)
         throttle = ThrottleMachine(maxInFlight: maxInFlight, now: now)
         schedule = ClaimSchedule(now: now)
     }
@@ -70,7 +74,7 @@ public struct DispatchMachine: Sendable {
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.
     public mutating func decide(at now: Instant) -> Decision {
         switch phase {
-        case .draining: return inFlight + waiting == 0 ? .finished : .wait(until: nil)
+        case .draining: return inFlight + waiting + rates.parked == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
         if isHalted { return .wait(until: nil) }
@@ -86,13 +90,15 @@ public struct DispatchMachine: Sendable {
         switch allowance {
         case .none(let until): return .wait(until: until)
         case .knock: room = 0  // Returned above.
-        case .probe: room = inFlight + waiting == 0 ? 1 : 0
+        case .probe: room = inFlight + waiting + rates.parked == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
         guard room > 0 else {
             // A token may make room; a busy slot or a probe under way gives its own signal when it ends.
-            let token = [bucket?.nextToken(after: now), throttle.next(inFlight: inFlight, after: now)]
-                .compactMap { $0 }.max()
+            let token = [
+                bucket?.nextToken(after: now), rates.nextClaim(after: now),
+                throttle.next(inFlight: inFlight, after: now),
+            ].compactMap { $0 }.max()
             return .wait(until: token.flatMap { $0 > now ? $0 : nil })
         }
         guard look <= now else { return .wait(until: look) }
@@ -105,6 +111,7 @@ public struct DispatchMachine: Sendable {
         let slots = min(maxInFlight, throttle.concurrency)
         guard inFlight + waiting < slots || waiting <= ahead / 2 else { return 0 }
         var room = min(slots + ahead - inFlight - waiting, throttle.within(Self.ahead, of: now) - waiting)
+        if !rates.isEmpty { room = min(room, rates.within(Self.ahead, of: now) - waiting) }
         if var spendable = bucket {
             // No more than there will be tokens for by then.
             room = min(room, spendable.within(Self.ahead, of: now) - waiting)
@@ -148,30 +155,49 @@ public struct DispatchMachine: Sendable {
 
     // MARK: Sends
 
-    /// Whether the next waiting job may be handed over now; takes its token.
+    /// Whether the next waiting job may be handed over now, or a parked one whose sender's turn it is.
     public mutating func mayHandOver(at now: Instant) -> Bool {
-        guard waiting > 0, inFlight < maxInFlight, !isHalted else { return false }
+        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
-        guard throttle.mayHandOver(inFlight: inFlight, at: now) else { return false }
-        return bucket?.take(at: now) ?? true
+        // A probe is one job, and finds out what this worker waits for: it has to wait for no share.
+        guard pause.isProbing || rates.next(after: now) ?? .init(nanoseconds: .max) <= now else { return false }
+        return throttle.mayHandOver(inFlight: inFlight, at: now)
     }
 
     /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
     public mutating func nextToken(after now: Instant) -> Instant? {
-        guard waiting > 0, inFlight < maxInFlight, !isHalted, let turn = throttle.next(inFlight: inFlight, after: now)
+        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted,
+            var turn = throttle.next(inFlight: inFlight, after: now), let share = rates.next(after: now)
         else {
             return nil
         }
-        return bucket.map { bucket in
-            var bucket = bucket
-            return max(turn, bucket.nextToken(after: now))
-        } ?? turn
+        turn = max(turn, share)
+        if let own = bucket?.nextToken(after: now) { turn = max(turn, own) }
+        return waiting > 0 ? turn : rates.nextParked(after: now).map { max(turn, $0) }
     }
 
-    /// A waiting job has been handed over.
-    public mutating func handedOver() {
+    /// A waiting job has been handed over, to be sent from `sender`: takes its tokens.
+    public mutating func handedOver(from sender: String, at now: Instant) {
         waiting -= 1
         inFlight += 1
+        _ = bucket?.take(at: now)
+        throttle.handedOver(at: now)
+        rates.sent(from: sender, at: now)
+    }
+
+    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned. Parked,
+    /// it waits no longer; to be given back, it does until it is dropped.
+    public mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
+        if pause.isProbing { return .now }
+        let turn = rates.turn(of: sender, at: now)
+        if turn == .soon { waiting -= 1 }
+        return turn
+    }
+
+    /// A parked job is taken up again.
+    public mutating func unparked(_ sender: String) {
+        rates.unparked(sender)
+        waiting += 1
     }
 
     /// A waiting job ended without being handed over (given back, refused, dead): as a probe it said nothing.
@@ -184,19 +210,6 @@ public struct DispatchMachine: Sendable {
     public mutating func sendEnded(at now: Instant) {
         inFlight -= 1
         rate.count(at: now)
-    }
-
-    /// Twilio took a request, whatever it thought of it; see `ThrottleMachine.answered`.
-    public mutating func answered(concurrency: Int, at now: Instant) {
-        throttle.answered(concurrency: concurrency, at: now)
-    }
-
-    /// Twilio answered 429; see `ThrottleMachine.throttled`.
-    public mutating func throttled(
-        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
-    ) {
-        throttle.throttled(
-            handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
     }
 
     /// See `PauseMachine.probeNow`.
@@ -228,6 +241,7 @@ public struct DispatchMachine: Sendable {
         switch change {
         case .resumed:
             throttle.pauseEnded(at: now)
+            rates.joins(at: now)
             schedule.wake(at: now)
         case .none, .paused: break
         }
@@ -241,6 +255,7 @@ public struct DispatchMachine: Sendable {
     public mutating func resume(at now: Instant) {
         isHalted = false
         throttle.pauseEnded(at: now)
+        rates.joins(at: now)
         schedule.wake(at: now)
     }
 

@@ -90,12 +90,15 @@ public struct ThrottleMachine: Sendable {
         return pace.map { "\(most), \(Int($0.rounded())) a second" } ?? most
     }
 
-    /// Whether one more request may be handed over; takes its token.
+    /// Whether one more request may be handed over.
     public mutating func mayHandOver(inFlight: Int, at now: Instant) -> Bool {
         guard inFlight < concurrency, isReleased(at: now) else { return false }
         grow(at: now)
-        return bucket?.take(at: now) ?? true
+        return bucket?.nextToken(after: now) ?? now <= now
     }
+
+    /// A request has been handed over: takes its token.
+    public mutating func handedOver(at now: Instant) { _ = bucket?.take(at: now) }
 
     /// When a request that waits only for its turn may go: now, or later; nil when it waits for another one to end.
     public mutating func next(inFlight: Int, after now: Instant) -> Instant? {
@@ -106,12 +109,8 @@ public struct ThrottleMachine: Sendable {
 
     /// How many requests may be begun within `span`.
     public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
-        let most = concurrency
         guard isReleased(at: now) else { return 0 }
-        return bucket.map { bucket in
-            var bucket = bucket
-            return bucket.within(span, of: now)
-        } ?? max(most, Int.max / 2)
+        return bucket?.within(span, of: now) ?? .max
     }
 
     /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.

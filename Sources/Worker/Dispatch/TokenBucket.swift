@@ -1,10 +1,12 @@
 public import EventLoop
 
-/// A token bucket: sends per second for this worker (`OTPD_RATE_PER_SECOND`). Pure.
+/// A token bucket: sends per second. Pure.
 ///
-/// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate is a promise about every second, not about the mean.
+/// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate is a promise about every
+/// second, not about the mean.
 public struct TokenBucket: Sendable {
     private var rate: Double
+    var perSecond: Double { rate }
     private let share: Double
     private var burst: Double
     private var tokens: Double

@@ -10,6 +10,7 @@ extension Dispatcher {
     /// Hands over what may go now.
     func pump() {
         let now = Instant.now()
+        if !parked.isEmpty { unpark(at: now) }
         while !waiting.isEmpty, machine.pause.mayHandOver, machine.mayHandOver(at: now) {
             guard let next = waiting.popFirst() else { break }
             handOver(next, at: now)
@@ -19,8 +20,21 @@ extension Dispatcher {
         changed.signal()
     }
 
-    /// Sends one job, or ends it where it can't be sent.
-    private func handOver(_ claimed: WaitingJob, at now: Instant) {
+    /// Hands over what was parked, as far as its senders' turns have come.
+    private func unpark(at now: Instant) {
+        for sender in parked.keys {
+            while machine.pause.mayHandOver, machine.mayHandOver(at: now), machine.rates.mayUnpark(sender, at: now),
+                let next = parked[sender]?.popFirst()
+            {
+                machine.unparked(sender)
+                handOver(next, at: now, isItsTurn: true)
+            }
+            if parked[sender]?.isEmpty == true { parked[sender] = nil }
+        }
+    }
+
+    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it is parked or given back.
+    private func handOver(_ claimed: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         var next = claimed
         let job = next.job
         if let death = job.death {
@@ -74,6 +88,19 @@ extension Dispatcher {
                 next, .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
                 remedy: CountrySenders.BadRow.remedy)
         }
+        if machine.rates.hasSenders, !isItsTurn {
+            let sender = form.sender.text
+            switch machine.turn(of: sender, at: now) {
+            case .now: break
+            case .soon: return parked[sender, default: WaitingQueue()].append(next)
+            case .later(let delay):
+                machine.schedule.expect(at: now + delay + .milliseconds(50))
+                return drop(
+                    next, .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
+                    remedy: "Nothing; or raise the sender's rate in otp.sender_rates.",
+                    heldBy: SenderTurn.name(of: sender), rate: machine.rates.rate(of: sender))
+            }
+        }
         let lifeLeft = next.lifeLeft(at: now)
         body.removeAll(keepingCapacity: true)
         template.render(into: &body, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
@@ -86,7 +113,7 @@ extension Dispatcher {
                     "Shorten the text for \(job.purpose), \(job.locale) in otp.templates: {app} may be in it often.",
                 errorClass: ErrorClass.badJob.rawValue)
         }
-        machine.handedOver()
+        machine.handedOver(from: form.sender.text, at: now)
         next.isHandedOver(at: now, concurrency: machine.inFlight, sender: form.sender.text)
         let tag = freeTags.popLast() ?? sending.count
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
@@ -102,7 +129,7 @@ extension Dispatcher {
     /// Ends a job that was claimed and not handed over.
     private func drop(
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
-        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil
+        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
@@ -112,13 +139,20 @@ extension Dispatcher {
         unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
-                errorClass: errorClass, heldBy: heldBy))
+                errorClass: errorClass, heldBy: heldBy, rate: rate))
         ends.signal()
     }
 
     /// Gives back what was claimed and not handed over.
     func releaseWaiting() {
         while let next = waiting.popFirst() { drop(next, .release) }
+        for sender in parked.keys {
+            while let next = parked[sender]?.popFirst() {
+                machine.unparked(sender)
+                drop(next, .release)
+            }
+        }
+        parked = [:]
     }
 
     /// The code leaves memory with the body it was written into.
@@ -139,8 +173,11 @@ extension Dispatcher {
             machine.sendEnded(at: now)
             let outcome = OTP.Outcome(completion, recipient: try? sent.job.recipient.get())
             if outcome == .unknown(.foreignAnswer) { http.distrustConnections() }
-            if case .response(_, _, _, let seen) = completion.outcome { throttle(sent, outcome, seen, at: now) }
-            settle(sent, outcome, at: now)
+            if case .response(_, _, _, let seen) = completion.outcome {
+                settle(sent, outcome, seenAtATime: seen, at: now)
+            } else {
+                settle(sent, outcome, seenAtATime: nil, at: now)
+            }
             // What was said to credentials of before does not hold up those of now.
             if sent.handedOver.at < credentialsSince { machine.probeNow(at: now) }
         }
@@ -148,24 +185,11 @@ extension Dispatcher {
         ends.signal()
     }
 
-    /// What an answer says of how much Twilio takes.
-    private func throttle(_ sent: WaitingJob, _ outcome: OTP.Outcome, _ seen: Int?, at now: Instant) {
-        let handedOver = sent.handedOver
-        switch outcome {
-        case .accepted, .refused: machine.answered(concurrency: handedOver.concurrency, at: now)
-        case .notSent(.throttled, let retryAfter):
-            machine.throttled(
-                handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
-                retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now)
-        case .notSent, .unknown: break
-        }
-    }
-
-    private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, at now: Instant) {
+    private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, seenAtATime: Int?, at now: Instant) {
         let job = sent.job
         if job.isSuspect { suspects -= 1 }
         let disposition = rule.decide(
-            outcome, attempt: Int(job.attempt), lifeLeft: sent.lifeLeft(at: now), using: &random)
+            outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), using: &random)
         switch disposition.step {
         case .accepted(let sid, let status):
             counters.accepted += 1
@@ -208,7 +232,22 @@ extension Dispatcher {
             }
         }
         if let pause = shared(disposition.effect, job) { beginPause(pause) }
+        throttle(sent, disposition.effect, outcome, seenAtATime, at: now)
         apply(disposition, outcome, at: now)
+    }
+
+    /// What an answer says of how much Twilio takes.
+    private func throttle(
+        _ sent: WaitingJob, _ effect: Disposition.Effect?, _ outcome: OTP.Outcome, _ seen: Int?, at now: Instant
+    ) {
+        let handedOver = sent.handedOver
+        if case .throttle(let retryAfter) = effect {
+            machine.throttle.throttled(
+                handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
+                retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now)
+        } else if outcome.provesAccount {
+            machine.throttle.answered(concurrency: handedOver.concurrency, at: now)
+        }
     }
 
     private func end(

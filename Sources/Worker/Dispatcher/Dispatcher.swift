@@ -26,6 +26,8 @@ actor Dispatcher {
 
     var machine: DispatchMachine
     var waiting = WaitingQueue()
+    /// By sender: what waits in hand for its turn, soon.
+    var parked: [String: WaitingQueue] = [:]
     /// By tag: what is at Twilio now.
     var sending: [WaitingJob?] = []
     var freeTags: [Int] = []
@@ -74,7 +76,7 @@ actor Dispatcher {
     /// Outcomes are unknown, and have to be resolved.
     private let unknownOutcomes: Latch
     private var isOutcomeUnknown = false
-    private var tokenTimer: TimerID?
+    private var tokenTimer: (id: TimerID, due: Instant)?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
     /// Since when this worker knows that everything is paused.
@@ -135,7 +137,13 @@ actor Dispatcher {
     func claims(areUp isUp: Bool) {
         machine.canClaim = isUp
         machine.schedule.isListening = isUp
-        if isUp { machine.schedule.wake(at: .now()) }
+        if isUp {
+            let now = Instant.now()
+            machine.schedule.wake(at: now)
+            // The others may have done without this worker meanwhile: they hear of it by its heartbeat.
+            machine.rates.joins(at: now)
+            beats.signal()
+        }
         changed.signal()
     }
 
@@ -145,7 +153,7 @@ actor Dispatcher {
         changed.signal()
     }
 
-    /// Texts, error classes, senders by country and pauses as they are now. Rows that can't be used are said; they cost
+    /// Texts, error classes, senders by country, pauses and rates as they are now. Rows that can't be used are said; they cost
     /// their own jobs and no others.
     func catalog(_ rows: LoadCatalog.Rows) {
         templates = TemplateSet(rows.templates, keeping: templates)
@@ -156,6 +164,7 @@ actor Dispatcher {
                 metadata: [LogKeys.error: "\(row)", LogKeys.remedy: "\(CountrySenders.BadRow.remedy)"])
         }
         rule.classes = ErrorClasses(rows.classes)
+        machine.rates.read(total: rows.rate, senders: rows.senderRates, inUse: senders.inUse, at: .now())
         pausesRead(rows.pauses, nextProbe: rows.nextProbe)
         for row in templates.badRows {
             log.error(
@@ -165,6 +174,7 @@ actor Dispatcher {
             log.error(
                 "error classes can't be used; their codes count as unknown", metadata: [LogKeys.error: "\(problem)"])
         }
+        pump()
     }
 
     /// Whether the catalog should be read now; what changes while they are being read counts again.
@@ -200,7 +210,8 @@ actor Dispatcher {
         let now = Instant.now()
         machine.schedule.isListening = answer.isListening
         if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
-        changed.signal()
+        machine.rates.counted(others: answer.others, at: now)
+        pump()
     }
 
     /// No further claims; what was claimed ahead goes back, what is at Twilio is waited for.
@@ -273,7 +284,8 @@ actor Dispatcher {
 
     /// The jobs of this worker's that are `sending` and that it knows of.
     private var jobsInHand: [Int64] {
-        waiting.jobs + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs + jobsInWriting
+        waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
+            + jobsInWriting
     }
 
     private func claimFailed(after span: Instant.Span) {
@@ -303,21 +315,26 @@ actor Dispatcher {
         pump()
     }
 
-    /// Sets a timer for the next token of the rate limit, where jobs wait for nothing else.
+    /// Sets a timer for the next token of a rate limit, where jobs wait for nothing else.
     func awaitToken() {
-        guard tokenTimer == nil, let due = machine.nextToken(after: .now()) else { return }
-        tokenTimer = loop.schedule(at: due) { [weak self] in
+        guard let due = machine.nextToken(after: .now()) else { return }
+        if let timer = tokenTimer {
+            guard due < timer.due else { return }
+            loop.cancel(timer.id)
+        }
+        let id = loop.schedule(at: due) { [weak self] in
             self?.assumeIsolated {
                 $0.tokenTimer = nil
                 $0.pump()
             }
         }
+        tokenTimer = (id, due)
     }
 
     // MARK: What the loops wait for
 
     /// Whether there is work in hand.
-    var isBusy: Bool { machine.inFlight + machine.waiting + unsaved > 0 }
+    var isBusy: Bool { machine.inFlight + machine.waiting + machine.rates.parked + unsaved > 0 }
 
     /// Until the status row should be written anew, at most `span`.
     func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }
@@ -395,7 +412,7 @@ actor Dispatcher {
         // The connection that claims is there: it writes this.
         report.databaseState =
             machine.canRecord ? "connected" : "the connection that writes endings is lost; \(unsaved) wait"
-        report.twilioState = twilioState
+        report.twilioState = [twilioState, machine.rates.words(at: now)].compactMap { $0 }.joined(separator: "; ")
         latency.reset()
         return report
     }

@@ -32,16 +32,16 @@ struct Heart {
         }
     }
 
-    /// Reads texts, senders, error classes and pauses anew, if they have changed.
+    /// Reads texts, senders, error classes, pauses and rates anew, if they have changed.
     private func readCatalog(_ connection: Connection) async {
         guard await dispatcher.takeStaleCatalog() else { return }
         do {
             let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
             await dispatcher.catalog(rows)
-            log.notice("texts, senders, error classes and pauses were read anew")
+            log.notice("texts, senders, error classes, pauses and rates were read anew")
         } catch {
             log.error(
-                "texts, senders, error classes and pauses can't be read; trying again",
+                "texts, senders, error classes, pauses and rates can't be read; trying again",
                 metadata: [LogKeys.error: "\(error)"])
             await dispatcher.catalogChanged()
         }

@@ -3,7 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every 20 s, and when the next lease ends.
+/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every
+/// 20 s, and when the next lease ends or the day whose budget is used up.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
@@ -21,12 +22,14 @@ struct Sweeper {
         var pruneAt = Instant.now() + .seconds(60)
         while !Task.isCancelled {
             var isFull = false
-            var nextLeaseEnd: Instant.Span?
+            var next = Self.idle
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
                 isFull = swept.isFull
-                nextLeaseEnd = swept.nextLeaseEnd
+                // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
+                next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
+                    .compactMap { $0 }.reduce(next, min)
                 await report(swept)
                 let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
                 for worker in dead {
@@ -45,9 +48,7 @@ struct Sweeper {
                 }
             }
             if isFull { continue }
-            // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
-            let idle = nextLeaseEnd.map { min(Self.idle, $0 + .milliseconds(50)) } ?? Self.idle
-            let span = await dispatcher.isBusy ? Self.busy : idle
+            let span = await dispatcher.isBusy ? min(Self.busy, max(next, .milliseconds(1))) : next
             guard (try? await loop.sleep(for: span)) != nil else { return }
         }
     }

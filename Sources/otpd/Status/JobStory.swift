@@ -73,7 +73,10 @@ struct JobStory {
         if let remedy = values["remedy"] { facts.append(("To do", remedy)) }
         switch values["job_state"] {
         case "queued":
-            if let pause = values["held_by"] { facts.append(("Waits for", "the end of a pause: \(pause)")) }
+            if let holder = values["held_by"] {
+                let turn = SenderTurn.sender(of: holder).map { "the turn of its sender, \($0)" }
+                facts.append(("Waits for", turn ?? "the end of a pause: \(holder)"))
+            }
         case "unknown":
             facts.append(
                 ("Waits for", "a look at Twilio's list; \(values["looks"] ?? "0") did not find it after the grace"))
@@ -116,7 +119,11 @@ struct JobStory {
             ("accepted_at", "Twilio accepted it\(latency)"),
             ("unknown_at", "its outcome became unknown"),
             ("look_at", "Twilio's list is looked at next"),
-            ("due_at", state == "queued" && values["held_by"] == nil ? "it is due" : nil),
+            (
+                "due_at",
+                state == "queued" && values["held_by"].map { SenderTurn.sender(of: $0) != nil } ?? true
+                    ? "it is due" : nil
+            ),
             ("lease_expires_at", state == "sending" ? "its worker's lease ends" : nil),
             ("next_poll_at", values["final_at"] == nil ? "Twilio is asked for its status next" : nil),
             ("ended_at", "it ended: \(state)"),
