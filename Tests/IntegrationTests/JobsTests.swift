@@ -108,6 +108,22 @@ import Testing
         #expect(mistaken.code == 78 && mistaken.errors.contains("another otp.secret"), "\(mistaken.errors)")
     }
 
+    /// A process that cannot be dumped is root's in /proc, whoever runs it: prctl(2), PR_SET_DUMPABLE.
+    @Test func noCoreDumpOfACommandHoldsTheCode() async throws {
+        let otpd = BuildFolder.executable("otpd")
+        let isRoot = getuid() == 0
+        let terminal = try PseudoTerminal(
+            isRoot ? "setpriv" : otpd,
+            (isRoot ? ["--reuid=65534", "--regid=65534", "--clear-groups", otpd] : []) + ["verify", "user-1"],
+            environment: Otpd.environment("http://127.0.0.1:9"), columns: 80, rows: 24)
+        try await terminal.program.says("Code for user-1: ")
+        var process = stat()
+        #expect(stat("/proc/\(terminal.program.pid)", &process) == 0)
+        #expect(process.st_uid == 0)
+        terminal.type("\u{3}")
+        _ = try await terminal.program.exit()
+    }
+
     @Test(arguments: [true, false])
     func inATerminalTheCodeIsNotShown(isInterrupted: Bool) async throws {
         let database = try #require(database)
