@@ -51,6 +51,9 @@ import Testing
         #expect(!(story.output + list.output).contains("590021610"))
         #expect(try await Otpd.command(["jobs", "show", "999999"]).code == 65)
 
+        try await database.text("UPDATE otp.messages SET follow_up = 'Not sent again: a reason.'")
+        #expect(try await Otpd.command(["jobs", "show", sent]).output.contains("Not sent again: a reason."))
+
         // Again: Twilio refuses it again, and both sends are told of.
         let again = try await Otpd.command(["jobs", "retry", refused])
         #expect(again.code == 0, "\(again.errors)")
