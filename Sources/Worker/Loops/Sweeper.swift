@@ -3,7 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every 20 s, and when the next lease ends.
+/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every
+/// 20 s, and when the next lease ends.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
@@ -19,6 +20,7 @@ struct Sweeper {
     func run() async {
         var quiet = QuietErrors()
         var pruneAt = Instant.now() + .seconds(60)
+        var deaths = DeathRule()
         while !Task.isCancelled {
             var isFull = false
             var nextLeaseEnd: Instant.Span?
@@ -28,9 +30,12 @@ struct Sweeper {
                 isFull = swept.isFull
                 nextLeaseEnd = swept.nextLeaseEnd
                 await report(swept)
-                let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
-                for worker in dead {
-                    log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+                if deaths.mayBeTold(over: connection, at: .now()) {
+                    let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
+                    for worker in dead {
+                        log.warning(
+                            "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+                    }
                 }
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
@@ -67,5 +72,23 @@ struct Sweeper {
                 "sends whose outcome stayed unknown until their code expired",
                 metadata: [LogKeys.count: "\(swept.unknownFailed)"])
         }
+    }
+}
+
+/// When missing heartbeats say that a worker is dead: not right after the database was away, since then everybody's are
+/// missing, its own among them.
+struct DeathRule {
+    /// Long enough for everybody to have reconnected and beaten.
+    static let grace = Instant.Span.seconds(30)
+
+    /// Held: another one must not pass for it at the same address.
+    private var connection: (any AnyObject & Sendable)?
+    private var from: Instant?
+
+    /// Whether it may be told from what is read over this connection now.
+    mutating func mayBeTold(over connection: any AnyObject & Sendable, at now: Instant) -> Bool {
+        if let last = self.connection, last !== connection { from = now + Self.grace }
+        self.connection = connection
+        return from.map { now >= $0 } ?? true
     }
 }
