@@ -51,6 +51,9 @@ import Testing
         #expect(!(story.output + list.output).contains("590021610"))
         #expect(try await Otpd.command(["jobs", "show", "999999"]).code == 65)
 
+        try await database.text("UPDATE otp.messages SET follow_up = 'Not sent again: a reason.'")
+        #expect(try await Otpd.command(["jobs", "show", sent]).output.contains("Not sent again: a reason."))
+
         // Again: Twilio refuses it again, and both sends are told of.
         let again = try await Otpd.command(["jobs", "retry", refused])
         #expect(again.code == 0, "\(again.errors)")
@@ -108,9 +111,9 @@ import Testing
         #expect(mistaken.code == 78 && mistaken.errors.contains("another otp.secret"), "\(mistaken.errors)")
     }
 
-    /// A process that cannot be dumped is root's in /proc, whoever runs it: prctl(2), PR_SET_DUMPABLE.
+    /// The memory of a process that cannot be dumped is root's in /proc, whoever runs it: prctl(2), PR_SET_DUMPABLE.
     @Test func noCoreDumpOfACommandHoldsTheCode() async throws {
-        let otpd = BuildFolder.executable("otpd")
+        let otpd = try BuildFolder.executable("otpd")
         let isRoot = getuid() == 0
         let terminal = try PseudoTerminal(
             isRoot ? "setpriv" : otpd,
@@ -118,7 +121,7 @@ import Testing
             environment: Otpd.environment("http://127.0.0.1:9"), columns: 80, rows: 24)
         try await terminal.program.says("Code for user-1: ")
         var process = stat()
-        #expect(stat("/proc/\(terminal.program.pid)", &process) == 0)
+        #expect(stat("/proc/\(terminal.program.pid)/mem", &process) == 0)
         #expect(process.st_uid == 0)
         terminal.type("\u{3}")
         _ = try await terminal.program.exit()

@@ -24,6 +24,7 @@ import Testing
         var hostile = StatusFixture.troubled
         hostile.pauses[0].reason = "a\u{1B}[2J\nb\u{202E}c"
         hostile.workers[0].host = "h\u{1B}]0;x\u{7}"
+        hostile.sends[0].messageStatus = "sent\u{1B}[2J"
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
             ("working", StatusFixture.working), ("troubled", StatusFixture.troubled), ("many", many),
@@ -339,10 +340,22 @@ import Testing
         #expect(JobStory(values).lines(width: 80).contains { $0.plain.hasSuffix("it is due") })
     }
 
+    @Test func itTellsWhatCameOfAFailedDelivery() {
+        var values = Self.failed
+        values["job_state"] = "accepted"
+        values["message_status"] = "undelivered"
+        values["follow_up"] = "Not sent again: too little of its code's life was left."
+        #expect(
+            JobStory(values).lines(width: 80).map(\.plain).contains(
+                "  Then          Not sent again: too little of its code's life was left."))
+    }
+
     @Test(arguments: [30, 80, 200])
     func itFits(width: Int) {
         var values = Self.failed
         values["subject"] = String(repeating: "日本", count: 100)
+        // Twilio's words are any words, and so are those of whoever passes for it.
+        values["message_status"] = "sent\u{1B}[2J"
         values["error"] = String(repeating: "long ", count: 100) + "\u{1B}[2J"
         for line in JobStory(values).lines(width: width) {
             #expect(line.columns <= width)
