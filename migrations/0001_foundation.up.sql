@@ -33,7 +33,8 @@ BEGIN
             WHEN insufficient_privilege THEN
                 CONTINUE WHEN role_name = 'otp_owner';  -- then whoever migrates owns the schema: see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
-                    USING HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                    USING ERRCODE = 'insufficient_privilege',
+                        HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
         END;
     END LOOP;

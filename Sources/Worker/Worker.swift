@@ -238,10 +238,21 @@ public actor Worker {
             let words = "\(error)"
             guard refusal == nil, quiet[listens] != words else { return }
             quiet[listens] = words
-            log.error(
-                "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
-                metadata: [LogKeys.error: "\(words)"])
-            onStatus("waiting for the database")
+            // It is there, and a GRANT is what brings it back.
+            if case .server(let refused) = error, refused.sqlstate == "42501" {
+                log.error(
+                    "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
+                    metadata: [
+                        LogKeys.error: "\(words)",
+                        LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
+                    ])
+                onStatus("refused by the database: see otpd doctor")
+            } else {
+                log.error(
+                    "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
+                    metadata: [LogKeys.error: "\(words)"])
+                onStatus("waiting for the database")
+            }
         case .connecting(_, nil), .closed: break
         }
     }

@@ -10,6 +10,8 @@ import Testing
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await Otpd.run(simulator)
+        // 9 and 10: the newest first, by number and not by letter.
+        try await database.text("SELECT setval(pg_get_serial_sequence('otp.send_jobs', 'id'), 8)")
         let sent = try await database.enqueue("0501234567", subject: "user-1")
         let refused = try await database.enqueue("+966590021610", subject: "user-2")
         try await database.becomes("1|1", "SELECT accepted_1h, failed_1h FROM otp.queue_status")
@@ -47,6 +49,8 @@ import Testing
         {
             #expect(story.output.contains(words), "\(words)")
         }
+        let inJSON = try await Otpd.command(["jobs", "show", refused, "--json"])
+        #expect(inJSON.output.contains("\"code_is_dead\": false"))
         #expect(story.output.split(separator: "\n").allSatisfy { $0.unicodeScalars.count <= 80 })
         #expect(!(story.output + list.output).contains("590021610"))
         #expect(try await Otpd.command(["jobs", "show", "999999"]).code == 65)

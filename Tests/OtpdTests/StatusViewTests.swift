@@ -202,6 +202,21 @@ import Testing
         #expect(StatusVerdict.of(snapshot).detail == "Worker 3 was stopped 60 s ago; 1 job is due.")
     }
 
+    /// Tried again and again, and so never due for long: yet nothing gets through.
+    @Test func jobsThatWaitForTheirNextAttemptAreNotNothingToSend() {
+        var snapshot = StatusFixture.working
+        var waits = StatusFixture.failure(902, error: "Its code is sealed under another secret.", remedy: "Set it.")
+        waits.state = "queued"
+        snapshot.sends.insert(waits, at: 0)
+        #expect(StatusVerdict.of(snapshot).level == .good)
+        (snapshot.queue.accepted.0, snapshot.queue.queued, snapshot.queue.due) = (0, 1, 0)
+        let verdict = StatusVerdict.of(snapshot)
+        #expect(verdict.level == .warning && !verdict.failsCheck)
+        #expect(verdict.headline == "Nothing got through in the last minute; 1 job waits.")
+        #expect(verdict.detail == "Of job 902: Its code is sealed under another secret.")
+        #expect(verdict.remedy == "Set it.")
+    }
+
     @Test(arguments: [
         (0, "0 s"), (99, "99 s"), (100, "1 min"), (5_399, "89 min"), (5_400, "1 h 30 min"), (7_200, "2 h"),
         (86_400, "1 d"), (-5, "0 s"),

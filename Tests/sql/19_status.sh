@@ -119,6 +119,20 @@ check "the last sends" 0 "$(scans "SELECT send_job_id, subject, error FROM otp.d
 check "the last failures" 0 "$(scans "SELECT * FROM otp.failures ORDER BY failed_at DESC LIMIT 10")"
 check "one job" 0 "$(scans "SELECT * FROM otp.job_details WHERE send_job_id = $old")"
 check "one verification" 0 "$(scans "SELECT * FROM otp.delivery_status WHERE verification_id = $old")"
+# The statements themselves, as otpd sends them: a bare name in ORDER BY is the column that is read, cast and all.
+own() { python3 - "$here/../../Sources/Queue/$1" "$2" <<'PY'
+import re, sys
+blocks = re.findall(r'"""\n(.*?)"""', open(sys.argv[1]).read(), re.S)
+print(next(" ".join(b.split()) for b in blocks if sys.argv[2] in b))
+PY
+}
+for read in delivery_status failures queue_status; do
+    check "what otpd status reads of $read" 0 "$(scans "$(own Workers/ReadStatus.swift "FROM otp.$read")")"
+done
+for list in delivery_status failures; do
+    # A plan for no value in particular, as a prepared statement may get, reads it all: here there is no filter.
+    check "what otpd jobs list reads of $list" 0 "$(scans "$(own Jobs/ListJobs.swift "FROM otp.$list" | sed 's/\$[12]\b/NULL/g; s/\$3/20/')")"
+done
 # By subject a handful of rows is sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
