@@ -77,7 +77,8 @@ let package = Package(
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .target(
-            name: "Callbacks", dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
+            name: "Callbacks",
+            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",

@@ -67,7 +67,8 @@ public struct ListeningServer<ChildChannel: ServerChildChannel>: Sendable {
     ///
     /// - Parameter onListening: called once with the port, when connections are taken.
     @concurrent
-    public func run(until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure) {
+    public func run(until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure)
+    {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
             await serve(on: group, until: stop, onListening: onListening)

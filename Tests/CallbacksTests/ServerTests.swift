@@ -13,7 +13,8 @@ struct ServerTests {
         let inbox = Inbox(capacity: limits.buffered)
         let server = ListeningServer(
             host: "127.0.0.1", port: 0,
-            channel: CallbackChannel(shared: Fixture.shared(inbox, limits), limits: limits.server), limits: limits.server,
+            channel: CallbackChannel(shared: Fixture.shared(inbox, limits), limits: limits.server),
+            limits: limits.server,
             setting: "OTPD_CALLBACK_LISTEN")
         let stop = ServerStop()
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)

@@ -29,7 +29,11 @@ struct PageConnectionTests {
             try pipeline.addHandler(
                 PageConnection(wire: wire) { request, reply in
                     asked.requests.withLock { $0.append(request) }
-                    if answersAtOnce { reply(PageAnswer(200, "a page")) } else { asked.replies.withLock { $0.append(reply) } }
+                    if answersAtOnce {
+                        reply(PageAnswer(200, "a page"))
+                    } else {
+                        asked.replies.withLock { $0.append(reply) }
+                    }
                 })
             try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
         }
@@ -52,7 +56,8 @@ struct PageConnectionTests {
         }
 
         func get(_ target: String, method: String = "GET", headers: [String] = []) throws {
-            try send((["\(method) \(target) HTTP/1.1", "Host: localhost"] + headers + ["", ""]).joined(separator: "\r\n"))
+            try send(
+                (["\(method) \(target) HTTP/1.1", "Host: localhost"] + headers + ["", ""]).joined(separator: "\r\n"))
         }
 
         func wait(_ milliseconds: Int64) { channel.embeddedEventLoop.advanceTime(by: .milliseconds(milliseconds)) }
@@ -111,7 +116,9 @@ struct PageConnectionTests {
             try client.send(request)
             let answer = try client.answers()
             statuses.append(answer.dropFirst(9).prefix(3))
-            #expect(answer.contains("\r\nContent-Security-Policy: default-src 'none'; script-src 'self';"), "\(request.prefix(40))")
+            #expect(
+                answer.contains("\r\nContent-Security-Policy: default-src 'none'; script-src 'self';"),
+                "\(request.prefix(40))")
             #expect(answer.contains("frame-ancestors 'none'"))
             #expect(answer.contains("\r\nX-Content-Type-Options: nosniff\r\n"))
             #expect(answer.contains("\r\nCache-Control: no-store\r\n"))

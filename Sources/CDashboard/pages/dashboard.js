@@ -18,7 +18,7 @@
     : s < 86400 ? `${Math.floor(s / 3600)} h ${Math.floor(s / 60) % 60} min` : `${Math.floor(s / 86400)} d`;
   const milliseconds = (ms) => ms < 1000 ? `${Math.round(ms)} ms` : `${small(ms / 1000)} s`;
   const percent = (p) => `${tenth.format(p)}%`;
-  const clock = (at) => new Date(at * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const clock = (at) => new Date(at * 1000).toLocaleTimeString("en", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 
   // ── elements ──
   const make = (name, attributes = {}, ...children) => {
@@ -127,7 +127,7 @@
   const niceTop = (value) => {
     if (value <= 0) return 1;
     const power = 10 ** Math.floor(Math.log10(value));
-    return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value * 0.999);
+    return [1, 1.5, 2, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((n) => n >= value * 0.999);
   };
   const showHistory = (history) => {
     const key = JSON.stringify([span, history]);

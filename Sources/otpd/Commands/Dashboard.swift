@@ -50,7 +50,8 @@ struct DashboardCommand: ParsableCommand {
                     await hangUp.wait()
                     if Task.isCancelled { return .other }
                     daemon.systemd.reloading()
-                    daemon.log.notice("SIGHUP: the dashboard reads its settings when it starts; restart it to use others")
+                    daemon.log.notice(
+                        "SIGHUP: the dashboard reads its settings when it starts; restart it to use others")
                     daemon.systemd.reloaded()
                 }
             }

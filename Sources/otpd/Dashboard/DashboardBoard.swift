@@ -65,11 +65,11 @@ actor DashboardBoard {
             case .failure(let failure): return trouble(failure)
             }
         case .metrics:
-            let (snapshot, history) = (await readStatus(), await readHistory())
+            let snapshot = try? await readStatus().get()
+            let history = snapshot == nil ? nil : try? await readHistory().get()
             return PageAnswer(
                 200, type: "text/plain; version=0.0.4; charset=utf-8",
-                body: Array(
-                    Metrics.text(try? snapshot.get(), try? history.get(), refusedTokens: refusedTokens).utf8))
+                body: Array(Metrics.text(snapshot, history, refusedTokens: refusedTokens).utf8))
         case .readiness(let detailed):
             var reason: String?
             if case .failure(let failure) = await readStatus() {
@@ -104,13 +104,18 @@ actor DashboardBoard {
         _ body: (Connection, Instant) async throws(PostgresError) -> Value
     ) async -> Swift.Result<Value, Failure> {
         let deadline = Instant.now() + Self.patience
+        // Known to be away, it is waited for no longer: whoever asks is to hear of it at once.
+        let connected = awaySince == nil ? deadline : .now() + .milliseconds(100)
         do throws(PostgresError) {
-            let value = try await body(try await session.connection(deadline: deadline), deadline)
+            let value = try await body(try await session.connection(deadline: connected), deadline)
             awaySince = nil
             return .success(value)
         } catch {
             awaySince = awaySince ?? .now()
-            return .failure(Database.failure("Cannot read the status", error, needs: "otp_monitor"))
+            var cause = error
+            // Why there is no connection says more than that there is none.
+            if case .connecting(_, let last?) = await session.state { cause = last }
+            return .failure(Database.failure("Cannot read the status", cause, needs: "otp_monitor"))
         }
     }
 

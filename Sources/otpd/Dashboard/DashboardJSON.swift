@@ -51,7 +51,8 @@ enum DashboardJSON {
                 "delivered",
                 column { point in
                     let ended = point.delivered + point.undelivered
-                    return ended == 0 ? .null : .double((Double(point.delivered) / Double(ended) * 1_000).rounded() / 10)
+                    return ended == 0
+                        ? .null : .double((Double(point.delivered) / Double(ended) * 1_000).rounded() / 10)
                 }
             ),
             (

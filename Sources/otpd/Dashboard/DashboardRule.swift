@@ -31,7 +31,8 @@ struct DashboardRule: Sendable {
         guard hasToken || Self.isOwn(request.host) else {
             return .answer(
                 PageAnswer(
-                    403, "Without a token this is read as localhost or 127.0.0.1: set OTPD_DASHBOARD_TOKEN for other names."
+                    403,
+                    "Without a token this is read as localhost or 127.0.0.1: set OTPD_DASHBOARD_TOKEN for other names."
                 ))
         }
         let reading: Reading

@@ -124,7 +124,8 @@ actor DashboardServer {
             let words = trouble?.description ?? "its socket has ended by itself"
             if said != words {
                 said = words
-                log.error("the dashboard can't be served; trying again until it can", metadata: [LogKeys.error: "\(words)"])
+                log.error(
+                    "the dashboard can't be served; trying again until it can", metadata: [LogKeys.error: "\(words)"])
             }
             try? await loop.sleep(for: Self.pause)
         }
@@ -150,7 +151,8 @@ actor DashboardServer {
                 "the dashboard was asked with wrong tokens",
                 metadata: [
                     LogKeys.count: "\(now - last)",
-                    LogKeys.remedy: "Give whoever reads it the value of OTPD_DASHBOARD_TOKEN, or keep strangers from the port.",
+                    LogKeys.remedy:
+                        "Give whoever reads it the value of OTPD_DASHBOARD_TOKEN, or keep strangers from the port.",
                 ])
             last = now
         }

@@ -6,20 +6,26 @@ struct Metrics {
     /// `/metrics`: everything; nil where the database is away, and then no more than that.
     static func text(_ snapshot: StatusSnapshot?, _ history: DashboardHistory?, refusedTokens: Int) -> String {
         var metrics = Metrics()
-        metrics.family("otpd_build_info", "gauge", "Which otpd serves this; always 1.", [
-            ([("version", Version.number)], "1")
-        ])
-        metrics.family("otpd_database_up", "gauge", "Whether the database answers: 0 leaves out all that is read there.", [
-            ([], snapshot == nil || history == nil ? "0" : "1")
-        ])
+        metrics.family(
+            "otpd_build_info", "gauge", "Which otpd serves this; always 1.",
+            [
+                ([("version", Version.number)], "1")
+            ])
+        metrics.family(
+            "otpd_database_up", "gauge", "Whether the database answers: 0 leaves out all that is read there.",
+            [
+                ([], snapshot == nil || history == nil ? "0" : "1")
+            ])
         guard let snapshot, let history else { return metrics.text }
         metrics.queue(snapshot.queue)
         metrics.workers(snapshot.workers)
         metrics.pauses(snapshot.pauses)
         metrics.money(history.spend)
-        metrics.family("otpd_sent_twice_total", "counter", "Second messages of one send job: users that got a code twice.", [
-            ([], "\(history.sentTwice)")
-        ])
+        metrics.family(
+            "otpd_sent_twice_total", "counter", "Second messages of one send job: users that got a code twice.",
+            [
+                ([], "\(history.sentTwice)")
+            ])
         metrics.family(
             "otpd_dashboard_refused_total", "counter", "Requests with a wrong token, since this process started.",
             [([], "\(refusedTokens)")])
@@ -29,30 +35,42 @@ struct Metrics {
     private typealias Sample = (labels: [(String, String)], value: String)
 
     private mutating func queue(_ queue: StatusSnapshot.Queue) {
-        family("otpd_queue_jobs", "gauge", "Send jobs by state; due are those of the queued whose time has come.", [
-            ([("state", "queued")], "\(queue.queued)"), ([("state", "due")], "\(queue.due)"),
-            ([("state", "sending")], "\(queue.sending)"), ([("state", "unknown")], "\(queue.unknown)"),
-        ])
-        family("otpd_queue_oldest_due_seconds", "gauge", "How long the oldest due job has been due.", [
-            ([], Self.number(queue.oldestDueSeconds))
-        ])
-        family("otpd_workers_alive", "gauge", "Workers whose last heartbeat is younger than 30 seconds.", [
-            ([], "\(queue.workersAlive)")
-        ])
+        family(
+            "otpd_queue_jobs", "gauge", "Send jobs by state; due are those of the queued whose time has come.",
+            [
+                ([("state", "queued")], "\(queue.queued)"), ([("state", "due")], "\(queue.due)"),
+                ([("state", "sending")], "\(queue.sending)"), ([("state", "unknown")], "\(queue.unknown)"),
+            ])
+        family(
+            "otpd_queue_oldest_due_seconds", "gauge", "How long the oldest due job has been due.",
+            [
+                ([], Self.number(queue.oldestDueSeconds))
+            ])
+        family(
+            "otpd_workers_alive", "gauge", "Workers whose last heartbeat is younger than 30 seconds.",
+            [
+                ([], "\(queue.workersAlive)")
+            ])
         for (name, words, accepted, failed) in [
-            ("1m", "minute", queue.accepted.0, queue.failed.0), ("5m", "five minutes", queue.accepted.1, queue.failed.1),
+            ("1m", "minute", queue.accepted.0, queue.failed.0),
+            ("5m", "five minutes", queue.accepted.1, queue.failed.1),
             ("1h", "hour", queue.accepted.2, queue.failed.2),
         ] {
-            family("otpd_ended_\(name)", "gauge", "Send jobs that ended in the last \(words), by outcome.", [
-                ([("outcome", "accepted")], "\(accepted)"), ([("outcome", "failed")], "\(failed)"),
-            ])
+            family(
+                "otpd_ended_\(name)", "gauge", "Send jobs that ended in the last \(words), by outcome.",
+                [
+                    ([("outcome", "accepted")], "\(accepted)"), ([("outcome", "failed")], "\(failed)"),
+                ])
         }
         if let latency = queue.latency {
-            family("otpd_latency_seconds", "gauge", "From the request's commit to Twilio's acceptance, in the last minute.", [
-                ([("quantile", "0.5")], Self.number(latency.p50 / 1_000)),
-                ([("quantile", "0.95")], Self.number(latency.p95 / 1_000)),
-                ([("quantile", "0.99")], Self.number(latency.p99 / 1_000)),
-            ])
+            family(
+                "otpd_latency_seconds", "summary",
+                "From the request's commit to Twilio's acceptance, in the last minute.",
+                [
+                    ([("quantile", "0.5")], Self.number(latency.p50 / 1_000)),
+                    ([("quantile", "0.95")], Self.number(latency.p95 / 1_000)),
+                    ([("quantile", "0.99")], Self.number(latency.p99 / 1_000)),
+                ])
         }
     }
 
@@ -62,7 +80,8 @@ struct Metrics {
         }
         let workers = all.filter(\.sends)
         family(
-            "otpd_worker_up", "gauge", "1: alive; 0: its heartbeats ended within the hour. One that was stopped is not here.",
+            "otpd_worker_up", "gauge",
+            "1: alive; 0: its heartbeats ended within the hour. One that was stopped is not here.",
             workers.filter { !$0.isStopped }.map { (labels($0), $0.isDead ? "0" : "1") })
         family(
             "otpd_worker_sends_total", "counter", "What became of a worker's sends, since it started.",
@@ -100,7 +119,8 @@ struct Metrics {
 
     private mutating func money(_ spend: [DashboardHistory.Spend]) {
         family(
-            "otpd_spend_today", "gauge", "Today's messages: billed by Twilio, and expected for those without a price yet.",
+            "otpd_spend_today", "gauge",
+            "Today's messages: billed by Twilio, and expected for those without a price yet.",
             spend.flatMap { spend in
                 [("billed", spend.billed), ("expected", spend.expected)].map {
                     ([("kind", $0.0), ("currency", spend.currency)], $0.1)

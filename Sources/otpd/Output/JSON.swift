@@ -27,7 +27,10 @@ enum JSON: Sendable {
         case .bool(let value): text += value ? "true" : "false"
         case .int(let value): text += "\(value)"
         case .double(let value):
-            guard value.isFinite else { return text += "null" }
+            guard value.isFinite else {
+                text += "null"
+                return
+            }
             text += value == value.rounded() && abs(value) < 1e15 ? "\(Int(value))" : "\(value)"
         case .number(let value): text += JSONText.isNumber(value) ? value : "null"
         case .string(let value): JSONText.append(value, to: &text)
