@@ -1,4 +1,5 @@
 public import EventLoop
+public import HTTPServer
 public import Logging
 public import OTP
 import Postgres
@@ -23,7 +24,7 @@ public actor CallbackReceiver {
     private let inbox: Inbox
     private let reader: CurrentReader
     /// Of the server that runs now.
-    private var stop = CallbackServer.Stop()
+    private var stop = ServerStop()
     private let started: Latch
     private let leaving: Latch
     private var port: Int?
@@ -149,15 +150,15 @@ public actor CallbackReceiver {
     private func serve() async -> ReceiverFailure? {
         let shared = CallbackConnection.Shared(
             rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
-        let server = CallbackServer(
+        let server = ListeningServer(
             host: configuration.host, port: configuration.port,
-            channel: CallbackChannel(shared: shared, limits: limits),
-            limits: limits)
+            channel: CallbackChannel(shared: shared, limits: limits.server), limits: limits.server,
+            setting: "OTPD_CALLBACK_LISTEN")
         var said: String?
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
             async let heard: Void = listening(ports)
-            stop = CallbackServer.Stop()
+            stop = ServerStop()
             let outcome: Swift.Result<Void, ListenFailure>
             do throws(ListenFailure) {
                 outcome = .success(try await server.run(until: stop) { continuation.yield($0) })

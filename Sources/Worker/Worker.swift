@@ -123,6 +123,9 @@ public actor Worker {
         await dispatcher.use(messages)
     }
 
+    /// Whether it takes jobs and sends them: connected, neither paused nor leaving.
+    public func isRunning() async -> Bool { await dispatcher.isRunning }
+
     /// Ends a pause, where there is one and its cause has gone: a probe is sent at once.
     public func probeNow() async { await dispatcher.probeNow() }
 

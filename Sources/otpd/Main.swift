@@ -15,7 +15,7 @@ struct Otpd: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self, PauseCommand.self, ResumeCommand.self,
-            CallbacksCommand.self, JobsCommand.self, VerifyCommand.self, DoctorCommand.self,
+            CallbacksCommand.self, DashboardCommand.self, JobsCommand.self, VerifyCommand.self, DoctorCommand.self,
         ])
 
     static func main() {

@@ -32,6 +32,7 @@ public struct WorkerGrant: Sendable, Equatable {
                 "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
                 "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
+                "history", "spend_today", "sent_twice",
             ])
         + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
         + tables(
@@ -46,6 +47,7 @@ public struct WorkerGrant: Sendable, Equatable {
         + [
             "prune", "within_limits", "unseal", "secret_for", "key_id", "open_seal", "session_secret", "status_rank",
             "is_settled", "status_advances", "mask", "record_status", "check_budget", "message_cost",
+            "record_history",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {

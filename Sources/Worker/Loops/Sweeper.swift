@@ -5,6 +5,7 @@ import Queue
 
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every
 /// 20 s, and when the next lease ends or the day whose budget is used up.
+/// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
@@ -21,6 +22,7 @@ struct Sweeper {
         var quiet = QuietErrors()
         var pruneAt = Instant.now() + .seconds(60)
         var deaths = DeathRule()
+        var historyAt = Instant.now()
         while !Task.isCancelled {
             var isFull = false
             var next = Self.idle
@@ -38,6 +40,13 @@ struct Sweeper {
                         log.warning(
                             "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
                     }
+                }
+                if Instant.now() >= historyAt {
+                    // No round of its own: a sweep comes several times a minute. Failed, it is tried when the next is due.
+                    historyAt = .now() + .seconds(60)
+                    historyAt =
+                        .now() + (try await RecordHistory.run(on: connection, deadline: .now() + Times.statement))
+                        + .milliseconds(100)
                 }
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
