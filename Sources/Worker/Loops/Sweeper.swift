@@ -21,7 +21,6 @@ struct Sweeper {
     func run() async {
         var quiet = QuietErrors()
         var pruneAt = Instant.now() + .seconds(60)
-        var deaths = DeathRule()
         var historyAt = Instant.now()
         while !Task.isCancelled {
             var isFull = false
@@ -34,12 +33,9 @@ struct Sweeper {
                 next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
                     .compactMap { $0 }.reduce(next, min)
                 await report(swept)
-                if deaths.mayBeTold(over: connection, at: .now()) {
-                    let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
-                    for worker in dead {
-                        log.warning(
-                            "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
-                    }
+                let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
+                for worker in dead {
+                    log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
                 }
                 if Instant.now() >= historyAt {
                     // No round of its own: a sweep comes several times a minute. Failed, it is tried when the next is due.
@@ -81,23 +77,5 @@ struct Sweeper {
                 "sends whose outcome stayed unknown until their code expired",
                 metadata: [LogKeys.count: "\(swept.unknownFailed)"])
         }
-    }
-}
-
-/// When missing heartbeats say that a worker is dead: not right after the database was away, since then everybody's are
-/// missing, its own among them.
-struct DeathRule {
-    /// Long enough for everybody to have reconnected and beaten.
-    static let grace = Instant.Span.seconds(30)
-
-    /// Held: another one must not pass for it at the same address.
-    private var connection: (any AnyObject & Sendable)?
-    private var from: Instant?
-
-    /// Whether it may be told from what is read over this connection now.
-    mutating func mayBeTold(over connection: any AnyObject & Sendable, at now: Instant) -> Bool {
-        if let last = self.connection, last !== connection { from = now + Self.grace }
-        self.connection = connection
-        return from.map { now >= $0 } ?? true
     }
 }
