@@ -31,7 +31,7 @@ public enum Claim {
     ///   - above: a condition that says so.
     private static func sql(order: String, lowest: String, above: String) -> String {
         """
-        WITH \(lowest)due AS MATERIALIZED (
+        WITH \(lowest) due AS MATERIALIZED (
             SELECT j.id
               FROM otp.send_jobs j
              WHERE j.state = 'queued'
@@ -82,7 +82,7 @@ public enum Claim {
                                    WHERE q.state = 'queued'
                                      AND q.due_at >= coalesce($5, '-infinity')),
                                  now()) AS due_at
-                ), 
+                ),
                 """,
             above: "\n       AND j.due_at >= (SELECT m.due_at FROM mark m)"),
         [.int4, .int8, .float8, .bool, .timestamptz])

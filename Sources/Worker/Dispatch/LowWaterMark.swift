@@ -5,7 +5,7 @@ public import EventLoop
 /// What an open transaction of somebody's can still see, no vacuum removes: while one is open for minutes, every job that
 /// has been claimed since is a dead entry at the front of `otp.send_jobs_due`, and a claim steps over all of them. So a
 /// claim says what was the lowest due time of any queued job (claimable or not, in anybody's hands or not), and the next
-/// one begins there, less `Claim.slack` for transactions that insert now and commit later.
+/// one begins there, less a second for transactions that insert now and commit later.
 ///
 /// What comes to light below the mark later than that (a transaction that inserted and stayed open) is seen by a claim that
 /// looks at everything. One is made as soon as twenty times the length of the last has passed, some 40 ms where the queue is
