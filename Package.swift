@@ -19,7 +19,8 @@ let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-/// Hummingbird's server without its router: the simulator's faults and the receiver's limits want the raw socket.
+/// Hummingbird's server without its router: the simulator's faults and the limits of what listens want the raw
+/// socket.
 let server: [Target.Dependency] = [
     .product(name: "HummingbirdCore", package: "hummingbird"),
     .product(name: "NIOCore", package: "swift-nio"),
@@ -53,6 +54,7 @@ let package = Package(
         .systemLibrary(name: "CLinux"),
         .target(name: "CPhoneNumber", linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("protobuf")]),
         .target(name: "CMigrations"),
+        .target(name: "CDashboard", exclude: ["pages"]),
 
         // The floor: one thread, two wrappers.
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strictMemory),
@@ -63,6 +65,9 @@ let package = Package(
         .target(name: "OTP", dependencies: ["CPhoneNumber"], swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
+        // Who listens: limits of bytes and time, over Hummingbird's server.
+        .target(name: "HTTPServer", dependencies: [logging] + server, swiftSettings: strict),
+
         // The queue in SQL, the loops on top, the program.
         .target(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
@@ -72,12 +77,14 @@ let package = Package(
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .target(
-            name: "Callbacks", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
+            name: "Callbacks",
+            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
             dependencies: [
-                "Callbacks", "CLinux", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker",
+                "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue",
+                "Twilio", "Worker",
                 argumentParser, logging,
             ],
             swiftSettings: strictMemory),
@@ -102,15 +109,24 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
-            name: "CallbacksTests",
+            name: "HTTPServerTests",
             dependencies: [
-                "Callbacks", "EventLoop", "OTP", "Postgres", "Twilio", logging,
+                "HTTPServer", logging,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "OtpdTests", dependencies: ["otpd", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
+            name: "CallbacksTests",
+            dependencies: [
+                "Callbacks", "EventLoop", "HTTPServer", "OTP", "Postgres", "Twilio", logging,
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
+        .testTarget(
+            name: "OtpdTests",
+            dependencies: ["otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
         .testTarget(

@@ -33,7 +33,8 @@ BEGIN
             WHEN insufficient_privilege THEN
                 CONTINUE WHEN role_name = 'otp_owner';  -- then whoever migrates owns the schema: see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
-                    USING HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                    USING ERRCODE = 'insufficient_privilege',
+                        HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
         END;
     END LOOP;
@@ -1522,6 +1523,10 @@ BEGIN
                 WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
         THEN
             refusal := 'it had been asked for again already.';
+        ELSIF EXISTS (SELECT FROM otp.messages m
+            WHERE m.send_job_id = NEW.send_job_id AND NOT m.ended_job AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
+        THEN
+            refusal := 'a second message of its send job has arrived, or may.';
         ELSE
             BEGIN
                 INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
@@ -1783,12 +1788,29 @@ BEGIN
     ELSIF ended.send_job_id IS NULL THEN
         PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows those that do.');
     END IF;
+    IF ended.error_class IN ('unknown', 'repeated_sid') THEN
+        PERFORM otp.refuse_job(wanted, 'may have reached Twilio: its outcome stayed unknown',
+            'If the user has no message, let them ask for a code again.');
+    END IF;
     -- Operators take turns at a verification, as its jobs do.
     PERFORM FROM otp.verifications v WHERE v.id = ended.verification_id FOR NO KEY UPDATE;
     SELECT j.id::text INTO other FROM otp.send_jobs j WHERE j.verification_id = ended.verification_id LIMIT 1;
     IF FOUND THEN
         PERFORM otp.refuse_job(wanted, format('has a successor that is on its way: send job %s', other),
             'See otpd jobs show for that one.');
+    END IF;
+    -- After the look at what lives: what leaves there meanwhile is seen here.
+    SELECT format('%s: send job %s', e.what, e.send_job_id) INTO other
+    FROM (SELECT 'took' AS what, m.send_job_id FROM otp.messages m
+            WHERE m.verification_id = ended.verification_id AND m.send_job_id > wanted
+                AND m.status NOT IN ('failed', 'undelivered', 'canceled')
+        UNION ALL SELECT 'may have', u.send_job_id FROM otp.unsent_jobs u
+            WHERE u.verification_id = ended.verification_id AND u.send_job_id > wanted
+                AND u.error_class IN ('unknown', 'repeated_sid')) e
+    ORDER BY e.send_job_id DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, format('has a successor that Twilio %s', other),
+            'If the user has no message, let them ask for a code again.');
     END IF;
     BEGIN
         INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (ended.verification_id, wanted)
@@ -1812,8 +1834,9 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = wanted AND j.state = 'queued' RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'It was canceled by an operator.', g.requested_at FROM gone g;
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'It was canceled by an operator.', g.requested_at, g.resend_of
+    FROM gone g;
     IF FOUND THEN
         RETURN wanted;
     END IF;
@@ -2135,6 +2158,116 @@ BEGIN ATOMIC
 END;
 COMMENT ON FUNCTION otp.verified_phones IS 'The phones that this subject verified, and when.';
 
+-- ──────────────────────────────────────────────────── history ───────────────────────────────────────────────────────
+
+-- What otpd dashboard draws: a row a minute, 26 hours of them, so that no day is cut (25 hours where clocks go back).
+CREATE TABLE otp.history (
+    minute timestamptz PRIMARY KEY,     -- its beginning
+    queued int NOT NULL,                -- these six at its end
+    due int NOT NULL,
+    unknown int NOT NULL,
+    oldest_due_seconds double precision NOT NULL,
+    workers_alive int NOT NULL,
+    pauses int NOT NULL,
+    accepted int NOT NULL,              -- the rest within it
+    failed int NOT NULL,
+    latency_p50_ms double precision,    -- of its last 500 messages; null: there were none
+    latency_p95_ms double precision,
+    latency_p99_ms double precision,
+    delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as they stood when they were last counted
+    undelivered int NOT NULL DEFAULT 0,
+    -- The same by country, status and currency: messages, billed (Twilio's prices), expected (what has none, estimated)
+    messages jsonb NOT NULL DEFAULT '[]'
+) WITH (fillfactor = 70);
+COMMENT ON TABLE otp.history IS 'A row a minute for 26 hours, written by one of the workers: what otpd dashboard draws.';
+
+-- Enters the minute that has ended, if nobody has, and counts again how the messages of some minutes before stand, whose
+-- receipts and prices have come meanwhile. Reads the messages of four minutes and nothing else of the history. Returns
+-- the seconds until the next minute ends. Any number of workers may call it: one does the work.
+CREATE FUNCTION otp.record_history(moment timestamptz DEFAULT clock_timestamp()) RETURNS double precision
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    ended CONSTANT timestamptz := date_bin('1 minute', moment, 'epoch') - interval '1 minute';
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.history h WHERE h.minute >= ended) THEN
+        INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed,
+            latency_p50_ms, latency_p95_ms, latency_p99_ms)
+        SELECT ended, q.queued, q.due, q.unknown, q.oldest_due_seconds, q.workers_alive,
+            (SELECT count(*) FROM otp.pause_status), counts.accepted, counts.failed,
+            latency.ms[1], latency.ms[2], latency.ms[3]
+        FROM otp.queue_status q
+        CROSS JOIN (
+            SELECT coalesce(sum(o.accepted), 0) AS accepted, coalesce(sum(o.failed), 0) AS failed
+            FROM otp.outcome_counts o WHERE o.starts_at >= ended AND o.starts_at < ended + interval '1 minute'
+        ) counts
+        CROSS JOIN (
+            SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
+                WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
+            FROM (SELECT accepted_at, requested_at FROM otp.messages
+                WHERE accepted_at >= ended AND accepted_at < ended + interval '1 minute' AND ended_job
+                ORDER BY accepted_at DESC LIMIT 500) m
+        ) latency
+        ON CONFLICT (minute) DO NOTHING;
+        IF FOUND THEN
+            UPDATE otp.history h
+            SET messages = counted.messages, delivered = counted.delivered, undelivered = counted.undelivered
+            FROM unnest(ARRAY[ended, ended - interval '5 minutes', ended - interval '1 hour', ended - interval '6 hours'])
+                AS look(minute)
+            CROSS JOIN LATERAL (
+                SELECT coalesce(jsonb_agg(g), '[]') AS messages,
+                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('delivered', 'read')), 0) AS delivered,
+                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('undelivered', 'failed')), 0) AS undelivered
+                FROM (
+                    SELECT v.country, m.status, coalesce(m.price_unit, s.budget_unit) AS currency, count(*) AS messages,
+                        coalesce(-sum(m.price), 0) AS billed,
+                        coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, s.budget_unit))
+                            FILTER (WHERE m.price IS NULL), 0) AS expected
+                    FROM otp.settings s CROSS JOIN otp.messages m
+                    LEFT JOIN otp.verifications v ON v.id = m.verification_id
+                    LEFT JOIN otp.countries c ON c.region = v.country
+                    WHERE m.accepted_at >= look.minute AND m.accepted_at < look.minute + interval '1 minute'
+                    GROUP BY 1, 2, 3
+                ) g
+            ) counted
+            WHERE h.minute = look.minute;
+            DELETE FROM otp.history h WHERE h.minute < ended - interval '26 hours';
+        END IF;
+    END IF;
+    RETURN 60 - extract(epoch FROM moment - date_bin('1 minute', moment, 'epoch'));
+END $$;
+COMMENT ON FUNCTION otp.record_history IS 'For workers: writes the row of otp.history for the minute that has ended; seconds until the next.';
+
+-- Today's cost, a row per currency: what Twilio has billed, and what is expected for the rest; both from otp.history, and
+-- so by the minute. Of the budget's currency the two add up to what the budget counts, where there is one.
+CREATE VIEW otp.spend_today AS
+SELECT u.currency, u.billed,
+    CASE WHEN u.currency = s.budget_unit AND s.daily_budget IS NOT NULL THEN greatest(
+        (SELECT coalesce(sum(t.amount), 0) FROM otp.spend_tally t WHERE t.day = d.today) - u.billed, 0)
+        ELSE u.expected END AS expected,
+    CASE WHEN u.currency = s.budget_unit THEN s.daily_budget END AS budget
+FROM otp.settings s
+CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE s.timezone)::date AS today) d
+CROSS JOIN LATERAL (
+    SELECT g.currency, sum(g.billed) AS billed, sum(g.expected) AS expected
+    FROM (
+        SELECT m.currency, m.billed, m.expected
+        FROM otp.history h
+        CROSS JOIN LATERAL jsonb_to_recordset(h.messages) AS m(currency text, billed numeric, expected numeric)
+        WHERE h.minute >= d.today::timestamp AT TIME ZONE s.timezone
+        UNION ALL
+        SELECT s.budget_unit, 0, 0
+    ) g
+    GROUP BY 1
+) u;
+COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected for what has no price yet, and the budget.';
+
+-- What the promise leaves possible in principle, as failure_summary has it, without reading everything.
+CREATE VIEW otp.sent_twice AS
+SELECT count(*) AS messages
+FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
+WHERE NOT m.ended_job;
+COMMENT ON VIEW otp.sent_twice IS 'How many second messages of one send job there are: users that got the same code twice.';
+
 -- ─────────────────────────────────────────────────────── retention ──────────────────────────────────────────────────
 
 -- When the last prune ended; its lock is the turn.
@@ -2277,6 +2410,8 @@ GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.wit
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults,
     otp.pauses, otp.pause_status, otp.spend_tally TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.history, otp.spend_today, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;

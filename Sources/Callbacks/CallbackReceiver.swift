@@ -1,4 +1,5 @@
 public import EventLoop
+public import HTTPServer
 public import Logging
 public import OTP
 import Postgres
@@ -23,7 +24,7 @@ public actor CallbackReceiver {
     private let inbox: Inbox
     private let reader: CurrentReader
     /// Of the server that runs now.
-    private var stop = CallbackServer.Stop()
+    private var stop = ServerStop()
     private let started: Latch
     private let leaving: Latch
     private var port: Int?
@@ -149,15 +150,15 @@ public actor CallbackReceiver {
     private func serve() async -> ReceiverFailure? {
         let shared = CallbackConnection.Shared(
             rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
-        let server = CallbackServer(
+        let server = ListeningServer(
             host: configuration.host, port: configuration.port,
-            channel: CallbackChannel(shared: shared, limits: limits),
-            limits: limits)
+            channel: CallbackChannel(shared: shared, limits: limits.server), limits: limits.server,
+            setting: "OTPD_CALLBACK_LISTEN")
         var said: String?
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
             async let heard: Void = listening(ports)
-            stop = CallbackServer.Stop()
+            stop = ServerStop()
             let outcome: Swift.Result<Void, ListenFailure>
             do throws(ListenFailure) {
                 outcome = .success(try await server.run(until: stop) { continuation.yield($0) })
@@ -207,12 +208,7 @@ public actor CallbackReceiver {
 
     private func connected(_ connection: Connection) async throws(PostgresError) {
         let deadline = Instant.now() + Writer.patience
-        let answers = try await connection.simple(Self.sessionSettings, deadline: deadline)
-        guard try answers.first?.bool(0, 0) == false else {
-            throw .unsuitable(
-                "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
-                    + "or all of them with target_session_attrs=read-write.")
-        }
+        try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
         let state = try await Migrator(on: connection, deadline: deadline).state()
         guard state.isUsable else {
             if !hasConnected {
@@ -225,13 +221,7 @@ public actor CallbackReceiver {
     }
 
     /// A row that somebody else holds must not hold up the others for long.
-    private static let sessionSettings = """
-        SELECT pg_is_in_recovery();
-        SET default_transaction_isolation = 'read committed';
-        SET default_transaction_read_only = off;
-        SET lock_timeout = '250ms';
-        SET jit = off
-        """
+    private static let lockTimeout = Instant.Span.milliseconds(250)
 
     /// One line per change, the same error said once.
     private func session(_ state: SessionState) {

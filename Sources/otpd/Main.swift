@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import HTTP
 
 /// `otpd`: the daemon and its tools.
@@ -14,10 +15,12 @@ struct Otpd: ParsableCommand {
         version: Version.text,
         subcommands: [
             Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self, PauseCommand.self, ResumeCommand.self,
-            CallbacksCommand.self, JobsCommand.self, VerifyCommand.self, DoctorCommand.self,
+            CallbacksCommand.self, DashboardCommand.self, JobsCommand.self, VerifyCommand.self, DoctorCommand.self,
         ])
 
     static func main() {
+        // A core dump would hold codes and credentials, whichever command it is of.
+        _ = prctl_set_undumpable()
         do {
             // libcurl wants to be set up before the first other thread.
             try HTTPClient.prepareProcess()

@@ -1,4 +1,5 @@
 import Glibc
+import HTTPServer
 import Testing
 
 @testable import Callbacks
@@ -7,13 +8,15 @@ import Testing
 struct ServerTests {
     /// A server for one test. `stop` is given to it, so that it can be stopped under way; it has ended afterwards.
     private func withServer(
-        _ limits: Limits = Limits(), _ body: @Sendable @escaping (Int, Inbox, CallbackServer.Stop) async throws -> Void
+        _ limits: Limits = Limits(), _ body: @Sendable @escaping (Int, Inbox, ServerStop) async throws -> Void
     ) async throws {
         let inbox = Inbox(capacity: limits.buffered)
-        let server = CallbackServer(
+        let server = ListeningServer(
             host: "127.0.0.1", port: 0,
-            channel: CallbackChannel(shared: Fixture.shared(inbox, limits), limits: limits), limits: limits)
-        let stop = CallbackServer.Stop()
+            channel: CallbackChannel(shared: Fixture.shared(inbox, limits), limits: limits.server),
+            limits: limits.server,
+            setting: "OTPD_CALLBACK_LISTEN")
+        let stop = ServerStop()
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
@@ -182,11 +185,12 @@ struct ServerTests {
     func cannotListen(host: String, why: String) async throws {
         let taken = try Listener()
         let inbox = Inbox(capacity: 1)
-        let server = CallbackServer(
+        let server = ListeningServer(
             host: host, port: taken.port,
-            channel: CallbackChannel(shared: Fixture.shared(inbox), limits: Limits()), limits: Limits())
+            channel: CallbackChannel(shared: Fixture.shared(inbox), limits: ServerLimits()), limits: ServerLimits(),
+            setting: "OTPD_CALLBACK_LISTEN")
         do throws(ListenFailure) {
-            try await server.run(until: CallbackServer.Stop()) { _ in Issue.record("it listens") }
+            try await server.run(until: ServerStop()) { _ in Issue.record("it listens") }
             Issue.record("it has ended without an error")
         } catch {
             #expect(error.kind == .unavailable)

@@ -27,6 +27,7 @@ import Testing
         let value = name == .databaseURL ? "postgresql://db" : long
         var changes: [String: String?] = [name.rawValue: nil]
         if name == .apiKeySecret { changes["TWILIO_API_KEY_SID"] = "SK" + Fixture.sid }
+        if name == .dashboardToken { changes["OTPD_DASHBOARD_LISTEN"] = "0.0.0.0:9464" }
         let file = changes.merging([name.rawValue + "_FILE": "/f"]) { $1 }
         #expect(Fixture.problems(file, files: ["/f": Array(value.utf8)]) == [])
         let credential = changes.merging(["CREDENTIALS_DIRECTORY": "/run/credentials/otpd"]) { $1 }
@@ -38,6 +39,7 @@ import Testing
             case .secret: settings.secrets.current
             case .secretPrevious: settings.secrets.previous
             case .authToken: settings.twilio.authToken
+            case .dashboardToken: settings.dashboard?.token
             default:
                 if case .apiKey(_, let secret) = settings.twilio.login { Optional(secret) } else { Secret?.none }
             }

@@ -10,6 +10,8 @@ enum SettingValues {
     private static let long = String(repeating: "a", count: 40)
 
     private static let goodByName: [String: [String]] = [
+        "OTPD_DASHBOARD_LISTEN": ["127.0.0.1:9464", "[::1]:80", "localhost:1", "127.1.2.3:65535"],
+        "OTPD_DASHBOARD_TOKEN": [String(repeating: "a", count: 32)],
         "TWILIO_ACCOUNT_SID": [
             "AC" + Fixture.sid, "AC" + Fixture.sid.uppercased(),
         ],
@@ -52,6 +54,11 @@ enum SettingValues {
     ]
 
     private static let badByName: [String: [String]] = [
+        // Not this machine alone, and no token.
+        "OTPD_DASHBOARD_LISTEN": [
+            "9464", "0.0.0.0:9464", "[::]:9464", "10.0.0.1:1", "otpd:9464", "127.0.0.1.example.com:1", "128.0.0.1:1",
+        ],
+        "OTPD_DASHBOARD_TOKEN": [String(repeating: "a", count: 31), String(repeating: "a", count: 40) + "!"],
         "TWILIO_ACCOUNT_SID": [
             "AC123", "ac" + Fixture.sid, "AC" + Fixture.sid + "0", "AC" + Fixture.sid.dropLast() + "g",
             "SK" + Fixture.sid, "AC" + Fixture.sid.dropLast() + "٠",

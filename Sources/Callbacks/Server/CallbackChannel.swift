@@ -1,3 +1,4 @@
+import HTTPServer
 import HummingbirdCore
 import Logging
 import NIOCore
@@ -11,7 +12,7 @@ struct CallbackChannel: ServerChildChannel {
     }
 
     let shared: CallbackConnection.Shared
-    let limits: Limits
+    let limits: ServerLimits
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {

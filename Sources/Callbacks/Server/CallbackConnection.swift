@@ -1,3 +1,4 @@
+import HTTPServer
 import NIOCore
 import NIOHTTP1
 import Synchronization
@@ -34,7 +35,13 @@ final class CallbackConnection: ChannelInboundHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        wire.onExcess = { [weak self] answer in self?.refuse(answer) }
+        wire.onExcess = { [weak self] excess in
+            switch excess {
+            case .headTooLarge: self?.refuse(.headTooLarge)
+            case .tooLarge: self?.refuse(.tooLarge)
+            case .tooSlow: self?.refuse(.tooSlow)
+            }
+        }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {

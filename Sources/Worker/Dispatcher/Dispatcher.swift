@@ -423,6 +423,11 @@ actor Dispatcher {
     // MARK: The status row
 
     /// `base` with what the dispatcher knows; begins a new stretch of latencies.
+    /// Whether it takes jobs and sends them: connected, neither paused nor leaving.
+    var isRunning: Bool {
+        machine.canClaim && !machine.isDraining && machine.pause.reason == nil && !machine.isHalted
+    }
+
     func report(from base: WorkerReport) -> WorkerReport {
         var report = base
         let now = Instant.now()

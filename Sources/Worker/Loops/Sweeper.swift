@@ -6,6 +6,7 @@ import Queue
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
 /// when a lease ends, a code dies or a worker is dead by the last heartbeat (`Agenda`). Every 20 s where there is what only a
 /// sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is used up.
+/// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
     let loop: EventLoop
@@ -21,6 +22,7 @@ struct Sweeper {
     func run() async {
         var quiet = QuietErrors()
         var pruneAt = Instant.now() + .seconds(60)
+        var historyAt = Instant.now()
         while !Task.isCancelled {
             var isFull = false
             var next = Self.idle
@@ -38,6 +40,13 @@ struct Sweeper {
                 for worker in dead {
                     log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
                 }
+                if Instant.now() >= historyAt {
+                    // Failed, it is tried when the next is due.
+                    historyAt = .now() + .seconds(60)
+                    historyAt =
+                        .now() + (try await RecordHistory.run(on: connection, deadline: .now() + Times.statement))
+                        + .milliseconds(100)
+                }
                 if Instant.now() >= pruneAt {
                     pruneAt = .now() + Self.pruning
                     let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
@@ -49,12 +58,15 @@ struct Sweeper {
                     log.error(
                         "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
                 }
+                // What could not be done is due no sooner than a sweep.
+                let later = Instant.now() + Self.idle
+                (pruneAt, historyAt) = (max(pruneAt, later), max(historyAt, later))
             }
             if isFull { continue }
             if await dispatcher.isBusy {
                 guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
             } else {
-                await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: pruneAt)
+                await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
             }
         }
     }

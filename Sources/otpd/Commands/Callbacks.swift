@@ -2,6 +2,7 @@ internal import ArgumentParser
 internal import Callbacks
 internal import EventLoop
 internal import Glibc
+internal import HTTPServer
 internal import Logging
 internal import Queue
 internal import Worker

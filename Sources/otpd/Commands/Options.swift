@@ -27,6 +27,11 @@ enum CommandSettings {
         try Settings.worker(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
     }
 
+    /// The dashboard's, likewise.
+    static func dashboard() throws(SettingsProblems) -> Settings.DashboardOnly {
+        try Settings.dashboard(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()
+    }
+
     /// The receiver's, likewise.
     static func receiver() throws(SettingsProblems) -> Settings.Receiver {
         try Settings.receiver(environment: ProcessEnvironment.current(), readFile: SmallFile.read).get()

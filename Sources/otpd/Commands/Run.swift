@@ -3,6 +3,7 @@ internal import Callbacks
 internal import EventLoop
 internal import Glibc
 internal import Logging
+internal import Postgres
 internal import Twilio
 internal import Worker
 
@@ -25,13 +26,15 @@ struct Run: ParsableCommand {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
         let receiver = Self.receiver(settings)
+        let dashboard = settings.dashboard.map { ($0, Database.settings(settings.database)) }
         let reload = Reload(settings, environment: environment)
-        try onLoop { loop in try await Self.run(configuration, receiver, reload, on: loop, daemon) }
+        try onLoop { loop in try await Self.run(configuration, receiver, dashboard, reload, on: loop, daemon) }
     }
 
     private static func run(
-        _ configuration: WorkerConfiguration, _ receiverConfiguration: ReceiverConfiguration?, _ reload: Reload,
-        on loop: EventLoop, _ daemon: Daemon
+        _ configuration: WorkerConfiguration, _ receiverConfiguration: ReceiverConfiguration?,
+        _ dashboardSettings: (DashboardSettings, ConnectionSettings)?, _ reload: Reload, on loop: EventLoop,
+        _ daemon: Daemon
     ) async throws {
         let (log, systemd) = (daemon.log, daemon.systemd)
         let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
@@ -43,11 +46,15 @@ struct Run: ParsableCommand {
         } catch {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
+        let dashboard = dashboardSettings.map { settings, database in
+            DashboardServer(settings, database, on: loop, log: log, isRunning: { await worker.isRunning() })
+        }
         let (stop, hangUp) = try daemon.signals(on: loop)
 
         enum Ended {
             case worker(Failure?)
             case receiver(Failure?)
+            case dashboard(Failure?)
             case other
         }
         let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
@@ -61,6 +68,18 @@ struct Run: ParsableCommand {
                 guard await receiver.isListening() else {
                     while let ended = await group.next() {
                         guard case .receiver(let failure) = ended else { continue }
+                        group.cancelAll()
+                        return failure
+                    }
+                    return nil
+                }
+            }
+            if let dashboard {
+                group.addTask { .dashboard(await dashboard.run()) }
+                guard await dashboard.isListening() else {
+                    await receiver?.drain()
+                    while let ended = await group.next() {
+                        guard case .dashboard(let failure) = ended else { continue }
                         group.cancelAll()
                         return failure
                     }
@@ -107,8 +126,13 @@ struct Run: ParsableCommand {
                 case .receiver(let error):
                     running -= 1
                     if error != nil { log.error("status callbacks are no longer received") }
-                case .other: break
+                case .dashboard, .other: break
                 }
+            }
+            // It answers until the worker has left.
+            await dashboard?.drain()
+            while dashboard != nil, let ended = await group.next() {
+                if case .dashboard = ended { break }
             }
             group.cancelAll()
             return failure

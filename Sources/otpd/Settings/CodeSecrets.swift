@@ -24,7 +24,7 @@ struct CodeSecrets: Equatable, Sendable {
     }
 
     /// 32 or more of `A-Z a-z 0-9 - _`: it passes connection strings, service files and shells unquoted.
-    private static func secret(_ text: String) throws(Refusal) -> Secret {
+    static func secret(_ text: String) throws(Refusal) -> Secret {
         guard text.utf8.allSatisfy(isAllowed) else {
             throw Refusal("has characters other than A-Z a-z 0-9 - _; make one with: openssl rand -hex 32")
         }

@@ -17,6 +17,8 @@ enum SettingName: String, CaseIterable, Sendable {
     case resendUnknown = "OTPD_RESEND_UNKNOWN"
     case callbackListen = "OTPD_CALLBACK_LISTEN"
     case callbackPublicURL = "OTPD_CALLBACK_PUBLIC_URL"
+    case dashboardListen = "OTPD_DASHBOARD_LISTEN"
+    case dashboardToken = "OTPD_DASHBOARD_TOKEN"
     case caFile = "OTPD_CA_FILE"
     case logLevel = "OTPD_LOG_LEVEL"
     case logFormat = "OTPD_LOG_FORMAT"
@@ -24,9 +26,10 @@ enum SettingName: String, CaseIterable, Sendable {
     /// Whether the value may also come from a file: `<NAME>_FILE`, or a systemd credential.
     var isSecret: Bool {
         switch self {
-        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret: true
+        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .dashboardToken: true
         case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .appName, .maxInFlight,
-            .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .caFile, .logLevel, .logFormat:
+            .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen, .caFile, .logLevel,
+            .logFormat:
             false
         }
     }

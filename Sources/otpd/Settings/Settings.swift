@@ -15,6 +15,8 @@ struct Settings: Equatable, Sendable {
     let sending: SendingSettings
     /// Nil when neither of the callbacks' variables is set: final states then come from polling alone.
     let callbacks: CallbackSettings?
+    /// Nil when no address is set for it: then `run` serves no dashboard.
+    let dashboard: DashboardSettings?
     /// Certificates to trust for Twilio, a PEM file; nil for the system's.
     let caFile: String?
     /// Lines to log at start: names that look misspelt, settings that are of no use.
@@ -43,6 +45,14 @@ struct Settings: Equatable, Sendable {
         let warnings: [String]
     }
 
+    /// What `dashboard` needs: the page alone, which reads the database.
+    struct DashboardOnly: Equatable, Sendable {
+        let database: DatabaseSettings
+        let log: LogSettings
+        let dashboard: DashboardSettings
+        let warnings: [String]
+    }
+
     /// What could be read of the worker's settings, each part by itself: nil where something of it is wrong or missing.
     struct Parts: Sendable {
         var database: DatabaseSettings?
@@ -52,6 +62,7 @@ struct Settings: Equatable, Sendable {
         var appName: String?
         var sending: SendingSettings?
         var callbacks: CallbackSettings?
+        var dashboard: DashboardSettings?
         var caFile: String?
         /// Every problem, a line each; empty when all is right.
         var problems: [String] = []
@@ -72,7 +83,8 @@ struct Settings: Equatable, Sendable {
         return .success(
             Settings(
                 database: database, log: parts.log, secrets: secrets, twilio: twilio, appName: appName,
-                sending: sending, callbacks: parts.callbacks, caFile: parts.caFile, warnings: parts.warnings))
+                sending: sending, callbacks: parts.callbacks, dashboard: parts.dashboard, caFile: parts.caFile,
+                warnings: parts.warnings))
     }
 
     /// The same, for whoever goes on without what is wrong.
@@ -89,6 +101,7 @@ struct Settings: Equatable, Sendable {
         parts.appName = readAppName(&reader)
         parts.sending = SendingSettings.read(&reader)
         parts.callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
+        parts.dashboard = DashboardSettings.read(&reader)
         parts.caFile = reader.readableFile(.caFile, certificates)
         reader.warnOfUnknownNames()
         parts.warnings = reader.warnings
@@ -132,6 +145,19 @@ struct Settings: Equatable, Sendable {
             Receiver(
                 database: database, log: log, authToken: authToken, publicURL: callbacks.publicURL,
                 listen: callbacks.listen, warnings: reader.warnings))
+    }
+
+    static func dashboard(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<DashboardOnly, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let database = DatabaseSettings.read(&reader)
+        let log = LogSettings.read(&reader)
+        let dashboard = DashboardSettings.read(&reader, default: DashboardSettings.standard)
+        reader.warnOfUnknownNames()
+        guard let dashboard else { return reader.result(nil) }
+        return reader.result(
+            DashboardOnly(database: database, log: log, dashboard: dashboard, warnings: reader.warnings))
     }
 
     /// Commands write no log; that its settings are right is checked all the same, so that a slip shows before a start.

@@ -26,7 +26,9 @@ struct StatusSnapshot: Sendable {
         var version = ""
         var state = "running"
         var reason: String?
+        var remedy: String?
         var inFlight = 0
+        var claimed = 0
         var accepted = 0
         var failed = 0
         var unknown = 0
@@ -110,7 +112,7 @@ struct StatusSnapshot: Sendable {
     }
 
     /// A row by the names of its columns.
-    fileprivate struct Row {
+    struct Row {
         let part: ReadStatus.Part
         let cells: [String?]
 
@@ -149,7 +151,9 @@ extension StatusSnapshot.Worker {
         version = row.text("version") ?? ""
         state = row.text("state") ?? ""
         reason = row.text("reason")
+        remedy = row.text("remedy")
         inFlight = row.int("in_flight")
+        claimed = row.int("claimed")
         accepted = row.int("accepted")
         failed = row.int("failed")
         unknown = row.int("unknown")

@@ -1,3 +1,4 @@
+import HTTPServer
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -69,7 +70,7 @@ final class Client {
 
     init(_ limits: Limits = Limits()) throws {
         inbox = Inbox(capacity: limits.buffered)
-        let wire = Wire(limits: limits)
+        let wire = Wire(limits: limits.server)
         channel = EmbeddedChannel()
         let pipeline = channel.pipeline.syncOperations
         try pipeline.addHandler(wire)

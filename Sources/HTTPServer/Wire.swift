@@ -1,15 +1,15 @@
-import NIOCore
+public import NIOCore
 
 /// A connection's bytes: counts what comes in against the clock and the limits, lets answers past the HTTP decoder, and
 /// closes so that the client can still read the last one. Sits before the decoder; everything happens on its event loop.
-final class Wire: ChannelDuplexHandler {
-    typealias InboundIn = ByteBuffer
-    typealias InboundOut = ByteBuffer
-    typealias OutboundIn = ByteBuffer
-    typealias OutboundOut = ByteBuffer
+public final class Wire: ChannelDuplexHandler {
+    public typealias InboundIn = ByteBuffer
+    public typealias InboundOut = ByteBuffer
+    public typealias OutboundIn = ByteBuffer
+    public typealias OutboundOut = ByteBuffer
 
-    /// What the bytes that come in belong to; `CallbackConnection` says so as the decoder finds out.
-    enum Phase: Equatable {
+    /// What the bytes that come in belong to; the handler behind the decoder says so.
+    public enum Phase: Equatable, Sendable {
         /// No request has begun.
         case idle
         /// A request line and headers.
@@ -20,9 +20,13 @@ final class Wire: ChannelDuplexHandler {
         case leaving
     }
 
-    private let limits: Limits
+    /// Why a request is not waited for.
+    public enum Excess: Sendable { case headTooLarge, tooLarge, tooSlow }
+
+    private let limits: ServerLimits
     private var context: ChannelHandlerContext?
-    private(set) var phase = Phase.idle
+    /// What goes on now.
+    public private(set) var phase = Phase.idle
     /// Of this phase.
     private var bytes = 0
     private var deadline = NIODeadline.distantFuture
@@ -30,17 +34,18 @@ final class Wire: ChannelDuplexHandler {
     private var timerDue = NIODeadline.distantFuture
     private var isReadHeld = false
     /// Called when a request is too long or too slow.
-    var onExcess: ((Answer) -> Void)?
+    public var onExcess: ((Excess) -> Void)?
 
-    init(limits: Limits) { self.limits = limits }
+    /// A connection that may take what `limits` say.
+    public init(limits: ServerLimits) { self.limits = limits }
 
-    func handlerAdded(context: ChannelHandlerContext) {
+    public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
         // A new connection has as long for its first request as any request has.
         allow(limits.requestMilliseconds)
     }
 
-    func handlerRemoved(context: ChannelHandlerContext) {
+    public func handlerRemoved(context: ChannelHandlerContext) {
         timer?.cancel()
         self.context = nil
         onExcess = nil
@@ -48,7 +53,7 @@ final class Wire: ChannelDuplexHandler {
 
     // MARK: Coming in
 
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+    public func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let count = unwrapInboundIn(data).readableBytes
         switch phase {
         case .idle: enter(.head)
@@ -67,7 +72,7 @@ final class Wire: ChannelDuplexHandler {
     }
 
     /// A phase has begun: its bytes count from here.
-    func enter(_ phase: Phase) {
+    public func enter(_ phase: Phase) {
         guard self.phase != .leaving else { return }
         switch phase {
         case .idle: deadline = now + .milliseconds(limits.idleMilliseconds)
@@ -83,13 +88,13 @@ final class Wire: ChannelDuplexHandler {
     // MARK: Going out
 
     /// Writes an answer; it goes with everything else that this read brings.
-    func write(_ buffer: ByteBuffer) { context?.write(NIOAny(buffer), promise: nil) }
+    public func write(_ buffer: ByteBuffer) { context?.write(NIOAny(buffer), promise: nil) }
 
     /// Writes the last answer and closes behind it.
     ///
     /// A socket closed with unread bytes resets the connection, and the answer may be lost on the way: so only the
     /// sending half is closed, and what still comes in is thrown away for a moment.
-    func leave(with buffer: ByteBuffer) {
+    public func leave(with buffer: ByteBuffer) {
         guard phase != .leaving, let context else { return }
         phase = .leaving
         let channel = context.channel
@@ -100,7 +105,7 @@ final class Wire: ChannelDuplexHandler {
     }
 
     /// Closes once everything written has left.
-    func leave() {
+    public func leave() {
         guard phase != .leaving, let context else { return }
         phase = .leaving
         let channel = context.channel
@@ -108,13 +113,13 @@ final class Wire: ChannelDuplexHandler {
         allow(limits.lingerMilliseconds)
     }
 
-    func channelReadComplete(context: ChannelHandlerContext) {
+    public func channelReadComplete(context: ChannelHandlerContext) {
         context.flush()
         context.fireChannelReadComplete()
     }
 
     /// Reads no further while the client does not take its answers.
-    func read(context: ChannelHandlerContext) {
+    public func read(context: ChannelHandlerContext) {
         guard phase == .leaving || context.channel.isWritable else {
             isReadHeld = true
             allow(limits.requestMilliseconds)
@@ -123,7 +128,7 @@ final class Wire: ChannelDuplexHandler {
         context.read()
     }
 
-    func channelWritabilityChanged(context: ChannelHandlerContext) {
+    public func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable, isReadHeld {
             isReadHeld = false
             context.read()
@@ -131,7 +136,7 @@ final class Wire: ChannelDuplexHandler {
         context.fireChannelWritabilityChanged()
     }
 
-    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+    public func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if phase == .leaving, let event = event as? ChannelEvent, event == .inputClosed {
             return context.close(promise: nil)
         }

@@ -1,4 +1,4 @@
-import HummingbirdCore
+public import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -12,50 +12,63 @@ public struct ListenFailure: Error, Sendable, CustomStringConvertible {
         case refused
     }
 
+    /// Whether trying again may help.
     public let kind: Kind
     public let description: String
 
-    init(_ address: String, _ error: any Error) {
+    /// `setting` is what names the address.
+    init(_ address: String, _ error: any Error, setting: String) {
         let code = (error as? IOError)?.errnoCode
         kind = code == EACCES || code == EPERM ? .refused : .unavailable
         description =
             switch code {
-            case EADDRINUSE: "\(address) is in use: stop what listens there, or set another OTPD_CALLBACK_LISTEN"
+            case EADDRINUSE: "\(address) is in use: stop what listens there, or set another \(setting)"
             case EADDRNOTAVAIL:
-                "\(address) is no address of this machine: set OTPD_CALLBACK_LISTEN to one of its own, or to 127.0.0.1"
+                "\(address) is no address of this machine: set \(setting) to one of its own, or to 127.0.0.1"
             case EACCES, EPERM:
-                "\(address) may not be listened on by this user: set OTPD_CALLBACK_LISTEN to a port from 1024 on"
-            default: "\(address) can't be listened on (\(error)): check OTPD_CALLBACK_LISTEN"
+                "\(address) may not be listened on by this user: set \(setting) to a port from 1024 on"
+            default: "\(address) can't be listened on (\(error)): check \(setting)"
             }
     }
 }
 
-/// Hummingbird's server on a thread of its own, which shares nothing with the loop but the inbox.
+/// What one run of a server is told from outside: to stop.
+public struct ServerStop: Sendable {
+    fileprivate let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    public init() { (stream, continuation) = AsyncStream.makeStream() }
+
+    /// From any thread.
+    public func signal() { continuation.finish() }
+}
+
+/// Hummingbird's server on a thread of its own, which shares nothing with the loop but what its channels give away.
 ///
 /// Its few tasks (one per connection, which waits for its end) run on Swift's global executor: on the loop, as tasks of
 /// ours do, they would cost the sends a hop each.
-struct CallbackServer: Sendable {
-    let host: String
-    let port: Int
-    let channel: CallbackChannel
-    let limits: Limits
+public struct ListeningServer<ChildChannel: ServerChildChannel>: Sendable {
+    private let host: String
+    private let port: Int
+    private let channel: ChildChannel
+    private let limits: ServerLimits
+    private let setting: String
 
-    /// What one `run` is told from outside: to stop.
-    struct Stop: Sendable {
-        fileprivate let stream: AsyncStream<Void>
-        private let continuation: AsyncStream<Void>.Continuation
-
-        init() { (stream, continuation) = AsyncStream.makeStream() }
-
-        /// From any thread.
-        func signal() { continuation.finish() }
+    /// `setting` is what names the address; port 0 picks a free one.
+    public init(host: String, port: Int, channel: ChildChannel, limits: ServerLimits, setting: String) {
+        self.host = host
+        self.port = port
+        self.channel = channel
+        self.limits = limits
+        self.setting = setting
     }
 
     /// Serves until told to stop, or until the listening socket dies; then lets the requests under way end.
     ///
     /// - Parameter onListening: called once with the port, when connections are taken.
     @concurrent
-    func run(until stop: Stop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure) {
+    public func run(until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure)
+    {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
             await serve(on: group, until: stop, onListening: onListening)
@@ -72,10 +85,10 @@ struct CallbackServer: Sendable {
     }
 
     private func serve(
-        on group: MultiThreadedEventLoopGroup, until stop: Stop, onListening: @escaping @Sendable (Int) -> Void
+        on group: MultiThreadedEventLoopGroup, until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
     ) async -> Result<Void, ListenFailure> {
         // Hummingbird says at `info` that it listens and at `error` that it was cancelled; what matters is thrown.
-        var logger = Logger(label: "callbacks")
+        var logger = Logger(label: "server")
         logger.logLevel = .critical
         let (listening, listener) = AsyncStream.makeStream(of: (any Channel).self)
         let server = Server(
@@ -95,7 +108,7 @@ struct CallbackServer: Sendable {
                     try await server.run()
                     return .ended(.success(()))
                 } catch {
-                    return .ended(.failure(ListenFailure(address, error)))
+                    return .ended(.failure(ListenFailure(address, error, setting: setting)))
                 }
             }
             tasks.addTask {

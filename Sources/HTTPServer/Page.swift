@@ -1,0 +1,86 @@
+/// A request for a page: a GET, or a HEAD, which is answered alike.
+public struct PageRequest: Sendable, Equatable {
+    /// Of the target, without the query.
+    public var path: String
+    /// What follows the `?`; empty without one.
+    public var query: String
+    /// The `Host` header.
+    public var host: String
+    /// The `Authorization` header.
+    public var authorization: String?
+    /// The client's address, without its port.
+    public var client: String
+
+    public init(
+        path: String, query: String = "", host: String = "", authorization: String? = nil, client: String = ""
+    ) {
+        self.path = path
+        self.query = query
+        self.host = host
+        self.authorization = authorization
+        self.client = client
+    }
+}
+
+/// What a request for a page is answered.
+public struct PageAnswer: Sendable, Equatable {
+    public var status: Int
+    /// The body's `Content-Type`.
+    public var type: String
+    public var body: [UInt8]
+    /// Headers of this answer alone.
+    public var headers: [(name: String, value: String)] = []
+
+    public init(_ status: Int, type: String, body: [UInt8], headers: [(name: String, value: String)] = []) {
+        self.status = status
+        self.type = type
+        self.body = body
+        self.headers = headers
+    }
+
+    /// A line for a person.
+    public init(_ status: Int, _ words: String, headers: [(name: String, value: String)] = []) {
+        self.init(status, type: "text/plain; charset=utf-8", body: Array((words + "\n").utf8), headers: headers)
+    }
+
+    public static func == (left: PageAnswer, right: PageAnswer) -> Bool {
+        left.status == right.status && left.type == right.type && left.body == right.body
+            && left.headers.elementsEqual(right.headers) { $0 == $1 }
+    }
+
+    /// Nothing but our own files may be loaded or run, nothing be sent anywhere else, and nobody may frame it.
+    public static let contentSecurityPolicy = """
+        default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
+        form-action 'none'; frame-ancestors 'none'
+        """
+
+    /// Status line and headers, those that every answer has among them.
+    func head(keepsAlive: Bool) -> String {
+        var lines = [
+            "HTTP/1.1 \(status) \(Self.reason(status))", "Content-Type: \(type)", "Content-Length: \(body.count)",
+            "Content-Security-Policy: \(Self.contentSecurityPolicy)", "X-Content-Type-Options: nosniff",
+            "Referrer-Policy: no-referrer", "Cross-Origin-Opener-Policy: same-origin",
+            "Cross-Origin-Resource-Policy: same-origin", "Cache-Control: no-store",
+        ]
+        lines += headers.map { "\($0.name): \($0.value)" }
+        if !keepsAlive { lines.append("Connection: close") }
+        return lines.joined(separator: "\r\n") + "\r\n\r\n"
+    }
+
+    private static func reason(_ status: Int) -> String {
+        switch status {
+        case 200: "OK"
+        case 400: "Bad Request"
+        case 401: "Unauthorized"
+        case 403: "Forbidden"
+        case 404: "Not Found"
+        case 405: "Method Not Allowed"
+        case 408: "Request Timeout"
+        case 413: "Content Too Large"
+        case 429: "Too Many Requests"
+        case 431: "Request Header Fields Too Large"
+        case 503: "Service Unavailable"
+        default: "Answer"
+        }
+    }
+}

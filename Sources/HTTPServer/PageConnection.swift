@@ -1,0 +1,195 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOHTTP1
+
+/// One client that reads pages: a request at a time, answered whenever the answer comes.
+///
+/// Plain calls on its event loop. What is sent while an answer is awaited is not looked at, and the connection ends with
+/// that answer: browsers and scrapers do not pipeline.
+final class PageConnection: ChannelInboundHandler {
+    typealias InboundIn = HTTPServerRequestPart
+
+    private let respond: PageServer.Respond
+    private let wire: Wire
+    private var context: ChannelHandlerContext?
+    private var head: HTTPRequestHead?
+    /// The request whose answer is awaited.
+    private var awaited: Awaited?
+    private var serial = 0
+    /// The client will send no more, or the server stops: the request under way is the last one.
+    private var isLast = false
+
+    private struct Awaited {
+        var serial: Int
+        var isHead: Bool
+        var keepsAlive: Bool
+    }
+
+    init(wire: Wire, respond: @escaping PageServer.Respond) {
+        self.wire = wire
+        self.respond = respond
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        wire.onExcess = { [weak self] excess in
+            switch excess {
+            case .headTooLarge: self?.refuse(PageAnswer(431, "The request's headers are too large."))
+            case .tooLarge: self?.refuse(PageAnswer(413, "A request for a page has no body."))
+            case .tooSlow: self?.refuse(PageAnswer(408, "The request took too long."))
+            }
+        }
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard wire.phase != .leaving else { return }
+        guard awaited == nil else {
+            isLast = true
+            return
+        }
+        switch unwrapInboundIn(data) {
+        case .head(let head):
+            guard head.method == .GET || head.method == .HEAD else {
+                return refuse(
+                    PageAnswer(405, "This page is for reading: GET and HEAD.", headers: [("Allow", "GET, HEAD")]))
+            }
+            wire.enter(.body)
+            self.head = head
+        case .body: break
+        case .end:
+            guard let head else { return }
+            self.head = nil
+            ask(head, context)
+        }
+    }
+
+    private func ask(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
+        serial += 1
+        awaited = Awaited(serial: serial, isHead: head.method == .HEAD, keepsAlive: head.isKeepAlive)
+        let target = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let authorization = head.headers["authorization"]
+        let request = PageRequest(
+            path: String(target.first ?? ""), query: target.count > 1 ? String(target[1]) : "",
+            host: head.headers.first(name: "host") ?? "",
+            authorization: authorization.count > 1 ? "" : authorization.first,
+            client: context.remoteAddress?.ipAddress ?? "")
+        let (me, eventLoop, serial) = (NIOLoopBound(self, eventLoop: context.eventLoop), context.eventLoop, serial)
+        respond(request) { answer in
+            if eventLoop.inEventLoop {
+                me.value.take(answer, of: serial)
+            } else {
+                eventLoop.execute { me.value.take(answer, of: serial) }
+            }
+        }
+    }
+
+    private func take(_ answer: PageAnswer, of serial: Int) {
+        guard let request = awaited, request.serial == serial else { return }
+        awaited = nil
+        let keepsAlive = request.keepsAlive && !isLast
+        let bytes = Self.bytes(answer, isHead: request.isHead, keepsAlive: keepsAlive)
+        if keepsAlive {
+            wire.enter(.idle)
+            wire.write(bytes)
+            context?.flush()
+        } else {
+            wire.leave(with: bytes)
+        }
+    }
+
+    private func refuse(_ answer: PageAnswer) {
+        // A decoder that is cut off in the middle complains once more.
+        guard wire.phase != .leaving else { return }
+        awaited = nil
+        wire.leave(with: Self.bytes(answer, isHead: false, keepsAlive: false))
+    }
+
+    private static func bytes(_ answer: PageAnswer, isHead: Bool, keepsAlive: Bool) -> ByteBuffer {
+        var buffer = ByteBuffer(string: answer.head(keepsAlive: keepsAlive))
+        if !isHead { buffer.writeBytes(answer.body) }
+        return buffer
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if let event = event as? ChannelEvent, event == .inputClosed {
+            isLast = true
+            if awaited == nil { wire.leave() }
+        } else if event is ChannelShouldQuiesceEvent {
+            isLast = true
+            if wire.phase == .idle { wire.leave() }
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        guard error is HTTPParserError else { return context.close(promise: nil) }
+        refuse(PageAnswer(400, "This is not HTTP/1.1."))
+    }
+}
+
+/// What Hummingbird's server does with a new connection: no router and no task per request.
+struct PageChannel: ServerChildChannel {
+    struct Value: ServerChildChannelValue {
+        let channel: any Channel
+    }
+
+    let limits: ServerLimits
+    let respond: PageServer.Respond
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            let wire = Wire(limits: limits)
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(wire)
+            try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+            try pipeline.addHandler(PageConnection(wire: wire, respond: respond))
+            return Value(channel: channel)
+        }
+    }
+
+    /// Waits for the connection's end; a cancelled server closes it at once.
+    func handle(value: Value, logger: Logger) async {
+        await withTaskCancellationHandler {
+            // Only how it ended would be thrown, and the connection has dealt with that.
+            _ = try? await value.channel.closeFuture.get()
+        } onCancel: {
+            value.channel.close(promise: nil)
+        }
+    }
+}
+
+/// Serves pages to be read: GET and HEAD, bounded in bytes and time, with a strict Content-Security-Policy on every answer.
+public struct PageServer: Sendable {
+    /// Called on the server's thread, which it may not block; calls back once, from any thread, at once or later.
+    public typealias Respond = @Sendable (PageRequest, @escaping @Sendable (PageAnswer) -> Void) -> Void
+
+    private let server: ListeningServer<PageChannel>
+
+    /// What a client of pages may take: no body to speak of, and few connections.
+    public static let limits: ServerLimits = {
+        var limits = ServerLimits()
+        limits.connections = 64
+        limits.headBytes = 8 << 10
+        limits.wireBytes = 1 << 10
+        return limits
+    }()
+
+    /// `setting` is what names the address; port 0 picks a free one.
+    public init(
+        host: String, port: Int, setting: String, limits: ServerLimits = limits, respond: @escaping Respond
+    ) {
+        server = ListeningServer(
+            host: host, port: port, channel: PageChannel(limits: limits, respond: respond), limits: limits,
+            setting: setting)
+    }
+
+    /// Serves until told to stop, or until the listening socket dies. `onListening` is told the port.
+    public func run(
+        until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
+    ) async throws(ListenFailure) {
+        try await server.run(until: stop, onListening: onListening)
+    }
+}

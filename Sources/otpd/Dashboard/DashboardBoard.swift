@@ -1,0 +1,131 @@
+internal import EventLoop
+internal import HTTPServer
+internal import Postgres
+internal import Queue
+
+/// Reads the database for whoever looks, on a session of its own, read-only: at most once a second for the status and once
+/// in 15 seconds for the history, however many look; and nothing while nobody does.
+actor DashboardBoard {
+    nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    private let session: Session
+    private let isRunning: (@Sendable () async -> Bool)?
+    private var status = Cached<StatusSnapshot>(maxAge: .milliseconds(900))
+    private var history = Cached<DashboardHistory>(maxAge: .seconds(15))
+    /// Since when the database is away.
+    private var awaySince: Instant?
+
+    /// One reading, the wait for a connection included; what failed is not tried again for as long as `failureAge`.
+    private static let patience = Instant.Span.seconds(3)
+    private static let failureAge = Instant.Span.seconds(1)
+
+    private struct Cached<Value: Sendable> {
+        let maxAge: Instant.Span
+        var last: (at: Instant, value: Swift.Result<Value, Failure>)?
+
+        func fresh(at now: Instant) -> Swift.Result<Value, Failure>? {
+            guard let last else { return nil }
+            let maxAge = if case .success = last.value { maxAge } else { DashboardBoard.failureAge }
+            return now - last.at < maxAge ? last.value : nil
+        }
+    }
+
+    /// - Parameter isRunning: whether the worker of this process takes jobs; nil where there is none.
+    init(_ settings: ConnectionSettings, on loop: EventLoop, isRunning: (@Sendable () async -> Bool)?) {
+        self.loop = loop
+        self.isRunning = isRunning
+        session = Session(
+            settings, on: loop,
+            onConnect: { connection throws(PostgresError) in
+                _ = try await connection.simple(Self.sessionSettings, deadline: .now() + Self.patience)
+            })
+    }
+
+    private static let sessionSettings = """
+        SET default_transaction_read_only = on;
+        SET statement_timeout = '3s';
+        SET jit = off
+        """
+
+    /// Keeps the session until cancelled.
+    func run() async { await session.run() }
+
+    /// What the reading is answered; `refusedTokens` is for the metrics.
+    func answer(_ reading: DashboardRule.Reading, refusedTokens: Int) async -> PageAnswer {
+        switch reading {
+        case .status:
+            switch await readStatus() {
+            case .success(let snapshot): return Self.json(DashboardJSON.status(snapshot))
+            case .failure(let failure): return trouble(failure)
+            }
+        case .hour, .day:
+            switch await readHistory() {
+            case .success(let history): return Self.json(DashboardJSON.history(history, isDay: reading == .day))
+            case .failure(let failure): return trouble(failure)
+            }
+        case .metrics:
+            let snapshot = try? await readStatus().get()
+            let history = snapshot == nil ? nil : try? await readHistory().get()
+            return PageAnswer(
+                200, type: "text/plain; version=0.0.4; charset=utf-8",
+                body: Array(Metrics.text(snapshot, history, refusedTokens: refusedTokens).utf8))
+        case .readiness(let detailed):
+            var reason: String?
+            if case .failure(let failure) = await readStatus() {
+                reason = "The database can't be read: \(failure.why)"
+            } else if let isRunning, await !isRunning() {
+                reason = "The worker is not running: it is paused, leaving, or not connected yet."
+            }
+            guard let reason else { return PageAnswer(200, "ready") }
+            return PageAnswer(503, detailed ? SingleLine.escaped(reason) : "not ready")
+        }
+    }
+
+    private func readStatus() async -> Swift.Result<StatusSnapshot, Failure> {
+        if let known = status.fresh(at: .now()) { return known }
+        let value = await read { connection, deadline throws(PostgresError) in
+            StatusSnapshot(try await ReadStatus.run(on: connection, deadline: deadline))
+        }
+        status.last = (.now(), value)
+        return value
+    }
+
+    private func readHistory() async -> Swift.Result<DashboardHistory, Failure> {
+        if let known = history.fresh(at: .now()) { return known }
+        let value = await read { connection, deadline throws(PostgresError) in
+            DashboardHistory(try await ReadHistory.run(on: connection, deadline: deadline))
+        }
+        history.last = (.now(), value)
+        return value
+    }
+
+    private func read<Value: Sendable>(
+        _ body: (Connection, Instant) async throws(PostgresError) -> Value
+    ) async -> Swift.Result<Value, Failure> {
+        let deadline = Instant.now() + Self.patience
+        // Known to be away, it is waited for no longer: whoever asks is to hear of it at once.
+        let connected = awaySince == nil ? deadline : .now() + .milliseconds(100)
+        do throws(PostgresError) {
+            let value = try await body(try await session.connection(deadline: connected), deadline)
+            awaySince = nil
+            return .success(value)
+        } catch {
+            awaySince = awaySince ?? .now()
+            var cause = error
+            // Why there is no connection says more than that there is none.
+            if case .connecting(_, let last?) = await session.state { cause = last }
+            return .failure(Database.failure("Cannot read the status", cause, needs: "otp_monitor"))
+        }
+    }
+
+    private static func json(_ json: JSON, status: Int = 200) -> PageAnswer {
+        PageAnswer(status, type: "application/json", body: Array((json.text + "\n").utf8))
+    }
+
+    private func trouble(_ failure: Failure) -> PageAnswer {
+        Self.json(
+            DashboardJSON.trouble(failure, seconds: awaySince.map { Int((Instant.now() - $0).seconds) } ?? 0),
+            status: 503)
+    }
+}

@@ -1,0 +1,123 @@
+/// What the page's script reads. Pure.
+enum DashboardJSON {
+    /// `/api/status.json`.
+    static func status(_ snapshot: StatusSnapshot) -> JSON {
+        let queue = snapshot.queue
+        let verdict = StatusVerdict.of(snapshot)
+        return .object([
+            ("version", .string(Version.number)), ("clock", .string(snapshot.clock)), ("now", .int(Int(snapshot.now))),
+            (
+                "verdict",
+                .object([
+                    ("level", .string("\(verdict.level)")), ("headline", .string(verdict.headline)),
+                    ("detail", .text(verdict.detail)), ("remedy", .text(verdict.remedy)),
+                ])
+            ),
+            (
+                "queue",
+                .object([
+                    ("queued", .int(queue.queued)), ("due", .int(queue.due)), ("sending", .int(queue.sending)),
+                    ("unknown", .int(queue.unknown)), ("oldestDueSeconds", .double(queue.oldestDueSeconds)),
+                    ("accepted", .array([.int(queue.accepted.0), .int(queue.accepted.1), .int(queue.accepted.2)])),
+                    ("failed", .array([.int(queue.failed.0), .int(queue.failed.1), .int(queue.failed.2)])),
+                    ("successShare", .optional(queue.successShare)), ("p50", .optional(queue.latency?.p50)),
+                    ("p95", .optional(queue.latency?.p95)), ("p99", .optional(queue.latency?.p99)),
+                    ("workersAlive", .int(queue.workersAlive)),
+                ])
+            ),
+            ("workers", .array(snapshot.workers.map(worker))), ("pauses", .array(snapshot.pauses.map(pause))),
+            ("failures", .array(snapshot.failures.map(failure))),
+        ])
+    }
+
+    /// `/api/history.json`: columns of numbers, each as long as `at`.
+    static func history(_ history: DashboardHistory, isDay: Bool) -> JSON {
+        let points = isDay ? history.day : history.hour
+        let step = isDay ? 300 : 60
+        func column(_ value: (DashboardHistory.Point) -> JSON) -> JSON { .array(points.map(value)) }
+        func perSecond(_ count: Int, _ minutes: Int) -> JSON {
+            .double((Double(count) / Double(max(1, minutes) * 60) * 1_000).rounded() / 1_000)
+        }
+        func milliseconds(_ value: Double?) -> JSON { .optional(value.map { $0.rounded() }) }
+        return .object([
+            ("now", .int(history.now)), ("step", .int(step)), ("length", .int(isDay ? 288 : 60)),
+            ("at", column { .int($0.at) }), ("queued", column { .int($0.queued) }), ("due", column { .int($0.due) }),
+            ("oldest", column { .double(($0.oldest * 10).rounded() / 10) }),
+            ("accepted", column { perSecond($0.accepted, $0.minutes) }),
+            ("failed", column { perSecond($0.failed, $0.minutes) }),
+            ("p50", column { milliseconds($0.p50) }), ("p95", column { milliseconds($0.p95) }),
+            ("p99", column { milliseconds($0.p99) }),
+            (
+                "delivered",
+                column { point in
+                    let ended = point.delivered + point.undelivered
+                    return ended == 0
+                        ? .null : .double((Double(point.delivered) / Double(ended) * 1_000).rounded() / 10)
+                }
+            ),
+            (
+                "deliveries",
+                .array(
+                    history.deliveries.map { row in
+                        .object([
+                            ("country", .string(row.country)), ("status", .string(row.status)),
+                            ("messages", .int(isDay ? row.day : row.hour)),
+                        ])
+                    })
+            ),
+            (
+                "spend",
+                .array(
+                    history.spend.map { spend in
+                        .object([
+                            ("currency", .string(spend.currency)), ("billed", .number(spend.billed)),
+                            ("expected", .number(spend.expected)),
+                            ("budget", spend.budget.map { .number($0) } ?? .null),
+                        ])
+                    })
+            ),
+        ])
+    }
+
+    /// What is answered while the database is away.
+    static func trouble(_ failure: Failure, seconds: Int) -> JSON {
+        .object([
+            ("trouble", .string(failure.why)), ("remedy", .text(failure.remedy)), ("seconds", .int(seconds)),
+        ])
+    }
+
+    private static func worker(_ worker: StatusSnapshot.Worker) -> JSON {
+        .object([
+            ("id", .int(worker.id)), ("sends", .bool(worker.sends)), ("host", .string(worker.host)),
+            ("pid", .int(worker.pid)), ("version", .string(worker.version)),
+            ("state", .string(worker.isDead ? "dead" : worker.state)), ("reason", .text(worker.reason)),
+            ("inFlight", .int(worker.inFlight)), ("accepted", .int(worker.accepted)), ("failed", .int(worker.failed)),
+            ("unknown", .int(worker.unknown)), ("heartbeatSeconds", .int(worker.heartbeatSeconds)),
+            ("twilio", .text(worker.twilio)), ("database", .text(worker.database)),
+            (
+                "callbacks",
+                worker.callbacks.map {
+                    .object([
+                        ("received", .int($0.received)), ("refused", .int($0.refused)), ("dropped", .int($0.dropped)),
+                    ])
+                } ?? .null
+            ),
+        ])
+    }
+
+    private static func pause(_ pause: StatusSnapshot.Pause) -> JSON {
+        .object([
+            ("scope", .string(pause.scope)), ("reason", .string(pause.reason)),
+            ("remedy", .string(pause.remedy ?? StatusWords.endsByHand(pause.scope))), ("seconds", .int(pause.seconds)),
+            ("nextProbeSeconds", .optional(pause.nextProbeSeconds)), ("held", .optional(pause.held)),
+        ])
+    }
+
+    private static func failure(_ send: StatusSnapshot.Send) -> JSON {
+        .object([
+            ("job", .int(send.id)), ("phone", .string(send.phoneNumber)), ("state", .string(send.state)),
+            ("status", .text(send.messageStatus)), ("code", .optional(send.errorCode)), ("error", .text(send.error)),
+            ("remedy", .text(send.remedy)), ("seconds", .int(send.seconds)),
+        ])
+    }
+}

@@ -1,0 +1,162 @@
+/// Prometheus's text format, version 0.0.4. Pure. Other programs' rules go by these names (deploy/prometheus): none is
+/// changed without them.
+struct Metrics {
+    private var text = ""
+
+    /// `/metrics`: everything; nil where the database is away, and then no more than that.
+    static func text(_ snapshot: StatusSnapshot?, _ history: DashboardHistory?, refusedTokens: Int) -> String {
+        var metrics = Metrics()
+        metrics.family(
+            "otpd_build_info", "gauge", "Which otpd serves this; always 1.",
+            [
+                ([("version", Version.number)], "1")
+            ])
+        metrics.family(
+            "otpd_database_up", "gauge", "Whether the database answers: 0 leaves out all that is read there.",
+            [
+                ([], snapshot == nil || history == nil ? "0" : "1")
+            ])
+        guard let snapshot, let history else { return metrics.text }
+        metrics.queue(snapshot.queue)
+        metrics.workers(snapshot.workers)
+        metrics.pauses(snapshot.pauses)
+        metrics.money(history.spend)
+        metrics.family(
+            "otpd_sent_twice_total", "counter", "Second messages of one send job: users that got a code twice.",
+            [
+                ([], "\(history.sentTwice)")
+            ])
+        metrics.family(
+            "otpd_dashboard_refused_total", "counter", "Requests with a wrong token, since this process started.",
+            [([], "\(refusedTokens)")])
+        return metrics.text
+    }
+
+    private typealias Sample = (labels: [(String, String)], value: String)
+
+    private mutating func queue(_ queue: StatusSnapshot.Queue) {
+        family(
+            "otpd_queue_jobs", "gauge", "Send jobs by state; due are those of the queued whose time has come.",
+            [
+                ([("state", "queued")], "\(queue.queued)"), ([("state", "due")], "\(queue.due)"),
+                ([("state", "sending")], "\(queue.sending)"), ([("state", "unknown")], "\(queue.unknown)"),
+            ])
+        family(
+            "otpd_queue_oldest_due_seconds", "gauge", "How long the oldest due job has been due.",
+            [
+                ([], Self.number(queue.oldestDueSeconds))
+            ])
+        family(
+            "otpd_workers_alive", "gauge", "Workers whose last heartbeat is younger than 30 seconds.",
+            [
+                ([], "\(queue.workersAlive)")
+            ])
+        for (name, words, accepted, failed) in [
+            ("1m", "minute", queue.accepted.0, queue.failed.0),
+            ("5m", "five minutes", queue.accepted.1, queue.failed.1),
+            ("1h", "hour", queue.accepted.2, queue.failed.2),
+        ] {
+            family(
+                "otpd_ended_\(name)", "gauge", "Send jobs that ended in the last \(words), by outcome.",
+                [
+                    ([("outcome", "accepted")], "\(accepted)"), ([("outcome", "failed")], "\(failed)"),
+                ])
+        }
+        if let latency = queue.latency {
+            family(
+                "otpd_latency_seconds", "summary",
+                "From the request's commit to Twilio's acceptance, in the last minute.",
+                [
+                    ([("quantile", "0.5")], Self.number(latency.p50 / 1_000)),
+                    ([("quantile", "0.95")], Self.number(latency.p95 / 1_000)),
+                    ([("quantile", "0.99")], Self.number(latency.p99 / 1_000)),
+                ])
+        }
+    }
+
+    private mutating func workers(_ all: [StatusSnapshot.Worker]) {
+        func labels(_ worker: StatusSnapshot.Worker) -> [(String, String)] {
+            [("worker", "\(worker.id)"), ("host", worker.host)]
+        }
+        let workers = all.filter(\.sends)
+        family(
+            "otpd_worker_up", "gauge",
+            "1: alive; 0: its heartbeats ended within the hour. One that was stopped is not here.",
+            workers.filter { !$0.isStopped }.map { (labels($0), $0.isDead ? "0" : "1") })
+        family(
+            "otpd_worker_sends_total", "counter", "What became of a worker's sends, since it started.",
+            workers.flatMap { worker in
+                [("accepted", worker.accepted), ("failed", worker.failed), ("unknown", worker.unknown)].map {
+                    (labels(worker) + [("outcome", $0.0)], "\($0.1)")
+                }
+            })
+        family(
+            "otpd_worker_claims_total", "counter", "Send jobs that a worker took, since it started.",
+            workers.map { (labels($0), "\($0.claimed)") })
+        family(
+            "otpd_worker_in_flight", "gauge", "Requests to Twilio under way.",
+            workers.map { (labels($0), $0.isDead || $0.isStopped ? "0" : "\($0.inFlight)") })
+        family(
+            "otpd_worker_callbacks_total", "counter", "Status callbacks, since the process started.",
+            all.flatMap { worker in
+                guard let callbacks = worker.callbacks else { return [Sample]() }
+                return [
+                    ("received", callbacks.received), ("refused", callbacks.refused), ("dropped", callbacks.dropped),
+                    ("written", callbacks.written),
+                ].map { (labels(worker) + [("result", $0.0)], "\($0.1)") }
+            })
+    }
+
+    private mutating func pauses(_ pauses: [StatusSnapshot.Pause]) {
+        family("otpd_pauses", "gauge", "Pauses in force.", [([], "\(pauses.count)")])
+        family(
+            "otpd_paused", "gauge", "1 for each pause in force, by what it holds.",
+            pauses.map { pause in
+                let parts = pause.scope.split(separator: " ", maxSplits: 1)
+                return ([("scope", String(parts.first ?? "")), ("key", parts.count > 1 ? String(parts[1]) : "")], "1")
+            })
+    }
+
+    private mutating func money(_ spend: [DashboardHistory.Spend]) {
+        family(
+            "otpd_spend_today", "gauge",
+            "Today's messages: billed by Twilio, and expected for those without a price yet.",
+            spend.flatMap { spend in
+                [("billed", spend.billed), ("expected", spend.expected)].map {
+                    ([("kind", $0.0), ("currency", spend.currency)], $0.1)
+                }
+            })
+        family(
+            "otpd_budget_today", "gauge", "What today's messages may cost (otp.settings.daily_budget).",
+            spend.compactMap { spend in spend.budget.map { ([("currency", spend.currency)], $0) } })
+    }
+
+    /// One metric with its samples; nothing where there are none.
+    private mutating func family(_ name: String, _ type: String, _ help: String, _ samples: [Sample]) {
+        guard !samples.isEmpty else { return }
+        text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
+        for (labels, value) in samples {
+            text += name
+            if !labels.isEmpty {
+                text += "{" + labels.map { "\($0.0)=\"\(Self.escaped($0.1))\"" }.joined(separator: ",") + "}"
+            }
+            text += " \(value)\n"
+        }
+    }
+
+    /// A label's value: backslash, quote and line feed are escaped.
+    private static func escaped(_ value: String) -> String {
+        var text = ""
+        for character in value.unicodeScalars {
+            switch character {
+            case "\\": text += "\\\\"
+            case "\"": text += "\\\""
+            case "\n": text += "\\n"
+            default: text.unicodeScalars.append(character)
+            }
+        }
+        return text
+    }
+
+    private static func number(_ value: Double) -> String { value.isFinite ? "\(value)" : "NaN" }
+}
