@@ -8,6 +8,8 @@ public import Postgres
 ///   serves the check that a job is the first live one of its verification. The ids of one verification's jobs are drawn
 ///   under its row lock (see the trigger), so their order is the order of their commits and that check can't be raced:
 ///   at most one job of a verification is `sending` or `unknown` at a time.
+/// - Dead entries at the front of that index, which an open transaction of somebody's holds, are stepped over once: by
+///   `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself begins.
 /// - `= ANY (ARRAY (…))` and no join, so that the update goes by the primary key whatever the statistics say: joined, the
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now).
 /// - What exceeds a shared limit (`otp.within_limits`: prefix, country, total, budget) ends there as limited; with no such
@@ -24,14 +26,17 @@ public enum Claim {
     /// The channel that notifies of new jobs.
     public static let channel = "otp_send_jobs"
 
-    static func sql(order: String) -> String {
+    /// - Parameters:
+    ///   - lowest: the lowest due time of a queued job, at most now: below it there is nothing to claim.
+    ///   - above: a condition that says so.
+    private static func sql(order: String, lowest: String, above: String) -> String {
         """
-        WITH due AS MATERIALIZED (
+        WITH \(lowest) due AS MATERIALIZED (
             SELECT j.id
               FROM otp.send_jobs j
              WHERE j.state = 'queued'
                AND j.due_at <= now()
-               AND j.expires_at > now()
+               AND j.expires_at > now()\(above)
                AND NOT EXISTS (SELECT FROM otp.pauses p WHERE p.name IN ('all', 'budget'))
                AND (j.lost_claims = 0
                     OR j.id = ANY (ARRAY (SELECT s.id
@@ -60,35 +65,60 @@ public enum Claim {
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
-               c.lost_claims, v.country, c.held_by, c.attempt - c.returned
+               c.lost_claims, v.country, c.held_by, c.attempt - c.returned\(above.isEmpty ? "" : ", (SELECT m.due_at FROM mark m) - interval '1 second'")
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id = c.verification_id
         """
     }
 
-    static let oldestFirst = Statement("otpd_claim", sql(order: "j.due_at, j.id"), [.int4, .int8, .float8, .bool])
+    static let oldestFirst = Statement(
+        "otpd_claim",
+        sql(
+            order: "j.due_at, j.id",
+            lowest: """
+                mark AS MATERIALIZED (
+                    SELECT least((SELECT min(q.due_at)
+                                    FROM otp.send_jobs q
+                                   WHERE q.state = 'queued'
+                                     AND q.due_at >= coalesce($5, '-infinity')),
+                                 now()) AS due_at
+                ),
+                """,
+            above: "\n       AND j.due_at >= (SELECT m.due_at FROM mark m)"),
+        [.int4, .int8, .float8, .bool, .timestamptz])
     static let newestFirst = Statement(
-        "otpd_claim_newest", sql(order: "j.due_at DESC, j.id DESC"), [.int4, .int8, .float8, .bool])
+        "otpd_claim_newest", sql(order: "j.due_at DESC, j.id DESC", lowest: "", above: ""),
+        [.int4, .int8, .float8, .bool])
 
     /// Claims at most `limit` jobs for `worker` until `lease` from now; with `suspects`, one suspect may be among them.
     ///
+    /// Oldest first, the scan begins at `start` (`ClaimedJobs.lowest` of an earlier claim, see `LowWaterMark`); nil: at the
+    /// beginning of the queue.
+    ///
     /// Never cancelled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
     public static func run(
-        on connection: Connection, limit: Int, newestFirst: Bool, suspects: Bool, worker: Int64, lease: Instant.Span,
-        deadline: Instant
+        on connection: Connection, limit: Int, newestFirst: Bool, from start: Int64? = nil, suspects: Bool,
+        worker: Int64,
+        lease: Instant.Span, deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
         parameters.append(worker)
         parameters.append(lease.seconds)
         parameters.append(suspects)
+        if !newestFirst {
+            if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
+        }
         let result = try await connection.execute(
             newestFirst ? Self.newestFirst : Self.oldestFirst, parameters, deadline: deadline, onDeadline: .drop,
             onCancellation: .drop)
         var jobs: [ClaimedJob] = []
         jobs.reserveCapacity(result.rowCount)
         for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row)) }
-        return ClaimedJobs(jobs: jobs, durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
+        return ClaimedJobs(
+            jobs: jobs,
+            lowest: newestFirst || jobs.isEmpty ? nil : try result.unixMicroseconds(0, 15),
+            durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
     }
 }
 
@@ -96,6 +126,9 @@ public enum Claim {
 public struct ClaimedJobs: Sendable {
     /// The jobs, in no particular order.
     public var jobs: [ClaimedJob]
+    /// When the first of all queued jobs that the claim could see was due, itself and others' included, at most now, and a
+    /// second less: where a later claim may begin. Nil newest first, and where there are no jobs.
+    public var lowest: Int64?
     /// A warning that came with the commit, such as a synchronous standby that did not confirm: the claim may not be
     /// durable, so nothing of it may be sent.
     public var durabilityWarning: String?

@@ -68,7 +68,12 @@ public struct CallbackCounts: Sendable, Equatable {
 /// dies silently), when the next job is due, and how many other workers run, among whom rates are divided. One whose
 /// heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// The primary key serves the row, `send_jobs_due` the next job; workers are few. Run on the connection that listens.
+/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
+/// six statements a minute instead of sixteen.
+///
+/// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
+/// `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`; workers are few. Run on the connection
+/// that listens.
 public enum Heartbeat {
     static let statement = Statement(
         "otpd_heartbeat",
@@ -95,13 +100,33 @@ public enum Heartbeat {
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
                (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
-                  FROM otp.send_jobs j WHERE j.state = 'queued'),
+                  FROM otp.send_jobs j
+                 WHERE j.state = 'queued'
+                   AND j.due_at >= coalesce($25, '-infinity')),
                (SELECT count(*)::int FROM otp.worker_status o
-                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.heartbeat_at > now() - interval '20 seconds' AND o.worker_id <> $1)
+                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.heartbeat_at > now() - interval '20 seconds' AND o.worker_id <> $1),
+               CASE WHEN $26 THEN (
+                   SELECT extract(epoch FROM least(
+                              (SELECT min(j.lease_expires_at) FROM otp.send_jobs j WHERE j.state = 'sending'),
+                              (SELECT min(j.expires_at) FROM otp.send_jobs j WHERE j.state = 'queued')) - now())::float8)
+               END,
+               $26 AND (EXISTS (SELECT FROM otp.send_jobs j WHERE j.state = 'unknown')
+                        OR EXISTS (SELECT FROM otp.settings s WHERE s.daily_budget IS NOT NULL)),
+               CASE WHEN $26 THEN (
+                   SELECT extract(epoch FROM min(j.look_at) - now())::float8
+                     FROM otp.send_jobs j WHERE j.state = 'unknown' AND j.expires_at > now())
+               END,
+               CASE WHEN $26 THEN (
+                   SELECT extract(epoch FROM min(m.next_poll_at) - now())::float8
+                     FROM otp.messages m WHERE m.next_poll_at IS NOT NULL)
+               END,
+               $26 AND EXISTS (SELECT FROM otp.worker_status o
+                                WHERE o.heartbeat_at < now() - interval '30 seconds'
+                                  AND o.state NOT IN ('stopped', 'dead') AND o.worker_id <> $1)
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
-            .float8, .text, .text, .float8, .float8, .text, .int8, .int8, .int8, .int8,
+            .float8, .text, .text, .float8, .float8, .text, .int8, .int8, .int8, .int8, .timestamptz, .bool,
         ])
 
     /// What a heartbeat found.
@@ -112,11 +137,40 @@ public enum Heartbeat {
         public var nextDue: Instant.Span?
         /// How many other workers run.
         public var others: Int
+        /// When loops next have something to do; nil where that was not asked.
+        public var findings: Findings?
     }
 
-    /// Writes the report of `worker`.
+    /// When the loops of an idle worker next have something to do; negative where they have.
+    public struct Findings: Sendable, Equatable {
+        /// Until a lease ends, or the code of a queued job dies: for `Sweep`.
+        public var nextEnd: Instant.Span?
+        /// Whether there is what only a sweep can tell: outcomes that are unknown, a budget for the day.
+        public var needsSweeps: Bool
+        /// Until an unknown outcome is to be looked for: for `TakeUnknown`.
+        public var nextLook: Instant.Span?
+        /// Until a message is to be asked for: for `PollMessages`.
+        public var nextPoll: Instant.Span?
+        /// Whether a worker has died that is not marked: for `MarkDead`.
+        public var hasDeadWorker: Bool
+
+        public init(
+            nextEnd: Instant.Span? = nil, needsSweeps: Bool = false, nextLook: Instant.Span? = nil,
+            nextPoll: Instant.Span? = nil, hasDeadWorker: Bool = false
+        ) {
+            self.nextEnd = nextEnd
+            self.needsSweeps = needsSweeps
+            self.nextLook = nextLook
+            self.nextPoll = nextPoll
+            self.hasDeadWorker = hasDeadWorker
+        }
+    }
+
+    /// Writes the report of `worker`. The next due job is looked for from `start` on (see `Claim.run`); an idle worker asks
+    /// for findings too.
     public static func run(
-        on connection: Connection, worker: Int64, _ report: WorkerReport, deadline: Instant
+        on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil, isIdle: Bool,
+        deadline: Instant
     ) async throws(PostgresError) -> Answer {
         var parameters = Parameters()
         parameters.append(worker)
@@ -137,11 +191,20 @@ public enum Heartbeat {
         for count in [callbacks?.received, callbacks?.refused, callbacks?.dropped, callbacks?.written] {
             parameters.append(count)
         }
+        if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
+        parameters.append(isIdle)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Answer(
-            isListening: try result.bool(0, 0),
-            nextDue: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) },
-            others: Int(try result.int32(0, 2)))
+        func span(_ column: Int) throws(PostgresError) -> Instant.Span? {
+            try result.doubleIfPresent(0, column).map { Instant.Span(seconds: $0) }
+        }
+        var answer = Answer(
+            isListening: try result.bool(0, 0), nextDue: try span(1), others: Int(try result.int32(0, 2)))
+        if isIdle {
+            answer.findings = Findings(
+                nextEnd: try span(3), needsSweeps: try result.bool(0, 4), nextLook: try span(5), nextPoll: try span(6),
+                hasDeadWorker: try result.bool(0, 7))
+        }
+        return answer
     }
 }

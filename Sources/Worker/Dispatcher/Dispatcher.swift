@@ -25,6 +25,8 @@ actor Dispatcher {
     let log: Logger
 
     var machine: DispatchMachine
+    /// Where claims begin.
+    private(set) var lowWater = LowWaterMark()
     var waiting = WaitingQueue()
     /// By sender: what waits in hand for its turn, soon.
     var parked: [String: WaitingQueue] = [:]
@@ -71,11 +73,12 @@ actor Dispatcher {
     let ends: Latch
     /// The status row should say what changed.
     private let beats: Latch
-    /// Messages were accepted, whose status will have to be asked for.
-    private let acceptances: Latch
-    /// Outcomes are unknown, and have to be resolved.
-    private let unknownOutcomes: Latch
-    private var isOutcomeUnknown = false
+    /// When the loops next have something to do.
+    private var agenda = Agenda()
+    /// By errand: the agenda has changed, or the errand is wanted now.
+    private let errands: [Latch]
+    /// By errand: wanted now, whatever the agenda says.
+    private var isWanted = [Bool](repeating: false, count: Agenda.Errand.allCases.count)
     private var tokenTimer: (id: TimerID, due: Instant)?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
@@ -106,8 +109,7 @@ actor Dispatcher {
         changed = Latch(on: loop)
         ends = Latch(on: loop)
         beats = Latch(on: loop)
-        acceptances = Latch(on: loop)
-        unknownOutcomes = Latch(on: loop)
+        errands = Agenda.Errand.allCases.map { _ in Latch(on: loop) }
         probes = Latch(on: loop)
     }
 
@@ -211,6 +213,8 @@ actor Dispatcher {
         machine.schedule.isListening = answer.isListening
         if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
         machine.rates.counted(others: answer.others, at: now)
+        agenda.heard(answer.findings, at: now)
+        for latch in errands { latch.signal() }
         pump()
     }
 
@@ -263,9 +267,14 @@ actor Dispatcher {
                 }
             }
             let began = Instant.now()
+            let start = newestFirst ? nil : lowWater.start(at: began)
             let claimed = try await Claim.run(
-                on: connection, limit: limit, newestFirst: newestFirst, suspects: suspects == 0, worker: worker,
-                lease: Times.lease, deadline: began + Times.statement)
+                on: connection, limit: limit, newestFirst: newestFirst, from: start, suspects: suspects == 0,
+                worker: worker, lease: Times.lease, deadline: began + Times.statement)
+            if !newestFirst {
+                let now = Instant.now()
+                lowWater.claimed(from: start, lowest: claimed.lowest, took: now - began, at: now)
+            }
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
@@ -289,6 +298,7 @@ actor Dispatcher {
     }
 
     private func claimFailed(after span: Instant.Span) {
+        lowWater.forget()
         let now = Instant.now()
         announce(machine.claimFailed(at: now, retryAt: now + span))
     }
@@ -339,27 +349,46 @@ actor Dispatcher {
     /// Until the status row should be written anew, at most `span`.
     func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }
 
-    /// Until a message has been accepted, at most `span`.
-    func awaitAccepted(atMost span: Instant.Span) async { await acceptances.wait(until: .now() + span) }
+    /// A loop begins a round; whether a worker may have died that nobody has marked.
+    @discardableResult
+    func begin(_ errand: Agenda.Errand) -> Bool {
+        agenda.began(errand, at: .now())
+        return agenda.mayHaveDead
+    }
+
+    /// Until an errand is wanted, or due by the agenda, and at latest at `limit`; whether it was wanted. `began` is when the
+    /// loop's last round began, `idle` its own cadence, where there is no agenda.
+    @discardableResult
+    func awaitErrand(
+        _ errand: Agenda.Errand, since began: Instant, atMost idle: Instant.Span, by limit: Instant? = nil
+    ) async -> Bool {
+        while !Task.isCancelled {
+            if isWanted[errand.rawValue] {
+                isWanted[errand.rawValue] = false
+                return true
+            }
+            let due = agenda.next(errand, since: began, atMost: idle)
+            let end = limit.map { min($0, due) } ?? due
+            if end <= .now() { return false }
+            // A beat moves the agenda: looked at again.
+            await errands[errand.rawValue].wait(until: end)
+        }
+        return false
+    }
+
+    private func want(_ errand: Agenda.Errand) {
+        isWanted[errand.rawValue] = true
+        errands[errand.rawValue].signal()
+    }
 
     /// The state has changed: the status row should say so.
     func stateChanged() { beats.signal() }
 
     /// A message was accepted.
-    func messageAccepted() { acceptances.signal() }
-
-    /// Until an outcome is unknown, at most `span`; whether one is.
-    func awaitUnknown(atMost span: Instant.Span) async -> Bool {
-        await unknownOutcomes.wait(until: .now() + span)
-        defer { isOutcomeUnknown = false }
-        return isOutcomeUnknown
-    }
+    func messageAccepted() { want(.poll) }
 
     /// An outcome is unknown, here or by the sweep.
-    func outcomeUnknown() {
-        isOutcomeUnknown = true
-        unknownOutcomes.signal()
-    }
+    func outcomeUnknown() { want(.look) }
 
     // MARK: Resolved outcomes
 

@@ -5,7 +5,8 @@ import Queue
 
 /// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
 ///
-/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. A heartbeat that fails says
+/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out for the
+/// other loops when they next have something to do (`Agenda`). A heartbeat that fails says
 /// that the database is down: claiming stops until the session is back.
 struct Heart {
     let dispatcher: Dispatcher
@@ -62,7 +63,9 @@ struct Heart {
         guard let worker = await dispatcher.worker else { return report }
         do {
             let connection = try await claims.connection(deadline: .now() + span)
-            let answer = try await Heartbeat.run(on: connection, worker: worker, report, deadline: .now() + span)
+            let answer = try await Heartbeat.run(
+                on: connection, worker: worker, report, from: await dispatcher.lowWater.start(at: .now()),
+                isIdle: await !dispatcher.isBusy, deadline: .now() + span)
             if !answer.isListening, state == nil {
                 // LISTEN dies silently; a new session begins with a new LISTEN.
                 log.warning("this session no longer listens for new jobs; opening another")

@@ -8,8 +8,8 @@ import Twilio
 /// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
 /// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
 ///
-/// Rounds follow each other every 2 s while there are messages to ask for, and more and more rarely, up to a minute, while
-/// there are none.
+/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the last
+/// heartbeat (`Agenda`); without heartbeats more and more rarely, up to a minute.
 struct Poller {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -29,6 +29,8 @@ struct Poller {
         var quiet = QuietErrors()
         while !Task.isCancelled {
             var asked = 0
+            let began = Instant.now()
+            await dispatcher.begin(.poll)
             do {
                 asked = try await round()
                 quiet.succeeded()
@@ -42,7 +44,7 @@ struct Poller {
             accepted = now
             wait = isBusy ? Self.shortest : min(Self.longest, wait + wait)
             guard (try? await loop.sleep(for: Self.shortest)) != nil else { return }
-            if !isBusy { await dispatcher.awaitAccepted(atMost: wait) }
+            if !isBusy { await dispatcher.awaitErrand(.poll, since: began, atMost: wait) }
         }
     }
 

@@ -9,8 +9,8 @@ import Twilio
 /// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what
 /// `ResolutionRule` decides.
 ///
-/// Rounds follow each other every 2 s while there is something to look for, else every 20 s, and at once when an outcome
-/// of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
+/// Rounds follow each other every 2 s while there is something to look for, else when a look is due by the last heartbeat
+/// (`Agenda`; without heartbeats every 20 s), and at once when an outcome of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
 struct Resolver: Sendable {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -39,6 +39,8 @@ struct Resolver: Sendable {
         var activeUntil = Instant.now()
         while !Task.isCancelled {
             var taken = 0
+            let began = Instant.now()
+            await dispatcher.begin(.look)
             do {
                 taken = try await round()
                 quiet.succeeded()
@@ -52,7 +54,7 @@ struct Resolver: Sendable {
             if taken >= Self.perRound { continue }
             if now < activeUntil {
                 guard (try? await loop.sleep(for: Self.busy)) != nil else { return }
-            } else if await dispatcher.awaitUnknown(atMost: Self.idle) {
+            } else if await dispatcher.awaitErrand(.look, since: began, atMost: Self.idle) {
                 activeUntil = .now() + Self.active
             }
         }

@@ -3,8 +3,9 @@ import Logging
 import Postgres
 import Queue
 
-/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else every
-/// 20 s, and when the next lease ends or the day whose budget is used up.
+/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
+/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`Agenda`). Every 20 s where there is what only a
+/// sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is used up.
 /// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
 struct Sweeper {
@@ -25,6 +26,8 @@ struct Sweeper {
         while !Task.isCancelled {
             var isFull = false
             var next = Self.idle
+            let began = Instant.now()
+            let mayHaveDead = await dispatcher.begin(.sweep)
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
@@ -33,12 +36,12 @@ struct Sweeper {
                 next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
                     .compactMap { $0 }.reduce(next, min)
                 await report(swept)
-                let dead = try await MarkDead.run(on: connection, deadline: .now() + Times.statement)
+                let dead = mayHaveDead ? try await MarkDead.run(on: connection, deadline: .now() + Times.statement) : []
                 for worker in dead {
                     log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
                 }
                 if Instant.now() >= historyAt {
-                    // No round of its own: a sweep comes several times a minute. Failed, it is tried when the next is due.
+                    // Failed, it is tried when the next is due.
                     historyAt = .now() + .seconds(60)
                     historyAt =
                         .now() + (try await RecordHistory.run(on: connection, deadline: .now() + Times.statement))
@@ -55,10 +58,16 @@ struct Sweeper {
                     log.error(
                         "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
                 }
+                // What could not be done is due no sooner than a sweep.
+                let later = Instant.now() + Self.idle
+                (pruneAt, historyAt) = (max(pruneAt, later), max(historyAt, later))
             }
             if isFull { continue }
-            let span = await dispatcher.isBusy ? min(Self.busy, max(next, .milliseconds(1))) : next
-            guard (try? await loop.sleep(for: span)) != nil else { return }
+            if await dispatcher.isBusy {
+                guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
+            } else {
+                await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
+            }
         }
     }
 
