@@ -1,4 +1,5 @@
 import OTP
+import HTTPServer
 import Testing
 
 @testable import Callbacks

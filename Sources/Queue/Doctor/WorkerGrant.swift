@@ -31,7 +31,7 @@ public struct WorkerGrant: Sendable, Equatable {
             [
                 "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
-                "failures", "queue_status", "pause_status", "outcome_counts", "history", "spend_today", "sent_twice",
+                "failures", "queue_status", "pause_status", "outcome_counts", "history", "history_quarters", "spend_today", "sent_twice",
             ])
         + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
         + tables("UPDATE", ["send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
