@@ -11,11 +11,11 @@ TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd clean
+.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd test-prometheus clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+		printf '  make %-15s %s\n' "$$name" "$$text"; done
 
 deps: ## Installs the Debian packages that are missing (root or sudo); says which
 	@.ci/deps
@@ -76,6 +76,12 @@ test-systemd: deb ## Boots a Debian 12 under systemd, and installs, attacks, upg
 	@.ci/deps debootstrap systemd-container
 	@.ci/swift-build release twilio-simulator
 	@Tests/systemd/run
+
+test-prometheus: deps ## Has Debian's Prometheus scrape otpd under load, and fires its alerts
+	@Tests/prometheus/install
+	@.ci/swift-build debug otpd
+	@.ci/swift-build debug twilio-simulator
+	@.ci/with-postgres Tests/prometheus/run .build/debug
 
 sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
 	@Tests/sanitize/run thread $(TESTS)

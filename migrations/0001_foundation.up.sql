@@ -33,7 +33,8 @@ BEGIN
             WHEN insufficient_privilege THEN
                 CONTINUE WHEN role_name = 'otp_owner';  -- then whoever migrates owns the schema: see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
-                    USING HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                    USING ERRCODE = 'insufficient_privilege',
+                        HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
         END;
     END LOOP;
@@ -1522,6 +1523,10 @@ BEGIN
                 WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
         THEN
             refusal := 'it had been asked for again already.';
+        ELSIF EXISTS (SELECT FROM otp.messages m
+            WHERE m.send_job_id = NEW.send_job_id AND NOT m.ended_job AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
+        THEN
+            refusal := 'a second message of its send job has arrived, or may.';
         ELSE
             BEGIN
                 INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
@@ -1783,12 +1788,29 @@ BEGIN
     ELSIF ended.send_job_id IS NULL THEN
         PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows those that do.');
     END IF;
+    IF ended.error_class IN ('unknown', 'repeated_sid') THEN
+        PERFORM otp.refuse_job(wanted, 'may have reached Twilio: its outcome stayed unknown',
+            'If the user has no message, let them ask for a code again.');
+    END IF;
     -- Operators take turns at a verification, as its jobs do.
     PERFORM FROM otp.verifications v WHERE v.id = ended.verification_id FOR NO KEY UPDATE;
     SELECT j.id::text INTO other FROM otp.send_jobs j WHERE j.verification_id = ended.verification_id LIMIT 1;
     IF FOUND THEN
         PERFORM otp.refuse_job(wanted, format('has a successor that is on its way: send job %s', other),
             'See otpd jobs show for that one.');
+    END IF;
+    -- After the look at what lives: what leaves there meanwhile is seen here.
+    SELECT format('%s: send job %s', e.what, e.send_job_id) INTO other
+    FROM (SELECT 'took' AS what, m.send_job_id FROM otp.messages m
+            WHERE m.verification_id = ended.verification_id AND m.send_job_id > wanted
+                AND m.status NOT IN ('failed', 'undelivered', 'canceled')
+        UNION ALL SELECT 'may have', u.send_job_id FROM otp.unsent_jobs u
+            WHERE u.verification_id = ended.verification_id AND u.send_job_id > wanted
+                AND u.error_class IN ('unknown', 'repeated_sid')) e
+    ORDER BY e.send_job_id DESC LIMIT 1;
+    IF FOUND THEN
+        PERFORM otp.refuse_job(wanted, format('has a successor that Twilio %s', other),
+            'If the user has no message, let them ask for a code again.');
     END IF;
     BEGIN
         INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (ended.verification_id, wanted)
@@ -1812,8 +1834,9 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = wanted AND j.state = 'queued' RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'It was canceled by an operator.', g.requested_at FROM gone g;
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'It was canceled by an operator.', g.requested_at, g.resend_of
+    FROM gone g;
     IF FOUND THEN
         RETURN wanted;
     END IF;

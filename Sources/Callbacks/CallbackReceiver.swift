@@ -208,12 +208,7 @@ public actor CallbackReceiver {
 
     private func connected(_ connection: Connection) async throws(PostgresError) {
         let deadline = Instant.now() + Writer.patience
-        let answers = try await connection.simple(Self.sessionSettings, deadline: deadline)
-        guard try answers.first?.bool(0, 0) == false else {
-            throw .unsuitable(
-                "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
-                    + "or all of them with target_session_attrs=read-write.")
-        }
+        try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
         let state = try await Migrator(on: connection, deadline: deadline).state()
         guard state.isUsable else {
             if !hasConnected {
@@ -226,13 +221,7 @@ public actor CallbackReceiver {
     }
 
     /// A row that somebody else holds must not hold up the others for long.
-    private static let sessionSettings = """
-        SELECT pg_is_in_recovery();
-        SET default_transaction_isolation = 'read committed';
-        SET default_transaction_read_only = off;
-        SET lock_timeout = '250ms';
-        SET jit = off
-        """
+    private static let lockTimeout = Instant.Span.milliseconds(250)
 
     /// One line per change, the same error said once.
     private func session(_ state: SessionState) {

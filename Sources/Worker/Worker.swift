@@ -192,16 +192,10 @@ public actor Worker {
     /// Runs on each new connection before it is used.
     private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
         let deadline = Instant.now() + Times.statement
-        let answers = try await connection.simple(Self.sessionSettings, deadline: deadline)
-        guard try answers.first?.bool(0, 0) == false else {
-            throw .unsuitable(
-                "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
-                    + "or all of them with target_session_attrs=read-write.")
-        }
         guard listens else {
-            try await connection.simple(Self.recordSettings, deadline: deadline)
-            return
+            return try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
         }
+        try await WritingSession.begin(on: connection, deadline: deadline)
         let state = try await Migrator(on: connection, deadline: deadline).state()
         guard state.isUsable else {
             if await dispatcher.worker == nil {
@@ -227,21 +221,8 @@ public actor Worker {
         await dispatcher.catalog(rows)
     }
 
-    /// What the promise stands on, whatever the role or the database has set: a claim is durable before a byte leaves
-    /// (a stricter remote_apply is left), and each statement sees what others have committed. JIT costs more than it
-    /// saves on these plans. Warnings must arrive: one of them says that a claim is not durable.
-    private static let sessionSettings = """
-        SELECT pg_is_in_recovery();
-        SELECT set_config('synchronous_commit', 'on', false)
-         WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-        SET default_transaction_isolation = 'read committed';
-        SET default_transaction_read_only = off;
-        SET client_min_messages = warning;
-        SET jit = off
-        """
-
     /// Of the session that writes ends: a row that somebody else holds must not hold up all the others.
-    private static let recordSettings = "SET lock_timeout = '2s'"
+    private static let lockTimeout = Instant.Span.seconds(2)
 
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {
@@ -260,10 +241,21 @@ public actor Worker {
             let words = "\(error)"
             guard refusal == nil, quiet[listens] != words else { return }
             quiet[listens] = words
-            log.error(
-                "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
-                metadata: [LogKeys.error: "\(words)"])
-            onStatus("waiting for the database")
+            // It is there, and a GRANT is what brings it back.
+            if case .server(let refused) = error, refused.sqlstate == "42501" {
+                log.error(
+                    "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
+                    metadata: [
+                        LogKeys.error: "\(words)",
+                        LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
+                    ])
+                onStatus("refused by the database: see otpd doctor")
+            } else {
+                log.error(
+                    "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
+                    metadata: [LogKeys.error: "\(words)"])
+                onStatus("waiting for the database")
+            }
         case .connecting(_, nil), .closed: break
         }
     }

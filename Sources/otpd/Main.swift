@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import CLinux
 internal import HTTP
 
 /// `otpd`: the daemon and its tools.
@@ -18,6 +19,8 @@ struct Otpd: ParsableCommand {
         ])
 
     static func main() {
+        // A core dump would hold codes and credentials, whichever command it is of.
+        _ = prctl_set_undumpable()
         do {
             // libcurl wants to be set up before the first other thread.
             try HTTPClient.prepareProcess()

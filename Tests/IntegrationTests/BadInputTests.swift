@@ -106,6 +106,21 @@ import Testing
         #expect(try simulator.stats().created == 2)
     }
 
+    @Test func aRoleThatMayNotIsToldSoAndWorksOnceItMay() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        let role = "worker_\(database.name)"
+        try await database.text("CREATE ROLE \(role) LOGIN PASSWORD 'x'")
+        let otpd = try await Otpd.run(simulator, ["PGUSER": role, "PGPASSWORD": "x"], awaitsConnection: false)
+        try await otpd.says("the database refuses this role")
+        #expect(!otpd.errors.contains("is away"))
+        try await database.text("GRANT otp_worker TO \(role)")
+        try await otpd.says(Otpd.isConnected, within: .seconds(40))
+        otpd.signal(SIGTERM)
+        #expect(try await otpd.exit() == 0)
+        try await database.text("DROP ROLE \(role)")
+    }
+
     @Test func anUnreachableDatabaseDoesNotHoldUpLeaving() async throws {
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(

@@ -66,12 +66,13 @@ import Testing
         try await stays("nothing is sent", for: .seconds(1)) { try simulator.stats().created == 1 }
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired", "SELECT state FROM otp.unsent_jobs")
-        // It was yesterday.
+        // It was yesterday; what the message of then turns out to cost is no business of today's.
         try await database.enqueueMany(1, from: 3)
         try await database.text(
             """
             BEGIN;
             UPDATE otp.spend_tally SET day = day - 1;
+            UPDATE otp.messages SET accepted_at = accepted_at - interval '1 day';
             UPDATE otp.pauses SET since = since - interval '1 day';
             COMMIT
             """)

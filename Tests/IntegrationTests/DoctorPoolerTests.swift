@@ -7,9 +7,7 @@ import Testing
     private func pooler(_ settings: String) async throws -> UInt16 {
         let scope = try #require(TestScope.current)
         let port = try Loopback.freePort()
-        var template = Array("/tmp/otpd-doctor-XXXXXX\0".utf8).map { CChar($0) }
-        #expect(mkdtemp(&template) != nil)
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = try Files.makeFolder()
         // Read at the start, and no more.
         defer {
             unlink("\(folder)/pgbouncer.ini")

@@ -86,9 +86,7 @@ import Testing
 
     @Test func aSecretThatEverybodyMayRead() async throws {
         let simulator = try await Simulator.start()
-        var template = Array("/tmp/otpd-doctor-XXXXXX\0".utf8).map { CChar($0) }
-        #expect(mkdtemp(&template) != nil)
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = try Files.makeFolder()
         let path = folder + "/token"
         defer {
             unlink(path)

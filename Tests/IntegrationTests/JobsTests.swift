@@ -10,6 +10,8 @@ import Testing
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await Otpd.run(simulator)
+        // 9 and 10: the newest first, by number and not by letter.
+        try await database.text("SELECT setval(pg_get_serial_sequence('otp.send_jobs', 'id'), 8)")
         let sent = try await database.enqueue("0501234567", subject: "user-1")
         let refused = try await database.enqueue("+966590021610", subject: "user-2")
         try await database.becomes("1|1", "SELECT accepted_1h, failed_1h FROM otp.queue_status")
@@ -47,9 +49,14 @@ import Testing
         {
             #expect(story.output.contains(words), "\(words)")
         }
+        let inJSON = try await Otpd.command(["jobs", "show", refused, "--json"])
+        #expect(inJSON.output.contains("\"code_is_dead\": false"))
         #expect(story.output.split(separator: "\n").allSatisfy { $0.unicodeScalars.count <= 80 })
         #expect(!(story.output + list.output).contains("590021610"))
         #expect(try await Otpd.command(["jobs", "show", "999999"]).code == 65)
+
+        try await database.text("UPDATE otp.messages SET follow_up = 'Not sent again: a reason.'")
+        #expect(try await Otpd.command(["jobs", "show", sent]).output.contains("Not sent again: a reason."))
 
         // Again: Twilio refuses it again, and both sends are told of.
         let again = try await Otpd.command(["jobs", "retry", refused])
@@ -106,6 +113,22 @@ import Testing
         try await database.enqueue("0501234567", subject: "user-3", code: "123456")
         let mistaken = try await Otpd.command(["verify", "user-3"], environment: other, input: "123456\n")
         #expect(mistaken.code == 78 && mistaken.errors.contains("another otp.secret"), "\(mistaken.errors)")
+    }
+
+    /// The memory of a process that cannot be dumped is root's in /proc, whoever runs it: prctl(2), PR_SET_DUMPABLE.
+    @Test func noCoreDumpOfACommandHoldsTheCode() async throws {
+        let otpd = try BuildFolder.executable("otpd")
+        let isRoot = getuid() == 0
+        let terminal = try PseudoTerminal(
+            isRoot ? "setpriv" : otpd,
+            (isRoot ? ["--reuid=65534", "--regid=65534", "--clear-groups", otpd] : []) + ["verify", "user-1"],
+            environment: Otpd.environment("http://127.0.0.1:9"), columns: 80, rows: 24)
+        try await terminal.program.says("Code for user-1: ")
+        var process = stat()
+        #expect(stat("/proc/\(terminal.program.pid)/mem", &process) == 0)
+        #expect(process.st_uid == 0)
+        terminal.type("\u{3}")
+        _ = try await terminal.program.exit()
     }
 
     @Test(arguments: [true, false])

@@ -132,6 +132,53 @@ import Testing
         await session.close()
     }
 
+    /// Users of one address share its count: a batch that resends for one of them must not hold it while it waits for
+    /// another, who is asking again.
+    @Test func failuresOfOneBatchDoNotLockEachOthersUsersOut() async throws {
+        let database = try #require(database)
+        try await database.text("UPDATE otp.countries SET receipts_reliable = true")
+        var reports: [MessageReport] = []
+        for (number, sid) in ["SM\(String(repeating: "a", count: 32))", "SM\(String(repeating: "b", count: 32))"]
+            .enumerated()
+        {
+            try await database.text(
+                """
+                WITH v AS (
+                    INSERT INTO otp.verifications (subject, phone_number, client_ip)
+                    VALUES ('\(sid)', '050123456\(number)', '192.0.2.1')
+                    RETURNING id)
+                INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status)
+                SELECT '\(sid)', \(number - 2), id, 1, true, now(), 'sent' FROM v
+                """)
+            reports.append(
+                MessageReport(
+                    sid: sid, status: "undelivered", errorCode: 30003, segments: 1, price: nil, priceUnit: nil,
+                    sender: nil))
+        }
+        let failures = reports
+        let (user, worker) = (try await database.connect(), try await database.connect())
+        let newest = "(SELECT max(id) FROM otp.verifications)"
+        // As a request does: the verification first, then what is counted.
+        try await user.text("BEGIN; SELECT FROM otp.verifications WHERE id = \(newest) FOR NO KEY UPDATE")
+        let deadline = soon
+        async let recorded: Void = RecordStatus.run(on: worker.connection, failures, deadline: deadline)
+        try await database.becomes(
+            "1",
+            """
+            SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%UPDATE otp.messages%'
+               AND pid <> pg_backend_pid()
+            """)
+        try await user.text("INSERT INTO otp.send_jobs (verification_id) VALUES (\(newest)); COMMIT")
+        try await recorded
+        #expect(
+            try await database.text("SELECT follow_up FROM otp.messages ORDER BY send_job_id DESC LIMIT 1")
+                == "Not sent again: it had been asked for again already.")
+        #expect(try await database.text("SELECT count(resend_of), count(*) FROM otp.send_jobs") == "1|2")
+        await user.close()
+        await worker.close()
+    }
+
     @Test func aTextIsEmptiedWhenItsCodeIsDeadAndNoSendOfItLives() async throws {
         let session = try await recorded()
         try await session.text("UPDATE otp.settings SET redact_bodies = true")

@@ -76,6 +76,16 @@ import Testing
         #expect(try await terminal.program.exit() == 0)
     }
 
+    /// From the first attempt on, in the words of whoever refused it.
+    @Test func aDatabaseThatIsAwayFromTheStart() async throws {
+        let terminal = try watch(["PGHOST": "127.0.0.1", "PGPORT": "\(Loopback.freePort())"])
+        try await terminal.shows("The database is away")
+        try await terminal.shows("Connection refused")
+        #expect(!terminal.shown.contains("had not been sent"))
+        terminal.type("q")
+        #expect(try await terminal.program.exit() == 0)
+    }
+
     @Test func itIsStoppedAndGoesOn() async throws {
         let terminal = try watch()
         try await terminal.shows("No worker is alive")
@@ -149,7 +159,7 @@ import Testing
         var environment = try Otpd.databaseEnvironment()
         environment["PGUSER"] = role
         environment["PGPASSWORD"] = "x"
-        for arguments in [["status"], ["status", "--watch"], ["jobs", "list"], ["jobs", "show", "1"]] {
+        for arguments in [["status"], ["status", "--watch"], ["jobs", "list"], ["jobs", "show", "1"], ["pause"]] {
             let answer = try await Otpd.command(arguments, environment: environment)
             #expect(answer.code == 77, "\(arguments): \(answer.errors)")
             #expect(answer.errors.contains("GRANT otp_monitor TO"), "\(answer.errors)")
@@ -157,8 +167,10 @@ import Testing
         try await database.text("GRANT otp_monitor TO \(role)")
         #expect(try await Otpd.command(["status"], environment: environment).code == 0)
         #expect(try await Otpd.command(["jobs", "list"], environment: environment).code == 0)
-        for verb in ["retry", "cancel"] {
-            let answer = try await Otpd.command(["jobs", verb, "1"], environment: environment)
+        for arguments in [
+            ["jobs", "retry", "1"], ["jobs", "cancel", "1"], ["pause", "--all", "--reason", "x"], ["resume", "--all"],
+        ] {
+            let answer = try await Otpd.command(arguments, environment: environment)
             #expect(answer.code == 77 && answer.errors.contains("GRANT otp_admin TO"), "\(answer.errors)")
         }
         try await database.text("DROP ROLE \(role)")

@@ -24,6 +24,7 @@ import Testing
         var hostile = StatusFixture.troubled
         hostile.pauses[0].reason = "a\u{1B}[2J\nb\u{202E}c"
         hostile.workers[0].host = "h\u{1B}]0;x\u{7}"
+        hostile.sends[0].messageStatus = "sent\u{1B}[2J"
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
             ("working", StatusFixture.working), ("troubled", StatusFixture.troubled), ("many", many),
@@ -201,6 +202,21 @@ import Testing
         #expect(StatusVerdict.of(snapshot).detail == "Worker 3 was stopped 60 s ago; 1 job is due.")
     }
 
+    /// Tried again and again, and so never due for long: yet nothing gets through.
+    @Test func jobsThatWaitForTheirNextAttemptAreNotNothingToSend() {
+        var snapshot = StatusFixture.working
+        var waits = StatusFixture.failure(902, error: "Its code is sealed under another secret.", remedy: "Set it.")
+        waits.state = "queued"
+        snapshot.sends.insert(waits, at: 0)
+        #expect(StatusVerdict.of(snapshot).level == .good)
+        (snapshot.queue.accepted.0, snapshot.queue.queued, snapshot.queue.due) = (0, 1, 0)
+        let verdict = StatusVerdict.of(snapshot)
+        #expect(verdict.level == .warning && !verdict.failsCheck)
+        #expect(verdict.headline == "Nothing got through in the last minute; 1 job waits.")
+        #expect(verdict.detail == "Of job 902: Its code is sealed under another secret.")
+        #expect(verdict.remedy == "Set it.")
+    }
+
     @Test(arguments: [
         (0, "0 s"), (99, "99 s"), (100, "1 min"), (5_399, "89 min"), (5_400, "1 h 30 min"), (7_200, "2 h"),
         (86_400, "1 d"), (-5, "0 s"),
@@ -339,10 +355,22 @@ import Testing
         #expect(JobStory(values).lines(width: 80).contains { $0.plain.hasSuffix("it is due") })
     }
 
+    @Test func itTellsWhatCameOfAFailedDelivery() {
+        var values = Self.failed
+        values["job_state"] = "accepted"
+        values["message_status"] = "undelivered"
+        values["follow_up"] = "Not sent again: too little of its code's life was left."
+        #expect(
+            JobStory(values).lines(width: 80).map(\.plain).contains(
+                "  Then          Not sent again: too little of its code's life was left."))
+    }
+
     @Test(arguments: [30, 80, 200])
     func itFits(width: Int) {
         var values = Self.failed
         values["subject"] = String(repeating: "日本", count: 100)
+        // Twilio's words are any words, and so are those of whoever passes for it.
+        values["message_status"] = "sent\u{1B}[2J"
         values["error"] = String(repeating: "long ", count: 100) + "\u{1B}[2J"
         for line in JobStory(values).lines(width: width) {
             #expect(line.columns <= width)

@@ -33,6 +33,22 @@ check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_
 sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
 says "nor what Twilio had after all" "was accepted by Twilio already \\(message delivered\\)" "SET ROLE otp_admin; SELECT otp.retry_job($again)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.retry_job(999999999)")"
+# Nor what may have arrived all the same: an outcome that stayed unknown, and a code that was asked for again meanwhile.
+for class in unknown repeated_sid; do
+    job=$(code "may $class" 5); ends "$job" failed; sql -c "UPDATE otp.unsent_jobs SET error_class = '$class' WHERE send_job_id = $job"
+    says "nor what Twilio may have ($class)" "may have reached Twilio: its outcome stayed unknown" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
+    gives "and nothing is queued ($class)" "0" "SELECT count(*) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = 'may $class'"
+done
+first=$(code again 6); ends "$first" failed; second=$(code again 6)
+sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
+says "nor what was asked for again and sent" "has a successor that Twilio took: send job $second" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
+gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $first"
+sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(sid 3)'"
+third=$(admin "SELECT otp.retry_job($first)")
+gives "unless that one did not arrive" "$first" "SELECT resend_of FROM otp.send_jobs WHERE id = $third"
+ends "$third" failed; sql -c "UPDATE otp.unsent_jobs SET error_class = 'unknown' WHERE send_job_id = $third"
+says "or nobody knows" "has a successor that Twilio may have: send job $third" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
+sql -c "DELETE FROM otp.messages WHERE message_sid = '$(sid 3)'" -c "DELETE FROM otp.send_counts"
 gone=$(code dead 2); ends "$gone" failed
 sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'dead'"
 says "of a dead code: ask the user" "its code is dead.*its code has been used" "SET ROLE otp_admin; SELECT otp.retry_job($gone)"
@@ -66,6 +82,9 @@ sql -c "UPDATE otp.send_jobs SET state = 'queued'"
 check "a queued one is canceled" "$job" "$(admin "SELECT otp.cancel_job($job)")"
 gives "and says by whom" "canceled|It was canceled by an operator." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
 gives "its code lives" "f" "SELECT canceled_at IS NOT NULL FROM otp.verifications WHERE subject = 'cancel'"
+sql -c "UPDATE otp.unsent_jobs SET state = 'failed' WHERE send_job_id = $job"; again=$(admin "SELECT otp.retry_job($job)"); admin "SELECT otp.cancel_job($again)" >/dev/null
+gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, resend_of FROM otp.delivery_status WHERE send_job_id = $again"
+job=$again
 says "only once" "has ended already: canceled" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(999999999)")"
 
@@ -100,6 +119,20 @@ check "the last sends" 0 "$(scans "SELECT send_job_id, subject, error FROM otp.d
 check "the last failures" 0 "$(scans "SELECT * FROM otp.failures ORDER BY failed_at DESC LIMIT 10")"
 check "one job" 0 "$(scans "SELECT * FROM otp.job_details WHERE send_job_id = $old")"
 check "one verification" 0 "$(scans "SELECT * FROM otp.delivery_status WHERE verification_id = $old")"
+# The statements themselves, as otpd sends them: a bare name in ORDER BY is the column that is read, cast and all.
+own() { python3 - "$here/../../Sources/Queue/$1" "$2" <<'PY'
+import re, sys
+blocks = re.findall(r'"""\n(.*?)"""', open(sys.argv[1]).read(), re.S)
+print(next(" ".join(b.split()) for b in blocks if sys.argv[2] in b))
+PY
+}
+for read in delivery_status failures queue_status; do
+    check "what otpd status reads of $read" 0 "$(scans "$(own Workers/ReadStatus.swift "FROM otp.$read")")"
+done
+for list in delivery_status failures; do
+    # A plan for no value in particular, as a prepared statement may get, reads it all: here there is no filter.
+    check "what otpd jobs list reads of $list" 0 "$(scans "$(own Jobs/ListJobs.swift "FROM otp.$list" | sed 's/\$[12]\b/NULL/g; s/\$3/20/')")"
+done
 # By subject a handful of rows is sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"

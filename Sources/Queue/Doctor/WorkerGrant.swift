@@ -31,10 +31,13 @@ public struct WorkerGrant: Sendable, Equatable {
             [
                 "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
-                "failures", "queue_status", "pause_status", "outcome_counts", "history", "history_quarters", "spend_today", "sent_twice",
+                "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
+                "history", "history_quarters", "spend_today", "sent_twice",
             ])
-        + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
-        + tables("UPDATE", ["send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts"])
+        + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
+        + tables(
+            "UPDATE",
+            ["send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
         + tables("DELETE", ["send_jobs", "unsent_jobs", "worker_status", "pauses"])
         + [
             "id", "subject", "e164", "country", "region", "purpose", "locale", "sealed_code", "key_id", "created_at",
@@ -43,7 +46,8 @@ public struct WorkerGrant: Sendable, Equatable {
         + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
         + [
             "prune", "within_limits", "unseal", "secret_for", "key_id", "open_seal", "session_secret", "status_rank",
-            "is_settled", "status_advances", "mask", "record_status", "record_history",
+            "is_settled", "status_advances", "mask", "record_status", "check_budget", "message_cost",
+            "record_history",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {

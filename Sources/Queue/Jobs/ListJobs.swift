@@ -4,7 +4,8 @@ public import Postgres
 /// Reads send jobs for a person, the newest first.
 ///
 /// Without a filter `send_jobs_pkey`, `messages_send_job` and `unsent_jobs_pkey` serve it, merged; by subject
-/// `verifications_newest`; failures `unsent_jobs_failed` and `messages_in_error`.
+/// `verifications_newest`; failures `unsent_jobs_failed` and `messages_in_error`. The view's name in ORDER BY is needed: a
+/// bare name is the column that is read, which is text.
 public enum ListJobs {
     public struct Filter: Sendable {
         /// One of our states.
@@ -24,7 +25,7 @@ public enum ListJobs {
                attempts::text, error_code::text, error, remedy
           FROM otp.delivery_status
          WHERE ($1::text IS NULL OR job_state = $1) AND ($2::text IS NULL OR subject = $2)
-         ORDER BY send_job_id DESC
+         ORDER BY delivery_status.send_job_id DESC
          LIMIT $3
         """,
         [.text, .text, .int8])

@@ -32,6 +32,11 @@ public struct MessageReport: Sendable, Equatable {
     }
 }
 
+extension MessageReport {
+    /// Whether it may lead to a resend or a pause.
+    fileprivate var isFailure: Bool { status == "failed" || status == "undelivered" }
+}
+
 /// Writes what Twilio says of messages; a status never moves backwards (`otp.status_advances`), the rest fills in. What is
 /// settled is asked for no more, but comes back for its text to be emptied where `otp.settings.redact_bodies` wants that.
 ///
@@ -39,6 +44,11 @@ public struct MessageReport: Sendable, Equatable {
 /// (`otp.delivery_failed`).
 ///
 /// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
+///
+/// What was not delivered is written by itself, a transaction each: the trigger then locks the verification and the counts
+/// of its limits, as a request does. Two of them in one would hold the counts of the first, which users of one address
+/// share, while it waits for the verification of the second, and a user who asks for that again would wait the other way
+/// round: a deadlock, which PostgreSQL ends by refusing one of the two.
 public enum RecordStatus {
     static let statement = Statement(
         "otpd_record_status",
@@ -71,8 +81,18 @@ public enum RecordStatus {
         """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
 
-    /// Writes all reports.
+    /// Writes all reports, those of failures last; where one of these is refused, the rest of them is left to the next poll.
     public static func run(on connection: Connection, _ reports: [MessageReport], deadline: Instant)
+        async throws(PostgresError)
+    {
+        let others = reports.filter { !$0.isFailure }
+        if !others.isEmpty { try await write(others, on: connection, deadline: deadline) }
+        for failure in reports where failure.isFailure {
+            try await write([failure], on: connection, deadline: deadline)
+        }
+    }
+
+    private static func write(_ reports: [MessageReport], on connection: Connection, deadline: Instant)
         async throws(PostgresError)
     {
         var parameters = Parameters()

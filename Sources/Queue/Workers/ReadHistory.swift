@@ -48,7 +48,10 @@ public enum ReadHistory {
         let ofSpan = span.map { [("points", points($0)), ("deliveries", deliveries($0))] } ?? []
         let reads =
             ofSpan + [
-                ("spend", "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"),
+                (
+                    "spend",
+                    "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"
+                ),
                 ("sent_twice", "SELECT messages FROM otp.sent_twice"),
                 ("clock", "SELECT extract(epoch FROM now())::bigint AS now"),
             ]

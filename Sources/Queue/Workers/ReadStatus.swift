@@ -14,13 +14,18 @@ public enum ReadStatus {
         public var columns: [String]
         /// Which columns hold numbers.
         public var isNumeric: [Bool]
+        /// Which are booleans: `t` or `f`.
+        public var isBoolean: [Bool]
         public var rows: [[String?]]
 
-        public init(name: String, title: String, columns: [String], isNumeric: [Bool], rows: [[String?]]) {
+        public init(
+            name: String, title: String, columns: [String], isNumeric: [Bool], isBoolean: [Bool], rows: [[String?]]
+        ) {
             self.name = name
             self.title = title
             self.columns = columns
             self.isNumeric = isNumeric
+            self.isBoolean = isBoolean
             self.rows = rows
         }
 
@@ -78,8 +83,8 @@ public enum ReadStatus {
             """
             SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
                    failed_at::timestamptz(0), round(extract(epoch FROM now() - failed_at))::int AS failed_seconds
-              FROM otp.failures f
-             ORDER BY f.failed_at DESC  -- the view's, whose order an index has; not the rounded one above
+              FROM otp.failures
+             ORDER BY failures.failed_at DESC
              LIMIT 10
             """
         ),
@@ -139,6 +144,6 @@ public enum ReadStatus {
             name: name, title: title, columns: columns,
             isNumeric: columns.indices.map {
                 numbers.contains(result.type(of: $0).rawValue) || named.contains(columns[$0])
-            }, rows: rows)
+            }, isBoolean: columns.indices.map { result.type(of: $0).rawValue == 16 }, rows: rows)
     }
 }

@@ -58,7 +58,7 @@ enum Database {
             case "42501", "28000", "28P01":
                 Failure(
                     .refused, what, because: refusal.message,
-                    remedy: "Connect as a role that may: a member of otp_worker or otp_web, or the schema's owner")
+                    remedy: "Connect as a role that may: the schema's owner")
             case "3F000", "42P01", "42883":
                 Failure(.configuration, what, because: refusal.message, remedy: "Run: otpd migrate up")
             case let state where state.hasPrefix("OT"):

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import CLinux
 internal import Glibc
 
 /// `otpd doctor`: looks at everything that has to be right, and says what is not and what to do.
@@ -18,8 +17,6 @@ struct DoctorCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        // A core dump would hold credentials, and what Twilio lists.
-        _ = prctl_set_undumpable()
         let environment = ProcessEnvironment.current()
         let examination = Examination(
             parts: Settings.parts(environment: environment, readFile: SmallFile.read), environment: environment,

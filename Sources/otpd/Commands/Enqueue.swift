@@ -38,7 +38,7 @@ struct EnqueueCommand: ParsableCommand {
         let connectionSettings = Database.settings(settings.database, secrets: settings.secrets)
         let (subject, region, purpose, locale) = (subject, region, purpose, locale)
         let enqueued = try onLoop { loop in
-            try await Database.with(connectionSettings, on: loop, "Nothing was queued") {
+            try await Database.with(connectionSettings, on: loop, "Nothing was queued", needs: "otp_web") {
                 connection throws(PostgresError) in
                 try await Enqueue.run(
                     on: connection, subject: subject, phoneNumber: number, region: region, purpose: purpose,

@@ -39,9 +39,10 @@ struct PauseCommand: ParsableCommand {
         let settings = Database.settings(try CommandSettings.database())
         let (scope, reason) = (try scopes.scope(), reason ?? "")
         let pauses = try onLoop { loop in
-            try await Database.with(settings, on: loop, scope == nil ? "Cannot read the pauses" : "Nothing was paused")
-            {
-                connection throws(PostgresError) in
+            try await Database.with(
+                settings, on: loop, scope == nil ? "Cannot read the pauses" : "Nothing was paused",
+                needs: scope == nil ? "otp_monitor" : "otp_admin"
+            ) { connection throws(PostgresError) in
                 if let scope {
                     try await PauseByHand.run(
                         on: connection, scope, reason: reason, deadline: .now() + Database.patience)
@@ -77,7 +78,8 @@ struct ResumeCommand: ParsableCommand {
         guard let scope = try scopes.scope() else { return }
         let settings = Database.settings(try CommandSettings.database())
         let (wasPaused, pauses) = try onLoop { loop in
-            try await Database.with(settings, on: loop, "Nothing was resumed") { connection throws(PostgresError) in
+            try await Database.with(settings, on: loop, "Nothing was resumed", needs: "otp_admin") {
+                connection throws(PostgresError) in
                 let wasPaused = try await ResumeByHand.run(
                     on: connection, scope, deadline: .now() + Database.patience)
                 return (wasPaused, try await ReadPauses.run(on: connection, deadline: .now() + Database.patience))

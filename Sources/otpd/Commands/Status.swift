@@ -94,8 +94,10 @@ extension Table {
         self.init(columns: part.columns)
         for row in part.rows {
             append(
-                zip(row, part.isNumeric).map { value, isNumeric in
-                    value.map { isNumeric ? .number($0) : .text($0) } ?? .null
+                row.enumerated().map { column, value in
+                    guard let value else { return .null }
+                    if part.isBoolean[column] { return .boolean(value == "t") }
+                    return part.isNumeric[column] ? .number(value) : .text(value)
                 })
         }
     }

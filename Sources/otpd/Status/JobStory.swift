@@ -7,7 +7,7 @@ struct JobStory {
     let sends: ReadStatus.Part?
 
     init(_ values: [String: String], sends: ReadStatus.Part? = nil) {
-        self.values = values
+        self.values = Self.safe(values)
         self.sends = sends
     }
 
@@ -18,6 +18,11 @@ struct JobStory {
         return values
     }
 
+    /// One line each, nothing in it that moves the cursor: subjects are a backend's, statuses Twilio's own words.
+    private static func safe(_ values: [String: String]) -> [String: String] {
+        values.mapValues { SingleLine.escaped($0) }
+    }
+
     func lines(width: Int) -> [StyledLine] {
         let state = values["job_state"] ?? ""
         var title = StyledLine("Send job \(values["send_job_id"] ?? ""): ", .bold)
@@ -26,7 +31,7 @@ struct JobStory {
         var lines = [title.fitted(width)]
         for (name, text) in facts {
             let indent = 14
-            let wrapped = TextLayout.wrap(SingleLine.escaped(text), width - indent - 2)
+            let wrapped = TextLayout.wrap(text, width - indent - 2)
             for (index, part) in wrapped.enumerated() {
                 var line = StyledLine("  " + TextLayout.pad(index == 0 ? name : "", indent), .dim)
                 line.append(part, name == "To do" ? .bold : .plain)
@@ -46,13 +51,13 @@ struct JobStory {
         if !others.isEmpty, let sends {
             lines += [StyledLine(), StyledLine("Other sends of this code", .bold)]
             for row in others {
-                let other = Self.values(sends, row)
+                let other = Self.safe(Self.values(sends, row))
                 var line = StyledLine("  " + TextLayout.pad(other["requested_at"] ?? "", 24), .dim)
                 line.append("\(other["send_job_id"] ?? "")  ")
                 line.append(
                     [other["job_state"], other["message_status"]].compactMap { $0 }.joined(separator: ", "),
                     Self.isBad(other) ? .warning : .plain)
-                if let error = other["error"] { line.append("  " + SingleLine.escaped(error)) }
+                if let error = other["error"] { line.append("  " + error) }
                 lines.append(line.fitted(width))
             }
         }
@@ -104,6 +109,7 @@ struct JobStory {
         }
         facts.append(("Verification", verification))
         if let first = values["resend_of"] { facts.append(("Resend of", "send job \(first)")) }
+        if let next = values["follow_up"] { facts.append(("Then", next)) }
         return facts
     }
 

@@ -59,6 +59,13 @@ struct StatusVerdict: Equatable, Sendable {
                 headline: "Working; the outcome of \(StatusWords.count(queue.unknown, "send")) is unknown.",
                 detail: "Workers are looking for them in Twilio's list: about a minute.", failsCheck: false)
         }
+        if queue.accepted.0 == 0, let send = snapshot.sends.first(where: { $0.state == "queued" && $0.error != nil }) {
+            return StatusVerdict(
+                level: .warning,
+                headline: "Nothing got through in the last minute; \(StatusWords.count(queue.queued, "job")) "
+                    + "\(queue.queued == 1 ? "waits" : "wait").",
+                detail: "Of job \(send.id): \(send.error ?? "")", remedy: send.remedy, failsCheck: false)
+        }
         let headline =
             queue.accepted.0 > 0
             ? "Working: \(StatusWords.number(queue.accepted.0)) sent in the last minute."

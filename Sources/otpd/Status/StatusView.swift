@@ -339,7 +339,8 @@ struct StatusView {
         var line = StyledLine(
             "  " + TextLayout.pad(StatusWords.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
         line.append(TextLayout.pad(send.phoneNumber, 15))
-        line.append([send.state, send.messageStatus].compactMap { $0 }.joined(separator: ", "), style)
+        // Twilio's own word, verbatim.
+        line.append([send.state, send.messageStatus.map(safe)].compactMap { $0 }.joined(separator: ", "), style)
         if let code = send.errorCode { line.append(" \(code)") }
         return line
     }

@@ -55,7 +55,8 @@ actor StatusWatch {
             settings, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in
                 await self?.connected(to: "\(connection.target)")
-            })
+            },
+            onState: { [weak self] state in self?.assumeIsolated { $0.connection(is: state) } })
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await session.run() }
             group.addTask { await self.refresh(session) }
@@ -72,6 +73,14 @@ actor StatusWatch {
     // MARK: Reading
 
     private func connected(to target: String) { view.database = target }
+
+    /// The first attempt that fails is shown at once, and not when the reading's patience is over.
+    private func connection(is state: SessionState) {
+        guard case .connecting(let since, let error?) = state else { return }
+        let isNew = trouble == nil
+        trouble = (trouble?.since ?? since, Database.failure("", error).why)
+        if isNew { show(isNew: true) }
+    }
 
     private func refresh(_ session: Session) async {
         show()
@@ -90,7 +99,8 @@ actor StatusWatch {
                     failure = why
                     return ended.signal()
                 }
-                trouble = (trouble?.since ?? began, why.why)
+                // What the connection itself said is plainer than that there is none.
+                trouble = trouble ?? (began, why.why)
             }
             show(isNew: true)
             // Not sooner than the interval after the last one, and a second at least after a failure.

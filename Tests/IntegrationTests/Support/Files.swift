@@ -35,15 +35,18 @@ enum Files {
         let bytes = Array(text.utf8)
         guard fwrite(bytes, 1, bytes.count, file) == bytes.count else { throw Trouble("cannot write \(path)") }
     }
-}
 
-/// One folder in /tmp for what the processes of this run print; deleted when the run ends.
-enum ScratchFolder {
-    static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in
+    /// A new folder in /tmp, which the caller deletes.
+    static func makeFolder() throws(Trouble) -> String {
         var template = Array("/tmp/otpd-test-XXXXXX\0".utf8).map { CChar($0) }
         guard mkdtemp(&template) != nil else { throw Trouble("cannot make a folder in /tmp") }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
+}
+
+/// One folder in /tmp for what the processes of this run print; deleted when the run ends.
+enum ScratchFolder {
+    static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in try Files.makeFolder() }
 
     /// Deletes it and what it holds.
     static func delete() {

@@ -81,6 +81,9 @@ enum WellServer {
     @Test func theLoginRole() {
         #expect(login { _ in }.verdict == .pass)
         #expect(login { $0.isSuperuser = true }.verdict == .warn)
+        // The role that is there cannot be made.
+        #expect(login { $0.isSuperuser = true }.remedy?.contains("ALTER ROLE otpd NOSUPERUSER") == true)
+        #expect(login { ($0.isSuperuser, $0.name) = (true, "postgres") }.remedy?.contains("CREATE ROLE otpd") == true)
         let stranger = login { ($0.isWorker, $0.isMember) = (false, false) }
         #expect(stranger.verdict == .fail(.privileges))
         #expect(stranger.remedy?.contains("GRANT otp_worker TO otpd;") == true)

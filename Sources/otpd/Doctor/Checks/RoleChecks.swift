@@ -23,7 +23,10 @@ enum RoleChecks {
         guard !role.isSuperuser else {
             return login.warn(
                 "\(role.name) is a superuser: whoever takes over otpd has the whole cluster",
-                "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; \\password otpd; and name it in DATABASE_URL")
+                role.name == "otpd"
+                    ? "In psql as another superuser: ALTER ROLE otpd NOSUPERUSER; GRANT otp_worker TO otpd;"
+                    : "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; \\password otpd; and name it in DATABASE_URL"
+            )
         }
         guard role.isMember else {
             return login.fail(
