@@ -11,7 +11,7 @@ TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd test-prometheus clean
+.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -82,6 +82,11 @@ test-prometheus: deps ## Has Debian's Prometheus scrape otpd under load, and fir
 	@.ci/swift-build debug otpd
 	@.ci/swift-build debug twilio-simulator
 	@.ci/with-postgres Tests/prometheus/run .build/debug
+
+test-dashboard: deps ## Looks at the dashboard with a headless Chromium: content, live update, phone, dark, keyboard, outage
+	@.ci/deps chromium fonts-dejavu-core prometheus
+	@.ci/swift-build debug otpd
+	@Tests/dashboard/run .build/debug/otpd
 
 sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
 	@Tests/sanitize/run thread $(TESTS)

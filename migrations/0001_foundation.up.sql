@@ -2181,6 +2181,13 @@ CREATE TABLE otp.history (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE otp.history IS 'A row a minute for 26 hours, written by one of the workers: what otpd dashboard draws.';
 
+-- Its messages added up by the quarter of an hour, so that a day is 96 of them: every time zone's day begins with one.
+CREATE TABLE otp.history_quarters (
+    starts_at timestamptz PRIMARY KEY,
+    messages jsonb NOT NULL
+) WITH (fillfactor = 70);
+COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history by the quarter of an hour, country, status and currency.';
+
 -- Enters the minute that has ended, if nobody has, and counts again how the messages of some minutes before stand, whose
 -- receipts and prices have come meanwhile. Reads the messages of four minutes and nothing else of the history. Returns
 -- the seconds until the next minute ends. Any number of workers may call it: one does the work.
@@ -2188,6 +2195,7 @@ CREATE FUNCTION otp.record_history(moment timestamptz DEFAULT clock_timestamp())
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
     ended CONSTANT timestamptz := date_bin('1 minute', moment, 'epoch') - interval '1 minute';
+    looks CONSTANT timestamptz[] := ARRAY[ended, ended - interval '5 minutes', ended - interval '1 hour', ended - interval '6 hours'];
 BEGIN
     IF NOT EXISTS (SELECT FROM otp.history h WHERE h.minute >= ended) THEN
         INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed,
@@ -2211,8 +2219,7 @@ BEGIN
         IF FOUND THEN
             UPDATE otp.history h
             SET messages = counted.messages, delivered = counted.delivered, undelivered = counted.undelivered
-            FROM unnest(ARRAY[ended, ended - interval '5 minutes', ended - interval '1 hour', ended - interval '6 hours'])
-                AS look(minute)
+            FROM unnest(looks) AS look(minute)
             CROSS JOIN LATERAL (
                 SELECT coalesce(jsonb_agg(g), '[]') AS messages,
                     coalesce(sum(g.messages) FILTER (WHERE g.status IN ('delivered', 'read')), 0) AS delivered,
@@ -2230,7 +2237,25 @@ BEGIN
                 ) g
             ) counted
             WHERE h.minute = look.minute;
+            INSERT INTO otp.history_quarters AS q (starts_at, messages)
+            SELECT b.starts_at, added.messages
+            FROM (SELECT DISTINCT date_bin('15 minutes', l.minute, 'epoch') AS starts_at FROM unnest(looks) AS l(minute)) b
+            CROSS JOIN LATERAL (
+                SELECT jsonb_agg(g) AS messages
+                FROM (
+                    SELECT m.country, m.status, m.currency, sum(m.messages) AS messages, sum(m.billed) AS billed,
+                        sum(m.expected) AS expected
+                    FROM otp.history h
+                    CROSS JOIN LATERAL jsonb_to_recordset(h.messages)
+                        AS m(country text, status text, currency text, messages bigint, billed numeric, expected numeric)
+                    WHERE h.minute >= b.starts_at AND h.minute < b.starts_at + interval '15 minutes'
+                    GROUP BY 1, 2, 3
+                ) g
+            ) added
+            WHERE added.messages IS NOT NULL
+            ON CONFLICT (starts_at) DO UPDATE SET messages = excluded.messages;
             DELETE FROM otp.history h WHERE h.minute < ended - interval '26 hours';
+            DELETE FROM otp.history_quarters q WHERE q.starts_at < ended - interval '26 hours';
         END IF;
     END IF;
     RETURN 60 - extract(epoch FROM moment - date_bin('1 minute', moment, 'epoch'));
@@ -2251,9 +2276,9 @@ CROSS JOIN LATERAL (
     SELECT g.currency, sum(g.billed) AS billed, sum(g.expected) AS expected
     FROM (
         SELECT m.currency, m.billed, m.expected
-        FROM otp.history h
-        CROSS JOIN LATERAL jsonb_to_recordset(h.messages) AS m(currency text, billed numeric, expected numeric)
-        WHERE h.minute >= d.today::timestamp AT TIME ZONE s.timezone
+        FROM otp.history_quarters q
+        CROSS JOIN LATERAL jsonb_to_recordset(q.messages) AS m(currency text, billed numeric, expected numeric)
+        WHERE q.starts_at >= d.today::timestamp AT TIME ZONE s.timezone
         UNION ALL
         SELECT s.budget_unit, 0, 0
     ) g
@@ -2410,7 +2435,7 @@ GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.wit
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults,
     otp.pauses, otp.pause_status, otp.spend_tally TO otp_monitor, otp_admin;
-GRANT SELECT ON otp.history, otp.spend_today, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.history, otp.history_quarters, otp.spend_today, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,

@@ -1,5 +1,5 @@
-import OTP
 import HTTPServer
+import OTP
 import Testing
 
 @testable import Callbacks

@@ -50,7 +50,9 @@ import Testing
             try Self.get(port, "/readyz").status == 503 ? true : nil
         }
         #expect(try Self.get(port, "/healthz").status == 200)
-        #expect(try Self.get(port, "/metrics").text.contains("\notpd_database_up 0\n"))
+        _ = try await eventually("the metrics say so") {
+            try Self.get(port, "/metrics").text.contains("\notpd_database_up 0\n") ? true : nil
+        }
         let answer = try Self.get(port, "/api/status.json")
         #expect(answer.status == 503 && answer.text.contains(#""trouble":""#))
         otpd.signal(SIGTERM)

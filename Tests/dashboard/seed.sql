@@ -41,6 +41,14 @@ FROM (
         SELECT n, date_bin('1 minute', now(), 'epoch') - n * interval '1 minute' AS minute, 130 + 110 * sin(n / 230.0) AS load FROM generate_series(1, 1440) n
     ) g WHERE n NOT BETWEEN 300 AND 340
 ) g;
+INSERT INTO otp.history_quarters (starts_at, messages)
+SELECT starts_at, jsonb_agg(to_jsonb(g) - 'starts_at')
+FROM (
+    SELECT date_bin('15 minutes', minute, 'epoch') AS starts_at, m.country, m.status, m.currency, sum(m.messages) AS messages,
+        sum(m.billed) AS billed, sum(m.expected) AS expected
+    FROM otp.history, jsonb_to_recordset(messages) AS m(country text, status text, currency text, messages int, billed numeric, expected numeric)
+    GROUP BY 1, 2, 3, 4
+) g GROUP BY 1;
 INSERT INTO otp.spend_tally (day, shard, amount)
 SELECT (now() AT TIME ZONE 'UTC')::date, 0, coalesce(sum((m->>'billed')::numeric + (m->>'expected')::numeric), 0)
 FROM otp.history, jsonb_array_elements(messages) m WHERE minute >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';

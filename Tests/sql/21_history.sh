@@ -1,6 +1,6 @@
 # What the dashboard draws: a row a minute, written once, counted again later, bounded; and what reading it costs.
 clean
-sql -c "TRUNCATE otp.history" -c "TRUNCATE otp.worker_status"
+sql -c "TRUNCATE otp.history, otp.history_quarters" -c "TRUNCATE otp.worker_status"
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'd' || n, 'phone_verification', '+966501000001', CASE WHEN n < 9 THEN 'SA' ELSE 'EG' END, now(), now() FROM generate_series(1, 9) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 sql -c "CREATE SEQUENCE public.history_jobs"
 took() {    # SIDs' prefix, when
@@ -28,18 +28,19 @@ sql -c "UPDATE otp.messages SET status = 'delivered' WHERE message_sid = 'SMa7'"
 gives "an hour later the late ones" 6 "SELECT delivered FROM otp.history WHERE minute = timestamptz '$moment' - interval '65 seconds'"
 sql -c "UPDATE otp.messages SET status = 'read' WHERE message_sid = 'SMa8'"; at 360 >/dev/null
 gives "and six hours later" 7 "SELECT delivered FROM otp.history WHERE minute = timestamptz '$moment' - interval '65 seconds'"
+gives "and by the quarter of an hour" "t|18" "SELECT count(*) = (SELECT count(DISTINCT date_bin('15 minutes', minute, 'epoch')) FROM otp.history WHERE messages <> '[]'), sum(m.messages) FROM otp.history_quarters q, LATERAL (SELECT sum((e->>'messages')::int) AS messages FROM jsonb_array_elements(q.messages) e) m"
 gives "minutes that nobody wrote down are missing, not 0" 5 "SELECT count(*) FROM otp.history"
 sql -c "INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed) SELECT timestamptz '$moment' - interval '5 seconds' - n * interval '1 minute', 0, 0, 0, 0, 0, 0, 0, 0 FROM generate_series(2, 3000) n ON CONFLICT DO NOTHING"
 at 361 >/dev/null
 gives "26 hours are kept" "t" "SELECT count(*) BETWEEN 1190 AND 1210 AND min(minute) >= timestamptz '$moment' + interval '361 minutes' - interval '26 hours 2 minutes' FROM otp.history"
 
 # Two workers at once: one row.
-sql -c "TRUNCATE otp.history"
+sql -c "TRUNCATE otp.history, otp.history_quarters"
 for n in 1 2 3; do sql -c "BEGIN" -c "SELECT otp.record_history('$moment')" -c "SELECT pg_sleep(0.2)" -c "COMMIT" >/dev/null & waits[n]=$!; done; wait "${waits[@]}"
 gives "three workers at once" 1 "SELECT count(*) FROM otp.history"
 
 # What today costs.
-sql -c "TRUNCATE otp.history" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'UTC'" -c "UPDATE otp.countries SET price_estimate = NULL, expected_cost = 0.03 WHERE region = 'SA'"
+sql -c "TRUNCATE otp.history, otp.history_quarters" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'UTC'" -c "UPDATE otp.countries SET price_estimate = NULL, expected_cost = 0.03 WHERE region = 'SA'"
 sql -c "UPDATE otp.messages SET accepted_at = now(), price = NULL WHERE message_sid LIKE 'SMb%'" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMa%'" -c "UPDATE otp.messages SET price = -0.05, price_unit = 'EUR' WHERE message_sid = 'SMb1'" -c "UPDATE otp.messages SET price = -0.04, price_unit = 'USD' WHERE message_sid = 'SMb2'"
 sql -c "SELECT otp.record_history(now() + interval '1 minute')" >/dev/null
 spend="SET ROLE otp_monitor; SELECT currency, billed, round(expected, 4), budget FROM otp.spend_today ORDER BY 1"
@@ -47,7 +48,7 @@ gives "billed by currency, the rest by its estimate" "EUR|0.05|0.0000|
 USD|0.04|0.1800|" "$spend"
 sql -c "UPDATE otp.settings SET daily_budget = 5"
 gives "with a budget both add up to what the budget counts" "t|5" "SELECT billed + expected = (SELECT sum(amount) FROM otp.spend_tally), budget FROM otp.spend_today WHERE currency = 'USD'"
-sql -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'Asia/Riyadh'" -c "TRUNCATE otp.history"
+sql -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'Asia/Riyadh'" -c "TRUNCATE otp.history, otp.history_quarters"
 gives "and of a day without messages something is known too" "USD|0|0.0000|" "$spend"
 
 # Who may.
@@ -63,5 +64,5 @@ sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.v
 read_rows="SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp' AND relname IN ('messages', 'verifications', 'unsent_jobs', 'send_jobs')"
 gives "a minute reads the messages of four minutes, with their countries, and no more" "t" "BEGIN; DO \$\$ BEGIN PERFORM otp.record_history(); END \$\$; SELECT r.sum BETWEEN 100 AND 4 * 60 * 4 FROM ($read_rows) r; ROLLBACK"
 check "second messages" 0 "$(sql -c "EXPLAIN SELECT messages FROM otp.sent_twice" | grep -cE 'Seq Scan on messages')"
-sql -c "UPDATE otp.settings SET timezone = 'Asia/Riyadh'" -c "DROP SEQUENCE public.history_jobs" -c "TRUNCATE otp.history"
+sql -c "UPDATE otp.settings SET timezone = 'Asia/Riyadh'" -c "DROP SEQUENCE public.history_jobs" -c "TRUNCATE otp.history, otp.history_quarters"
 clean

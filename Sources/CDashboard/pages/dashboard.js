@@ -67,7 +67,7 @@
     tiles([
       ["Queued", whole.format(queue.queued), `${whole.format(queue.due)} due`],
       ["Oldest due", seconds(queue.oldestDueSeconds), "waits this long"],
-      ["Sent per second", small(queue.accepted[0] / 60), `${whole.format(queue.accepted[2])} in the hour`],
+      ["Sends/s", small(queue.accepted[0] / 60), `${whole.format(queue.accepted[2])} in the hour`],
       ["Failed", whole.format(queue.failed[0]), `in the minute, ${whole.format(queue.failed[2])} in the hour`],
       ["Got through", queue.successShare === null ? "—" : percent(queue.successShare * 100), "of the last 5 minutes"],
       ["Latency p95", queue.p95 === null ? "—" : milliseconds(queue.p95),

@@ -1,52 +1,65 @@
 public import EventLoop
 public import Postgres
 
-/// Reads what `otpd dashboard` draws, from `otp.history`: at most 1,560 rows, however much history there is.
+/// Reads what `otpd dashboard` draws, from `otp.history` and `otp.history_quarters`: at most 1,440 short rows, however much
+/// history there is.
 public enum ReadHistory {
-    /// Of the last day every five minutes are one point, so that both have about as many.
-    private static func points(_ span: String, every step: String) -> String {
-        """
-        SELECT extract(epoch FROM date_bin('\(step)', minute, 'epoch'))::bigint AS at, count(*) AS minutes,
-               max(queued) AS queued, max(due) AS due, max(oldest_due_seconds) AS oldest,
-               sum(accepted) AS accepted, sum(failed) AS failed, max(latency_p50_ms) AS p50, max(latency_p95_ms) AS p95,
-               max(latency_p99_ms) AS p99, sum(delivered) AS delivered, sum(undelivered) AS undelivered
-          FROM otp.history
-         WHERE minute > now() - interval '\(span)'
-         GROUP BY 1
-         ORDER BY 1
-        """
+    /// Of what time.
+    public enum Span: Sendable {
+        case hour
+        /// Every five minutes are one point, so that there are not many more of them.
+        case day
     }
 
-    private static let reads: [(name: String, sql: String)] = [
-        ("hour", points("1 hour", every: "1 minute")),
-        ("day", points("1 day", every: "5 minutes")),
-        (
-            "deliveries",
+    private static func points(_ span: Span) -> String {
+        let (length, step) = span == .hour ? ("1 hour", "1 minute") : ("1 day", "5 minutes")
+        return """
+            SELECT extract(epoch FROM date_bin('\(step)', minute, 'epoch'))::bigint AS at, count(*) AS minutes,
+                   max(queued) AS queued, max(due) AS due, max(oldest_due_seconds) AS oldest,
+                   sum(accepted) AS accepted, sum(failed) AS failed, max(latency_p50_ms) AS p50,
+                   max(latency_p95_ms) AS p95, max(latency_p99_ms) AS p99, sum(delivered) AS delivered,
+                   sum(undelivered) AS undelivered
+              FROM otp.history
+             WHERE minute > now() - interval '\(length)'
+             GROUP BY 1
+             ORDER BY 1
             """
-            SELECT coalesce(m.country, '—') AS country, m.status, coalesce(sum(m.messages)
-                       FILTER (WHERE h.minute > now() - interval '1 hour'), 0) AS hour, sum(m.messages) AS day
-              FROM otp.history h
+    }
+
+    private static func deliveries(_ span: Span) -> String {
+        let rows =
+            span == .hour
+            ? "otp.history h WHERE h.minute > now() - interval '1 hour'"
+            : "otp.history_quarters h WHERE h.starts_at > now() - interval '1 day'"
+        return """
+            SELECT coalesce(m.country, '—') AS country, m.status, sum(m.messages) AS messages
+              FROM (SELECT h.messages FROM \(rows)) h
              CROSS JOIN LATERAL jsonb_to_recordset(h.messages) AS m(country text, status text, messages bigint)
-             WHERE h.minute > now() - interval '1 day'
              GROUP BY 1, 2
-             ORDER BY day DESC, 1, 2
+             ORDER BY 3 DESC, 1, 2
              LIMIT 500
             """
-        ),
-        ("spend", "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"),
-        ("sent_twice", "SELECT messages FROM otp.sent_twice"),
-        ("clock", "SELECT extract(epoch FROM now())::bigint AS now"),
-    ]
+    }
 
-    /// Reads, in one round trip: `hour` and `day` (the points of the plots), `deliveries`, `spend`, `sent_twice`, `clock`.
+    /// Reads, in one round trip: of a span `points` and `deliveries`; in any case `spend`, `sent_twice`, `clock`.
     public static func run(
-        on connection: Connection, deadline: Instant
+        on connection: Connection, _ span: Span?, deadline: Instant
     ) async throws(PostgresError) -> [ReadStatus.Part] {
+        let ofSpan = span.map { [("points", points($0)), ("deliveries", deliveries($0))] } ?? []
+        let reads =
+            ofSpan + [
+                (
+                    "spend",
+                    "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"
+                ),
+                ("sent_twice", "SELECT messages FROM otp.sent_twice"),
+                ("clock", "SELECT extract(epoch FROM now())::bigint AS now"),
+            ]
         let results = try await connection.simple(
-            reads.map(\.sql).joined(separator: ";\n"), deadline: deadline, onCancellation: .drop)
+            reads.map(\.1).joined(separator: ";\n"), deadline: deadline, onCancellation: .drop)
         guard results.count == reads.count else { throw .misuse("the history brought \(results.count) results") }
         var parts: [ReadStatus.Part] = []
-        for (read, result) in zip(reads, results) { parts.append(try ReadStatus.part(read.name, "", result)) }
+        for (read, result) in zip(reads, results) { parts.append(try ReadStatus.part(read.0, "", result)) }
         return parts
     }
 }

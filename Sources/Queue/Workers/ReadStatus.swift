@@ -104,9 +104,12 @@ public enum ReadStatus {
         ),
     ]
 
-    /// Reads all of them, in this order: `queue_status`, `worker_status`, `pause_status`, `delivery_status`, `failures`,
-    /// `outcome_counts`, `clock`.
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Part] {
+    /// Reads them, in this order: `queue_status`, `worker_status`, `pause_status`, `delivery_status`, `failures`,
+    /// `outcome_counts`, `clock`; without those that are left out.
+    public static func run(
+        on connection: Connection, leavingOut: Set<String> = [], deadline: Instant
+    ) async throws(PostgresError) -> [Part] {
+        let reads = reads.filter { !leavingOut.contains($0.name) }
         let sql = reads.map(\.sql).joined(separator: ";\n")
         let results = try await connection.simple(sql, deadline: deadline, onCancellation: .drop)
         guard results.count == reads.count else { throw .misuse("the status brought \(results.count) results") }

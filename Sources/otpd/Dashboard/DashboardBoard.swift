@@ -4,7 +4,7 @@ internal import Postgres
 internal import Queue
 
 /// Reads the database for whoever looks, on a session of its own, read-only: at most once a second for the status and once
-/// in 15 seconds for the history, however many look; and nothing while nobody does.
+/// in 15 seconds for each span of the history, however many look; and nothing while nobody does.
 actor DashboardBoard {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -12,7 +12,8 @@ actor DashboardBoard {
     private let session: Session
     private let isRunning: (@Sendable () async -> Bool)?
     private var status = Cached<StatusSnapshot>(maxAge: .milliseconds(900))
-    private var history = Cached<DashboardHistory>(maxAge: .seconds(15))
+    /// By span; without one, what the metrics have of it.
+    private var histories: [ReadHistory.Span?: Cached<DashboardHistory>] = [:]
     /// Since when the database is away.
     private var awaySince: Instant?
 
@@ -42,6 +43,9 @@ actor DashboardBoard {
             })
     }
 
+    /// Of the status: the page has plots instead.
+    private static let unused: Set = ["delivery_status", "outcome_counts"]
+
     private static let sessionSettings = """
         SET default_transaction_read_only = on;
         SET statement_timeout = '3s';
@@ -60,13 +64,13 @@ actor DashboardBoard {
             case .failure(let failure): return trouble(failure)
             }
         case .hour, .day:
-            switch await readHistory() {
+            switch await readHistory(reading == .day ? .day : .hour) {
             case .success(let history): return Self.json(DashboardJSON.history(history, isDay: reading == .day))
             case .failure(let failure): return trouble(failure)
             }
         case .metrics:
             let snapshot = try? await readStatus().get()
-            let history = snapshot == nil ? nil : try? await readHistory().get()
+            let history = snapshot == nil ? nil : try? await readHistory(nil).get()
             return PageAnswer(
                 200, type: "text/plain; version=0.0.4; charset=utf-8",
                 body: Array(Metrics.text(snapshot, history, refusedTokens: refusedTokens).utf8))
@@ -85,18 +89,18 @@ actor DashboardBoard {
     private func readStatus() async -> Swift.Result<StatusSnapshot, Failure> {
         if let known = status.fresh(at: .now()) { return known }
         let value = await read { connection, deadline throws(PostgresError) in
-            StatusSnapshot(try await ReadStatus.run(on: connection, deadline: deadline))
+            StatusSnapshot(try await ReadStatus.run(on: connection, leavingOut: Self.unused, deadline: deadline))
         }
         status.last = (.now(), value)
         return value
     }
 
-    private func readHistory() async -> Swift.Result<DashboardHistory, Failure> {
-        if let known = history.fresh(at: .now()) { return known }
+    private func readHistory(_ span: ReadHistory.Span?) async -> Swift.Result<DashboardHistory, Failure> {
+        if let known = histories[span]?.fresh(at: .now()) { return known }
         let value = await read { connection, deadline throws(PostgresError) in
-            DashboardHistory(try await ReadHistory.run(on: connection, deadline: deadline))
+            DashboardHistory(try await ReadHistory.run(on: connection, span, deadline: deadline))
         }
-        history.last = (.now(), value)
+        histories[span] = Cached(maxAge: .seconds(15), last: (.now(), value))
         return value
     }
 

@@ -10,10 +10,9 @@ struct DashboardHistory: Sendable {
         var budget: String?
     }
 
-    /// The points of the last hour, a minute each, and of the last day, five minutes each.
-    var hour: [Point] = []
-    var day: [Point] = []
-    var deliveries: [(country: String, status: String, hour: Int, day: Int)] = []
+    /// Of the last hour, a minute each, or of the last day, five minutes each.
+    var points: [Point] = []
+    var deliveries: [(country: String, status: String, messages: Int)] = []
     var spend: [Spend] = []
     var sentTwice = 0
     /// Seconds since 1970, by the database.
@@ -43,11 +42,10 @@ struct DashboardHistory: Sendable {
             for cells in part.rows {
                 let row = StatusSnapshot.Row(part: part, cells: cells)
                 switch part.name {
-                case "hour": hour.append(Point(row))
-                case "day": day.append(Point(row))
+                case "points": points.append(Point(row))
                 case "deliveries":
                     deliveries.append(
-                        (row.text("country") ?? "—", row.text("status") ?? "", row.int("hour"), row.int("day")))
+                        (row.text("country") ?? "—", row.text("status") ?? "", row.int("messages")))
                 case "spend":
                     spend.append(
                         Spend(

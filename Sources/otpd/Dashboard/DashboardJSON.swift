@@ -32,7 +32,7 @@ enum DashboardJSON {
 
     /// `/api/history.json`: columns of numbers, each as long as `at`.
     static func history(_ history: DashboardHistory, isDay: Bool) -> JSON {
-        let points = isDay ? history.day : history.hour
+        let points = history.points
         let step = isDay ? 300 : 60
         func column(_ value: (DashboardHistory.Point) -> JSON) -> JSON { .array(points.map(value)) }
         func perSecond(_ count: Int, _ minutes: Int) -> JSON {
@@ -61,7 +61,7 @@ enum DashboardJSON {
                     history.deliveries.map { row in
                         .object([
                             ("country", .string(row.country)), ("status", .string(row.status)),
-                            ("messages", .int(isDay ? row.day : row.hour)),
+                            ("messages", .int(row.messages)),
                         ])
                     })
             ),
