@@ -30,10 +30,6 @@ public struct WorkerReport: Sendable {
     public var twilioState: String?
     /// Nil when it receives none.
     public var callbacks: CallbackCounts?
-    /// Whether it sends, or receives callbacks alone.
-    public var kind = Kind.worker
-
-    public enum Kind: String, Sendable { case worker, callbacks }
 
     public init(host: String, pid: Int32, version: String) {
         self.host = host
@@ -82,10 +78,10 @@ public enum Heartbeat {
             INSERT INTO otp.worker_status AS w
                    (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
                     unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state,
-                    paused_since, next_probe_at, kind, callbacks_received, callbacks_refused, callbacks_dropped,
+                    paused_since, next_probe_at, callbacks_received, callbacks_refused, callbacks_dropped,
                     callbacks_written)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23, $24)
+                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23)
             ON CONFLICT (worker_id) DO UPDATE
                SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
                    remedy = excluded.remedy, paused_since = excluded.paused_since,
@@ -102,31 +98,32 @@ public enum Heartbeat {
                (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
                   FROM otp.send_jobs j
                  WHERE j.state = 'queued'
-                   AND j.due_at >= coalesce($25, '-infinity')),
+                   AND j.due_at >= coalesce($24, '-infinity')),
                (SELECT count(*)::int FROM otp.worker_status o
-                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.heartbeat_at > now() - interval '20 seconds' AND o.worker_id <> $1),
-               CASE WHEN $26 THEN (
+                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.worker_id <> $1
+                   AND o.heartbeat_at > now() - interval '20 seconds'),
+               CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM least(
                               (SELECT min(j.lease_expires_at) FROM otp.send_jobs j WHERE j.state = 'sending'),
                               (SELECT min(j.expires_at) FROM otp.send_jobs j WHERE j.state = 'queued')) - now())::float8)
                END,
-               $26 AND (EXISTS (SELECT FROM otp.send_jobs j WHERE j.state = 'unknown')
+               $25 AND (EXISTS (SELECT FROM otp.send_jobs j WHERE j.state = 'unknown')
                         OR EXISTS (SELECT FROM otp.settings s WHERE s.daily_budget IS NOT NULL)),
-               CASE WHEN $26 THEN (
+               CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM min(j.look_at) - now())::float8
                      FROM otp.send_jobs j WHERE j.state = 'unknown' AND j.expires_at > now())
                END,
-               CASE WHEN $26 THEN (
+               CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM min(m.next_poll_at) - now())::float8
                      FROM otp.messages m WHERE m.next_poll_at IS NOT NULL)
                END,
-               $26 AND EXISTS (SELECT FROM otp.worker_status o
+               $25 AND EXISTS (SELECT FROM otp.worker_status o
                                 WHERE o.heartbeat_at < now() - interval '30 seconds'
                                   AND o.state NOT IN ('stopped', 'dead') AND o.worker_id <> $1)
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
-            .float8, .text, .text, .float8, .float8, .text, .int8, .int8, .int8, .int8, .timestamptz, .bool,
+            .float8, .text, .text, .float8, .float8, .int8, .int8, .int8, .int8, .timestamptz, .bool,
         ])
 
     /// What a heartbeat found.
@@ -186,7 +183,6 @@ public enum Heartbeat {
         parameters.append(report.databaseState)
         parameters.append(report.twilioState)
         for span in [report.pausedFor, report.nextProbe] { parameters.append(span?.seconds) }
-        parameters.append(report.kind.rawValue)
         let callbacks = report.callbacks
         for count in [callbacks?.received, callbacks?.refused, callbacks?.dropped, callbacks?.written] {
             parameters.append(count)
