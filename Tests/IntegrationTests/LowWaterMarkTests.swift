@@ -38,12 +38,12 @@ import Testing
         try await snapshot.text("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.send_jobs")
         for _ in 0..<7 {
             let taken = try await Claim.run(
-                on: claims.connection, limit: 500, newestFirst: false, suspects: true, worker: 1, lease: .seconds(30),
+                on: claims.connection, limit: 500, newestFirst: false, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
                 deadline: .now() + .seconds(20))
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
-            on: claims.connection, limit: 10, newestFirst: false, suspects: true, worker: 1, lease: .seconds(30),
+            on: claims.connection, limit: 10, newestFirst: false, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
             deadline: .now() + .seconds(20))
         let mark = try #require(last.lowest)
         try await database.text("VACUUM otp.send_jobs")
@@ -64,7 +64,7 @@ import Testing
     {
         try await Claim.run(
             on: session.connection, limit: limit, newestFirst: false, from: start, suspects: true, worker: 1,
-            lease: .seconds(30), deadline: .now() + .seconds(20))
+            keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(20))
     }
 
     @Test func theMarkIsBelowWhatIsLeftInAnybodysHands() async throws {

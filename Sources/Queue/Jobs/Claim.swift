@@ -18,7 +18,7 @@ public import Postgres
 /// - The attempt number and the worker are the fencing token; every time is the database's.
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
 ///   next finish. What has expired is not: it is the sweep's.
-/// - Unsealing yields null for a row sealed under another secret: it fails that row and no other.
+/// - Codes come sealed, and are opened here (`CodeKeys`): a row sealed under another secret fails alone.
 /// - A job whose claim was lost with its worker is a suspect: should it be what stopped the worker, it must not take the
 ///   same neighbours down again. One suspect a claim, and only when the worker has no other in hand;
 ///   `otp.send_jobs_suspect` finds it.
@@ -58,7 +58,7 @@ public enum Claim {
          RETURNING j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims, j.held_by, j.returned
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
-               v.e164, v.purpose, v.locale, otp.unseal(v.sealed_code, v.key_id),
+               v.e164, v.purpose, v.locale, v.sealed_code, v.key_id,
                CASE WHEN v.id IS NULL THEN 'deleted'
                     WHEN v.canceled_at IS NOT NULL THEN 'canceled'
                     WHEN v.verified_at IS NOT NULL THEN 'verified'
@@ -98,8 +98,7 @@ public enum Claim {
     /// Never cancelled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
     public static func run(
         on connection: Connection, limit: Int, newestFirst: Bool, from start: Int64? = nil, suspects: Bool,
-        worker: Int64,
-        lease: Instant.Span, deadline: Instant
+        worker: Int64, keys: CodeKeys, lease: Instant.Span, deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
@@ -114,10 +113,11 @@ public enum Claim {
             onCancellation: .drop)
         var jobs: [ClaimedJob] = []
         jobs.reserveCapacity(result.rowCount)
-        for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row)) }
+        let opener = keys.opener()
+        for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row, opener)) }
         return ClaimedJobs(
             jobs: jobs,
-            lowest: newestFirst || jobs.isEmpty ? nil : try result.unixMicroseconds(0, 15),
+            lowest: newestFirst || jobs.isEmpty ? nil : try result.unixMicroseconds(0, 16),
             durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
     }
 }
@@ -158,7 +158,7 @@ public struct ClaimedJob: Sendable {
     public let purpose: String
     /// The other half.
     public let locale: String
-    /// Nil when it could not be unsealed with this session's secrets.
+    /// Nil when none of the worker's secrets opens its seal.
     public let code: Code?
     /// Why the code is dead already; nil while it lives.
     public let death: Death?
@@ -178,7 +178,7 @@ public struct ClaimedJob: Sendable {
         case replaced
     }
 
-    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
         id = try result.int64(row, 0)
         attempt = try result.int32(row, 1)
         verificationID = try result.int64(row, 2)
@@ -190,11 +190,11 @@ public struct ClaimedJob: Sendable {
         recipient = Swift.Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: number) }
         purpose = try result.stringIfPresent(row, 7) ?? ""
         locale = try result.stringIfPresent(row, 8) ?? ""
-        code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
-        death = try result.stringIfPresent(row, 10).flatMap(Death.init)
-        isSuspect = try result.int32(row, 11) > 0
-        country = try result.stringIfPresent(row, 12) ?? ""
-        probeOf = try result.stringIfPresent(row, 13)
-        tries = try result.int32(row, 14)
+        code = opener.code(result, row, sealed: 9, keyID: 10)
+        death = try result.stringIfPresent(row, 11).flatMap(Death.init)
+        isSuspect = try result.int32(row, 12) > 0
+        country = try result.stringIfPresent(row, 13) ?? ""
+        probeOf = try result.stringIfPresent(row, 14)
+        tries = try result.int32(row, 15)
     }
 }

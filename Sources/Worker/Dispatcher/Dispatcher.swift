@@ -21,6 +21,7 @@ actor Dispatcher {
     /// Since when they are in force.
     private(set) var credentialsSince = Instant(nanoseconds: 0)
     let twilio: TwilioReader
+    private let keys: CodeKeys
     let appName: [UInt8]
     let log: Logger
 
@@ -100,6 +101,7 @@ actor Dispatcher {
         self.messages = messages
         self.twilio = twilio
         self.log = log
+        keys = configuration.keys
         senders = CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback)
         accepted = FinishAccepted(
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
@@ -270,7 +272,7 @@ actor Dispatcher {
             let start = newestFirst ? nil : lowWater.start(at: began)
             let claimed = try await Claim.run(
                 on: connection, limit: limit, newestFirst: newestFirst, from: start, suspects: suspects == 0,
-                worker: worker, lease: Times.lease, deadline: began + Times.statement)
+                worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
             if !newestFirst {
                 let now = Instant.now()
                 lowWater.claimed(from: start, lowest: claimed.lowest, took: now - began, at: now)
