@@ -33,7 +33,8 @@ public struct WorkerConfiguration: Sendable {
     public var version: String
 
     public init(
-        database: ConnectionSettings, keys: CodeKeys, twilioBaseURL: String, credentials: Credentials, sender: Sender, appName: String,
+        database: ConnectionSettings, keys: CodeKeys, twilioBaseURL: String, credentials: Credentials, sender: Sender,
+        appName: String,
         maxInFlight: Int, ratePerSecond: Double?, resendsUnknown: Bool, statusCallback: String?, caFile: String?,
         host: String, version: String
     ) {

@@ -123,7 +123,10 @@ import Testing
             for length: UInt8 in [0, 1, 12, 191, 192, 223, 224, 254, 255] {
                 #expect(open([tag, length], Self.zeros) == nil)
                 #expect(open(bytes(Self.sealed[1].seal).prefix(14) + [tag, length], Self.zeros) == nil)
-                #expect(open(bytes(Self.sealed[1].seal).prefix(14) + [0xD2, length] + [UInt8](repeating: 1, count: 400), Self.zeros) == nil)
+                #expect(
+                    open(
+                        bytes(Self.sealed[1].seal).prefix(14) + [0xD2, length] + [UInt8](repeating: 1, count: 400),
+                        Self.zeros) == nil)
             }
         }
     }

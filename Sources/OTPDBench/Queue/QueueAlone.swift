@@ -89,7 +89,7 @@ enum QueueAlone {
         on connection: Connection, worker: Int64, limit: Int = batch
     ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: connection, limit: limit, newestFirst: false, suspects: true, worker: worker, keys: keys,
+            on: connection, limit: limit, suspects: true, worker: worker, keys: keys,
             lease: .seconds(30), deadline: .now() + .seconds(30))
     }
 

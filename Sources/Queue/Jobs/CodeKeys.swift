@@ -90,7 +90,9 @@ internal import Postgres
         /// The code of a row that has its `sealed_code` and its `key_id` in these columns; nil where none of the secrets
         /// opens it.
         func code(_ result: Postgres.Result, _ row: Int, sealed: Int, keyID: Int) -> Code? {
-            guard let secret = unsafe result.withBytes(row, keyID, { id in unsafe id.flatMap { unsafe keys.secret($0) } }) else {
+            guard
+                let secret = unsafe result.withBytes(row, keyID, { id in unsafe id.flatMap { unsafe keys.secret($0) } })
+            else {
                 return nil
             }
             return unsafe result.withBytes(row, sealed) { seal in unsafe seal.flatMap { unsafe open($0, secret) } }
@@ -128,7 +130,9 @@ internal import Postgres
         private func decrypt(
             _ sealed: Slice<UnsafeRawBufferPointer>, _ salt: Slice<UnsafeRawBufferPointer>, _ secret: Secret
         ) -> Bool {
-            let (sealed, salt) = unsafe (UnsafeRawBufferPointer(rebasing: sealed), UnsafeRawBufferPointer(rebasing: salt))
+            let (sealed, salt) = unsafe (
+                UnsafeRawBufferPointer(rebasing: sealed), UnsafeRawBufferPointer(rebasing: salt)
+            )
             return secret.withBytes { secret in
                 unsafe secret.withUnsafeBytes { secret in
                     var length: Int32 = 0
@@ -136,7 +140,8 @@ internal import Postgres
                     return unsafe hash(zeros: 0, salt, secret, into: key)
                         && hash(zeros: 1, salt, secret, into: key + Self.digestLength)
                         && EVP_DecryptInit_ex2(cipherContext, keys.cipher, key, iv, nil) == 1
-                        && EVP_DecryptUpdate(cipherContext, plain, &length, sealed.baseAddress!, Int32(sealed.count)) == 1
+                        && EVP_DecryptUpdate(cipherContext, plain, &length, sealed.baseAddress!, Int32(sealed.count))
+                            == 1
                         && hash(
                             zeros: 0, UnsafeRawBufferPointer(start: plain, count: sealed.count - Self.digestLength),
                             UnsafeRawBufferPointer(start: nil, count: 0), into: computed)

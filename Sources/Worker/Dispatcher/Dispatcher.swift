@@ -269,14 +269,12 @@ actor Dispatcher {
                 }
             }
             let began = Instant.now()
-            let start = newestFirst ? nil : lowWater.start(at: began)
+            let scan = newestFirst ? .newestFirst : lowWater.scan(at: began)
             let claimed = try await Claim.run(
-                on: connection, limit: limit, newestFirst: newestFirst, from: start, suspects: suspects == 0,
+                on: connection, limit: limit, scan, suspects: suspects == 0,
                 worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
-            if !newestFirst {
-                let now = Instant.now()
-                lowWater.claimed(from: start, lowest: claimed.lowest, took: now - began, at: now)
-            }
+            let now = Instant.now()
+            lowWater.claimed(scan, count: claimed.jobs.count, lowest: claimed.lowest, took: now - began, at: now)
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
