@@ -4,8 +4,9 @@ public import Postgres
 /// The first steps of a session that writes, after each connect: what it needs whatever the role or the database has set.
 public enum WritingSession {
     /// What the promise stands on: what is committed is durable (a stricter remote_apply is left), and each statement sees
-    /// what others have committed. JIT costs more than it saves on these plans. Warnings must arrive: one of them says
-    /// that a commit is not durable.
+    /// what others have committed. JIT costs more than it saves on these plans, and so does planning them each time: a
+    /// claim's LIMIT makes its generic plan look dear (a tenth of the queue), though it is the same plan, so without the
+    /// setting each claim is planned anew. Warnings must arrive: one of them says that a commit is not durable.
     private static let settings = """
         SELECT pg_is_in_recovery();
         SELECT set_config('synchronous_commit', 'on', false)
@@ -13,7 +14,8 @@ public enum WritingSession {
         SET default_transaction_isolation = 'read committed';
         SET default_transaction_read_only = off;
         SET client_min_messages = warning;
-        SET jit = off
+        SET jit = off;
+        SET plan_cache_mode = force_generic_plan
         """
 
     /// Prepares `connection`; refuses a read-only standby. With `lockTimeout` no statement waits longer for a row that
