@@ -82,7 +82,8 @@ internal import Glibc
         self.leaseEnd = leaseEnd
         self.deadline = deadline
         if self.endpoint !== endpoint {
-            var code = unsafe easy_set_string(easy, CURLOPT_URL, endpoint.url)
+            var code = unsafe easy_set_string(easy, CURLOPT_URL, endpoint.root)
+            if code == CURLE_OK { code = unsafe easy_set_string(easy, CURLOPT_REQUEST_TARGET, endpoint.target) }
             if code == CURLE_OK { code = unsafe easy_set_headers(easy, endpoint.headers) }
             guard code == CURLE_OK else { return code }
             self.endpoint = endpoint
@@ -232,8 +233,7 @@ extension Transfer {
             easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
             // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
             easy_set_long(easy, CURLOPT_BUFFERSIZE, 8192),
-            easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384),
-            easy_set_string(easy, CURLOPT_USERAGENT, configuration.userAgent))
+            easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384))
         if let file = configuration.caFile {
             // Else libcurl would trust the system's directory as well.
             isAccepted =
