@@ -1,5 +1,6 @@
 #include "NumberPlans.h"
 
+#include <google/protobuf/io/coded_stream.h>
 #include <phonenumbers/phonemetadata.pb.h>
 
 #include <algorithm>
@@ -25,11 +26,11 @@ using i18n::phonenumbers::PhoneNumberDesc;
 /// One step of a pattern over digits.
 struct Step {
     enum Kind : uint16_t { set, fork, jump, end };
-    Kind kind;
+    Kind kind : 2;
     /// `set`: a bit for each digit that it takes.
-    uint16_t digits;
+    uint16_t digits : 10;
     /// `set`: how many digits it takes. `fork`: after the next step has failed, how far on to try. `jump`: how far on to go.
-    uint32_t count;
+    uint16_t count;
 };
 
 using Steps = std::vector<Step>;
@@ -46,7 +47,7 @@ bool matches(const Step *step, const uint8_t *at, const uint8_t *end, bool begin
             continue;
         case Step::set:
             if (size_t(end - at) < step->count) return false;
-            for (uint32_t i = 0; i < step->count; ++i) {
+            for (unsigned i = 0; i < step->count; ++i) {
                 if ((step->digits >> (*at++ - '0') & 1) == 0) return false;
             }
             ++step;
@@ -64,6 +65,8 @@ public:
         Steps steps = alternatives();
         if (at != end) refuse();
         steps.push_back({Step::end, 0, 0});
+        if (steps.size() > UINT16_MAX) refuse();  // Then a count may have wrapped.
+        steps.shrink_to_fit();
         return steps;
     }
 
@@ -80,9 +83,9 @@ private:
         while (take('|'));
         Steps made = all.back();
         for (size_t i = all.size() - 1; i-- > 0;) {
-            Steps longer{{Step::fork, 0, uint32_t(all[i].size() + 2)}};
+            Steps longer{{Step::fork, 0, uint16_t(all[i].size() + 2)}};
             add(longer, all[i]);
-            longer.push_back({Step::jump, 0, uint32_t(made.size() + 1)});
+            longer.push_back({Step::jump, 0, uint16_t(made.size() + 1)});
             add(longer, made);
             made = std::move(longer);
         }
@@ -130,13 +133,13 @@ private:
         }
         Steps made;
         if (once.size() == 1 && once[0].kind == Step::set) {
-            if (least > 0) made.push_back({Step::set, once[0].digits, uint32_t(least)});
+            if (least > 0) made.push_back({Step::set, once[0].digits, uint16_t(least)});
         } else {
             for (int i = 0; i < least; ++i) add(made, once);
         }
         Steps optional;
         for (int i = least; i < most; ++i) {
-            Steps longer{{Step::fork, 0, uint32_t(once.size() + optional.size() + 1)}};
+            Steps longer{{Step::fork, 0, uint16_t(once.size() + optional.size() + 1)}};
             add(longer, once);
             add(longer, optional);
             optional = std::move(longer);
@@ -266,12 +269,20 @@ struct Plan {
 /// By calling code, which has one to three digits; made once, under the lock of a static's initialisation.
 const std::vector<Plan> &plans() {
     static const std::vector<Plan> all = [] {
-        i18n::phonenumbers::PhoneMetadataCollection collection;
-        if (!collection.ParseFromArray(i18n::phonenumbers::metadata_get(), i18n::phonenumbers::metadata_size())) {
-            throw std::runtime_error("libphonenumber's metadata cannot be read");
-        }
+        // A PhoneMetadataCollection, read a member at a time: as a whole it takes 1.5 MB.
+        google::protobuf::io::CodedInputStream input(
+            static_cast<const uint8_t *>(i18n::phonenumbers::metadata_get()), i18n::phonenumbers::metadata_size());
         std::vector<Plan> made(1000);
-        for (const auto &metadata : collection.metadata()) made.at(metadata.country_code()).add(metadata);
+        PhoneMetadata metadata;
+        while (input.ReadTag() != 0) {
+            const auto end = input.ReadLengthAndPushLimit();
+            if (!metadata.ParseFromCodedStream(&input)) {
+                throw std::runtime_error("libphonenumber's metadata cannot be read");
+            }
+            input.PopLimit(end);
+            made.at(metadata.country_code()).add(metadata);
+        }
+        for (Plan &plan : made) plan.regions.shrink_to_fit();
         return made;
     }();
     return all;
