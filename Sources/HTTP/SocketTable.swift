@@ -48,6 +48,7 @@ struct SocketTable {
     mutating func closed(_ descriptor: Int32) {
         guard state(descriptor) != .foreign else { return }
         states[Int(descriptor)] = .foreign
+        corked[Int(descriptor)] = false
         open -= 1
     }
 
