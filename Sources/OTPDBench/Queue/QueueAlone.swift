@@ -7,6 +7,7 @@ internal import Queue
 /// one batch is finished while the next is claimed. What throughput would be if Twilio and libcurl cost nothing.
 enum QueueAlone {
     static let batch = 256
+    private static let keys = CodeKeys(Secret(ChildProcess.variable("OTPD_SECRET") ?? ""))
 
     /// Jobs per second, from the first claim until the last finish.
     static func perSecond(_ database: Database, jobs: Int, on loop: EventLoop) async throws -> Double {
@@ -88,8 +89,8 @@ enum QueueAlone {
         on connection: Connection, worker: Int64, limit: Int = batch
     ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: connection, limit: limit, newestFirst: false, suspects: true, worker: worker, lease: .seconds(30),
-            deadline: .now() + .seconds(30))
+            on: connection, limit: limit, suspects: true, worker: worker, keys: keys,
+            lease: .seconds(30), deadline: .now() + .seconds(30))
     }
 
     private static func finish(
