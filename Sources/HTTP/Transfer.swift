@@ -236,7 +236,7 @@ extension Transfer {
             easy_set_long(easy, CURLOPT_QUICK_EXIT, 1),
             easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
             // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
-            easy_set_long(easy, CURLOPT_BUFFERSIZE, 8192),
+            easy_set_long(easy, CURLOPT_BUFFERSIZE, 4096),
             easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384))
         if let file = configuration.caFile {
             // Else libcurl would trust the system's directory as well.
