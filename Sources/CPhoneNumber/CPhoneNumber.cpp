@@ -1,25 +1,15 @@
 #include "CPhoneNumber.h"
+#include "NumberPlans.h"
 
 #include <phonenumbers/logger.h>
-#include <phonenumbers/phonemetadata.pb.h>
 #include <phonenumbers/phonenumber.pb.h>
 #include <phonenumbers/phonenumberutil.h>
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 #include <set>
-#include <stdexcept>
 #include <string>
 #include <vector>
-
-namespace i18n {
-namespace phonenumbers {
-// libphonenumber's own metadata, as it is compiled into the library: exported, but in no installed header.
-int metadata_size();
-const void *metadata_get();
-}  // namespace phonenumbers
-}  // namespace i18n
 
 namespace {
 
@@ -112,26 +102,6 @@ Character classify(int32_t point, const uint8_t *bytes, size_t length) {
     return Character::letter;
 }
 
-bool canReceiveText(PhoneNumberUtil::PhoneNumberType type) {
-    switch (type) {
-    case PhoneNumberUtil::MOBILE:
-    case PhoneNumberUtil::FIXED_LINE_OR_MOBILE:
-    case PhoneNumberUtil::VOIP:
-    case PhoneNumberUtil::PERSONAL_NUMBER:
-        return true;
-    case PhoneNumberUtil::FIXED_LINE:
-    case PhoneNumberUtil::TOLL_FREE:
-    case PhoneNumberUtil::PREMIUM_RATE:
-    case PhoneNumberUtil::SHARED_COST:
-    case PhoneNumberUtil::PAGER:
-    case PhoneNumberUtil::UAN:
-    case PhoneNumberUtil::VOICEMAIL:
-    case PhoneNumberUtil::UNKNOWN:
-        return false;
-    }
-    return false;
-}
-
 /// The E.164 digits of a number, or 0 when there are more than E.164 allows.
 uint64_t digitsOf(const PhoneNumber &number) {
     std::string national;
@@ -161,51 +131,15 @@ otpd_phone_status judge(const PhoneNumber &number, uint64_t digits, otpd_phone_n
     out->type = otpd_phone_type(type);
     std::memset(out->region, 0, sizeof out->region);
     std::memcpy(out->region, region.data(), std::min(region.size(), sizeof out->region - 1));
-    return canReceiveText(type) ? OTPD_PHONE_OK : OTPD_PHONE_NO_SMS;
-}
-
-/// How the parser may rewrite a number of one calling code that is international already.
-struct Rewriting {
-    /// The national prefix that it strips, where that is plain digits.
-    std::string prefix;
-    /// Whether more than a plain prefix is matched or rewritten, as in Mexico (+52 1 …) and Argentina.
-    bool pattern = false;
-};
-
-/// For each calling code what the parser may strip; read once from the metadata that the parser itself uses.
-const std::map<int, Rewriting> &rewritings() {
-    static const std::map<int, Rewriting> all = [] {
-        i18n::phonenumbers::PhoneMetadataCollection collection;
-        if (!collection.ParseFromArray(i18n::phonenumbers::metadata_get(), i18n::phonenumbers::metadata_size())) {
-            throw std::runtime_error("libphonenumber's metadata cannot be read");
-        }
-        std::map<int, Rewriting> made;
-        for (const auto &metadata : collection.metadata()) {
-            // Of countries that share a code, the parser takes the main one's rules.
-            const bool known = made.count(metadata.country_code()) > 0;
-            if (known && !metadata.main_country_for_code()) continue;
-            const std::string &prefix = metadata.national_prefix_for_parsing();
-            const bool plain = std::all_of(prefix.begin(), prefix.end(), [](char c) { return c >= '0' && c <= '9'; });
-            made[metadata.country_code()] = {prefix, !plain || metadata.has_national_prefix_transform_rule()};
-        }
-        return made;
-    }();
-    return all;
-}
-
-/// Whether the parser might read this number as another one: then only parsing tells.
-bool mayBeRewritten(int code, const char *national, size_t length) {
-    const auto found = rewritings().find(code);
-    if (found == rewritings().end() || found->second.pattern) return true;
-    const std::string &prefix = found->second.prefix;
-    return !prefix.empty() && length >= prefix.size() && std::memcmp(national, prefix.data(), prefix.size()) == 0;
+    return NumberPlans::canReceiveText(out->type) ? OTPD_PHONE_OK : OTPD_PHONE_NO_SMS;
 }
 
 /// Whether the parser reads a number of this calling code, given in E.164, as that very number.
 bool readsAsItself(int code, uint64_t digits) {
     const std::string text = "+" + std::to_string(digits);
     const size_t at = 1 + std::to_string(code).size();
-    if (!mayBeRewritten(code, text.data() + at, text.size() - at)) return true;
+    const auto national = reinterpret_cast<const uint8_t *>(text.data()) + at;
+    if (!NumberPlans::mayRewrite(code, national, text.size() - at)) return true;
     PhoneNumber parsed;
     return util().Parse(text, "ZZ", &parsed) == PhoneNumberUtil::NO_PARSING_ERROR && digitsOf(parsed) == digits;
 }
@@ -263,7 +197,7 @@ otpd_phone_status parse(const uint8_t *bytes, size_t length, const char *region,
     return status;
 }
 
-otpd_phone_status checkE164(const uint8_t *bytes, size_t length, otpd_phone_number *out) {
+otpd_phone_status checkE164(const uint8_t *bytes, size_t length, bool asksLibraryAlone, otpd_phone_number *out) {
     if (length < 2 || bytes[0] != '+' || bytes[1] == '0') return OTPD_PHONE_NOT_E164;
     uint64_t digits = 0;
     for (size_t i = 1; i < length; ++i) {
@@ -271,6 +205,10 @@ otpd_phone_status checkE164(const uint8_t *bytes, size_t length, otpd_phone_numb
         digits = digits * 10 + uint64_t(bytes[i] - '0');  // Wraps only where the length is refused just below.
     }
     if (length - 1 > size_t(kMaxDigits)) return OTPD_PHONE_TOO_LONG;
+    if (!asksLibraryAlone && NumberPlans::accept(bytes + 1, length - 1, out)) {
+        out->digits = digits;
+        return OTPD_PHONE_OK;
+    }
     // Calling codes have one to three digits and none begins another, so the first that is known is the one.
     int code = 0;
     size_t at = 1;
@@ -332,11 +270,12 @@ otpd_phone_status otpd_phone_parse(
     }
 }
 
-otpd_phone_status otpd_phone_check_e164(const uint8_t *bytes, size_t length, otpd_phone_number *out) {
+otpd_phone_status otpd_phone_check_e164(
+    const uint8_t *bytes, size_t length, bool asks_library_alone, otpd_phone_number *out) {
     if (length == 0) return OTPD_PHONE_EMPTY;
     if (length > OTPD_PHONE_MAX_INPUT) return OTPD_PHONE_TOO_LONG;
     try {
-        return checkE164(bytes, length, out);
+        return checkE164(bytes, length, asks_library_alone, out);
     } catch (...) {
         return OTPD_PHONE_INTERNAL;
     }

@@ -7,14 +7,19 @@ internal import CCurl
 @safe public final class Endpoint: Sendable, CustomStringConvertible {
     /// Scheme, host and port.
     public let origin: String
-    let url: String
+    /// The URL of its server, and what is asked for there. Apart, since libcurl reads and writes a whole URL anew for every
+    /// transfer, byte by byte: 13,000 instructions of 76,000.
+    let root: String
+    let target: String
     // Freed in deinit alone; every transfer that uses it holds the endpoint.
     nonisolated(unsafe) let headers: UnsafeMutablePointer<curl_slist>?
 
     /// - Throws: `HTTPError` for a URL that may not be used, or a header that would break out of its line.
     init(url: String, headers list: [Request.Header]) throws(HTTPError) {
-        origin = try URLParts(url).origin
-        self.url = url
+        let parts = try URLParts(url)
+        origin = parts.origin
+        root = parts.root
+        target = parts.target
         // An empty Expect keeps libcurl from waiting for a "100 Continue" before it sends a body.
         var head = unsafe curl_slist_append(nil, "Expect:")
         for header in list {

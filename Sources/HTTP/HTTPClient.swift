@@ -15,6 +15,8 @@ public actor HTTPClient {
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
     private nonisolated let multi: Multi
+    /// With every request. Not CURLOPT_USERAGENT: libcurl would format it anew for each transfer.
+    private nonisolated let userAgent: Request.Header
 
     /// A client that opens connections when they are needed. From any thread.
     ///
@@ -22,6 +24,7 @@ public actor HTTPClient {
     public init(_ configuration: Configuration = Configuration(), on loop: EventLoop) throws(HTTPError) {
         self.loop = loop
         multi = try Multi(configuration, on: loop)
+        userAgent = .init("User-Agent", configuration.userAgent)
     }
 
     /// Readies libcurl for the process, SIGPIPE ignored; best called before the first thread starts.
@@ -36,7 +39,7 @@ public actor HTTPClient {
     /// `authorization` is the value of the header `Authorization`, such as `Basic …`, as ASCII; empty for none.
     /// - Throws: `HTTPError` for a URL that may not be used, or an authorization that holds control characters.
     public nonisolated func endpoint(url: String, authorization: [UInt8]) throws(HTTPError) -> Endpoint {
-        var headers = [Request.Header("Accept", "application/json")]
+        var headers = [userAgent, .init("Accept", "application/json")]
         if !authorization.isEmpty {
             headers.append(.init("Authorization", String(decoding: authorization, as: UTF8.self)))
         }
@@ -96,7 +99,7 @@ public actor HTTPClient {
     ///
     /// - Throws: `HTTPError` without a complete answer by `deadline`, or when the task is cancelled.
     public func perform(_ request: Request, deadline: Instant) async throws(HTTPError) -> Response {
-        let endpoint = try Endpoint(url: request.url, headers: request.headers)
+        let endpoint = try Endpoint(url: request.url, headers: [userAgent] + request.headers)
         if request.method == .post, request.body.isEmpty {
             throw HTTPError(.setup("a POST needs a body"), origin: endpoint.origin)
         }

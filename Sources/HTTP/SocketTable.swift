@@ -14,6 +14,8 @@ struct SocketTable {
     }
 
     private var states: [State] = []
+    /// By descriptor: whether what is written waits until it is pushed.
+    private var corked: [Bool] = []
 
     /// Connections open.
     private(set) var open = 0
@@ -25,14 +27,28 @@ struct SocketTable {
 
     mutating func opened(_ descriptor: Int32) {
         let index = Int(descriptor)
-        while states.count <= index { states.append(.foreign) }
+        while states.count <= index {
+            states.append(.foreign)
+            corked.append(false)
+        }
         if states[index] == .foreign { open += 1 }
         states[index] = .idle
+        corked[index] = false
+    }
+
+    func isCorked(_ descriptor: Int32) -> Bool {
+        let index = Int(descriptor)
+        return index < corked.count && corked[index]
+    }
+
+    mutating func cork(_ descriptor: Int32) {
+        if state(descriptor) != .foreign { corked[Int(descriptor)] = true }
     }
 
     mutating func closed(_ descriptor: Int32) {
         guard state(descriptor) != .foreign else { return }
         states[Int(descriptor)] = .foreign
+        corked[Int(descriptor)] = false
         open -= 1
     }
 

@@ -11,7 +11,8 @@ internal import Glibc
     enum Owner {
         case nobody
         case post(tag: Int)
-        case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
+        // Indirect: most transfers are POSTs, and copying an owner need not know what a continuation is made of.
+        indirect case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
     }
 
     /// Which open connections a request may use.
@@ -39,6 +40,8 @@ internal import Glibc
     private var reuse = Reuse.any
     var answer: AnswerBuffer
     private(set) var head = AnswerHead()
+    /// Whether all headers are kept.
+    private var isCollecting = false
     private var endpoint: Endpoint?
     private let answerLimit: Int
     private let words: UnsafeMutablePointer<CChar>
@@ -81,8 +84,10 @@ internal import Glibc
         self.owner = owner
         self.leaseEnd = leaseEnd
         self.deadline = deadline
+        isCollecting = if case .call = owner { true } else { false }
         if self.endpoint !== endpoint {
-            var code = unsafe easy_set_string(easy, CURLOPT_URL, endpoint.url)
+            var code = unsafe easy_set_string(easy, CURLOPT_URL, endpoint.root)
+            if code == CURLE_OK { code = unsafe easy_set_string(easy, CURLOPT_REQUEST_TARGET, endpoint.target) }
             if code == CURLE_OK { code = unsafe easy_set_headers(easy, endpoint.headers) }
             guard code == CURLE_OK else { return code }
             self.endpoint = endpoint
@@ -180,9 +185,7 @@ extension Transfer {
 
     fileprivate func receiveHeader(_ bytes: UnsafeRawPointer, _ size: Int) -> Int {
         let line = unsafe Span<UInt8>(_unsafeBytes: UnsafeRawBufferPointer(start: bytes, count: size))
-        var collecting = false
-        if case .call = owner { collecting = true }
-        head.take(line, collecting: collecting)
+        head.take(line, collecting: isCollecting)
         if head.size <= answerLimit { return size }
         cutShort(.answerTooLarge)
         return -1
@@ -224,6 +227,8 @@ extension Transfer {
             easy_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1)),
             easy_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
             easy_set_string(easy, CURLOPT_PROXY, ""),
+            // Nor is the environment asked, for each transfer, which hosts would need none.
+            easy_set_string(easy, CURLOPT_NOPROXY, "*"),
             easy_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
             easy_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
             // Else ending a transfer whose name is still being looked up waits for the resolver's thread: with a dead
@@ -231,9 +236,8 @@ extension Transfer {
             easy_set_long(easy, CURLOPT_QUICK_EXIT, 1),
             easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
             // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
-            easy_set_long(easy, CURLOPT_BUFFERSIZE, 8192),
-            easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384),
-            easy_set_string(easy, CURLOPT_USERAGENT, configuration.userAgent))
+            easy_set_long(easy, CURLOPT_BUFFERSIZE, 4096),
+            easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384))
         if let file = configuration.caFile {
             // Else libcurl would trust the system's directory as well.
             isAccepted =

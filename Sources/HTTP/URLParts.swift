@@ -3,6 +3,10 @@ internal import CCurl
 /// The parts of a URL, as libcurl itself reads it, that decide whether it may be used: https, or http to this machine.
 struct URLParts {
     let origin: String
+    /// The URL with nothing after its origin but a slash.
+    let root: String
+    /// Path and query, as they are sent.
+    let target: String
 
     init(_ text: String) throws(HTTPError) {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
@@ -28,6 +32,11 @@ struct URLParts {
             throw HTTPError(.invalidURL("it carries a user name or a password, which belong elsewhere"), origin: origin)
         }
         if part(CURLUPART_FRAGMENT) != nil { throw HTTPError(.invalidURL("it has a fragment"), origin: origin) }
+        target = (part(CURLUPART_PATH) ?? "/") + (part(CURLUPART_QUERY).map { "?\($0)" } ?? "")
+        guard unsafe curl_url_set(url, CURLUPART_PATH, "/", 0) == CURLUE_OK,
+            unsafe curl_url_set(url, CURLUPART_QUERY, nil, 0) == CURLUE_OK, let root = part(CURLUPART_URL)
+        else { throw HTTPError(.setup("curl_url_set found no memory"), origin: origin) }
+        self.root = root
         switch scheme {
         case "https": return
         case "http":

@@ -16,15 +16,16 @@ struct LeaseTests {
             try await withPoster { poster in
                 let late = Instant.Span(nanoseconds: -1)
                 try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
-                // On the reused connection the head leaves before libcurl asks for the body.
+                // On the reused connection libcurl has written the head before it asks for the body.
                 try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
                 try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
                 try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
             }
             while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
             for peer in server.accepted { #expect(!peer.text.contains("432198")) }
-            // What the read callback is for: the head of the late request was there, and its body was not.
-            #expect(server.accepted.contains { $0.text.contains("Content-Length: \(Self.secret.utf8.count)") })
+            // What the read callback is for: the late request was under way on the reused connection, which ended with it,
+            // so that the last one needed a third.
+            #expect(server.accepted.count == 3)
         }
     }
 

@@ -37,6 +37,24 @@ struct OutcomeTests {
         }
     }
 
+    @Test("from its second request on, head and body of a connection come together")
+    func oneSegment() async throws {
+        let segments = Mutex<[Int]>([])
+        try await withServer { peer in
+            while peer.readRequest() != nil {
+                segments.withLock { $0.append(peer.segments) }
+                peer.answer()
+            }
+        } _: { server in
+            try await withPoster { poster in
+                try await poster.expect(.response(201, "{}"), server.url, "Body=first")
+                try await poster.expect(.response(201, "{}"), server.url, "Body=second")
+                try await poster.expect(.response(201, "{}"), server.url, "Body=third")
+            }
+        }
+        #expect(segments.withLock { $0 } == [2, 3, 4])
+    }
+
     @Test("an answer brings status, body and the two headers")
     func answered() async throws {
         let ended = try await outcome {

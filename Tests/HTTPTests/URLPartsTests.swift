@@ -47,6 +47,19 @@ struct URLPartsTests {
         #expect(error?.description.contains("secret") == false)
     }
 
+    @Test(
+        "what is asked for is apart from where",
+        arguments: [
+            ("https://api.twilio.com", "https://api.twilio.com/", "/"),
+            ("https://proxy.example:8443/a/../b%20c/?x=1&y=?", "https://proxy.example:8443/", "/b%20c/?x=1&y=?"),
+            ("http://[::1]:99?q", "http://[::1]:99/", "/?q"),
+        ])
+    func target(text: String, root: String, target: String) throws {
+        let parts = try URLParts(text)
+        #expect(parts.root == root)
+        #expect(parts.target == target)
+    }
+
     @Test("an endpoint shows its origin alone")
     func redacted() throws {
         let endpoint = try Endpoint(

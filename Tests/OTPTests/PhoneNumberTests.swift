@@ -1,5 +1,6 @@
-import OTP
 import Testing
+
+@testable import OTP
 
 struct PhoneNumberTests {
     /// CONTRACT 6's spellings, and their like.
@@ -165,6 +166,37 @@ struct PhoneNumberTests {
             #expect((try? PhoneNumber(parsing: text, region: .saudiArabia)) == checked, "\(text)")
         }
         #expect(good > 100)
+    }
+
+    /// The quick way, which reads libphonenumber's metadata itself, says what libphonenumber says: of examples of every
+    /// region and type with digits changed, added and taken away, mostly near their beginning, where plans differ.
+    @Test func theQuickCheckIsLibphonenumbers() {
+        var random = Seeded(8)
+        var (good, bad) = (0, 0)
+        for region in PhoneExamples.regions {
+            for type in NumberType.allCases {
+                guard let example = PhoneExamples.e164(region: region, type: type) else { continue }
+                for _ in 0..<40 {
+                    var text = Array(example.utf8)
+                    for _ in 0..<Int.random(in: 0...3, using: &random) {
+                        let end = Bool.random(using: &random) ? text.count : min(text.count, 7)
+                        text[Int.random(in: 1..<end, using: &random)] = UInt8.random(in: 0x30...0x39, using: &random)
+                    }
+                    switch Int.random(in: 0..<10, using: &random) {
+                    case 0: text.removeLast()
+                    case 1: text.append(UInt8.random(in: 0x30...0x39, using: &random))
+                    default: break
+                    }
+                    let quick = Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: text.span) }
+                    let asked = Result { () throws(PhoneNumber.Refusal) in
+                        try PhoneNumber(e164: text.span, askingLibraryAlone: true)
+                    }
+                    #expect(quick == asked, "\(String(decoding: text, as: UTF8.self)): \(quick), not \(asked)")
+                    if case .success = asked { good += 1 } else { bad += 1 }
+                }
+            }
+        }
+        #expect(good > 5_000 && bad > 5_000)
     }
 
     @Test func everyRefusalSaysWhatToDo() {

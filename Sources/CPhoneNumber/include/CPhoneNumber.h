@@ -7,6 +7,7 @@
 #ifndef OTPD_CPHONENUMBER_H
 #define OTPD_CPHONENUMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,8 +76,11 @@ otpd_phone_status otpd_phone_parse(
     const uint8_t *_Nullable bytes, size_t length, const char *_Nullable region, otpd_phone_number *_Nonnull out);
 
 /// Checks a number that is E.164 already ("+966501234567") without parsing: it can be refused here, never changed.
+///
+/// The quick way reads libphonenumber's metadata itself (NumberPlans.h); with `asks_library_alone`, libphonenumber's own
+/// code does all of it, which is what tests hold the quick way against.
 otpd_phone_status otpd_phone_check_e164(
-    const uint8_t *_Nullable bytes, size_t length, otpd_phone_number *_Nonnull out);
+    const uint8_t *_Nullable bytes, size_t length, bool asks_library_alone, otpd_phone_number *_Nonnull out);
 
 /// How many regions libphonenumber knows: two letters each, and each non-geographical calling code ("800").
 size_t otpd_phone_region_count(void);

@@ -41,14 +41,9 @@ public struct MessageSID: Sendable, Hashable {
 
     /// Appends the SID's 34 characters.
     public func append(to buffer: inout [UInt8]) {
-        for shift in stride(from: 120, through: 0, by: -8) {
-            buffer.append(UInt8(truncatingIfNeeded: head >> UInt128(shift)))
-        }
-        for shift in stride(from: 120, through: 0, by: -8) {
-            buffer.append(UInt8(truncatingIfNeeded: middle >> UInt128(shift)))
-        }
-        buffer.append(UInt8(tail >> 8))
-        buffer.append(UInt8(truncatingIfNeeded: tail))
+        unsafe withUnsafeBytes(of: head.bigEndian) { unsafe buffer.append(contentsOf: $0) }
+        unsafe withUnsafeBytes(of: middle.bigEndian) { unsafe buffer.append(contentsOf: $0) }
+        unsafe withUnsafeBytes(of: tail.bigEndian) { unsafe buffer.append(contentsOf: $0) }
     }
 }
 

@@ -40,11 +40,14 @@ public struct PhoneNumber: Sendable, Hashable {
         try self.init(status, number)
     }
 
-    /// Checks a number that is E.164 already, as UTF-8: it can be refused here, never changed. About 6 µs.
-    public init(e164 bytes: Span<UInt8>) throws(Refusal) {
+    /// Checks a number that is E.164 already, as UTF-8: it can be refused here, never changed. About 0.1 µs, a refusal 6.
+    public init(e164 bytes: Span<UInt8>) throws(Refusal) { try self.init(e164: bytes, askingLibraryAlone: false) }
+
+    /// The same by libphonenumber's own code alone, for tests: the quick way reads its metadata itself.
+    init(e164 bytes: Span<UInt8>, askingLibraryAlone: Bool) throws(Refusal) {
         var number = otpd_phone_number()
         let status = unsafe bytes.withUnsafeBufferPointer { bytes in
-            unsafe otpd_phone_check_e164(bytes.baseAddress, bytes.count, &number)
+            unsafe otpd_phone_check_e164(bytes.baseAddress, bytes.count, askingLibraryAlone, &number)
         }
         try self.init(status, number)
     }

@@ -53,9 +53,9 @@ public struct ArrayWriter: ~Copyable {
     /// A `timestamptz` element, in microseconds since the Unix epoch; `Int64.max` and `.min` are the infinities.
     public mutating func append(unixMicroseconds: Int64) { fixed(8, postgresMicroseconds(unixMicroseconds)) }
     /// A `text` element.
-    public mutating func append(_ value: some StringProtocol) { sized { $0.put(utf8: value) } }
+    public mutating func append(_ value: String) { sized { $0.put(utf8: value) } }
     /// An element of any type in its binary format.
-    public mutating func append(bytes: some Sequence<UInt8>) { sized { $0.put(bytes: bytes) } }
+    public mutating func append(bytes: [UInt8]) { sized { $0.put(bytes: bytes) } }
     /// An element of any type in its binary format, copied from memory that is needed for this call only.
     public mutating func append(bytes: UnsafeRawBufferPointer) { sized { unsafe $0.put(bytes: bytes) } }
 
@@ -83,24 +83,26 @@ extension Parameters {
         self = writer.finish()
     }
 
+    // Inlinable, so that the caller's kind of sequence is known: else each element costs a look-up of its type.
+
     /// An `int2[]`.
-    public mutating func append(_ values: some Sequence<Int16>) {
+    @inlinable public mutating func append(_ values: some Sequence<Int16>) {
         appendArray(of: .int2) { writer in for value in values { writer.append(value) } }
     }
     /// An `int4[]`.
-    public mutating func append(_ values: some Sequence<Int32>) {
+    @inlinable public mutating func append(_ values: some Sequence<Int32>) {
         appendArray(of: .int4) { writer in for value in values { writer.append(value) } }
     }
     /// An `int8[]`.
-    public mutating func append(_ values: some Sequence<Int64>) {
+    @inlinable public mutating func append(_ values: some Sequence<Int64>) {
         appendArray(of: .int8) { writer in for value in values { writer.append(value) } }
     }
     /// A `float8[]`.
-    public mutating func append(_ values: some Sequence<Double>) {
+    @inlinable public mutating func append(_ values: some Sequence<Double>) {
         appendArray(of: .float8) { writer in for value in values { writer.append(value) } }
     }
     /// A `boolean[]`.
-    public mutating func append(_ values: some Sequence<Bool>) {
+    @inlinable public mutating func append(_ values: some Sequence<Bool>) {
         appendArray(of: .bool) { writer in for value in values { writer.append(value) } }
     }
     /// A `text[]`.

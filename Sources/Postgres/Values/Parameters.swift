@@ -41,7 +41,7 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     /// A `float8`.
     public mutating func append(_ value: Double) { field { $0.put(value.bitPattern) } }
     /// A `text` (or `varchar`, `jsonb` is not: it wants a version byte first). The server refuses a NUL in it.
-    public mutating func append(_ value: some StringProtocol) { field { $0.put(utf8: value) } }
+    public mutating func append(_ value: String) { field { $0.put(utf8: value) } }
     /// The binary format of any type, as it is: UTF-8 for `text`, the bytes for `bytea`, 16 bytes for `uuid`.
     public mutating func append(bytes: some Sequence<UInt8>) { field { $0.storage.append(contentsOf: bytes) } }
     /// The binary format of any type, copied from memory that is needed for this call only.
@@ -82,8 +82,8 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
         unsafe withUnsafeBytes(of: value.bigEndian) { unsafe storage.append(contentsOf: $0) }
     }
 
-    mutating func put(utf8 value: some StringProtocol) { storage.append(contentsOf: value.utf8) }
-    mutating func put(bytes: some Sequence<UInt8>) { storage.append(contentsOf: bytes) }
+    mutating func put(utf8 value: String) { storage.append(contentsOf: value.utf8) }
+    mutating func put(bytes: [UInt8]) { storage.append(contentsOf: bytes) }
     mutating func put(bytes: UnsafeRawBufferPointer) { unsafe storage.append(contentsOf: bytes) }
 
     /// Overwrites four bytes that were put before.

@@ -104,10 +104,11 @@ extension Result {
     public func stringIfPresent(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         try unsafe withBytes(row, column) { bytes throws(PostgresError) -> String? in
             guard let bytes = unsafe bytes else { return nil }
-            guard let text = unsafe String(validating: bytes, as: UTF8.self) else {
+            // Not `String(validating:as:)`: it looks its types up each time, which costs more than the string.
+            guard let text = unsafe try? UTF8Span(validating: Span(_unsafeBytes: bytes)) else {
                 throw mismatch(row, column, "text")
             }
-            return text
+            return String(copying: text)
         }
     }
 

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Walks the top level of a JSON object without building anything: on the hot path two of its twenty members matter.
 ///
 /// Reads strings (with escapes) and nesting exactly, so that neither `account_sid` nor a `"sid"` inside the text of a
@@ -48,6 +50,14 @@ struct MemberScan {
     private mutating func string(_ bytes: Span<UInt8>) -> Range<Int>? {
         guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else { return nil }
         var end = at + 1
+        // Most strings have no escape: libc finds their end at a third of the cost of the walk below.
+        if let quote = bytes.firstIndex(of: UInt8(ascii: "\""), in: end..<bytes.count) {
+            guard let escape = bytes.firstIndex(of: UInt8(ascii: "\\"), in: end..<quote) else {
+                defer { at = quote + 1 }
+                return end..<quote
+            }
+            end = escape
+        }
         while end < bytes.count {
             switch bytes[end] {
             case UInt8(ascii: "\""):
@@ -88,6 +98,16 @@ struct MemberScan {
 }
 
 extension Span<UInt8> {
+    /// Where `byte` is first found in `range`, which must lie within the bytes; nil where it is not.
+    fileprivate func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
+        unsafe extracting(range).withUnsafeBytes { found in
+            guard let start = found.baseAddress, let place = unsafe memchr(start, Int32(byte), found.count) else {
+                return nil
+            }
+            return unsafe range.lowerBound + start.distance(to: place)
+        }
+    }
+
     /// Whether the bytes are those of `text`.
     func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }

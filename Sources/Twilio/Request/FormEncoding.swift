@@ -18,18 +18,25 @@ enum FormEncoding {
     /// Appends `bytes`, encoded.
     static func append(_ bytes: Span<UInt8>, to buffer: inout [UInt8]) {
         let isPlain = isPlain
+        // Room for the worst case first: an `append` a byte asks each time whether the buffer is its own and large enough.
+        var end = buffer.count
+        buffer.append(contentsOf: repeatElement(0, count: 3 * bytes.count))
+        var written = buffer.mutableSpan
         for index in bytes.indices {
             let byte = bytes[index]
             if isPlain[Int(byte)] {
-                buffer.append(byte)
+                written[end] = byte
             } else if byte == UInt8(ascii: " ") {
-                buffer.append(UInt8(ascii: "+"))
+                written[end] = UInt8(ascii: "+")
             } else {
-                buffer.append(UInt8(ascii: "%"))
-                buffer.append(hexadecimal(byte >> 4))
-                buffer.append(hexadecimal(byte & 0xF))
+                written[end] = UInt8(ascii: "%")
+                written[end + 1] = hexadecimal(byte >> 4)
+                written[end + 2] = hexadecimal(byte & 0xF)
+                end += 2
             }
+            end += 1
         }
+        buffer.removeLast(buffer.count - end)
     }
 
     private static func hexadecimal(_ nibble: UInt8) -> UInt8 {

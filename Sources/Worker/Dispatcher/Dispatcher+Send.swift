@@ -34,8 +34,7 @@ extension Dispatcher {
     }
 
     /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it is parked or given back.
-    private func handOver(_ claimed: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
-        var next = claimed
+    private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
         if let death = job.death {
             return drop(next, .canceled, error: death.words)

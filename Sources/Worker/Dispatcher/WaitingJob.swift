@@ -3,7 +3,9 @@ import OTP
 import Queue
 
 /// A claimed job on its way to Twilio, with the instants by which the local clock may trust its claim.
-struct WaitingJob {
+///
+/// A class, since it has one place at a time and goes through five: as a struct, each move copied its five strings.
+final class WaitingJob {
     let job: ClaimedJob
     /// Until when its body may be fed: the end of the lease, counted from before the claim left, less the margin; or the
     /// code's death, if that comes first.
@@ -22,7 +24,7 @@ struct WaitingJob {
         trustedUntil = min(claimedAt + Times.lease - Times.margin, death)
     }
 
-    mutating func isHandedOver(at now: Instant, concurrency: Int, sender: String) {
+    func isHandedOver(at now: Instant, concurrency: Int, sender: String) {
         handedOver = (now, concurrency, sender)
     }
 

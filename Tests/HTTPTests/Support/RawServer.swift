@@ -156,6 +156,14 @@ final class Peer: @unchecked Sendable {
         recv(descriptor, &byte, 1, Int32(MSG_PEEK))
     }
 
+    /// How many segments with data have come (`tcp_info.tcpi_data_segs_in`, which glibc's header lacks).
+    var segments: Int {
+        var info = [UInt32](repeating: 0, count: 58)
+        var size = socklen_t(info.count * 4)
+        getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_INFO, &info, &size)
+        return Int(info[38])
+    }
+
     func write(_ text: String) {
         let bytes = Array(text.utf8)
         var sent = 0
