@@ -94,8 +94,7 @@ let package = Package(
             name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server + services,
             swiftSettings: strictMemory),
         .executableTarget(
-            name: "OTPDBench", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", argumentParser],
-            swiftSettings: strict),
+            name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
         // Machines and codecs, with no server; then everything, with real ones.
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
