@@ -79,7 +79,7 @@ bench: release ## Measures throughput, latency, CPU and more, about 10 minutes; 
 	echo "Beside it: $${json%.json}.md, and pictures" >&2
 
 bench-check: release ## Compares BASE=revision with HEAD=revision (the working tree without), pair by pair, for review
-	@deploy/bench/check "$(BASE)" $(if $(HEAD),"$(HEAD)") $(BENCH)
+	@deploy/bench/check $(if $(BASE),"$(BASE)") $(if $(HEAD),"$(HEAD)") $(BENCH)
 
 deb: ## Makes the Debian package, checks it with lintian, and says what it is made of
 	@.ci/deps debhelper lintian

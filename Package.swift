@@ -128,6 +128,7 @@ let package = Package(
             dependencies: ["otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
+        .testTarget(name: "OTPDBenchTests", dependencies: ["OTPDBench"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
