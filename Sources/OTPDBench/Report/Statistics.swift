@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// What is said of many measurements of one thing.
 enum Statistics {
     /// The value that `share` of the values do not exceed (nearest rank); 0 of none.
@@ -44,10 +46,10 @@ struct Percentiles: Codable {
         p99 = milliseconds(0.99)
         max = milliseconds(1)
         curve = []
-        var slower = 1.0
-        while slower * Double(sorted.count) >= 1 {
+        for quarter in 0... {
+            let slower = exp2(-Double(quarter) / 4)
+            guard slower * Double(sorted.count) >= 1 else { break }
             curve.append(Point(share: 1 - slower, milliseconds: milliseconds(1 - slower)))
-            slower *= 0.840_896_415_253_714_5  // the fourth root of one half
         }
     }
 }
