@@ -82,7 +82,7 @@ public actor Worker {
         let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
         let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let resolver = Resolver(
-            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio,
+            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,
             rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
 
         await withTaskGroup(of: Void.self) { background in

@@ -1,11 +1,14 @@
 import EventLoop
 public import Postgres
+public import Queue
 public import Twilio
 
 /// Everything a worker needs to know; made by the settings.
 public struct WorkerConfiguration: Sendable {
-    /// The database; its session options carry `otp.secret`.
+    /// The database.
     public var database: ConnectionSettings
+    /// What codes are sealed under.
+    public var keys: CodeKeys
     /// Scheme, host and port, such as `https://api.twilio.com`.
     public var twilioBaseURL: String
     /// Who we are to Twilio.
@@ -30,11 +33,13 @@ public struct WorkerConfiguration: Sendable {
     public var version: String
 
     public init(
-        database: ConnectionSettings, twilioBaseURL: String, credentials: Credentials, sender: Sender, appName: String,
+        database: ConnectionSettings, keys: CodeKeys, twilioBaseURL: String, credentials: Credentials, sender: Sender,
+        appName: String,
         maxInFlight: Int, ratePerSecond: Double?, resendsUnknown: Bool, statusCallback: String?, caFile: String?,
         host: String, version: String
     ) {
         self.database = database
+        self.keys = keys
         self.twilioBaseURL = twilioBaseURL
         self.credentials = credentials
         self.sender = sender

@@ -32,18 +32,19 @@ import Testing
         try await claims.text(
             """
             SET plan_cache_mode = force_generic_plan;
-            PREPARE claim (int, bigint, float8, bool, timestamptz) AS \(Claim.oldestFirst.sql)
+            PREPARE claim (int, bigint, float8, bool, timestamptz) AS \(Claim.pastDead.sql)
             """)
         let snapshot = try await database.connect()
         try await snapshot.text("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.send_jobs")
         for _ in 0..<7 {
             let taken = try await Claim.run(
-                on: claims.connection, limit: 500, newestFirst: false, suspects: true, worker: 1, lease: .seconds(30),
+                on: claims.connection, limit: 500, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
                 deadline: .now() + .seconds(20))
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
-            on: claims.connection, limit: 10, newestFirst: false, suspects: true, worker: 1, lease: .seconds(30),
+            on: claims.connection, limit: 10, .pastDead(from: nil), suspects: true, worker: 1, keys: .tests,
+            lease: .seconds(30),
             deadline: .now() + .seconds(20))
         let mark = try #require(last.lowest)
         try await database.text("VACUUM otp.send_jobs")
@@ -63,8 +64,8 @@ import Testing
         -> ClaimedJobs
     {
         try await Claim.run(
-            on: session.connection, limit: limit, newestFirst: false, from: start, suspects: true, worker: 1,
-            lease: .seconds(30), deadline: .now() + .seconds(20))
+            on: session.connection, limit: limit, .pastDead(from: start), suspects: true, worker: 1,
+            keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(20))
     }
 
     @Test func theMarkIsBelowWhatIsLeftInAnybodysHands() async throws {

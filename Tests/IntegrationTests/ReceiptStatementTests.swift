@@ -269,7 +269,9 @@ import Testing
         ends.append(UnsentEnd(job: try await job("failed").id, attempt: 1, .failed, error: "e"))
         try await ends.run(on: session.connection, worker: 1, deadline: soon)
         let unknown = try #require(
-            try await TakeUnknown.run(on: session.connection, limit: 1, lease: .seconds(20), deadline: soon).first)
+            try await TakeUnknown.run(
+                on: session.connection, limit: 1, keys: .tests, lease: .seconds(20), deadline: soon
+            ).first)
         var looks = FinishLook()
         looks.append(EndedLook(unknown, .fail, error: "e"))
         _ = try await looks.run(on: session.connection, deadline: soon)

@@ -28,6 +28,17 @@ struct RateEstimateTests {
         #expect(said[1] == 0)
     }
 
+    @Test("a burst counts from its first moment on, and for no more than it is")
+    func burst() {
+        var estimate = RateEstimate()
+        var said: [Double] = []
+        for index in 0..<100 {
+            estimate.count(at: start + Instant.Span(nanoseconds: Int64(index) * 100_000))
+            if index % 50 == 49 { said.append(estimate.perSecond(at: start + .milliseconds(Int64(index / 10)))) }
+        }
+        #expect(said == [500, 1000])
+    }
+
     @Test("with nothing counted it is zero")
     func empty() {
         var estimate = RateEstimate()

@@ -43,7 +43,8 @@ class PgLink(Link):
                 name = name or "prepare " + frame[5 : frame.index(0, 5)].decode()
             elif kind == "B":
                 start = frame.index(0, 5) + 1
-                name = frame[start : frame.index(0, start)].decode()
+                # A claim is a claim, also that after a slow one.
+                name = frame[start : frame.index(0, start)].decode().removesuffix("_past_dead")
             if kind == "Q":
                 connection.pending.append("simple")
                 await self.write(connection, connection.server, frame)

@@ -9,14 +9,40 @@ public import Postgres
 /// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless. The keys of
 /// both sides serve it.
 ///
-/// `NOT IN` and no joins between the parts: those become hashes, whatever the planner thinks of their sizes. Joined, each
-/// part was read once for each row of the other, and a batch of 256 cost twice as much (20.8 and 8.8 µs a message).
+/// As a rule each job is there still and each SID is new: that is tried first, with a statement that can do no more, and
+/// costs a quarter less (8.7 → 6.6 µs a message). Where it refuses, or did not find every job, the whole batch is written
+/// again by the one that can do all: what is written already it leaves as it is.
+///
+/// `NOT IN` and no joins between the parts of that: those become hashes, whatever the planner thinks of their sizes.
 ///
 /// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
 /// the status, that schedule begins further on.
 public struct FinishAccepted: Sendable {
-    static let statement = Statement(
+    private static let types: [OID] = [
+        .int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray, .int4,
+    ]
+
+    /// What is so as a rule.
+    static let plain = Statement(
         "otpd_finish_accepted",
+        """
+        WITH gone AS (
+            DELETE FROM otp.send_jobs j
+             USING unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[])
+                AS e(id, attempt, verification_id, requested_at, sid, status, sender)
+             WHERE j.id = e.id AND j.verification_id = e.verification_id
+         RETURNING e.*, j.resend_of
+        )
+        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, ended_job,
+                                  requested_at, accepted_at, status, next_poll_at, polls, resend_of)
+        SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
+               g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $9, $9, g.resend_of
+          FROM gone g
+        """, types)
+
+    /// What may be.
+    static let careful = Statement(
+        "otpd_finish_evidence",
         """
         WITH e AS MATERIALIZED (
             SELECT *
@@ -53,8 +79,7 @@ public struct FinishAccepted: Sendable {
                                   AND EXISTS (SELECT FROM otp.messages m
                                                WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
           FROM kept k
-        """,
-        [.int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray, .int4])
+        """, types)
 
     /// Polls that callbacks make needless: the first of their schedule, up to 16 s after the acceptance.
     public static let sparedByCallbacks: Int32 = 3
@@ -120,8 +145,16 @@ public struct FinishAccepted: Sendable {
         }
         parameters.append(messages.map(\.sender))
         parameters.append(sparedPolls)
+        do {
+            let plain = try await connection.execute(
+                Self.plain, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+            if plain.affectedRows == count { return .none }
+        } catch {
+            // A SID, or an end of the job, that is there already.
+            guard case .server(let refusal) = error, refusal.sqlstate == "23505" else { throw error }
+        }
         let result = try await connection.execute(
-            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+            Self.careful, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
     }
 }

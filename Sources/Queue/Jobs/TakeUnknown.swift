@@ -26,7 +26,7 @@ public enum TakeUnknown {
         )
         SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.look_at,
                extract(epoch FROM now() - t.unknown_at)::float8, t.looks, t.lost_claims,
-               v.e164, otp.unseal(v.sealed_code, v.key_id)
+               v.e164, v.sealed_code, v.key_id
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id = t.verification_id
         """,
@@ -34,7 +34,7 @@ public enum TakeUnknown {
 
     /// At most `limit` jobs to look for now; each is ours for `lease`.
     public static func run(
-        on connection: Connection, limit: Int, lease: Instant.Span, deadline: Instant
+        on connection: Connection, limit: Int, keys: CodeKeys, lease: Instant.Span, deadline: Instant
     ) async throws(PostgresError) -> [UnknownJob] {
         var parameters = Parameters()
         parameters.append(Int32(limit))
@@ -42,7 +42,8 @@ public enum TakeUnknown {
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var jobs: [UnknownJob] = []
-        for row in 0..<result.rowCount { jobs.append(try UnknownJob(result, row)) }
+        let opener = keys.opener()
+        for row in 0..<result.rowCount { jobs.append(try UnknownJob(result, row, opener)) }
         return jobs
     }
 }
@@ -63,10 +64,10 @@ public struct UnknownJob: Sendable {
     public let subject: ResolutionRule.Subject
     /// Whom it went to; nil where libphonenumber vetoes the number, and then nothing can have been sent.
     public let recipient: PhoneNumber?
-    /// What to look for; nil where this session's secrets don't unseal it.
+    /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
         id = try result.int64(row, 0)
         attempt = try result.int32(row, 1)
         verificationID = try result.int64(row, 2)
@@ -76,6 +77,6 @@ public struct UnknownJob: Sendable {
             age: .milliseconds(Int64(try result.double(row, 5) * 1000)), looks: Int(try result.int32(row, 6)),
             lostClaims: Int(try result.int32(row, 7)))
         recipient = try result.stringIfPresent(row, 8).flatMap { try? PhoneNumber(e164: $0) }
-        code = try result.stringIfPresent(row, 9).flatMap { try? Code($0) }
+        code = opener.code(result, row, sealed: 9, keyID: 10)
     }
 }

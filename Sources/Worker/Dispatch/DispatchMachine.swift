@@ -284,9 +284,9 @@ struct RateEstimate: Sendable {
     mutating func perSecond(at now: Instant) -> Double {
         roll(at: now)
         guard let windowStart else { return 0 }
-        // Early in a window the last one speaks; a first window speaks for itself once it is worth listening to.
+        // Early in a window the last one speaks. What is counted in the first tenth of a second is taken for all of it.
         let span = (now - windowStart).seconds
-        return span >= 0.1 ? max(last * (1 - span), Double(count) / span) : last
+        return max(last * (1 - span), Double(count) / max(span, 0.1))
     }
 
     private mutating func roll(at now: Instant) {

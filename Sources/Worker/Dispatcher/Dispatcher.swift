@@ -21,6 +21,7 @@ actor Dispatcher {
     /// Since when they are in force.
     private(set) var credentialsSince = Instant(nanoseconds: 0)
     let twilio: TwilioReader
+    private let keys: CodeKeys
     let appName: [UInt8]
     let log: Logger
 
@@ -100,6 +101,7 @@ actor Dispatcher {
         self.messages = messages
         self.twilio = twilio
         self.log = log
+        keys = configuration.keys
         senders = CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback)
         accepted = FinishAccepted(
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
@@ -267,14 +269,12 @@ actor Dispatcher {
                 }
             }
             let began = Instant.now()
-            let start = newestFirst ? nil : lowWater.start(at: began)
+            let scan = newestFirst ? .newestFirst : lowWater.scan(at: began)
             let claimed = try await Claim.run(
-                on: connection, limit: limit, newestFirst: newestFirst, from: start, suspects: suspects == 0,
-                worker: worker, lease: Times.lease, deadline: began + Times.statement)
-            if !newestFirst {
-                let now = Instant.now()
-                lowWater.claimed(from: start, lowest: claimed.lowest, took: now - began, at: now)
-            }
+                on: connection, limit: limit, scan, suspects: suspects == 0,
+                worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
+            let now = Instant.now()
+            lowWater.claimed(scan, count: claimed.jobs.count, lowest: claimed.lowest, took: now - began, at: now)
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {

@@ -16,6 +16,7 @@ struct Resolver: Sendable {
     let dispatcher: Dispatcher
     let records: Session
     let twilio: TwilioReader
+    let keys: CodeKeys
     let rule: ResolutionRule
     let log: Logger
 
@@ -65,7 +66,7 @@ struct Resolver: Sendable {
     private func round() async throws(PostgresError) -> Int {
         let connection = try await records.connection(deadline: .now() + Times.statement)
         let jobs = try await TakeUnknown.run(
-            on: connection, limit: Self.perRound, lease: Self.lease, deadline: .now() + Times.statement)
+            on: connection, limit: Self.perRound, keys: keys, lease: Self.lease, deadline: .now() + Times.statement)
         guard !jobs.isEmpty else { return 0 }
         var looks = FinishLook()
         var adopted = 0

@@ -4,6 +4,7 @@ internal import EventLoop
 internal import Glibc
 internal import Logging
 internal import Postgres
+internal import Queue
 internal import Twilio
 internal import Worker
 
@@ -155,6 +156,7 @@ struct Run: ParsableCommand {
         let twilio = settings.twilio
         return WorkerConfiguration(
             database: Database.settings(settings.database, secrets: settings.secrets),
+            keys: CodeKeys(settings.secrets.current, previous: settings.secrets.previous),
             twilioBaseURL: twilio.baseURL.description, credentials: try twilio.credentials(), sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,

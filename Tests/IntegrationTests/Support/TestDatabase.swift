@@ -1,6 +1,8 @@
 import EventLoop
 import Glibc
+import OTP
 import Postgres
+import Queue
 import Synchronization
 
 /// A database of one test's own.
@@ -114,4 +116,9 @@ final class TestDatabase: Sendable {
             COMMIT
             """)
     }
+}
+
+extension CodeKeys {
+    /// Those of the tests' backends.
+    static let tests = CodeKeys(Secret(TestDatabase.secret))
 }
