@@ -37,7 +37,8 @@ struct Inserts: Codable {
                 continue
             }
             if kind == 1 { try await control(bench, ["pause", "--all", "--reason", "a benchmark"]) }
-            let otpd = try Otpd(bench.plan.otpd, on: loop)
+            // A pause is logged as an error; this one is meant.
+            let otpd = try Otpd(bench.plan.otpd, on: loop, logLevel: kind == 1 ? "critical" : "warning")
             try await otpd.untilRunning(database)
             let tree = ProcessTree(root: otpd.process.pid)
             let before = (tree.cpuSeconds(), bench.simulatorTree.cpuSeconds(), try simulator.statistics().numbers)

@@ -8,9 +8,10 @@ struct Otpd {
 
     /// Starts it; the settings that all runs share come from our own environment.
     init(
-        _ program: String, on loop: EventLoop, ratePerSecond: Int? = nil, maxInFlight: Int? = nil
+        _ program: String, on loop: EventLoop, ratePerSecond: Int? = nil, maxInFlight: Int? = nil,
+        logLevel: String = "warning"
     ) throws {
-        var environment = ["OTPD_LOG_LEVEL": ChildProcess.variable("OTPD_LOG_LEVEL") ?? "warning"]
+        var environment = ["OTPD_LOG_LEVEL": ChildProcess.variable("OTPD_LOG_LEVEL") ?? logLevel]
         if let ratePerSecond { environment["OTPD_RATE_PER_SECOND"] = String(ratePerSecond) }
         if let maxInFlight { environment["OTPD_MAX_IN_FLIGHT"] = String(maxInFlight) }
         process = try ChildProcess(program, ["run"], environment: environment)
