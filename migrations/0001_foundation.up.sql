@@ -75,7 +75,7 @@ END $$;
 
 COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Web tier: insert verifications and send_jobs, or call request and verify.';
 
--- These four are bound to pgcrypto's functions by what those are and not by name (such bodies are resolved once, here),
+-- These three are bound to pgcrypto's functions by what those are and not by name (such bodies are resolved once, here),
 -- so that no search_path can put others in their place.
 CREATE FUNCTION otp.hmac_sha256(message bytea, key bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
@@ -83,13 +83,11 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
 CREATE FUNCTION otp.random_bytes(count int) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE RETURN gen_random_bytes(count);
 
--- The secret is random and long: stretching it (s2k-mode=3, the default) would make each unseal 368 µs instead of 5.
+-- Opened by the daemon (Sources/Queue/Jobs/CodeKeys.swift), which reads nothing but what these options write. The secret is
+-- random and long: stretching it (s2k-mode=3, the default) would make each seal cost 368 µs more.
 CREATE FUNCTION otp.seal(code text, secret text) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN pgp_sym_encrypt(code, secret, 's2k-mode=1, cipher-algo=aes256, compress-algo=0');
-
-CREATE FUNCTION otp.open_seal(sealed bytea, secret text) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN pgp_sym_decrypt(sealed, secret);
 
 DO $$
 DECLARE
@@ -529,20 +527,6 @@ LANGUAGE sql STABLE PARALLEL RESTRICTED
 RETURN CASE key_id
     WHEN otp.key_id(current_setting('otp.secret', true)) THEN current_setting('otp.secret', true)
     WHEN otp.key_id(current_setting('otp.secret_previous', true)) THEN current_setting('otp.secret_previous', true) END;
-
--- The code of a row, or null where this session cannot open it: one bad row never fails a batch.
-CREATE FUNCTION otp.unseal(sealed bytea, key_id text) RETURNS text
-LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
-DECLARE
-    secret CONSTANT text := otp.secret_for(key_id);
-BEGIN
-    IF secret IS NULL THEN
-        RETURN NULL;
-    END IF;
-    RETURN otp.open_seal(sealed, secret);
-EXCEPTION WHEN external_routine_invocation_exception OR invalid_parameter_value OR data_exception THEN
-    RETURN NULL;
-END $$;
 
 CREATE FUNCTION otp.hash_code(id bigint, subject text, purpose text, e164 text, code text, secret text) RETURNS bytea
 LANGUAGE sql STABLE PARALLEL SAFE
@@ -2429,7 +2413,7 @@ GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts, otp.spend_tally TO otp_worker;
-GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.within_limits, otp.unseal, otp.secret_for, otp.key_id, otp.open_seal, otp.session_secret, otp.status_rank,
+GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.within_limits, otp.status_rank,
     otp.is_settled, otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,

@@ -74,7 +74,7 @@ import Testing
         #expect(
             doctor.troubles
                 == Self.quiet.merging([
-                    "settings": "fail", "login-role": "warn", "secret-session": "skip", "secret-agrees": "skip",
+                    "settings": "fail", "login-role": "warn", "secret-agrees": "skip",
                     "template-segments": "skip",
                 ]) { $1 }, "\(doctor.findings)")
 

@@ -2,9 +2,9 @@
 verification plain >/dev/null
 gives "defaults" "phone_verification|en|SA|+966501234567|SA|0|t|t|t|t" \
     "SELECT purpose, locale, region, e164, country, attempts, code IS NULL, octet_length(code_hash) = 32, length(key_id) = 16, expires_at BETWEEN now() + '4 minutes 50 seconds' AND now() + '5 minutes 1 second' FROM otp.verifications WHERE subject = 'plain'"
-gives "six digits" "t" "SELECT bool_and(otp.unseal(sealed_code, key_id) ~ '^[0-9]{6}\$') FROM otp.verifications"
+gives "six digits" "t" "SELECT bool_and(unseal(sealed_code, key_id) ~ '^[0-9]{6}\$') FROM otp.verifications"
 gives "code is never returned" "" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('c', '0501234567', '001234') RETURNING code"
-gives "leading zeros survive in the seal" "001234" "SELECT otp.unseal(sealed_code, key_id) FROM otp.verifications WHERE subject = 'c'"
+gives "leading zeros survive in the seal" "001234" "SELECT unseal(sealed_code, key_id) FROM otp.verifications WHERE subject = 'c'"
 gives "codes have no bias that 20,000 draws show" "t" \
     "SELECT max(n) - min(n) < 450 FROM (SELECT left(otp.draw_code(), 1) d, count(*) n FROM generate_series(1, 20000) GROUP BY 1) x"
 gives "and verify" "f|f|t" "SELECT otp.verify('c', '1234'), otp.verify('c', '01234'), otp.verify('c', '001234')"

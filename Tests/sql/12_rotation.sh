@@ -1,7 +1,7 @@
 # The secret is changed while codes live, in the steps of deploy/README.md: no code dies, no step needs a second OT003.
 with() { sql -c "SELECT set_config('otp.secret', '$1', false), set_config('otp.secret_previous', '$2', false)" -c "$3" | tail -n +2; }
 code() { with "$1" "$2" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('$3', '0501$4', '123456') RETURNING key_id"; }
-opens() { with "$1" "$2" "SELECT count(otp.unseal(sealed_code, key_id)) = count(*) FROM otp.verifications"; }     # what the worker does
+opens() { with "$1" "$2" "SELECT count(unseal(sealed_code, key_id)) = count(*) FROM otp.verifications"; }     # what the worker does
 old_key=$(code "$secret" "" before 000001)
 # 1: otpd, then every backend, knows the new one as its previous: it is not used yet, and everybody could open it.
 check "step 1 seals under the old one" "$old_key" "$(code "$secret" "$other" one 000002)"

@@ -1,38 +1,43 @@
 public import EventLoop
 public import Postgres
 
-/// Counts the codes of the last ten minutes, the longest that one lives, and those that this session's secrets cannot open.
+/// Counts the codes of the last ten minutes, the longest that one lives, by the secret that they are sealed under.
 /// `verifications_created_at` serves it; the newest ten thousand are enough to know.
 public enum ReadSeals {
     static let sql = """
-        SELECT count(*), count(*) FILTER (WHERE v.is_foreign),
-               (extract(epoch FROM clock_timestamp() - max(v.created_at) FILTER (WHERE v.is_foreign)))::float8
-          FROM (SELECT created_at, otp.secret_for(key_id) IS NULL AS is_foreign
+        SELECT v.key_id, count(*), extract(epoch FROM clock_timestamp() - max(v.created_at))::float8
+          FROM (SELECT created_at, key_id
                   FROM otp.verifications
                  WHERE created_at > now() - interval '10 minutes'
                  ORDER BY created_at DESC
                  LIMIT 10000) v
+         GROUP BY v.key_id
         """
 
-    /// What was read.
+    /// Those under one secret.
     public struct Seals: Sendable, Equatable {
-        public var recent: Int
-        /// Sealed under a secret that this session does not have.
-        public var foreign: Int
-        /// How old the newest of these is, in seconds.
-        public var newestForeignAge: Double?
+        /// `otp.key_id` of it.
+        public var keyID: String
+        public var count: Int
+        /// How old the newest is, in seconds.
+        public var newestAge: Double
 
-        public init(recent: Int, foreign: Int, newestForeignAge: Double?) {
-            self.recent = recent
-            self.foreign = foreign
-            self.newestForeignAge = newestForeignAge
+        public init(keyID: String, count: Int, newestAge: Double) {
+            self.keyID = keyID
+            self.count = count
+            self.newestAge = newestAge
         }
     }
 
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Seals {
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Seals] {
         let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
-        return Seals(
-            recent: Int(try rows.int64(0, 0)), foreign: Int(try rows.int64(0, 1)),
-            newestForeignAge: try rows.doubleIfPresent(0, 2))
+        var seals: [Seals] = []
+        for row in 0..<rows.rowCount {
+            seals.append(
+                Seals(
+                    keyID: try rows.stringIfPresent(row, 0) ?? "", count: Int(try rows.int64(row, 1)),
+                    newestAge: try rows.double(row, 2)))
+        }
+        return seals
     }
 }

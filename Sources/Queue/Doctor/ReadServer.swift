@@ -10,7 +10,7 @@ public enum ReadServer {
                current_setting('autovacuum')::bool AND current_setting('track_counts')::bool,
                current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
                current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-               current_setting('TimeZone'), coalesce(length(current_setting('otp.secret', true)), 0)
+               current_setting('TimeZone')
         """
 
     /// What was read.
@@ -29,13 +29,11 @@ public enum ReadServer {
         public var synchronousCommit: String
         public var synchronousStandbyNames: String
         public var timeZone: String
-        /// Of the session's `otp.secret`, in characters; 0 where it has none.
-        public var secretLength: Int
 
         public init(
             version: Int, encoding: String, isStandby: Bool, backendPID: Int32, database: String, hasPgcrypto: Bool,
             hasAutovacuum: Bool, hasFsync: Bool, hasFullPageWrites: Bool, synchronousCommit: String,
-            synchronousStandbyNames: String, timeZone: String, secretLength: Int
+            synchronousStandbyNames: String, timeZone: String
         ) {
             self.version = version
             self.encoding = encoding
@@ -49,7 +47,6 @@ public enum ReadServer {
             self.synchronousCommit = synchronousCommit
             self.synchronousStandbyNames = synchronousStandbyNames
             self.timeZone = timeZone
-            self.secretLength = secretLength
         }
     }
 
@@ -60,6 +57,6 @@ public enum ReadServer {
             backendPID: try rows.int32(0, 3), database: try rows.string(0, 4), hasPgcrypto: try rows.bool(0, 5),
             hasAutovacuum: try rows.bool(0, 6), hasFsync: try rows.bool(0, 7), hasFullPageWrites: try rows.bool(0, 8),
             synchronousCommit: try rows.string(0, 9), synchronousStandbyNames: try rows.string(0, 10),
-            timeZone: try rows.string(0, 11), secretLength: Int(try rows.int64(0, 12)))
+            timeZone: try rows.string(0, 11))
     }
 }

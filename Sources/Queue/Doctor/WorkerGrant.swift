@@ -45,9 +45,8 @@ public struct WorkerGrant: Sendable, Equatable {
         ].map { WorkerGrant(kind: .table, name: "verifications", privilege: "SELECT", column: $0) }
         + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
         + [
-            "prune", "within_limits", "unseal", "secret_for", "key_id", "open_seal", "session_secret", "status_rank",
-            "is_settled", "status_advances", "mask", "record_status", "check_budget", "message_cost",
-            "record_history",
+            "prune", "within_limits", "status_rank", "is_settled", "status_advances", "mask", "record_status",
+            "check_budget", "message_cost", "record_history",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {

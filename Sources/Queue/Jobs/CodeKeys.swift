@@ -13,6 +13,8 @@ internal import Postgres
 /// nowhere but where texts are written.
 @safe public final class CodeKeys: Sendable {
     private let keys: [(id: [UInt8], secret: Secret)]
+    /// Their `key_id`s: sixteen hexadecimal digits each, which tell nothing of them.
+    public var ids: [String] { keys.map { String(decoding: $0.id, as: UTF8.self) } }
     /// From libcrypto, freed with this; never changed, so any thread may use them.
     private nonisolated(unsafe) let cipher: OpaquePointer
     private nonisolated(unsafe) let digest: OpaquePointer

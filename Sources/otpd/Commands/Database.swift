@@ -7,7 +7,7 @@ enum Database {
     /// The time a command gives the database to answer.
     static let patience = Instant.Span.seconds(10)
 
-    /// Connection settings for `database`; sessions that seal or unseal carry the secrets.
+    /// Connection settings for `database`; sessions that seal or verify codes carry the secrets.
     static func settings(_ database: DatabaseSettings, secrets: CodeSecrets? = nil) -> ConnectionSettings {
         var settings = ConnectionSettings(database.connection.map(text) ?? "", applicationName: "otpd")
         if let secrets {

@@ -155,8 +155,7 @@ struct Run: ParsableCommand {
     private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
         let twilio = settings.twilio
         return WorkerConfiguration(
-            database: Database.settings(settings.database, secrets: settings.secrets),
-            keys: CodeKeys(settings.secrets.current, previous: settings.secrets.previous),
+            database: Database.settings(settings.database), keys: settings.secrets.keys,
             twilioBaseURL: twilio.baseURL.description, credentials: try twilio.credentials(), sender: twilio.sender,
             appName: settings.appName,
             maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,

@@ -4,8 +4,8 @@ internal import Queue
 /// Turns what was read of the database into findings, in the order in which they are shown. Pure.
 struct DatabaseFindings {
     let readings: DatabaseReadings
-    /// Of OTPD_SECRET, in characters; nil where it can't be used.
-    let secretLength: Int?
+    /// Key ids of OTPD_SECRET and OTPD_SECRET_PREVIOUS; nil where these can't be used.
+    let ownKeys: [String]?
     let appName: String?
     /// This program's.
     let version: String
@@ -70,16 +70,10 @@ struct DatabaseFindings {
     }
 
     private var seals: [Finding] {
-        let session =
-            !readings.hasSecret && secretLength != nil
-            ? SealChecks.session.skip("no session could be opened with it, see the database above")
-            : finding(SealChecks.session, readings.server) { SealChecks.session($0, length: secretLength) }
-        let hasOwn = readings.hasSecret && (try? readings.server?.get())?.secretLength == secretLength
         let agrees =
-            hasOwn
-            ? finding(SealChecks.agrees, readings.seals, SealChecks.agrees)
-            : SealChecks.agrees.skip("that takes a session with OTPD_SECRET")
-        return [session, finding(SealChecks.stored, readings.stored, SealChecks.stored), agrees]
+            ownKeys.map { own in finding(SealChecks.agrees, readings.seals) { SealChecks.agrees($0, own: own) } }
+            ?? SealChecks.agrees.skip("OTPD_SECRET can't be used, see the settings above")
+        return [finding(SealChecks.stored, readings.stored, SealChecks.stored), agrees]
     }
 
     private var logs: [Finding] {

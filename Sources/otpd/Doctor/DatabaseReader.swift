@@ -10,7 +10,6 @@ typealias TemplateRow = TemplateSet.Row
 /// deadline; whoever does not answer is not asked again.
 struct DatabaseReader: Sendable {
     let database: DatabaseSettings
-    let secrets: CodeSecrets?
     let loop: EventLoop
 
     /// For opening a connection, every address included.
@@ -21,26 +20,15 @@ struct DatabaseReader: Sendable {
     static let hearing = Instant.Span.seconds(2)
 
     func read() async -> DatabaseReadings {
-        let settings = Database.settings(database, secrets: secrets)
+        let settings = Database.settings(database)
         var readings = DatabaseReadings(target: settings.description)
-        var opened: Connection?
         switch await open(settings) {
         case .success(let connection):
-            opened = connection
-            readings.hasSecret = secrets != nil
-        case .failure(let error):
-            readings.failure = error
-            // A pooler that refuses the options lets the rest be looked at without them.
-            if secrets != nil, case .connect(let attempts) = error,
-                attempts.attempts.contains(where: { $0.reason.contains("startup parameter") })
-            {
-                opened = try? await open(Database.settings(database)).get()
-            }
+            await read(on: connection, into: &readings)
+            readings.listen = await listen(on: connection)
+            await connection.close()
+        case .failure(let error): readings.failure = error
         }
-        guard let connection = opened else { return readings }
-        await read(on: connection, into: &readings)
-        readings.listen = await listen(on: connection)
-        await connection.close()
         return readings
     }
 
@@ -75,10 +63,8 @@ struct DatabaseReader: Sendable {
         readings.concealment = await one { deadline throws(PostgresError) in
             try await ReadConcealment.run(on: connection, deadline: deadline)
         }
-        if readings.hasSecret {
-            readings.seals = await one { deadline throws(PostgresError) in
-                try await ReadSeals.run(on: connection, deadline: deadline)
-            }
+        readings.seals = await one { deadline throws(PostgresError) in
+            try await ReadSeals.run(on: connection, deadline: deadline)
         }
         readings.standbys = await one { deadline throws(PostgresError) in
             try await ReadStandbys.run(on: connection, deadline: deadline)

@@ -9,8 +9,6 @@ struct DatabaseReadings: Sendable {
     var target: String
     /// Why no connection as a worker's was to be had.
     var failure: PostgresError?
-    /// Whether the session was opened with the secret.
-    var hasSecret = false
 
     var server: Reading<ReadServer.Server>?
     var clock: Reading<[ClockCheck.Sample]>?
@@ -19,7 +17,7 @@ struct DatabaseReadings: Sendable {
     var missingGrants: Reading<[WorkerGrant]>?
     var stored: Reading<[ReadStoredSettings.Entry]>?
     var concealment: Reading<ReadConcealment.Concealment>?
-    var seals: Reading<ReadSeals.Seals>?
+    var seals: Reading<[ReadSeals.Seals]>?
     var standbys: Reading<ReadStandbys.Standbys>?
     var zone: Reading<ReadTimeZone.Zone>?
     var templates: Reading<[TemplateRow]>?

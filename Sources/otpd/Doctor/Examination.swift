@@ -22,7 +22,7 @@ struct Examination: Sendable {
         findings += SecretFileChecks.findings(files) + [SecretFileChecks.environmentFinding(environment)]
         if let readings {
             findings += DatabaseFindings(
-                readings: readings, secretLength: parts.secrets?.current.count, appName: parts.appName,
+                readings: readings, ownKeys: parts.secrets?.keys.ids, appName: parts.appName,
                 version: Version.number, hostZone: HostClock.zone(environment)
             ).all()
         } else {
@@ -51,7 +51,7 @@ struct Examination: Sendable {
 
     private func readDatabase(on loop: EventLoop) async -> DatabaseReadings? {
         guard let database = parts.database else { return nil }
-        return await DatabaseReader(database: database, secrets: parts.secrets, loop: loop).read()
+        return await DatabaseReader(database: database, loop: loop).read()
     }
 
     private func readCallback(on loop: EventLoop) async -> TwilioChecks.Answer? {

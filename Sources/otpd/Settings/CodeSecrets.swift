@@ -1,4 +1,5 @@
 internal import OTP
+internal import Queue
 
 /// The secret that seals and hashes codes: shared with the web tier, never in the database.
 struct CodeSecrets: Equatable, Sendable {
@@ -7,6 +8,9 @@ struct CodeSecrets: Equatable, Sendable {
     let previous: Secret?
 
     static let minimumLength = 32
+
+    /// What opens codes that are sealed under them.
+    var keys: CodeKeys { CodeKeys(current, previous: previous) }
 
     static func read(_ reader: inout SettingsReader) -> CodeSecrets? {
         let found = reader.find(.secret)

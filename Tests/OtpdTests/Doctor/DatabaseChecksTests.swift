@@ -9,7 +9,7 @@ enum WellServer {
     static let server = ReadServer.Server(
         version: 150_004, encoding: "UTF8", isStandby: false, backendPID: 1, database: "app", hasPgcrypto: true,
         hasAutovacuum: true, hasFsync: true, hasFullPageWrites: true, synchronousCommit: "on",
-        synchronousStandbyNames: "", timeZone: "UTC", secretLength: 32)
+        synchronousStandbyNames: "", timeZone: "UTC")
     static let role = ReadRole.Role(
         name: "otpd", isSuperuser: false, attributes: [], isWorker: true, isMember: true, dangerous: [], missing: [])
     static let concealment = ReadConcealment.Concealment(
@@ -126,16 +126,6 @@ enum WellServer {
 }
 
 @Suite struct SealChecksTests {
-    @Test func theSessionHasTheSecret() {
-        func verdict(_ found: Int, _ own: Int?) -> Finding.Verdict {
-            SealChecks.session(WellServer.with(WellServer.server) { $0.secretLength = found }, length: own).verdict
-        }
-        #expect(verdict(32, 32) == .pass)
-        #expect(verdict(0, 32) == .fail(.configuration))
-        #expect(verdict(40, 32) == .fail(.configuration))
-        #expect(verdict(32, nil) == .skip)
-    }
-
     private func entry(_ role: String?, _ database: String?, _ name: String = "otp.secret") -> ReadStoredSettings.Entry
     {
         .init(role: role, database: database, name: name, value: nil, isWebTier: true)
@@ -160,13 +150,16 @@ enum WellServer {
     }
 
     @Test func codesOfAnotherSecret() {
-        func finding(_ recent: Int, _ foreign: Int) -> Finding {
-            SealChecks.agrees(.init(recent: recent, foreign: foreign, newestForeignAge: foreign > 0 ? 61 : nil))
-        }
-        #expect(finding(0, 0).verdict == .pass)
-        #expect(finding(5, 0).verdict == .pass)
-        #expect(finding(5, 1).verdict == .warn)
-        #expect(finding(5, 1).found.contains("1 of 5") && finding(5, 1).found.contains("61 s ago"))
+        let own = ReadSeals.Seals(keyID: "a", count: 4, newestAge: 5)
+        let previous = ReadSeals.Seals(keyID: "b", count: 1, newestAge: 300)
+        let foreign = ReadSeals.Seals(keyID: "c", count: 1, newestAge: 61)
+        func finding(_ seals: [ReadSeals.Seals]) -> Finding { SealChecks.agrees(seals, own: ["a", "b"]) }
+        #expect(finding([]).verdict == .pass)
+        #expect(finding([own, previous]).verdict == .pass)
+        #expect(finding([own, previous]).found.contains("all 5"))
+        #expect(finding([own, foreign]).verdict == .warn)
+        #expect(
+            finding([own, foreign]).found.contains("1 of 5") && finding([own, foreign]).found.contains("61 s ago"))
     }
 }
 

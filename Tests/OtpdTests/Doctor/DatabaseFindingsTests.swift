@@ -9,11 +9,11 @@ import Testing
 @Suite struct DatabaseFindingsTests {
     private static var well: DatabaseReadings {
         DatabaseReadings(
-            target: "db:5432", hasSecret: true, server: .success(WellServer.server),
+            target: "db:5432", server: .success(WellServer.server),
             clock: .success([.init(before: 0, database: 0, after: 0)]), role: .success(WellServer.role),
             schema: .success(.current), missingGrants: .success([]), stored: .success([]),
             concealment: .success(WellServer.concealment),
-            seals: .success(.init(recent: 0, foreign: 0, newestForeignAge: nil)),
+            seals: .success([]),
             standbys: .success(WellServer.noStandby), zone: .success(.init(name: "UTC", time: "2026-01-01 00:00")),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
             activity: .success(WellServer.activity),
@@ -22,7 +22,7 @@ import Testing
 
     private func findings(_ change: (inout DatabaseReadings) -> Void = { _ in }) -> [Finding] {
         DatabaseFindings(
-            readings: WellServer.with(Self.well, change), secretLength: 32, appName: "Mgask", version: "0.1.0",
+            readings: WellServer.with(Self.well, change), ownKeys: ["a"], appName: "Mgask", version: "0.1.0",
             hostZone: nil
         ).all()
     }
@@ -91,21 +91,6 @@ import Testing
         }
         #expect(
             found == ["workers": .skip, "pauses": .skip, "last-accepted": .skip, "listen": .skip, "standby": .skip])
-    }
-
-    @Test func behindAPoolerThatRefusesOptions() {
-        let found = notPassed {
-            $0.failure = .connect(
-                .init(attempts: [.init(target: "db", reason: "unsupported startup parameter: options")]))
-            $0.hasSecret = false
-            $0.server = .success(WellServer.with(WellServer.server) { $0.secretLength = 0 })
-            $0.listen = .success(.init(isHeard: false, isPooled: true, changesBackend: true))
-        }
-        #expect(
-            found == [
-                "database-connection": .fail(.configuration), "secret-session": .skip, "secret-agrees": .skip,
-                "listen": .fail(.configuration),
-            ])
     }
 
     @Test func aMissingWorkerRoleIsNotAskedForItsGrants() {

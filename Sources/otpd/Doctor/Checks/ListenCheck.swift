@@ -16,7 +16,7 @@ enum ListenCheck {
             check.fail(
                 .configuration,
                 "a pooler in transaction mode is in between (PgBouncer?): LISTEN is lost with each transaction, so no "
-                    + "worker hears of new jobs, and otp.secret is not its session's", remedy)
+                    + "worker hears of new jobs", remedy)
         case (false, true, false):
             check.fail(.configuration, "no NOTIFY arrives; a pooler is in between (PgBouncer?)", remedy)
         case (false, false, _):

@@ -1,27 +1,10 @@
 internal import Queue
 
-/// The secret of codes: each session has it, no catalog keeps it, and it is the one that backends seal with.
+/// The secret of codes: no catalog keeps it, and it is the one that backends seal with.
 enum SealChecks {
-    static let session = Check("secret-session", "otp.secret in sessions")
     static let stored = Check("secret-stored", "otp.secret not stored")
     static let agrees = Check("secret-agrees", "otp.secret of backends")
-    static let all = [session, stored, agrees]
-
-    /// `sent` is whether the session was opened with the secret at all.
-    static func session(_ server: ReadServer.Server, length: Int?) -> Finding {
-        guard let length else { return session.skip("OTPD_SECRET can't be used, see the settings above") }
-        switch server.secretLength {
-        case length: return session.pass("a session has it from its start")
-        case 0:
-            return session.fail(
-                .configuration, "a session does not have it although it was sent: something on the way drops it",
-                "PgBouncer with ignore_startup_parameters = options does: let DATABASE_URL lead to PostgreSQL itself.")
-        default:
-            return session.fail(
-                .configuration, "a session has another one than OTPD_SECRET: one that is set on the way wins",
-                "Take it out of PGOPTIONS, the service file and the pooler's connect_query.")
-        }
-    }
+    static let all = [stored, agrees]
 
     static func stored(_ entries: [ReadStoredSettings.Entry]) -> Finding {
         let secrets = entries.filter { $0.name.hasPrefix("otp.") }
@@ -51,16 +34,19 @@ enum SealChecks {
         }
     }
 
-    static func agrees(_ seals: ReadSeals.Seals) -> Finding {
-        guard seals.foreign > 0 else {
-            return seals.recent == 0
+    /// `own` are the key ids of OTPD_SECRET and OTPD_SECRET_PREVIOUS.
+    static func agrees(_ seals: [ReadSeals.Seals], own: [String]) -> Finding {
+        let recent = seals.reduce(0) { $0 + $1.count }
+        let foreign = seals.filter { !own.contains($0.keyID) }
+        guard let newest = foreign.map(\.newestAge).min() else {
+            return recent == 0
                 ? agrees.pass("no code of the last ten minutes to compare with")
-                : agrees.pass("all \(seals.recent) codes of the last ten minutes can be opened")
+                : agrees.pass("all \(recent) codes of the last ten minutes can be opened")
         }
-        let age = seals.newestForeignAge.map { ", the newest \(Words.age($0)) ago" } ?? ""
+        let count = foreign.reduce(0) { $0 + $1.count }
         return agrees.warn(
-            "\(seals.foreign) of \(seals.recent) codes of the last ten minutes are sealed under a secret that is neither "
-                + "OTPD_SECRET nor OTPD_SECRET_PREVIOUS\(age): they wait until they expire",
+            "\(count) of \(recent) codes of the last ten minutes are sealed under a secret that is neither "
+                + "OTPD_SECRET nor OTPD_SECRET_PREVIOUS, the newest \(Words.age(newest)) ago: they wait until they expire",
             "Compare without showing it, here and at each backend: printf 'otp key id %s' \"$OTPD_SECRET\" | sha256sum | "
                 + "cut -c1-16; set the same one, and restart.")
     }

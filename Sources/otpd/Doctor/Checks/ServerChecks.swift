@@ -26,7 +26,7 @@ enum ServerChecks {
             let reasons = attempts.attempts.map(\.reason).joined(separator: " ")
             if reasons.contains("unsupported startup parameter") {
                 return connection.fail(
-                    .configuration, "PgBouncer refuses the session options that carry otp.secret",
+                    .configuration, "PgBouncer refuses session options, such as those of PGOPTIONS",
                     "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432): a worker listens too, which no "
                         + "pooled connection can.")
             }
