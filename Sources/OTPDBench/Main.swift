@@ -5,7 +5,7 @@ internal import Postgres
 
 /// `otpd-bench`: measures `otpd run` against a simulated Twilio. Never part of otpd.
 @main
-struct OTPDBench: AsyncParsableCommand {
+struct OTPDBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otpd-bench",
         abstract: "Measures `otpd run`: throughput, latency, backlog, overload, idling and what it costs.",
@@ -100,27 +100,29 @@ struct OTPDBench: AsyncParsableCommand {
         guard (5...600).contains(idleSeconds) else { throw ValidationError("--idle-seconds must be 5 to 600") }
     }
 
-    func run() async throws {
+    /// Not asynchronous: of a program whose `main` is, Dispatch has a thread take signals the old way, which ends the
+    /// program, and what it started stays.
+    func run() throws {
         let signals = [SIGTERM, SIGINT, SIGHUP]
         // Before any other thread, so that all threads leave them to the loop.
         Signals.block(signals)
         let loop = try EventLoop.start(name: "otpd-bench")
         let plan = self
-        let isSound = try await Task(executorPreference: loop) {
-            try Signals.watch(signals, on: loop) { signal in
-                Children.killAll()
-                Glibc.exit(128 + signal)
-            }
-            defer { Children.killAll() }
+        Task(executorPreference: loop) {
+            var isSound = false
             do {
-                return try await Measurement(plan, on: loop).run()
+                try Signals.watch(signals, on: loop) { signal in
+                    Children.killAll()
+                    Glibc.exit(128 + signal)
+                }
+                isSound = try await Measurement(plan, on: loop).run()
             } catch {
                 say("otpd-bench: \(error)")
-                return false
             }
-        }.value
-        loop.stop()
-        if !isSound { throw ExitCode(1) }
+            Children.killAll()
+            Glibc.exit(isSound ? 0 : 1)
+        }
+        while true { pause() }
     }
 }
 
