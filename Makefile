@@ -11,7 +11,13 @@ TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-.PHONY: help deps build release test chaos lint format demo bench sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+# More arguments for the benchmarks: make bench BENCH='throughput --runs 1'
+BENCH ?=
+# What make bench-check compares
+BASE ?=
+HEAD ?=
+
+.PHONY: help deps build release test chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -30,6 +36,7 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	@python=$$(.ci/venv twilio twilio==9.13.0); export OTPD_TWILIO_PYTHON="$$python"; \
 	echo "==> Running the unit tests" >&2; \
 	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
+	Tests/bench/run; \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
 	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
@@ -64,8 +71,15 @@ demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows 
 	@echo "==> Starting a throwaway PostgreSQL" >&2
 	@.ci/with-postgres deploy/demo/run .build/debug
 
-bench: release ## Measures throughput, latency, CPU and memory
-	@deploy/bench/run
+bench: release ## Measures throughput, latency, CPU and more, about 10 minutes; BENCH='--backlog 10000000 --runs 5' for more
+	@.ci/deps wrk
+	@mkdir -p bench-results; json=bench-results/$$(date -u +%Y%m%d-%H%M%S).json; \
+	BENCH_JSON=$$json deploy/bench/run $(BENCH); \
+	deploy/bench/report --pictures bench-results $$json >$${json%.json}.md; \
+	echo "Beside it: $${json%.json}.md, and pictures" >&2
+
+bench-check: release ## Compares BASE=revision with HEAD=revision (the working tree without), pair by pair, for review
+	@deploy/bench/check $(if $(BASE),"$(BASE)") $(if $(HEAD),"$(HEAD)") $(BENCH)
 
 deb: ## Makes the Debian package, checks it with lintian, and says what it is made of
 	@.ci/deps debhelper lintian

@@ -94,8 +94,7 @@ let package = Package(
             name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server + services,
             swiftSettings: strictMemory),
         .executableTarget(
-            name: "OTPDBench", dependencies: ["EventLoop", "OTP", "Postgres", "Queue", argumentParser],
-            swiftSettings: strict),
+            name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
         // Machines and codecs, with no server; then everything, with real ones.
         .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
@@ -129,6 +128,7 @@ let package = Package(
             dependencies: ["otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
             swiftSettings: strict),
         .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
+        .testTarget(name: "OTPDBenchTests", dependencies: ["OTPDBench"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],

@@ -5,18 +5,19 @@ internal import Postgres
 
 /// `otpd-bench`: measures `otpd run` against a simulated Twilio. Never part of otpd.
 @main
-struct OTPDBench: AsyncParsableCommand {
+struct OTPDBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otpd-bench",
-        abstract: "Measures throughput, latency, backlog, overload and idling of `otpd run`.",
+        abstract: "Measures `otpd run`: throughput, latency, backlog, overload, idling and what it costs.",
         discussion: """
             `make bench` (deploy/bench/run) starts what it needs and ends it afterwards. By hand it takes, from the \
             environment: PG* of a throwaway database named \(Database.requiredName), which it empties again and again; \
             the settings of otpd, with TWILIO_API_BASE_URL leading to a twilio-simulator; and its process in SIMULATOR_PID.
 
-            Every figure stands beside one of the same run: the queue alone and the simulator alone for throughput, a \
-            durable commit and a round trip for latency, 10,000 jobs for a backlog, what a perfect server could do for \
-            overload, the server without otpd for idling. Exit code 1 when a job was lost or sent twice.
+            Every figure stands beside one of the same run: the leanest queue alone and the simulator alone for \
+            throughput, a durable commit and a round trip for latency, one worker for several, no otpd for those who \
+            insert and for idling, no open snapshot for one, 10,000 jobs for a backlog, what a perfect server could do \
+            for overload. Exit code 1 when a job was lost or sent twice.
             """)
 
     @Argument(help: "What to measure: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). All without.")
@@ -26,31 +27,48 @@ struct OTPDBench: AsyncParsableCommand {
     var otpd = "otpd"
 
     @Option(help: "Throughput: jobs queued before the worker starts.")
-    var jobs = 20_000
+    var jobs = 40_000
 
-    @Option(help: "Throughput and latency: runs, interleaved; medians are shown.")
+    @Option(help: "Runs of each part that takes little time, interleaved; medians are shown.")
     var runs = 3
+
+    @Option(help: "Provider: milliseconds that the simulator takes for every answer.")
+    var providerMS = 80
+
+    @Option(help: "Provider: requests at a time.")
+    var providerInFlight = 1024
 
     @Option(help: "Latency: transactions per second, one code each.")
     var rate = 100
 
     @Option(help: "Latency: seconds per run.")
-    var seconds = 20
+    var seconds = 10
 
-    @Option(help: "Backlog: jobs queued, compared with 10,000.")
-    var backlog = 100_000
+    @Option(help: "Inserts: seconds of each measurement.")
+    var insertSeconds = 4
+
+    @Option(
+        help: "Snapshot: transactions per second, one code each; less where the machine carries less than twice that.")
+    var snapshotRate = 1000
+
+    @Option(help: "Snapshot: seconds of it, with and without.")
+    var snapshotSeconds = 30
+
+    @Option(
+        help: "Backlog: most jobs queued, and as many finished, compared with 10,000. Ten millions take half an hour.")
+    var backlog = 1_000_000
 
     @Option(help: "Overload: what the worker may send per second; twice that is asked of it.")
     var overloadRate = 150
 
     @Option(help: "Throttle: jobs queued, 50 a second allowed.")
-    var throttleJobs = 5000
+    var throttleJobs = 2000
 
     @Option(help: "Overload: seconds of it.")
     var overloadSeconds = 30
 
     @Option(help: "Idling: seconds to watch.")
-    var idleSeconds = 30
+    var idleSeconds = 20
 
     @Option(help: "Throughput: a script for wrk that creates messages, for the ceiling of simulator and HTTP.")
     var wrkScript: String?
@@ -63,8 +81,17 @@ struct OTPDBench: AsyncParsableCommand {
         guard (1...20).contains(runs) else { throw ValidationError("--runs must be 1 to 20") }
         guard (1...5000).contains(rate) else { throw ValidationError("--rate must be 1 to 5000") }
         guard (2...600).contains(seconds) else { throw ValidationError("--seconds must be 2 to 600") }
-        guard (10_001...1_000_000).contains(backlog) else {
-            throw ValidationError("--backlog must be 10001 to 1000000")
+        guard (0...10_000).contains(providerMS) else { throw ValidationError("--provider-ms must be 0 to 10000") }
+        guard (1...10_000).contains(providerInFlight) else {
+            throw ValidationError("--provider-in-flight must be 1 to 10000")
+        }
+        guard (1...60).contains(insertSeconds) else { throw ValidationError("--insert-seconds must be 1 to 60") }
+        guard (1...5000).contains(snapshotRate) else { throw ValidationError("--snapshot-rate must be 1 to 5000") }
+        guard (2...1200).contains(snapshotSeconds) else {
+            throw ValidationError("--snapshot-seconds must be 2 to 1200")
+        }
+        guard (20_000...10_000_000).contains(backlog) else {
+            throw ValidationError("--backlog must be 20000 to 10000000")
         }
         guard (1...1000).contains(overloadRate) else { throw ValidationError("--overload-rate must be 1 to 1000") }
         guard (11...240).contains(overloadSeconds) else {
@@ -73,33 +100,35 @@ struct OTPDBench: AsyncParsableCommand {
         guard (5...600).contains(idleSeconds) else { throw ValidationError("--idle-seconds must be 5 to 600") }
     }
 
-    func run() async throws {
+    /// Not asynchronous: of a program whose `main` is, Dispatch has a thread take signals the old way, which ends the
+    /// program, and what it started stays.
+    func run() throws {
         let signals = [SIGTERM, SIGINT, SIGHUP]
         // Before any other thread, so that all threads leave them to the loop.
         Signals.block(signals)
         let loop = try EventLoop.start(name: "otpd-bench")
         let plan = self
-        let isSound = try await Task(executorPreference: loop) {
-            try Signals.watch(signals, on: loop) { signal in
-                Children.killAll()
-                Glibc.exit(128 + signal)
-            }
-            defer { Children.killAll() }
+        Task(executorPreference: loop) {
+            var isSound = false
             do {
-                return try await Measurement(plan, on: loop).run()
+                try Signals.watch(signals, on: loop) { signal in
+                    Children.killAll()
+                    Glibc.exit(128 + signal)
+                }
+                isSound = try await Measurement(plan, on: loop).run()
             } catch {
                 say("otpd-bench: \(error)")
-                return false
             }
-        }.value
-        loop.stop()
-        if !isSound { throw ExitCode(1) }
+            Children.killAll()
+            Glibc.exit(isSound ? 0 : 1)
+        }
+        while true { pause() }
     }
 }
 
 /// What can be measured.
 enum Part: String, CaseIterable, ExpressibleByArgument, Sendable {
-    case throughput, latency, backlog, overload, throttle, idle
+    case throughput, provider, latency, processes, inserts, snapshot, backlog, overload, throttle, idle
 }
 
 /// Why nothing, or nothing sound, could be measured.

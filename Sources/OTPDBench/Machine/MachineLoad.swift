@@ -23,5 +23,12 @@ struct MachineLoad {
         return max(0, (busy - start.busy) + (stolen - start.stolen) - own) / span
     }
 
+    /// The processor's name (`/proc/cpuinfo`).
+    static var model: String {
+        let lines = (ProcFile.read("/proc/cpuinfo") ?? "").split(separator: "\n")
+        let name = lines.first { $0.hasPrefix("model name") }?.split(separator: ":", maxSplits: 1).last
+        return name.map { String($0.drop { $0 == " " }) } ?? "an unknown processor"
+    }
+
     static var processors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 }

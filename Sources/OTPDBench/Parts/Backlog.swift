@@ -1,35 +1,101 @@
 internal import EventLoop
 
-/// What a claim costs with few jobs queued and with many.
+/// Throughput and the cost of a claim, with few jobs queued and as few finished, and with many of both.
 struct Backlog: Codable {
-    struct Claim: Codable {
+    struct Size: Codable {
+        /// Jobs queued, and messages of earlier ones beside them.
         var queued: Int
-        /// Milliseconds of a claim of 256, with its commit.
-        var median: Double
-        var slowest: Double
+        var stretches: [Stretch] = []
     }
 
-    static let few = 10_000
-    static let claims = 20
+    /// Some thousand sends of what is queued.
+    struct Stretch: Codable {
+        /// Arrivals at the simulator per second, without the first thousand.
+        var jobsPerSecond: Double
+        /// Of the claims, per 1,000 jobs that they brought: the server's milliseconds, and pages touched.
+        var claimMilliseconds: Double
+        var claimBuffers: Double
+        var claims: Claims
+        /// Messages to a number that had had one.
+        var repeated: Int
+    }
 
-    var few: Claim
-    var many: Claim
+    /// In ascending order.
+    var sizes: [Size]
 
-    /// 1 when a claim's cost does not grow.
-    var ratio: Double { many.median / max(few.median, 0.001) }
+    static let fewest = 10_000
+    private static let (skipped, sends) = (1000, 8000)
+
+    /// A value of the greatest size over that of the least, medians: 1 when it does not grow.
+    func ratio(_ value: (Stretch) -> Double) -> Double {
+        guard let few = sizes.first, let many = sizes.last else { return .nan }
+        return Statistics.median(many.stretches.map(value)) / Statistics.median(few.stretches.map(value))
+    }
+
+    /// 10,000, three and ten times that, and so on.
+    static func sizes(upTo most: Int) -> [Int] {
+        var sizes: [Int] = []
+        var decade = fewest
+        while decade < most {
+            sizes += [decade, decade * 3].filter { $0 < most }
+            decade *= 10
+        }
+        return sizes + [most]
+    }
 
     static func measure(_ bench: Measurement) async throws -> Backlog {
-        let few = try await measure(bench, queued: Self.few)
-        return Backlog(few: few, many: try await measure(bench, queued: bench.plan.backlog))
+        var backlog = Backlog(sizes: sizes(upTo: bench.plan.backlog).map { Size(queued: $0) })
+        try await bench.database.countStatements(true)
+        for index in backlog.sizes.indices {
+            let queued = backlog.sizes[index].queued
+            say("    \(queued) jobs")
+            for _ in 0..<bench.plan.runs {
+                // Few are fewer after a stretch; many are not.
+                if backlog.sizes[index].stretches.isEmpty || queued < 100 * sends {
+                    try await fill(bench, queued: queued)
+                }
+                backlog.sizes[index].stretches.append(try await stretch(bench))
+            }
+        }
+        try await bench.database.countStatements(false)
+        try await bench.database.reset()
+        return backlog
     }
 
-    private static func measure(_ bench: Measurement, queued: Int) async throws -> Claim {
-        try await bench.database.reset()
-        // In parts: a statement that takes a minute would leave the first codes little life.
-        for first in stride(from: 0, to: queued, by: 25_000) {
-            try await bench.database.fill(first: first, count: min(25_000, queued - first))
+    /// Both tables full. Jobs that have waited for a minute, so that every size is overload alike.
+    private static func fill(_ bench: Measurement, queued: Int) async throws {
+        let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
+        try await database.reset()
+        try simulator.reset()
+        // One message, as otpd writes it: the others are its copies.
+        try await database.fill(count: 1)
+        let otpd = try Otpd(bench.plan.otpd, on: loop)
+        try await otpd.until("a job was recorded", atMost: .seconds(15)) { try await database.isDrained() }
+        try await otpd.stop()
+        try await database.fillHistory(count: queued)
+        try await database.fill(count: queued, age: 60)
+    }
+
+    private static func stretch(_ bench: Measurement) async throws -> Stretch {
+        let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
+        try simulator.reset()
+        try await database.countStatements(true)
+        let otpd = try Otpd(bench.plan.otpd, on: loop)
+        try await otpd.until("\(sends) jobs were sent", atMost: .seconds(120), every: .milliseconds(10)) {
+            try simulator.statistics().created >= sends
         }
-        let spans = try await QueueAlone.claims(bench.database, count: claims, on: bench.loop)
-        return Claim(queued: queued, median: Statistics.median(spans), slowest: spans.max() ?? 0)
+        try await otpd.stop()
+        let claims = try await database.claims()
+        guard claims.jobs >= sends else {
+            throw BenchError("the server has counted claims of \(claims.jobs) jobs alone")
+        }
+        let arrivals = try simulator.inbox(limit: 2 * sends).map(\.receivedAt).sorted().dropFirst(skipped).prefix(
+            sends - skipped)
+        guard let first = arrivals.first, let last = arrivals.last else { throw BenchError("nothing was sent") }
+        return Stretch(
+            jobsPerSecond: Double(arrivals.count - 1) / max(Double(last - first) / 1e6, 1e-6),
+            claimMilliseconds: claims.milliseconds * 1000 / Double(claims.jobs),
+            claimBuffers: Double(claims.buffers) * 1000 / Double(claims.jobs), claims: claims,
+            repeated: try simulator.statistics().numbersRepeated)
     }
 }

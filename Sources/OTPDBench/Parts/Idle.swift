@@ -1,58 +1,65 @@
 internal import EventLoop
 internal import Glibc
 
-/// What a worker with nothing to do costs.
+/// What workers with nothing to do cost: none, one, four.
 struct Idle: Codable {
-    var seconds: Int
-    /// Transactions per minute in the worker's database, with otpd and without.
-    var transactionsPerMinute: Double
-    var transactionsPerMinuteWithout: Double
-    /// Processor milliseconds per minute.
-    var otpdCPUPerMinute: Double
-    var postgresCPUPerMinute: Double
-    var postgresCPUPerMinuteWithout: Double
-    /// Times per minute that a thread of otpd gave the processor up: how often it woke.
-    var wakeUpsPerMinute: Double
-    var residentMB: Double
-
-    static func measure(_ bench: Measurement) async throws -> Idle {
-        let (database, loop, seconds) = (bench.database, bench.loop, bench.plan.idleSeconds)
-        try await database.reset()
-        try await database.settle()
-        // Until what this program has just done is in the server's statistics.
-        try await loop.sleep(for: .seconds(3))
-        let without = try await watch(bench, nil)
-        let otpd = try Otpd(bench.plan.otpd, on: loop)
-        try await otpd.untilRunning(database)
-        // The first polls of a new worker are not idling; they are 10 s, and 10 s late in the server's statistics.
-        try await loop.sleep(for: .seconds(30))
-        let with = try await watch(bench, otpd.process.pid)
-        let resident = Double(ProcFile.status(otpd.process.pid, "VmRSS") ?? 0) / 1024
-        try await otpd.stop()
-        return Idle(
-            seconds: seconds, transactionsPerMinute: with.transactions,
-            transactionsPerMinuteWithout: without.transactions, otpdCPUPerMinute: with.otpd,
-            postgresCPUPerMinute: with.postgres, postgresCPUPerMinuteWithout: without.postgres,
-            wakeUpsPerMinute: with.wakeUps, residentMB: resident)
+    /// Everything per minute.
+    struct Minute: Codable {
+        var workers: Int
+        /// Of the workers' database.
+        var transactions: Double
+        /// Processor milliseconds.
+        var otpdCPU: Double
+        var postgresCPU: Double
+        /// Times that a thread of otpd gave the processor up: how often it woke.
+        var wakeUps: Double
+        var residentMB: Double
     }
 
-    /// Everything per minute.
-    private static func watch(
-        _ bench: Measurement, _ pid: Int32?
-    ) async throws -> (transactions: Double, postgres: Double, otpd: Double, wakeUps: Double) {
-        func sample() async throws -> (Int, Double, Double, Int) {
+    var seconds: Int
+    var minutes: [Minute]
+
+    /// Transactions per minute and worker.
+    func transactionsPerWorker(_ minute: Minute) -> Double {
+        (minute.transactions - minutes[0].transactions) / Double(max(minute.workers, 1))
+    }
+
+    static func measure(_ bench: Measurement) async throws -> Idle {
+        let (database, loop) = (bench.database, bench.loop)
+        var idle = Idle(seconds: bench.plan.idleSeconds, minutes: [])
+        for count in [0, 1, 4] {
+            try await database.reset()
+            try await database.settle()
+            let workers = try (0..<count).map { _ in try Otpd(bench.plan.otpd, on: loop) }
+            try await workers.first?.untilRunning(database, count: count)
+            // The first polls of a new worker are not idling; they are 10 s, and 10 s late in the server's statistics.
+            try await loop.sleep(for: .seconds(count == 0 ? 3 : 30))
+            idle.minutes.append(try await watch(bench, workers.map(\.process.pid)))
+            for worker in workers { try await worker.stop() }
+        }
+        return idle
+    }
+
+    private static func watch(_ bench: Measurement, _ pids: [Int32]) async throws -> Minute {
+        func sample() async throws -> (transactions: Int, postgres: Double, otpd: Double, wakeUps: Int) {
             let transactions = try await bench.database.transactions()
-            let cpu = pid.map { ProcessTree(root: $0).cpuSeconds() } ?? 0
-            return (transactions, bench.database.server.cpuSeconds(), cpu, pid.map(switches) ?? 0)
+            let cpu = pids.reduce(0) { $0 + ProcessTree(root: $1).cpuSeconds() }
+            return (
+                transactions, bench.database.server.cpuSeconds(), cpu, pids.reduce(0) { $0 + switches($1) }
+            )
         }
         let before = try await sample()
         try await bench.loop.sleep(for: .seconds(Int64(bench.plan.idleSeconds)))
         let after = try await sample()
         let perMinute = 60 / Double(bench.plan.idleSeconds)
-        return (
-            Double(max(0, after.0 - before.0 - 3)) * perMinute, (after.1 - before.1) * 1000 * perMinute,
-            (after.2 - before.2) * 1000 * perMinute, Double(after.3 - before.3) * perMinute
-        )
+        return Minute(
+            workers: pids.count,
+            // Asking costs three.
+            transactions: Double(max(0, after.transactions - before.transactions - 3)) * perMinute,
+            otpdCPU: (after.otpd - before.otpd) * 1000 * perMinute,
+            postgresCPU: (after.postgres - before.postgres) * 1000 * perMinute,
+            wakeUps: Double(after.wakeUps - before.wakeUps) * perMinute,
+            residentMB: pids.map { Double(ProcFile.status($0, "VmRSS") ?? 0) / 1024 }.max() ?? 0)
     }
 
     /// Voluntary context switches of all threads.

@@ -8,7 +8,7 @@ struct Overload: Codable {
     var jobs: Int
     /// While it lasted: messages that reached Twilio within ten seconds of their commit, over what the rate allows.
     var usefulCapacity: Double
-    /// The same load served at the same rate, plainly the oldest first (`QueueAlone.oldestFirst`).
+    /// The same load served at the same rate, plainly the oldest first (computed, by a server that costs nothing).
     var usefulCapacityOldestFirst: Double
     /// The share whose message reached Twilio within ten seconds of its commit, the ten seconds after the last included.
     var shareInTime: Double
@@ -33,34 +33,37 @@ struct Overload: Codable {
         try await otpd.stop()
         let (check, arrivals) = try await ExactlyOnce.check(jobs: count, simulator: simulator, database: database)
         guard check.duplicates + check.foreign == 0 else { throw BenchError("overload: exactly once? \(check.words)") }
-        // The same again, with a server that knows no overload.
-        try await database.reset()
-        let (plainlySent, plain) = try await withThrowingTaskGroup(of: [Int: Int64].self) { group in
-            group.addTask { try await QueueAlone.oldestFirst(database, perSecond: plan.overloadRate, on: loop) }
-            let sent = try await Requests.run(
-                database.settings, count: count, perSecond: 2 * plan.overloadRate, on: loop)
-            try await loop.sleep(for: .seconds(Int64(patience)))
-            group.cancelAll()
-            return (sent, try await group.next() ?? [:])
-        }
+        let plain = oldestFirst(sent.map(\.committedAt), perSecond: plan.overloadRate)
         let seconds = Double(plan.overloadSeconds)
         let capacity = Double(plan.overloadRate) * seconds
         return Overload(
             ratePerSecond: plan.overloadRate, seconds: plan.overloadSeconds, jobs: count,
-            usefulCapacity: Double(inTime(sent, whileItLasts: true) { arrivals.at[$0] }) / capacity,
-            usefulCapacityOldestFirst: Double(inTime(plainlySent, whileItLasts: true) { plain[$0] }) / capacity,
-            shareInTime: Double(inTime(sent, whileItLasts: false) { arrivals.at[$0] }) / Double(count),
+            usefulCapacity: Double(inTime(sent, whileItLasts: true) { arrivals.at[sent[$0].job] }) / capacity,
+            usefulCapacityOldestFirst: Double(inTime(sent, whileItLasts: true) { plain[$0] }) / capacity,
+            shareInTime: Double(inTime(sent, whileItLasts: false) { arrivals.at[sent[$0].job] }) / Double(count),
             bestPossible: min(1, (seconds + Double(patience)) / (2 * seconds)),
-            oldestFirst: Double(inTime(plainlySent, whileItLasts: false) { plain[$0] }) / Double(count))
+            oldestFirst: Double(inTime(sent, whileItLasts: false) { plain[$0] }) / Double(count))
     }
 
-    /// How many arrived in time; `whileItLasts`: before the last request was made.
+    /// When a server that handles `perSecond`, the oldest first, would have handled each of what came at `times`
+    /// (microseconds): what it must be held against is a server without an order for overload.
+    static func oldestFirst(_ times: [Int64], perSecond: Int) -> [Int64] {
+        var handled = [Int64](repeating: 0, count: times.count)
+        var free = Int64.min
+        for index in times.indices.sorted(by: { times[$0] < times[$1] }) {
+            handled[index] = max(times[index], free)
+            free = handled[index] + Int64(1_000_000 / perSecond)
+        }
+        return handled
+    }
+
+    /// How many arrived in time; `whileItLasts`: before the last request was made. `arrival` takes an index of `sent`.
     private static func inTime(
         _ sent: [Requests.Sent], whileItLasts: Bool, arrival: (Int) -> Int64?
     ) -> Int {
         let end = whileItLasts ? sent.lazy.map(\.committedAt).max() ?? 0 : .max
-        return sent.count { sent in
-            arrival(sent.job).map { $0 <= end && $0 - sent.committedAt <= Int64(patience) * 1_000_000 } ?? false
+        return sent.indices.count { index in
+            arrival(index).map { $0 <= end && $0 - sent[index].committedAt <= Int64(patience) * 1_000_000 } ?? false
         }
     }
 }

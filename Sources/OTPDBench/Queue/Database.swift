@@ -32,6 +32,11 @@ struct Database {
             connection: connection, settings: settings, server: ProcessTree(root: postmaster, without: backend))
     }
 
+    /// Another session of the same role and secret.
+    func session(on loop: EventLoop) async throws -> Connection {
+        try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
+    }
+
     /// What may falsify a comparison, as the server has it.
     func serverSettings() async throws -> [String: String] {
         let rows = try await text(
@@ -53,21 +58,75 @@ struct Database {
             """)
     }
 
-    /// Queues the jobs `first` to `first + count - 1`: job k goes to +96650 and k in seven digits.
-    func fill(first: Int = 0, count: Int) async throws {
+    /// Queues the jobs 0 to `count - 1`, due and requested over the last `age` seconds: job k goes to +96650 and k in seven
+    /// digits. The first is inserted as a backend would, the others are its copies, past the triggers: sealing a million
+    /// codes would take longer than they live.
+    func fill(count: Int, age: Int = 0) async throws {
         _ = try await text(
             """
-            INSERT INTO otp.verifications (subject, phone_number, expires_at)
-            SELECT 'bench:' || k, '+96650' || lpad(k::text, 7, '0'), clock_timestamp() + interval '9 minutes 59 seconds'
-              FROM generate_series(\(first), \(first + count - 1)) k
+            WITH v AS (
+                INSERT INTO otp.verifications (subject, phone_number, expires_at)
+                VALUES ('bench:0', '+966500000000', clock_timestamp() + interval '9 minutes 59 seconds') RETURNING id
+            ) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v
             """)
-        _ = try await text(
-            """
-            INSERT INTO otp.send_jobs (verification_id)
-            SELECT v.id FROM otp.verifications v
-             WHERE v.id > (SELECT max(w.id) - \(count) FROM otp.verifications w) ORDER BY v.id
-            """)
+        let first = try await text("SELECT id, verification_id FROM otp.send_jobs ORDER BY id DESC LIMIT 1")
+        let (job, verification) = (try first.string(0, 0), try first.string(0, 1))
+        let asked = "now() - (\(count) - g) * interval '1 second' * \(age) / \(count)"
+        let dies = "now() + interval '30 minutes'"
+        try await clone(
+            "otp.verifications", where: "id = \(verification)", to: count - 1,
+            [
+                "id": "s.id + g", "subject": "'bench:' || g", "phone_number": "'+96650' || lpad(g::text, 7, '0')",
+                "e164": "'+96650' || lpad(g::text, 7, '0')", "created_at": asked, "expires_at": dies,
+            ])
+        try await clone(
+            "otp.send_jobs", where: "id = \(job)", to: count - 1,
+            [
+                "id": "s.id + g", "verification_id": "s.verification_id + g", "due_at": asked, "requested_at": asked,
+                "expires_at": dies,
+            ])
+        for table in ["otp.verifications", "otp.send_jobs"] {
+            _ = try await text("SELECT setval(pg_get_serial_sequence('\(table)', 'id'), max(id)) FROM \(table)")
+        }
         try await settle()
+    }
+
+    /// Copies the one message there is `count` times, as sends of the last 80 days that are settled.
+    func fillHistory(count: Int) async throws {
+        let ended = "now() - g * interval '80 days' / \(count)"
+        try await clone(
+            "otp.messages", where: "true", to: count,
+            [
+                "message_sid": "'SM' || md5(g::text)", "send_job_id": "-g", "verification_id": "-g",
+                "requested_at": ended, "accepted_at": ended, "final_at": ended, "next_poll_at": "NULL",
+                "status": "'delivered'",
+            ])
+    }
+
+    /// Inserts `count` copies of a row, past the triggers, with `changes` of columns: expressions over the row `s` and the
+    /// copy's number `g`. The columns are the server's to say, so that a new one needs no change here.
+    private func clone(
+        _ table: String, where condition: String, to count: Int, _ changes: [String: String]
+    ) async throws {
+        let columns = try await text(
+            """
+            SELECT attname FROM pg_attribute
+             WHERE attrelid = '\(table)'::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+             ORDER BY attnum
+            """)
+        let names = try (0..<columns.rowCount).map { try columns.string($0, 0) }
+        // In parts: a statement has its deadline.
+        for first in stride(from: 1, through: count, by: 500_000) {
+            try await run(
+                """
+                BEGIN; SET LOCAL session_replication_role = replica; SET LOCAL synchronous_commit = off;
+                INSERT INTO \(table) (\(names.joined(separator: ", "))) OVERRIDING SYSTEM VALUE
+                SELECT \(names.map { changes[$0] ?? "s." + $0 }.joined(separator: ", "))
+                  FROM (SELECT * FROM \(table) WHERE \(condition) LIMIT 1) s,
+                       generate_series(\(first)::bigint, \(min(count, first + 499_999))) g;
+                COMMIT
+                """)
+        }
     }
 
     /// Leaves nothing for autovacuum and the checkpointer to do during a measurement.
@@ -81,9 +140,10 @@ struct Database {
         try await text("SELECT NOT EXISTS (SELECT FROM otp.send_jobs)").string(0, 0) == "t"
     }
 
-    /// Whether a worker has registered and runs.
-    func hasWorker() async throws -> Bool {
-        try await text("SELECT EXISTS (SELECT FROM otp.worker_status WHERE state = 'running')").string(0, 0) == "t"
+    /// How many workers have registered and run, or would but for a pause.
+    func workers() async throws -> Int {
+        let row = try await text("SELECT count(*) FROM otp.worker_status WHERE state IN ('running', 'paused')")
+        return Int(try row.string(0, 0)) ?? 0
     }
 
     /// How many jobs ended accepted, how many otherwise, and how many have not ended.
@@ -106,9 +166,43 @@ struct Database {
         return Int(try row.string(0, 0)) ?? 0
     }
 
+    /// Has the server count otpd's statements from now on, or no longer: of sessions that begin after this.
+    func countStatements(_ counts: Bool) async throws {
+        try await run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        try await run(
+            "ALTER DATABASE \(Self.requiredName) SET pg_stat_statements.track = '\(counts ? "top" : "none")'")
+        _ = try await text("SELECT pg_stat_statements_reset()")
+    }
+
+    /// What the claims have cost since the statements are counted: those that lock rows and step over locked ones, and read
+    /// what is sealed.
+    func claims() async throws -> Claims {
+        let row = try await text(
+            """
+            SELECT coalesce(sum(calls), 0)::bigint, coalesce(sum(rows), 0)::bigint,
+                coalesce(sum(total_exec_time), 0), coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint
+              FROM pg_stat_statements WHERE query LIKE '%SKIP LOCKED%sealed_code%'
+            """)
+        return Claims(
+            calls: Int(try row.string(0, 0)) ?? 0, jobs: Int(try row.string(0, 1)) ?? 0,
+            milliseconds: Double(try row.string(0, 2)) ?? 0, buffers: Int(try row.string(0, 3)) ?? 0)
+    }
+
+    /// Runs SQL for its effect.
+    func run(_ sql: String) async throws { _ = try await text(sql) }
+
     private func text(_ sql: String) async throws -> Postgres.Result {
         let results = try await connection.simple(sql, deadline: .now() + .seconds(300))
         guard let result = results.last else { throw BenchError("the database answered nothing") }
         return result
     }
+}
+
+/// Claims of otpd's, as the server has counted them.
+struct Claims: Codable {
+    var calls: Int
+    var jobs: Int
+    var milliseconds: Double
+    /// Pages touched, in the cache or not.
+    var buffers: Int
 }

@@ -15,11 +15,13 @@ struct ExactlyOnce: Codable {
         isSound ? "yes" : "NO: \(missing) missing, \(duplicates) twice, \(foreign) foreign, \(notAccepted) not accepted"
     }
 
-    /// Compares what the simulator and the database have of the jobs 0 to `jobs` - 1.
-    static func check(jobs: Int, simulator: SimulatorClient, database: Database) async throws -> (ExactlyOnce, Arrivals)
-    {
+    /// Compares what the simulator and the database have of the jobs 0 to `jobs` - 1; the database has `earlier` accepted
+    /// ones besides.
+    static func check(
+        jobs: Int, earlier: Int = 0, simulator: SimulatorClient, database: Database
+    ) async throws -> (ExactlyOnce, Arrivals) {
         let endings = try await database.endings()
-        var check = ExactlyOnce(jobs: jobs, notAccepted: jobs - endings.accepted + endings.otherwise)
+        var check = ExactlyOnce(jobs: jobs, notAccepted: jobs + earlier - endings.accepted + endings.otherwise)
         var arrivals = Arrivals(at: [Int64?](repeating: nil, count: jobs))
         // More than there are jobs, so that what is too much is seen.
         for message in try simulator.inbox(limit: min(2 * jobs + 1000, 100_000)) {

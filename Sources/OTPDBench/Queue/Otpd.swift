@@ -7,16 +7,20 @@ struct Otpd {
     let loop: EventLoop
 
     /// Starts it; the settings that all runs share come from our own environment.
-    init(_ program: String, on loop: EventLoop, ratePerSecond: Int? = nil) throws {
-        var environment = ["OTPD_LOG_LEVEL": ChildProcess.variable("OTPD_LOG_LEVEL") ?? "warning"]
+    init(
+        _ program: String, on loop: EventLoop, ratePerSecond: Int? = nil, maxInFlight: Int? = nil,
+        logLevel: String = "warning"
+    ) throws {
+        var environment = ["OTPD_LOG_LEVEL": ChildProcess.variable("OTPD_LOG_LEVEL") ?? logLevel]
         if let ratePerSecond { environment["OTPD_RATE_PER_SECOND"] = String(ratePerSecond) }
+        if let maxInFlight { environment["OTPD_MAX_IN_FLIGHT"] = String(maxInFlight) }
         process = try ChildProcess(program, ["run"], environment: environment)
         self.loop = loop
     }
 
-    /// Waits until it has registered with the database.
-    func untilRunning(_ database: Database) async throws {
-        try await until("the worker runs", atMost: .seconds(15)) { try await database.hasWorker() }
+    /// Waits until it, or `count` of its kind, have registered with the database.
+    func untilRunning(_ database: Database, count: Int = 1) async throws {
+        try await until("\(count) workers run", atMost: .seconds(15)) { try await database.workers() >= count }
     }
 
     /// Waits for something that takes a living worker.

@@ -1,8 +1,14 @@
+internal import Glibc
+
 /// What is said of many measurements of one thing.
 enum Statistics {
     /// The value that `share` of the values do not exceed (nearest rank); 0 of none.
     static func percentile<Value: Comparable & Numeric>(_ values: [Value], _ share: Double) -> Value {
-        let sorted = values.sorted()
+        percentile(sorted: values.sorted(), share)
+    }
+
+    /// The same, of values in order.
+    static func percentile<Value: Comparable & Numeric>(sorted: [Value], _ share: Double) -> Value {
         guard !sorted.isEmpty else { return 0 }
         let rank = Int((share * Double(sorted.count)).rounded(.up))
         return sorted[min(max(rank, 1), sorted.count) - 1]
@@ -17,18 +23,33 @@ enum Statistics {
     }
 }
 
-/// A row of percentiles in milliseconds.
+/// Percentiles in milliseconds.
 struct Percentiles: Codable {
+    /// `milliseconds` are not exceeded by `share` of the values.
+    struct Point: Codable, Equatable {
+        var share: Double
+        var milliseconds: Double
+    }
+
     var p50: Double
     var p95: Double
     var p99: Double
     var max: Double
+    /// The whole distribution, closer together towards its slow end: four points to each halving of what is slower.
+    var curve: [Point]
 
     init(microseconds: [Int64]) {
-        func milliseconds(_ share: Double) -> Double { Double(Statistics.percentile(microseconds, share)) / 1000 }
+        let sorted = microseconds.sorted()
+        func milliseconds(_ share: Double) -> Double { Double(Statistics.percentile(sorted: sorted, share)) / 1000 }
         p50 = milliseconds(0.5)
         p95 = milliseconds(0.95)
         p99 = milliseconds(0.99)
         max = milliseconds(1)
+        curve = []
+        for quarter in 0... {
+            let slower = exp2(-Double(quarter) / 4)
+            guard slower * Double(sorted.count) >= 1 else { break }
+            curve.append(Point(share: 1 - slower, milliseconds: milliseconds(1 - slower)))
+        }
     }
 }

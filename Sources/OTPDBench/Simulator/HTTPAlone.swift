@@ -1,17 +1,20 @@
 internal import EventLoop
 internal import Glibc
 
-/// The simulator without otpd: wrk creates messages over 64 connections. What throughput would be if the queue cost
+/// The simulator without otpd: wrk creates messages over as many connections as otpd may use. What throughput would be if the queue cost
 /// nothing, the sender is C, and its share of the machine is wrk's.
 enum HTTPAlone {
     /// Creates per second in three seconds; nil where wrk is not installed.
-    static func perSecond(_ simulator: SimulatorClient, script: String?, on loop: EventLoop) async throws -> Double? {
+    static func perSecond(
+        _ simulator: SimulatorClient, script: String?, connections: Int, on loop: EventLoop
+    ) async throws -> Double? {
         guard let script else { return nil }
         let output = "/tmp/otpd-bench-wrk.\(getpid()).out"
         defer { unlink(output) }
         let wrk: ChildProcess
         do {
-            wrk = try ChildProcess("wrk", ["-t1", "-c64", "-d3s", "-s", script, simulator.url], output: output)
+            wrk = try ChildProcess(
+                "wrk", ["-t1", "-c\(connections)", "-d3s", "-s", script, simulator.url], output: output)
         } catch {
             return nil
         }

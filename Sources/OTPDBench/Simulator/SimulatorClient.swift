@@ -44,8 +44,11 @@ final class SimulatorClient {
         try decode(Inbox.self, try request("GET", "/_sim/inbox?limit=\(limit)")).messages
     }
 
-    /// Forgets all messages and counts.
-    func reset() throws { _ = try request("POST", "/_sim/reset") }
+    /// Forgets all messages and counts, and takes `latency` milliseconds for every answer from now on.
+    func reset(latency: Int = 0) throws {
+        _ = try request("POST", "/_sim/reset")
+        if latency > 0 { try faults(#"{"latency_ms": \#(latency)}"#) }
+    }
 
     /// Changes what the simulator refuses, as its control API takes it.
     func faults(_ json: String) throws { _ = try request("POST", "/_sim/faults", body: json) }

@@ -1,0 +1,79 @@
+internal import EventLoop
+internal import Postgres
+
+/// What a transaction that somebody left open costs: under a steady rate, dead rows pile up that no VACUUM may remove.
+struct Snapshot: Codable {
+    struct Run: Codable {
+        /// From the commit to the receipt, in the second half of the time.
+        var fromCommit: Percentiles
+        /// Sends per second while it lasted: as asked, where the worker kept up.
+        var perSecond: Double
+        /// And then, the snapshot still held, with a full queue.
+        var drain: Drain
+        var exactlyOnce: ExactlyOnce
+    }
+
+    /// Codes asked for per second: as told, or half of what the machine carries where that is less.
+    var asked: Int
+    var seconds: Int
+    var without: Run
+    var with: Run
+
+    var throughputRatio: Double { with.drain.donePerSecond / without.drain.donePerSecond }
+    var steadyRatio: Double { with.perSecond / without.perSecond }
+    var p99Ratio: Double { with.fromCommit.p99 / without.fromCommit.p99 }
+
+    static func measure(_ bench: Measurement) async throws -> Snapshot {
+        let rate = min(bench.plan.snapshotRate, max(1, Int(try await carried(bench) / 2)))
+        let without = try await run(bench, rate: rate, holding: false)
+        let with = try await run(bench, rate: rate, holding: true)
+        return Snapshot(asked: rate, seconds: bench.plan.snapshotSeconds, without: without, with: with)
+    }
+
+    /// Codes per second that are asked for when they are asked for as fast as can be, with a worker sending them.
+    private static func carried(_ bench: Measurement) async throws -> Double {
+        let count = 2 * bench.plan.snapshotRate
+        try await bench.database.reset()
+        let otpd = try Otpd(bench.plan.otpd, on: bench.loop)
+        try await otpd.untilRunning(bench.database)
+        let sent = try await Requests.run(bench.database.settings, count: count, perSecond: 100_000, on: bench.loop)
+        try await otpd.until("\(count) jobs were recorded", atMost: .seconds(30)) {
+            try await bench.database.isDrained()
+        }
+        try await otpd.stop()
+        let times = sent.map(\.committedAt)
+        return Double(count) * 1e6 / Double(max(1, (times.max() ?? 0) - (times.min() ?? 0)))
+    }
+
+    private static func run(_ bench: Measurement, rate: Int, holding: Bool) async throws -> Run {
+        let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
+        try await database.reset()
+        try simulator.reset()
+        try await database.settle()
+        let holder = try await database.session(on: loop)
+        if holding {
+            _ = try await holder.simple(
+                "BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.settings",
+                deadline: .now() + .seconds(10))
+        }
+        let count = rate * plan.snapshotSeconds
+        let otpd = try Otpd(plan.otpd, on: loop)
+        try await otpd.untilRunning(database)
+        let sent = try await Requests.run(database.settings, count: count, perSecond: rate, on: loop)
+        try await otpd.until("\(count) jobs were sent", atMost: .seconds(60)) {
+            try simulator.statistics().created >= count
+        }
+        try await otpd.until("\(count) jobs were recorded", atMost: .seconds(30)) { try await database.isDrained() }
+        try await otpd.stop()
+        let (check, arrivals) = try await ExactlyOnce.check(jobs: count, simulator: simulator, database: database)
+        let counted = sent.filter { $0.job >= count / 2 }
+        // Dead rows are what this is about: the tables stay as they are.
+        let drain = try await Drain.measure(bench, jobs: plan.jobs, afresh: false)
+        await holder.close()
+        return Run(
+            fromCommit: Percentiles(
+                microseconds: counted.compactMap { sent in arrivals.at[sent.job].map { $0 - sent.committedAt } }),
+            perSecond: Double(arrivals.count - 1) / max(Double(arrivals.last - arrivals.first) / 1e6, 1e-6),
+            drain: drain, exactlyOnce: check)
+    }
+}
