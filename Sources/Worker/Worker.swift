@@ -206,7 +206,7 @@ public actor Worker {
         }
         let dispatcher = dispatcher
         await connection.onNotification { notification in
-            dispatcher.assumeIsolated { $0.notified(notification.channel) }
+            dispatcher.assumeIsolated { $0.notified(notification) }
         }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)

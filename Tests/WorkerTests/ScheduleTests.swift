@@ -52,6 +52,60 @@ struct ClaimScheduleTests {
         #expect(looks.count > 20 && looks.count < 30)
     }
 
+    /// What each of `count` workers does about a wake with this number, in milliseconds.
+    private func looks(_ count: Int, draw: Int?) -> [[Double]] {
+        (0..<count).map { before in
+            var schedule = ClaimSchedule(now: start)
+            schedule.isListening = true
+            schedule.workers = (before, count)
+            schedule.looked(at: start)
+            schedule.notified(draw: draw, at: start)
+            var looks: [Double] = []
+            while let next = schedule.next, next < start + .milliseconds(100) {
+                looks.append((next - start).seconds * 1000)
+                schedule.looked(at: next)
+            }
+            return looks
+        }
+    }
+
+    @Test("workers share the looks after a wake: each is one worker's, and each worker is the first in its turn")
+    func shares() {
+        for count in 1...9 {
+            var first = Set<Int>()
+            for draw in 0..<60 {
+                let looks = looks(count, draw: draw)
+                #expect(looks.flatMap { $0 }.sorted() == [0, 5, 20, 80], "\(count) workers, \(draw): \(looks)")
+                for (worker, own) in looks.enumerated() where own.first == 0 { first.insert(worker) }
+            }
+            #expect(first.count == count)
+        }
+        #expect(looks(2, draw: 0) == [[0, 20], [5, 80]])
+        #expect(looks(2, draw: 1) == [[5, 80], [0, 20]])
+    }
+
+    @Test("a wake without a number is everybody's, and so is one whose number is none", arguments: [nil, -1])
+    func everybody(_ draw: Int?) {
+        #expect(looks(3, draw: draw) == [[0, 5, 20, 80], [0, 5, 20, 80], [0, 5, 20, 80]])
+    }
+
+    @Test("whoever has no look of his own still polls for 10 s")
+    func polls() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        schedule.workers = (8, 9)
+        look(&schedule, at: start)
+        let later = start + .seconds(60)
+        schedule.notified(draw: 0, at: later)
+        var looks = 0
+        while let next = schedule.next {
+            #expect(next > later + .milliseconds(100))
+            look(&schedule, at: next)
+            looks += 1
+        }
+        #expect(looks > 15)
+    }
+
     @Test("a full batch is looked after at once")
     func full() {
         var schedule = ClaimSchedule(now: start)

@@ -6,7 +6,8 @@ public enum WritingSession {
     /// What the promise stands on: what is committed is durable (a stricter remote_apply is left), and each statement sees
     /// what others have committed. JIT costs more than it saves on these plans, and so does planning them each time: a
     /// claim's LIMIT makes its generic plan look dear (a tenth of the queue), though it is the same plan, so without the
-    /// setting each claim is planned anew. Warnings must arrive: one of them says that a commit is not durable.
+    /// setting each claim is planned anew. A plan that is made while the queue is empty must serve it when it is long:
+    /// by index, in its order. Warnings must arrive: one of them says that a commit is not durable.
     private static let settings = """
         SELECT pg_is_in_recovery();
         SELECT set_config('synchronous_commit', 'on', false)
@@ -15,7 +16,10 @@ public enum WritingSession {
         SET default_transaction_read_only = off;
         SET client_min_messages = warning;
         SET jit = off;
-        SET plan_cache_mode = force_generic_plan
+        SET plan_cache_mode = force_generic_plan;
+        SET enable_seqscan = off;
+        SET enable_bitmapscan = off;
+        SET enable_sort = off
         """
 
     /// Prepares `connection`; refuses a read-only standby. With `lockTimeout` no statement waits longer for a row that

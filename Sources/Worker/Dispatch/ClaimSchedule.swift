@@ -5,14 +5,20 @@ public import EventLoop
 /// NOTIFY is a hint and the poll is the truth (DESIGN 2, "Wake-ups"): a guarded notifier may commit up to 33 ms after the
 /// wake, so a wake is followed by looks 5, 20 and 80 ms later; after any activity it polls about every 500 ms for 10 s,
 /// and for as long as LISTEN is not healthy. Otherwise it looks only when told of a due job.
+///
+/// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a number
+/// that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his to the
+/// next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
 public struct ClaimSchedule: Sendable {
-    /// How long after a wake it looks again.
-    static let followUps: [Instant.Span] = [.milliseconds(5), .milliseconds(20), .milliseconds(80)]
+    /// How long after a wake it looks.
+    static let wakeLooks: [Instant.Span] = [.milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80)]
     static let pollInterval = 0.5
     static let activeSpan = Instant.Span.seconds(10)
 
     /// Whether a NOTIFY would reach this worker.
     public var isListening = false
+    /// How many other workers come before this one, and how many there are with it: by the last heartbeat.
+    public var workers = (before: 0, all: 1)
 
     private var looks: [Instant] = []
     /// No look before this: the last one was refused.
@@ -28,11 +34,22 @@ public struct ClaimSchedule: Sendable {
     /// When the next look is due; nil when only a wake brings one.
     public var next: Instant? { looks.first }
 
-    /// A NOTIFY arrived, or the connection is new: looks at once and a few times soon after.
+    /// There may be due jobs, or the connection is new: looks at once and a few times soon after.
     public mutating func wake(at now: Instant) {
         activeUntil = now + Self.activeSpan
-        add(now)
-        for span in Self.followUps { add(now + span) }
+        for span in Self.wakeLooks { add(now + span) }
+    }
+
+    /// A NOTIFY arrived, with the number that was drawn for it (nil: everybody looks): takes this worker's share of the
+    /// looks.
+    public mutating func notified(draw: Int?, at now: Instant) {
+        guard let draw, draw >= 0, workers.all > 1 else { return wake(at: now) }
+        activeUntil = now + Self.activeSpan
+        let turn = (draw % workers.all + workers.before) % workers.all
+        for (look, span) in Self.wakeLooks.enumerated() where look % workers.all == turn { add(now + span) }
+        // With more than four there is none for some: they poll.
+        let poll = now + Instant.Span(seconds: Self.pollInterval)
+        if looks.first.map({ $0 > poll }) ?? true { add(poll) }
     }
 
     /// Something is known to be due at `due`: a retry of our own, or the next due job by the heartbeat.

@@ -51,7 +51,7 @@ actor Dispatcher {
     var nextProbe: Instant?
     /// A probe may be due earlier than was thought.
     let probes: Latch
-    var random = SystemRandomNumberGenerator()
+    var random = JitterGenerator()
 
     var accepted: FinishAccepted
     var unsent = FinishUnsent()
@@ -194,8 +194,10 @@ actor Dispatcher {
     }
 
     /// A NOTIFY: jobs may be due, or the catalog has changed.
-    func notified(_ channel: String) {
-        if channel == LoadCatalog.channel { catalogChanged() } else { jobsAreDue() }
+    func notified(_ notification: Postgres.Notification) {
+        if notification.channel == LoadCatalog.channel { return catalogChanged() }
+        machine.schedule.notified(draw: Int(notification.payload), at: .now())
+        changed.signal()
     }
 
     /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
@@ -213,6 +215,7 @@ actor Dispatcher {
     func heard(_ answer: Heartbeat.Answer) {
         let now = Instant.now()
         machine.schedule.isListening = answer.isListening
+        machine.schedule.workers = (answer.before, answer.others + 1)
         if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
         machine.rates.counted(others: answer.others, at: now)
         agenda.heard(answer.findings, at: now)

@@ -1,0 +1,77 @@
+import EventLoop
+import Postgres
+import Testing
+
+@testable import Queue
+
+/// Plans are made once in a session's life, perhaps of an empty queue: each must serve a long one.
+@Suite(.database) struct PlanTests {
+    let database = TestScope.current?.database
+
+    private static let statements = [
+        Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, ReleaseLost.statement, FinishAccepted.plain,
+        FinishAccepted.careful, FinishUnsent.statement, FinishLook.statement, TakeUnknown.statement, Sweep.statement,
+        TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,
+        RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement,
+    ]
+
+    /// Names of statements that read a table as a whole or sort it, as a worker's session plans them now.
+    private func wrong(_ session: TestDatabase.Session) async throws -> [String] {
+        var wrong: [String] = []
+        for statement in Self.statements {
+            let count = statement.parameterTypes.count
+            let nulls = [String](repeating: "NULL", count: count).joined(separator: ", ")
+            let types = try await session.text(
+                "SELECT string_agg(t.oid::regtype::text, ', ' ORDER BY t.place) FROM unnest(ARRAY[\(oids(statement))]::oid[]) "
+                    + "WITH ORDINALITY t (oid, place)")
+            try await session.text("PREPARE planned \(types.isEmpty ? "" : "(\(types))") AS \(statement.sql)")
+            let plan = try await session.text("EXPLAIN EXECUTE planned\(count > 0 ? "(\(nulls))" : "")")
+            try await session.text("DEALLOCATE planned")
+            let tables = ["send_jobs", "messages", "verifications", "unsent_jobs"]
+            for line in plan.split(separator: "\n") {
+                let reads = tables.contains { line.contains("Scan on \($0) ") } && !line.contains("Index")
+                if reads || (statement.name.hasPrefix("otpd_claim") && line.contains("Sort ")) {
+                    wrong.append("\(statement.name): \(line)")
+                }
+            }
+        }
+        return wrong
+    }
+
+    private func oids(_ statement: Statement) -> String {
+        statement.parameterTypes.map { "\($0.rawValue)" }.joined(separator: ", ")
+    }
+
+    private func session(_ database: TestDatabase) async throws -> TestDatabase.Session {
+        let session = try await database.connect()
+        try await WritingSession.begin(on: session.connection, deadline: .now() + .seconds(20))
+        return session
+    }
+
+    @Test(arguments: ["never analyzed", "analyzed when empty", "analyzed with one row", "filled and not analyzed"])
+    func plansServeALongQueue(_ state: String) async throws {
+        let database = try #require(database)
+        switch state {
+        case "analyzed when empty": try await database.text("VACUUM ANALYZE")
+        case "analyzed with one row":
+            try await database.enqueue("+966501231001")
+            try await database.text("VACUUM ANALYZE")
+        case "filled and not analyzed": try await database.enqueueMany(2000)
+        default: break
+        }
+        let session = try await session(database)
+        #expect(try await wrong(session) == [])
+        await session.close()
+    }
+
+    /// The test sees what it looks for: a session without these settings reads tables as a whole.
+    @Test func withoutTheSettingsTheyWouldNot() async throws {
+        let database = try #require(database)
+        try await database.enqueue("+966501231001")
+        try await database.text("VACUUM ANALYZE")
+        let session = try await database.connect()
+        try await session.text("SET plan_cache_mode = force_generic_plan")
+        #expect(try await wrong(session).contains { $0.hasPrefix("otpd_claim:") })
+        await session.close()
+    }
+}
