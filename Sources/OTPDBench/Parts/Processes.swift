@@ -46,6 +46,8 @@ struct Processes: Codable {
         try await database.countStatements(true)
         let workers = try (0..<processes).map { _ in try Otpd(bench.plan.otpd, on: loop) }
         try await workers[0].untilRunning(database, count: processes)
+        // They know of each other, and share out the looks, when each has had its next heartbeat.
+        if processes > 1 { try await loop.sleep(for: .seconds(12)) }
         func cpu() -> (otpd: Double, postgres: Double) {
             (
                 workers.reduce(0) { $0 + ProcessTree(root: $1.process.pid).cpuSeconds() },
