@@ -69,6 +69,21 @@ private struct Server {
 @Suite("Throttle machine")
 struct ThrottleMachineTests {
     /// Issue 5: 5,000 jobs at 95% or more of the allowed rate, under 1% of answers 429.
+    @Test(
+        "it begins with a quarter of what the operator allows, and after a pause with what nobody minds",
+        arguments: [(1, 1, 1), (8, 8, 8), (64, 16, 16), (400, 100, 16), (1024, 256, 16)])
+    func begins(most: Int, first: Int, afterPause: Int) {
+        var machine = ThrottleMachine(maxInFlight: most, now: start)
+        #expect(machine.concurrency == first)
+        // A round trip doubles it, and not more, however many answers come at once.
+        for _ in 0..<4 * most { machine.answered(concurrency: 1, at: start) }
+        #expect(machine.concurrency == min(2 * first, most))
+        machine.pauseEnded(at: start)
+        #expect(machine.concurrency == afterPause)
+        for _ in 0..<4 * most { machine.answered(concurrency: 1, at: start) }
+        #expect(machine.concurrency == min(2 * 16, most))
+    }
+
     @Test("what Twilio allows is used, and hardly ever exceeded", arguments: 1...40 as ClosedRange<UInt64>)
     func learnsTheRate(seed: UInt64) {
         let result = Server(atATime: 20, perSecond: 50, latency: 0.002...0.02).run(jobs: 5000, seed: seed)

@@ -7,9 +7,11 @@ public import EventLoop
 /// grows again while there is none: additive increase, multiplicative decrease. Which of them it was shows in what has
 /// just been taken: a request refused though more were under way when others were taken came too fast. A decrease counts
 /// once for all that was under way when it happened. The window begins small and doubles with each round trip, so that
-/// neither a start nor the end of a pause is a stampede.
+/// neither a start nor the end of a pause is a stampede: at the start with a quarter of what the operator allows, and
+/// after a pause, when nothing is known of Twilio, with `leastWindow`.
 public struct ThrottleMachine: Sendable {
-    static let firstWindow = 16.0
+    static let leastWindow = 16.0
+    static let firstShare = 0.25
     /// However short a round trip is, the window takes so long to double: else it would be wide open before the first 429.
     static let doubling = Instant.Span.milliseconds(25)
     /// What a 429 leaves of the window.
@@ -47,8 +49,9 @@ public struct ThrottleMachine: Sendable {
     private var window: Double
     /// No 429 yet since the start, a pause, or `forget`: the window doubles with each round trip.
     private var isSlowStart = true
-    /// When the first answer of it came.
+    /// When the first answer of it came, and the window that it began with.
     private var slowStartAt: Instant?
+    private var slowStartWindow: Double
     private var bucket: TokenBucket?
     /// Requests per second; nil before the first 429.
     public private(set) var pace: Double?
@@ -72,7 +75,8 @@ public struct ThrottleMachine: Sendable {
     /// At most `maxInFlight` requests at a time.
     public init(maxInFlight: Int, now: Instant) {
         most = Double(maxInFlight)
-        window = min(Self.firstWindow, most)
+        window = min(max(Self.leastWindow, most * Self.firstShare), most)
+        slowStartWindow = window
         grownAt = now
         windowGrownAt = now
     }
@@ -123,7 +127,7 @@ public struct ThrottleMachine: Sendable {
             let begin = slowStartAt ?? now
             slowStartAt = begin
             let doublings = min(16, (now - begin).nanoseconds / Self.doubling.nanoseconds)
-            window = min(most, window + 1, max(window, Self.firstWindow * Double(2 << doublings)))
+            window = min(most, window + 1, max(window, slowStartWindow * Double(2 << doublings)))
         } else if now - windowGrownAt >= Self.windowStep {
             window = min(most, window + 1)
             windowGrownAt = now
@@ -161,10 +165,15 @@ public struct ThrottleMachine: Sendable {
 
     /// A pause has ended: nothing is known of how much Twilio takes now, so it begins carefully.
     public mutating func pauseEnded(at now: Instant) {
-        window = min(window, Self.firstWindow)
+        window = min(window, Self.leastWindow)
+        beginSlowStart()
+        windowGrownAt = now
+    }
+
+    private mutating func beginSlowStart() {
         isSlowStart = true
         slowStartAt = nil
-        windowGrownAt = now
+        slowStartWindow = max(window, Self.leastWindow)
     }
 
     private mutating func isReleased(at now: Instant) -> Bool {
@@ -182,8 +191,7 @@ public struct ThrottleMachine: Sendable {
             self.throttledAt = nil
             decreasedAt = nil
             bucket = nil
-            isSlowStart = true
-            slowStartAt = nil
+            beginSlowStart()
             isPaceFound = false
             best = 0
             return
