@@ -987,12 +987,12 @@ FOR EACH ROW EXECUTE FUNCTION otp.send_jobs_before_insert();
 
 -- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns, so only who gets
 -- the guard notifies: the others commit while that one's wake-up is on its way, and the worker looks again soon after.
--- All workers hear it; by the number drawn they share out who looks when.
+-- All workers hear it; by the transaction's number, one for all its jobs, they share out who looks when.
 CREATE FUNCTION otp.wake_workers() RETURNS trigger
 LANGUAGE plpgsql AS $$
 BEGIN
     IF pg_catalog.pg_try_advisory_xact_lock(1869901931, 1) THEN
-        PERFORM pg_catalog.pg_notify('otp_send_jobs', trunc(random() * 60)::text);
+        PERFORM pg_catalog.pg_notify('otp_send_jobs', pg_catalog.right(pg_catalog.pg_current_xact_id()::pg_catalog.text, 2));
     END IF;
     RETURN NULL;
 END $$;

@@ -68,6 +68,7 @@ check "the other 59 hear OT001 too" "59" "$(cat "$work"/sp* | grep -c OT001)"
 sql -c "LISTEN otp_send_jobs" -c "TRUNCATE otp.limits" >/dev/null
 v=$(verification wake)
 check "an insert notifies at commit" "otp_send_jobs" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" 2>&1 | grep -o otp_send_jobs)"
+check "with two digits of its transaction's number" "t" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" 2>&1 | grep -q 'otp_send_jobs" with payload "[0-9]\{1,2\}"' && echo t)"
 check "one notice for many jobs" "1" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "INSERT INTO otp.send_jobs (verification_id) SELECT $v FROM generate_series(1, 100)" 2>&1 | grep -c otp_send_jobs)"
 check "none when rolled back" "0" "$(psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "BEGIN" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c "ROLLBACK" -c "SELECT 1" 2>&1 | grep -c otp_send_jobs)"
 sql -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '5 minutes', 5), ('phone', '1 day', 20), ('subject', '1 day', 20), ('client_ip', '1 hour', 100)"
