@@ -8,59 +8,86 @@ private let start = Instant(nanoseconds: 5_000_000_000)
 
 @Suite("Where a claim begins")
 struct LowWaterMarkTests {
-    /// A claim that took 100 ms, with a scan of the machine's choice.
-    private func slow(_ mark: inout LowWaterMark, lowest: Int64?, at now: Instant) {
-        mark.claimed(mark.scan(at: now), count: 1, lowest: lowest, took: .milliseconds(100), at: now)
+    /// `count` claims in a row, of this length each and as long apart, with scans of the machine's choice; the last scan.
+    @discardableResult
+    private func claims(
+        _ mark: inout LowWaterMark, _ count: Int, took: Instant.Span, every: Instant.Span, lowest: Int64? = nil,
+        at now: inout Instant
+    ) -> Claim.Scan {
+        var scan = Claim.Scan.oldestFirst
+        for _ in 0..<count {
+            now = now + every
+            scan = mark.scan(at: now)
+            mark.claimed(scan, lowest: scan == .oldestFirst ? nil : lowest, took: took, at: now)
+        }
+        return scan
     }
 
-    private func marked(_ lowest: Int64) -> LowWaterMark {
+    /// A machine that has met dead entries: claims of 100 ms, one after the other.
+    private func marked(_ lowest: Int64, at now: inout Instant) -> LowWaterMark {
         var mark = LowWaterMark()
-        slow(&mark, lowest: nil, at: start)
-        slow(&mark, lowest: lowest, at: start)
+        claims(&mark, 10, took: .milliseconds(100), every: .milliseconds(100), lowest: lowest, at: &now)
         return mark
     }
 
-    @Test("a queue that is well is looked at as a whole, and nobody asks what was lowest in it")
-    func well() {
+    @Test(
+        "a queue that is well is looked at as a whole, and nobody asks what was lowest in it",
+        arguments: [(240, 0.5), (1000, 0.2), (5, 20), (1, 20)])
+    func well(perSecond: Int, milliseconds: Double) {
         var mark = LowWaterMark()
-        for (count, milliseconds) in [(1, 4), (0, 1), (80, 4), (512, 25)] {
-            #expect(mark.scan(at: start) == .oldestFirst)
-            mark.claimed(.oldestFirst, count: count, lowest: nil, took: .milliseconds(Int64(milliseconds)), at: start)
+        var now = start
+        let every = Instant.Span(seconds: 1 / Double(perSecond))
+        for _ in 0..<5 * perSecond {
+            let scan = claims(&mark, 1, took: Instant.Span(seconds: milliseconds / 1000), every: every, at: &now)
+            #expect(scan == .oldestFirst)
         }
-        #expect(mark.scan(at: start) == .oldestFirst)
-        #expect(mark.start(at: start) == nil)
-    }
-
-    @Test("after a slow claim the next one says where the queue begins; for twenty times its length others begin there")
-    func slowly() {
-        var mark = LowWaterMark()
-        slow(&mark, lowest: nil, at: start)
-        #expect(mark.scan(at: start) == .pastDead(from: nil))
-        #expect(mark.start(at: start) == nil)
-        slow(&mark, lowest: 1000, at: start)
-        #expect(mark.scan(at: start) == .pastDead(from: 1000))
-        #expect(mark.scan(at: start + .milliseconds(1999)) == .pastDead(from: 1000))
-        #expect(mark.start(at: start + .milliseconds(1999)) == 1000)
-        #expect(mark.scan(at: start + .seconds(2)) == .pastDead(from: nil))
-        #expect(mark.start(at: start + .seconds(2)) == nil)
+        #expect(mark.start(at: now) == nil)
     }
 
     @Test(
-        "when a claim of everything is quick again, the dead are gone; a quick one from the mark says nothing of them")
-    func quickly() {
-        var mark = marked(1000)
-        mark.claimed(.pastDead(from: 1000), count: 1, lowest: 2000, took: .milliseconds(1), at: start)
-        #expect(mark.scan(at: start) == .pastDead(from: 2000))
-        let later = start + .seconds(2)
-        mark.claimed(mark.scan(at: later), count: 1, lowest: 3000, took: .milliseconds(1), at: later)
-        #expect(mark.scan(at: later) == .oldestFirst)
+        "claims of everything that take much of the session's time are replaced by claims from a mark",
+        arguments: [(240, 1.5), (1000, 0.4), (20, 20)])
+    func busy(perSecond: Int, milliseconds: Double) {
+        var mark = LowWaterMark()
+        var now = start
+        let every = Instant.Span(seconds: 1 / Double(perSecond))
+        let took = Instant.Span(seconds: milliseconds / 1000)
+        claims(&mark, 3 * perSecond, took: took, every: every, lowest: 1000, at: &now)
+        var (all, marked) = (0, 0)
+        for _ in 0..<3 * perSecond {
+            let scan = mark.scan(at: now)
+            if scan == .pastDead(from: 1000) { marked += 1 } else { all += 1 }
+            // From the mark it is quick.
+            let length = scan == .pastDead(from: nil) ? took : .milliseconds(0)
+            mark.claimed(scan, lowest: 1000, took: length, at: now)
+            now = now + every
+        }
+        #expect(all > 0, "something may have come to light below the mark")
+        // A twentieth of the time.
+        #expect(Double(all) * milliseconds / 1000 < 3 * 0.06, "\(all) of everything, \(marked) from the mark")
     }
 
-    @Test("a large claim is slow only if it is slow for its jobs")
-    func large() {
-        var mark = LowWaterMark()
-        mark.claimed(.oldestFirst, count: 512, lowest: nil, took: .milliseconds(26), at: start)
-        #expect(mark.scan(at: start) == .pastDead(from: nil))
+    @Test("claims begin at the mark for twenty times the length of the last claim of everything")
+    func pause() {
+        var now = start
+        var mark = marked(1000, at: &now)
+        let all = now + .seconds(6)
+        mark.claimed(.pastDead(from: nil), lowest: 1000, took: .milliseconds(100), at: all)
+        #expect(mark.start(at: all + .milliseconds(1999)) == 1000)
+        #expect(mark.start(at: all + .seconds(2)) == nil)
+    }
+
+    @Test("when claims of everything are quick again, the dead are gone; quick ones from the mark say nothing of them")
+    func quickly() {
+        var now = start
+        var mark = marked(1000, at: &now)
+        for _ in 0..<20 { mark.claimed(.pastDead(from: 1000), lowest: 2000, took: .milliseconds(1), at: now) }
+        #expect(mark.scan(at: now) == .pastDead(from: 2000))
+        for _ in 0..<40 {
+            now = now + .milliseconds(100)
+            mark.claimed(.pastDead(from: nil), lowest: 3000, took: .milliseconds(1), at: now)
+        }
+        #expect(mark.scan(at: now) == .oldestFirst)
     }
 
     @Test("what lies below the mark is looked for every 5 s, however slow that is and whatever is found above it")
@@ -73,7 +100,7 @@ struct LowWaterMarkTests {
             if scan == .oldestFirst || scan == .pastDead(from: nil) { last = now }
             #expect(now - last <= LowWaterMark.longest)
             // A claim from the mark that is as slow moves nothing.
-            mark.claimed(scan, count: 1, lowest: scan == .oldestFirst ? nil : Int64(step), took: .seconds(9), at: now)
+            mark.claimed(scan, lowest: scan == .oldestFirst ? nil : Int64(step), took: .seconds(9), at: now)
             now = now + .milliseconds(7)
         }
         #expect(last > start)
@@ -81,36 +108,39 @@ struct LowWaterMarkTests {
 
     @Test("a claim raises the mark and never lowers it, but one of everything")
     func monotonic() {
-        var mark = marked(1000)
-        mark.claimed(.pastDead(from: 1000), count: 1, lowest: 3000, took: .milliseconds(1), at: start)
-        #expect(mark.start(at: start) == 3000)
+        var now = start
+        var mark = marked(1000, at: &now)
+        mark.claimed(.pastDead(from: nil), lowest: 1000, took: .milliseconds(100), at: now)
+        mark.claimed(.pastDead(from: 1000), lowest: 3000, took: .milliseconds(1), at: now)
+        #expect(mark.start(at: now) == 3000)
         // The slack puts it below where the claim began: nothing is known of what lies there.
-        mark.claimed(.pastDead(from: 3000), count: 1, lowest: 2500, took: .milliseconds(1), at: start)
-        #expect(mark.start(at: start) == 3000)
+        mark.claimed(.pastDead(from: 3000), lowest: 2500, took: .milliseconds(1), at: now)
+        #expect(mark.start(at: now) == 3000)
         // Nothing was found: nothing is learned.
-        mark.claimed(.pastDead(from: 3000), count: 0, lowest: nil, took: .milliseconds(1), at: start)
-        #expect(mark.start(at: start) == 3000)
+        mark.claimed(.pastDead(from: 3000), lowest: nil, took: .milliseconds(1), at: now)
+        #expect(mark.start(at: now) == 3000)
         // Newest first says nothing of the oldest.
-        mark.claimed(.newestFirst, count: 1, lowest: nil, took: .milliseconds(1), at: start)
-        #expect(mark.start(at: start) == 3000)
-        mark.claimed(.pastDead(from: nil), count: 1, lowest: 2000, took: .milliseconds(100), at: start)
-        #expect(mark.start(at: start) == 2000)
+        mark.claimed(.newestFirst, lowest: nil, took: .milliseconds(1), at: now)
+        #expect(mark.start(at: now) == 3000)
+        mark.claimed(.pastDead(from: nil), lowest: 2000, took: .milliseconds(100), at: now)
+        #expect(mark.start(at: now) == 2000)
     }
 
     @Test("after an error, everything is looked at")
     func forgets() {
-        var mark = marked(1000)
+        var now = start
+        var mark = marked(1000, at: &now)
         mark.forget()
-        #expect(mark.scan(at: start) == .oldestFirst)
-        #expect(mark.start(at: start) == nil)
+        #expect(mark.scan(at: now) == .oldestFirst)
+        #expect(mark.start(at: now) == nil)
     }
 
-    @Test("a first claim that finds nothing, slowly, gives no mark")
+    @Test("claims that find nothing, slowly, give no mark")
     func nothing() {
         var mark = LowWaterMark()
-        slow(&mark, lowest: nil, at: start)
-        slow(&mark, lowest: nil, at: start)
-        #expect(mark.scan(at: start) == .pastDead(from: nil))
-        #expect(mark.start(at: start) == nil)
+        var now = start
+        claims(&mark, 10, took: .milliseconds(100), every: .milliseconds(100), at: &now)
+        #expect(mark.scan(at: now) == .pastDead(from: nil))
+        #expect(mark.start(at: now) == nil)
     }
 }

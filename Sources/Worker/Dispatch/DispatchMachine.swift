@@ -28,6 +28,9 @@ public struct DispatchMachine: Sendable {
 
     static let ahead = Instant.Span.milliseconds(250)
     static let largestBatch = 512
+    /// From the beginning of one batch of ends to that of the next, unless there are so many.
+    static let betweenRecords = Instant.Span.milliseconds(5)
+    static let recordsAtOnce = 128
     /// A due job that waited this long, in a full batch, means overload.
     static let overloadAge = Instant.Span.seconds(5)
 
@@ -53,6 +56,9 @@ public struct DispatchMachine: Sendable {
     /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
     /// make each of them an unknown outcome.
     public var unsaved = 0
+
+    /// When a batch of ends was begun last.
+    private var recordedAt: Instant?
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
@@ -265,6 +271,20 @@ public struct DispatchMachine: Sendable {
         if inFlight == 0 { throttle.pauseEnded(at: now) }
         schedule.wake(at: now)
     }
+
+    // MARK: Ends
+
+    /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
+    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the server
+    /// four of five statements.
+    public func recordsWait(count: Int, at now: Instant) -> Instant? {
+        guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
+        let next = recordedAt + Self.betweenRecords
+        return now < next ? next : nil
+    }
+
+    /// A batch of ends is being written down.
+    public mutating func recordsBegan(at now: Instant) { recordedAt = now }
 
     /// No further claims; ends when what is in hand has ended.
     public mutating func drain() { phase = .draining }

@@ -3,8 +3,8 @@ import Logging
 import Postgres
 import Queue
 
-/// Writing down what has ended: batched without delay. While one statement is in flight, ends gather for the next; while
-/// the database is away they wait in memory, and the claims with them.
+/// Writing down what has ended. While one statement is in flight, ends gather for the next, and under load a moment longer:
+/// (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with them.
 extension Dispatcher {
     /// Writes ends until the worker has drained and nothing is left to write.
     func recordLoop(_ records: Session) async {
@@ -15,6 +15,11 @@ extension Dispatcher {
                 await ends.wait()
                 continue
             }
+            if let until = machine.recordsWait(count: accepted.count + unsent.count, at: .now()) {
+                await ends.wait(until: until)
+                continue
+            }
+            machine.recordsBegan(at: .now())
             let batch = (accepted, unsent)
             accepted = accepted.emptied()
             unsent = FinishUnsent()

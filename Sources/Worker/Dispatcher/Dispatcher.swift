@@ -277,7 +277,7 @@ actor Dispatcher {
                 on: connection, limit: limit, scan, suspects: suspects == 0,
                 worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
             let now = Instant.now()
-            lowWater.claimed(scan, count: claimed.jobs.count, lowest: claimed.lowest, took: now - began, at: now)
+            lowWater.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
             take(claimed, limit: limit, claimedAt: began)
             quiet.succeeded()
         } catch {
