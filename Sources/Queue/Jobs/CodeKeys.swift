@@ -41,10 +41,7 @@ internal import Postgres
         var text = Array("otp key id ".utf8)
         secret.withBytes { bytes in for index in bytes.indices { text.append(bytes[index]) } }
         defer { unsafe text.withUnsafeMutableBytes { unsafe explicit_bzero($0.baseAddress!, $0.count) } }
-        var hash = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        unsafe _ = SHA256(text, text.count, &hash)
-        let digits = Array("0123456789abcdef".utf8)
-        return hash.prefix(8).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }
+        return Array(unsafe text.withUnsafeBytes { unsafe HexDigest.sha256($0) }.prefix(16))
     }
 
     /// The secret that a `key_id` names, where it is one of these.

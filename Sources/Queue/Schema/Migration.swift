@@ -1,4 +1,3 @@
-internal import CCrypto
 internal import CMigrations
 
 /// One step of the schema, as it was compiled in from `migrations/`.
@@ -19,7 +18,8 @@ public struct Migration: Sendable {
         self.name = name
         self.up = up
         self.down = down
-        checksum = Self.sha256(up)
+        checksum = String(
+            decoding: unsafe Array(up.utf8).withUnsafeBytes { unsafe HexDigest.sha256($0) }, as: UTF8.self)
     }
 
     /// All steps this program knows, in order.
@@ -35,13 +35,5 @@ public struct Migration: Sendable {
 
     private static func text(_ bytes: UnsafePointer<CChar>, _ count: Int) -> String {
         unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
-    }
-
-    private static func sha256(_ text: String) -> String {
-        var digest = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))
-        var text = text
-        text.withUTF8 { bytes in unsafe _ = SHA256(bytes.baseAddress, bytes.count, &digest) }
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 }
