@@ -144,13 +144,13 @@ if isFuzzing {
     package.targets += [
         // Of otpd, what reads settings, as a library: a program cannot be linked into another.
         .target(
-            name: "otpd", dependencies: ["HTTP", "OTP", "Twilio", logging],
+            name: "otpd", dependencies: ["HTTP", "OTP", "Queue", "Twilio", logging],
             sources: ["ExitCode.swift", "Output", "Settings", "SystemError.swift"], swiftSettings: strictMemory),
         .systemLibrary(name: "CLibFuzzer", path: "Tests/fuzz/CLibFuzzer"),
         .executableTarget(
             name: "OTPDFuzz",
             dependencies: [
-                "CCrypto", "CLibFuzzer", "CLibpq", "CPhoneNumber", "HTTP", "OTP", "Postgres", "Twilio", "otpd",
+                "CCrypto", "CLibFuzzer", "CLibpq", "CPhoneNumber", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "otpd",
             ],
             path: "Tests/fuzz/OTPDFuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),

@@ -891,7 +891,8 @@ CREATE TABLE otp.send_jobs (
     held_by text COLLATE "C",                   -- queued: the pause (otp.pauses.name) that holds it, not due before its end;
                                                 -- due all the same, it is that pause's probe. Or 'rate ' and the sender
                                                 -- (otp.sender_rates) for whose turn it waits until due_at
-    returned int DEFAULT 0                      -- of the claims so far, those after which it was given back untried
+    returned int DEFAULT 0,                     -- of the claims so far, those after which it was given back untried
+    has_elder boolean DEFAULT true              -- an earlier job of its verification lived when it was made: that goes first
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -979,6 +980,9 @@ BEGIN
     NEW.last_remedy := NULL;
     NEW.held_by := NULL;
     NEW.returned := 0;
+    -- With a snapshot of its own, taken under the lock, which only READ COMMITTED gives: otherwise the claim has to look.
+    NEW.has_elder := current_setting('transaction_isolation') <> 'read committed'
+        OR EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = NEW.verification_id);
     RETURN NEW;
 END $$;
 

@@ -15,7 +15,13 @@ import Testing
         RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement,
     ]
 
-    /// Names of statements that read a table as a whole or sort it, as a worker's session plans them now.
+    /// What reads an index from its beginning on purpose: a small one, of what is under way or held; or its first entry.
+    private static let meant = [
+        "otpd_release_lost: send_jobs_leased", "otpd_take_probe: send_jobs_held", "otpd_heartbeat: messages_to_poll",
+        "otpd_heartbeat: send_jobs_unknown",
+    ]
+
+    /// Names of statements that read a table or an index as a whole, or sort it, as a worker's session plans them now.
     private func wrong(_ session: TestDatabase.Session) async throws -> [String] {
         var wrong: [String] = []
         for statement in Self.statements {
@@ -28,9 +34,18 @@ import Testing
             let plan = try await session.text("EXPLAIN EXECUTE planned\(count > 0 ? "(\(nulls))" : "")")
             try await session.text("DEALLOCATE planned")
             let tables = ["send_jobs", "messages", "verifications", "unsent_jobs"]
-            for line in plan.split(separator: "\n") {
-                let reads = tables.contains { line.contains("Scan on \($0) ") } && !line.contains("Index")
-                if reads || (statement.name.hasPrefix("otpd_claim") && line.contains("Sort ")) {
+            let lines = plan.split(separator: "\n")
+            for (place, line) in lines.enumerated() {
+                let isScan = tables.contains { line.contains("Scan") && line.contains(" on \($0) ") }
+                let next = lines.dropFirst(place + 1).first ?? ""
+                let isBounded = next.contains("Index Cond") || next.contains("TID Cond")
+                let isMeant = Self.meant.contains { meant in
+                    let parts = meant.split(separator: ": ")
+                    return statement.name == parts[0] && line.contains(" using \(parts[1]) ")
+                }
+                if isScan && !isBounded && !isMeant
+                    || (statement.name.hasPrefix("otpd_claim") && line.contains("Sort "))
+                {
                     wrong.append("\(statement.name): \(line)")
                 }
             }
@@ -60,7 +75,8 @@ import Testing
         default: break
         }
         let session = try await session(database)
-        #expect(try await wrong(session) == [])
+        let wrong = try await wrong(session)
+        #expect(wrong == [])
         await session.close()
     }
 

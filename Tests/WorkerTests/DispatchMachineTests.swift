@@ -143,15 +143,15 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: now) == .wait(until: nil))
     }
 
-    @Test("a lone end is written at once; those that follow wait for 5 ms, unless they are many or the worker leaves")
+    @Test("a lone end is written at once; those that follow wait for 10 ms, unless they are many or the worker leaves")
     func records() {
         var machine = machine()
         #expect(machine.recordsWait(count: 1, at: start) == nil)
         machine.recordsBegan(at: start)
-        #expect(machine.recordsWait(count: 1, at: start) == start + .milliseconds(5))
-        #expect(machine.recordsWait(count: 127, at: start + .milliseconds(4)) == start + .milliseconds(5))
-        #expect(machine.recordsWait(count: 128, at: start) == nil)
-        #expect(machine.recordsWait(count: 1, at: start + .milliseconds(5)) == nil)
+        #expect(machine.recordsWait(count: 1, at: start) == start + .milliseconds(10))
+        #expect(machine.recordsWait(count: 255, at: start + .milliseconds(9)) == start + .milliseconds(10))
+        #expect(machine.recordsWait(count: 256, at: start) == nil)
+        #expect(machine.recordsWait(count: 1, at: start + .milliseconds(10)) == nil)
         machine.drain()
         #expect(machine.recordsWait(count: 1, at: start) == nil)
     }

@@ -52,6 +52,13 @@ public struct ArrayWriter: ~Copyable {
     public mutating func append(_ value: Double) { fixed(8, value.bitPattern) }
     /// A `timestamptz` element, in microseconds since the Unix epoch; `Int64.max` and `.min` are the infinities.
     public mutating func append(unixMicroseconds: Int64) { fixed(8, postgresMicroseconds(unixMicroseconds)) }
+    /// A `tid` element.
+    public mutating func append(_ value: TupleID) {
+        elements += 1
+        parameters.put(6 as Int32)
+        parameters.put(value.block)
+        parameters.put(value.offset)
+    }
     /// A `text` element.
     public mutating func append(_ value: String) { sized { $0.put(utf8: value) } }
     /// An element of any type in its binary format.

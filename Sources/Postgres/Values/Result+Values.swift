@@ -128,6 +128,19 @@ extension Result {
         return unix
     }
 
+    /// A `tid`, such as a row's `ctid`.
+    public func tupleID(_ row: Int, _ column: Int) throws(PostgresError) -> TupleID {
+        try present(
+            row, column,
+            try unsafe withBytes(row, column) { bytes throws(PostgresError) -> TupleID? in
+                guard let bytes = unsafe bytes else { return nil }
+                guard isBinary(column), bytes.count == 6 else { throw mismatch(row, column, "a binary tid") }
+                return unsafe TupleID(
+                    block: UInt32(bigEndian: bytes.loadUnaligned(as: UInt32.self)),
+                    offset: UInt16(bigEndian: bytes.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+            })
+    }
+
     private func present<T>(_ row: Int, _ column: Int, _ value: T?) throws(PostgresError) -> T {
         guard let value else { throw .misuse("row \(row), column \(column) of a result is NULL where a value must be") }
         return value

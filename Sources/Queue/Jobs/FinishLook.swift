@@ -5,34 +5,38 @@ public import Postgres
 /// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
 ///
 /// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
-/// later look has the last word. The primary key serves it.
+/// later look has the last word. The primary key serves it
+/// (`= ANY (…)` and `+ 0` as in `FinishAccepted`).
 public struct FinishLook: Sendable {
     static let statement = Statement(
         "otpd_finish_look",
         """
         WITH e AS MATERIALIZED (
-            SELECT e.*, j.verification_id, j.requested_at, j.resend_of
+            SELECT e.*, j.*
               FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::float8[], $6::int[], $7::text[],
                           $8::text[])
                 AS e(id, attempt, token, step, delay, counted, error, remedy)
-              JOIN otp.send_jobs j
-                ON j.id = e.id AND j.attempt = e.attempt AND j.look_at = e.token AND j.state = 'unknown'
-               FOR UPDATE OF j
+             CROSS JOIN LATERAL (
+                   SELECT j.verification_id, j.requested_at, j.resend_of
+                     FROM otp.send_jobs j
+                    WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
+                      AND CASE j.state WHEN 'unknown' THEN true END
+                      FOR UPDATE) j
         ), again AS (
             UPDATE otp.send_jobs j
                SET look_at = now() + make_interval(secs => e.delay), looks = j.looks + e.counted
               FROM e
-             WHERE j.id = e.id AND e.step = 'again'
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'again'
         ), resent AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
                    due_at = now(), last_error = e.error, last_remedy = e.remedy
               FROM e
-             WHERE j.id = e.id AND e.step = 'resend'
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend'
          RETURNING 1
         ), gone AS (
-            DELETE FROM otp.send_jobs j USING e
-             WHERE j.id = e.id AND e.step = 'fail'
+            DELETE FROM otp.send_jobs j
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail'))
          RETURNING j.id
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,

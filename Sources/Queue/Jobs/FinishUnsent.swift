@@ -26,7 +26,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 ///
 /// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
 /// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
-/// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it.
+/// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it
+/// (`= ANY (…)` and `+ 0` as in `FinishAccepted`).
 ///
 /// A pause that holds a job is locked until the job is written, so that its end (a DELETE, whose trigger releases what it
 /// held) misses none: a job for a pause that has ended meanwhile is due again in a second. So is one that was deferred by a
@@ -36,14 +37,16 @@ public struct FinishUnsent: Sendable {
         "otpd_finish_unsent",
         """
         WITH e AS MATERIALIZED (
-            SELECT e.*, j.verification_id, j.requested_at, j.expires_at, j.resend_of
+            SELECT e.*, j.*
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
                           $9::text[], $10::text[], $11::float8[])
                 AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate)
-              JOIN otp.send_jobs j
-                ON j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
-               AND (j.state = 'sending' OR (j.state = 'unknown' AND e.outcome <> 'unknown'))
-               FOR UPDATE OF j
+             CROSS JOIN LATERAL (
+                   SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
+                     FROM otp.send_jobs j
+                    WHERE j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
+                      AND CASE j.state WHEN 'sending' THEN true WHEN 'unknown' THEN e.outcome <> 'unknown' END
+                      FOR UPDATE) j
         ), pauses AS MATERIALIZED (
             SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($10::text[]) FOR KEY SHARE
         ), queued AS (
@@ -65,16 +68,16 @@ public struct FinishUnsent: Sendable {
               LEFT JOIN pauses p ON p.name = e.held_by
               LEFT JOIN otp.sender_rates r
                 ON e.outcome = 'deferred' AND 'rate ' || r.sender = e.held_by AND r.sends_per_second::float8 = e.rate
-             WHERE j.id = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
+             WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
                    last_error_code = e.error_code, last_error = e.error, last_remedy = e.remedy
               FROM e
-             WHERE j.id = e.id AND e.outcome = 'unknown'
+             WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome = 'unknown'
         ), gone AS (
-            DELETE FROM otp.send_jobs j USING e
-             WHERE j.id = e.id AND e.outcome IN ('failed', 'expired', 'canceled')
+            DELETE FROM otp.send_jobs j
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled')))
         )
         INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
                                      error_class, requested_at, ended_at, resend_of)

@@ -4,7 +4,7 @@ public import Postgres
 /// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, outcomes that stayed
 /// unknown until their code died `failed`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker may run it at any time, and several at once share the work.
 ///
-/// The partial indexes on `lease_expires_at` and `expires_at` serve it. In batches of 500, so that it never holds locks
+/// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order. In batches of 500, so that it never holds locks
 /// for long; run again at once while it finds that many.
 public enum Sweep {
     static let statement = Statement(
@@ -13,6 +13,7 @@ public enum Sweep {
         WITH lost AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'sending' AND lease_expires_at < now()
+             ORDER BY lease_expires_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), to_unknown AS (
             UPDATE otp.send_jobs j
@@ -21,21 +22,21 @@ public enum Sweep {
                    unknown_at = j.lease_expires_at, look_at = now(), looks = 0, last_error_code = NULL,
                    last_error = 'The worker that was sending it stopped before it could say what became of it.',
                    last_remedy = 'Look in the log of otpd for why it stopped.'
-              FROM lost
-             WHERE j.id = lost.id
+             WHERE j.id = ANY (ARRAY (SELECT lost.id FROM lost))
          RETURNING 1
         ), expired AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'queued' AND expires_at <= now()
+             ORDER BY expires_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), undecided AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
+             ORDER BY lease_expires_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             USING (SELECT id FROM expired UNION ALL SELECT id FROM undecided) dead
-             WHERE j.id = dead.id
+             WHERE j.id = ANY (ARRAY (SELECT id FROM expired UNION ALL SELECT id FROM undecided))
          RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at,
                    j.resend_of
         ), ended AS (

@@ -10,7 +10,7 @@ public import Postgres
 ///   unknown: a minute between tries, twice as long each time, an hour at most, twelve tries.
 /// - Then never: `next_poll_at` is null.
 ///
-/// The partial index on `next_poll_at` serves it.
+/// The partial index on `next_poll_at` and the primary keys serve it, whatever the statistics say (as in `Claim`).
 public enum PollMessages {
     static let statement = Statement(
         "otpd_poll_messages",
@@ -28,12 +28,13 @@ public enum PollMessages {
             SELECT d.message_sid, v.expires_at,
                    CASE WHEN NOT d.is_done THEN 'fetch'
                         WHEN NOT s.redact_bodies OR d.redacted_at IS NOT NULL THEN 'leave'
-                        WHEN v.expires_at > now() OR EXISTS (SELECT FROM otp.send_jobs j
-                                                              WHERE j.verification_id = d.verification_id) THEN 'wait'
+                        WHEN v.expires_at > now() OR (SELECT true FROM otp.send_jobs j
+                                                       WHERE j.verification_id = d.verification_id LIMIT 1) THEN 'wait'
                         ELSE 'redact' END AS step
               FROM due d
              CROSS JOIN otp.settings s
-              LEFT JOIN otp.verifications v ON v.id = d.verification_id
+              LEFT JOIN LATERAL (SELECT v.expires_at FROM otp.verifications v
+                                  WHERE v.id = d.verification_id OFFSET 0) v ON true
         )
         UPDATE otp.messages m
            SET polls = m.polls + (s.step = 'fetch')::int,
@@ -47,7 +48,7 @@ public enum PollMessages {
                                            THEN now() + least(interval '1 hour', interval '1 minute' * 2 ^ m.redactions)
                                       END END
           FROM step s
-         WHERE m.message_sid = s.message_sid
+         WHERE m.message_sid = ANY (ARRAY (SELECT d.message_sid FROM due d)) AND m.message_sid || '' = s.message_sid
         RETURNING m.message_sid, s.step, m.next_poll_at IS NULL
         """,
         [.int4])

@@ -14,7 +14,7 @@ public enum RecordRedactions {
                                 ELSE concat_ws(' ', m.follow_up, 'Its text is still at Twilio, which did not empty it.') END
           FROM (SELECT unnest($1::text[]) AS sid, true AS is_empty
                 UNION ALL SELECT unnest($2::text[]), false) e
-         WHERE m.message_sid = e.sid AND m.redacted_at IS NULL
+         WHERE m.message_sid = ANY ($1 || $2) AND m.message_sid || '' = e.sid AND m.redacted_at IS NULL
         """,
         [.textArray, .textArray])
 

@@ -53,31 +53,36 @@ public enum RecordStatus {
     static let statement = Statement(
         "otpd_record_status",
         """
+        WITH s AS MATERIALIZED (
+            SELECT o.*, e.price_unit, e.sender
+              FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[])
+                AS e(sid, status, error_code, segments, price, price_unit, sender)
+             CROSS JOIN LATERAL (
+                   SELECT o.message_sid,
+                          CASE WHEN otp.status_advances(o.status, e.status) THEN e.status ELSE o.status END AS status,
+                          CASE WHEN otp.status_advances(o.status, e.status) THEN coalesce(e.error_code, o.error_code)
+                               WHEN o.status = e.status THEN coalesce(o.error_code, e.error_code)
+                               ELSE o.error_code END AS error_code,
+                          coalesce(e.segments::smallint, o.segments) AS segments,
+                          coalesce(e.price::numeric, o.price) AS price
+                     FROM otp.messages o
+                    WHERE o.message_sid = e.sid
+                      FOR UPDATE SKIP LOCKED) o
+        )
         UPDATE otp.messages m
            SET status = s.status,
                error_code = s.error_code,
                segments = s.segments,
                price = s.price,
-               price_unit = coalesce(e.price_unit, m.price_unit),
-               sender = coalesce(m.sender, e.sender),
+               price_unit = coalesce(s.price_unit, m.price_unit),
+               sender = coalesce(m.sender, s.sender),
                final_at = coalesce(m.final_at, CASE WHEN otp.status_rank(s.status) >= 50 THEN now() END),
                next_poll_at = CASE WHEN NOT otp.is_settled(s.status, s.segments, s.price) THEN m.next_poll_at
                                    WHEN m.redacted_at IS NULL AND (SELECT redact_bodies FROM otp.settings)
                                    THEN greatest(now(), (SELECT v.expires_at FROM otp.verifications v
                                                           WHERE v.id = m.verification_id)) END
-          FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[],
-                      $7::text[])
-            AS e(sid, status, error_code, segments, price, price_unit, sender),
-               LATERAL (SELECT o.message_sid,
-                               CASE WHEN otp.status_advances(o.status, e.status) THEN e.status ELSE o.status END AS status,
-                               CASE WHEN otp.status_advances(o.status, e.status) THEN coalesce(e.error_code, o.error_code)
-                                    WHEN o.status = e.status THEN coalesce(o.error_code, e.error_code)
-                                    ELSE o.error_code END AS error_code,
-                               coalesce(e.segments::smallint, o.segments) AS segments,
-                               coalesce(e.price::numeric, o.price) AS price
-                          FROM otp.messages o WHERE o.message_sid = e.sid
-                       FOR UPDATE SKIP LOCKED) s
-         WHERE m.message_sid = s.message_sid
+          FROM s
+         WHERE m.message_sid = ANY ($1) AND m.message_sid || '' = s.message_sid
         """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
 

@@ -29,8 +29,8 @@ public struct DispatchMachine: Sendable {
     static let ahead = Instant.Span.milliseconds(250)
     static let largestBatch = 512
     /// From the beginning of one batch of ends to that of the next, unless there are so many.
-    static let betweenRecords = Instant.Span.milliseconds(5)
-    static let recordsAtOnce = 128
+    static let betweenRecords = Instant.Span.milliseconds(10)
+    static let recordsAtOnce = 256
     /// A due job that waited this long, in a full batch, means overload.
     static let overloadAge = Instant.Span.seconds(5)
 

@@ -198,7 +198,7 @@ extension Dispatcher {
             accepted.append(
                 AcceptedMessage(
                     job: job.id, attempt: job.attempt, verification: job.verificationID,
-                    requestedAt: job.requestedAt, sid: sid, status: status ?? .queued,
+                    requestedAt: job.requestedAt, place: job.place, sid: sid, status: status ?? .queued,
                     sender: sent.handedOver.sender))
         case .failed(let why):
             counters.failed += 1

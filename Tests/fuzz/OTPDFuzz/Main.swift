@@ -35,7 +35,7 @@ enum Target: String, CaseIterable {
     case date, callback, form, number, template, settings
     case webAddress = "web-address"
     case answerHead = "answer-head"
-    case values, conninfo
+    case values, conninfo, seal
 
     var body: ([UInt8]) -> Void {
         switch self {
@@ -53,6 +53,7 @@ enum Target: String, CaseIterable {
         case .answerHead: fuzzAnswerHead
         case .values: fuzzValues
         case .conninfo: fuzzConninfo
+        case .seal: fuzzSeal
         }
     }
 }
