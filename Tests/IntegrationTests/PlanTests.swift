@@ -18,7 +18,7 @@ import Testing
     /// What reads an index from its beginning on purpose: a small one, of what is under way or held; or its first entry.
     private static let meant = [
         "otpd_release_lost: send_jobs_leased", "otpd_take_probe: send_jobs_held", "otpd_heartbeat: messages_to_poll",
-        "otpd_heartbeat: send_jobs_unknown",
+        "otpd_heartbeat: send_jobs_unknown", "otpd_sweep: send_jobs_unknown",
     ]
 
     /// Names of statements that read a table or an index as a whole, or sort it, as a worker's session plans them now.

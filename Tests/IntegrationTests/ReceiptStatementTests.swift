@@ -264,7 +264,7 @@ import Testing
             UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now()
              WHERE id = \(try await job("unknown").id)
             """)
-        _ = try await Sweep.run(on: session.connection, deadline: soon)
+        _ = try await Sweep.run(on: session.connection, from: nil, isIdle: true, deadline: soon)
         var ends = FinishUnsent()
         ends.append(UnsentEnd(job: try await job("failed").id, attempt: 1, .failed, error: "e"))
         try await ends.run(on: session.connection, worker: 1, deadline: soon)

@@ -90,7 +90,7 @@ struct LowWaterMarkTests {
         #expect(mark.scan(at: now) == .oldestFirst)
     }
 
-    @Test("what lies below the mark is looked for every 10 s, however slow that is and whatever is found above it")
+    @Test("what lies below the mark is looked for every 30 s, however slow that is and whatever is found above it")
     func longest() {
         var mark = LowWaterMark()
         var now = start

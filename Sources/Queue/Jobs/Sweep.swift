@@ -2,17 +2,19 @@ public import EventLoop
 public import Postgres
 
 /// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, outcomes that stayed
-/// unknown until their code died `failed`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker may run it at any time, and several at once share the work.
+/// unknown until their code died `failed`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker
+/// may run it at any time, and several at once share the work.
 ///
-/// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order. In batches of 500, so that it never holds locks
-/// for long; run again at once while it finds that many.
+/// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order, and from `start` on, since what
+/// ended long ago may be dead entries there that an open transaction of somebody's holds. In batches of 500, so that it
+/// never holds locks for long; run again at once while it finds that many.
 public enum Sweep {
     static let statement = Statement(
         "otpd_sweep",
         """
         WITH lost AS (
             SELECT id FROM otp.send_jobs
-             WHERE state = 'sending' AND lease_expires_at < now()
+             WHERE state = 'sending' AND lease_expires_at >= coalesce($1, '-infinity') AND lease_expires_at < now()
              ORDER BY lease_expires_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), to_unknown AS (
@@ -26,13 +28,13 @@ public enum Sweep {
          RETURNING 1
         ), expired AS (
             SELECT id FROM otp.send_jobs
-             WHERE state = 'queued' AND expires_at <= now()
+             WHERE state = 'queued' AND expires_at >= coalesce($1, '-infinity') AND expires_at <= now()
              ORDER BY expires_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), undecided AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
-             ORDER BY lease_expires_at
+             ORDER BY look_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM otp.send_jobs j
@@ -59,13 +61,13 @@ public enum Sweep {
         SELECT (SELECT count(*)::int FROM to_unknown),
                count(*) FILTER (WHERE state = 'expired')::int,
                count(*) FILTER (WHERE state = 'failed')::int,
-               (SELECT extract(epoch FROM min(lease_expires_at) - now())::float8
-                  FROM otp.send_jobs
-                 WHERE state = 'sending' AND lease_expires_at >= now()),
-               otp.check_budget()
+               CASE WHEN $2 THEN (SELECT extract(epoch FROM min(lease_expires_at) - now())::float8
+                                    FROM otp.send_jobs
+                                   WHERE state = 'sending' AND lease_expires_at >= now()) END,
+               otp.check_budget(), now()
           FROM ended
         """,
-        [])
+        [.timestamptz, .bool])
 
     /// What one sweep ended.
     public struct Swept: Sendable, Equatable {
@@ -75,23 +77,32 @@ public enum Sweep {
         public var expired: Int
         /// Jobs that stayed unknown until their code died.
         public var unknownFailed: Int
-        /// Until the next lease of anybody's ends; nil while there is none.
+        /// Until the next lease of anybody's ends; nil while there is none, or it was not asked for.
         public var nextLeaseEnd: Instant.Span?
         /// Until the pause for the day's budget ends by itself; nil while there is none.
         public var budgetPauseEnd: Instant.Span?
+        /// When it looked, by the database's clock, in microseconds since the Unix epoch.
+        public var lookedAt: Int64
 
         /// Whether there may be more.
         public var isFull: Bool { lostLeases >= 500 || expired >= 500 || unknownFailed >= 500 }
     }
 
-    /// Sweeps once.
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Swept {
+    /// Sweeps once: what ended at `start` (microseconds since the Unix epoch, by the database's clock) or later, or all.
+    /// An idle worker asks when the next lease ends.
+    public static func run(on connection: Connection, from start: Int64?, isIdle: Bool, deadline: Instant)
+        async throws(PostgresError) -> Swept
+    {
+        var parameters = Parameters()
+        if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
+        parameters.append(isIdle)
         let result = try await connection.execute(
-            statement, Parameters(), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
             unknownFailed: Int(try result.int32(0, 2)),
             nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) },
-            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Span(seconds: $0) })
+            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Span(seconds: $0) },
+            lookedAt: try result.unixMicroseconds(0, 5))
     }
 }

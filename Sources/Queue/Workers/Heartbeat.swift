@@ -61,10 +61,10 @@ public struct CallbackCounts: Sendable, Equatable {
 }
 
 /// Heartbeat, poll and probe in one statement: writes the worker's row, says whether this session still listens (LISTEN
-/// dies silently), when the next job is due, and how many other workers run, among whom rates and looks are divided. One
-/// whose heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
+/// dies silently), and how many other workers run, among whom rates and looks are divided. One whose heartbeat is twice
+/// overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
+/// Of an idle worker, which does not poll, it also finds when the next job is due and its loops have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
 /// six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
@@ -95,10 +95,12 @@ public enum Heartbeat {
                    callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
-               (SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
-                  FROM otp.send_jobs j
-                 WHERE j.state = 'queued'
-                   AND j.due_at >= coalesce($24, '-infinity')),
+               CASE WHEN $25 THEN (
+                   SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
+                     FROM otp.send_jobs j
+                    WHERE j.state = 'queued'
+                      AND j.due_at >= coalesce($24, '-infinity'))
+               END,
                others.running, others.lower,
                CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM least(
@@ -132,7 +134,7 @@ public enum Heartbeat {
     public struct Answer: Sendable {
         /// Whether a NOTIFY would reach this session.
         public var isListening: Bool
-        /// How long until the next queued job is due, negative when it is due; nil when there is none.
+        /// How long until the next queued job is due, negative when it is due; nil when there is none, or it was not asked.
         public var nextDue: Instant.Span?
         /// How many other workers run.
         public var others: Int

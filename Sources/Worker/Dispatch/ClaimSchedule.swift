@@ -34,6 +34,9 @@ public struct ClaimSchedule: Sendable {
     /// When the next look is due; nil when only a wake brings one.
     public var next: Instant? { looks.first }
 
+    /// Whether it polls, whatever it is told: there was something to do a moment ago.
+    public func isActive(at now: Instant) -> Bool { now < activeUntil }
+
     /// There may be due jobs, or the connection is new: looks at once and a few times soon after.
     public mutating func wake(at now: Instant) {
         activeUntil = now + Self.activeSpan

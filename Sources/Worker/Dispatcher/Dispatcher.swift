@@ -349,6 +349,9 @@ actor Dispatcher {
     /// Whether there is work in hand.
     var isBusy: Bool { machine.inFlight + machine.waiting + machine.rates.parked + unsaved > 0 }
 
+    /// Whether there is nothing to do, and was nothing for a while: then the queue may be asked when there will be.
+    var isIdle: Bool { !isBusy && !machine.schedule.isActive(at: .now()) }
+
     /// Until the status row should be written anew, at most `span`.
     func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }
 

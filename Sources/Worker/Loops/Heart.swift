@@ -65,7 +65,7 @@ struct Heart {
             let connection = try await claims.connection(deadline: .now() + span)
             let answer = try await Heartbeat.run(
                 on: connection, worker: worker, report, from: await dispatcher.lowWater.start(at: .now()),
-                isIdle: await !dispatcher.isBusy, deadline: .now() + span)
+                isIdle: await dispatcher.isIdle, deadline: .now() + span)
             if !answer.isListening, state == nil {
                 // LISTEN dies silently; a new session begins with a new LISTEN.
                 log.warning("this session no longer listens for new jobs; opening another")

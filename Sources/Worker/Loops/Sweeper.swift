@@ -23,6 +23,7 @@ struct Sweeper {
         var quiet = QuietErrors()
         var pruneAt = Instant.now() + .seconds(60)
         var historyAt = Instant.now()
+        var mark = SweepMark()
         while !Task.isCancelled {
             var isFull = false
             var next = Self.idle
@@ -30,8 +31,11 @@ struct Sweeper {
             let mayHaveDead = await dispatcher.begin(.sweep)
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
-                let swept = try await Sweep.run(on: connection, deadline: .now() + Times.statement)
+                let (start, asked) = (mark.start(at: began), Instant.now())
+                let swept = try await Sweep.run(
+                    on: connection, from: start, isIdle: await !dispatcher.isBusy, deadline: .now() + Times.statement)
                 isFull = swept.isFull
+                mark.swept(from: start, lookedAt: swept.lookedAt, isFull: isFull, took: .now() - asked, at: .now())
                 // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
                 next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
                     .compactMap { $0 }.reduce(next, min)
@@ -54,6 +58,7 @@ struct Sweeper {
                 }
                 quiet.succeeded()
             } catch {
+                mark.forget()
                 if case .server = error, quiet.isNew(error) {
                     log.error(
                         "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
