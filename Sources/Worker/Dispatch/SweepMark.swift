@@ -29,7 +29,10 @@ public struct SweepMark: Sendable {
     /// A sweep from `start` on has ended after `took`: it looked at `lookedAt` by the database's clock. With `isFull` there
     /// may be more where it was.
     public mutating func swept(from start: Int64?, lookedAt: Int64, isFull: Bool, took: Instant.Span, at now: Instant) {
-        guard !isFull else { return self = SweepMark() }
+        guard !isFull else {
+            forget()
+            return
+        }
         mark = lookedAt - Self.margin
         guard start == nil else { return }
         let pause = min(took.nanoseconds, Self.longest.nanoseconds) * Self.restraint
