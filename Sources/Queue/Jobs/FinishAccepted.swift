@@ -20,48 +20,42 @@ public import Postgres
 /// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
 /// the status, that schedule begins further on.
 public struct FinishAccepted: Sendable {
-    private static let types: [OID] = [
-        .int8, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray, .int4,
-        .tidArray,
-    ]
-
-    /// What is so as a rule.
+    /// What is so as a rule: the row says the rest.
     static let plain = Statement(
         "otpd_finish_accepted",
         """
         WITH gone AS (
             DELETE FROM otp.send_jobs j
-             USING unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[], $8::text[],
-                          $10::tid[])
-                AS e(id, attempt, verification_id, requested_at, sid, status, sender, place)
-             WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
-         RETURNING e.*, j.resend_of
+             USING unnest($3::bigint[], $4::tid[], $5::text[], $6::text[], $7::text[])
+                AS e(id, place, sid, status, sender)
+             WHERE j.ctid = e.place AND j.id + 0 = e.id
+         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.resend_of, e.sid, e.status, e.sender
         )
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, ended_job,
                                   requested_at, accepted_at, status, next_poll_at, polls, resend_of)
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
-               g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $9, $9, g.resend_of
+               g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $2, $2, g.resend_of
           FROM gone g
-        """, types)
+        """, [.int8, .int4, .int8Array, .tidArray, .textArray, .textArray, .textArray])
 
-    /// What may be.
+    /// What may be, too.
     static let careful = Statement(
         "otpd_finish_evidence",
         """
         WITH e AS MATERIALIZED (
             SELECT *
-              FROM unnest($2::bigint[], $3::int[], $4::bigint[], $5::timestamptz[], $6::text[], $7::text[],
-                          $8::text[], $10::tid[])
-                AS e(id, attempt, verification_id, requested_at, sid, status, sender, place)
+              FROM unnest($3::bigint[], $4::int[], $5::bigint[], $6::timestamptz[], $7::text[], $8::text[],
+                          $9::text[])
+                AS e(id, attempt, verification_id, requested_at, sid, status, sender)
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
-             WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
+             WHERE j.id = ANY ($3) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
          RETURNING e.*, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
                                       ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
-                   a.ended_job, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $9, $9,
+                   a.ended_job, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $2, $2,
                    a.resend_of
               FROM (SELECT g.*, true AS ended_job FROM gone g
                      UNION ALL
@@ -83,7 +77,10 @@ public struct FinishAccepted: Sendable {
                                   AND EXISTS (SELECT FROM otp.messages m
                                                WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
           FROM kept k
-        """, types)
+        """,
+        [
+            .int8, .int4, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray,
+        ])
 
     /// Polls that callbacks make needless: the first of their schedule, up to 16 s after the acceptance.
     public static let sparedByCallbacks: Int32 = 3
@@ -128,14 +125,49 @@ public struct FinishAccepted: Sendable {
     /// Records them all.
     @discardableResult
     public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Beside {
+        do {
+            let plain = try await connection.execute(
+                Self.plain, plainParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+            if plain.affectedRows == count { return .none }
+        } catch {
+            // A SID, or an end of the job, that is there already.
+            guard case .server(let refusal) = error, refusal.sqlstate == "23505" else { throw error }
+        }
+        let result = try await connection.execute(
+            Self.careful, carefulParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
+    }
+
+    private func plainParameters(_ worker: Int64) -> Parameters {
         var parameters = Parameters()
         parameters.append(worker)
+        parameters.append(sparedPolls)
+        parameters.append(messages.lazy.map(\.job))
+        parameters.appendArray(of: .tid) { array in
+            for message in messages {
+                if let place = message.place { array.append(place) } else { array.appendNull() }
+            }
+        }
+        appendAnswers(to: &parameters)
+        return parameters
+    }
+
+    private func carefulParameters(_ worker: Int64) -> Parameters {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(sparedPolls)
         parameters.append(messages.lazy.map(\.job))
         parameters.append(messages.lazy.map(\.attempt))
         parameters.append(messages.lazy.map(\.verification))
         parameters.appendArray(of: .timestamptz) { array in
             for message in messages { array.append(unixMicroseconds: message.requestedAt) }
         }
+        appendAnswers(to: &parameters)
+        return parameters
+    }
+
+    /// SIDs, statuses and senders.
+    private func appendAnswers(to parameters: inout Parameters) {
         var sid: [UInt8] = []
         parameters.appendArray(of: .text) { array in
             for message in messages {
@@ -148,23 +180,6 @@ public struct FinishAccepted: Sendable {
             for message in messages { array.append(message.status.rawValue) }
         }
         parameters.append(messages.map(\.sender))
-        parameters.append(sparedPolls)
-        parameters.appendArray(of: .tid) { array in
-            for message in messages {
-                if let place = message.place { array.append(place) } else { array.appendNull() }
-            }
-        }
-        do {
-            let plain = try await connection.execute(
-                Self.plain, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-            if plain.affectedRows == count { return .none }
-        } catch {
-            // A SID, or an end of the job, that is there already.
-            guard case .server(let refusal) = error, refusal.sqlstate == "23505" else { throw error }
-        }
-        let result = try await connection.execute(
-            Self.careful, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
     }
 }
 
