@@ -553,7 +553,7 @@ END $$;
 -- ─────────────────────────────────────────────────── verifications ──────────────────────────────────────────────────
 
 CREATE TABLE otp.verifications (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY,
     subject text,
     phone_number text,      -- as typed
     region text,
@@ -579,6 +579,8 @@ CREATE TABLE otp.verifications (
 -- walk back through everybody's verifications on the primary key.
 CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
 CREATE INDEX verifications_created_at ON otp.verifications (created_at);
+-- Last: of indexes that look equally good, as all do while the table is thought to be empty, the planner takes the last.
+ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
 
 -- The locale of a purpose's text that serves a wanted one, as in RFC 4647: ar-SA and AR_sa by ar; null when none does.
