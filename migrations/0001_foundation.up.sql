@@ -210,7 +210,7 @@ INSERT INTO otp.countries (region, receipts_reliable) VALUES ('SA', false);
 -- differ in their last digits alone: it counts different numbers and not sends, so it meets whoever walks through numbers
 -- and not who asks again. prefix (the first digits, country code included), country, total and budget are for many writers
 -- at once and count by the clock's hours or the days of settings.timezone: refused at the insert as soon as the count is
--- seen to be full, and exactly by otp.within_limits before a job is claimed.
+-- seen to be full, and exactly by otp.within_limits when a job is claimed.
 CREATE TABLE otp.limits (
     scope text NOT NULL
         CHECK (scope IN ('phone', 'subject', 'client_ip', 'block', 'prefix', 'country', 'total', 'budget')),
@@ -1307,8 +1307,8 @@ EXECUTE FUNCTION otp.tally_today();
 
 -- ─────────────────────────────────────────────────── claim and status ───────────────────────────────────────────────
 
--- Of jobs that are about to be claimed, and locked, those that shared limits allow; the others end as limited, here and
--- now. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
+-- Of jobs that have just been claimed, those that shared limits allow; the others end as limited, here and now, before
+-- anything of the claim is sent. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
 -- many end here, counted in rows whose locks make claims take turns. Otherwise no lock is taken and nothing written.
 CREATE FUNCTION otp.within_limits(send_job_ids bigint[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -1323,7 +1323,7 @@ BEGIN
                 SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed
                 FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
                     LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
-                WHERE j.id = ANY (send_job_ids) AND j.attempt = 0) l
+                WHERE j.id = ANY (send_job_ids) AND j.attempt - j.returned = 1) l
             WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed)
     THEN
         INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
@@ -1332,11 +1332,11 @@ BEGIN
             LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
         WHERE j.id = ANY (send_job_ids) ORDER BY l.starts_at, l.key, l.scope, l.period
         ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
-        -- What was claimed before (attempt > 0) was within the limits then.
+        -- What was tried before was within the limits then.
         FOR job IN
             SELECT j.id, j.requested_at, v.e164, v.country
             FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
-            WHERE j.id = ANY (send_job_ids) AND j.attempt = 0 ORDER BY j.id DESC
+            WHERE j.id = ANY (send_job_ids) AND j.attempt - j.returned = 1 ORDER BY j.id DESC
         LOOP
             SELECT l.* INTO over
             FROM otp.shared_limits(job.e164, job.country, job.requested_at) l JOIN otp.shared_counts c
@@ -1353,7 +1353,7 @@ BEGIN
             )
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                 requested_at, resend_of)
-            SELECT g.id, g.verification_id, 'limited', g.attempt,
+            SELECT g.id, g.verification_id, 'limited', g.attempt - 1,
                 format('More codes were asked for at once than otp.limits allows: %s %s in %s.', over.scope,
                     trim_scale(over.allowed), over.period),
                 'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
@@ -1364,7 +1364,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT unnest(allowed);
 END $$;
-COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these locked jobs may be sent; the rest end as limited.';
+COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these jobs, just claimed, may be sent; the rest end as limited.';
 
 -- How far along a status is; 50 and above stay. This is the one place that decides it: a word that
 -- Twilio invents later counts as on its way, and statuses of one rank exclude each other.

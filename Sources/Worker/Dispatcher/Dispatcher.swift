@@ -285,6 +285,8 @@ actor Dispatcher {
             case .server:
                 // A refusal would repeat, so it is said once.
                 if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
+                // It may have been the look at the limits that was refused, of jobs that are ours by now.
+                hasLostClaim = true
             case .lost, .deadline, .cancelled:
                 // A lost connection is the session's to report.
                 hasLostClaim = true
