@@ -37,6 +37,8 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	echo "==> Running the unit tests" >&2; \
 	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
 	Tests/bench/run; \
+	echo "==> Building the fuzz targets, without fuzzing" >&2; \
+	OTPD_FUZZING=1 $(SWIFT) build --target OTPDFuzz --scratch-path .build-fuzz-check; \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
 	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
