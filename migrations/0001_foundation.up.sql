@@ -1307,15 +1307,21 @@ EXECUTE FUNCTION otp.tally_today();
 
 -- ─────────────────────────────────────────────────── claim and status ───────────────────────────────────────────────
 
--- Of jobs that have just been claimed, those that shared limits allow; the others end as limited, here and now, before
--- anything of the claim is sent. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
+-- Of jobs that have just been claimed, by these attempts, those that shared limits allow; the others end as limited, here
+-- and now, before anything of the claim is sent. What is in other hands by now is left alone, and not returned. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
 -- many end here, counted in rows whose locks make claims take turns. Otherwise no lock is taken and nothing written.
-CREATE FUNCTION otp.within_limits(send_job_ids bigint[]) RETURNS SETOF bigint
+CREATE FUNCTION otp.within_limits(send_job_ids bigint[], attempts int[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     job record;
     over record;
-    allowed bigint[] := send_job_ids;
+    within bigint[] := ARRAY(
+        SELECT j.id
+        FROM unnest(send_job_ids, attempts) AS claimed(id, attempt)
+        CROSS JOIN LATERAL (
+            SELECT j.id FROM otp.send_jobs j
+            WHERE j.id = claimed.id AND j.attempt = claimed.attempt AND CASE j.state WHEN 'sending' THEN true END
+            FOR UPDATE) j);
 BEGIN
     IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
         AND EXISTS (
@@ -1323,20 +1329,20 @@ BEGIN
                 SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed
                 FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
                     LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
-                WHERE j.id = ANY (send_job_ids) AND j.attempt - j.returned = 1) l
+                WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1) l
             WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed)
     THEN
         INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
         SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, -1, 0
         FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
             LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
-        WHERE j.id = ANY (send_job_ids) ORDER BY l.starts_at, l.key, l.scope, l.period
+        WHERE j.id = ANY (within) ORDER BY l.starts_at, l.key, l.scope, l.period
         ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
         -- What was tried before was within the limits then.
         FOR job IN
             SELECT j.id, j.requested_at, v.e164, v.country
             FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
-            WHERE j.id = ANY (send_job_ids) AND j.attempt - j.returned = 1 ORDER BY j.id DESC
+            WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1 ORDER BY j.id DESC
         LOOP
             SELECT l.* INTO over
             FROM otp.shared_limits(job.e164, job.country, job.requested_at) l JOIN otp.shared_counts c
@@ -1359,10 +1365,10 @@ BEGIN
                 'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
                 g.requested_at, g.resend_of
             FROM gone g;
-            allowed := array_remove(allowed, job.id);
+            within := array_remove(within, job.id);
         END LOOP;
     END IF;
-    RETURN QUERY SELECT unnest(allowed);
+    RETURN QUERY SELECT unnest(within);
 END $$;
 COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these jobs, just claimed, may be sent; the rest end as limited.';
 

@@ -40,6 +40,53 @@ import Testing
             ], deadline: soon)
     }
 
+    /// Two messages of one job in one batch, as a look at Twilio's list may bring them: one ends the job, the other is kept
+    /// beside it, and is counted as a second one. Whether the batch knows where the job lies makes no difference.
+    @Test(arguments: [false, true]) func aSecondMessageInTheSameBatchIsKept(knowsPlace: Bool) async throws {
+        let database = try #require(database)
+        let job = try #require(Int64(try await database.enqueue("0501234567")))
+        let session = try await database.connect()
+        let verification = try #require(Int64(try await database.text("SELECT id FROM otp.verifications")))
+        var ends = FinishAccepted()
+        for last in 1...2 {
+            ends.append(
+                AcceptedMessage(
+                    job: job, attempt: 1, verification: verification, requestedAt: 1_700_000_000_000_000,
+                    place: knowsPlace ? TupleID(block: 0, offset: 1) : nil,
+                    sid: try #require(.init("SM0000000000000000000000000000000\(last)")),
+                    status: .init(rawValue: "queued"), sender: nil))
+        }
+        let beside = try await ends.run(on: session.connection, worker: 1, deadline: soon)
+        #expect(beside.all == 1 && beside.second == 1)
+        #expect(
+            try await database.text("SELECT count(*), count(*) FILTER (WHERE ended_job) FROM otp.messages") == "2|1")
+        #expect(try await database.text("SELECT count(*) FROM otp.send_jobs") == "0")
+        await session.close()
+    }
+
+    /// What can't be held against the shared limits goes back to the queue, untried.
+    @Test func aClaimWhoseLimitsCannotBeAskedGoesBack() async throws {
+        let database = try #require(database)
+        try await database.enqueue("0501234567")
+        try await database.text(
+            """
+            INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 100);
+            ALTER FUNCTION otp.within_limits RENAME TO gone
+            """)
+        let session = try await database.connect()
+        func claim() async throws(PostgresError) -> Int {
+            try await Claim.run(
+                on: session.connection, limit: 1, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
+                deadline: soon
+            ).jobs.count
+        }
+        await #expect(throws: PostgresError.self) { _ = try await claim() }
+        #expect(try await database.text("SELECT state, attempt, returned FROM otp.send_jobs") == "queued|1|1")
+        try await database.text("ALTER FUNCTION otp.gone RENAME TO within_limits")
+        #expect(try await claim() == 1)
+        await session.close()
+    }
+
     /// What is to be done with the message when it is due.
     private func due(_ session: TestDatabase.Session) async throws -> String {
         try await session.text("UPDATE otp.messages SET next_poll_at = now() WHERE next_poll_at IS NOT NULL")

@@ -13,7 +13,7 @@ for kind in creator owner; do
         -c "CREATE ROLE ${PGDATABASE}_$kind LOGIN PASSWORD '${PGPASSWORD:-}' $([ $kind = creator ] && echo CREATEROLE)" -c "CREATE DATABASE ${PGDATABASE}_$kind OWNER ${PGDATABASE}_$kind"
     check "the $kind of a database migrates" "" "$(PGUSER=${PGDATABASE}_$kind migrate "${PGDATABASE}_$kind" 2>&1 | grep -v 'NOTICE\|HINT')"
     check "the schema of its $kind works" "t|f|t" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_web" -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('a', '0501234567', '004321')" -c "SELECT verification_id > 0, otp.verify('a', '1'), otp.verify('a', '004321') FROM otp.request('a', '0501234567')")"
-    check "its worker works" "0" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits('{}')")"
+    check "its worker works" "0" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits('{}', '{}')")"
 done
 check "with CREATEROLE the functions run as otp_owner" otp_owner "$(owner_of creator)"
 check "without, as the database's owner" "${PGDATABASE}_owner" "$(owner_of owner)"

@@ -35,14 +35,15 @@ for try in $(seq 200); do [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHE
 for n in 1 2 3; do echo go >"$work/go$n"; done; wait
 gives "unseen by each other, twelve are queued" "12" "SELECT count(*) FROM otp.send_jobs"
 claim() {
-    local ids
-    ids=$(sql -c "SET ROLE otp_worker" -c "WITH due AS MATERIALIZED (SELECT id FROM otp.send_jobs WHERE state = 'queued' ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED) UPDATE otp.send_jobs j SET state = 'sending', attempt = attempt + 1, worker = 1 FROM due WHERE j.id = due.id RETURNING j.id" | grep '^[0-9]' | paste -sd,)
-    sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits('{$ids}')"
+    local taken
+    taken=$(sql -c "SET ROLE otp_worker" -c "WITH due AS MATERIALIZED (SELECT id FROM otp.send_jobs WHERE state = 'queued' ORDER BY due_at, id LIMIT $1 FOR UPDATE SKIP LOCKED), taken AS (UPDATE otp.send_jobs j SET state = 'sending', attempt = attempt + 1, worker = 1 FROM due WHERE j.id = due.id RETURNING j.id, j.attempt) SELECT format('%L, %L', coalesce(array_agg(id), '{}'), coalesce(array_agg(attempt), '{}')) FROM taken" | grep '^.{')
+    sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits($taken)" | grep '^[0-9]'
 }
 rm -f "$work"/c[0-9]*; for n in $(seq 12); do (claim 1 >"$work/c$n") & done; wait; claim 12 >"$work/c13"
 check "twelve claims at once: exactly ten are sent" "10" "$(cat "$work"/c[0-9]* | paste -sd+ | bc)"
 gives "the other two end as limited, and say why" "2" "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited' AND error LIKE 'More codes were asked for at once than otp.limits allows: % 10 in 1 day.'"
 gives "the queue holds the ten" "10" "SELECT count(*) FROM otp.send_jobs WHERE state = 'sending'"
+gives "what is in other hands by now is left alone" "0" "SELECT count(*) FROM otp.within_limits(ARRAY(SELECT id FROM otp.send_jobs), ARRAY(SELECT attempt + 1 FROM otp.send_jobs))"
 sql -c "UPDATE otp.send_jobs SET state = 'queued'"
 check "a job that was claimed once is not limited later" "10" "$(claim 12)"
 limits "('total', '1 day', 4, 0, NULL)"; sql -c "UPDATE otp.send_jobs SET state = 'queued', attempt = 0"

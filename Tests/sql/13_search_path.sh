@@ -55,7 +55,7 @@ declare -A calls=(
     [to_e164]="SELECT otp.to_e164('٠٥٠-123 4567', 'SA')"
     [verifications_before_insert]="INSERT INTO otp.verifications (subject, phone_number, locale, code, client_ip, expires_at) VALUES ('prey', '0501234569', 'ar-SA', '000111', '2001:db8::1', pg_catalog.now() OPERATOR(pg_catalog.+) '2 minutes')"
     [send_jobs_before_insert]="INSERT INTO otp.send_jobs (verification_id) VALUES ($prey)"
-    [within_limits]="SELECT otp.within_limits(ARRAY[$job])"
+    [within_limits]="SELECT otp.within_limits(ARRAY[$job], ARRAY[1])"
     [record_status]="SELECT otp.record_status('SM00000000000000000000000000000009', 'sent', 30003, '$job.1')"
     [verify]="SELECT otp.verify('prey', '١٢٣ 456', 'phone_verification', '+966501234567')"
     [unlock]="SELECT otp.unlock('0501234567')"
@@ -73,10 +73,12 @@ declare -A calls=(
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
+# What has been claimed by then.
+declare -A before=([within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job")
 attack() {  # function, search_path
-    sql -c "$temporary" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
+    sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
 undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.verify_failures, otp.requests, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
-    -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, made_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1" \
+    -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, made_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1, state = 'queued'" \
     -c "INSERT INTO otp.pauses (scope, reason) VALUES ('all', 'x') ON CONFLICT DO NOTHING" -c "INSERT INTO otp.sender_rates VALUES ('prey', 1) ON CONFLICT DO NOTHING" -c "UPDATE otp.settings SET daily_budget = NULL" -c "UPDATE otp.send_jobs SET held_by = 'all' WHERE id = $job" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, error_code) SELECT 'SM' || code, $job + code, $prey, 1, true, now(), 'sent', code FROM (VALUES (30003), (30450)) failures (code)"; }
 sql -c "UPDATE otp.countries SET receipts_reliable = true"

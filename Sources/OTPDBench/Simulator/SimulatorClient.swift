@@ -30,6 +30,7 @@ final class SimulatorClient {
     }
 
     struct Message: Decodable {
+        var sid: String
         var to: String
         /// Microseconds since the Unix epoch.
         var receivedAt: Int64
@@ -39,9 +40,18 @@ final class SimulatorClient {
 
     func statistics() throws -> Statistics { try decode(Statistics.self, try request("GET", "/_sim/stats?limit=0")) }
 
-    /// The newest `limit` messages, at most 100,000.
+    /// The newest `limit` messages.
     func inbox(limit: Int) throws -> [Message] {
-        try decode(Inbox.self, try request("GET", "/_sim/inbox?limit=\(limit)")).messages
+        var all: [Message] = []
+        while all.count < limit {
+            // As many as the simulator lists at a time.
+            let count = min(limit - all.count, 100_000)
+            let before = all.last.map { "&before=\($0.sid)" } ?? ""
+            let page = try decode(Inbox.self, try request("GET", "/_sim/inbox?limit=\(count)\(before)")).messages
+            all += page
+            if page.count < count { break }
+        }
+        return all
     }
 
     /// Forgets all messages and counts, and takes `latency` milliseconds for every answer from now on.

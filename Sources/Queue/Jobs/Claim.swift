@@ -2,7 +2,8 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Takes due jobs for one worker: queued → sending, one statement, one commit, before a byte leaves.
+/// Takes due jobs for one worker: queued → sending, one statement, one commit, before a byte leaves; a second of each where
+/// there are shared limits.
 ///
 /// - `otp.send_jobs_due` (due_at, id) WHERE state = 'queued' serves the scan in either order.
 /// - At most one job of a verification is `sending` or `unknown` at a time: the first live one. The ids of one
@@ -17,9 +18,9 @@ public import Postgres
 ///   job cheaper than by the key: a row that somebody changed between this statement's snapshot and its lock is not
 ///   found there, and is claimed the next time. Verifications are found by their key in any case for being compared with
 ///   `BETWEEN`: equal, they could be read all, in the key's order, by a plan that takes them for few.
-/// - What exceeds a shared limit (prefix, country, total) ends as limited: in a second statement, before anything of the
-///   claim is handed to anybody, where the first says that there are such limits. In the first it made a claim of one job
-///   a tenth slower (217 → 246 µs, cold).
+/// - What exceeds a shared limit (prefix, country, total, budget) ends as limited: in a second statement, before anything
+///   of the claim is handed to anybody, where the first says that there are such limits. In the first it made a claim of
+///   one job a tenth slower (217 → 246 µs, cold).
 /// - While everything is paused nothing is taken, also by a worker that has not heard of it yet.
 /// - The attempt number and the worker are the fencing token; every time is the database's.
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
@@ -101,7 +102,8 @@ public enum Claim {
         [.int4, .int8, .float8, .bool, .timestamptz])
 
     /// Which of some claimed jobs shared limits allow; the others end there.
-    static let withinLimits = Statement("otpd_within_limits", "SELECT otp.within_limits($1)", [.int8Array])
+    static let withinLimits = Statement(
+        "otpd_within_limits", "SELECT otp.within_limits($1, $2)", [.int8Array, .int4Array])
 
     /// In which order the due jobs are taken, and from where on.
     public enum Scan: Sendable, Equatable {
@@ -141,8 +143,14 @@ public enum Claim {
         var jobs = try read(result, keys)
         let isLimited = jobs.isEmpty ? false : try result.bool(0, 17)
         if isLimited {
-            let allowed = try await Self.allowed(jobs, on: connection, deadline: deadline)
-            jobs.removeAll { !allowed.contains($0.id) }
+            do {
+                let allowed = try await Self.allowed(jobs, on: connection, deadline: deadline)
+                jobs.removeAll { !allowed.contains($0.id) }
+            } catch {
+                // They are ours by now, and nothing of them has been handed over.
+                if case .server = error { try await release(jobs, on: connection, worker: worker, deadline: deadline) }
+                throw error
+            }
         }
         // Of the first row: what a claim brought, and not what limits left of it.
         let lowest = tellsLowest && result.rowCount > 0 ? try result.unixMicroseconds(0, 18) : nil
@@ -161,11 +169,20 @@ public enum Claim {
         return jobs
     }
 
+    private static func release(
+        _ jobs: [ClaimedJob], on connection: Connection, worker: Int64, deadline: Instant
+    ) async throws(PostgresError) {
+        var ends = FinishUnsent()
+        for job in jobs { ends.append(UnsentEnd(job: job.id, attempt: job.attempt, .release)) }
+        try await ends.run(on: connection, worker: worker, deadline: deadline)
+    }
+
     private static func allowed(_ jobs: [ClaimedJob], on connection: Connection, deadline: Instant)
         async throws(PostgresError) -> Set<Int64>
     {
         var parameters = Parameters()
         parameters.append(jobs.lazy.map(\.id))
+        parameters.append(jobs.lazy.map(\.attempt))
         let result = try await connection.execute(
             withinLimits, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var allowed: Set<Int64> = []

@@ -26,9 +26,9 @@ public struct FinishAccepted: Sendable {
         """
         WITH gone AS (
             DELETE FROM otp.send_jobs j
-             USING unnest($3::bigint[], $4::tid[], $5::text[], $6::text[], $7::text[])
-                AS e(id, place, sid, status, sender)
-             WHERE j.ctid = e.place AND j.id + 0 = e.id
+             USING unnest($3::bigint[], $4::bigint[], $5::tid[], $6::text[], $7::text[], $8::text[])
+                AS e(id, verification_id, place, sid, status, sender)
+             WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
          RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.resend_of, e.sid, e.status, e.sender
         )
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, ended_job,
@@ -36,7 +36,7 @@ public struct FinishAccepted: Sendable {
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
                g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $2, $2, g.resend_of
           FROM gone g
-        """, [.int8, .int4, .int8Array, .tidArray, .textArray, .textArray, .textArray])
+        """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray])
 
     /// What may be, too.
     static let careful = Statement(
@@ -59,7 +59,7 @@ public struct FinishAccepted: Sendable {
                    a.resend_of
               FROM (SELECT g.*, true AS ended_job FROM gone g
                      UNION ALL
-                    SELECT e.*, NULL, false FROM e WHERE e.id NOT IN (SELECT g.id FROM gone g)) a
+                    SELECT e.*, NULL, false FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
          RETURNING message_sid, send_job_id, ended_job
         ), repeated AS (
@@ -74,8 +74,9 @@ public struct FinishAccepted: Sendable {
         )
         SELECT count(*) FILTER (WHERE NOT k.ended_job)::int,
                count(*) FILTER (WHERE NOT k.ended_job
-                                  AND EXISTS (SELECT FROM otp.messages m
-                                               WHERE m.send_job_id = k.send_job_id AND m.ended_job))::int
+                                  AND (k.send_job_id IN (SELECT o.send_job_id FROM kept o WHERE o.ended_job)
+                                       OR EXISTS (SELECT FROM otp.messages m
+                                                   WHERE m.send_job_id = k.send_job_id AND m.ended_job)))::int
           FROM kept k
         """,
         [
@@ -143,6 +144,7 @@ public struct FinishAccepted: Sendable {
         parameters.append(worker)
         parameters.append(sparedPolls)
         parameters.append(messages.lazy.map(\.job))
+        parameters.append(messages.lazy.map(\.verification))
         parameters.appendArray(of: .tid) { array in
             for message in messages {
                 if let place = message.place { array.append(place) } else { array.appendNull() }

@@ -5,8 +5,8 @@ public import Postgres
 /// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
 ///
 /// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
-/// later look has the last word. The primary key serves it
-/// (`= ANY (…)` and `+ 0` as in `FinishAccepted`).
+/// later look has the last word. The primary key serves it: `= ANY (…)` and `+ 0` as in
+/// `FinishAccepted`.
 public struct FinishLook: Sendable {
     static let statement = Statement(
         "otpd_finish_look",

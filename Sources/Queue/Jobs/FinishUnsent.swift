@@ -26,8 +26,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 ///
 /// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
 /// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
-/// Repeating it is harmless: the first time takes the job out of this attempt's hands. The primary key serves it
-/// (`= ANY (…)` and `+ 0` as in `FinishAccepted`).
+/// Repeating it is harmless: the first time takes the job out of this attempt's hands.
+/// The primary key serves it: `= ANY (…)` and `+ 0` as in `FinishAccepted`.
 ///
 /// A pause that holds a job is locked until the job is written, so that its end (a DELETE, whose trigger releases what it
 /// held) misses none: a job for a pause that has ended meanwhile is due again in a second. So is one that was deferred by a

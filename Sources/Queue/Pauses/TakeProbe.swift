@@ -28,7 +28,7 @@ public enum TakeProbe {
         ), released AS (
             UPDATE otp.send_jobs j
                SET due_at = now()
-             WHERE j.held_by IS NOT NULL AND j.due_at > now()
+             WHERE CASE j.state WHEN 'queued' THEN true END
                AND j.id = ANY (ARRAY (SELECT (SELECT h.id
                                                 FROM otp.send_jobs h
                                                WHERE h.state = 'queued' AND h.held_by = t.name

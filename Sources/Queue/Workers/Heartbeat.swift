@@ -61,10 +61,10 @@ public struct CallbackCounts: Sendable, Equatable {
 }
 
 /// Heartbeat, poll and probe in one statement: writes the worker's row, says whether this session still listens (LISTEN
-/// dies silently), and how many other workers run, among whom rates and looks are divided. One whose heartbeat is twice
-/// overdue is not counted: it is dead, or has no database and so claims nothing.
+/// dies silently), when the next job is due, and how many other workers run, among whom rates and looks are divided. One
+/// whose heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// Of an idle worker, which does not poll, it also finds when the next job is due and its loops have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
+/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
 /// six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
@@ -95,7 +95,7 @@ public enum Heartbeat {
                    callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
-               CASE WHEN $25 THEN (
+               CASE WHEN $26 THEN (
                    SELECT extract(epoch FROM least(min(j.due_at), now() + interval '1 day') - now())::float8
                      FROM otp.send_jobs j
                     WHERE j.state = 'queued'
@@ -128,6 +128,7 @@ public enum Heartbeat {
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
             .float8, .text, .text, .float8, .float8, .int8, .int8, .int8, .int8, .timestamptz, .bool,
+            .bool,
         ])
 
     /// What a heartbeat found.
@@ -169,11 +170,11 @@ public enum Heartbeat {
         }
     }
 
-    /// Writes the report of `worker`. The next due job is looked for from `start` on (see `Claim.run`); an idle worker asks
-    /// for findings too.
+    /// Writes the report of `worker`. The next due job is looked for, where that is asked, from `start` on (see
+    /// `Claim.run`); an idle worker asks for findings too.
     public static func run(
-        on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil, isIdle: Bool,
-        deadline: Instant
+        on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil,
+        asksNextDue: Bool = true, isIdle: Bool, deadline: Instant
     ) async throws(PostgresError) -> Answer {
         var parameters = Parameters()
         parameters.append(worker)
@@ -195,6 +196,7 @@ public enum Heartbeat {
         }
         if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
         parameters.append(isIdle)
+        parameters.append(asksNextDue)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         func span(_ column: Int) throws(PostgresError) -> Instant.Span? {

@@ -276,7 +276,7 @@ public struct DispatchMachine: Sendable {
 
     /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
     /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the server
-    /// four of five statements.
+    /// nine of ten statements.
     public func recordsWait(count: Int, at now: Instant) -> Instant? {
         guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
         let next = recordedAt + Self.betweenRecords

@@ -27,7 +27,8 @@ public struct LowWaterMark: Sendable {
     private var rate = RateEstimate()
     /// What a claim of everything takes, in seconds.
     private var length = 0.0
-    private var isMarking = false
+    /// Whether there are dead entries enough for claims to begin at a mark.
+    public private(set) var isMarking = false
     private var mark: Int64?
     /// Until when claims begin at the mark.
     private var until: Instant?

@@ -77,6 +77,7 @@ extension Dispatcher {
                     // Its lease will lapse and the sweep will call it unknown: visible, and not sent again.
                     log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
                     endsInWriting -= batch.count
+                    jobsUnwritten = (jobsUnwritten + batch.jobs).suffix(1000)
                     return
                 case .server:
                     log.error(
@@ -94,6 +95,7 @@ extension Dispatcher {
 /// A batch of ends that can be written at once or in parts.
 private protocol Ends: Sendable {
     var count: Int { get }
+    var jobs: [Int64] { get }
     func halves() -> (Self, Self)
     /// Writes them; what came beside their jobs' ends.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)

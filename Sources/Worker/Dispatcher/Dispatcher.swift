@@ -61,6 +61,8 @@ actor Dispatcher {
     var endsInWriting = 0
     /// Their jobs.
     var jobsInWriting: [Int64] = []
+    /// Jobs whose end can't be written: they may have been sent, and so are not given back. The last thousand.
+    var jobsUnwritten: [Int64] = []
     /// A claim's answer was lost: what it may have taken is given back before the next claim.
     private var hasLostClaim = false
 
@@ -285,12 +287,10 @@ actor Dispatcher {
             case .server:
                 // A refusal would repeat, so it is said once.
                 if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
-                // It may have been the look at the limits that was refused, of jobs that are ours by now.
-                hasLostClaim = true
-            case .lost, .deadline, .cancelled:
+            case .lost, .deadline, .cancelled, .misuse:
                 // A lost connection is the session's to report.
                 hasLostClaim = true
-            case .connect, .settings, .unsuitable, .misuse: break
+            case .connect, .settings, .unsuitable: break
             }
             claimFailed(after: .seconds(1))
         }
@@ -299,7 +299,7 @@ actor Dispatcher {
     /// The jobs of this worker's that are `sending` and that it knows of.
     private var jobsInHand: [Int64] {
         waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
-            + jobsInWriting
+            + jobsInWriting + jobsUnwritten
     }
 
     private func claimFailed(after span: Instant.Span) {
@@ -351,8 +351,12 @@ actor Dispatcher {
     /// Whether there is work in hand.
     var isBusy: Bool { machine.inFlight + machine.waiting + machine.rates.parked + unsaved > 0 }
 
-    /// Whether there is nothing to do, and was nothing for a while: then the queue may be asked when there will be.
-    var isIdle: Bool { !isBusy && !machine.schedule.isActive(at: .now()) }
+    /// Whether there are dead entries at the front of the indexes, over which a look for what is due or ends next would step,
+    /// while it polls in any case.
+    var isAmongDead: Bool { lowWater.isMarking && machine.schedule.isActive(at: .now()) }
+
+    /// Whether there is nothing in hand, and it may be asked when there will be.
+    var isIdle: Bool { !isBusy && !isAmongDead }
 
     /// Until the status row should be written anew, at most `span`.
     func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }

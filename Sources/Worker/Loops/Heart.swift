@@ -63,9 +63,12 @@ struct Heart {
         guard let worker = await dispatcher.worker else { return report }
         do {
             let connection = try await claims.connection(deadline: .now() + span)
+            let start = await dispatcher.lowWater.start(at: .now())
+            let isAmongDead = await dispatcher.isAmongDead
             let answer = try await Heartbeat.run(
-                on: connection, worker: worker, report, from: await dispatcher.lowWater.start(at: .now()),
-                isIdle: await dispatcher.isIdle, deadline: .now() + span)
+                on: connection, worker: worker, report, from: start,
+                asksNextDue: start != nil || !isAmongDead, isIdle: await dispatcher.isIdle,
+                deadline: .now() + span)
             if !answer.isListening, state == nil {
                 // LISTEN dies silently; a new session begins with a new LISTEN.
                 log.warning("this session no longer listens for new jobs; opening another")

@@ -25,15 +25,16 @@ struct Sweeper {
         var historyAt = Instant.now()
         var mark = SweepMark()
         while !Task.isCancelled {
-            var isFull = false
+            var (isFull, isIdle) = (false, true)
             var next = Self.idle
             let began = Instant.now()
             let mayHaveDead = await dispatcher.begin(.sweep)
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
                 let (start, asked) = (mark.start(at: began), Instant.now())
+                isIdle = await dispatcher.isIdle
                 let swept = try await Sweep.run(
-                    on: connection, from: start, isIdle: await !dispatcher.isBusy, deadline: .now() + Times.statement)
+                    on: connection, from: start, isIdle: isIdle, deadline: .now() + Times.statement)
                 isFull = swept.isFull
                 mark.swept(from: start, lookedAt: swept.lookedAt, isFull: isFull, took: .now() - asked, at: .now())
                 // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
@@ -68,7 +69,8 @@ struct Sweeper {
                 (pruneAt, historyAt) = (max(pruneAt, later), max(historyAt, later))
             }
             if isFull { continue }
-            if await dispatcher.isBusy {
+            let isBusy = await dispatcher.isBusy
+            if isBusy || !isIdle {
                 guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
             } else {
                 await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
