@@ -152,7 +152,7 @@ import Testing
             let row = try await database.text(
                 """
                 SELECT pid FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%j.due_at <= now()%'
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%q.due_at <= now()%'
                 """)
             return row.isEmpty ? nil : row
         }
