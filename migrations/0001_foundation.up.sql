@@ -1308,8 +1308,9 @@ EXECUTE FUNCTION otp.tally_today();
 -- ─────────────────────────────────────────────────── claim and status ───────────────────────────────────────────────
 
 -- Of jobs that have just been claimed, by these attempts, those that shared limits allow; the others end as limited, here
--- and now, before anything of the claim is sent. What is in other hands by now is left alone, and not returned. A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too
--- many end here, counted in rows whose locks make claims take turns. Otherwise no lock is taken and nothing written.
+-- and now, before anything of the claim is sent. What is in other hands by now is left alone, and not returned.
+-- A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too many end
+-- here, counted in rows whose locks make claims take turns. Otherwise nothing is written, and nothing locked but the jobs.
 CREATE FUNCTION otp.within_limits(send_job_ids bigint[], attempts int[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

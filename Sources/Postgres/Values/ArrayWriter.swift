@@ -54,10 +54,10 @@ public struct ArrayWriter: ~Copyable {
     public mutating func append(unixMicroseconds: Int64) { fixed(8, postgresMicroseconds(unixMicroseconds)) }
     /// A `tid` element.
     public mutating func append(_ value: TupleID) {
-        elements += 1
-        parameters.put(6 as Int32)
-        parameters.put(value.block)
-        parameters.put(value.offset)
+        sized {
+            $0.put(value.block)
+            $0.put(value.offset)
+        }
     }
     /// A `text` element.
     public mutating func append(_ value: String) { sized { $0.put(utf8: value) } }

@@ -10,7 +10,7 @@ public import Postgres
 ///   verification's jobs are drawn under its row lock (see the trigger), so their order is the order of their commits,
 ///   and whether one has an elder is known since it was made (`has_elder`); only then is it looked whether that still
 ///   lives. By the verification's index: `o.id + 0`, so that no planner prefers to walk through all lower ids.
-/// - Dead entries at the front of that index, which an open transaction of somebody's holds, are stepped over once
+/// - Dead entries at the front of `send_jobs_due`, which an open transaction of somebody's holds, are stepped over once
 ///   (`Scan.pastDead`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
 ///   begins. That costs a claim of one job 35 µs more, of 90 in all.
 /// - `= ANY (…)` and no join, so that the update finds its rows directly whatever the statistics say: joined, the

@@ -14,7 +14,6 @@ public import Queue
 /// latest: so such a job waits 30 s longer at most, and what the dead entries cost meets fewer than one job in a hundred:
 /// at 1,000 claims a second for ten minutes, 0.15 s in 30. When claims of everything would take little time again, all are such.
 public struct LowWaterMark: Sendable {
-    static let restraint: Int64 = 200
     static let longest = Instant.Span.seconds(30)
     /// The shares of the session's time that claims of everything may take before there is a mark, and that they would take
     /// when there is none any more.
@@ -29,9 +28,7 @@ public struct LowWaterMark: Sendable {
     private var length = 0.0
     /// Whether there are dead entries enough for claims to begin at a mark.
     public private(set) var isMarking = false
-    private var mark: Int64?
-    /// Until when claims begin at the mark.
-    private var until: Instant?
+    private var mark = ScanMark(longest: Self.longest)
 
     /// No mark: the first claim looks at everything.
     public init() {}
@@ -44,10 +41,7 @@ public struct LowWaterMark: Sendable {
 
     /// From where on there may be queued jobs, in microseconds since the Unix epoch by the database's clock; nil: from the
     /// beginning.
-    public func start(at now: Instant) -> Int64? {
-        guard let until, now < until else { return nil }
-        return mark
-    }
+    public func start(at now: Instant) -> Int64? { mark.start(at: now) }
 
     /// A claim that looked at the queue by `scan` has been answered after `took`; `lowest` is what it says of the queue, nil
     /// where it says nothing.
@@ -58,13 +52,12 @@ public struct LowWaterMark: Sendable {
         case .oldestFirst, .pastDead(nil):
             length += (took.seconds - length) * Self.weight
             isMarking = length * rate.perSecond(at: now) > (isMarking ? Self.little : Self.most)
-            if let lowest { mark = lowest }
+            if let lowest { mark.value = lowest }
             if case .oldestFirst = scan { return }
-            let pause = Instant.Span(nanoseconds: min(took.nanoseconds, Self.longest.nanoseconds) * Self.restraint)
-            until = now + min(pause, Self.longest)
+            mark.lookedAtAll(took: took, at: now)
         case .pastDead(let start?):
             // Nothing below `start` was looked at: below it nothing is known.
-            if let lowest { mark = max(start, lowest) }
+            if let lowest { mark.value = max(start, lowest) }
         }
     }
 

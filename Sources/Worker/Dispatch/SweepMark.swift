@@ -8,23 +8,18 @@ public import EventLoop
 /// and comes to light later (a commit that took as long) waits for the next sweep of everything, a minute at most. Where
 /// nobody holds dead entries a sweep takes a millisecond, and each is one of everything.
 public struct SweepMark: Sendable {
-    static let restraint: Int64 = 200
     static let longest = Instant.Span.seconds(60)
     /// A lease, and with it the longest that a claimed job is out of the queue; in microseconds.
     static let margin: Int64 = 30_000_000
 
-    private var mark: Int64?
-    private var until: Instant?
+    private var mark = ScanMark(longest: Self.longest)
 
     /// No mark: the first sweep looks at everything.
     public init() {}
 
     /// From where on a sweep that begins now looks, in microseconds since the Unix epoch by the database's clock; nil: at
     /// everything.
-    public func start(at now: Instant) -> Int64? {
-        guard let until, now < until else { return nil }
-        return mark
-    }
+    public func start(at now: Instant) -> Int64? { mark.start(at: now) }
 
     /// A sweep from `start` on has ended after `took`: it looked at `lookedAt` by the database's clock. With `isFull` there
     /// may be more where it was.
@@ -33,10 +28,8 @@ public struct SweepMark: Sendable {
             forget()
             return
         }
-        mark = lookedAt - Self.margin
-        guard start == nil else { return }
-        let pause = min(took.nanoseconds, Self.longest.nanoseconds) * Self.restraint
-        until = now + min(Instant.Span(nanoseconds: pause), Self.longest)
+        mark.value = lookedAt - Self.margin
+        if start == nil { mark.lookedAtAll(took: took, at: now) }
     }
 
     /// What is known is known no more: a sweep failed.
