@@ -6,7 +6,9 @@ SHELL := /bin/bash
 .NOTPARALLEL:
 
 SWIFT ?= swift
-# More arguments for the Swift tests: make test TESTS='--filter SettingsTests'
+# The tests that make test-one runs, a regular expression: make test-one FILTER=SettingsTests
+FILTER ?=
+# More arguments for the Swift tests under the sanitizers: make sanitize TESTS='--filter SettingsTests'
 TESTS ?=
 # More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
@@ -17,7 +19,7 @@ BENCH ?=
 BASE ?=
 HEAD ?=
 
-.PHONY: help deps build release test chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -32,15 +34,23 @@ build: deps ## Builds everything, for debugging
 release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shipped
 	@.ci/swift-build release
 
+unit: ## Builds, and runs the tests that need neither a PostgreSQL server nor Debian packages installed here
+	@.ci/swift-build debug
+	@$(SWIFT) test --skip-build --skip IntegrationTests
+
+test-one: ## Builds, and runs the tests that match FILTER, alone; with a throwaway PostgreSQL where they need it
+	@.ci/swift-build debug
+	@.ci/test-one '$(FILTER)'
+
 test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
 	@python=$$(.ci/venv twilio twilio==9.13.0); export OTPD_TWILIO_PYTHON="$$python"; \
 	echo "==> Running the unit tests" >&2; \
-	$(SWIFT) test --skip-build --skip IntegrationTests $(TESTS); \
+	$(SWIFT) test --skip-build --skip IntegrationTests; \
 	Tests/bench/run; \
 	echo "==> Building the fuzz targets, without fuzzing" >&2; \
 	OTPD_FUZZING=1 $(SWIFT) build --target OTPDFuzz --scratch-path .build-fuzz-check; \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
-	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests $(TESTS); \
+	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests; \
 	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
 	unset OTPD_TWILIO_PYTHON; timeout 300 Tests/sql/secrecy; timeout 300 Tests/sql/secrecy --self-test; \
 	echo "==> Holding SQL's phone numbers against libphonenumber's, every region" >&2; \
