@@ -256,7 +256,7 @@ extension Connection {
             case .unsupported: "a statement on it began a COPY, so this program dropped it"
             case .outOfStep: "the answers did not match the statements, so this program dropped it"
             }
-        close(words)
+        close(words, isUnanswered: reason == .interrupted(.deadline))
     }
 
     /// The connection has failed, or is left: everything on it fails.
@@ -265,10 +265,10 @@ extension Connection {
         apply(.lost)
     }
 
-    private func close(_ reason: String) {
+    private func close(_ reason: String, isUnanswered: Bool = false) {
         guard loss == nil else { return }
         let words = farewell.map { "the server ended it: \($0)" } ?? (reason.isEmpty ? "no reason was given" : reason)
-        let loss = Loss(reason: words, farewell: farewell, outcome: .unknown)
+        let loss = Loss(reason: words, farewell: farewell, outcome: .unknown, isUnanswered: isUnanswered)
         self.loss = loss
         canceller?.abandon()
         canceller = nil

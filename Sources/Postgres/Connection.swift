@@ -60,23 +60,27 @@ public actor Connection {
     var onNotice: (@Sendable (ServerError) -> Void)?
     private var serial: UInt64 = 0
     var watcher: Watcher?
+    /// Which of the addresses that the settings name it leads to.
+    nonisolated let address: HostMemory.Address
 
-    init(_ handle: Handle, on loop: EventLoop, cancelGrace: Instant.Span) {
-        self.handle = handle
+    init(_ opened: Connector.Opened, on loop: EventLoop, cancelGrace: Instant.Span) {
+        handle = opened.handle
+        address = opened.address
         self.loop = loop
         self.cancelGrace = cancelGrace
     }
 
     // MARK: Opening and closing
 
-    /// Opens a connection: looks names up off the loop, tries every address, by `deadline` in all.
+    /// Opens a connection: looks names up off the loop, tries every address in the order that `hosts` gives, by `deadline`
+    /// in all.
     ///
     /// - Throws: `.settings`, `.connect` with every address that was tried, `.cancelled`.
     public static func open(
-        _ settings: ConnectionSettings, on loop: EventLoop, deadline: Instant
+        _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(), deadline: Instant
     ) async throws(PostgresError) -> Connection {
-        let handle = try await Connector(on: loop).open(settings, deadline: deadline)
-        let connection = Connection(handle, on: loop, cancelGrace: settings.cancelGrace)
+        let opened = try await Connector(on: loop).open(settings, hosts: hosts, deadline: deadline)
+        let connection = Connection(opened, on: loop, cancelGrace: settings.cancelGrace)
         await connection.begin()
         return connection
     }

@@ -56,6 +56,8 @@ public struct Loss: Sendable, Equatable {
     public var farewell: ServerError?
     /// What is known of the statement.
     public var outcome: StatementFate
+    /// Whether it ended because the server did not answer in time.
+    public var isUnanswered = false
 }
 
 /// What can go wrong with PostgreSQL. Each prints what happened, why, and what to do; never a parameter or a password.

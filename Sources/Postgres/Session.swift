@@ -22,7 +22,7 @@ public actor Session {
     public struct Backoff: Sendable {
         public var base = Instant.Span.milliseconds(500)
         /// A failover is over for its clients no later than this after its end.
-        public var cap = Instant.Span.seconds(2)
+        public var cap = Instant.Span.seconds(1)
 
         public init() {}
 
@@ -34,6 +34,7 @@ public actor Session {
     }
 
     private let settings: ConnectionSettings
+    private let hosts: HostMemory
     private let backoff: Backoff
     private let attemptTimeout: Instant.Span
     private let random: @Sendable () -> Double
@@ -56,18 +57,21 @@ public actor Session {
     /// A session that connects once `run()` is called.
     ///
     /// - Parameters:
+    ///   - hosts: which addresses come last; sessions of one program share it.
     ///   - attemptTimeout: for one attempt in all, name lookups and every address included.
     ///   - random: 0..<1, for the jitter.
     ///   - onConnect: LISTEN, checks; the connection is not given out before it has returned. When it throws, the
     ///     connection is closed, and the attempt has failed.
     ///   - onState: called on the loop with each change; must not block.
     public init(
-        _ settings: ConnectionSettings, on loop: EventLoop, attemptTimeout: Instant.Span = .seconds(15),
+        _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(),
+        attemptTimeout: Instant.Span = .seconds(15),
         backoff: Backoff = Backoff(), random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
         onConnect: @escaping @Sendable (Connection) async throws(PostgresError) -> Void = { _ in },
         onState: @escaping @Sendable (SessionState) -> Void = { _ in }
     ) {
         self.settings = settings
+        self.hosts = hosts
         self.loop = loop
         self.attemptTimeout = attemptTimeout
         self.backoff = backoff
@@ -87,6 +91,7 @@ public actor Session {
                 publish(connection)
                 let loss = await untilLost(connection)
                 opened = nil
+                if loss.isUnanswered { hosts.avoid(connection.address, at: .now()) }
                 if !Task.isCancelled { state = .connecting(since: .now(), lastError: .lost(loss)) }
             } catch {
                 failures += 1
@@ -128,10 +133,14 @@ public actor Session {
     // MARK: The life of a connection
 
     private func connect() async throws(PostgresError) -> Connection {
-        let connection = try await Connection.open(settings, on: loop, deadline: .now() + attemptTimeout)
+        let connection = try await Connection.open(settings, on: loop, hosts: hosts, deadline: .now() + attemptTimeout)
         do throws(PostgresError) {
             try await onConnect(connection)
         } catch {
+            switch error {
+            case .deadline, .unsuitable: hosts.avoid(connection.address, at: .now())
+            case .settings, .connect, .server, .lost, .cancelled, .misuse: break
+            }
             await connection.close()
             throw error
         }

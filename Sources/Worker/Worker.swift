@@ -31,6 +31,10 @@ public actor Worker {
     private let onStatus: @Sendable (String) -> Void
     /// By whether the session listens: the last error that was said.
     private var quiet: [Bool: String] = [:]
+    /// By whether the session listens: its last connection, and which server that leads to.
+    private var servers: [Bool: (connection: Connection, server: ServerInstance)] = [:]
+    /// Which of the database's addresses come last, for both sessions.
+    private let hosts = HostMemory()
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -50,7 +54,8 @@ public actor Worker {
         do {
             var limits = HTTPClient.Configuration()
             limits.totalTimeout = Times.http
-            limits.maxConnections = configuration.maxInFlight + 8
+            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a knock.
+            limits.maxConnections = configuration.maxInFlight + Resolver.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
@@ -180,7 +185,7 @@ public actor Worker {
 
     private func session(listens: Bool) -> Session {
         Session(
-            configuration.database, on: loop,
+            configuration.database, on: loop, hosts: hosts,
             onConnect: { [weak self] connection throws(PostgresError) in
                 try await self?.connected(connection, listens: listens)
             },
@@ -193,7 +198,9 @@ public actor Worker {
     private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
         let deadline = Instant.now() + Times.statement
         guard listens else {
-            return try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
+            try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
+            _ = try await server(of: connection, listens: false, deadline: deadline)
+            return
         }
         try await WritingSession.begin(on: connection, deadline: deadline)
         let state = try await Migrator(on: connection, deadline: deadline).state()
@@ -210,10 +217,40 @@ public actor Worker {
         }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
-        if await dispatcher.worker == nil {
+        let server = try await server(of: connection, listens: true, deadline: deadline)
+        if try await !isRegistered(on: connection, server, deadline: deadline) {
             await dispatcher.registered(as: try await Register.run(on: connection, deadline: deadline))
         }
+        await dispatcher.reached(server)
         try await loadCatalog(connection)
+    }
+
+    /// Whether this process has a number that is its own on this server.
+    private func isRegistered(on connection: Connection, _ server: ServerInstance?, deadline: Instant)
+        async throws(PostgresError) -> Bool
+    {
+        guard let worker = await dispatcher.worker else { return false }
+        if server != nil, await dispatcher.server == server { return true }
+        return try await Register.isKnown(
+            worker, host: configuration.host, pid: getpid(), on: connection, deadline: deadline)
+    }
+
+    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one, it is
+    /// closed and opened again; an older one than the other's is refused, so that the next address is tried.
+    private func server(of connection: Connection, listens: Bool, deadline: Instant)
+        async throws(PostgresError) -> ServerInstance?
+    {
+        guard let server = try await ServerInstance.read(on: connection, deadline: deadline) else { return nil }
+        if let other = servers[!listens], await !other.connection.isLost, other.server != server {
+            guard other.server < server else {
+                throw .unsuitable(
+                    "\(await connection.target) is not the server that this worker's other session is on, and began before it "
+                        + "did: an old primary. Stop it, or let DATABASE_URL name the new one first.")
+            }
+            await other.connection.close()
+        }
+        servers[listens] = (connection, server)
+        return server
     }
 
     private func loadCatalog(_ connection: Connection) async throws(PostgresError) {

@@ -67,8 +67,14 @@ enum Times {
     static let knock = Instant.Span.seconds(2)
     /// From SIGTERM until the worker leaves, whatever is left.
     static let drain = Instant.Span.seconds(15)
+    /// For a heartbeat. On a server whose commits hang it is what an idle worker notices first, so it is given less time than
+    /// other statements.
+    static let beat = Instant.Span.seconds(5)
     /// For the last heartbeat.
     static let farewell = Instant.Span.seconds(2)
+    /// After a promotion: from a session's reconnect to its next claim, while other workers run. Longer than the others
+    /// take to reconnect and to write what they know (`Session.Backoff.cap`).
+    static let reassertion = Instant.Span.seconds(2)
     /// One statement.
     static let statement = Instant.Span.seconds(10)
 }

@@ -9,15 +9,15 @@ import Testing
     let database = TestScope.current?.database
 
     private static let statements = [
-        Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, ReleaseLost.statement, FinishAccepted.plain,
+        Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, FindLost.statement, FinishAccepted.plain,
         FinishAccepted.careful, FinishUnsent.statement, FinishLook.statement, TakeUnknown.statement, Sweep.statement,
         TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,
-        RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement,
+        RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement, RecallUnknown.statement,
     ]
 
     /// What reads an index from its beginning on purpose: a small one, of what is under way or held; or its first entry.
     private static let meant = [
-        "otpd_release_lost: send_jobs_leased", "otpd_take_probe: send_jobs_held", "otpd_heartbeat: messages_to_poll",
+        "otpd_find_lost: send_jobs_leased", "otpd_take_probe: send_jobs_held", "otpd_heartbeat: messages_to_poll",
         "otpd_heartbeat: send_jobs_unknown", "otpd_sweep: send_jobs_unknown",
     ]
 

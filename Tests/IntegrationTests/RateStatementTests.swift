@@ -82,8 +82,16 @@ import Testing
         #expect(tries == [1, 1, 1, 1, 2])
         let last = try #require(try await claim(session).first)
         #expect(last.tries == 3 && last.attempt == 6)
-        let released = try await ReleaseLost.run(on: session.connection, worker: 1, inHand: [], deadline: soon)
-        #expect(released == 1)
+        let lost = try await FindLost.run(on: session.connection, worker: 1, inHand: [], deadline: soon)
+        #expect(lost.map(\.id) == [last.id] && lost.map(\.leaseEnd) == [last.leaseEnd])
+        var ends = FinishUnsent()
+        // A claim that the database has forgotten had the same number, and another lease.
+        ends.append(UnsentEnd(job: last.id, attempt: last.attempt, lease: last.leaseEnd - 1, .failed, error: "e"))
+        try await ends.run(on: session.connection, worker: 1, deadline: soon)
+        #expect(try await database.text("SELECT state FROM otp.send_jobs") == "sending")
+        ends = FinishUnsent()
+        ends.append(UnsentEnd(job: last.id, attempt: last.attempt, lease: last.leaseEnd, .release))
+        try await ends.run(on: session.connection, worker: 1, deadline: soon)
         #expect(try await claim(session).first?.tries == 3)
         await session.close()
     }

@@ -9,6 +9,13 @@ import Testing
     let database = TestScope.current?.database
 
     private var soon: Instant { .now() + .seconds(20) }
+    /// When a job was requested: with its id, what a message names it by.
+    private func requestedAt(_ job: Int64) async throws -> Int64 {
+        let text = try await #require(database).text(
+            "SELECT (extract(epoch FROM requested_at) * 1000000)::bigint FROM otp.send_jobs WHERE id = \(job)")
+        return try #require(Int64(text))
+    }
+
     private static let sid = "SM00000000000000000000000000000001"
 
     /// A message that a worker has recorded, and a session as the worker has it.
@@ -20,7 +27,7 @@ import Testing
         ends.append(
             AcceptedMessage(
                 job: job, attempt: 1, verification: Int64(try await database.text("SELECT id FROM otp.verifications"))!,
-                requestedAt: 1_700_000_000_000_000, sid: try #require(.init(Self.sid)),
+                requestedAt: try await requestedAt(job), sid: try #require(.init(Self.sid)),
                 status: .init(rawValue: "queued"),
                 sender: nil))
         try await ends.run(on: session.connection, worker: 1, deadline: soon)
@@ -51,7 +58,7 @@ import Testing
         for last in 1...2 {
             ends.append(
                 AcceptedMessage(
-                    job: job, attempt: 1, verification: verification, requestedAt: 1_700_000_000_000_000,
+                    job: job, attempt: 1, verification: verification, requestedAt: try await requestedAt(job),
                     place: knowsPlace ? TupleID(block: 0, offset: 1) : nil,
                     sid: try #require(.init("SM0000000000000000000000000000000\(last)")),
                     status: .init(rawValue: "queued"), sender: nil))
@@ -332,7 +339,8 @@ import Testing
         var accepted = FinishAccepted()
         accepted.append(
             AcceptedMessage(
-                job: repeated.id, attempt: 1, verification: repeated.verification, requestedAt: 1_700_000_000_000_000,
+                job: repeated.id, attempt: 1, verification: repeated.verification,
+                requestedAt: try await requestedAt(repeated.id),
                 sid: try #require(.init(Self.sid)), status: .init(rawValue: "queued"), sender: nil))
         try await accepted.run(on: session.connection, worker: 1, deadline: soon)
         #expect(

@@ -1,4 +1,6 @@
+import EventLoop
 import Glibc
+import Queue
 import Testing
 
 /// Outcomes that are unknown are found out at Twilio (CONTRACT 7.2). The waits of the rule are data (`unknown_at`,
@@ -93,6 +95,85 @@ import Testing
         try await database.text("UPDATE otp.send_jobs SET look_at = now()")
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.stats().creates == 1)
+    }
+
+    /// What looks came to is not overtaken by the code's death: the last look decides, also where it could not be made before.
+    /// Codes that die in the queue at the same moment show that a sweep has been there.
+    @Test func theCodesDeathWaitsForTheLastLook() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(
+            #"{"next": [{"fault": "create_then_close"}, {"fault": "503", "on": "list", "count": 100000}]}"#)
+        try await Otpd.run(simulator)
+        try await database.enqueue("0501234567", subject: "unknown")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        // The second takes its look's lease away as well: its worker may have died with it.
+        try await database.text(
+            "UPDATE otp.send_jobs SET expires_at = now(), lease_expires_at = now(), look_at = now() + interval '1 hour'"
+        )
+        for sweep in 1...2 {
+            try await database.text(
+                """
+                BEGIN;
+                WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('\(sweep)', '050765432\(sweep)')
+                           RETURNING id)
+                INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v;
+                UPDATE otp.send_jobs SET expires_at = now() WHERE state = 'queued';
+                COMMIT
+                """)
+            try await database.becomes(
+                "expired|unknown",
+                """
+                SELECT (SELECT job_state FROM otp.delivery_status WHERE subject = '\(sweep)'),
+                       (SELECT job_state FROM otp.delivery_status WHERE subject = 'unknown')
+                """)
+        }
+        try simulator.faults(#"{"next": []}"#)
+        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.becomes(
+            "accepted", "SELECT job_state FROM otp.delivery_status WHERE subject = 'unknown'")
+    }
+
+    /// Where Twilio does not have it, the last look says so, with what was known of the attempt.
+    @Test func theLastLookEndsWhatTwilioDoesNotHave() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
+        try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
+        try await database.text(
+            """
+            UPDATE otp.send_jobs SET expires_at = now(), look_at = now(), unknown_at = now() - interval '45 seconds'
+            """)
+        try await database.becomes(
+            "failed|t|1",
+            """
+            SELECT job_state, error LIKE 'Outcome unknown: it may have been sent, and its code has expired since. %', attempts
+              FROM otp.delivery_status
+            """)
+        #expect(try simulator.stats().creates == 1)
+    }
+
+    /// Only where no worker can look, the sweep ends it.
+    @Test func whatNobodyLooksForIsEndedByTheSweep() async throws {
+        let database = try #require(database)
+        let session = try await database.connect()
+        try await database.enqueue("0501234567")
+        func sweep(lookDue: String) async throws -> Int {
+            try await database.text(
+                """
+                UPDATE otp.send_jobs SET state = 'unknown', attempt = 1, lease_expires_at = now(), expires_at = now(),
+                                         unknown_at = now() - interval '1 hour', look_at = now() - interval '\(lookDue)'
+                """)
+            return try await Sweep.run(
+                on: session.connection, from: nil, isIdle: true, deadline: .now() + .seconds(20)
+            ).unknownFailed
+        }
+        #expect(try await sweep(lookDue: "110 seconds") == 0)
+        #expect(try await sweep(lookDue: "121 seconds") == 1)
+        #expect(try await database.text("SELECT job_state FROM otp.delivery_status") == "failed")
+        await session.close()
     }
 
     /// A list that can't be had is no list without the message.

@@ -47,6 +47,11 @@ import Testing
             $0.jobs = 2
             $0.failsOver = false
         },
+        Run("a job, three attempts, a failover that loses how it ended") {
+            $0.attemptsPerJob = 3
+            $0.failsOver = false
+            $0.forgetsEndings = true
+        },
         // It costs its user time, and is as safe.
         Run("unknown since the sweep, not since the end of the lease") { $0.unknownSince = .sweep },
         // What merging states leaves out leaves nothing out.
@@ -65,7 +70,9 @@ import Testing
                 $0.failsOver = false
             })
         // Without a failover, and with a clock that runs.
-        let impossible: [Step.Kind] = [.tickOnStoppedClocks, .databaseFailsOver]
+        let impossible: [Step.Kind] = [
+            .tickOnStoppedClocks, .databaseFailsOver, .databaseForgetsEnding, .giveBack,
+        ]
         for kind in Step.Kind.allCases where !impossible.contains(kind) {
             #expect(result.kinds & 1 << kind.rawValue != 0, "never happened: \(kind.words)")
         }
@@ -102,6 +109,10 @@ import Testing
         breaking(.onlyLostClaimsPoison, .notDelivered) {
             $0.attemptsPerJob = 3
             $0.failsOver = false
+        },
+        breaking(.handedOverIsNotGivenBack, .twice) {
+            $0.failsOver = false
+            $0.forgetsEndings = true
         },
         // The second look makes up for either of these alone.
         breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLook) },

@@ -19,6 +19,7 @@ extension Protocol {
             add(Step(.cancel, job), next)
             sweepDeadCode(world, job, .expired)
         case .sending:
+            giveBack(world, job)
             guard row.lease <= 0, holds(.lostLeasesSwept) else { return }
             switch setup.unknownSince {
             case .leaseEnd: next.becomeUnknown(job, since: -row.lease)
@@ -30,6 +31,17 @@ extension Protocol {
         case .unknown:
             sweepDeadCode(world, job, .failed)
         case .accepted, .failed, .poisoned, .expired, .canceled: break
+        }
+    }
+
+    /// A worker gives back what it does not have in hand: only what it never handed over, and so left no body.
+    private mutating func giveBack(_ world: World, _ job: Int) {
+        guard setup.forgetsEndings else { return }
+        for index in attempts(of: job) where isLast(index, world) && world.attempts[index].phase == .over {
+            guard world.attempts[index].body == .nothing || !holds(.handedOverIsNotGivenBack) else { continue }
+            var next = world
+            next.rows[job].queue()
+            add(Step(.giveBack, job), next)
         }
     }
 

@@ -7,11 +7,32 @@ extension Protocol {
             next.isDead = true
             add(Step(.codeDies), next)
         }
+        if setup.forgetsEndings, !world.hasFailedOver { forgetEndings(world) }
         if setup.failsOver, !world.hasFailedOver {
             var next = world
             next.hasFailedOver = true
             next.passDatabaseTime(Setup.clockJump)
             add(Step(.databaseFailsOver), next)
+        }
+    }
+
+    /// The standby that takes over has a job as being sent that had ended as accepted; its lease has any time left.
+    private mutating func forgetEndings(_ world: World) {
+        for job in 0..<setup.jobs where world.rows[job].state == .accepted {
+            for lease in [0, Setup.lease] {
+                var next = world
+                next.hasFailedOver = true
+                next.rows[job].state = .sending
+                next.rows[job].lease = lease
+                for index in attempts(of: job) {
+                    next.attempts[index].isRecorded = false
+                    // It may have ended a moment ago.
+                    if next.attempts[index].isAccepted {
+                        next.attempts[index].body = .accepted(unlisted: setup.listLag)
+                    }
+                }
+                add(Step(.databaseForgetsEnding, job), next)
+            }
         }
     }
 

@@ -23,6 +23,8 @@ struct Setup {
     var listLag: Int8 = 3
     /// The database may fail over once.
     var failsOver = true
+    /// The failover loses how a job ended: the promoted standby has it as being sent.
+    var forgetsEndings = false
     /// A process may be stopped between the last look at the clock and the write.
     var freezesBeforeWrite = false
     var unknownSince = UnknownSince.leaseEnd
@@ -67,6 +69,8 @@ enum Rule: UInt32, CaseIterable {
     /// Only the lowest live id of a verification is claimed.
     case oneOfAVerification
     case lostLeasesSwept
+    /// What was handed over is not given back, though the database says that it is being sent and it is in nobody's hand.
+    case handedOverIsNotGivenBack
     /// A job is poisonous by claims that ended with their worker, not by claims.
     case onlyLostClaimsPoison
 }

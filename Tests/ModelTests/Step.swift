@@ -11,7 +11,7 @@ struct Step: Equatable {
 
     enum Kind: Int, CaseIterable {
         // Time and accidents.
-        case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, crash
+        case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, databaseForgetsEnding, crash
         // The worker of an attempt. What is fed goes into the socket at once, or in part later (`write`).
         case handOver, enterTurn, feed, feedInPart, write
         /// Ended before its body was fed; and after that: what had not left is discarded.
@@ -25,6 +25,8 @@ struct Step: Equatable {
         case recordMessage
         // The database. For what is unknown, otpd's sweep waits for the lease too; here it may come at any time.
         case claim, cancel, sweepLostLease, sweepDeadCode
+        /// `FindLost`: a claim's answer was lost, and its worker gives back what it does not have in hand.
+        case giveBack
         // Resolvers.
         case lookAndMiss, lookInVain, lookAndAdopt, writeVerdict, dropLook
     }
@@ -46,7 +48,8 @@ extension Step.Kind {
         case .lookAndMiss: 9
         case .claim: 10
         case .tick: 11
-        case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .crash, .feedInPart, .recordFailed,
+        case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .databaseForgetsEnding, .giveBack, .crash,
+            .feedInPart, .recordFailed,
             .recordRetryUnanswered, .recordFailedUnanswered, .recordUnknownUnanswered, .refuse, .cancel, .lookInVain,
             .lookAndAdopt, .dropLook:
             nil
@@ -60,6 +63,8 @@ extension Step.Kind {
         case .tickOnStoppedClocks: "5 s pass that no worker's clock sees"
         case .codeDies: "the code dies"
         case .databaseFailsOver: "a standby takes over, its clock 10 s ahead"
+        case .databaseForgetsEnding: "a standby takes over that has not seen how job # ended"
+        case .giveBack: "job #: given back by its worker, which does not have it in hand"
         case .crash: "attempt #: its worker dies"
         case .handOver: "attempt #: handed to libcurl"
         case .enterTurn: "attempt #: not overdue after epoll_wait; libcurl acts"

@@ -33,6 +33,40 @@ struct ResolutionTests {
         }
     }
 
+    /// Nothing is sent again once the code has died: a look that misses the message ends the job, when the grace is over or
+    /// 15 s after the death. A list that can't be had is asked for during a minute.
+    @Test(
+        "after the code's death",
+        arguments: [
+            ("at once, where the grace is over", 45, 0, Look.absent, Duration?.none),
+            ("whatever was counted", 600, 500, .absent, nil),
+            ("at the end of the grace", 40, 1, .absent, .seconds(5)),
+            ("or 15 s after the death", 3, 1, .absent, .seconds(14)),
+            ("which is then", 17, 15, .absent, nil),
+            ("a look that comes late decides as well", 20, 40, .absent, nil),
+            ("a list that can't be had", 50, 1, .unclear, .seconds(10)),
+            ("for a minute", 109, 59, .unclear, .seconds(10)),
+            ("and no longer", 110, 60, .unclear, nil),
+        ] as [(String, Int, Int, Look, Duration?)])
+    func afterTheDeath(_ name: String, _ age: Int, _ deadFor: Int, _ look: Look, _ again: Duration?) {
+        for resends in [true, false] {
+            for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
+                let subject = ResolutionRule.Subject(
+                    age: .seconds(age), looks: looks, lostClaims: lostClaims, deadFor: .seconds(deadFor))
+                let step = ResolutionRule(resends: resends).decide(look, subject)
+                if let again {
+                    #expect(step == .lookAgain(after: again, isCounted: false), "\(name)")
+                } else if case .fail(let why) = step {
+                    #expect(why.error.hasPrefix("Outcome unknown") && !why.remedy.isEmpty, "\(name)")
+                } else {
+                    Issue.record("\(name): \(step)")
+                }
+                let found = ResolutionRule(resends: resends).decide(.found(Self.sid, .sent), subject)
+                #expect(found == .adopt(Self.sid, .sent))
+            }
+        }
+    }
+
     @Test(arguments: [true, false])
     func absenceBeforeTheGraceSaysNothing(resends: Bool) {
         let rule = ResolutionRule(resends: resends)

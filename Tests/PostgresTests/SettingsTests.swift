@@ -137,13 +137,45 @@ struct ErrorTests {
         #expect(text.components("unsupported startup parameter") == 1)
     }
 
+    @Test("addresses that were of no use come last, the one that failed longest ago first, for five minutes")
+    func hostsOfNoUse() throws {
+        let hosts = try ConnectPlan.hosts(["host": "10.0.0.1,10.0.0.2,10.0.0.3", "port": "5432"])
+        let (candidates, _) = ConnectPlan.candidates(hosts, [:], sessionAttributes: nil)
+        let (twice, _) = ConnectPlan.candidates(hosts, [:], sessionAttributes: "prefer-standby")
+        let memory = HostMemory()
+        let start = Instant(nanoseconds: 1_000_000_000)
+        func order(at seconds: Int64, _ candidates: [ConnectPlan.Candidate]) -> String {
+            memory.order(candidates, at: start + .seconds(seconds))
+                .map { "\($0.host.suffix(1))\($0.sessionAttributes?.prefix(1) ?? "")" }.joined(separator: " ")
+        }
+        #expect(order(at: 0, candidates) == "1 2 3")
+        memory.avoid(candidates[0].key, at: start)
+        #expect(order(at: 0, candidates) == "2 3 1")
+        #expect(order(at: 0, twice) == "2s 3s 2a 3a 1s 1a")
+        // The others failed as well: the one that failed first may work again.
+        memory.avoid(candidates[1].key, at: start + .seconds(10))
+        memory.avoid(candidates[2].key, at: start + .seconds(20))
+        #expect(order(at: 20, candidates) == "1 2 3")
+        memory.avoid(candidates[0].key, at: start + .seconds(30))
+        #expect(order(at: 30, candidates) == "2 3 1")
+        #expect(order(at: 309, candidates) == "2 3 1")
+        #expect(order(at: 310, candidates) == "2 3 1")
+        #expect(order(at: 330, candidates) == "1 2 3")
+        // The same name at another port is another server.
+        let other = try ConnectPlan.hosts(["host": "10.0.0.1", "port": "5433"])
+        memory.avoid(candidates[0].key, at: start)
+        #expect(
+            order(at: 1, ConnectPlan.candidates(other, [:], sessionAttributes: nil).candidates + candidates)
+                == "1 2 3 1")
+    }
+
     @Test("the pause of a session doubles up to its cap, and is spread over all of it")
     func backoff() {
         let backoff = Session.Backoff()
         #expect(backoff.pause(after: 1, random: 1) == .milliseconds(500))
-        #expect(backoff.pause(after: 3, random: 1) == .seconds(2))
-        #expect(backoff.pause(after: 3, random: 0.5) == .seconds(1))
-        #expect(backoff.pause(after: 1000, random: 1) == .seconds(2))
+        #expect(backoff.pause(after: 3, random: 1) == .seconds(1))
+        #expect(backoff.pause(after: 3, random: 0.5) == .milliseconds(500))
+        #expect(backoff.pause(after: 1000, random: 1) == .seconds(1))
         #expect(backoff.pause(after: 1000, random: 0) == .seconds(0))
     }
 }

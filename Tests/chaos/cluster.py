@@ -143,8 +143,8 @@ class Cluster:
         await self.stop(signal.SIGQUIT)
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    async def standby(self, folder):
-        """A synchronous standby of this one, streaming."""
+    async def standby(self, folder, synchronous=True):
+        """A standby of this one, streaming."""
         os.mkdir(folder, 0o700)
         own(folder)
         await output(as_postgres() + [f"{binaries()}/pg_basebackup", "-d", f"host=127.0.0.1 port={self.port} user=postgres",
@@ -154,12 +154,34 @@ class Cluster:
         other = Cluster(folder)
         await other.start()
         sql = await Sql.connect(self.port, database="postgres")
-        await sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        await sql("SELECT pg_reload_conf()")
-        while await sql("SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'sync'") != [("1",)]:
+        if synchronous:
+            await sql("ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+            await sql("SELECT pg_reload_conf()")
+        state = "sync" if synchronous else "async"
+        while await sql(f"SELECT count(*) FROM pg_stat_replication WHERE sync_state = '{state}' AND state = 'streaming'") \
+                != [("1",)]:
             await asyncio.sleep(0.05)
         sql.close()
         return other
+
+    async def caught_up(self, standby):
+        """Until a standby has replayed all that this one has committed."""
+        here = await Sql.connect(self.port, database="postgres")
+        lsn = await here.value("SELECT pg_current_wal_flush_lsn()")
+        here.close()
+        there = await Sql.connect(standby.port, database="postgres")
+        while await there.value(f"SELECT pg_last_wal_replay_lsn() >= '{lsn}'") != "t":
+            await asyncio.sleep(0.02)
+        there.close()
+
+    async def stop_receiving(self):
+        """This standby hears nothing any more of what its primary commits."""
+        sql = await Sql.connect(self.port, database="postgres")
+        await sql("ALTER SYSTEM SET primary_conninfo = ''")
+        await sql("SELECT pg_reload_conf()")
+        while await sql.value("SELECT count(*) FROM pg_stat_wal_receiver") != "0":
+            await asyncio.sleep(0.02)
+        sql.close()
 
     def kill_all(self):
         """The machine is gone: the postmaster and all its children, at one moment."""

@@ -22,6 +22,8 @@ ALL = {
     "database-path": database.database_path,
     "database-restart": database.database_restart,
     "failover": failover.failover,
+    "forgetful": failover.forgetful,
+    "unfenced": failover.unfenced,
     "storm-429": twilio.storm_429,
     "sigterm": database.sigterm,
     "backends": database.backends,

@@ -23,7 +23,8 @@ public enum ResolutionStep: Sendable, Hashable {
 /// Decides what becomes of a send whose outcome is unknown. Pure.
 ///
 /// It is handed to Twilio again only after a grace and two looks that did not find it (CONTRACT 7.2). A look before the
-/// grace is over may find it, and so spares its user the wait; that it does not find it says nothing. Evidence from
+/// grace is over may find it, and so spares its user the wait; that it does not find it says nothing. Once the code has died,
+/// a last look decides. Evidence from
 /// elsewhere (a late answer, a callback) settles the job at any time, and needs no rule.
 public struct ResolutionRule: Sendable {
     /// From the moment after which nothing of the attempt can leave its worker until its absence counts: a whole HTTP
@@ -38,6 +39,11 @@ public struct ResolutionRule: Sendable {
     public static let earlyLooks: [Duration] = [.seconds(2), .seconds(15)]
     /// After a look that came to nothing.
     public static let afterUnclear = Duration.seconds(10)
+    /// How long after the code's death a message may still turn up that no look has found: then a look that misses it ends
+    /// the job, even before the grace is over.
+    public static let afterDeath = Duration.seconds(15)
+    /// How long after the code's death it is still asked for a list that can't be had.
+    public static let longestWait = Duration.seconds(60)
 
     /// Whether to send again what Twilio does not have (`OTPD_RESEND_UNKNOWN`).
     public let resends: Bool
@@ -52,11 +58,14 @@ public struct ResolutionRule: Sendable {
         public var looks: Int
         /// Its claims that ended with their worker, without an outcome.
         public var lostClaims: Int
+        /// For how long its code has been dead; nil while it lives.
+        public var deadFor: Duration?
 
-        public init(age: Duration, looks: Int, lostClaims: Int) {
+        public init(age: Duration, looks: Int, lostClaims: Int, deadFor: Duration? = nil) {
             self.age = age
             self.looks = looks
             self.lostClaims = lostClaims
+            self.deadFor = deadFor
         }
     }
 
@@ -64,8 +73,15 @@ public struct ResolutionRule: Sendable {
     public func decide(_ look: Look, _ subject: Subject) -> ResolutionStep {
         switch look {
         case .found(let sid, let status): return .adopt(sid, status)
-        case .unclear: return .lookAgain(after: Self.afterUnclear, isCounted: false)
+        case .unclear:
+            if let deadFor = subject.deadFor, deadFor >= Self.longestWait { return .fail(Self.undecided) }
+            return .lookAgain(after: Self.afterUnclear, isCounted: false)
         case .absent: break
+        }
+        if let deadFor = subject.deadFor {
+            // Nothing is sent again: what is left is to find it. A look decides that, however late it comes.
+            let left = min(Self.grace - subject.age, Self.afterDeath - deadFor)
+            return left > .zero ? .lookAgain(after: left, isCounted: false) : .fail(Self.undecided)
         }
         guard subject.age >= Self.grace else {
             let next = Self.earlyLooks.first { $0 > subject.age } ?? Self.grace
@@ -85,4 +101,8 @@ public struct ResolutionRule: Sendable {
         }
         return .resend
     }
+
+    private static let undecided = Disposition.Failure(
+        code: nil, errorClass: nil, error: "Outcome unknown: it may have been sent, and its code has expired since",
+        remedy: "Let the user ask for a new code")
 }

@@ -33,6 +33,8 @@ struct ConnectPlan: Equatable {
         var target: String
         /// Overrides `target_session_attrs`.
         var sessionAttributes: String?
+
+        var key: HostMemory.Address { HostMemory.Address(host: host, address: address, port: port) }
     }
 
     /// Splits libpq's comma-separated lists.

@@ -14,11 +14,19 @@ actor Connector {
 
     init(on loop: EventLoop) { self.loop = loop }
 
-    /// Tries one address after the other until one will do; by `deadline` in all.
-    func open(_ settings: ConnectionSettings, deadline: Instant) async throws(PostgresError) -> Handle {
-        let outcome: Swift.Result<Handle, PostgresError> = await withTaskCancellationHandler {
+    /// A connection, and where it leads.
+    struct Opened: Sendable {
+        var handle: Handle
+        var address: HostMemory.Address
+    }
+
+    /// Tries one address after the other until one will do, in the order that `hosts` gives; by `deadline` in all.
+    func open(_ settings: ConnectionSettings, hosts: HostMemory, deadline: Instant) async throws(PostgresError)
+        -> Opened
+    {
+        let outcome: Swift.Result<Opened, PostgresError> = await withTaskCancellationHandler {
             do throws(PostgresError) {
-                return .success(try await attempt(settings, deadline: deadline))
+                return .success(try await attempt(settings, hosts: hosts, deadline: deadline))
             } catch {
                 return .failure(error)
             }
@@ -29,7 +37,9 @@ actor Connector {
         return try outcome.get()
     }
 
-    private func attempt(_ settings: ConnectionSettings, deadline: Instant) async throws(PostgresError) -> Handle {
+    private func attempt(
+        _ settings: ConnectionSettings, hosts memory: HostMemory, deadline: Instant
+    ) async throws(PostgresError) -> Opened {
         try settings.validate()
         var values = try Conninfo(settings.conninfo).values
         let defaults = try await lookUpDefaults(until: deadline)
@@ -47,14 +57,15 @@ actor Connector {
         if values["fallback_application_name"] == nil {
             values["fallback_application_name"] = settings.applicationName
         }
-        for candidate in candidates {
+        for candidate in memory.order(candidates, at: .now()) {
             let due = min(deadline, .now() + patience)
             switch await connect(candidate, values, until: due) {
-            case .success(let handle): return handle
+            case .success(let handle): return Opened(handle: handle, address: candidate.key)
             case .failure(.refused(let reason)):
                 let safe = redact(reason, effective["password"])
                 failures.append(.init(target: candidate.target, reason: safe))
             case .failure(.timedOut):
+                memory.avoid(candidate.key, at: .now())
                 let seconds = patience.millisecondsRoundedUp / 1000
                 let reason = due < deadline ? "no answer within \(seconds) s" : "no answer in the time there was"
                 failures.append(.init(target: candidate.target, reason: reason))

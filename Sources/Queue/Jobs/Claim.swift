@@ -63,7 +63,7 @@ public enum Claim {
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims, j.held_by,
-                   j.returned
+                   j.returned, j.looks
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, v.sealed_code, v.key_id,
@@ -74,6 +74,7 @@ public enum Claim {
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
                c.lost_claims, v.country, c.held_by, c.attempt - c.returned, c.ctid,
+               c.looks > 0,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))\(above.isEmpty ? "" : ", (SELECT m.due_at FROM mark m) - interval '1 second'")
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
@@ -140,8 +141,8 @@ public enum Claim {
         }
         let result = try await connection.execute(
             scan.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs = try read(result, keys)
-        let isLimited = jobs.isEmpty ? false : try result.bool(0, 17)
+        var jobs = try read(result, keys, lease)
+        let isLimited = jobs.isEmpty ? false : try result.bool(0, 18)
         if isLimited {
             do {
                 let allowed = try await Self.allowed(jobs, on: connection, deadline: deadline)
@@ -153,19 +154,21 @@ public enum Claim {
             }
         }
         // Of the first row: what a claim brought, and not what limits left of it.
-        let lowest = tellsLowest && result.rowCount > 0 ? try result.unixMicroseconds(0, 18) : nil
+        let lowest = tellsLowest && result.rowCount > 0 ? try result.unixMicroseconds(0, 19) : nil
         return ClaimedJobs(
             jobs: jobs,
             lowest: lowest,
             durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
     }
 
-    private static func read(_ result: Postgres.Result, _ keys: CodeKeys) throws(PostgresError) -> [ClaimedJob] {
+    private static func read(_ result: Postgres.Result, _ keys: CodeKeys, _ lease: Instant.Span)
+        throws(PostgresError) -> [ClaimedJob]
+    {
         guard result.rowCount > 0 else { return [] }
         var jobs: [ClaimedJob] = []
         jobs.reserveCapacity(result.rowCount)
         let opener = keys.opener()
-        for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row, opener)) }
+        for row in 0..<result.rowCount { jobs.append(try ClaimedJob(result, row, opener, lease)) }
         return jobs
     }
 
@@ -173,7 +176,7 @@ public enum Claim {
         _ jobs: [ClaimedJob], on connection: Connection, worker: Int64, deadline: Instant
     ) async throws(PostgresError) {
         var ends = FinishUnsent()
-        for job in jobs { ends.append(UnsentEnd(job: job.id, attempt: job.attempt, .release)) }
+        for job in jobs { ends.append(UnsentEnd(job: job.id, attempt: job.attempt, lease: job.leaseEnd, .release)) }
         try await ends.run(on: connection, worker: worker, deadline: deadline)
     }
 
@@ -211,6 +214,9 @@ public struct ClaimedJob: Sendable {
     public let place: TupleID
     /// The number of this attempt, from 1: with the worker, the fencing token.
     public let attempt: Int32
+    /// When the claim's lease ends, by the database's clock, in microseconds since the Unix epoch. It belongs to the fencing
+    /// token: a database that has forgotten a claim gives its attempt's number again.
+    public let leaseEnd: Int64
     /// How many attempts it has had, with this one, but for those that were given back before anything was sent.
     public let tries: Int32
     /// The verification it belongs to.
@@ -235,6 +241,8 @@ public struct ClaimedJob: Sendable {
     public let death: Death?
     /// Whether a claim of it was lost with its worker.
     public let isSuspect: Bool
+    /// Whether looks at Twilio's list missed an earlier attempt whose outcome was unknown, so that it is sent again.
+    public let isResolved: Bool
     /// The pause whose probe it is: that one lets it pass.
     public let probeOf: String?
 
@@ -249,12 +257,15 @@ public struct ClaimedJob: Sendable {
         case replaced
     }
 
-    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Span)
+        throws(PostgresError)
+    {
         id = try result.int64(row, 0)
         attempt = try result.int32(row, 1)
         verificationID = try result.int64(row, 2)
         requestedAt = try result.unixMicroseconds(row, 3)
         let claimedAt = try result.unixMicroseconds(row, 4)
+        leaseEnd = claimedAt + lease.nanoseconds / 1000
         age = Instant.Span(nanoseconds: (claimedAt - requestedAt) * 1000)
         life = Instant.Span(nanoseconds: (try result.unixMicroseconds(row, 5) - claimedAt) * 1000)
         let number = try result.stringIfPresent(row, 6) ?? ""
@@ -268,5 +279,6 @@ public struct ClaimedJob: Sendable {
         probeOf = try result.stringIfPresent(row, 14)
         tries = try result.int32(row, 15)
         place = try result.tupleID(row, 16)
+        isResolved = try result.bool(row, 17)
     }
 }

@@ -50,6 +50,8 @@ public struct FinishAccepted: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
              WHERE j.id = ANY ($3) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
+               -- A promoted standby gives ids again whose first use it has not seen: to other requests.
+               AND j.requested_at = e.requested_at
          RETURNING e.*, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
@@ -103,6 +105,11 @@ public struct FinishAccepted: Sendable {
 
     /// Adds a message.
     public mutating func append(_ message: AcceptedMessage) { messages.append(message) }
+
+    /// Forgets where the jobs lie: the database may be another by now.
+    public mutating func forgetPlaces() {
+        for index in messages.indices { messages[index].place = nil }
+    }
 
     /// Two batches that together are this one.
     public func halves() -> (FinishAccepted, FinishAccepted) {

@@ -4,6 +4,8 @@ public import Postgres
 /// Writes what looks at Twilio's list came to, where they did not find the message (what was found is evidence, and
 /// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
 ///
+/// A look is due at the code's death at the latest, so that the last one comes in time.
+///
 /// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
 /// later look has the last word. The primary key serves it: `= ANY (…)` and `+ 0` as in
 /// `FinishAccepted`.
@@ -17,14 +19,16 @@ public struct FinishLook: Sendable {
                           $8::text[])
                 AS e(id, attempt, token, step, delay, counted, error, remedy)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.resend_of
+                   SELECT j.verification_id, j.requested_at, j.resend_of, j.expires_at, j.last_error_code, j.last_error
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
                       AND CASE j.state WHEN 'unknown' THEN true END
                       FOR UPDATE) j
         ), again AS (
             UPDATE otp.send_jobs j
-               SET look_at = now() + make_interval(secs => e.delay), looks = j.looks + e.counted
+               SET look_at = CASE WHEN e.expires_at > now() THEN least(e.expires_at, now() + make_interval(secs => e.delay))
+                                  ELSE now() + make_interval(secs => e.delay) END,
+                   looks = j.looks + e.counted
               FROM e
              WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'again'
         ), resent AS (
@@ -39,10 +43,10 @@ public struct FinishLook: Sendable {
              WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail'))
          RETURNING j.id
         ), ended AS (
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                                         requested_at, ended_at, resend_of)
-            SELECT e.id, e.verification_id, 'failed', e.attempt, e.error, e.remedy, 'unknown', e.requested_at, now(),
-                   e.resend_of
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at, resend_of)
+            SELECT e.id, e.verification_id, 'failed', e.attempt, e.last_error_code,
+                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.resend_of
               FROM e
               JOIN gone g ON g.id = e.id
          RETURNING 1

@@ -24,7 +24,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
 
 /// Records the ends of attempts that brought no message, in one statement.
 ///
-/// Fenced by id, attempt and worker: what has been claimed again is left alone. What the sweep has called `unknown`
+/// Fenced by id, attempt, worker and the end of the claim's lease: what has been claimed again is left alone. The lease
+/// tells two claims apart that have the same number, since the database has forgotten the first one. What the sweep has called `unknown`
 /// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
 /// Repeating it is harmless: the first time takes the job out of this attempt's hands.
 /// The primary key serves it: `= ANY (…)` and `+ 0` as in `FinishAccepted`.
@@ -39,12 +40,13 @@ public struct FinishUnsent: Sendable {
         WITH e AS MATERIALIZED (
             SELECT e.*, j.*
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                          $9::text[], $10::text[], $11::float8[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate)
+                          $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate, lease, age)
              CROSS JOIN LATERAL (
                    SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
+                      AND (e.lease IS NULL OR j.lease_expires_at = e.lease)
                       AND CASE j.state WHEN 'sending' THEN true WHEN 'unknown' THEN e.outcome <> 'unknown' END
                       FOR UPDATE) j
         ), pauses AS MATERIALIZED (
@@ -71,7 +73,8 @@ public struct FinishUnsent: Sendable {
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
-               SET state = 'unknown', unknown_at = now(), look_at = now() + make_interval(secs => e.delay), looks = 0,
+               SET state = 'unknown', unknown_at = now() - make_interval(secs => e.age),
+                   look_at = now() + make_interval(secs => e.delay), looks = 0,
                    last_error_code = e.error_code, last_error = e.error, last_remedy = e.remedy
               FROM e
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome = 'unknown'
@@ -88,7 +91,7 @@ public struct FinishUnsent: Sendable {
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
-            .textArray, .float8Array,
+            .textArray, .float8Array, .timestamptzArray, .float8Array,
         ])
 
     private var ends: [UnsentEnd] = []
@@ -129,6 +132,12 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.errorClass))
         parameters.append(ends.map(\.heldBy))
         parameters.append(ends.lazy.map(\.rate))
+        parameters.appendArray(of: .timestamptz) { array in
+            for end in ends {
+                if let lease = end.lease { array.append(unixMicroseconds: lease) } else { array.appendNull() }
+            }
+        }
+        parameters.append(ends.lazy.map(\.age.seconds))
         _ = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }
@@ -156,11 +165,15 @@ public struct UnsentEnd: Sendable {
     public var heldBy: String?
     /// For `deferred`: the sender's rate by which it was.
     public var rate: Double
+    /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
+    public var lease: Int64?
+    /// For an unknown outcome: for how long nothing of the attempt can have left.
+    public var age: Instant.Span
 
     public init(
-        job: Int64, attempt: Int32, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
-        errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
-        heldBy: String? = nil, rate: Double = 0
+        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
+        age: Instant.Span = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
+        errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
     ) {
         self.job = job
         self.attempt = attempt
@@ -172,5 +185,7 @@ public struct UnsentEnd: Sendable {
         self.errorClass = errorClass
         self.heldBy = heldBy
         self.rate = rate
+        self.lease = lease
+        self.age = age
     }
 }

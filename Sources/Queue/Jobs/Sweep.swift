@@ -1,9 +1,11 @@
 public import EventLoop
 public import Postgres
 
-/// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, outcomes that stayed
-/// unknown until their code died `failed`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker
+/// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker
 /// may run it at any time, and several at once share the work.
+///
+/// An outcome that is unknown when its code dies is decided by a last look at Twilio's list (`TakeUnknown`). Only where none
+/// has been made for two minutes after it was due, the sweep ends the job as failed: no worker can look.
 ///
 /// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order, and from `start` on, since what
 /// ended long ago may be dead entries there that an open transaction of somebody's holds. In batches of 500, so that it
@@ -33,7 +35,7 @@ public enum Sweep {
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), undecided AS (
             SELECT id FROM otp.send_jobs
-             WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now()
+             WHERE state = 'unknown' AND expires_at <= now() AND look_at < now() - interval '2 minutes'
              ORDER BY look_at
              LIMIT 500 FOR UPDATE SKIP LOCKED
         ), gone AS (
@@ -75,7 +77,7 @@ public enum Sweep {
         public var lostLeases: Int
         /// Jobs whose code died in the queue.
         public var expired: Int
-        /// Jobs that stayed unknown until their code died.
+        /// Jobs that stayed unknown, and that no worker has looked for since their code died.
         public var unknownFailed: Int
         /// Until the next lease of anybody's ends; nil while there is none, or it was not asked for.
         public var nextLeaseEnd: Instant.Span?

@@ -6,7 +6,7 @@ public import Postgres
 ///
 /// `otp.send_jobs_unknown` (look_at) WHERE state = 'unknown' serves it. Setting `look_at` first shares the work between
 /// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
-/// (`FinishLook`). What dies meanwhile is the sweep's.
+/// (`FinishLook`). A job whose code has died is taken too: its last look decides how it ends.
 public enum TakeUnknown {
     static let statement = Statement(
         "otpd_take_unknown",
@@ -14,7 +14,7 @@ public enum TakeUnknown {
         WITH due AS MATERIALIZED (
             SELECT id
               FROM otp.send_jobs
-             WHERE state = 'unknown' AND look_at <= now() AND expires_at > now()
+             WHERE state = 'unknown' AND look_at <= now()
              ORDER BY look_at
              LIMIT $1
                FOR UPDATE SKIP LOCKED
@@ -26,7 +26,7 @@ public enum TakeUnknown {
         )
         SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.look_at,
                extract(epoch FROM now() - t.unknown_at)::float8, t.looks, t.lost_claims,
-               v.e164, v.sealed_code, v.key_id
+               v.e164, v.sealed_code, v.key_id, extract(epoch FROM now() - t.expires_at)::float8
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id BETWEEN t.verification_id AND t.verification_id
         """,
@@ -73,9 +73,11 @@ public struct UnknownJob: Sendable {
         verificationID = try result.int64(row, 2)
         requestedAt = try result.unixMicroseconds(row, 3)
         token = try result.unixMicroseconds(row, 4)
+        let deadFor = try result.double(row, 11)
         subject = ResolutionRule.Subject(
             age: .milliseconds(Int64(try result.double(row, 5) * 1000)), looks: Int(try result.int32(row, 6)),
-            lostClaims: Int(try result.int32(row, 7)))
+            lostClaims: Int(try result.int32(row, 7)),
+            deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
         recipient = try result.stringIfPresent(row, 8).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(result, row, sealed: 9, keyID: 10)
     }

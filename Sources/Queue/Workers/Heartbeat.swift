@@ -111,7 +111,7 @@ public enum Heartbeat {
                         OR EXISTS (SELECT FROM otp.settings s WHERE s.daily_budget IS NOT NULL)),
                CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM min(j.look_at) - now())::float8
-                     FROM otp.send_jobs j WHERE j.state = 'unknown' AND j.expires_at > now())
+                     FROM otp.send_jobs j WHERE j.state = 'unknown')
                END,
                CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM min(m.next_poll_at) - now())::float8

@@ -37,7 +37,7 @@ extension Dispatcher {
     }
 
     /// Says what CONTRACT 7.2 leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
-    private func report(_ beside: FinishAccepted.Beside) {
+    func report(_ beside: FinishAccepted.Beside) {
         if beside.second > 0 {
             log.critical(
                 "a second message of a send job turned up: its user got the same code twice",
@@ -56,8 +56,9 @@ extension Dispatcher {
 
     /// Writes a batch however long it takes. A batch that the database refuses is halved, so that one row that can't be
     /// written (there should be none) holds up no other.
-    private func write(_ batch: some Ends, _ records: Session, _ worker: Int64) async {
-        guard batch.count > 0 else { return }
+    private func write(_ ends: some Ends, _ records: Session, _ worker: Int64) async {
+        guard ends.count > 0 else { return }
+        var batch = ends
         while true {
             do {
                 let connection = try await records.connection(deadline: .now() + Times.statement)
@@ -84,7 +85,9 @@ extension Dispatcher {
                         "what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
                     try? await loop.sleep(for: .seconds(1))
                 case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
-                    // The session reports lost connections; writing is repeated, which is harmless.
+                    // The session reports lost connections; writing is repeated, which is harmless. The next connection
+                    // may lead to another server, where other rows lie in the same places.
+                    batch.forgetPlaces()
                     try? await loop.sleep(for: .milliseconds(100))
                 }
             }
@@ -97,6 +100,7 @@ private protocol Ends: Sendable {
     var count: Int { get }
     var jobs: [Int64] { get }
     func halves() -> (Self, Self)
+    mutating func forgetPlaces()
     /// Writes them; what came beside their jobs' ends.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
         -> FinishAccepted.Beside
@@ -109,6 +113,9 @@ extension FinishAccepted: Ends {
 }
 
 extension FinishUnsent: Ends {
+    /// They know none.
+    mutating func forgetPlaces() {}
+
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
         -> FinishAccepted.Beside
     {

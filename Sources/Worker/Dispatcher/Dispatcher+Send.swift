@@ -113,6 +113,7 @@ extension Dispatcher {
                 errorClass: ErrorClass.badJob.rawValue)
         }
         machine.handedOver(from: form.sender.text, at: now)
+        handedOver.began(job.id, at: now)
         next.isHandedOver(at: now, concurrency: machine.inFlight, sender: form.sender.text)
         let tag = freeTags.popLast() ?? sending.count
         if tag == sending.count { sending.append(next) } else { sending[tag] = next }
@@ -126,9 +127,10 @@ extension Dispatcher {
     }
 
     /// Ends a job that was claimed and not handed over.
-    private func drop(
-        _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0), error: String? = nil,
-        remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
+    func drop(
+        _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
+        age: Instant.Span = .seconds(0), error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
+        heldBy: String? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
@@ -137,8 +139,8 @@ extension Dispatcher {
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         unsent.append(
             UnsentEnd(
-                job: next.job.id, attempt: next.job.attempt, outcome, delay: delay, error: error, remedy: remedy,
-                errorClass: errorClass, heldBy: heldBy, rate: rate))
+                job: next.job.id, attempt: next.job.attempt, lease: next.job.leaseEnd, outcome, delay: delay, age: age,
+                error: error, remedy: remedy, errorClass: errorClass, heldBy: heldBy, rate: rate))
         ends.signal()
     }
 
@@ -195,11 +197,12 @@ extension Dispatcher {
             messageAccepted()
             if let probed = job.probeOf { endPause(probed) }
             latency.add(microseconds: (job.age + (now - sent.claimedAt)).nanoseconds / 1000)
-            accepted.append(
-                AcceptedMessage(
-                    job: job.id, attempt: job.attempt, verification: job.verificationID,
-                    requestedAt: job.requestedAt, place: job.place, sid: sid, status: status ?? .queued,
-                    sender: sent.handedOver.sender))
+            let message = AcceptedMessage(
+                job: job.id, attempt: job.attempt, verification: job.verificationID, requestedAt: job.requestedAt,
+                place: sent.claimedAt > recordsSince ? job.place : nil, sid: sid, status: status ?? .queued,
+                sender: sent.handedOver.sender)
+            handedOver.wasAccepted(message, at: now)
+            accepted.append(message)
         case .failed(let why):
             counters.failed += 1
             end(job, .failed, why)
@@ -214,9 +217,11 @@ extension Dispatcher {
         case .unknown(let reason):
             counters.unknown += 1
             outcomeUnknown()
+            handedOver.isUnknown(job, at: now)
             unsent.append(
                 UnsentEnd(
-                    job: job.id, attempt: job.attempt, .unknown, delay: Instant.Span(ResolutionRule.earlyLooks[0]),
+                    job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
+                    delay: Instant.Span(ResolutionRule.earlyLooks[0]),
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
                     remedy:
                         "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.",
@@ -253,9 +258,10 @@ extension Dispatcher {
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0),
         heldBy: String? = nil
     ) {
+        handedOver.wasNotSent(job.id)
         unsent.append(
             UnsentEnd(
-                job: job.id, attempt: job.attempt, outcome, delay: delay,
+                job: job.id, attempt: job.attempt, lease: job.leaseEnd, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
                 error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
                 errorClass: why.errorClass?.rawValue, heldBy: heldBy))

@@ -53,6 +53,17 @@ actor Dispatcher {
     let probes: Latch
     var random = JitterGenerator()
 
+    /// What this process has handed to Twilio, whatever the database remembers of it.
+    var handedOver = HandedOver()
+    /// Which server the session that claims is on; nil where it does not say.
+    private(set) var server: ServerInstance?
+    /// The session that claims has come to another server: what this worker knows is written there before it claims.
+    var mustReassert = false
+    /// No claim before this: other workers write what they know.
+    private var claimsHeldUntil: Instant?
+    /// Since when the session that writes ends is up. A place that a claim told before says nothing to it.
+    private(set) var recordsSince = Instant(nanoseconds: 0)
+
     var accepted: FinishAccepted
     var unsent = FinishUnsent()
     /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
@@ -63,8 +74,8 @@ actor Dispatcher {
     var jobsInWriting: [Int64] = []
     /// Jobs whose end can't be written: they may have been sent, and so are not given back. The last thousand.
     var jobsUnwritten: [Int64] = []
-    /// A claim's answer was lost: what it may have taken is given back before the next claim.
-    private var hasLostClaim = false
+    /// A claim's answer was lost: what it may have taken is looked for before the next claim.
+    private var lostClaim: LostClaim?
 
     var counters = Counters()
     var latency = LatencyHistogram()
@@ -93,6 +104,7 @@ actor Dispatcher {
     var unknowns = LogThrottle()
     var alerts = LogThrottle()
     var sealedOtherwise = LogThrottle()
+    var recognised = LogThrottle()
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
@@ -153,9 +165,21 @@ actor Dispatcher {
         changed.signal()
     }
 
+    /// The session that claims has reached `server` (nil: it does not say which one it is). On another one than before, what
+    /// this worker knows may be missing. After a promotion, other workers get a moment to write what they know.
+    func reached(_ server: ServerInstance?) {
+        if worker != nil, server == nil || server != self.server { mustReassert = true }
+        if let server, let last = self.server, server.timeline != last.timeline, machine.schedule.workers.all > 1 {
+            claimsHeldUntil = .now() + Times.reassertion
+        }
+        self.server = server
+    }
+
     /// The connection that writes ends is there, or has gone.
     func records(areUp isUp: Bool) {
         machine.canRecord = isUp
+        recordsSince = .now()
+        accepted.forgetPlaces()
         changed.signal()
     }
 
@@ -239,6 +263,7 @@ actor Dispatcher {
     /// Claims until the worker has drained.
     func claimLoop(_ claims: Session) async {
         while !Task.isCancelled {
+            if mustReassert, machine.canClaim { await reassert(claims) }
             let now = Instant.now()
             machine.unsaved = unsaved
             switch machine.decide(at: now) {
@@ -260,19 +285,18 @@ actor Dispatcher {
     }
 
     private func claim(limit: Int, newestFirst: Bool, _ claims: Session) async {
+        var server: ServerInstance?
         do {
             let connection = try await claims.connection(deadline: .now() + Times.statement)
             guard let worker else { return claimFailed(after: .milliseconds(100)) }
-            if hasLostClaim {
-                let released = try await ReleaseLost.run(
-                    on: connection, worker: worker, inHand: jobsInHand, deadline: .now() + Times.statement)
-                hasLostClaim = false
-                if released > 0 {
-                    log.notice(
-                        "jobs of a claim whose answer was lost were given back, unsent",
-                        metadata: [LogKeys.count: "\(released)"])
-                }
+            server = self.server
+            if mustReassert { return claimFailed(after: .seconds(0)) }
+            if let lostClaim {
+                try await settle(lostClaim, on: connection, worker)
+                self.lostClaim = nil
             }
+            if let until = claimsHeldUntil, until > .now() { return claimFailed(after: until - .now()) }
+            claimsHeldUntil = nil
             let began = Instant.now()
             let scan = newestFirst ? .newestFirst : lowWater.scan(at: began)
             let claimed = try await Claim.run(
@@ -289,15 +313,34 @@ actor Dispatcher {
                 if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
             case .lost, .deadline, .cancelled, .misuse:
                 // A lost connection is the session's to report.
-                hasLostClaim = true
+                lostClaim = LostClaim(server: lostClaim.map { $0.server == server ? server : nil } ?? server)
             case .connect, .settings, .unsuitable: break
             }
             claimFailed(after: .seconds(1))
         }
     }
 
+    /// Writes what this worker knows to the server that its session has come to, until it is there: sooner nothing is claimed.
+    private func reassert(_ claims: Session) async {
+        while mustReassert, machine.canClaim, !Task.isCancelled {
+            do {
+                let connection = try await claims.connection(deadline: .now() + Times.statement)
+                guard let worker else { return }
+                try await reassert(on: connection, worker)
+                quiet.succeeded()
+            } catch {
+                if case .server = error, quiet.isNew(error) {
+                    log.error(
+                        "what this worker has sent can't be compared with the database; nothing is claimed before",
+                        metadata: [LogKeys.error: "\(error)"])
+                }
+                await changed.wait(until: .now() + .seconds(1))
+            }
+        }
+    }
+
     /// The jobs of this worker's that are `sending` and that it knows of.
-    private var jobsInHand: [Int64] {
+    var jobsInHand: [Int64] {
         waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
             + jobsInWriting + jobsUnwritten
     }
@@ -317,7 +360,9 @@ actor Dispatcher {
         counters.claimed += Int64(claimed.jobs.count)
         for job in claimed.jobs {
             if job.isSuspect { suspects += 1 }
-            waiting.append(WaitingJob(job, claimedAt: claimedAt))
+            let next = WaitingJob(job, claimedAt: claimedAt)
+            if handedOver.contains(job.id), settle(next, at: now) { continue }
+            waiting.append(next)
         }
         if let warning = claimed.durabilityWarning {
             log.error(
@@ -413,6 +458,7 @@ actor Dispatcher {
     /// Twilio has the message of a job whose outcome was unknown.
     func adopt(_ message: AcceptedMessage) {
         counters.accepted += 1
+        handedOver.wasAccepted(message, at: .now())
         accepted.append(message)
         messageAccepted()
         ends.signal()

@@ -55,7 +55,7 @@ struct Heart {
 
     /// One beat, with `state` instead of the dispatcher's where given. What was reported.
     @discardableResult
-    func beat(state: WorkerReport.State?, within span: Instant.Span = Times.statement) async -> WorkerReport {
+    func beat(state: WorkerReport.State?, within span: Instant.Span = Times.beat) async -> WorkerReport {
         var report = await dispatcher.report(from: base)
         report.callbacks = callbackCounts()
         if let state { report.state = state }

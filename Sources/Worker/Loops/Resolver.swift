@@ -9,8 +9,10 @@ import Twilio
 /// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what
 /// `ResolutionRule` decides.
 ///
-/// Rounds follow each other every 2 s while there is something to look for, else when a look is due by the last heartbeat
-/// (`Agenda`; without heartbeats every 20 s), and at once when an outcome of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
+/// Up to ten looks are under way at a time, over connections that nothing else uses (`Worker`). A look that hangs delays no
+/// other: its place alone stays taken. The database is asked for more as soon as a look has ended, every 2 s while there is
+/// something to look for, else when a look is due by the last heartbeat (`Agenda`; without heartbeats every 20 s), and at
+/// once when an outcome of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
 struct Resolver: Sendable {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -20,11 +22,11 @@ struct Resolver: Sendable {
     let rule: ResolutionRule
     let log: Logger
 
-    /// Jobs of a round, which are all looked for at the same time.
-    static let perRound = 10
-    /// How long a look is ours: longer than a round can take, so that its verdicts are still wanted; and not much longer,
-    /// since where a worker dies with a look in hand its job waits for that.
-    static let lease = Instant.Span.seconds(15)
+    /// Looks under way at a time.
+    static let atATime = 10
+    /// How long a look is ours: longer than one can take, with what it asks Twilio and what it asks the database, so that its
+    /// verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job waits for that.
+    static let lease = Instant.Span.seconds(25)
     /// A whole look, however many pages; then it says nothing.
     static let patience = Times.http
     static let busy = Instant.Span.seconds(2)
@@ -36,67 +38,102 @@ struct Resolver: Sendable {
 
     /// Resolves until cancelled.
     func run() async {
-        var quiet = QuietErrors()
-        var activeUntil = Instant.now()
-        while !Task.isCancelled {
-            var taken = 0
-            let began = Instant.now()
-            await dispatcher.begin(.look)
-            do {
-                taken = try await round()
-                quiet.succeeded()
-            } catch {
-                if case .server = error, quiet.isNew(error) {
-                    log.error("unknown outcomes can't be resolved", metadata: [LogKeys.error: "\(error)"])
+        await withTaskGroup(of: Event.self) { group in
+            var quiet = QuietErrors()
+            var activeUntil = Instant.now()
+            var (underWay, isTicking) = (0, false)
+            var said = Said()
+            while !Task.isCancelled {
+                let began = Instant.now()
+                let room = Self.atATime - underWay
+                await dispatcher.begin(.look)
+                do throws(PostgresError) {
+                    let jobs = room > 0 ? try await take(room) : []
+                    underWay += jobs.count
+                    for job in jobs { group.addTask { .ended(await verdict(on: job)) } }
+                    if !jobs.isEmpty { activeUntil = .now() + Self.active }
+                    quiet.succeeded()
+                } catch {
+                    if case .server = error, quiet.isNew(error) { report(error) }
+                }
+                if underWay == 0, .now() >= activeUntil {
+                    if await dispatcher.awaitErrand(.look, since: began, atMost: Self.idle) {
+                        activeUntil = .now() + Self.active
+                    }
+                    continue
+                }
+                if !isTicking {
+                    isTicking = true
+                    group.addTask {
+                        try? await loop.sleep(for: Self.busy)
+                        return .tick
+                    }
+                }
+                switch await group.next() {
+                case .ended(let verdict)?:
+                    underWay -= 1
+                    do throws(PostgresError) {
+                        try await write(verdict, &said)
+                    } catch {
+                        // Its lease lapses, and it is looked for again.
+                        if case .server = error, quiet.isNew(error) { report(error) }
+                    }
+                case .tick?: isTicking = false
+                case nil: break
                 }
             }
-            let now = Instant.now()
-            if taken > 0 { activeUntil = now + Self.active }
-            if taken >= Self.perRound { continue }
-            if now < activeUntil {
-                guard (try? await loop.sleep(for: Self.busy)) != nil else { return }
-            } else if await dispatcher.awaitErrand(.look, since: began, atMost: Self.idle) {
-                activeUntil = .now() + Self.active
-            }
+            group.cancelAll()
         }
     }
 
-    /// One round; how many jobs were looked for. What is found is adopted as soon as its look has ended; the other verdicts
-    /// are written together.
-    private func round() async throws(PostgresError) -> Int {
+    private enum Event: Sendable {
+        case ended(Verdict)
+        case tick
+    }
+
+    private func report(_ error: PostgresError) {
+        log.error("unknown outcomes can't be resolved", metadata: [LogKeys.error: "\(error)"])
+    }
+
+    private func take(_ limit: Int) async throws(PostgresError) -> [UnknownJob] {
         let connection = try await records.connection(deadline: .now() + Times.statement)
-        let jobs = try await TakeUnknown.run(
-            on: connection, limit: Self.perRound, keys: keys, lease: Self.lease, deadline: .now() + Times.statement)
-        guard !jobs.isEmpty else { return 0 }
-        var looks = FinishLook()
-        var adopted = 0
-        await withTaskGroup(of: Verdict.self) { group in
-            for job in jobs { group.addTask { await verdict(on: job, connection) } }
-            for await verdict in group {
-                switch verdict {
-                case .adopted: adopted += 1
-                case .ended(let look): looks.append(look)
-                }
+        return try await TakeUnknown.run(
+            on: connection, limit: limit, keys: keys, lease: Self.lease, deadline: .now() + Times.statement)
+    }
+
+    /// Writes what a look came to; what was found has been adopted already.
+    private func write(_ verdict: Verdict, _ said: inout Said) async throws(PostgresError) {
+        guard case .ended(let look) = verdict else {
+            if let count = said.adopted.count(at: .now()) {
+                log.notice(
+                    "unknown outcomes resolved: Twilio has these messages", metadata: [LogKeys.count: "\(count)"])
             }
+            return
         }
-        if adopted > 0 {
-            log.notice(
-                "unknown outcomes resolved: Twilio has these messages", metadata: [LogKeys.count: "\(adopted)"])
-        }
-        guard looks.count > 0 else { return jobs.count }
+        var looks = FinishLook()
+        looks.append(look)
+        let connection = try await records.connection(deadline: .now() + Times.statement)
         let written = try await looks.run(on: connection, deadline: .now() + Times.statement)
         if written.resent > 0 {
-            log.warning(
-                "unknown outcomes resolved: Twilio does not have these messages, they are sent again",
-                metadata: [LogKeys.count: "\(written.resent)"])
             await dispatcher.jobsAreDue()
+            if let count = said.resent.count(at: .now()) {
+                log.warning(
+                    "unknown outcomes resolved: Twilio does not have these messages, they are sent again",
+                    metadata: [LogKeys.count: "\(count)"])
+            }
         }
-        if written.failed > 0 {
+        if written.failed > 0, let count = said.failed.count(at: .now()) {
             log.error(
-                "unknown outcomes resolved: Twilio does not have these messages, and they are not sent again",
-                metadata: [LogKeys.count: "\(written.failed)"])
+                "jobs with an unknown outcome failed: Twilio showed no message, and they are not sent again",
+                metadata: [LogKeys.count: "\(count)"])
         }
-        return jobs.count
+    }
+
+    /// What can happen often is said once a second, with its count.
+    private struct Said {
+        var adopted = LogThrottle()
+        var resent = LogThrottle()
+        var failed = LogThrottle()
     }
 
     private enum Verdict: Sendable {
@@ -105,11 +142,12 @@ struct Resolver: Sendable {
     }
 
     /// Looks for one job, and decides.
-    private func verdict(on job: UnknownJob, _ connection: Connection) async -> Verdict {
+    private func verdict(on job: UnknownJob) async -> Verdict {
         var finding = await look(for: job)
         let sids = finding.matches.map(\.sid) + finding.hidden
         if !sids.isEmpty {
             do {
+                let connection = try await records.connection(deadline: .now() + Times.statement)
                 let known = try await KnownMessages.run(on: connection, sids, deadline: .now() + Times.statement)
                 finding.matches.removeAll { known.contains($0.sid) }
                 finding.hidden.removeAll { known.contains($0) }

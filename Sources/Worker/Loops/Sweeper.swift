@@ -90,7 +90,7 @@ struct Sweeper {
         }
         if swept.unknownFailed > 0 {
             log.warning(
-                "sends whose outcome stayed unknown until their code expired",
+                "sends whose outcome stayed unknown: no worker could look for them at Twilio within two minutes",
                 metadata: [LogKeys.count: "\(swept.unknownFailed)"])
         }
     }

@@ -1,0 +1,40 @@
+internal import EventLoop
+import Synchronization
+
+/// The addresses that were of no use a short while ago: a statement there got no answer in time, or the session's first steps
+/// failed. Sessions try them last, for five minutes.
+///
+/// An old primary that nobody has fenced takes connections and says that it takes writes, and its commits hang. Without
+/// this memory, a session would go back to it after each deadline. Several sessions may share one, from any thread.
+public final class HostMemory: Sendable {
+    static let span = Instant.Span.seconds(300)
+
+    /// One address as the settings name it.
+    struct Address: Hashable, Sendable {
+        var host: String
+        var address: String
+        var port: String
+    }
+
+    private let avoided = Mutex<[Address: Instant]>([:])
+
+    public init() {}
+
+    /// Has `address` tried last from now on.
+    func avoid(_ address: Address, at now: Instant) { avoided.withLock { $0[address] = now } }
+
+    /// `candidates` in the order to try them: first those that nothing speaks against, in their own order; then the others,
+    /// the one that failed longest ago first.
+    func order(_ candidates: [ConnectPlan.Candidate], at now: Instant) -> [ConnectPlan.Candidate] {
+        let avoided = avoided.withLock { avoided in
+            avoided = avoided.filter { now - $0.value < Self.span }
+            return avoided
+        }
+        guard !avoided.isEmpty else { return candidates }
+        let first = candidates.filter { avoided[$0.key] == nil }
+        let rest = candidates.enumerated().compactMap { place, candidate in
+            avoided[candidate.key].map { (failedAt: $0, place: place, candidate: candidate) }
+        }
+        return first + rest.sorted { ($0.failedAt, $0.place) < ($1.failedAt, $1.place) }.map(\.candidate)
+    }
+}

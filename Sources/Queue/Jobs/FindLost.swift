@@ -1,0 +1,58 @@
+public import EventLoop
+public import Postgres
+
+/// Finds the jobs that the database says this worker is sending, and that it does not have in hand.
+///
+/// There are two reasons for such a job. The answer of a claim was lost with its connection, so the worker never had the job.
+/// Or the database has forgotten how the job ended. Which of the two it is, only the worker knows (`HandedOver`).
+/// Never beside a claim of the same worker: its answer may be on the way. A claim that the server carries out only later is
+/// the sweep's. `otp.send_jobs_leased` serves it.
+public enum FindLost {
+    static let statement = Statement(
+        "otpd_find_lost",
+        """
+        SELECT id, attempt, lease_expires_at, verification_id, requested_at, looks > 0
+          FROM otp.send_jobs
+         WHERE state = 'sending' AND worker = $1 AND id <> ALL ($2::bigint[])
+        """,
+        [.int8, .int8Array])
+
+    /// All of `worker`'s but those `inHand`.
+    public static func run(
+        on connection: Connection, worker: Int64, inHand: [Int64], deadline: Instant
+    ) async throws(PostgresError) -> [LostJob] {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(inHand)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var jobs: [LostJob] = []
+        for row in 0..<result.rowCount { jobs.append(try LostJob(result, row)) }
+        return jobs
+    }
+}
+
+/// A job that is `sending`, and that its worker does not have in hand.
+public struct LostJob: Sendable {
+    /// The send job.
+    public let id: Int64
+    /// The number of the attempt.
+    public let attempt: Int32
+    /// When its lease ends, in microseconds since the Unix epoch.
+    public let leaseEnd: Int64
+    /// The verification.
+    public let verificationID: Int64
+    /// When the send was requested, in microseconds since the Unix epoch.
+    public let requestedAt: Int64
+    /// As `ClaimedJob.isResolved`.
+    public let isResolved: Bool
+
+    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+        id = try result.int64(row, 0)
+        attempt = try result.int32(row, 1)
+        leaseEnd = try result.unixMicroseconds(row, 2)
+        verificationID = try result.int64(row, 3)
+        requestedAt = try result.unixMicroseconds(row, 4)
+        isResolved = try result.bool(row, 5)
+    }
+}

@@ -1,0 +1,57 @@
+public import EventLoop
+public import Postgres
+
+/// Tells the database of attempts whose outcome is unknown, and whose claim it has forgotten: their jobs are `unknown`, so
+/// that the reconciler looks at Twilio's list before anything is sent again.
+///
+/// A queued job with a lower attempt number than the one that was handed over: the claim is missing. With the same number or
+/// a higher one, the database knows the claim, and how the job came back to the queue. A job with another `requested_at` is
+/// another job, whose id was given again. The primary key serves it: `= ANY (…)` and `+ 0` as in `FinishAccepted`.
+public struct RecallUnknown: Sendable {
+    static let statement = Statement(
+        "otpd_recall_unknown",
+        """
+        WITH e AS MATERIALIZED (
+            SELECT * FROM unnest($2::bigint[], $3::int[], $4::timestamptz[], $5::float8[]) AS e(id, attempt, requested_at, age)
+        ), recalled AS (
+            UPDATE otp.send_jobs j
+               SET state = 'unknown', attempt = e.attempt, worker = $1, lease_expires_at = now(), held_by = NULL,
+                   unknown_at = now() - make_interval(secs => e.age), look_at = now(), looks = 0, last_error_code = NULL,
+                   last_error = 'The database had forgotten an attempt to send it: it may have been sent.',
+                   last_remedy = 'Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.'
+              FROM e
+             WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND CASE j.state WHEN 'queued' THEN true END
+               AND j.attempt < e.attempt AND j.requested_at = e.requested_at
+         RETURNING 1
+        )
+        SELECT count(*)::int FROM recalled
+        """,
+        [.int8, .int8Array, .int4Array, .timestamptzArray, .float8Array])
+
+    private var attempts: [(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Span)] = []
+
+    public init() {}
+
+    /// How many attempts there are.
+    public var count: Int { attempts.count }
+
+    /// Adds an attempt of a job, of which nothing has left for `age`.
+    public mutating func append(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Span) {
+        attempts.append((job, attempt, requestedAt, age))
+    }
+
+    /// Writes them all for `worker`; how many the database had forgotten.
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Int {
+        var parameters = Parameters()
+        parameters.append(worker)
+        parameters.append(attempts.lazy.map(\.job))
+        parameters.append(attempts.lazy.map(\.attempt))
+        parameters.appendArray(of: .timestamptz) { array in
+            for attempt in attempts { array.append(unixMicroseconds: attempt.requestedAt) }
+        }
+        parameters.append(attempts.lazy.map(\.age.seconds))
+        let result = try await connection.execute(
+            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Int(try result.int32(0, 0))
+    }
+}

@@ -1,0 +1,40 @@
+public import EventLoop
+public import Postgres
+
+/// Which server a session is on: one run of one postmaster, on one timeline.
+///
+/// As long as it stays the same, what was committed is there. After a failover, or a restart from a backup, it is another.
+public struct ServerInstance: Sendable, Equatable, Comparable {
+    /// When the postmaster started, in microseconds since the Unix epoch.
+    public let startedAt: Int64
+    /// The timeline, which each promotion raises.
+    public let timeline: UInt32
+
+    /// An older timeline comes first, and on one timeline the server that started first.
+    public static func < (a: ServerInstance, b: ServerInstance) -> Bool {
+        (a.timeline, a.startedAt) < (b.timeline, b.startedAt)
+    }
+
+    /// Both functions are open to every role. The control file is no source: after a promotion it names the old timeline
+    /// until the next checkpoint has ended.
+    private static let statement = Statement(
+        "otpd_server_instance",
+        """
+        SELECT (extract(epoch FROM pg_postmaster_start_time()) * 1000000)::bigint,
+               ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
+        """)
+
+    /// The server of `connection`; nil where it does not say. Amazon Aurora refuses questions about its WAL, and a role may
+    /// have lost the right to ask.
+    public static func read(on connection: Connection, deadline: Instant) async throws(PostgresError) -> ServerInstance?
+    {
+        do {
+            let result = try await connection.execute(statement, deadline: deadline)
+            return ServerInstance(
+                startedAt: try result.int64(0, 0), timeline: UInt32(truncatingIfNeeded: try result.int64(0, 1)))
+        } catch {
+            if case .server = error { return nil }
+            throw error
+        }
+    }
+}
