@@ -112,6 +112,19 @@ public struct FinishAccepted: Sendable {
         return (first, second)
     }
 
+    /// The messages of these jobs, and the others.
+    public func separated(_ jobs: Set<Int64>) -> (of: FinishAccepted, others: FinishAccepted) {
+        var (of, others) = (emptied(), emptied())
+        of.messages = messages.filter { jobs.contains($0.job) }
+        others.messages = messages.filter { !jobs.contains($0.job) }
+        return (of, others)
+    }
+
+    /// Job and attempt of each message, and its SID: for the log, where it cannot be recorded.
+    public var names: [(job: Int64, attempt: Int32, result: String)] {
+        messages.map { ($0.job, $0.attempt, "accepted as \($0.sid)") }
+    }
+
     /// Messages that came beside the end of their job.
     public struct Beside: Sendable, Equatable {
         /// All of them: the job had ended otherwise, or with another message.

@@ -115,6 +115,19 @@ public struct FinishUnsent: Sendable {
         return (first, second)
     }
 
+    /// The ends of these jobs, and the others.
+    public func separated(_ jobs: Set<Int64>) -> (of: FinishUnsent, others: FinishUnsent) {
+        var (of, others) = (FinishUnsent(), FinishUnsent())
+        of.ends = ends.filter { jobs.contains($0.job) }
+        others.ends = ends.filter { !jobs.contains($0.job) }
+        return (of, others)
+    }
+
+    /// Job, attempt and outcome of each end: for the log, where it cannot be recorded.
+    public var names: [(job: Int64, attempt: Int32, result: String)] {
+        ends.map { ($0.job, $0.attempt, $0.outcome.rawValue) }
+    }
+
     /// Records them all.
     public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
         var parameters = Parameters()
