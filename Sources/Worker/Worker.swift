@@ -79,7 +79,8 @@ public actor Worker {
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
             onStatus: onStatus, callbackCounts: callbackCounts)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
+        let poller = Poller(
+            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys, log: log)
         let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let resolver = Resolver(
             loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,

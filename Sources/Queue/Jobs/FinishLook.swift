@@ -5,7 +5,8 @@ public import Postgres
 /// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
 ///
 /// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
-/// later look has the last word. The primary key serves it: `= ANY (…)` and `+ 0` as in
+/// later look has the last word. A job of which a backend reports a SID that Twilio has not confirmed or denied yet
+/// (`ReportedMessages`) is neither sent again nor failed: it is looked for again. The primary key serves it: `= ANY (…)` and `+ 0` as in
 /// `FinishAccepted`.
 public struct FinishLook: Sendable {
     static let statement = Statement(
@@ -17,7 +18,9 @@ public struct FinishLook: Sendable {
                           $8::text[])
                 AS e(id, attempt, token, step, delay, counted, error, remedy)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.resend_of
+                   SELECT j.verification_id, j.requested_at, j.resend_of,
+                          (SELECT true FROM otp.status_reports r
+                            WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
                       AND CASE j.state WHEN 'unknown' THEN true END
@@ -32,11 +35,11 @@ public struct FinishLook: Sendable {
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
                    due_at = now(), last_error = e.error, last_remedy = e.remedy
               FROM e
-             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend'
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend' AND e.is_reported IS NULL
          RETURNING 1
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail'))
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail' AND e.is_reported IS NULL))
          RETURNING j.id
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
@@ -61,12 +64,31 @@ public struct FinishLook: Sendable {
     /// Adds what a look came to.
     public mutating func append(_ look: EndedLook) { looks.append(look) }
 
+    /// Each look by itself.
+    public var singles: [FinishLook] {
+        looks.map { look in
+            var single = FinishLook()
+            single.append(look)
+            return single
+        }
+    }
+
     /// What a batch did.
     public struct Written: Sendable, Equatable {
         /// Jobs queued again.
         public var resent: Int
         /// Jobs that failed.
         public var failed: Int
+
+        public init(resent: Int, failed: Int) {
+            self.resent = resent
+            self.failed = failed
+        }
+
+        public static func += (sum: inout Written, other: Written) {
+            sum.resent += other.resent
+            sum.failed += other.failed
+        }
     }
 
     /// Writes them all.

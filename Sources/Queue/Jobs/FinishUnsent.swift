@@ -78,13 +78,18 @@ public struct FinishUnsent: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j
              WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled')))
+        ), ended AS (
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at, resend_of)
+            SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
+                   e.error_class, e.requested_at, now(), e.resend_of
+              FROM e
+             WHERE e.outcome IN ('failed', 'expired', 'canceled')
+         RETURNING send_job_id
         )
-        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                     error_class, requested_at, ended_at, resend_of)
-        SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-               e.error_class, e.requested_at, now(), e.resend_of
-          FROM e
-         WHERE e.outcome IN ('failed', 'expired', 'canceled')
+        -- A live job is not in the history: what has its id there is another job.
+        SELECT count((SELECT true FROM otp.unsent_jobs u WHERE u.send_job_id = ended.send_job_id LIMIT 1))::int
+          FROM ended
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
@@ -128,8 +133,9 @@ public struct FinishUnsent: Sendable {
         ends.map { ($0.job, $0.attempt, $0.outcome.rawValue) }
     }
 
-    /// Records them all.
-    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
+    /// Records them all; how many are of jobs whose id another job of the history has.
+    @discardableResult
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Int {
         var parameters = Parameters()
         parameters.append(worker)
         parameters.append(ends.lazy.map(\.job))
@@ -142,8 +148,9 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.errorClass))
         parameters.append(ends.map(\.heldBy))
         parameters.append(ends.lazy.map(\.rate))
-        _ = try await connection.execute(
+        let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Int(try result.int32(0, 0))
     }
 }
 

@@ -124,6 +124,12 @@ extension Dispatcher {
         }
     }
 
+    private static let sequencesRemedy = """
+        SELECT setval('otp.verifications_id_seq', (SELECT max(id) FROM otp.verifications)), \
+        setval('otp.send_jobs_id_seq', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs \
+        UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));
+        """
+
     /// Says what the promise leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
     private func report(_ beside: FinishAccepted.Beside) {
         if beside.second > 0 {
@@ -133,6 +139,15 @@ extension Dispatcher {
                     LogKeys.count: "\(beside.second)",
                     LogKeys.remedy:
                         "Look for a proxy or an outage that held requests back for longer than the grace; OTPD_RESEND_UNKNOWN=never rules it out.",
+                ])
+        }
+        if beside.takenIDs > 0 {
+            log.critical(
+                "the ids of send jobs are those of earlier jobs; their results are kept beside the earlier ones",
+                metadata: [
+                    LogKeys.count: "\(beside.takenIDs)",
+                    LogKeys.remedy:
+                        "The sequences stand behind the history, as after logical replication or a restore of data alone. As the owner of the schema: \(Self.sequencesRemedy)",
                 ])
         }
         if beside.all > beside.second {
@@ -207,8 +222,8 @@ enum SendResults: Sendable, ResultBatch {
         switch self {
         case .accepted(let batch): return try await batch.run(on: connection, worker: worker, deadline: deadline)
         case .unsent(let batch):
-            try await batch.run(on: connection, worker: worker, deadline: deadline)
-            return .none
+            let takenIDs = try await batch.run(on: connection, worker: worker, deadline: deadline)
+            return FinishAccepted.Beside(all: 0, second: 0, takenIDs: takenIDs)
         }
     }
 }

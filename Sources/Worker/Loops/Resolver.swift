@@ -84,7 +84,7 @@ struct Resolver: Sendable {
                 "unknown outcomes resolved: Twilio has these messages", metadata: [LogKeys.count: "\(adopted)"])
         }
         guard looks.count > 0 else { return jobs.count }
-        let written = try await looks.run(on: connection, deadline: .now() + Times.statement)
+        let written = try await write(looks, connection)
         if written.resent > 0 {
             log.warning(
                 "unknown outcomes resolved: Twilio does not have these messages, they are sent again",
@@ -97,6 +97,32 @@ struct Resolver: Sendable {
                 metadata: [LogKeys.count: "\(written.failed)"])
         }
         return jobs.count
+    }
+
+    /// Writes verdicts: together, or each by itself where the database refuses one of them. What stays unwritten is looked
+    /// for again.
+    private func write(_ looks: FinishLook, _ connection: Connection) async throws(PostgresError) -> FinishLook.Written
+    {
+        do {
+            return try await looks.run(on: connection, deadline: .now() + Times.statement)
+        } catch {
+            guard case .server = error, looks.count > 1 else { throw error }
+        }
+        var (written, refusal) = (FinishLook.Written(resent: 0, failed: 0), PostgresError?.none)
+        for look in looks.singles {
+            do throws(PostgresError) {
+                written += try await look.run(on: connection, deadline: .now() + Times.statement)
+            } catch {
+                guard case .server = error else { throw error }
+                refusal = error
+            }
+        }
+        if let refusal {
+            log.error(
+                "a lookup's outcome cannot be recorded; the job is looked for again",
+                metadata: [LogKeys.error: "\(refusal)"])
+        }
+        return written
     }
 
     private enum Verdict: Sendable {
