@@ -600,6 +600,19 @@ BEGIN
     RETURN found_locale;
 END $$;
 
+-- Logical replication and a restore of data alone bring rows without their sequences.
+CREATE FUNCTION otp.refuse_taken_id(table_name text, id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+        MESSAGE = format('the id %s of otp.%s is in use: the sequence stands behind the table', id, table_name),
+        DETAIL = 'Rows were copied into the database without the state of its sequences.',
+        HINT = 'Set the sequences, as the owner of the schema: '
+            'SELECT setval(''otp.verifications_id_seq'', (SELECT max(id) FROM otp.verifications)), '
+            'setval(''otp.send_jobs_id_seq'', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs '
+            'UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));';
+END $$;
+
 CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -611,11 +624,16 @@ BEGIN
     NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
     NEW.locale := coalesce(NEW.locale, 'en');
     SELECT s.region, s.time_to_live, EXISTS (
-            SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text
+            SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text,
+        EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id) AS id_is_taken
     INTO settings FROM otp.settings s;
     -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
         NEW.id := nextval('otp.verifications_id_seq');
+        settings.id_is_taken := EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id);
+    END IF;
+    IF settings.id_is_taken THEN
+        PERFORM otp.refuse_taken_id('verifications', NEW.id);
     END IF;
     NEW.created_at := clock_timestamp();
     NEW.attempts := 0;
@@ -967,6 +985,9 @@ BEGIN
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
         NEW.id := nextval('otp.send_jobs_id_seq');
     END IF;
+    IF EXISTS (SELECT FROM otp.send_jobs j WHERE j.id = NEW.id) THEN
+        PERFORM otp.refuse_taken_id('send_jobs', NEW.id);
+    END IF;
     NEW.state := 'queued';
     NEW.attempt := 0;
     NEW.worker := NULL;
@@ -1090,7 +1111,8 @@ CREATE TABLE otp.messages (
     resend_of bigint,               -- its send job's
     follow_up text,                 -- what came of its failure: the resend, or why there is none
     redacted_at timestamptz,        -- since when Twilio has no text of it
-    redactions smallint NOT NULL DEFAULT 0      -- tries to empty it
+    redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
+    id_taken boolean                -- true: another job of the history has this send_job_id, since the sequence stood behind
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- A job ends once; what else turns up of it is kept beside that.
 CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE ended_job;
@@ -1101,9 +1123,9 @@ CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
 -- For otp.failures. By error_code and not by status, which every message changes.
 CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS NOT NULL;
 
--- Jobs that ended without a message.
+-- Jobs that ended without a message. With requested_at, an id that a sequence gave out twice loses no result.
 CREATE TABLE otp.unsent_jobs (
-    send_job_id bigint PRIMARY KEY,
+    send_job_id bigint,
     verification_id bigint NOT NULL,
     state text COLLATE "C" NOT NULL CHECK (state IN ('failed', 'expired', 'limited', 'canceled')),
     attempts int NOT NULL,
@@ -1113,7 +1135,8 @@ CREATE TABLE otp.unsent_jobs (
     error_class text,
     requested_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    resend_of bigint
+    resend_of bigint,
+    PRIMARY KEY (send_job_id, requested_at)
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
@@ -1405,6 +1428,71 @@ CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RE
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));
 
+-- What backends report that receive Twilio's callbacks themselves. Anybody in the web tier can invent a report, so it
+-- proves nothing and counts for nothing: a worker asks Twilio for the message, and records Twilio's answer alone. At most
+-- three SIDs a job, so that an intruder costs three requests to Twilio a code, and rows of his own jobs only.
+CREATE TABLE otp.status_reports (
+    send_job_id bigint,
+    slot smallint CHECK (slot BETWEEN 1 AND 3),
+    message_sid text COLLATE "C" NOT NULL,
+    attempt int NOT NULL,
+    reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    due_at timestamptz,             -- when Twilio is asked next; null: it has answered, or the message is known
+    tries smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (send_job_id, slot),
+    UNIQUE (send_job_id, message_sid)
+);
+CREATE INDEX status_reports_due ON otp.status_reports (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX status_reports_reported_at ON otp.status_reports (reported_at);
+COMMENT ON TABLE otp.status_reports IS 'SIDs that backends report, at most three a job; workers ask Twilio for them.';
+
+-- Takes a report without a lock on any row that workers write. False where the message and its job are unknown, or another
+-- login role's (made_by, as for send jobs), or where the job has three reports.
+CREATE FUNCTION otp.report_status(message_sid text, status text, send_job_id bigint, attempt int) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    job record;
+BEGIN
+    SELECT k.* INTO job FROM (
+        SELECT m.send_job_id AS id, m.attempt, m.verification_id, m.requested_at, true AS is_known,
+            m.final_at IS NULL AND otp.status_rank(report_status.status) >= 50 AS is_news, false AS is_sending
+        FROM otp.messages m WHERE m.message_sid = report_status.message_sid
+        UNION ALL SELECT j.id, report_status.attempt, j.verification_id, j.requested_at, false, true, j.state = 'sending'
+        FROM otp.send_jobs j WHERE j.id = report_status.send_job_id AND j.attempt >= report_status.attempt
+        UNION ALL SELECT u.send_job_id, report_status.attempt, u.verification_id, u.requested_at, false, true, false
+        FROM otp.unsent_jobs u WHERE u.send_job_id = report_status.send_job_id AND u.attempts >= report_status.attempt
+        UNION ALL SELECT m.send_job_id, report_status.attempt, m.verification_id, m.requested_at, false, true, false
+        FROM otp.messages m
+        WHERE m.send_job_id = report_status.send_job_id AND m.ended_job AND m.attempt >= report_status.attempt) k
+    WHERE k.is_known OR report_status.attempt > 0
+    LIMIT 1;
+    IF job IS NULL OR job.requested_at < moment - interval '1 day' OR NOT EXISTS (
+        SELECT FROM otp.verifications v
+        WHERE v.id = job.verification_id AND pg_has_role(session_user, v.made_by, 'USAGE'))
+    THEN
+        RETURN false;
+    END IF;
+    -- Of a known message only its end is news: until then it is polled as it is.
+    IF NOT job.is_news OR EXISTS (
+        SELECT FROM otp.status_reports r WHERE r.send_job_id = job.id AND r.message_sid = report_status.message_sid)
+    THEN
+        RETURN true;
+    END IF;
+    FOR place IN 1..3 LOOP
+        INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt, due_at)
+        VALUES (job.id, place, report_status.message_sid, job.attempt,
+            -- The answer to a request that is under way mostly follows at once.
+            moment + CASE WHEN job.is_sending THEN interval '5 seconds' ELSE interval '0' END)
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+
 CREATE FUNCTION otp.record_status(
     message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
 RETURNS boolean
@@ -1421,6 +1509,12 @@ BEGIN
         OR record_status.status ~ '^[a-z_-]{1,40}$' IS NOT TRUE THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'message_sid or status is not one of Twilio''s',
             HINT = 'Pass MessageSid and MessageStatus as the callback has them.';
+    END IF;
+    -- A role that may write otp.messages itself is believed: a worker, whose receiver has checked Twilio's signature.
+    IF NOT has_table_privilege(
+        CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END, 'otp.messages', 'INSERT')
+    THEN
+        RETURN otp.report_status(record_status.message_sid, record_status.status, referenced[1]::bigint, referenced[2]::int);
     END IF;
     UPDATE otp.messages m
     SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
@@ -1459,7 +1553,7 @@ BEGIN
     WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves. Never moves a status back; safe to repeat; false where nothing is known of the message.';
+COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves: otpd then asks Twilio for the message. Safe to repeat; false where the message is not known, or not this role''s.';
 
 -- The news that a message was not delivered, by poll, callback or a backend: what the class of its code asks for is done
 -- in the transaction that records it, once, since a status becomes final once and its row is locked.
@@ -1944,7 +2038,7 @@ FROM (
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
         message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
-        false, ended_job
+        false, coalesce(id_taken, ended_job)
     FROM otp.messages
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
@@ -1952,7 +2046,8 @@ FROM (
     FROM otp.unsent_jobs
 ) j
 LEFT JOIN LATERAL (     -- evidence that came after a job had ended unsent
-    SELECT e.* FROM otp.messages e WHERE e.send_job_id = j.send_job_id AND NOT e.ended_job AND j.is_unsent
+    SELECT e.* FROM otp.messages e
+    WHERE e.send_job_id = j.send_job_id AND NOT e.ended_job AND e.id_taken IS NULL AND j.is_unsent
     ORDER BY e.accepted_at DESC LIMIT 1
 ) m ON true
 LEFT JOIN otp.verifications v ON v.id = j.verification_id
@@ -1977,7 +2072,7 @@ FROM (
     FROM otp.unsent_jobs
     UNION ALL
     SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
-        error_code, ended_job
+        error_code, coalesce(id_taken, ended_job)
     FROM otp.messages
 ) f
 LEFT JOIN otp.verifications v ON v.id = f.verification_id
@@ -2129,7 +2224,7 @@ FROM (
     SELECT 'sent_twice', NULL, 'A second message of the same send job turned up: its user got the same code twice.',
         m.accepted_at
     FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
-    WHERE NOT m.ended_job
+    WHERE NOT m.ended_job AND m.id_taken IS NULL
 ) f
 GROUP BY 1, 2, 3;
 
@@ -2288,7 +2383,7 @@ COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected
 CREATE VIEW otp.sent_twice AS
 SELECT count(*) AS messages
 FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
-WHERE NOT m.ended_job;
+WHERE NOT m.ended_job AND m.id_taken IS NULL;
 COMMENT ON VIEW otp.sent_twice IS 'How many second messages of one send job there are: users that got the same code twice.';
 
 -- ─────────────────────────────────────────────────────── retention ──────────────────────────────────────────────────
@@ -2350,8 +2445,8 @@ BEGIN
         ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS messages = ROW_COUNT;
 
-    DELETE FROM otp.unsent_jobs u WHERE u.send_job_id IN (
-        SELECT o.send_job_id FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep
+    DELETE FROM otp.unsent_jobs u WHERE (u.send_job_id, u.requested_at) IN (
+        SELECT o.send_job_id, o.requested_at FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep
         ORDER BY o.ended_at LIMIT batch FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS unsent_jobs = ROW_COUNT;
 
@@ -2367,6 +2462,12 @@ BEGIN
     more := more OR counted >= batch;
     DELETE FROM otp.requests r WHERE r.ctid = ANY (ARRAY(
         SELECT o.ctid FROM otp.requests o WHERE o.requested_at < moment - interval '1 day'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.status_reports r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.status_reports o WHERE o.reported_at < moment - interval '2 days'
         LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS counted = ROW_COUNT;
     counters := counters + counted;
@@ -2423,6 +2524,7 @@ GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, 
 GRANT SELECT, UPDATE, DELETE ON otp.send_jobs TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.messages TO otp_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs, otp.worker_status, otp.pauses TO otp_worker;
+GRANT SELECT, UPDATE ON otp.status_reports TO otp_worker;
 GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;

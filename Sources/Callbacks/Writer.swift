@@ -15,53 +15,89 @@ struct Writer: Sendable {
     /// One statement, and the wait for a connection before it.
     static let patience = Instant.Span.seconds(10)
 
-    /// Writes until the inbox is closed and empty, or until cancelled.
-    func run() async {
-        for await _ in inbox.arrivals { await writeAll() }
+    /// Callbacks that could not be written, with the number of their tries; alone they have a time for the next.
+    private struct Part {
+        var receipts: [Receipt]
+        var tries = 0
+        var due = Instant(nanoseconds: 0)
     }
 
-    private func writeAll() async {
+    /// How often callbacks that were set aside are looked at.
+    private static let look = Instant.Span.milliseconds(100)
+    /// Callbacks that may be set aside; the oldest make room, and are polled.
+    private static let mostAside = 10_000
+
+    /// Writes until the inbox is closed and empty, or until cancelled.
+    func run() async {
+        var aside: [Part] = []
+        for await _ in inbox.arrivals { await writeAll(&aside) }
+        // The inbox is closed: what was set aside has until the receiver leaves.
+        while !aside.isEmpty, !Task.isCancelled { await writeAll(&aside) }
+        for part in aside { inbox.putBack(part.receipts) }
+    }
+
+    /// Writes until nothing waits: new callbacks first, one that was set aside after each batch.
+    private func writeAll(_ aside: inout [Part]) async {
         while !Task.isCancelled {
             let receipts = inbox.take(batch)
-            if receipts.isEmpty { return }
-            await write(receipts)
+            if !receipts.isEmpty { await write(Part(receipts: receipts), &aside) }
+            let now = Instant.now()
+            if let next = aside.indices.min(by: { aside[$0].due < aside[$1].due }), aside[next].due <= now {
+                await write(aside.remove(at: next), &aside)
+            } else if receipts.isEmpty {
+                if aside.isEmpty { return }
+                try? await loop.sleep(for: Self.look)
+            }
         }
     }
 
     /// Writes a batch, in parts where it must be. Cancelled, it gives back what is not written.
-    private func write(_ receipts: [Receipt]) async {
-        var parts = [receipts]
+    private func write(_ first: Part, _ aside: inout [Part]) async {
+        var parts = [first]
         var said: String?
-        while let part = parts.popLast() {
+        while var part = parts.popLast() {
             if Task.isCancelled {
-                inbox.putBack(part)
+                inbox.putBack(part.receipts)
                 continue
             }
             do throws(PostgresError) {
                 let connection = try await session.connection(deadline: .now() + Self.patience)
-                let known = try await RecordReceipts.run(on: connection, part, deadline: .now() + Self.patience)
-                inbox.wrote(part.count, known: known)
+                let known = try await RecordReceipts.run(
+                    on: connection, part.receipts, deadline: .now() + Self.patience)
+                inbox.wrote(part.receipts.count, known: known)
             } catch {
-                switch WriteRule.decide(error, count: part.count) {
+                part.tries += 1
+                let count = part.receipts.count
+                let step = WriteRule.decide(error, count: count, tries: part.tries)
+                if case .server(let refusal) = error, step != .again(after: 0), said != refusal.sqlstate {
+                    said = refusal.sqlstate
+                    log.error(
+                        "status callbacks cannot be written; trying again",
+                        metadata: [
+                            LogKeys.error: "\(error)",
+                            LogKeys.waiting: "\(count + inbox.waiting + aside.count)",
+                        ])
+                }
+                switch step {
                 case .again(let milliseconds):
                     parts.append(part)
                     // What is lost is the session's to report.
-                    if case .server(let refusal) = error, milliseconds > 0, said != refusal.sqlstate {
-                        said = refusal.sqlstate
-                        log.error(
-                            "status callbacks can't be written; trying again",
-                            metadata: [LogKeys.error: "\(error)", LogKeys.waiting: "\(part.count + inbox.waiting)"])
-                    }
                     if milliseconds > 0 { try? await loop.sleep(for: .milliseconds(milliseconds)) }
                 case .halve:
-                    parts.append(Array(part[(part.count / 2)...]))
-                    parts.append(Array(part[..<(part.count / 2)]))
-                case .later: inbox.putBack(part)
-                case .drop:
-                    inbox.dropped(part.count)
-                    log.error("a status callback could not be written", metadata: [LogKeys.error: "\(error)"])
+                    parts.append(Part(receipts: Array(part.receipts[(count / 2)...])))
+                    parts.append(Part(receipts: Array(part.receipts[..<(count / 2)])))
+                case .later(let milliseconds):
+                    part.due = .now() + .milliseconds(milliseconds)
+                    aside.append(part)
+                    if aside.count > Self.mostAside { drop(aside.removeFirst(), error) }
+                case .drop: drop(part, error)
                 }
             }
         }
+    }
+
+    private func drop(_ part: Part, _ error: PostgresError) {
+        inbox.dropped(part.receipts.count)
+        log.error("a status callback could not be written", metadata: [LogKeys.error: "\(error)"])
     }
 }

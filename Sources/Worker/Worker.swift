@@ -84,7 +84,8 @@ public actor Worker {
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
             onStatus: onStatus, callbackCounts: callbackCounts)
         let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, log: log)
+        let poller = Poller(
+            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys, log: log)
         let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
         let resolver = Resolver(
             loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,
@@ -258,8 +259,9 @@ public actor Worker {
         await dispatcher.catalog(rows)
     }
 
-    /// Of the session that writes ends: a row that somebody else holds must not hold up all the others.
-    private static let lockTimeout = Instant.Span.seconds(2)
+    /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a
+    /// commit takes; short, since everything else waits with it.
+    private static let lockTimeout = Instant.Span.milliseconds(250)
 
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {

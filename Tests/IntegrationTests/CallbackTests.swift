@@ -264,6 +264,28 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
+    /// A trigger of the operator's refuses one message: the others are written, and that one too once it is allowed.
+    @Test func aRefusedRowHoldsUpNoOther() async throws {
+        let database = try #require(database)
+        try await messages(20, database)
+        try await database.text(
+            """
+            CREATE FUNCTION public.refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN
+                IF NEW.message_sid = '\(Callback.sid(7))' THEN RAISE EXCEPTION 'not this one'; END IF;
+                RETURN NEW;
+            END $$;
+            CREATE TRIGGER refuse BEFORE UPDATE ON otp.messages FOR EACH ROW EXECUTE FUNCTION public.refuse()
+            """)
+        let (otpd, port) = try await Otpd.receiver()
+        for number in 1...20 { #expect(try Callback(sid: Callback.sid(number), status: "sent").post(to: port) == 200) }
+        try await database.becomes("queued|1\nsent|19", Self.statuses)
+        try await database.text("DROP TRIGGER refuse ON otp.messages")
+        try await database.becomes("sent|20", Self.statuses)
+        otpd.signal(SIGTERM)
+        #expect(try await otpd.exit() == 0)
+    }
+
     /// Told to stop while nothing can be written: it takes no more, waits, writes, leaves.
     @Test func stoppingWritesWhatWaits() async throws {
         let database = try #require(database)

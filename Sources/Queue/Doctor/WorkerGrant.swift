@@ -32,12 +32,15 @@ public struct WorkerGrant: Sendable, Equatable {
                 "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
                 "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
-                "history", "history_quarters", "spend_today", "sent_twice",
+                "history", "history_quarters", "spend_today", "sent_twice", "status_reports",
             ])
         + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
         + tables(
             "UPDATE",
-            ["send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
+            [
+                "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally",
+                "status_reports",
+            ])
         + tables("DELETE", ["send_jobs", "unsent_jobs", "worker_status", "pauses"])
         + [
             "id", "subject", "e164", "country", "region", "purpose", "locale", "sealed_code", "key_id", "created_at",

@@ -55,15 +55,21 @@ public struct FinishAccepted: Sendable {
          RETURNING e.*, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
-                                      ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of)
+                                      ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of,
+                                      id_taken)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
                    a.ended_job, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $2, $2,
-                   a.resend_of
-              FROM (SELECT g.*, true AS ended_job FROM gone g
+                   a.resend_of, a.id_taken
+              FROM (SELECT g.*, h.sid IS NULL AS ended_job, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
+                      FROM gone g
+                      -- A live job is not in the history: what has its id there is another job.
+                      LEFT JOIN LATERAL (SELECT h.message_sid AS sid FROM otp.messages h
+                                          WHERE h.send_job_id = g.id AND h.ended_job LIMIT 1) h ON true
                      UNION ALL
-                    SELECT e.*, NULL, false FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
+                    SELECT e.*, NULL, false, NULL
+                      FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
-         RETURNING message_sid, send_job_id, ended_job
+         RETURNING message_sid, send_job_id, ended_job, id_taken
         ), repeated AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                                          requested_at, ended_at, resend_of)
@@ -74,11 +80,12 @@ public struct FinishAccepted: Sendable {
               FROM gone g
              WHERE (g.sid, g.id) NOT IN (SELECT k.message_sid, k.send_job_id FROM kept k)
         )
-        SELECT count(*) FILTER (WHERE NOT k.ended_job)::int,
-               count(*) FILTER (WHERE NOT k.ended_job
+        SELECT count(*) FILTER (WHERE NOT k.ended_job AND k.id_taken IS NULL)::int,
+               count(*) FILTER (WHERE NOT k.ended_job AND k.id_taken IS NULL
                                   AND (k.send_job_id IN (SELECT o.send_job_id FROM kept o WHERE o.ended_job)
                                        OR EXISTS (SELECT FROM otp.messages m
-                                                   WHERE m.send_job_id = k.send_job_id AND m.ended_job)))::int
+                                                   WHERE m.send_job_id = k.send_job_id AND m.ended_job)))::int,
+               count(k.id_taken)::int
           FROM kept k
         """,
         [
@@ -119,12 +126,33 @@ public struct FinishAccepted: Sendable {
         return (first, second)
     }
 
+    /// The messages of these jobs, and the others.
+    public func separated(_ jobs: Set<Int64>) -> (of: FinishAccepted, others: FinishAccepted) {
+        var (of, others) = (emptied(), emptied())
+        of.messages = messages.filter { jobs.contains($0.job) }
+        others.messages = messages.filter { !jobs.contains($0.job) }
+        return (of, others)
+    }
+
+    /// Job and attempt of each message, and its SID: for the log, where it cannot be recorded.
+    public var names: [(job: Int64, attempt: Int32, result: String)] {
+        messages.map { ($0.job, $0.attempt, "accepted as \($0.sid)") }
+    }
+
     /// Messages that came beside the end of their job.
     public struct Beside: Sendable, Equatable {
         /// All of them: the job had ended otherwise, or with another message.
         public var all: Int
         /// Those of jobs that had a message already: sent twice.
         public var second: Int
+        /// Results of jobs whose id another job of the history has.
+        public var takenIDs: Int
+
+        public init(all: Int, second: Int, takenIDs: Int = 0) {
+            self.all = all
+            self.second = second
+            self.takenIDs = takenIDs
+        }
 
         /// Each message ended its job.
         public static let none = Beside(all: 0, second: 0)
@@ -143,7 +171,9 @@ public struct FinishAccepted: Sendable {
         }
         let result = try await connection.execute(
             Self.careful, carefulParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Beside(all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)))
+        return Beside(
+            all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)),
+            takenIDs: Int(try result.int32(0, 2)))
     }
 
     private func plainParameters(_ worker: Int64) -> Parameters {

@@ -7,7 +7,8 @@ public import Postgres
 /// A look is due at the code's death at the latest, so that the last one comes in time.
 ///
 /// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
-/// later look has the last word. The primary key serves it: `= ANY (…)` and `+ 0` as in
+/// later look has the last word. A job of which a backend reports a SID that Twilio has not confirmed or denied yet
+/// (`ReportedMessages`) is neither sent again nor failed: it is looked for again. The primary key serves it: `= ANY (…)` and `+ 0` as in
 /// `FinishAccepted`.
 public struct FinishLook: Sendable {
     static let statement = Statement(
@@ -19,7 +20,9 @@ public struct FinishLook: Sendable {
                           $8::text[])
                 AS e(id, attempt, token, step, delay, counted, error, remedy)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.resend_of, j.expires_at, j.last_error_code, j.last_error
+                   SELECT j.verification_id, j.requested_at, j.resend_of, j.expires_at, j.last_error_code, j.last_error,
+                          (SELECT true FROM otp.status_reports r
+                            WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
                       AND CASE j.state WHEN 'unknown' THEN true END
@@ -36,11 +39,11 @@ public struct FinishLook: Sendable {
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
                    due_at = now(), last_error = e.error, last_remedy = e.remedy
               FROM e
-             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend'
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend' AND e.is_reported IS NULL
          RETURNING 1
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail'))
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail' AND e.is_reported IS NULL))
          RETURNING j.id
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
@@ -71,6 +74,11 @@ public struct FinishLook: Sendable {
         public var resent: Int
         /// Jobs that failed.
         public var failed: Int
+
+        public init(resent: Int, failed: Int) {
+            self.resent = resent
+            self.failed = failed
+        }
     }
 
     /// Writes them all.

@@ -81,13 +81,18 @@ public struct FinishUnsent: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j
              WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled')))
+        ), ended AS (
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at, resend_of)
+            SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
+                   e.error_class, e.requested_at, now(), e.resend_of
+              FROM e
+             WHERE e.outcome IN ('failed', 'expired', 'canceled')
+         RETURNING send_job_id
         )
-        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                     error_class, requested_at, ended_at, resend_of)
-        SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-               e.error_class, e.requested_at, now(), e.resend_of
-          FROM e
-         WHERE e.outcome IN ('failed', 'expired', 'canceled')
+        -- A live job is not in the history: what has its id there is another job.
+        SELECT count((SELECT true FROM otp.unsent_jobs u WHERE u.send_job_id = ended.send_job_id LIMIT 1))::int
+          FROM ended
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
@@ -118,8 +123,22 @@ public struct FinishUnsent: Sendable {
         return (first, second)
     }
 
-    /// Records them all.
-    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) {
+    /// The ends of these jobs, and the others.
+    public func separated(_ jobs: Set<Int64>) -> (of: FinishUnsent, others: FinishUnsent) {
+        var (of, others) = (FinishUnsent(), FinishUnsent())
+        of.ends = ends.filter { jobs.contains($0.job) }
+        others.ends = ends.filter { !jobs.contains($0.job) }
+        return (of, others)
+    }
+
+    /// Job, attempt and outcome of each end: for the log, where it cannot be recorded.
+    public var names: [(job: Int64, attempt: Int32, result: String)] {
+        ends.map { ($0.job, $0.attempt, $0.outcome.rawValue) }
+    }
+
+    /// Records them all; how many are of jobs whose id another job of the history has.
+    @discardableResult
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Int {
         var parameters = Parameters()
         parameters.append(worker)
         parameters.append(ends.lazy.map(\.job))
@@ -138,8 +157,9 @@ public struct FinishUnsent: Sendable {
             }
         }
         parameters.append(ends.lazy.map(\.age.seconds))
-        _ = try await connection.execute(
+        let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Int(try result.int32(0, 0))
     }
 }
 

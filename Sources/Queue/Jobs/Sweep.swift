@@ -17,8 +17,9 @@ public enum Sweep {
         WITH lost AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'sending' AND lease_expires_at >= coalesce($1, '-infinity') AND lease_expires_at < now()
+               AND id <> ALL ($4)
              ORDER BY lease_expires_at
-             LIMIT 500 FOR UPDATE SKIP LOCKED
+             LIMIT $3 FOR UPDATE SKIP LOCKED
         ), to_unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', lost_claims = j.lost_claims + 1,
@@ -31,13 +32,15 @@ public enum Sweep {
         ), expired AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'queued' AND expires_at >= coalesce($1, '-infinity') AND expires_at <= now()
+               AND id <> ALL ($4)
              ORDER BY expires_at
-             LIMIT 500 FOR UPDATE SKIP LOCKED
+             LIMIT $3 FOR UPDATE SKIP LOCKED
         ), undecided AS (
             SELECT id FROM otp.send_jobs
              WHERE state = 'unknown' AND expires_at <= now() AND look_at < now() - interval '2 minutes'
+               AND id <> ALL ($4)
              ORDER BY look_at
-             LIMIT 500 FOR UPDATE SKIP LOCKED
+             LIMIT $3 FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM otp.send_jobs j
              WHERE j.id = ANY (ARRAY (SELECT id FROM expired UNION ALL SELECT id FROM undecided))
@@ -69,7 +72,26 @@ public enum Sweep {
                otp.check_budget(), now()
           FROM ended
         """,
-        [.timestamptz, .bool])
+        [.timestamptz, .bool, .int4, .int8Array])
+
+    /// What a sweep of one job of a kind would take: where it is refused, one of these is at fault.
+    static let next = Statement(
+        "otpd_sweep_next",
+        """
+        SELECT unnest(ARRAY [
+            (SELECT id FROM otp.send_jobs
+              WHERE state = 'sending' AND lease_expires_at < now() AND id <> ALL ($1)
+              ORDER BY lease_expires_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+            (SELECT id FROM otp.send_jobs
+              WHERE state = 'queued' AND expires_at <= now() AND id <> ALL ($1)
+              ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED),
+            (SELECT id FROM otp.send_jobs
+              WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now() AND id <> ALL ($1)
+              ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED)])
+        """, [.int8Array])
+
+    /// Jobs of a kind in one sweep.
+    public static let most = 500
 
     /// What one sweep ended.
     public struct Swept: Sendable, Equatable {
@@ -86,18 +108,21 @@ public enum Sweep {
         /// When it looked, by the database's clock, in microseconds since the Unix epoch.
         public var lookedAt: Int64
 
-        /// Whether there may be more.
-        public var isFull: Bool { lostLeases >= 500 || expired >= 500 || unknownFailed >= 500 }
+        /// Whether there may be more, where at most `limit` of a kind were taken.
+        public func isFull(_ limit: Int) -> Bool { max(lostLeases, expired, unknownFailed) >= limit }
     }
 
     /// Sweeps once: what ended at `start` (microseconds since the Unix epoch, by the database's clock) or later, or all.
-    /// An idle worker asks when the next lease ends.
-    public static func run(on connection: Connection, from start: Int64?, isIdle: Bool, deadline: Instant)
-        async throws(PostgresError) -> Swept
-    {
+    /// An idle worker asks when the next lease ends. At most `limit` of a kind, and none of `excluded`.
+    public static func run(
+        on connection: Connection, from start: Int64?, isIdle: Bool, limit: Int = most, excluded: [Int64] = [],
+        deadline: Instant
+    ) async throws(PostgresError) -> Swept {
         var parameters = Parameters()
         if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
         parameters.append(isIdle)
+        parameters.append(Int32(limit))
+        parameters.append(excluded)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         return Swept(
@@ -106,5 +131,18 @@ public enum Sweep {
             nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) },
             budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Span(seconds: $0) },
             lookedAt: try result.unixMicroseconds(0, 5))
+    }
+
+    /// The jobs that a sweep of one of a kind takes next, apart from those `excluded`.
+    public static func next(on connection: Connection, excluded: [Int64], deadline: Instant)
+        async throws(PostgresError) -> [Int64]
+    {
+        var parameters = Parameters()
+        parameters.append(excluded)
+        let result = try await connection.execute(
+            next, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var jobs: [Int64] = []
+        for row in 0..<result.rowCount { if let job = try result.int64IfPresent(row, 0) { jobs.append(job) } }
+        return jobs
     }
 }

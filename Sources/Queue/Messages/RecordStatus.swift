@@ -86,15 +86,26 @@ public enum RecordStatus {
         """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
 
-    /// Writes all reports, those of failures last; where one of these is refused, the rest of them is left to the next poll.
+    /// Writes all reports, those of failures last. A report that the database refuses holds up no other: it is left to the
+    /// next poll, and the last refusal is returned.
     public static func run(on connection: Connection, _ reports: [MessageReport], deadline: Instant)
-        async throws(PostgresError)
+        async throws(PostgresError) -> PostgresError?
     {
         let others = reports.filter { !$0.isFailure }
-        if !others.isEmpty { try await write(others, on: connection, deadline: deadline) }
-        for failure in reports where failure.isFailure {
-            try await write([failure], on: connection, deadline: deadline)
+        var parts = reports.filter(\.isFailure).map { [$0] }
+        if !others.isEmpty { parts.insert(others, at: 0) }
+        var refusal: PostgresError?
+        var index = 0
+        while index < parts.count {
+            do {
+                try await write(parts[index], on: connection, deadline: deadline)
+            } catch {
+                guard case .server = error else { throw error }
+                if parts[index].count > 1 { parts += parts[index].map { [$0] } } else { refusal = error }
+            }
+            index += 1
         }
+        return refusal
     }
 
     private static func write(_ reports: [MessageReport], on connection: Connection, deadline: Instant)

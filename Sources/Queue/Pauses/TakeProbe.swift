@@ -34,7 +34,8 @@ public enum TakeProbe {
                                                WHERE h.state = 'queued' AND h.held_by = t.name
                                                  AND h.due_at > now() AND h.expires_at > now()
                                                ORDER BY h.id DESC
-                                               LIMIT 1)
+                                               LIMIT 1
+                                                 FOR UPDATE SKIP LOCKED)
                                         FROM taken t))
          RETURNING 1
         )

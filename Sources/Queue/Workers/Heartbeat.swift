@@ -68,7 +68,7 @@ public struct CallbackCounts: Sendable, Equatable {
 /// six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
-/// `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`; workers are few. Run on the connection
+/// `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`, `status_reports_due`; workers are few. Run on the connection
 /// that listens.
 public enum Heartbeat {
     static let statement = Statement(
@@ -114,8 +114,10 @@ public enum Heartbeat {
                      FROM otp.send_jobs j WHERE j.state = 'unknown')
                END,
                CASE WHEN $25 THEN (
-                   SELECT extract(epoch FROM min(m.next_poll_at) - now())::float8
-                     FROM otp.messages m WHERE m.next_poll_at IS NOT NULL)
+                   SELECT extract(epoch FROM least(
+                              (SELECT min(m.next_poll_at) FROM otp.messages m WHERE m.next_poll_at IS NOT NULL),
+                              (SELECT min(r.due_at) FROM otp.status_reports r WHERE r.due_at IS NOT NULL))
+                          - now())::float8)
                END,
                $25 AND EXISTS (SELECT FROM otp.worker_status o
                                 WHERE o.heartbeat_at < now() - interval '30 seconds'

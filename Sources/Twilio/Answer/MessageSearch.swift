@@ -33,20 +33,24 @@ public struct MessageSearch: Sendable {
 
     /// Reads a page, newest first; whether older pages may hold more.
     public mutating func read(_ page: MessagePage) -> Bool {
-        for message in page.messages {
-            if let createdAt = message.createdAt, createdAt < since { return false }
-            if let to = message.to, !to.withBytes({ Self.isEqual($0, digits) }) { continue }
-            guard let body = message.body, !body.isEmpty else {
-                hidden.append(message.sid)
-                continue
-            }
-            switch body.withBytes({ Self.occurrence(of: code, in: $0) }) {
-            case .apart: matches.append((message.sid, message.status))
-            case .within: hidden.append(message.sid)
-            case .nowhere: break
-            }
-        }
+        for message in page.messages where !read(message) { return false }
         return page.nextPage != nil
+    }
+
+    /// Reads one message; whether older ones may match.
+    public mutating func read(_ message: MessageResource) -> Bool {
+        if let createdAt = message.createdAt, createdAt < since { return false }
+        if let to = message.to, !to.withBytes({ Self.isEqual($0, digits) }) { return true }
+        guard let body = message.body, !body.isEmpty else {
+            hidden.append(message.sid)
+            return true
+        }
+        switch body.withBytes({ Self.occurrence(of: code, in: $0) }) {
+        case .apart: matches.append((message.sid, message.status))
+        case .within: hidden.append(message.sid)
+        case .nowhere: break
+        }
+        return true
     }
 
     private static func isEqual(_ bytes: Span<UInt8>, _ other: [UInt8]) -> Bool {

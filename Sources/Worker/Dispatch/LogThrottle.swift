@@ -1,4 +1,5 @@
 import EventLoop
+import Synchronization
 
 /// Lets one line a second through of what can happen a thousand times, and counts the rest. Pure.
 struct LogThrottle: Sendable {
@@ -13,4 +14,11 @@ struct LogThrottle: Sendable {
         saidAt = now
         return unsaid
     }
+}
+
+/// The same, of a loop that is a value.
+final class SharedLogThrottle: Sendable {
+    private let throttle = Mutex(LogThrottle())
+
+    func count(at now: Instant) -> Int? { throttle.withLock { $0.count(at: now) } }
 }

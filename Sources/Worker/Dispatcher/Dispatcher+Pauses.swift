@@ -80,47 +80,64 @@ extension Dispatcher {
         log.notice("a pause has ended: its jobs are due", metadata: [LogKeys.pause: "\(name)"])
     }
 
-    /// Writes pauses that begin, then those that end, however long it takes.
+    /// Whether pauses are to be written now.
+    func hasPausesToWrite(at now: Instant) -> Bool {
+        pausesToBegin.count + pausesToEnd.count > 0 && pausesRetryAt ?? now <= now
+    }
+
+    /// Writes pauses that begin, then those that end. Each is tried once: a pause that cannot be written holds up neither
+    /// another pause nor the results of sends. Jobs that it would hold come back after a second.
     func writePauses(_ records: Session, _ worker: Int64) async {
-        while let pause = pausesToBegin.first {
-            let isWritten = await writePause(records) { connection throws(PostgresError) in
+        var isWritten = true
+        for pause in pausesToBegin where isWritten {
+            let writing = await writePause(records) { connection throws(PostgresError) in
                 try await BeginPause.run(
                     on: connection, pause, firstProbe: PauseMachine.firstProbe, worker: worker,
                     deadline: .now() + Times.statement)
             }
-            guard isWritten else { return }
-            pausesToBegin.removeAll { $0 == pause }
+            switch writing {
+            case .written: pausesToBegin.removeAll { $0 == pause }
+            case .refused: continue
+            case .notAsked: isWritten = false
+            }
         }
-        while let name = pausesToEnd.first {
-            let isWritten = await writePause(records) { connection throws(PostgresError) in
+        for name in pausesToEnd where isWritten {
+            let writing = await writePause(records) { connection throws(PostgresError) in
                 try await EndPause.run(on: connection, name, deadline: .now() + Times.statement)
             }
-            guard isWritten else { return }
-            pausesToEnd.removeAll { $0 == name }
-            jobsAreDue()
-        }
-    }
-
-    /// False only when cancelled. What the database refuses is said and left: its jobs come back in a second.
-    private func writePause(
-        _ records: Session, _ body: (Connection) async throws(PostgresError) -> Void
-    ) async -> Bool {
-        while !Task.isCancelled {
-            do {
-                try await body(try await records.connection(deadline: .now() + Times.statement))
-                return true
-            } catch {
-                switch error {
-                case .server(let refusal) where ["40001", "40P01", "55P03"].contains(refusal.sqlstate): continue
-                case .server:
-                    log.error("a pause can't be written", metadata: [LogKeys.error: "\(error)"])
-                    return true
-                case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
-                    try? await loop.sleep(for: .milliseconds(100))
-                }
+            switch writing {
+            case .written:
+                pausesToEnd.removeAll { $0 == name }
+                jobsAreDue()
+            case .refused: continue
+            case .notAsked: isWritten = false
             }
         }
-        return false
+        let isDone = pausesToBegin.isEmpty && pausesToEnd.isEmpty
+        pausesAreRefused = !isDone && isWritten
+        pausesRetryAt = isDone ? nil : .now() + (isWritten ? .seconds(1) : .milliseconds(100))
+    }
+
+    private enum PauseWriting { case written, refused, notAsked }
+
+    private func writePause(
+        _ records: Session, _ body: (Connection) async throws(PostgresError) -> Void
+    ) async -> PauseWriting {
+        do {
+            try await body(try await records.connection(deadline: .now() + Times.statement))
+            return .written
+        } catch {
+            switch error {
+            case .server:
+                if let count = pauseErrors.count(at: .now()) {
+                    log.error(
+                        "a pause cannot be written; trying again every second",
+                        metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
+                }
+                return .refused
+            case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse: return .notAsked
+            }
+        }
     }
 
     // MARK: Probes

@@ -3,40 +3,140 @@ import Logging
 import Postgres
 import Queue
 
-/// Writing down what has ended. While one statement is in flight, ends gather for the next, and under load a moment longer:
-/// (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with them.
+/// Recording what became of sends. While one statement is in flight, results gather for the next one, and under load a
+/// moment longer (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with
+/// them. `RecordMachine` decides what becomes of results that the database does not take.
 extension Dispatcher {
-    /// Writes ends until the worker has drained and nothing is left to write.
+    /// Records results until the worker has drained and nothing is left to record.
     func recordLoop(_ records: Session) async {
         while !Task.isCancelled {
-            // Before this worker has its number there may be something to write already: what a look at Twilio found.
-            guard let worker, accepted.count + unsent.count + pausesToBegin.count + pausesToEnd.count > 0 else {
-                if hasStoppedClaiming { return }
-                await ends.wait()
+            // A worker without its number may have results already: a lookup at Twilio found a message.
+            guard let worker, accepted.count + unsent.count + recorder.count > 0 || hasPausesToWrite(at: .now()) else {
+                if hasStoppedClaiming, pausesRetryAt == nil || pausesAreRefused { return }
+                await ends.wait(until: pausesRetryAt)
                 continue
             }
-            if let until = machine.recordsWait(count: accepted.count + unsent.count, at: .now()) {
-                await ends.wait(until: until)
-                continue
+            if hasPausesToWrite(at: .now()) { await writePauses(records, worker) }
+            let gathered = accepted.count + unsent.count
+            switch recorder.next(haveGathered: gathered > 0, at: .now()) {
+            case .gather:
+                if let until = machine.recordsWait(count: gathered, at: .now()) {
+                    await ends.wait(until: until)
+                    continue
+                }
+                gather()
+            case .write(let batch): await record(batch, records, worker)
+            case .findLocked(let jobs):
+                let locked = await findLocked(jobs, records)
+                recorder.found(locked: locked, at: .now())
+            case .wait(let until):
+                await ends.wait(until: [until, pausesRetryAt].compactMap { $0 }.min())
             }
-            machine.recordsBegan(at: .now())
-            let batch = (accepted, unsent)
-            accepted = accepted.emptied()
-            unsent = FinishUnsent()
-            endsInWriting = batch.0.count + batch.1.count
-            jobsInWriting = batch.0.jobs + batch.1.jobs
-            // First: a job is held only by a pause that is there.
-            await writePauses(records, worker)
-            await write(batch.0, records, worker)
-            await write(batch.1, records, worker)
-            jobsInWriting = []
-            if batch.1.holds { probes.signal() }
-            // Claims may have waited for room.
-            changed.signal()
+            giveUp()
         }
     }
 
-    /// Says what CONTRACT 7.2 leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
+    /// Hands what has gathered to the recorder: messages first.
+    private func gather() {
+        machine.recordsBegan(at: .now())
+        recorder.take([.accepted(accepted), .unsent(unsent)], at: .now())
+        accepted = accepted.emptied()
+        unsent = FinishUnsent()
+    }
+
+    /// Writes one batch, or leaves it to the machine.
+    private func record(_ first: SendResults, _ records: Session, _ worker: Int64) async {
+        var batch = first
+        while !Task.isCancelled {
+            var failure = RecordFailure.noConnection
+            do {
+                let connection = try await records.connection(deadline: .now() + Times.statement)
+                failure = .interrupted
+                report(try await batch.write(on: connection, worker: worker, deadline: .now() + Times.statement))
+                recorder.wrote()
+                if recorder.setAside == 0, recordTrouble != nil {
+                    recordTrouble = nil
+                    log.notice("every result of a send is recorded")
+                }
+                if batch.holds { probes.signal() }
+                // Claims may have waited for room.
+                changed.signal()
+                return
+            } catch {
+                if Task.isCancelled { return }
+                if case .server(let refusal) = error {
+                    failure = RecordFailure(sqlstate: refusal.sqlstate)
+                } else {
+                    // The next connection may lead to another server, where other rows lie in the same places.
+                    recorder.forgetPlaces()
+                    batch.forgetPlaces()
+                }
+                switch recorder.failed(failure, at: .now()) {
+                case .again(let span):
+                    if failure == .serverTrouble { say(error, count: batch.count) }
+                    if span > .seconds(0) { try? await loop.sleep(for: span) }
+                case .findLocked(let jobs):
+                    let count = recorder.separate(locked: await findLocked(jobs, records), at: .now())
+                    if count > 0 { say(error, count: count) }
+                    guard let rest = recorder.rest else { return }
+                    batch = rest
+                case .halved: return
+                case .setAside: return say(error, count: 1)
+                }
+            }
+        }
+    }
+
+    /// Which of these jobs another session holds; none where that cannot be asked.
+    private func findLocked(_ jobs: [Int64], _ records: Session) async -> Set<Int64> {
+        do {
+            let connection = try await records.connection(deadline: .now() + Times.statement)
+            return try await FindLocked.run(on: connection, jobs, deadline: .now() + Times.statement)
+        } catch {
+            // The write that follows meets the same trouble, and says it.
+            return []
+        }
+    }
+
+    /// Says that results wait: at most one line a second.
+    private func say(_ error: PostgresError, count: Int) {
+        recordTrouble = "\(error)"
+        unrecorded += count - 1
+        guard let times = unrecordedThrottle.count(at: .now()) else { return }
+        log.error(
+            "the result of a send cannot be recorded yet; it waits beside the others",
+            metadata: [
+                LogKeys.count: "\(times + unrecorded)", LogKeys.error: "\(error)",
+                LogKeys.remedy:
+                    "See which session holds the row (pg_blocking_pids), or which constraint or trigger refuses it. otpd tries again.",
+            ])
+        unrecorded = 0
+    }
+
+    /// Says which results are no longer tried. Their jobs are not given back: they may have been sent.
+    private func giveUp() {
+        for batch in recorder.givenUp(at: .now()) {
+            jobsUnwritten = (jobsUnwritten + batch.jobs).suffix(1000)
+            for (job, attempt, result) in batch.names {
+                log.critical(
+                    "the result of a send was refused for an hour and is given up",
+                    metadata: [
+                        LogKeys.sendJob: "\(job)", LogKeys.attempt: "\(attempt)", LogKeys.outcome: "\(result)",
+                        LogKeys.error: "\(recordTrouble ?? "")",
+                        LogKeys.remedy:
+                            "Remove what refuses it. The reconciler looks for the message at Twilio while the code lives.",
+                    ])
+            }
+        }
+    }
+
+    private static let sequencesRemedy = """
+        SELECT setval('otp.verifications_id_seq', (SELECT max(id) FROM otp.verifications)), \
+        setval('otp.send_jobs_id_seq', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs \
+        UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));
+        """
+
+    /// Says what the promise leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
     func report(_ beside: FinishAccepted.Beside) {
         if beside.second > 0 {
             log.critical(
@@ -47,79 +147,95 @@ extension Dispatcher {
                         "Look for a proxy or an outage that held requests back for longer than the grace; OTPD_RESEND_UNKNOWN=never rules it out.",
                 ])
         }
+        if beside.takenIDs > 0 {
+            log.critical(
+                "the ids of send jobs are those of earlier jobs; their results are kept beside the earlier ones",
+                metadata: [
+                    LogKeys.count: "\(beside.takenIDs)",
+                    LogKeys.remedy:
+                        "The sequences stand behind the history, as after logical replication or a restore of data alone. As the owner of the schema: \(Self.sequencesRemedy)",
+                ])
+        }
         if beside.all > beside.second {
             log.warning(
                 "messages turned up of send jobs that had ended without one; they are kept beside them",
                 metadata: [LogKeys.count: "\(beside.all - beside.second)"])
         }
     }
-
-    /// Writes a batch however long it takes. A batch that the database refuses is halved, so that one row that can't be
-    /// written (there should be none) holds up no other.
-    private func write(_ ends: some Ends, _ records: Session, _ worker: Int64) async {
-        guard ends.count > 0 else { return }
-        var batch = ends
-        while true {
-            do {
-                let connection = try await records.connection(deadline: .now() + Times.statement)
-                report(try await batch.write(on: connection, worker: worker, deadline: .now() + Times.statement))
-                endsInWriting -= batch.count
-                return
-            } catch {
-                if Task.isCancelled { return }
-                switch error {
-                case .server(let refusal) where ["40001", "40P01"].contains(refusal.sqlstate):
-                    continue  // Two statements met; the same again.
-                case .server where batch.count > 1:
-                    let (first, second) = batch.halves()
-                    await write(first, records, worker)
-                    return await write(second, records, worker)
-                case .server(let refusal) where refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23"):
-                    // Its lease will lapse and the sweep will call it unknown: visible, and not sent again.
-                    log.critical("what became of a send could not be written", metadata: [LogKeys.error: "\(error)"])
-                    endsInWriting -= batch.count
-                    jobsUnwritten = (jobsUnwritten + batch.jobs).suffix(1000)
-                    return
-                case .server:
-                    log.error(
-                        "what became of sends can't be written; trying again", metadata: [LogKeys.error: "\(error)"])
-                    try? await loop.sleep(for: .seconds(1))
-                case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse:
-                    // The session reports lost connections; writing is repeated, which is harmless. The next connection
-                    // may lead to another server, where other rows lie in the same places.
-                    batch.forgetPlaces()
-                    try? await loop.sleep(for: .milliseconds(100))
-                }
-            }
-        }
-    }
 }
 
-/// A batch of ends that can be written at once or in parts.
-private protocol Ends: Sendable {
-    var count: Int { get }
-    var jobs: [Int64] { get }
-    func halves() -> (Self, Self)
-    mutating func forgetPlaces()
+/// Results of one kind: messages that Twilio took, or ends without a message.
+enum SendResults: Sendable, ResultBatch {
+    case accepted(FinishAccepted)
+    case unsent(FinishUnsent)
+
+    var count: Int {
+        switch self {
+        case .accepted(let batch): batch.count
+        case .unsent(let batch): batch.count
+        }
+    }
+
+    var jobs: [Int64] {
+        switch self {
+        case .accepted(let batch): batch.jobs
+        case .unsent(let batch): batch.jobs
+        }
+    }
+
+    /// Whether a pause is given a job.
+    var holds: Bool {
+        switch self {
+        case .accepted: false
+        case .unsent(let batch): batch.holds
+        }
+    }
+
+    /// For the log.
+    var names: [(job: Int64, attempt: Int32, result: String)] {
+        switch self {
+        case .accepted(let batch): batch.names
+        case .unsent(let batch): batch.names
+        }
+    }
+
+    func halves() -> (SendResults, SendResults) {
+        switch self {
+        case .accepted(let batch):
+            let (first, second) = batch.halves()
+            return (.accepted(first), .accepted(second))
+        case .unsent(let batch):
+            let (first, second) = batch.halves()
+            return (.unsent(first), .unsent(second))
+        }
+    }
+
+    func separated(_ jobs: Set<Int64>) -> (of: SendResults, others: SendResults) {
+        switch self {
+        case .accepted(let batch):
+            let (of, others) = batch.separated(jobs)
+            return (.accepted(of), .accepted(others))
+        case .unsent(let batch):
+            let (of, others) = batch.separated(jobs)
+            return (.unsent(of), .unsent(others))
+        }
+    }
+
+    mutating func forgetPlaces() {
+        guard case .accepted(var batch) = self else { return }
+        batch.forgetPlaces()
+        self = .accepted(batch)
+    }
+
     /// Writes them; what came beside their jobs' ends.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
         -> FinishAccepted.Beside
-}
-
-extension FinishAccepted: Ends {
-    func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Beside {
-        try await run(on: connection, worker: worker, deadline: deadline)
-    }
-}
-
-extension FinishUnsent: Ends {
-    /// They know none.
-    mutating func forgetPlaces() {}
-
-    func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
-        -> FinishAccepted.Beside
     {
-        try await run(on: connection, worker: worker, deadline: deadline)
-        return .none
+        switch self {
+        case .accepted(let batch): return try await batch.run(on: connection, worker: worker, deadline: deadline)
+        case .unsent(let batch):
+            let takenIDs = try await batch.run(on: connection, worker: worker, deadline: deadline)
+            return FinishAccepted.Beside(all: 0, second: 0, takenIDs: takenIDs)
+        }
     }
 }

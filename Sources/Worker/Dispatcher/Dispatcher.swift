@@ -68,11 +68,18 @@ actor Dispatcher {
     var unsent = FinishUnsent()
     /// The claim loop has ended: no claim is on its way whose jobs would have to be given back.
     private(set) var hasStoppedClaiming = false
-    /// Ends being written now: they count as unsaved until they are.
-    var endsInWriting = 0
-    /// Their jobs.
-    var jobsInWriting: [Int64] = []
-    /// Jobs whose end can't be written: they may have been sent, and so are not given back. The last thousand.
+    /// Results that are being recorded, and those that the database does not take yet.
+    var recorder = RecordMachine<SendResults>()
+    /// Why results cannot be recorded, while there are such.
+    var recordTrouble: String?
+    var unrecordedThrottle = LogThrottle()
+    /// Results that the next such line counts, beside one for each time that it was not written.
+    var unrecorded = 0
+    /// When pauses that could not be written are tried again; nil while there are none.
+    var pausesRetryAt: Instant?
+    /// The database refuses them: a worker that leaves does not wait for them.
+    var pausesAreRefused = false
+    /// Jobs whose result was given up: they may have been sent, and so are not given back. The last thousand.
     var jobsUnwritten: [Int64] = []
     /// A claim's answer was lost: what it may have taken is looked for before the next claim.
     private var lostClaim: LostClaim?
@@ -105,6 +112,7 @@ actor Dispatcher {
     var alerts = LogThrottle()
     var sealedOtherwise = LogThrottle()
     var recognised = LogThrottle()
+    var pauseErrors = LogThrottle()
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
@@ -130,7 +138,7 @@ actor Dispatcher {
     }
 
     /// Ends that are not in the database yet.
-    var unsaved: Int { accepted.count + unsent.count + endsInWriting }
+    var unsaved: Int { accepted.count + unsent.count + recorder.count }
 
     /// What would be left behind if the worker left now.
     var leftOvers: (inFlight: Int, unsaved: Int) { (machine.inFlight, unsaved) }
@@ -180,6 +188,7 @@ actor Dispatcher {
         machine.canRecord = isUp
         recordsSince = .now()
         accepted.forgetPlaces()
+        recorder.forgetPlaces()
         changed.signal()
     }
 
@@ -252,6 +261,7 @@ actor Dispatcher {
     /// No further claims; what was claimed ahead goes back, what is at Twilio is waited for.
     func drain() {
         machine.drain()
+        recorder.drain(at: .now())
         releaseWaiting()
         changed.signal()
         ends.signal()
@@ -342,7 +352,7 @@ actor Dispatcher {
     /// The jobs of this worker's that are `sending` and that it knows of.
     var jobsInHand: [Int64] {
         waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
-            + jobsInWriting + jobsUnwritten
+            + recorder.jobs + jobsUnwritten
     }
 
     private func claimFailed(after span: Instant.Span) {
@@ -503,7 +513,10 @@ actor Dispatcher {
         report.latency = (latency.percentile(0.5), latency.percentile(0.95), latency.percentile(0.99))
         // The connection that claims is there: it writes this.
         report.databaseState =
-            machine.canRecord ? "connected" : "the connection that writes endings is lost; \(unsaved) wait"
+            !machine.canRecord
+            ? "the connection that writes endings is lost; \(unsaved) wait"
+            : recordTrouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
+                ?? "connected"
         report.twilioState = [twilioState, machine.rates.words(at: now)].compactMap { $0 }.joined(separator: "; ")
         latency.reset()
         return report

@@ -15,7 +15,17 @@ struct Poller {
     let dispatcher: Dispatcher
     let records: Session
     let twilio: TwilioReader
+    let keys: CodeKeys
     let log: Logger
+    private let denied = SharedLogThrottle()
+    private let refused = SharedLogThrottle()
+
+    init(
+        loop: EventLoop, dispatcher: Dispatcher, records: Session, twilio: TwilioReader, keys: CodeKeys, log: Logger
+    ) {
+        (self.loop, self.dispatcher, self.records) = (loop, dispatcher, records)
+        (self.twilio, self.keys, self.log) = (twilio, keys, log)
+    }
 
     static let perRound = 20
     static let atATime = 5
@@ -51,6 +61,17 @@ struct Poller {
     /// One round; how many messages were asked for.
     private func round() async throws(PostgresError) -> Int {
         let connection = try await records.connection(deadline: .now() + Times.statement)
+        var reported = 0
+        do throws(PostgresError) {
+            reported = try await confirmReports(connection)
+        } catch {
+            guard case .server = error else { throw error }
+            if let count = refused.count(at: .now()) {
+                log.error(
+                    "backends' reports of messages cannot be checked; trying again later",
+                    metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
+            }
+        }
         let due = try await PollMessages.run(
             on: connection, limit: Self.perRound, deadline: .now() + Times.statement)
         let reports = await aFewAtATime(due.toFetch) { await fetch($0) }
@@ -61,8 +82,7 @@ struct Poller {
         let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
         let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.sid)
         if !emptied.isEmpty || !kept.isEmpty {
-            try await RecordRedactions.run(
-                on: connection, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+            try await recordRedactions(emptied: emptied, kept: kept, connection)
         }
         if !kept.isEmpty {
             log.error(
@@ -75,18 +95,91 @@ struct Poller {
                     """,
                 ])
         }
-        return due.taken
+        return due.taken + reported
     }
 
-    /// Writes reports; once more where the database had to choose between this statement and another's.
-    private func record(_ reports: [MessageReport], _ connection: Connection) async throws(PostgresError) {
-        do {
-            try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
-        } catch {
-            guard case .server(let refusal) = error, ["40001", "40P01", "55P03"].contains(refusal.sqlstate) else {
-                throw error
+    /// Asks Twilio for the messages that backends report and that are not recorded; how many there were. What Twilio
+    /// confirms becomes the job's message; what Twilio denies is not asked for again.
+    private func confirmReports(_ connection: Connection) async throws(PostgresError) -> Int {
+        let reports = try await ReportedMessages.take(
+            on: connection, limit: Self.perRound, keys: keys, deadline: .now() + Times.statement)
+        let findings = await aFewAtATime(reports) { report in (report, await finding(of: report)) }
+        for (report, finding) in findings {
+            switch finding {
+            case .isTheirs(let message):
+                await dispatcher.adopt(
+                    AcceptedMessage(
+                        job: report.job, attempt: report.attempt, verification: report.verificationID,
+                        requestedAt: report.requestedAt, sid: message.sid, status: message.status,
+                        sender: message.sender))
+            case .isAnother:
+                try await ReportedMessages.close(on: connection, report, deadline: .now() + Times.statement)
+                if let count = denied.count(at: .now()) {
+                    log.warning(
+                        "a backend reported a message that Twilio does not have for that send job; it counts for nothing",
+                        metadata: [
+                            LogKeys.sendJob: "\(report.job)", LogKeys.count: "\(count)",
+                            LogKeys.remedy: "See which backend calls otp.record_status, and with what.",
+                        ])
+                }
+            case .isUnclear: break
             }
-            try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
+        }
+        return reports.count
+    }
+
+    private enum Finding: Sendable {
+        case isTheirs(MessageResource)
+        case isAnother
+        case isUnclear
+    }
+
+    /// Whether Twilio has the reported message, to the job's number and with its code.
+    private func finding(of report: ReportedMessage) async -> Finding {
+        guard let recipient = report.recipient, let code = report.code else { return .isUnclear }
+        switch await twilio.lookUp(report.sid) {
+        case .found(let message):
+            var search = MessageSearch(for: code, to: recipient, since: report.requestedAt / 1_000_000)
+            _ = search.read(message)
+            if !search.matches.isEmpty { return .isTheirs(message) }
+            return search.hidden.isEmpty ? .isAnother : .isUnclear
+        case .absent: return report.isLastTry ? .isAnother : .isUnclear
+        case .unclear: return .isUnclear
+        }
+    }
+
+    /// Writes redactions: together, or each by itself where the database refuses one of them.
+    private func recordRedactions(emptied: [String], kept: [String], _ connection: Connection)
+        async throws(PostgresError)
+    {
+        func write(_ emptied: [String], _ kept: [String]) async throws(PostgresError) {
+            try await RecordRedactions.run(
+                on: connection, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+        }
+        do throws(PostgresError) {
+            return try await write(emptied, kept)
+        } catch {
+            guard case .server = error, emptied.count + kept.count > 1 else { throw error }
+        }
+        var refusal: PostgresError?
+        for (sid, isEmptied) in emptied.map({ ($0, true) }) + kept.map({ ($0, false) }) {
+            do throws(PostgresError) {
+                try await write(isEmptied ? [sid] : [], isEmptied ? [] : [sid])
+            } catch {
+                guard case .server = error else { throw error }
+                refusal = error
+            }
+        }
+        if let refusal { throw refusal }
+    }
+
+    /// Writes reports. One that the database refuses now is asked for again with the next poll of its message.
+    private func record(_ reports: [MessageReport], _ connection: Connection) async throws(PostgresError) {
+        let refusal = try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
+        if let refusal, let count = refused.count(at: .now()) {
+            log.error(
+                "the status of a message cannot be recorded; it is asked for again later",
+                metadata: [LogKeys.error: "\(refusal)", LogKeys.count: "\(count)"])
         }
     }
 

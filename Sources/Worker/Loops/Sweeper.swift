@@ -18,55 +18,72 @@ struct Sweeper {
     static let idle = Instant.Span.seconds(20)
     static let pruning = Instant.Span.seconds(600)
 
-    /// Sweeps until cancelled.
+    /// Sweeps until cancelled. Each of its tasks is tried whatever becomes of the others.
     func run() async {
-        var quiet = QuietErrors()
+        var errors = Errors()
         var pruneAt = Instant.now() + .seconds(60)
         var historyAt = Instant.now()
         var mark = SweepMark()
+        var size = SweepSize()
         while !Task.isCancelled {
             var (isFull, isIdle) = (false, true)
             var next = Self.idle
             let began = Instant.now()
             let mayHaveDead = await dispatcher.begin(.sweep)
-            do {
-                let connection = try await records.connection(deadline: .now() + Times.statement)
+            await attempt("expired jobs cannot be swept", &errors.sweep) { connection throws(PostgresError) in
                 let (start, asked) = (mark.start(at: began), Instant.now())
                 isIdle = await dispatcher.isIdle
-                let swept = try await Sweep.run(
-                    on: connection, from: start, isIdle: isIdle, deadline: .now() + Times.statement)
-                isFull = swept.isFull
+                let excluded = size.excluded(at: asked)
+                let swept: Sweep.Swept
+                do throws(PostgresError) {
+                    swept = try await Sweep.run(
+                        on: connection, from: start, isIdle: isIdle, limit: size.limit, excluded: excluded,
+                        deadline: .now() + Times.statement)
+                } catch {
+                    mark.forget()
+                    guard case .server = error else { throw error }
+                    guard size.refused() else {
+                        isFull = true
+                        throw error
+                    }
+                    (isIdle, next) = (false, Self.busy)
+                    let jobs = try await Sweep.next(
+                        on: connection, excluded: excluded, deadline: .now() + Times.statement)
+                    size.leaveOut(jobs, at: .now())
+                    throw error
+                }
+                isFull = swept.isFull(size.limit)
+                size.swept()
                 mark.swept(from: start, lookedAt: swept.lookedAt, isFull: isFull, took: .now() - asked, at: .now())
                 // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
                 next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
                     .compactMap { $0 }.reduce(next, min)
                 await report(swept)
-                let dead = mayHaveDead ? try await MarkDead.run(on: connection, deadline: .now() + Times.statement) : []
-                for worker in dead {
-                    log.warning("another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+            }
+            if mayHaveDead {
+                await attempt("dead workers cannot be marked", &errors.dead) { connection throws(PostgresError) in
+                    for worker in try await MarkDead.run(on: connection, deadline: .now() + Times.statement) {
+                        log.warning(
+                            "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+                    }
                 }
-                if Instant.now() >= historyAt {
-                    // Failed, it is tried when the next is due.
-                    historyAt = .now() + .seconds(60)
+            }
+            if Instant.now() >= historyAt {
+                // Failed, it is tried when the next is due.
+                historyAt = .now() + .seconds(60)
+                await attempt("the history cannot be recorded", &errors.history) { connection throws(PostgresError) in
                     historyAt =
                         .now() + (try await RecordHistory.run(on: connection, deadline: .now() + Times.statement))
                         + .milliseconds(100)
                 }
-                if Instant.now() >= pruneAt {
-                    pruneAt = .now() + Self.pruning
-                    let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
-                    if hasMore { pruneAt = .now() + .seconds(1) }
-                }
-                quiet.succeeded()
-            } catch {
-                mark.forget()
-                if case .server = error, quiet.isNew(error) {
-                    log.error(
-                        "expired jobs and old history can't be cleared away", metadata: [LogKeys.error: "\(error)"])
-                }
+            }
+            if Instant.now() >= pruneAt {
                 // What could not be done is due no sooner than a sweep.
-                let later = Instant.now() + Self.idle
-                (pruneAt, historyAt) = (max(pruneAt, later), max(historyAt, later))
+                pruneAt = .now() + Self.idle
+                await attempt("old history cannot be deleted", &errors.prune) { connection throws(PostgresError) in
+                    let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
+                    pruneAt = .now() + (hasMore ? .seconds(1) : Self.pruning)
+                }
             }
             if isFull { continue }
             let isBusy = await dispatcher.isBusy
@@ -74,6 +91,28 @@ struct Sweeper {
                 guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
             } else {
                 await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
+            }
+        }
+    }
+
+    /// By task: the last error that was said.
+    private struct Errors {
+        var sweep = QuietErrors()
+        var dead = QuietErrors()
+        var history = QuietErrors()
+        var prune = QuietErrors()
+    }
+
+    /// Performs a task; what the database refuses is said once.
+    private func attempt(
+        _ trouble: Logger.Message, _ errors: inout QuietErrors, _ task: (Connection) async throws(PostgresError) -> Void
+    ) async {
+        do throws(PostgresError) {
+            try await task(try await records.connection(deadline: .now() + Times.statement))
+            errors.succeeded()
+        } catch {
+            if case .server = error, errors.isNew(error) {
+                log.error(trouble, metadata: [LogKeys.error: "\(error)"])
             }
         }
     }

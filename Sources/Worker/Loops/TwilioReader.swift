@@ -22,6 +22,32 @@ struct TwilioReader: Sendable {
         return message
     }
 
+    /// What Twilio says of a message that somebody else told of.
+    enum Lookup: Sendable {
+        case found(MessageResource)
+        /// Twilio does not know it.
+        case absent
+        case unclear
+    }
+
+    /// Looks up a message by its SID, over a connection of its own, as `page` does.
+    func lookUp(_ sid: MessageSID) async -> Lookup {
+        do {
+            let response = try await perform(
+                .get, endpoint.message(sid), isAlone: true, deadline: .now() + Times.http)
+            if response.status == 404 { return .absent }
+            guard response.status == 200 else { return .unclear }
+            let message = decoded { () throws(MessageResource.Problem) in
+                try MessageResource(json: response.body.span)
+            }
+            guard let message, message.sid == sid else { return .unclear }
+            return .found(message)
+        } catch {
+            log.debug("Twilio could not be asked", metadata: [LogKeys.error: "\(error)"])
+            return .unclear
+        }
+    }
+
     /// Empties a message's text at Twilio, for good; whether it is empty now. Repeating it is harmless.
     func redact(_ sid: MessageSID) async -> Bool {
         guard

@@ -1,0 +1,31 @@
+public import EventLoop
+public import Postgres
+
+/// Finds which jobs another session holds, without a wait: one locked row then costs a batch of results one short wait,
+/// however many rows are locked.
+///
+/// A row that cannot be locked at once is locked by somebody; a row that is gone is not. The locks taken here end with
+/// the statement. The primary key serves it.
+public enum FindLocked {
+    static let statement = Statement(
+        "otpd_find_locked",
+        """
+        WITH free AS MATERIALIZED (
+            SELECT j.id FROM otp.send_jobs j WHERE j.id = ANY ($1) FOR UPDATE SKIP LOCKED
+        )
+        SELECT j.id FROM otp.send_jobs j WHERE j.id = ANY ($1) AND j.id + 0 <> ALL (ARRAY (SELECT f.id FROM free f))
+        """, [.int8Array])
+
+    /// Those of `jobs` that another session holds.
+    public static func run(on connection: Connection, _ jobs: [Int64], deadline: Instant)
+        async throws(PostgresError) -> Set<Int64>
+    {
+        var parameters = Parameters()
+        parameters.append(jobs)
+        let result = try await connection.execute(
+            statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var locked: Set<Int64> = []
+        for row in 0..<result.rowCount { locked.insert(try result.int64(row, 0)) }
+        return locked
+    }
+}
