@@ -3,12 +3,31 @@ internal import Glibc
 
 /// The few things of an answer's head that are wanted, picked from its lines as libcurl hands them over.
 struct AnswerHead {
-    private(set) var retryAfter: Int?
     private(set) var concurrentRequests: Int?
+    /// What sent it; of answers that are no success alone: only there somebody asks.
+    private(set) var origin = AnswerOrigin()
+    private var isSuccess = true
+    private var delay: Int?
+    /// Seconds since 1970: until when `Retry-After` asks to wait, and the answer's own `Date`.
+    private var retryDate: Int?
+    private var date: Int?
     /// Bytes of all heads of this transfer, interim answers included.
     private(set) var size = 0
     /// Every header, where they are collected.
     private(set) var headers: [Request.Header] = []
+
+    /// What `Retry-After` asks for in seconds, at most a day.
+    ///
+    /// A date counts from the answer's own `Date`, so that it does not matter what this machine's clock says.
+    var retryAfter: Int? {
+        let span = retryDate.map { min(max(0, $0 - (date ?? time(nil))), Self.longestDelay) }
+        return switch (delay, span) {
+        case (let delay?, let span?): max(delay, span)
+        case (let one, let other): one ?? other
+        }
+    }
+
+    private static let longestDelay = 86_400
 
     /// Takes one line in, its line break included; a status line starts the next head.
     mutating func take(_ line: Span<UInt8>, collecting: Bool) {
@@ -16,24 +35,55 @@ struct AnswerHead {
         guard line.count > 2 else { return }
         switch line[0] | 0x20 {
         case UInt8(ascii: "h") where Self.hasPrefix(line, "http/"):
-            retryAfter = nil
-            concurrentRequests = nil
+            begin()
+            isSuccess = Self.isSuccess(line)
             headers.removeAll(keepingCapacity: true)
             return
         case UInt8(ascii: "r") where Self.hasPrefix(line, "retry-after:"):
-            retryAfter = Self.seconds(Self.value(line, after: 12))
+            readRetryAfter(Self.value(line, after: 12))
         case UInt8(ascii: "t") where Self.hasPrefix(line, "twilio-concurrent-requests:"):
             concurrentRequests = Self.number(Self.value(line, after: 27))
+        case _ where isSuccess: break
+        case UInt8(ascii: "d") where Self.hasPrefix(line, "date:"):
+            date = Self.date(Self.value(line, after: 5))
+        case UInt8(ascii: "s") where Self.hasPrefix(line, "server:"):
+            origin.server = Self.text(line, after: 7)
+        case UInt8(ascii: "v") where Self.hasPrefix(line, "via:"):
+            origin.via = Self.text(line, after: 4)
+        case UInt8(ascii: "c") where Self.hasPrefix(line, "content-type:"):
+            origin.contentType = Self.text(line, after: 13)
         default: break
         }
         if collecting { collect(line) }
     }
 
     mutating func reset() {
-        retryAfter = nil
-        concurrentRequests = nil
+        begin()
         size = 0
         if !headers.isEmpty { headers = [] }
+    }
+
+    /// Another head begins.
+    private mutating func begin() {
+        (delay, retryDate, date) = (nil, nil, nil)
+        concurrentRequests = nil
+        if !isSuccess { origin = AnswerOrigin() }
+        isSuccess = true
+    }
+
+    /// A number of seconds, or a date (RFC 9110 10.2.3); the longest of several.
+    private mutating func readRetryAfter(_ value: [UInt8]) {
+        if let seconds = Self.seconds(value) {
+            delay = max(delay ?? 0, seconds)
+        } else if let date = Self.date(value) {
+            retryDate = max(retryDate ?? 0, date)
+        }
+    }
+
+    /// Whether a status line says 2xx: `HTTP/1.1 201 Created`.
+    private static func isSuccess(_ line: Span<UInt8>) -> Bool {
+        guard let space = line.indices.first(where: { line[$0] == 0x20 }), space + 1 < line.count else { return false }
+        return line[space + 1] == UInt8(ascii: "2")
     }
 
     private mutating func collect(_ line: Span<UInt8>) {
@@ -67,12 +117,40 @@ struct AnswerHead {
         return value.reduce(0) { $0 * 10 + Int($1 - 0x30) }
     }
 
-    /// `Retry-After` in seconds, at most a day: a number, or a date (RFC 9110 10.2.3); nil for anything else.
-    static func seconds(_ value: [UInt8], wallClock: Int = time(nil)) -> Int? {
-        if let number = number(value) { return min(number, 86_400) }
-        // libcurl's parser of dates: bound to no locale. It also takes bare numbers, which were dealt with above.
+    /// A number of seconds, at most a day; a fraction counts as one more. Nil for anything else.
+    static func seconds(_ value: [UInt8]) -> Int? {
+        let parts = value.split(separator: UInt8(ascii: "."), maxSplits: 1, omittingEmptySubsequences: false)
+        guard parts.allSatisfy({ part in !part.isEmpty && part.allSatisfy { $0 >= 0x30 && $0 <= 0x39 } }) else {
+            return nil
+        }
+        let whole = parts[0].drop { $0 == 0x30 }
+        guard whole.count <= 5 else { return longestDelay }
+        let isFraction = parts.count == 2 && parts[1].contains { $0 != 0x30 }
+        return min(whole.reduce(0) { $0 * 10 + Int($1 - 0x30) } + (isFraction ? 1 : 0), longestDelay)
+    }
+
+    /// A date in one of the three forms of RFC 9110 5.6.7, as seconds since 1970; nil for anything else.
+    static func date(_ value: [UInt8]) -> Int? {
+        // libcurl's parser of dates: bound to no locale. It also takes bare numbers, which no date is without a colon.
         guard value.contains(UInt8(ascii: ":")) else { return nil }
         let date = unsafe curl_getdate(String(decoding: value, as: UTF8.self), nil)
-        return date < 0 ? nil : min(max(0, date - wallClock), 86_400)
+        return date < 0 ? nil : date
     }
+
+    /// The beginning of a value, as text.
+    private static func text(_ line: Span<UInt8>, after start: Int) -> String {
+        String(decoding: value(line, after: start).prefix(AnswerOrigin.longest), as: UTF8.self)
+    }
+}
+
+/// What an answer says of the program that gave it, as far as it does. Unchecked text from outside.
+public struct AnswerOrigin: Sendable, Hashable {
+    static let longest = 200
+
+    /// `Content-Type`.
+    public var contentType: String?
+    /// `Server`.
+    public var server: String?
+    /// `Via`: proxies on the way.
+    public var via: String?
 }

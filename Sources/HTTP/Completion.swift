@@ -11,6 +11,8 @@ public struct Completion: Sendable {
     public var received: AnswerBody
     /// The status of the answer whose head arrived, 0 without one.
     public var receivedStatus: Int
+    /// What that head says of the program that answered; only where it is no success.
+    public var origin: AnswerOrigin
     /// How long its parts took.
     public var timings: Timings
 

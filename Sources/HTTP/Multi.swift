@@ -325,7 +325,8 @@ internal import Glibc
             }
         completions.append(
             Completion(
-                tag: tag, outcome: outcome, received: body, receivedStatus: status, timings: transfer.timings))
+                tag: tag, outcome: outcome, received: body, receivedStatus: status, origin: transfer.head.origin,
+                timings: transfer.timings))
         lent.append(transfer.answer)
         transfer.answer = makeAnswer()
     }
@@ -354,7 +355,8 @@ internal import Glibc
         completions.append(
             Completion(
                 tag: tag, outcome: .notSent(.failed(code: Int32(code.rawValue))), received: AnswerBody(answer),
-                receivedStatus: 0, timings: .init(connect: .zero, firstByte: .zero, total: .zero)))
+                receivedStatus: 0, origin: AnswerOrigin(),
+                timings: .init(connect: .zero, firstByte: .zero, total: .zero)))
         lent.append(answer)
         wakeIfLate()
     }

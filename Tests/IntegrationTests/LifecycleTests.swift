@@ -70,6 +70,9 @@ import Testing
         otpd.signal(SIGTERM)
         try await otpd.says("draining")
         #expect(otpd.ending == nil)
+        // A signal counts as a second one when a second has passed since otpd took the first, which was before this.
+        let heard = ContinuousClock.now
+        while ContinuousClock.now - heard <= .seconds(1) { try await Task.sleep(for: .milliseconds(50)) }
         let asked = ContinuousClock.now
         otpd.signal(SIGTERM)
         let ending = try await otpd.exit(within: .seconds(3))
@@ -77,6 +80,24 @@ import Testing
         #expect(ContinuousClock.now - asked < .seconds(2))
         // Its lease says whose it was; nobody sends it again.
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "sending|1")
+    }
+
+    /// `timeout`, `tini -g` and process groups deliver a stop twice at once: that is one stop.
+    @Test(arguments: [[SIGTERM, SIGTERM], [SIGTERM, SIGINT], [SIGINT, SIGTERM, SIGINT]])
+    func aStopThatComesTwiceAtOnceDrains(signals: [Int32]) async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 4000}"#)
+        let otpd = try await Otpd.run(simulator)
+        try await database.enqueue("0501234567")
+        _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
+        // They lie ready together, whatever the machine's speed.
+        otpd.signal(SIGSTOP)
+        for signal in signals { otpd.signal(signal) }
+        otpd.signal(SIGCONT)
+        #expect(try await otpd.exit() == 0)
+        #expect(try await database.text("SELECT job_state FROM otp.delivery_status") == "accepted")
+        #expect(otpd.errors.split(separator: "\n").count { $0.contains("told to stop") } == 1)
     }
 
     @Test func aKilledWorkersSendsAreResolvedAndTheOthersGoOn() async throws {

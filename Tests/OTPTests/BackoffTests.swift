@@ -35,11 +35,12 @@ struct BackoffTests {
             let wait: Duration? =
                 Bool.random(using: &random) ? .milliseconds(Int.random(in: 0...20_000, using: &random)) : nil
             let attempt = Int.random(in: 1...10, using: &random)
-            let fits = life - .seconds(1) - (wait ?? .zero) > .zero
+            let floor = max(.zero, min(wait ?? .zero, life / 2))
+            let fits = life - .seconds(1) - floor > .zero
             switch Backoff().decide(attempt: attempt, lifeLeft: life, retryAfter: wait, using: &random) {
             case .retry(let after):
-                #expect(fits && after >= (wait ?? .zero) && life - after >= .seconds(1))
-                #expect(after - (wait ?? .zero) <= Backoff().window(attempt: attempt))
+                #expect(fits && after >= floor && life - after >= .seconds(1))
+                #expect(after - floor <= Backoff().window(attempt: attempt))
             case .expire:
                 #expect(!fits)
             }
@@ -49,14 +50,22 @@ struct BackoffTests {
     @Test func retryAfterIsHonouredAboveTheCap() {
         var most = Extreme(value: .max)
         #expect(
-            Backoff().decide(attempt: 1, lifeLeft: .seconds(100), retryAfter: .seconds(60), using: &most)
+            Backoff().decide(attempt: 1, lifeLeft: .seconds(120), retryAfter: .seconds(60), using: &most)
                 == .retry(after: .milliseconds(60_500)))
-        #expect(Backoff().decide(attempt: 1, lifeLeft: .seconds(61), retryAfter: .seconds(60), using: &most) == .expire)
+        // No more than half of the life left, and no more than a minute: the job is tried again within its code's life.
+        #expect(
+            Backoff().decide(attempt: 1, lifeLeft: .seconds(61), retryAfter: .seconds(60), using: &most)
+                == .retry(after: .seconds(31)))
+        #expect(
+            Backoff().decide(attempt: 1, lifeLeft: .seconds(300), retryAfter: .seconds(86_400), using: &most)
+                == .retry(after: .milliseconds(60_500)))
         #expect(
             Backoff().decide(attempt: 1, lifeLeft: .seconds(10), retryAfter: .seconds(-5), using: &most)
                 == .retry(after: .milliseconds(500)))
         let forever = Duration.seconds(Int64.max / 4)
-        #expect(Backoff().decide(attempt: 1, lifeLeft: .seconds(10), retryAfter: forever, using: &most) == .expire)
+        #expect(
+            Backoff().decide(attempt: 1, lifeLeft: .seconds(10), retryAfter: forever, using: &most)
+                == .retry(after: .milliseconds(5500)))
     }
 
     @Test func spreadIsEven() {

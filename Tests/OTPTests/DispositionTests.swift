@@ -21,7 +21,12 @@ struct DispositionTests {
         return DispositionTests.rule.decide(outcome, attempt: attempt, lifeLeft: life, using: &random)
     }
 
-    func refused(_ code: Int?, httpStatus: Int = 400) -> Outcome {
+    static let reasons: [Outcome.NotSent] = [
+        .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .throttled, .blocked(Responder(httpStatus: 403)),
+        .blocked(Responder(httpStatus: 407)),
+    ]
+
+    func refused(_ code: Int, httpStatus: Int = 400) -> Outcome {
         .refused(.init(httpStatus: httpStatus, code: code, message: "to +966501234567"))
     }
 
@@ -47,7 +52,7 @@ struct DispositionTests {
         #expect(!reason.explanation.isEmpty && !reason.name.isEmpty)
     }
 
-    @Test(arguments: Outcome.NotSent.allCases)
+    @Test(arguments: reasons)
     func notSent(_ reason: Outcome.NotSent) {
         let disposition = decide(.notSent(reason, retryAfter: .seconds(3)))
         guard case .retry(let after, let why) = disposition.step else {
@@ -58,7 +63,13 @@ struct DispositionTests {
         #expect(why.error == reason.explanation && why.remedy == reason.remedy)
         #expect(disposition.effect == (reason == .throttled ? .throttle(retryAfter: .seconds(3)) : nil))
         #expect(decide(.notSent(reason, retryAfter: nil), life: .seconds(1)).step.state == .expired)
-        #expect(decide(.notSent(reason, retryAfter: .seconds(9)), life: .seconds(9)).step.state == .expired)
+        // However long the answer asks to wait, the job waits within its code's life.
+        for wait in [9, 60, 86_400] {
+            guard
+                case .retry(let after, _) = decide(.notSent(reason, retryAfter: .seconds(wait)), life: .seconds(9)).step
+            else { return #expect(Bool(false), "\(wait)") }
+            #expect(after >= .seconds(4.5) && after <= .seconds(8))
+        }
     }
 
     @Test(
@@ -97,7 +108,7 @@ struct DispositionTests {
     }
 
     @Test func unknownCodesFailTheirJobAndAlert() {
-        for outcome in [refused(99_999), refused(nil), refused(nil, httpStatus: 404), refused(nil, httpStatus: 403)] {
+        for outcome in [refused(99_999), refused(99_999, httpStatus: 404), refused(99_999, httpStatus: 403)] {
             let disposition = decide(outcome)
             #expect(disposition.step.state == .failed && disposition.isAlert && disposition.effect == nil)
         }
@@ -106,11 +117,11 @@ struct DispositionTests {
     }
 
     @Test func a401AlwaysPausesTheWorker() {
-        for code in [nil, 99_999, DispositionTests.code(.badJob), DispositionTests.code(.pauseWorker)] as [Int?] {
+        for code in [99_999, DispositionTests.code(.badJob), DispositionTests.code(.pauseWorker)] {
             let disposition = decide(refused(code, httpStatus: 401))
             #expect(disposition.step.state == .queued)
             guard case .pause(.worker, let why) = disposition.effect else {
-                Issue.record("\(String(describing: code)): \(disposition)")
+                Issue.record("\(code): \(disposition)")
                 continue
             }
             #expect(!why.error.isEmpty && !why.remedy.isEmpty)
@@ -123,6 +134,39 @@ struct DispositionTests {
         #expect(Outcome.notSent(.throttled, retryAfter: nil).outage == nil)
         #expect(Outcome.unknown(.ambiguousCode(20500)).outage == nil)
         #expect(refused(1).outage == nil && Outcome.accepted(DispositionTests.sid, status: nil).outage == nil)
+    }
+
+    /// A login page in place of an answer: what became of the request is unknown, and so is the way to Twilio.
+    @Test func blockedIsAnOutage() {
+        let blocked = Outcome.notSent(.blocked(Responder(httpStatus: 403, server: "nginx")), retryAfter: nil).outage
+        #expect(blocked?.isBlocked == true && blocked?.explanation.contains("403 (Server: nginx)") == true)
+        #expect(blocked?.remedy.contains("TWILIO_API_BASE_URL") == true)
+        #expect(Outcome.unknown(.unexpectedStatus(httpStatus: 200)).outage?.isBlocked == false)
+        #expect(Outcome.unknown(.unreadableAnswer(httpStatus: 201)).outage?.isBlocked == false)
+        #expect(Outcome.notSent(.connect, retryAfter: nil).outage?.isBlocked == false)
+        #expect(Outcome.notSent(.leaseTooShort, retryAfter: nil).outage == nil)
+    }
+
+    @Test(
+        arguments: [
+            (nil, nil, nil, "HTTP status 403"), ("text/html; charset=utf-8", nil, nil, "HTTP status 403 (text/html)"),
+            (
+                "text/html", "nginx/1.25.3", "1.1 10.0.0.1:3128 (squid)",
+                "HTTP status 403 (text/html; Server: nginx/1.25.3; Via: 1.1 10.0.0.1:3128 (squid))"
+            ),
+            // No number, no control character, no more than a line.
+            (
+                "", "to +966501234567 482913", "a\u{1B}[31m\r\nb\u{202E}é",
+                "HTTP status 403 (Server: to +9665 4829; Via: a?[31m??b?????)"
+            ),
+            ("; x", "", "   ", "HTTP status 403"),
+            (
+                nil, String(repeating: "x", count: 500), nil,
+                "HTTP status 403 (Server: \(String(repeating: "x", count: 60)))"
+            ),
+        ] as [(String?, String?, String?, String)])
+    func respondersAreCleaned(_ type: String?, _ server: String?, _ via: String?, _ words: String) {
+        #expect("\(Responder(httpStatus: 403, contentType: type, server: server, via: via))" == words)
     }
 
     @Test func poison() {

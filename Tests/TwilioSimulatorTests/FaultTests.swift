@@ -10,7 +10,8 @@ import Testing
 
     @Test(arguments: [
         ("+966590200429", 429, Reply.Delivery.whole, false), ("+966590200430", 429, .whole, false),
-        ("+966590200500", 500, .whole, false), ("+966590200503", 503, .whole, false),
+        ("+966590200403", 403, .whole, false), ("+966590200500", 500, .whole, false),
+        ("+966590200503", 503, .whole, false),
         ("+966590200001", 500, .closeUnanswered, false), ("+966590200002", 201, .closeUnanswered, true),
         ("+966590200003", 201, .closeMidAnswer, true), ("+966590200004", 201, .garbage, true),
         ("+966590200005", 201, .whole, true), ("+966590200006", 201, .never, true),
@@ -45,6 +46,18 @@ import Testing
         #expect(simulator.create().answer.status == 429)
         #expect(simulator.create().answer.status == 201)
         #expect(simulator.statistics.faults == ["429": 2, "500": 1])
+    }
+
+    @Test func aFirewallAnswersInTwiliosPlace() throws {
+        let simulator = try Simulator(settings())
+        let rules =
+            "{\"next\": [{\"fault\": \"blocked\", \"status\": 407}, {\"fault\": \"blocked\", \"on\": \"list\"}]}"
+        #expect(apply(rules, to: simulator).status == 200)
+        let answer = simulator.create().answer
+        #expect(answer.status == 407 && answer.content == .html && answer.headers.contains("Via: "))
+        #expect(simulator.send(.get, simulator.listPath).answer.status == 403)
+        #expect(simulator.create().answer.status == 201)
+        #expect(apply("{\"next\": [{\"fault\": \"blocked\", \"status\": 99}]}", to: simulator).status == 400)
     }
 
     @Test func perNumberAndRefusals() throws {

@@ -61,27 +61,58 @@ struct AnswerTests {
                 "Why"
             ),
             ("{\"type\":\"https://x\",\"title\":\"Bad\",\"status\":400,\"code\":21211}", 21211, "Bad"),
-            ("{\"code\":\"21211\",\"message\":\"m\"}", 21211, "m"), ("{\"code\":null,\"message\":\"m\"}", nil, "m"),
-            ("{\"message\":\"m\"}", nil, "m"), ("{\"code\":21211}", 21211, ""),
-            ("{\"code\":[],\"message\":\"m\"}", nil, "m"),
-            ("<html><body>Forbidden</body></html>", nil, ""), ("", nil, ""), ("null", nil, ""), ("[]", nil, ""),
-            ("{}", nil, ""), ("{\"code\":99999999999999999999}", nil, ""), ("{\"code\":2121", nil, ""),
-        ] as [(String, Int?, String)])
-    func refused(_ body: String, _ code: Int?, _ message: String) {
-        for status in [400, 401, 403, 404, 422] {
+            ("{\"code\":\"21211\",\"message\":\"m\"}", 21211, "m"),
+            ("{\"code\":20003,\"message\":\"\"}", 20003, ""),
+        ] as [(String, Int, String)])
+    func refused(_ body: String, _ code: Int, _ message: String) {
+        for status in [400, 401, 403, 404, 407, 408, 422, 499] {
             #expect(classify(status, body) == .refused(.init(httpStatus: status, code: code, message: message)))
         }
     }
 
+    /// A refusal that has not the form of Twilio's errors is of something on the way: the request never reached Twilio.
+    @Test(arguments: [
+        "<html><body>Forbidden</body></html>", "", "null", "[]", "{}", "\u{1F}\u{8B}\u{8}", "error code: 1020",
+        // What gateways answer with: the words of Kong, of AWS, of gRPC, of Cloudflare, of a proxy that copies the status.
+        #"{"message":"no Route matched with those values"}"#, #"{"message":"Forbidden"}"#,
+        #"{"code":5,"message":"Not Found","details":[]}"#, #"{"code":403,"message":"Forbidden","status":403}"#,
+        #"{"type":"https://developers.example/1020","title":"Error 1020: Access denied","status":403,"error_code":1020}"#,
+        #"{"error":{"code":"AccessDenied","message":"m"}}"#, #"{"statusCode":401,"message":"m"}"#,
+        #"{"code":null,"message":"m"}"#, #"{"code":[],"message":"m"}"#, #"{"code":21211}"#,
+        #"{"code":-21211,"message":"m"}"#,
+        #"{"code":"E21211","message":"m"}"#, #"{"code":99999999999999999999,"message":"m"}"#, #"{"code":2121"#,
+        "<?xml version='1.0'?><TwilioResponse><RestException><Code>20003</Code></RestException></TwilioResponse>",
+    ])
+    func refusedOnTheWay(_ body: String) {
+        for status in [
+            400, 401, 402, 403, 404, 405, 407, 409, 410, 411, 413, 414, 415, 417, 421, 422, 425, 426, 431, 451,
+        ] {
+            #expect(
+                classify(status, body) == .notSent(.blocked(Responder(httpStatus: status)), retryAfter: nil))
+        }
+        // A proxy that gave up waiting may have passed the request on.
+        for status in [408, 499] {
+            #expect(classify(status, body) == .unknown(.unexpectedStatus(httpStatus: status)))
+        }
+    }
+
+    @Test func theResponderIsNamed() {
+        let responder = Responder(
+            httpStatus: 403, contentType: "text/html; charset=utf-8", server: "nginx", via: "1.1 squid")
+        let outcome = Outcome.classify(
+            httpStatus: 403, retryAfter: nil, body: "<html>".utf8.span, responder: responder)
+        #expect(outcome == .notSent(.blocked(responder), retryAfter: nil))
+    }
+
     @Test func longMessagesAreCut() {
-        let body = "{\"code\":1,\"message\":\"\(String(repeating: "x", count: 60_000))\"}"
-        guard case .refused(let refused) = classify(400, body) else { return }
+        let body = "{\"code\":21211,\"message\":\"\(String(repeating: "x", count: 60_000))\"}"
+        guard case .refused(let refused) = classify(400, body) else { return #expect(Bool(false)) }
         #expect(refused.message.count == ErrorBody.maximumMessage)
     }
 
     @Test func deepNestingDoesNotOverflow() {
         let deep = String(repeating: "[", count: 60_000)
-        #expect(classify(400, deep) == .refused(.init(httpStatus: 400, code: nil, message: "")))
+        #expect(classify(400, deep) == .notSent(.blocked(Responder(httpStatus: 400)), retryAfter: nil))
         #expect(classify(201, "{\"a\":" + deep) == .unknown(.unreadableAnswer(httpStatus: 201)))
     }
 
@@ -105,13 +136,10 @@ struct AnswerTests {
         for status in [0, 100, 200, 202, 204, 301, 302, 307, 308, 399, 600, 999, -1] {
             #expect(classify(status, ScanTests.created) == .unknown(.unexpectedStatus(httpStatus: status)))
         }
-        #expect(classify(408, "<html>") == .unknown(.unexpectedStatus(httpStatus: 408)))
-        #expect(
-            classify(408, "{\"code\":5,\"message\":\"\"}") == .refused(.init(httpStatus: 408, code: 5, message: "")))
     }
 
     @Test func transportFailures() {
-        for reason in Outcome.NotSent.allCases {
+        for reason in [Outcome.NotSent.nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .throttled] {
             #expect(TransportFailure.neverSent(reason).outcome == .notSent(reason, retryAfter: nil))
         }
         #expect(TransportFailure.maybeSent(.timeout).outcome == .unknown(.timeout))

@@ -62,7 +62,7 @@ struct DispatchMachineTests {
     @Test("throttled, it claims and hands over no more than Twilio takes, and waits for its turn")
     func throttled() {
         var machine = machine()
-        machine.throttle.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
+        _ = machine.throttle.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
         guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
         #expect(limit < 8)
         fill(&machine, count: limit)
@@ -295,7 +295,7 @@ struct DispatchMachineTests {
     func outage() {
         var machine = machine()
         fill(&machine, count: 0, at: start)
-        let reason = PauseMachine.Reason(words: "w", remedy: "r", isOutage: true)
+        let reason = PauseMachine.Reason(words: "w", remedy: "r", kind: .outage)
         for _ in 0..<PauseMachine.outagesInARow { _ = machine.metNobody(reason, at: start) }
         let knockAt = start + PauseMachine.firstKnock
         #expect(machine.decide(at: start) == .wait(until: knockAt))
@@ -347,7 +347,7 @@ struct DispatchMachineTests {
             case 2 where machine.waiting > 0: _ = machine.dropped(at: now)
             case 3 where random.next() % 10 == 0: _ = machine.paused(.init(words: "w", remedy: "r"), at: now)
             case 4 where random.next() % 2 == 0:
-                _ = machine.metNobody(.init(words: "n", remedy: "r", isOutage: true), at: now)
+                _ = machine.metNobody(.init(words: "n", remedy: "r", kind: .outage), at: now)
             case 5 where machine.decide(at: now) == .knock:
                 machine.knockBegan()
                 machine.knockEnded(isAnswered: random.next() % 2 == 0, at: now)

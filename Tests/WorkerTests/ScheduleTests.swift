@@ -253,7 +253,7 @@ struct PauseMachineTests {
 
 @Suite("Outages")
 struct OutageTests {
-    private let nobody = PauseMachine.Reason(words: "Twilio did not answer", remedy: "Look", isOutage: true)
+    private let nobody = PauseMachine.Reason(words: "Twilio did not answer", remedy: "Look", kind: .outage)
 
     /// A machine that has just noticed an outage.
     private func out() -> PauseMachine {
@@ -370,6 +370,133 @@ struct OutageTests {
         probe(&machine, at: start)
         #expect(machine.pause(refusal, at: start) == .paused(refusal))
         #expect(machine.allowance(at: start + .seconds(60)) == .probe)
+    }
+}
+
+@Suite("Pauses by 429s and by what answers in Twilio's place")
+struct HeldTests {
+    private let nobody = PauseMachine.Reason(words: "Twilio did not answer", remedy: "Look", kind: .outage)
+    private let blocked = PauseMachine.Reason(words: "a proxy refused it", remedy: "Look", kind: .blocked)
+    private let refusal = PauseMachine.Reason(words: "Twilio refused the credentials", remedy: "Set the right token")
+
+    private func wait(_ machine: PauseMachine, at now: Instant) -> Double? {
+        guard case .none(let until?) = machine.allowance(at: now) else { return nil }
+        return (until - now).seconds
+    }
+
+    @Test(
+        "the wait that was asked for is cut to a minute, and a probe goes after it",
+        arguments: [(nil, 5), (0, 5), (7, 7), (60, 60), (86_400, 60)] as [(Int64?, Double)])
+    func cut(asked: Int64?, waits: Double) {
+        var machine = PauseMachine()
+        let retryAfter = asked.map { Instant.Span.seconds($0) }
+        guard case .paused(let reason) = machine.throttled(retryAfter: retryAfter, takesNothing: true, at: start) else {
+            return #expect(Bool(false))
+        }
+        #expect(reason.words.contains("429") && !reason.remedy.isEmpty)
+        var now = start
+        for _ in 0..<5 {
+            #expect(wait(machine, at: now) == waits)
+            now = now + Instant.Span(seconds: waits)
+            #expect(machine.allowance(at: now) == .probe)
+            machine.probeTaken()
+            // Said once, though each answer names another wait.
+            #expect(machine.throttled(retryAfter: retryAfter, takesNothing: false, at: now) == .none)
+        }
+        now = now + Instant.Span(seconds: waits)
+        machine.probeTaken()
+        #expect(machine.gotThrough(at: now) == .resumed(after: now - start))
+    }
+
+    @Test("a 429 among requests that are taken pauses nothing")
+    func open() {
+        var machine = PauseMachine()
+        #expect(machine.throttled(retryAfter: .seconds(86_400), takesNothing: false, at: start) == .none)
+        #expect(machine.state == .open)
+    }
+
+    @Test("where another request of the same moment was taken, the probe follows soon")
+    func notAll() {
+        var machine = PauseMachine()
+        _ = machine.throttled(retryAfter: .seconds(86_400), takesNothing: true, at: start)
+        #expect(machine.gotThrough(at: start) == .none)
+        #expect(wait(machine, at: start) == 5)
+        // Not so for a refusal.
+        machine = PauseMachine()
+        _ = machine.pause(refusal, at: start)
+        machine.probeTaken()
+        _ = machine.pause(refusal, at: start)
+        _ = machine.gotThrough(at: start)
+        #expect(wait(machine, at: start) == 10)
+    }
+
+    @Test("what a 429 says to the probe of another pause")
+    func otherPauses() {
+        // Of refused credentials it says nothing.
+        var machine = PauseMachine()
+        _ = machine.pause(refusal, at: start)
+        machine.probeTaken()
+        #expect(machine.throttled(retryAfter: .seconds(86_400), takesNothing: true, at: start) == .none)
+        #expect(machine.reason == refusal)
+        #expect(wait(machine, at: start) == 5)
+        // An outage is over: by itself, or for a pause that says why.
+        for takesNothing in [false, true] {
+            machine = PauseMachine()
+            _ = machine.pause(nobody, at: start)
+            machine.knockBegan()
+            machine.knockEnded(isAnswered: true, at: start)
+            machine.probeTaken()
+            let change = machine.throttled(retryAfter: .seconds(30), takesNothing: takesNothing, at: start)
+            if takesNothing {
+                guard case .paused = change else { return #expect(Bool(false)) }
+                #expect(wait(machine, at: start) == 30)
+            } else {
+                #expect(change == .resumed(after: .seconds(0)))
+            }
+        }
+    }
+
+    @Test("what answers in Twilio's place is asked by a job, not by a knock, after 0.5, 1, 2, 4, 4 s")
+    func blockedOnTheWay() {
+        var machine = PauseMachine()
+        for _ in 1..<PauseMachine.outagesInARow { #expect(machine.metNobody(blocked, at: start) == .none) }
+        #expect(machine.metNobody(blocked, at: start) == .paused(blocked))
+        var now = start
+        var waits: [Double] = []
+        for round in 0..<5 {
+            let wait = wait(machine, at: now)!
+            waits.append(wait)
+            now = now + Instant.Span(seconds: wait)
+            #expect(machine.allowance(at: now) == .probe)
+            machine.probeTaken()
+            // Another server of the same firewall answers: no news.
+            let same = PauseMachine.Reason(words: "proxy \(round) refused it", remedy: "Look", kind: .blocked)
+            #expect(machine.metNobody(same, at: now) == .none)
+            #expect(machine.reason == same)
+        }
+        #expect(waits == [0.5, 1, 2, 4, 4])
+        // Nothing was due: only a job can tell.
+        now = now + .seconds(4)
+        machine.probeTaken()
+        #expect(machine.probeInconclusive(at: now) == .none)
+        #expect(machine.reason?.kind == .blocked)
+        now = now + .seconds(5)
+        machine.probeTaken()
+        #expect(machine.gotThrough(at: now) == .resumed(after: now - start))
+    }
+
+    @Test("an outage behind a firewall, and a firewall after an outage, take each other's place")
+    func becomesAnOutage() {
+        var machine = PauseMachine()
+        _ = machine.pause(blocked, at: start)
+        machine.probeTaken()
+        #expect(machine.metNobody(nobody, at: start) == .paused(nobody))
+        #expect(machine.allowance(at: start + .seconds(5)) == .knock)
+        machine.knockBegan()
+        machine.knockEnded(isAnswered: true, at: start)
+        machine.probeTaken()
+        #expect(machine.metNobody(blocked, at: start) == .paused(blocked))
+        #expect(machine.allowance(at: start + .seconds(5)) == .probe)
     }
 }
 

@@ -54,7 +54,7 @@ private struct Server {
                 } else {
                     result.throttled += 1
                     left += 1
-                    machine.throttled(
+                    _ = machine.throttled(
                         handedOverAt: flight.began, concurrency: flight.concurrency, retryAfter: .seconds(1), seen: nil,
                         at: now)
                 }
@@ -113,7 +113,7 @@ struct ThrottleMachineTests {
                 guard machine.mayHandOver(inFlight: 0, at: now) else { continue }
                 machine.handedOver(at: now)
                 if isStorm, random.next() % 10 < ofTen {
-                    machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(1), seen: 1, at: now)
+                    _ = machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(1), seen: 1, at: now)
                 } else {
                     machine.answered(concurrency: 1, at: now)
                     taken += 1
@@ -143,7 +143,7 @@ struct ThrottleMachineTests {
         for round in 0..<400 {
             now = now + .milliseconds(10)
             if round % 7 == 0 {
-                machine.throttled(handedOverAt: now, concurrency: 3, retryAfter: nil, seen: nil, at: now)
+                _ = machine.throttled(handedOverAt: now, concurrency: 3, retryAfter: nil, seen: nil, at: now)
             } else {
                 machine.answered(concurrency: 1, at: now)
             }
@@ -158,7 +158,7 @@ struct ThrottleMachineTests {
         #expect(machine.concurrency == 64)
         let at = start + .milliseconds(500)
         for _ in 0..<30 {
-            machine.throttled(handedOverAt: start, concurrency: 64, retryAfter: nil, seen: nil, at: at)
+            _ = machine.throttled(handedOverAt: start, concurrency: 64, retryAfter: nil, seen: nil, at: at)
         }
         #expect(machine.concurrency == 60)
     }
@@ -166,12 +166,12 @@ struct ThrottleMachineTests {
     @Test("a second 429, soon after the pace was lowered, holds everything for as long as Twilio asks")
     func held() {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
-        machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: .seconds(1), seen: nil, at: start)
+        _ = machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: .seconds(1), seen: nil, at: start)
         var now = start + .seconds(1)
         let before = machine.mayHandOver(inFlight: 0, at: now)
         #expect(before)
         machine.handedOver(at: now)
-        machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(3), seen: nil, at: now)
+        _ = machine.throttled(handedOverAt: now, concurrency: 1, retryAfter: .seconds(3), seen: nil, at: now)
         #expect(machine.next(inFlight: 0, after: now)! >= now + .seconds(3))
         let during = machine.mayHandOver(inFlight: 0, at: now + .milliseconds(2999))
         now = now + .seconds(5)
@@ -182,7 +182,7 @@ struct ThrottleMachineTests {
     @Test("where Twilio saw few at a time, the window is not to blame")
     func fewAtATime() {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
-        machine.throttled(handedOverAt: start, concurrency: 16, retryAfter: nil, seen: 2, at: start)
+        _ = machine.throttled(handedOverAt: start, concurrency: 16, retryAfter: nil, seen: 2, at: start)
         #expect(machine.concurrency == 16)
         #expect(machine.pace != nil)
     }
@@ -190,7 +190,7 @@ struct ThrottleMachineTests {
     @Test("five minutes without a 429, and nothing is held against Twilio any more")
     func forgets() {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
-        machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
+        _ = machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
         #expect(machine.isThrottled)
         _ = machine.mayHandOver(inFlight: 0, at: start + .seconds(301))
         #expect(!machine.isThrottled)
@@ -204,5 +204,44 @@ struct ThrottleMachineTests {
         #expect(machine.concurrency == 64)
         machine.pauseEnded(at: start)
         #expect(machine.concurrency == 16)
+    }
+
+    /// Whether a 429 makes the worker pause: what was asked, how long ago the last one was taken.
+    @Test(
+        "who takes nothing and asks for a long wait is not asked again before long",
+        arguments: [
+            (nil, nil, false), (0.0, nil, false), (5.0, nil, false), (6.0, nil, true), (86_400.0, nil, true),
+            // Others are taken: the window and the pace shrink, and no more.
+            (86_400.0, 1.0, false), (86_400.0, 3.0, true), (nil, 3.0, false),
+        ] as [(Double?, Double?, Bool)])
+    func longWaits(_ asked: Double?, _ sinceTaken: Double?, _ pauses: Bool) {
+        var machine = ThrottleMachine(maxInFlight: 64, now: start)
+        if sinceTaken != nil { machine.answered(concurrency: 1, at: start) }
+        let now = start + Instant.Span(seconds: sinceTaken ?? 0)
+        let takesNothing = machine.throttled(
+            handedOverAt: now, concurrency: 1, retryAfter: asked.map { Instant.Span(seconds: $0) }, seen: nil, at: now)
+        #expect(takesNothing == pauses)
+        // Nothing holds longer than what a pause would say.
+        #expect(machine.next(inFlight: 0, after: now)! <= now + .seconds(6))
+    }
+
+    @Test("endless refusals are noticed, refusals among requests that are taken are not")
+    func endlessRefusals() {
+        var machine = ThrottleMachine(maxInFlight: 64, now: start)
+        func refuse(at now: Instant) -> Bool {
+            machine.throttled(handedOverAt: now, concurrency: 16, retryAfter: nil, seen: nil, at: now)
+        }
+        for step in 0..<Int64(1000) {
+            let now = start + .milliseconds(step * 10)
+            if step % 100 == 0 { machine.answered(concurrency: 1, at: now) } else { #expect(!refuse(at: now)) }
+        }
+        let stalled = start + .milliseconds(9010)
+        #expect(!refuse(at: stalled + .milliseconds(1990)))
+        #expect(refuse(at: stalled + .milliseconds(2000)))
+        machine.answered(concurrency: 1, at: stalled + .seconds(3))
+        #expect(!refuse(at: stalled + .seconds(3)))
+        // Few in a row may be by chance, however long they take.
+        for minute in 1..<Int64(7) { #expect(!refuse(at: stalled + .seconds(3 + minute * 60))) }
+        #expect(refuse(at: stalled + .seconds(3 + 420)))
     }
 }

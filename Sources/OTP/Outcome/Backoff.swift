@@ -7,6 +7,9 @@ public struct Backoff: Sendable, Hashable {
     /// The life that a code must have left when it is tried again. Twilio's shortest `ValidityPeriod` is one second.
     public var minimumLife: Duration
 
+    /// The longest that an answer can make a job wait: whoever asks for more is asked again.
+    public static let longestRetryAfter = Duration.seconds(60)
+
     public init(
         base: Duration = .milliseconds(500), cap: Duration = .seconds(15), minimumLife: Duration = .seconds(1)
     ) {
@@ -23,12 +26,13 @@ public struct Backoff: Sendable, Hashable {
 
     /// Decides on the retry after `attempt` (the first is 1) with `lifeLeft` until the code expires.
     ///
-    /// `retryAfter`, where Twilio gave one, is waited in full, above the cap too, and the jitter comes on top. Where the
+    /// `retryAfter`, where Twilio gave one, is waited above the cap too, up to a minute, and the jitter comes on top. It
+    /// takes no more than half of the life left: a job waits within its code's life, and is tried again in it. Where the
     /// life left cuts the window short, the jitter is drawn from what is left of it.
     public func decide(
         attempt: Int, lifeLeft: Duration, retryAfter: Duration? = nil, using random: inout some RandomNumberGenerator
     ) -> Decision {
-        let floor = max(.zero, retryAfter ?? .zero)
+        let floor = max(.zero, min(retryAfter ?? .zero, Self.longestRetryAfter, lifeLeft / 2))
         let room = lifeLeft - minimumLife - floor
         guard room > .zero else { return .expire }
         let window = min(self.window(attempt: attempt), room)

@@ -104,7 +104,7 @@ public struct DispositionRule: Sendable {
             let step = again(why, retryAfter: retryAfter)
             switch reason {
             case .throttled: return Disposition(step, effect: .throttle(retryAfter: retryAfter))
-            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort: return Disposition(step)
+            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .blocked: return Disposition(step)
             }
         case .refused(let refused):
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)
@@ -118,7 +118,7 @@ public struct DispositionRule: Sendable {
             case .pauseCountry: return Disposition(held(why), effect: .pause(.country, why: why))
             case .permanentRecipient, .badJob, .content: return Disposition(.failed(why))
             case .throttle: return Disposition(again(why), effect: .throttle(retryAfter: nil))
-            case .ambiguous: return Disposition(.unknown(.ambiguousCode(refused.code ?? 0)))
+            case .ambiguous: return Disposition(.unknown(.ambiguousCode(refused.code)))
             case .retrySafe: return Disposition(again(why))
             case .oneResend: return Disposition(attempt > 1 ? .failed(why) : again(why))
             case .fraudHold: return Disposition(held(why), effect: .pause(.prefix, why: why))

@@ -32,7 +32,7 @@ public struct ErrorClasses: Sendable {
 
     /// What is known of a code.
     public struct Entry: Sendable, Hashable {
-        public let code: Int?
+        public let code: Int
         /// Nil where no row names the code.
         public let errorClass: ErrorClass?
         public let stage: Stage?
@@ -81,25 +81,18 @@ public struct ErrorClasses: Sendable {
 
     public var count: Int { entries.count }
 
-    /// What is known of a code; the safe default where no row names it, or where there is no code.
-    public func entry(code: Int?, httpStatus: Int? = nil) -> Entry {
-        if let code, let entry = entries[code] { return entry }
+    /// What is known of a code; the safe default where no row names it.
+    public func entry(code: Int, httpStatus: Int? = nil) -> Entry {
+        if let entry = entries[code] { return entry }
         if httpStatus == 401 {
             return Entry(
                 code: code, errorClass: .pauseWorker, stage: .create,
                 explanation: "Twilio does not accept our account or credentials",
                 remedy: "check TWILIO_ACCOUNT_SID, the credentials and the account's state in the Twilio console")
         }
-        let answer =
-            switch (code, httpStatus) {
-            case (let code?, _): "error \(code), which otp.error_classes does not have"
-            case (nil, let status?): "HTTP status \(status) and no error code"
-            case (nil, nil): "no error code"
-            }
         return Entry(
-            code: code, errorClass: nil, stage: nil, explanation: "Twilio answered with \(answer)",
-            remedy: code == nil
-                ? "check TWILIO_API_BASE_URL and any proxy in between"
-                : "look the code up in Twilio's error list and add it to otp.error_classes")
+            code: code, errorClass: nil, stage: nil,
+            explanation: "Twilio answered with error \(code), which otp.error_classes does not have",
+            remedy: "look the code up in Twilio's error list and add it to otp.error_classes")
     }
 }

@@ -2,22 +2,23 @@
 public enum Outcome: Sendable, Hashable {
     /// 201 with a SID: Twilio has it.
     case accepted(MessageSID, status: MessageStatus?)
-    /// Twilio answered 4xx: it does not have it and will not take it like this.
+    /// Twilio answered 4xx, in the form of its errors: it does not have it and will not take it like this.
     case refused(Refused)
-    /// It certainly was not sent: the body never wholly left, or Twilio said that it was not processed (429).
+    /// It certainly was not sent: the body never wholly left, Twilio said that it was not processed (429), or something
+    /// else refused it on the way.
     case notSent(NotSent, retryAfter: Duration?)
     /// The body may have left and there is no clear answer. Never blindly sent again.
     case unknown(Unclear)
 
-    /// A refusal by Twilio, or by something between us and it.
+    /// A refusal by Twilio.
     public struct Refused: Sendable, Hashable {
         public let httpStatus: Int
-        /// Twilio's error code; nil where the body had none.
-        public let code: Int?
+        /// Twilio's error code.
+        public let code: Int
         /// Twilio's own words; empty where there were none. May quote the number: never log it unmasked.
         public let message: String
 
-        public init(httpStatus: Int, code: Int?, message: String) {
+        public init(httpStatus: Int, code: Int, message: String) {
             self.httpStatus = httpStatus
             self.code = code
             self.message = message
@@ -25,16 +26,19 @@ public enum Outcome: Sendable, Hashable {
     }
 
     /// Why a request certainly was not sent.
-    public enum NotSent: String, Sendable, Hashable, CaseIterable {
-        case nameLookup = "name_lookup"
+    public enum NotSent: Sendable, Hashable {
+        case nameLookup
         case connect
         case tls
         /// Connected, but the body was never wholly fed to the socket.
-        case bodyNotSent = "body_not_sent"
+        case bodyNotSent
         /// The trust window was over before the body was fed.
-        case leaseTooShort = "lease_too_short"
+        case leaseTooShort
         /// 429: "not processed, safe to retry".
         case throttled
+        /// A 4xx without the form of Twilio's errors: a firewall, a proxy or a wrong server refused it, and Twilio never
+        /// had it.
+        case blocked(Responder)
 
         public var explanation: String {
             switch self {
@@ -43,7 +47,8 @@ public enum Outcome: Sendable, Hashable {
             case .tls: "no trusted TLS connection to Twilio could be made"
             case .bodyNotSent: "the connection to Twilio broke before the request had left"
             case .leaseTooShort: "the job's lease was nearly over before its request could leave"
-            case .throttled: "Twilio answered that requests come too fast"
+            case .throttled: "Twilio answered 429: requests come too fast"
+            case .blocked(let responder): "something other than Twilio refused the request: \(responder)"
             }
         }
 
@@ -57,6 +62,7 @@ public enum Outcome: Sendable, Hashable {
             case .throttled:
                 "nothing if it is rare: otpd tries again by itself; if it lasts, lower OTPD_RATE_PER_SECOND or "
                     + "OTPD_MAX_IN_FLIGHT, or ask Twilio for a higher rate"
+            case .blocked(let responder): responder.remedy
             }
         }
     }
@@ -105,21 +111,40 @@ public enum Outcome: Sendable, Hashable {
         }
     }
 
-    /// Where it speaks for Twilio, or the way there, being down: why, and what to do.
-    public var outage: (explanation: String, remedy: String)? {
+    /// Where it says that Twilio cannot be reached: why, and what to do.
+    public var outage: Outage? {
         switch self {
-        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _):
-            guard case .notSent(let reason, _) = self else { return nil }
-            return (reason.explanation, reason.remedy)
-        case .unknown(.timeout), .unknown(.connectionLost), .unknown(.serverError):
-            guard case .unknown(let reason) = self else { return nil }
-            return (
-                reason.explanation,
-                "look at https://status.twilio.com and at the network: otpd asks again by itself, and goes on when there is an answer"
-            )
-        case .accepted, .refused, .notSent(.leaseTooShort, _), .notSent(.throttled, _), .unknown(.unreadableAnswer),
-            .unknown(.unexpectedStatus), .unknown(.ambiguousCode), .unknown(.foreignAnswer):
-            return nil
+        case .notSent(let reason, _):
+            switch reason {
+            case .nameLookup, .connect, .tls, .bodyNotSent:
+                Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: false)
+            case .blocked: Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: true)
+            case .leaseTooShort, .throttled: nil
+            }
+        case .unknown(let reason):
+            switch reason {
+            case .timeout, .connectionLost, .serverError:
+                Outage(
+                    explanation: reason.explanation,
+                    remedy:
+                        "look at https://status.twilio.com and at the network: otpd asks again by itself, and goes on when there is an answer",
+                    isBlocked: false)
+            // A login page in place of an answer.
+            case .unexpectedStatus, .unreadableAnswer:
+                Outage(explanation: reason.explanation, remedy: Responder.remedy, isBlocked: false)
+            case .ambiguousCode, .foreignAnswer: nil
+            }
+        case .accepted, .refused: nil
         }
+    }
+
+    /// Why Twilio cannot be reached.
+    public struct Outage: Sendable, Hashable {
+        /// What happened.
+        public let explanation: String
+        /// What to do.
+        public let remedy: String
+        /// Whether something else refuses requests, so that a further one costs nothing: it certainly is not sent.
+        public let isBlocked: Bool
     }
 }

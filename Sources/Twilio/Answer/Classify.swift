@@ -16,12 +16,17 @@ public enum TransportFailure: Sendable, Hashable {
 }
 
 extension Outcome {
-    /// What Twilio's answer to a create for `recipient` means. `retryAfter` is what the header of that name asks for.
+    /// What the answer to a create for `recipient` means. `retryAfter` is what the header of that name asks for,
+    /// `responder` what the head says of the program that answered.
+    ///
+    /// A 4xx is Twilio's only in the form of Twilio's errors. Any other comes from something on the way that refused the
+    /// request, which so never reached Twilio.
     ///
     /// HTTP/1.1 pairs requests and answers by their order alone. Where something on the way repeats an answer, all later
     /// ones on that connection belong to the request before: the recipient that Twilio echoes gives it away.
     public static func classify(
-        httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>, recipient: PhoneNumber? = nil
+        httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>, recipient: PhoneNumber? = nil,
+        responder: @autoclosure () -> Responder? = nil
     ) -> Outcome {
         switch httpStatus {
         case 201:
@@ -35,13 +40,14 @@ extension Outcome {
         case 429:
             return .notSent(.throttled, retryAfter: retryAfter)
         case 400..<500:
-            let error = ErrorBody(body)
-            // Not an answer of Twilio's: a proxy gave up waiting, and may have passed the request on.
-            if httpStatus == 408 || httpStatus == 499, error?.code == nil {
+            if let error = ErrorBody(body) {
+                return .refused(Refused(httpStatus: httpStatus, code: error.code, message: error.message))
+            }
+            // A proxy gave up waiting, and may have passed the request on.
+            if httpStatus == 408 || httpStatus == 499 {
                 return .unknown(.unexpectedStatus(httpStatus: httpStatus))
             }
-            return .refused(
-                Refused(httpStatus: httpStatus, code: error?.code, message: error?.message ?? ""))
+            return .notSent(.blocked(responder() ?? Responder(httpStatus: httpStatus)), retryAfter: nil)
         case 500..<600:
             return .unknown(.serverError(httpStatus: httpStatus))
         default:

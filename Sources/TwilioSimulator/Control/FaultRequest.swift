@@ -7,7 +7,8 @@ struct ControlError: Error, Equatable {
 
 /// The body of `POST /_sim/faults`. A key that is there replaces that part of the plan; others stay as they are.
 ///
-/// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|any"}],
+/// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|any"},
+///            {"fault": "blocked", "status": 403}],
 ///   "numbers": {"+966501234567": {"fault": "slow", "ms": 2000, "count": 1}},
 ///   "rates": {"500": 0.01}, "latency_ms": 5, "list_lag_ms": 2000,
 ///   "callbacks": {"lost": 0.1, "duplicated": 0.1, "reversed": 0.1},
@@ -19,13 +20,15 @@ struct FaultRequest: Decodable {
     struct Rule: Decodable {
         var fault: String
         var count: Int?
-        var retryAfter: Int?
+        /// A number of seconds, or a string that goes into the header as it is.
+        var retryAfter: String?
         var ms: Int?
         var code: Int?
+        var status: Int?
         var on: String?
 
         enum CodingKeys: String, CodingKey, CaseIterable {
-            case fault, count, ms, code, on
+            case fault, count, ms, code, status, on
             case retryAfter = "retry_after"
         }
 
@@ -34,9 +37,16 @@ struct FaultRequest: Decodable {
             let values = try decoder.container(keyedBy: CodingKeys.self)
             fault = try values.decode(String.self, forKey: .fault)
             count = try values.decodeIfPresent(Int.self, forKey: .count)
-            retryAfter = try values.decodeIfPresent(Int.self, forKey: .retryAfter)
+            let seconds = try? values.decodeIfPresent(Int.self, forKey: .retryAfter)
+            retryAfter =
+                try seconds.map { "\($0)" } ?? values.decodeIfPresent(String.self, forKey: .retryAfter)
+            // It becomes a line of the head, and no more than one.
+            guard retryAfter?.utf8.allSatisfy({ $0 >= 0x20 }) != false else {
+                throw ControlError(message: "\"retry_after\" must be one line")
+            }
             ms = try values.decodeIfPresent(Int.self, forKey: .ms)
             code = try values.decodeIfPresent(Int.self, forKey: .code)
+            status = try values.decodeIfPresent(Int.self, forKey: .status)
             on = try values.decodeIfPresent(String.self, forKey: .on)
         }
 
@@ -44,7 +54,7 @@ struct FaultRequest: Decodable {
             guard let kind = FaultPlan.Kind(rawValue: on ?? "create") else {
                 throw ControlError(message: "\"on\" must be create, fetch, list or any")
             }
-            let fault = try FaultRequest.fault(fault, code: code, ms: ms, retryAfter: retryAfter)
+            let fault = try FaultRequest.fault(fault, code: code, ms: ms, retryAfter: retryAfter, status: status)
             return FaultPlan.Rule(fault: fault, remaining: max(count ?? 1, 1), kind: kind)
         }
     }
@@ -137,7 +147,7 @@ struct FaultRequest: Decodable {
         if let rates {
             changed.rates = []
             for (name, share) in rates.sorted(by: { $0.key < $1.key }) {
-                let fault = try Self.fault(name, code: nil, ms: slowMilliseconds, retryAfter: nil)
+                let fault = try Self.fault(name, code: nil, ms: slowMilliseconds, retryAfter: nil, status: nil)
                 changed.rates.append((fault, try Self.share(share, of: name)))
             }
         }
@@ -178,11 +188,16 @@ struct FaultRequest: Decodable {
     }
 
     private static func fault(
-        _ name: String, code: Int?, ms: Int?, retryAfter: Int?
+        _ name: String, code: Int?, ms: Int?, retryAfter: String?, status: Int?
     ) throws(ControlError) -> Fault {
+        let status = status ?? 403
+        guard (200...599).contains(status) else {
+            throw ControlError(message: "\"status\" must be from 200 to 599")
+        }
         guard
             let fault = Fault(
-                name: name, code: code ?? 21211, milliseconds: max(ms ?? 3000, 0), retryAfter: retryAfter ?? 1)
+                name: name, code: code ?? 21211, milliseconds: max(ms ?? 3000, 0), retryAfter: retryAfter ?? "1",
+                status: status)
         else {
             throw ControlError(message: "unknown fault \(name); known: \(Fault.names.joined(separator: ", "))")
         }

@@ -1,13 +1,15 @@
 /// What can go wrong with one request.
 enum Fault: Equatable {
-    /// 429, code 20429; seconds for Retry-After, or none.
-    case tooManyRequests(retryAfter: Int?)
+    /// 429, code 20429, with this Retry-After, or none.
+    case tooManyRequests(retryAfter: String?)
     /// 500, code 20500; with or without the message having been created.
     case serverError(created: Bool)
     /// 503 with an HTML body, as a proxy prints it.
     case unavailable
     /// Refused with that Twilio error code.
     case refuse(code: Int)
+    /// An HTML page with that status, as a firewall, a proxy or a captive portal answers in Twilio's place.
+    case blocked(status: Int)
     /// Read, then closed: no message, no answer.
     case readThenClose
     /// A message, then closed: no answer.
@@ -30,6 +32,7 @@ enum Fault: Equatable {
         case .serverError(created: true): "500_created"
         case .unavailable: "503"
         case .refuse: "refuse"
+        case .blocked: "blocked"
         case .readThenClose: "read_then_close"
         case .createThenClose: "create_then_close"
         case .closeMidAnswer: "close_mid_answer"
@@ -40,12 +43,15 @@ enum Fault: Equatable {
     }
 
     static let names = [
-        "429", "429_no_retry_after", "500", "500_created", "503", "refuse", "read_then_close", "create_then_close",
-        "close_mid_answer", "garbage", "slow", "never",
+        "429", "429_no_retry_after", "500", "500_created", "503", "refuse", "blocked", "read_then_close",
+        "create_then_close", "close_mid_answer", "garbage", "slow", "never",
     ]
 
-    /// The fault of that name, or nil. `code` is for `refuse`, `milliseconds` for `slow`, `retryAfter` for `429`.
-    init?(name: String, code: Int = 21211, milliseconds: Int = 3000, retryAfter: Int = 1) {
+    /// The fault of that name, or nil. `code` is for `refuse`, `milliseconds` for `slow`, `retryAfter` for `429`, `status`
+    /// for `blocked`.
+    init?(
+        name: String, code: Int = 21211, milliseconds: Int = 3000, retryAfter: String = "1", status: Int = 403
+    ) {
         switch name {
         case "429": self = .tooManyRequests(retryAfter: retryAfter)
         case "429_no_retry_after": self = .tooManyRequests(retryAfter: nil)
@@ -53,6 +59,7 @@ enum Fault: Equatable {
         case "500_created": self = .serverError(created: true)
         case "503": self = .unavailable
         case "refuse": self = .refuse(code: code)
+        case "blocked": self = .blocked(status: status)
         case "read_then_close": self = .readThenClose
         case "create_then_close": self = .createThenClose
         case "close_mid_answer": self = .closeMidAnswer
@@ -66,7 +73,7 @@ enum Fault: Equatable {
     /// Whether the request takes effect in spite of the fault.
     var takesEffect: Bool {
         switch self {
-        case .tooManyRequests, .unavailable, .refuse, .readThenClose, .serverError(created: false): false
+        case .tooManyRequests, .unavailable, .refuse, .blocked, .readThenClose, .serverError(created: false): false
         case .createThenClose, .closeMidAnswer, .garbage, .slow, .never, .serverError(created: true): true
         }
     }
@@ -82,12 +89,20 @@ enum Fault: Equatable {
         case .unavailable: return Reply(answer: Self.unavailableAnswer)
         case .refuse(let code):
             return Reply(answer: ErrorCatalog.refusal(code, to: to, from: from).answer(format))
+        case .blocked(let status): return Reply(answer: Self.blockedAnswer(status))
         case .readThenClose, .createThenClose: return Reply(answer: answer, delivery: .closeUnanswered)
         case .closeMidAnswer: return Reply(answer: answer, delivery: .closeMidAnswer)
         case .garbage: return Reply(answer: answer, delivery: .garbage)
         case .never: return Reply(answer: answer, delivery: .never)
         case .slow(let milliseconds): return Reply(answer: answer, delayMilliseconds: milliseconds)
         }
+    }
+
+    private static func blockedAnswer(_ status: Int) -> Answer {
+        Answer(
+            status: status, content: .html, headers: "Server: simulated-firewall\r\nVia: 1.1 simulated-proxy\r\n",
+            body: Array(
+                "<html><head><title>\(status)</title></head><body><h1>Request blocked</h1></body></html>\n".utf8))
     }
 
     private static let unavailableAnswer = Answer(

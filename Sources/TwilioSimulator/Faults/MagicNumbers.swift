@@ -55,8 +55,9 @@ enum MagicNumbers {
 
     private static func fault(_ code: Int) -> Fault? {
         switch code {
-        case 429: .tooManyRequests(retryAfter: 1)
+        case 429: .tooManyRequests(retryAfter: "1")
         case 430: .tooManyRequests(retryAfter: nil)
+        case 403: .blocked(status: 403)
         case 500: .serverError(created: false)
         case 503: .unavailable
         case 1: .readThenClose
@@ -79,6 +80,7 @@ enum MagicNumbers {
           and, each the first time only, then fine:
           +966590200429    429 with Retry-After: 1
           +966590200430    429 without Retry-After
+          +966590200403    403 with an HTML page, as a firewall or a proxy answers
           +966590200500    500                     +966590200503  503 with an HTML body
           +966590200001    read, then closed: not created
           +966590200002    created, then closed without an answer

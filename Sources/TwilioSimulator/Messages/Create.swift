@@ -7,7 +7,7 @@ extension Simulator {
         statistics.creates += 1
         if faults.exceedsLimits(concurrent: concurrent, at: now) {
             statistics.tooManyRequests += 1
-            return Fault.tooManyRequests(retryAfter: 1).reply(instead: nil, format: format, to: "", from: "")
+            return Fault.tooManyRequests(retryAfter: "1").reply(instead: nil, format: format, to: "", from: "")
         }
         let form = Form(request.body)
         let to = form["To"] ?? []

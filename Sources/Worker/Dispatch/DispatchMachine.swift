@@ -89,7 +89,7 @@ public struct DispatchMachine: Sendable {
         guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
         else {
             // An outage is knocked at whether or not a job is due.
-            if pause.reason?.isOutage == true, case .none(let until) = allowance { return .wait(until: until) }
+            if pause.reason?.kind == .outage, case .none(let until) = allowance { return .wait(until: until) }
             return .wait(until: nil)
         }
         let room: Int
@@ -226,6 +226,16 @@ public struct DispatchMachine: Sendable {
 
     public mutating func paused(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
         pause.pause(reason, at: now)
+    }
+
+    /// Twilio answered 429 or the like to a request that was handed over at `handedOverAt`, as one of `concurrency` under
+    /// way. See `ThrottleMachine.throttled`.
+    public mutating func throttled(
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+    ) -> PauseMachine.Change {
+        let takesNothing = throttle.throttled(
+            handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
+        return woken(pause.throttled(retryAfter: retryAfter, takesNothing: takesNothing, at: now), at: now)
     }
 
     /// A send met nobody: by itself it says little, several in a row are an outage.

@@ -3,10 +3,10 @@ public import EventLoop
 /// Whether this worker sends, and if not, why and until when. Pure.
 ///
 /// A pause is entered by an answer of Twilio's that no retry of the same job would change (bad credentials, a suspended
-/// account, a sender that is not allowed), or by an outage: several sends in a row that met nobody. It loses nothing: jobs
-/// wait. It ends by itself: at growing intervals one job is sent as a probe, and what becomes of it decides. In an outage
-/// a probe would cost its job an unknown outcome, so a knock goes first: a request that changes nothing, and that may be
-/// repeated as often as it takes.
+/// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends in a
+/// row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and what
+/// becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a knock goes first: a request that
+/// changes nothing, and that may be repeated as often as it takes.
 public struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
     public struct Reason: Sendable, Equatable {
@@ -14,14 +14,35 @@ public struct PauseMachine: Sendable {
         public var words: String
         /// What to do about it.
         public var remedy: String
-        /// Whether nobody answered, rather than somebody who refused.
-        public var isOutage: Bool
+        public var kind: Kind
 
-        public init(words: String, remedy: String, isOutage: Bool = false) {
+        public init(words: String, remedy: String, kind: Kind = .refusal) {
             self.words = words
             self.remedy = remedy
-            self.isOutage = isOutage
+            self.kind = kind
         }
+
+        /// Whether a person should hear of this one, having heard of `other`. What differs with each answer alone (a
+        /// time, a proxy's name) is no news.
+        func isNews(after other: Reason) -> Bool {
+            switch (kind, other.kind) {
+            case (.throttled, .throttled), (.blocked, .blocked): false
+            default: self != other
+            }
+        }
+    }
+
+    /// What a pause waits for.
+    public enum Kind: Sendable, Equatable {
+        /// Twilio refuses what no retry would change. Probes at intervals that double to a minute.
+        case refusal
+        /// Twilio does not answer. A knock goes before each probe.
+        case outage
+        /// Something other than Twilio refuses requests. A probe costs nothing, and it alone tells: a firewall may let
+        /// pass what a knock asks for.
+        case blocked
+        /// Twilio takes nothing for now. Probes at intervals of this length.
+        case throttled(every: Instant.Span)
     }
 
     public enum State: Sendable, Equatable {
@@ -98,7 +119,7 @@ public struct PauseMachine: Sendable {
         case .open: return .unbounded
         case .waiting(let reason, _, let probeAt, _):
             guard now >= probeAt else { return .none(until: probeAt) }
-            return reason.isOutage ? .knock : .probe
+            return reason.kind == .outage ? .knock : .probe
         case .answered: return .probe
         case .knocking, .probing: return .none(until: nil)
         }
@@ -148,7 +169,7 @@ public struct PauseMachine: Sendable {
     /// the answered knock is enough then; else it is tried again soon.
     public mutating func probeInconclusive(at now: Instant) -> Change {
         switch state {
-        case .probing(let reason, let since, _) where reason.isOutage: return open(since: since, at: now)
+        case .probing(let reason, let since, _) where reason.kind == .outage: return open(since: since, at: now)
         case .probing(let reason, let since, let probes):
             let wait = isProbeWanted ? .seconds(0) : Self.firstProbe
             state = .waiting(reason, since: since, probeAt: now + wait, probes: max(0, probes - 1))
@@ -173,17 +194,18 @@ public struct PauseMachine: Sendable {
         outages = 0
         switch state {
         case .open:
-            state = .waiting(reason, since: now, probeAt: now + Self.firstWait(reason), probes: 0)
+            state = .waiting(reason, since: now, probeAt: now + Self.wait(reason.kind, afterProbes: 0), probes: 0)
             return .paused(reason)
         // Requests that were on their way when it began: one reason is enough.
         case .waiting, .knocking, .answered: return .none
         case .probing(let old, let since, let probes):
-            let most = reason.isOutage ? Self.longestOutageProbe : Self.longestWait
-            let wait = Self.doubled(Self.firstWait(reason), probes, atMost: most)
-            failedProbes = reason.isOutage ? probes : 0
-            state = .waiting(reason, since: since, probeAt: now + wait, probes: reason.isOutage ? 0 : probes)
+            let isOutage = reason.kind == .outage
+            failedProbes = isOutage ? probes : 0
+            state = .waiting(
+                reason, since: since, probeAt: now + Self.wait(reason.kind, afterProbes: probes),
+                probes: isOutage ? 0 : probes)
             // Whoever asked for the probe wants to hear what it met, also when that is what it was.
-            let isNews = isProbeWanted || reason != old
+            let isNews = isProbeWanted || reason.isNews(after: old)
             isProbeWanted = false
             return isNews ? .paused(reason) : .none
         }
@@ -194,8 +216,29 @@ public struct PauseMachine: Sendable {
         outages += 1
         switch state {
         case .open: return outages >= Self.outagesInARow ? pause(reason, at: now) : .none
-        case .probing(let old, _, _) where old.isOutage: return pause(reason, at: now)
-        case .probing: return probeInconclusive(at: now)
+        case .probing(let old, _, _):
+            return old.kind == .refusal ? probeInconclusive(at: now) : pause(reason, at: now)
+        case .waiting, .knocking, .answered: return .none
+        }
+    }
+
+    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long it
+    /// asked to wait: it is asked again after a minute at most.
+    public mutating func throttled(
+        retryAfter: Instant.Span?, takesNothing: Bool, at now: Instant
+    ) -> Change {
+        outages = 0
+        let reason = Reason.throttled(retryAfter: retryAfter)
+        switch state {
+        case .open: return takesNothing ? pause(reason, at: now) : .none
+        case .probing(let old, _, _):
+            switch old.kind {
+            case .throttled, .blocked: return pause(reason, at: now)
+            // Twilio answers: the outage is over.
+            case .outage: return takesNothing ? pause(reason, at: now) : probeInconclusive(at: now)
+            // It says nothing of what was refused.
+            case .refusal: return probeInconclusive(at: now)
+            }
         case .waiting, .knocking, .answered: return .none
         }
     }
@@ -204,8 +247,15 @@ public struct PauseMachine: Sendable {
     public mutating func gotThrough(at now: Instant) -> Change {
         outages = 0
         switch state {
-        // While waiting, an older request may still get through: the probe decides.
-        case .open, .waiting, .knocking, .answered: return .none
+        // Others of the same moment were taken: not all is refused, so the probe need not wait for long.
+        case .waiting(let reason, let since, let probeAt, let probes):
+            if case .throttled = reason.kind {
+                state = .waiting(
+                    reason, since: since, probeAt: min(probeAt, now + Self.firstProbe), probes: probes)
+            }
+            return .none
+        // An older request may still get through: the probe decides.
+        case .open, .knocking, .answered: return .none
         case .probing(_, let since, _): return open(since: since, at: now)
         }
     }
@@ -218,7 +268,14 @@ public struct PauseMachine: Sendable {
         return .resumed(after: now - since)
     }
 
-    private static func firstWait(_ reason: Reason) -> Instant.Span { reason.isOutage ? firstKnock : firstProbe }
+    /// From one probe (or knock) to the next.
+    private static func wait(_ kind: Kind, afterProbes probes: Int) -> Instant.Span {
+        switch kind {
+        case .refusal: doubled(firstProbe, probes, atMost: longestWait)
+        case .outage, .blocked: doubled(firstKnock, probes, atMost: longestOutageProbe)
+        case .throttled(let every): every
+        }
+    }
 
     private static func doubled(_ span: Instant.Span, _ times: Int, atMost most: Instant.Span) -> Instant.Span {
         min(most, Instant.Span(seconds: span.seconds * Double(1 << min(times, 6))))
@@ -238,6 +295,28 @@ extension PauseMachine {
         switch state {
         case .probing: true
         case .open, .waiting, .knocking, .answered: false
+        }
+    }
+}
+
+extension PauseMachine.Reason {
+    /// Twilio takes nothing for now, and asked to wait for `retryAfter`.
+    static func throttled(retryAfter: Instant.Span?) -> Self {
+        let every = min(max(retryAfter ?? .seconds(0), PauseMachine.firstProbe), PauseMachine.longestWait)
+        let asked = retryAfter.map { " and asked to wait for \(words($0))" } ?? " to every request"
+        return Self(
+            words: "Twilio answered 429 (too many requests)\(asked).",
+            remedy:
+                "Nothing if it ends soon: otpd tries again at least once a minute. If it lasts, lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, ask Twilio for a higher rate, or look for a proxy in between that limits requests.",
+            kind: .throttled(every: every))
+    }
+
+    private static func words(_ span: Instant.Span) -> String {
+        let seconds = Int(span.seconds.rounded(.up))
+        return switch seconds {
+        case ..<120: "\(seconds) s"
+        case ..<7200: "\(seconds / 60) min"
+        default: "\(seconds / 3600) h"
         }
     }
 }

@@ -44,6 +44,11 @@ public struct ThrottleMachine: Sendable {
     static let farBelow = 0.7
     /// A search grows by so many requests a second at least.
     static let leastSearch = 2.0
+    /// A hold that is longer than this is a pause, which people can see.
+    static let longestHold = Instant.Span.seconds(5)
+    /// So many 429s in a row, over so long a time without a request taken, mean that Twilio takes nothing for now.
+    static let refusalsInARow = 8
+    static let stall = Instant.Span.seconds(2)
 
     private let most: Double
     private var window: Double
@@ -64,6 +69,10 @@ public struct ThrottleMachine: Sendable {
     private var decreasedAt: Instant?
     /// Even the lowered pace was too fast: nothing before this.
     private var heldUntil: Instant?
+    /// When a request was last taken; the 429s since, and when the first of them came.
+    private var takenAt: Instant?
+    private var refusals = 0
+    private var refusedSince: Instant?
     private var taken = RecentCount(over: memory)
     /// The same over `sustainedMemory`, and the most that there has been: the pace may not stay far below what was taken
     /// before a storm of 429s that said nothing of any limit.
@@ -119,6 +128,9 @@ public struct ThrottleMachine: Sendable {
 
     /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
     public mutating func answered(concurrency: Int, at now: Instant) {
+        takenAt = now
+        refusals = 0
+        refusedSince = nil
         taken.add(at: now)
         sustained.add(at: now)
         best = max(best, sustained.perSecond(at: now))
@@ -136,9 +148,23 @@ public struct ThrottleMachine: Sendable {
 
     /// Twilio answered 429 to a request handed over at `handedOverAt`, as one of `concurrency` under way.
     ///
-    /// `retryAfter` is what Twilio asked to wait; its job waits that long in any case. `seen` is how many requests Twilio
-    /// saw at a time (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame.
+    /// `retryAfter` is what Twilio asked to wait. `seen` is how many requests Twilio saw at a time
+    /// (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame. Whether Twilio takes
+    /// nothing at all for now, so that this worker has to pause.
     public mutating func throttled(
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+    ) -> Bool {
+        refusals += 1
+        let since = refusedSince ?? now
+        refusedSince = since
+        slowDown(handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
+        if let retryAfter, retryAfter > Self.longestHold, takenAt.map({ now - $0 >= Self.stall }) ?? true {
+            return true
+        }
+        return refusals >= Self.refusalsInARow && now - since >= Self.stall
+    }
+
+    private mutating func slowDown(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
     ) {
         let before = throttledAt
@@ -154,8 +180,10 @@ public struct ThrottleMachine: Sendable {
             window = max(1, min(window, Double(concurrency)) * Self.windowFactor)
             return
         }
-        // The first time, and where the lowered pace is refused too, all wait for as long as Twilio asks.
-        if pace == nil || isSoonAgain, let retryAfter { heldUntil = max(heldUntil ?? now, now + retryAfter) }
+        // The first time, and where the lowered pace is refused too, all wait for as long as Twilio asks, up to a bound.
+        if pace == nil || isSoonAgain, let retryAfter {
+            heldUntil = max(heldUntil ?? now, now + min(retryAfter, Self.longestHold))
+        }
         let took = taken.perSecond(at: now)
         isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
         // Where it is the limit that has come down, the search for what once was ends: by half in a minute.

@@ -246,9 +246,10 @@ extension Dispatcher {
     ) {
         let handedOver = sent.handedOver
         if case .throttle(let retryAfter) = effect {
-            machine.throttle.throttled(
-                handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
-                retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now)
+            announce(
+                machine.throttled(
+                    handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
+                    retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now))
         } else if outcome.provesAccount {
             machine.throttle.answered(concurrency: handedOver.concurrency, at: now)
         }
@@ -280,7 +281,9 @@ extension Dispatcher {
             announce(
                 machine.paused(
                     .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now))
-        case .pause, .throttle, nil:
+        // `throttle` has applied it.
+        case .throttle: break
+        case .pause, nil:
             if outcome.provesAccount {
                 announce(machine.gotThrough(at: now))
             } else if let outage = outcome.outage {
@@ -288,12 +291,13 @@ extension Dispatcher {
                     machine.metNobody(
                         .init(
                             words: Words.sentence(outage.explanation), remedy: Words.sentence(outage.remedy),
-                            isOutage: true), at: now))
+                            kind: outage.isBlocked ? .blocked : .outage), at: now))
             } else {
                 announce(machine.probeInconclusive(at: now))
             }
         }
-        twilioState = outcome.outage != nil ? "unreachable" : machine.throttle.words
+        twilioState =
+            outcome.outage.map { $0.isBlocked ? "blocked on the way" : "unreachable" } ?? machine.throttle.words
         if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",

@@ -5,14 +5,29 @@ import Twilio
 extension OTP.Outcome {
     /// What a POST for `recipient` came to, from how it ended.
     init(_ completion: Completion, recipient: PhoneNumber?) {
+        func responder() -> Responder {
+            Responder(
+                httpStatus: completion.receivedStatus, contentType: completion.origin.contentType,
+                server: completion.origin.server, via: completion.origin.via)
+        }
         switch completion.outcome {
         case .response(let status, let body, let retryAfter, _):
             self = body.withBytes { bytes in
                 .classify(
-                    httpStatus: status, retryAfter: retryAfter.map { .seconds($0) }, body: bytes, recipient: recipient)
+                    httpStatus: status, retryAfter: retryAfter.map { .seconds($0) }, body: bytes, recipient: recipient,
+                    responder: responder())
             }
         case .notSent(let reason):
             self = TransportFailure.neverSent(NotSent(reason)).outcome
+        // A refusal is one by its status, though its body was too large or broke off.
+        case .unknown(.answerTooLarge) where (400..<500).contains(completion.receivedStatus),
+            .unknown(.truncated) where (400..<500).contains(completion.receivedStatus),
+            .unknown(.connectionLost) where (400..<500).contains(completion.receivedStatus),
+            .unknown(.timedOut) where (400..<500).contains(completion.receivedStatus):
+            self = completion.received.withBytes { bytes in
+                .classify(
+                    httpStatus: completion.receivedStatus, retryAfter: nil, body: bytes, responder: responder())
+            }
         case .unknown(let reason):
             // A SID is evidence, even in an answer that broke off.
             let evidence: OTP.Outcome? =
@@ -33,10 +48,8 @@ extension OTP.Outcome {
     /// Whether Twilio answered in a way that says that the account may send: what ends a pause.
     var provesAccount: Bool {
         switch self {
-        case .accepted, .refused, .notSent(.throttled, _): true
-        case .notSent(.nameLookup, _), .notSent(.connect, _), .notSent(.tls, _), .notSent(.bodyNotSent, _),
-            .notSent(.leaseTooShort, _), .unknown:
-            false
+        case .accepted, .refused: true
+        case .notSent, .unknown: false
         }
     }
 }

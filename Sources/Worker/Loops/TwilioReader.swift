@@ -74,10 +74,18 @@ struct TwilioReader: Sendable {
         }
     }
 
-    /// Whether Twilio answers, whatever it says: what is asked for is one page of one message, and thrown away.
+    /// Whether Twilio answers: what is asked for is one page of one message, and thrown away.
+    ///
+    /// A page in place of Twilio's answer (a captive portal, a proxy's redirect) is none. A refusal counts as an answer,
+    /// whoever gave it: a firewall may refuse what is asked here and let messages pass.
     func answers(within span: Instant.Span) async -> Bool {
         do {
-            return try await perform(.get, "\(endpoint.messages)?PageSize=1", deadline: .now() + span).status < 500
+            let response = try await perform(.get, "\(endpoint.messages)?PageSize=1", deadline: .now() + span)
+            return switch response.status {
+            case 200: (try? MessagePage(json: response.body.span)) != nil
+            case 400..<500: true
+            default: false
+            }
         } catch {
             log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
             return false

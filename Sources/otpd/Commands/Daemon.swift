@@ -39,26 +39,32 @@ struct Daemon: Sendable {
         self.log = log
     }
 
-    /// Latches that are signalled when the process is told to stop (told twice, it leaves at once), and to read its
-    /// settings' files anew.
+    /// Latches that are signalled when the process is told to stop (told again later, it leaves at once: `StopRule`), and to
+    /// read its settings' files anew.
     func signals(on loop: EventLoop) throws(Failure) -> (stop: Latch, hangUp: Latch) {
         let stop = Latch(on: loop)
         let hangUp = Latch(on: loop)
-        var stops = 0
+        var rule = StopRule()
         do {
             try Signals.watch(Self.signals, on: loop) { signal in
                 guard signal != SIGHUP else {
                     // A service on its way out is not to say that it is ready.
-                    return stops == 0 ? hangUp.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
+                    return !rule.isStopping ? hangUp.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
                 }
-                stops += 1
-                guard stops == 1 else {
-                    log.error("a second signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
+                switch rule.received(at: .now()) {
+                case .drain:
+                    log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
+                    systemd.stopping("draining")
+                    stop.signal()
+                    rule.drainBegan(at: .now())
+                case .ignore:
+                    log.info(
+                        "another stop signal within a second counts as the same one",
+                        metadata: [LogKeys.signal: "\(signal)"])
+                case .leave:
+                    log.error("a second stop signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
                     Glibc.exit(1)
                 }
-                log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
-                systemd.stopping("draining")
-                stop.signal()
             }
         } catch {
             throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")

@@ -11,7 +11,9 @@ internal import Worker
 /// `otpd run`: the daemon.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Send what is queued, until told to stop (SIGTERM drains, a second one leaves at once).")
+        abstract:
+            "Send what is queued, until told to stop (SIGTERM drains; another one, a second or more later, leaves at once)."
+    )
 
     func run() throws {
         Daemon.blockSignals()

@@ -60,7 +60,10 @@ import Twilio
         (403, 20403, .fail(.privileges), "API keys"), (404, 20404, .fail(.configuration), "TWILIO_ACCOUNT_SID"),
         (429, 20429, .warn, "otpd doctor"), (500, 20500, .fail(.unreachable), "status.twilio.com"),
         (503, 0, .fail(.unreachable), "status.twilio.com"), (400, 20001, .fail(.configuration), "docs/api/errors"),
-        (302, 0, .fail(.configuration), "TWILIO_API_BASE_URL"), (201, 0, .fail(.configuration), "docs/api/errors"),
+        (302, 0, .fail(.configuration), "TWILIO_API_BASE_URL"), (401, 0, .fail(.configuration), "a proxy"),
+        (403, 0, .fail(.configuration), "a proxy"), (404, 0, .fail(.configuration), "TWILIO_API_BASE_URL"),
+        (407, 0, .fail(.configuration), "a proxy"), (429, 0, .warn, "otpd doctor"),
+        (201, 0, .fail(.configuration), "docs/api/errors"),
     ])
     func refusals(status: Int, code: Int, verdict: Finding.Verdict, remedy: String) {
         let answer = code == 0 ? answer(status, "<html>") : refusal(status, code)

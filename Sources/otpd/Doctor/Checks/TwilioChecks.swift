@@ -172,7 +172,7 @@ enum TwilioChecks {
         case .failure(let error): return unanswered(check, error)
         case .response(let status, let body):
             let error = ErrorBody(body.span)
-            let code = error?.code.map { ", error \($0)" } ?? ""
+            let code = error.map { ", error \($0.code)" } ?? ""
             let message = error.map { $0.message.isEmpty ? "" : ": \($0.message)" } ?? ""
             switch (status, error?.code) {
             case (_, 20008):
@@ -183,6 +183,10 @@ enum TwilioChecks {
                 return check.fail(
                     .privileges, "the account is not active (\(status)\(code)): nothing is sent",
                     "Look at \(console), Billing (no funds?) and the mails from Twilio.")
+            case (429, _):
+                return check.warn(
+                    "Twilio is busy with this account (429): it was not looked at", "Try again: otpd doctor")
+            case (300..<500, nil): return foreign(check, context, status: status)
             case (401, _):
                 let names =
                     context.usesKey
@@ -201,14 +205,10 @@ enum TwilioChecks {
                 return check.fail(
                     .configuration, "there is no such account (404\(code))\(context.place)",
                     "Correct TWILIO_ACCOUNT_SID and TWILIO_API_BASE_URL in otpd.env.")
-            case (429, _):
-                return check.warn(
-                    "Twilio is busy with this account (429): it was not looked at", "Try again: otpd doctor")
             case (500..., _):
                 return check.fail(
                     .unreachable, "Twilio has trouble of its own (\(status)\(code))\(context.place)",
                     "See https://status.twilio.com; otpd tries again by itself.")
-            case (300..<400, _): return foreign(check, context)
             default:
                 return check.fail(
                     .configuration, "Twilio refuses it (\(status)\(code))\(message)",
@@ -249,9 +249,10 @@ enum TwilioChecks {
         }
     }
 
-    private static func foreign(_ check: Check, _ context: Context) -> Finding {
+    private static func foreign(_ check: Check, _ context: Context, status: Int? = nil) -> Finding {
         check.fail(
-            .configuration, "what answers at \(context.baseURL) is not Twilio",
+            .configuration,
+            "what answers at \(context.baseURL) is not Twilio\(status.map { " (HTTP status \($0))" } ?? "")",
             "Correct TWILIO_API_BASE_URL, or unset it; look whether a proxy answers: curl -sSi -m 10 \(context.baseURL)"
         )
     }
