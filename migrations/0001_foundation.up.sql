@@ -5,7 +5,8 @@
 --
 -- Errors that a backend can branch on: OT001 too many requests · OT002 phone number cannot be one · OT003 secret
 -- missing, short or another one · OT004 unknown locale or purpose · OT005 country not allowed · OT006 verification
--- cannot be sent · OT007 another value cannot be used (subject, code, expires_at, channel).
+-- cannot be sent · OT007 another value cannot be used (subject, code, expires_at, channel) · 55P03 another transaction
+-- holds a row that this call needs (otp.refuse_wait).
 -- Checks sit in triggers, never in table CHECKs: a failing CHECK prints the row, with its number.
 
 SET LOCAL client_encoding = 'UTF8';
@@ -256,11 +257,18 @@ CREATE TABLE otp.error_classes (
 );
 COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
 
+-- NOTIFY fails, and its transaction with it, when the server's notification queue is full: a session that listens and
+-- stays in a transaction keeps everything in it. So nothing is added to a queue that is nearly full. Workers then learn
+-- of jobs and changes by their polls and heartbeats, and otpd doctor says why.
+CREATE FUNCTION otp.notify(channel text, payload text DEFAULT '') RETURNS void
+LANGUAGE sql VOLATILE
+RETURN CASE WHEN pg_notification_queue_usage() < 0.9 THEN pg_notify(channel, payload) END;
+
 -- Workers hear of changes at once: texts, senders and classes are read again without a restart.
 CREATE FUNCTION otp.catalog_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM pg_notify('otp_catalog', '');
+    PERFORM otp.notify('otp_catalog');
     RETURN NULL;
 END $$;
 
@@ -613,13 +621,28 @@ BEGIN
             'UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));';
 END $$;
 
+-- The same, or OT004 with the reason.
+CREATE FUNCTION otp.required_locale(purpose text, wanted text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found_locale CONSTANT text := otp.text_locale(purpose, wanted);
+BEGIN
+    IF found_locale IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT004',
+            MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = required_locale.purpose)
+                THEN format('There is no text in the locale %L for the purpose %L', left(wanted, 40), purpose)
+                ELSE format('The purpose %L is unknown', left(purpose, 60)) END,
+            HINT = 'Texts are rows of otp.templates.';
+    END IF;
+    RETURN found_locale;
+END $$;
+
 CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     secret CONSTANT text := otp.session_secret();
     settings record;
     parsed record;
-    text_locale text;
 BEGIN
     NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
     NEW.locale := coalesce(NEW.locale, 'en');
@@ -654,16 +677,7 @@ BEGIN
     END IF;
 
     IF NOT settings.has_text THEN
-        text_locale := otp.text_locale(NEW.purpose, NEW.locale);
-        settings.has_text := text_locale IS NOT NULL;
-        NEW.locale := coalesce(text_locale, NEW.locale);
-    END IF;
-    IF NOT settings.has_text THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT004',
-            MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose)
-                THEN format('There is no text in the locale %L for the purpose %L', left(NEW.locale, 40), NEW.purpose)
-                ELSE format('The purpose %L is unknown', left(NEW.purpose, 60)) END,
-            HINT = 'Texts are rows of otp.templates.';
+        NEW.locale := otp.required_locale(NEW.purpose, NEW.locale);
     END IF;
 
     NEW.region := upper(coalesce(NEW.region, settings.region));
@@ -704,7 +718,8 @@ END $$;
 CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications
 FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_insert();
 
--- A verification is what it was when it was made: its hash covers these columns.
+-- A verification is what it was when it was made: its hash covers these columns. Others follow the last request for its
+-- code: locale, client_ip, made_by.
 CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -728,7 +743,8 @@ CREATE TABLE otp.send_counts (
     PRIMARY KEY (key, scope)
 ) WITH (fillfactor = 70);
 
--- Sums for limits that many writers share, each backend in a shard of its own. Shard -1: what was limited at the claim.
+-- Sums for limits that many writers share, in as many rows (shards) as there are writers at once: none waits for another.
+-- Shard -1: what was limited at the claim.
 CREATE TABLE otp.shared_counts (
     scope text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
@@ -745,6 +761,29 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN family(client_ip) = 4 THEN host(client_ip)
     WHEN client_ip <<= '::ffff:0:0/96' THEN host(inet '0.0.0.0' + (set_masklen(client_ip, 128) - inet '::ffff:0:0'))
     ELSE network(set_masklen(client_ip, 64))::text END;
+
+-- Where the session sets no lock_timeout, otp.request, otp.verify, otp.cancel and the insert of a send job wait for a row
+-- that another transaction has locked for this long.
+CREATE FUNCTION otp.lock_timeout() RETURNS text
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN '2s';
+
+-- What the caller hears after that. Which row it was is read off the statements in the error's context.
+CREATE FUNCTION otp.refuse_wait(context text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+        MESSAGE = 'another transaction holds ' || CASE
+            WHEN context LIKE '%otp.send_counts%numbers)%' THEN 'the send counter of this block of phone numbers'
+            WHEN context LIKE '%otp.send_counts%' THEN 'the send counter of this subject, phone number or client address'
+            WHEN context LIKE '%otp.shared_counts%' THEN 'a send counter that many share'
+            WHEN context LIKE '%otp.verify_failures%' THEN 'the count of wrong codes of this phone number'
+            WHEN context LIKE '%otp.requests%' THEN 'the requests of this subject and purpose'
+            ELSE 'this verification, or a send job of it' END,
+        DETAIL = format('This call waited for %s (lock_timeout).',
+            coalesce(nullif(current_setting('lock_timeout'), '0'), otp.lock_timeout())),
+        HINT = 'Try again. End each transaction right after otp.request or otp.verify: both lock rows until then.';
+END $$;
 
 -- Refuses a send with OT001.
 CREATE FUNCTION otp.refuse_send(scope text, allowed text, period interval, wait double precision) RETURNS void
@@ -816,6 +855,9 @@ DECLARE
     over record;
     send_key text;
     tail text;
+    first_shard smallint;
+    is_counted boolean;
+    own_shard CONSTANT smallint := pg_backend_pid() & 32767;
 BEGIN
     -- Always in the same order, so that two sends never wait for each other; what many share comes last.
     FOR limits IN
@@ -870,10 +912,24 @@ BEGIN
     END LOOP;
 
     IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
-        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
-        SELECT l.scope, l.key, l.period, l.starts_at, pg_backend_pid() & 63, l.amount
-        FROM otp.shared_limits(e164, country, moment) l ORDER BY l.starts_at, l.key, l.scope, l.period
-        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount + excluded.amount;
+        -- In a row that no open transaction holds: from the own number on, then any, else a new one.
+        FOR limits IN SELECT l.* FROM otp.shared_limits(e164, country, moment) l LOOP
+            FOREACH first_shard IN ARRAY ARRAY[own_shard, 0] LOOP
+                UPDATE otp.shared_counts c SET amount = c.amount + limits.amount
+                WHERE c.starts_at = limits.starts_at AND c.key = limits.key AND c.scope = limits.scope
+                    AND c.period = limits.period AND c.shard = (
+                        SELECT o.shard FROM otp.shared_counts o
+                        WHERE o.starts_at = limits.starts_at AND o.key = limits.key AND o.scope = limits.scope
+                            AND o.period = limits.period AND o.shard >= first_shard
+                        ORDER BY o.shard LIMIT 1 FOR UPDATE SKIP LOCKED);
+                is_counted := FOUND;
+                EXIT WHEN is_counted;
+            END LOOP;
+            CONTINUE WHEN is_counted;
+            INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
+            VALUES (limits.scope, limits.key, limits.period, limits.starts_at, own_shard, limits.amount)
+            ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount + excluded.amount;
+        END LOOP;
         SELECT l.scope, trim_scale(l.allowed) AS allowed, l.period,
             extract(epoch FROM l.starts_at + l.period - clock_timestamp()) AS wait INTO over
         FROM otp.shared_limits(e164, country, moment) l
@@ -912,7 +968,8 @@ CREATE TABLE otp.send_jobs (
                                                 -- due all the same, it is that pause's probe. Or 'rate ' and the sender
                                                 -- (otp.sender_rates) for whose turn it waits until due_at
     returned int DEFAULT 0,                     -- of the claims so far, those after which it was given back untried
-    has_elder boolean DEFAULT true              -- an earlier job of its verification lived when it was made: that goes first
+    has_elder boolean DEFAULT true,             -- an earlier job of its verification lived when it was made: that goes first
+    client_ip inet                              -- write-only: who asks for this send, where the verification does not say
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -935,6 +992,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     verification record;
     trouble text;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
 BEGIN
     IF NEW.channel IS DISTINCT FROM 'sms' THEN
         IF NEW.channel IS NOT NULL THEN
@@ -943,45 +1003,63 @@ BEGIN
         END IF;
         NEW.channel := 'sms';
     END IF;
-    -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
-    -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
-    -- job for everybody.
-    SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-        v.made_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
-        (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
-            ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
-    INTO verification
-    FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
-    NEW.requested_at := clock_timestamp();
-    trouble := CASE
-        WHEN verification IS NULL THEN 'it does not exist'
-        -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
-        WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.made_by, 'USAGE')
-            THEN 'another role made it'
-        WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
-        WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
-        WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
-        WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
-        WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
+        -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
+        -- job for everybody.
+        SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
+            v.made_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+            (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
+                ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
+        INTO verification
+        FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
+        NEW.requested_at := clock_timestamp();
+        trouble := CASE
+            WHEN verification IS NULL THEN 'it does not exist'
+            -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
+            WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.made_by, 'USAGE')
+                THEN 'another role made it'
+            WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
+            WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
+            WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
+            WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
+            WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+        END;
+        IF trouble IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT006',
+                MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
+                HINT = 'Make a new verification.';
+        END IF;
+        PERFORM otp.refuse_locked_phone(verification.e164);
+        -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
+        IF verification.resend_id IS NOT NULL THEN
+            WITH gone AS (
+                DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
+            )
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+            SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
+                g.requested_at, g.resend_of
+            FROM gone g;
+        END IF;
+        -- A send counts for the address that asks for it; a resend, for the one that asked last.
+        IF NEW.client_ip IS NOT NULL THEN
+            UPDATE otp.verifications v SET client_ip = NEW.client_ip
+            WHERE v.id = NEW.verification_id AND v.client_ip IS DISTINCT FROM NEW.client_ip;
+            verification.client_ip := NEW.client_ip;
+            NEW.client_ip := NULL;
+        END IF;
+        PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
+            NEW.requested_at);
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
     END;
-    IF trouble IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT006',
-            MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
-            HINT = 'Make a new verification.';
-    END IF;
-    PERFORM otp.refuse_locked_phone(verification.e164);
-    -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
-    IF verification.resend_id IS NOT NULL THEN
-        WITH gone AS (
-            DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
-        )
-        INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-        SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
-            g.requested_at, g.resend_of
-        FROM gone g;
-    END IF;
-    PERFORM otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
-        NEW.requested_at);
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
         NEW.id := nextval('otp.send_jobs_id_seq');
     END IF;
@@ -1012,14 +1090,44 @@ END $$;
 CREATE TRIGGER before_insert BEFORE INSERT ON otp.send_jobs
 FOR EACH ROW EXECUTE FUNCTION otp.send_jobs_before_insert();
 
--- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns, so only who gets
--- the guard notifies: the others commit while that one's wake-up is on its way, and the worker looks again soon after.
--- All workers hear it; by the transaction's number, one for all its jobs, they share out who looks when.
-CREATE FUNCTION otp.wake_workers() RETURNS trigger
-LANGUAGE plpgsql AS $$
+-- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns. So a transaction
+-- stays silent while another one notifies: the workers look again 5 to 80 ms after each wake-up, and then at least every
+-- half second for 10 s. A transaction that does not end (its trigger has fired early, by SET CONSTRAINTS … IMMEDIATE)
+-- delays the others by no more than those looks:
+-- - The guard is another advisory lock every 250 ms, and its key is a secret of the schema's owner. Such a transaction
+--   keeps the lock of one moment, and other roles cannot take the place of the next.
+-- - A transaction stays silent only if a wake-up was committed within the last 5 s, so that workers are awake.
+--   Wake-ups are written down at random, so that each is cheap and frequent ones are known for certain.
+CREATE TABLE otp.wake_ups (
+    woken_at timestamptz NOT NULL
+);
+CREATE INDEX wake_ups_woken_at ON otp.wake_ups (woken_at);
+
+-- The secret part of the guard's keys: a sequence, because a function reads it ten times as fast as a row of a table.
+CREATE SEQUENCE otp.wake_key;
+DO $$
 BEGIN
-    IF pg_catalog.pg_try_advisory_xact_lock(1869901931, 1) THEN
-        PERFORM pg_catalog.pg_notify('otp_send_jobs', pg_catalog.right(pg_catalog.pg_current_xact_id()::pg_catalog.text, 2));
+    PERFORM setval('otp.wake_key', ('x' || encode(otp.random_bytes(7), 'hex'))::bit(56)::bigint | 1);
+END $$;
+
+-- All workers hear a wake-up. By the transaction's number, one for all its jobs, they share out who looks when.
+CREATE FUNCTION otp.wake_workers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    has_guard CONSTANT boolean := pg_try_advisory_xact_lock(
+        hashint8extended((date_part('epoch', moment) * 4)::bigint, pg_sequence_last_value('otp.wake_key')));
+    nothing text;   -- assigned, an expression costs half of what PERFORM does
+BEGIN
+    -- Of a clock that has gone back, later rows do not count.
+    IF NOT has_guard AND EXISTS (SELECT FROM otp.wake_ups w
+            WHERE w.woken_at BETWEEN moment - interval '5 seconds' AND moment + interval '1 second') THEN
+        RETURN NULL;
+    END IF;
+    nothing := otp.notify('otp_send_jobs', right(pg_current_xact_id()::text, 2));
+    -- Not under SERIALIZABLE: the row would make transactions fail that have looked for it.
+    IF random() < 0.03 AND current_setting('transaction_isolation') = 'read committed' THEN
+        INSERT INTO otp.wake_ups (woken_at) VALUES (moment);
     END IF;
     RETURN NULL;
 END $$;
@@ -1035,7 +1143,7 @@ BEGIN
     UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
     WHERE j.state = 'queued' AND j.due_at > clock_timestamp()
         AND j.held_by IN (SELECT 'rate ' || r.sender FROM changed_rates r);
-    PERFORM pg_notify('otp_catalog', ''), pg_notify('otp_send_jobs', '');
+    PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
     RETURN NULL;
 END $$;
 
@@ -1078,7 +1186,7 @@ BEGIN
     UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
     WHERE j.state = 'queued' AND j.held_by IS NOT NULL AND (TG_OP = 'TRUNCATE' OR j.held_by = OLD.name);
     -- In this order: a worker should know that the pause has ended before it claims what it held.
-    PERFORM pg_notify('otp_catalog', ''), pg_notify('otp_send_jobs', '');
+    PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
     RETURN NULL;
 END $$;
 
@@ -1151,17 +1259,23 @@ CREATE TABLE otp.outcome_counts (
     PRIMARY KEY (starts_at, shard)
 ) WITH (fillfactor = 70);
 
+-- The calling session's row of a sum that many write. Workers never share theirs with other roles, whose transactions
+-- may stay open.
+CREATE FUNCTION otp.own_shard() RETURNS smallint
+LANGUAGE sql STABLE
+RETURN (pg_backend_pid() & 63) + CASE WHEN pg_has_role(session_user, 'otp_worker', 'USAGE') THEN 0 ELSE 64 END;
+
 CREATE FUNCTION otp.count_outcomes() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_TABLE_NAME = 'messages' THEN
         INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
-        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), pg_backend_pid() & 63, count(*)
+        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), otp.own_shard(), count(*)
         FROM ended e WHERE e.ended_job GROUP BY 1 ORDER BY 1
         ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
     ELSE
         INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)
-        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), pg_backend_pid() & 63, count(*)
+        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), otp.own_shard(), count(*)
         FROM ended e WHERE e.state <> 'canceled' GROUP BY 1 ORDER BY 1
         ON CONFLICT (starts_at, shard) DO UPDATE SET failed = c.failed + excluded.failed;
     END IF;
@@ -1243,7 +1357,7 @@ BEGIN
     SELECT s.budget_unit AS unit, s.timezone INTO budget FROM otp.settings s WHERE s.daily_budget IS NOT NULL;
     IF FOUND THEN
         INSERT INTO otp.spend_tally AS t (day, shard, amount)
-        SELECT (e.accepted_at AT TIME ZONE budget.timezone)::date, pg_backend_pid() & 63,
+        SELECT (e.accepted_at AT TIME ZONE budget.timezone)::date, otp.own_shard(),
             sum(otp.message_cost(e.status, e.segments, e.price, e.price_unit, c, budget.unit))
         FROM accepted e LEFT JOIN otp.verifications v ON v.id = e.verification_id
         LEFT JOIN otp.countries c ON c.region = v.country GROUP BY 1 ORDER BY 1
@@ -1267,7 +1381,7 @@ BEGIN
         AND (NEW.accepted_at AT TIME ZONE s.timezone)::date = (clock_timestamp() AT TIME ZONE s.timezone)::date;
     IF FOUND THEN
         INSERT INTO otp.spend_tally AS t (day, shard, amount)
-        SELECT budget.day, pg_backend_pid() & 63,
+        SELECT budget.day, otp.own_shard(),
             otp.message_cost(NEW.status, NEW.segments, NEW.price, NEW.price_unit, c, budget.unit)
             - otp.message_cost(OLD.status, OLD.segments, OLD.price, OLD.price_unit, c, budget.unit)
         FROM (VALUES (1)) one LEFT JOIN otp.verifications v ON v.id = NEW.verification_id
@@ -1685,7 +1799,7 @@ CREATE FUNCTION otp.shares_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL) OR EXISTS (SELECT FROM otp.sender_rates) THEN
-        PERFORM pg_notify('otp_catalog', '');
+        PERFORM otp.notify('otp_catalog');
     END IF;
     RETURN NULL;
 END $$;
@@ -1700,8 +1814,9 @@ EXECUTE FUNCTION otp.shares_changed();
 
 -- ─────────────────────────────────────────── request, verify, cancel, deliver ───────────────────────────────────────
 
--- Wrong tries per key and day: a phone, or one of 64 rows that take every other failure (no such verification, used,
--- expired), so that each failure writes a row and none tells its cause by being faster.
+-- Wrong tries per key and day: a phone, or a row of the calling session, which takes every other failure (no such
+-- verification, used, expired). So each failure writes a row, none tells its cause by being faster, and a transaction that
+-- stays open keeps no other session from failing.
 CREATE TABLE otp.verify_failures (
     key text COLLATE "C" NOT NULL,
     day date NOT NULL,
@@ -1752,7 +1867,11 @@ DECLARE
     today date;
     live boolean;
     right_code boolean;
+    passed boolean := false;
     wanted_e164 text;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
 BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL
         OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
@@ -1760,55 +1879,67 @@ BEGIN
             USING HINT = 'Call it in autocommit, or alone in its transaction.';
     END IF;
     SELECT s.* INTO settings FROM otp.settings s;
-    SELECT v.* INTO newest FROM otp.verifications v
-    WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
-    ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
-    today := (moment AT TIME ZONE settings.timezone)::date;
-    nobodys_key := 'no live verification ' || coalesce(hashtext(verify.subject) & 63, 0);
-    IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
-        PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
-    END IF;
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        SELECT v.* INTO newest FROM otp.verifications v
+        WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
+        ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        today := (moment AT TIME ZONE settings.timezone)::date;
+        nobodys_key := 'no live verification ' || (pg_backend_pid() & 65535);
+        IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
+            PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
+        END IF;
 
-    -- A row sealed under a secret that this session lacks says so, and costs no try.
-    secret := otp.secret_for(coalesce(newest.key_id, ''));
-    IF newest.id IS NULL THEN
-        secret := session_secret;
-    ELSIF secret IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT003',
-            MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
-            HINT = 'While rotating, sessions carry otp.secret_previous too.';
-    END IF;
+        -- A row sealed under a secret that this session lacks says so, and costs no try.
+        secret := otp.secret_for(coalesce(newest.key_id, ''));
+        IF newest.id IS NULL THEN
+            secret := session_secret;
+        ELSIF secret IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT003',
+                MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
+                HINT = 'While rotating, sessions carry otp.secret_previous too.';
+        END IF;
 
-    live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
-        AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
-    -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
-    right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
-            coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
-        = otp.hmac_sha256(coalesce(newest.code_hash, '\x00'), blind);
-    IF verify.phone_number IS NOT NULL THEN
-        -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
-        wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
-        right_code := right_code AND coalesce(newest.e164 = wanted_e164, false);
-    END IF;
+        live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
+            AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
+        -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
+        right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
+                coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
+            = otp.hmac_sha256(coalesce(newest.code_hash, '\x00'), blind);
+        IF verify.phone_number IS NOT NULL THEN
+            -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
+            wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
+            right_code := right_code AND coalesce(newest.e164 = wanted_e164, false);
+        END IF;
 
-    -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
-    failure_key := CASE WHEN live THEN newest.e164 ELSE nobodys_key END;
-    INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
-    ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
-    RETURNING f.failures INTO failures_today;
+        -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
+        failure_key := CASE WHEN live THEN newest.e164 ELSE nobodys_key END;
+        INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
+        ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
+        RETURNING f.failures INTO failures_today;
 
-    IF live AND right_code AND failures_today <= settings.max_failures_per_day THEN
-        UPDATE otp.verify_failures f SET failures = f.failures - 1 WHERE f.key = failure_key AND f.day = today;
-        UPDATE otp.verifications v SET verified_at = moment WHERE v.id = newest.id;
-        PERFORM otp.cancel_queued_sends(newest.id, 'The code has been used.');
-        RETURN true;
-    END IF;
-    -- Two rows are written whatever the cause: where there is no verification, the same failure once more.
-    UPDATE otp.verifications v SET attempts = v.attempts + live::int WHERE v.id = newest.id;
-    IF NOT FOUND THEN
-        UPDATE otp.verify_failures f SET failures = f.failures WHERE f.key = failure_key AND f.day = today;
-    END IF;
-    RETURN false;
+        IF live AND right_code AND failures_today <= settings.max_failures_per_day THEN
+            UPDATE otp.verify_failures f SET failures = f.failures - 1 WHERE f.key = failure_key AND f.day = today;
+            UPDATE otp.verifications v SET verified_at = moment WHERE v.id = newest.id;
+            PERFORM otp.cancel_queued_sends(newest.id, 'The code has been used.');
+            passed := true;
+        ELSE
+            -- Two rows are written whatever the cause: where there is no verification, the same failure once more.
+            UPDATE otp.verifications v SET attempts = v.attempts + live::int WHERE v.id = newest.id;
+            IF NOT FOUND THEN
+                UPDATE otp.verify_failures f SET failures = f.failures WHERE f.key = failure_key AND f.day = today;
+            END IF;
+        END IF;
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
+    END;
+    RETURN passed;
 END $$;
 COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
 
@@ -1822,15 +1953,31 @@ COMMENT ON FUNCTION otp.unlock IS 'For operators: forgets the wrong tries of a p
 
 CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_live boolean;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
 BEGIN
-    UPDATE otp.verifications v SET canceled_at = clock_timestamp()
-    WHERE v.id = cancel.verification_id AND v.subject = cancel.subject
-        AND v.verified_at IS NULL AND v.canceled_at IS NULL;
-    IF NOT FOUND THEN
-        RETURN false;
-    END IF;
-    PERFORM otp.cancel_queued_sends(cancel.verification_id, 'The verification was canceled.');
-    RETURN true;
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        UPDATE otp.verifications v SET canceled_at = clock_timestamp()
+        WHERE v.id = cancel.verification_id AND v.subject = cancel.subject
+            AND v.verified_at IS NULL AND v.canceled_at IS NULL;
+        is_live := FOUND;
+        IF is_live THEN
+            PERFORM otp.cancel_queued_sends(cancel.verification_id, 'The verification was canceled.');
+        END IF;
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
+    END;
+    RETURN is_live;
 END $$;
 COMMENT ON FUNCTION otp.cancel IS 'No further sends, code dead; false where there is no such live verification of the subject.';
 
@@ -1863,7 +2010,7 @@ BEGIN
                 'It goes when the pause ends, or at once with otpd resume.');
         END IF;
         UPDATE otp.send_jobs j SET due_at = least(j.due_at, clock_timestamp()) WHERE j.id = wanted;
-        PERFORM pg_notify('otp_send_jobs', '');
+        PERFORM otp.notify('otp_send_jobs');
         RETURN wanted;
     ELSIF live.state = 'sending' THEN
         PERFORM otp.refuse_job(wanted, 'is being sent at this moment', 'Wait for the outcome: a few seconds.');
@@ -1957,17 +2104,29 @@ DECLARE
     newest otp.verifications;
     wanted_purpose CONSTANT text := coalesce(request.purpose, 'phone_verification');
     wanted_e164 text;
+    wanted_locale text;
     moment timestamptz;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
 BEGIN
     PERFORM otp.session_secret();
     SELECT s.* INTO settings FROM otp.settings s;
     wanted_e164 := (otp.parse_phone_number(request.phone_number, coalesce(request.region, settings.region))).e164;
     IF wanted_e164 IS NOT NULL AND length(request.subject) BETWEEN 1 AND 200 AND length(wanted_purpose) <= 50 THEN
-        INSERT INTO otp.requests AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
-        ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
-        SELECT v.* INTO newest FROM otp.verifications v
-        WHERE v.subject = request.subject AND v.purpose = wanted_purpose
-        ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        BEGIN
+            IF is_unbounded THEN
+                nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+            END IF;
+            INSERT INTO otp.requests AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
+            ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
+            SELECT v.* INTO newest FROM otp.verifications v
+            WHERE v.subject = request.subject AND v.purpose = wanted_purpose
+            ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        EXCEPTION WHEN lock_not_available THEN
+            GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+            PERFORM otp.refuse_wait(context);
+        END;
         moment := clock_timestamp();
         IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
             OR newest.attempts >= settings.max_attempts THEN
@@ -1990,11 +2149,19 @@ BEGIN
     ELSE
         verification_id := newest.id;
         expires_at := newest.expires_at;
-        -- Whoever asks for its subject and phone may send it, whichever login role made it.
-        UPDATE otp.verifications v SET made_by = quote_ident(session_user)::regrole
-        WHERE v.id = newest.id AND v.made_by <> quote_ident(session_user)::regrole;
+        -- Its subject and phone were given, so this login role may send it, too. Its text is in the language asked for
+        -- last, and this send counts for the address that asks for it now.
+        wanted_locale := CASE WHEN request.locale IS NULL THEN newest.locale
+            ELSE otp.required_locale(wanted_purpose, request.locale) END;
+        UPDATE otp.verifications v
+        SET made_by = quote_ident(session_user)::regrole, locale = wanted_locale, client_ip = request.client_ip
+        WHERE v.id = newest.id AND (v.made_by, v.locale, v.client_ip)
+            IS DISTINCT FROM (quote_ident(session_user)::regrole::oid, wanted_locale, request.client_ip);
     END IF;
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
+    IF is_unbounded THEN
+        nothing := set_config('lock_timeout', '0', true);
+    END IF;
     -- Three lookups by the whole key: no plan, made when the table was small, can become a scan of it.
     SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
     INTO resend_after
@@ -2483,6 +2650,10 @@ BEGIN
         SELECT o.ctid FROM otp.verify_failures o WHERE o.day < today - 1 LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS failures = ROW_COUNT;
     DELETE FROM otp.spend_tally t WHERE t.day < today - 1;
+    DELETE FROM otp.wake_ups w WHERE w.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.wake_ups o WHERE o.woken_at < moment - interval '1 minute' LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    more := more OR counted >= batch;
 
     DELETE FROM otp.worker_status w
     WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
@@ -2515,7 +2686,7 @@ GRANT SELECT ON otp.schema_migrations TO otp_worker, otp_monitor, otp_admin;
 -- INSERT … RETURNING, and of everybody's rows: keys and an expiry, nothing that leads to a person.
 GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip),
     SELECT (id, expires_at) ON otp.verifications TO otp_web;
-GRANT INSERT (id, verification_id, channel), SELECT (id, verification_id) ON otp.send_jobs TO otp_web;
+GRANT INSERT (id, verification_id, channel, client_ip), SELECT (id, verification_id) ON otp.send_jobs TO otp_web;
 GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel, otp.delivery, otp.record_status, otp.to_e164,
     otp.verified_phones TO otp_web;
 
@@ -2529,6 +2700,8 @@ GRANT USAGE ON SEQUENCE otp.worker_ids TO otp_worker;
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
 GRANT SELECT, INSERT, UPDATE ON otp.outcome_counts, otp.spend_tally TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.notify TO otp_worker, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.own_shard TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.within_limits, otp.status_rank,
     otp.is_settled, otp.status_advances, otp.mask, otp.record_status TO otp_worker;
 

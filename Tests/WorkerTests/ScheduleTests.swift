@@ -24,15 +24,70 @@ struct ClaimScheduleTests {
         #expect(schedule.next == nil)
     }
 
-    @Test("without LISTEN it polls about every 500 ms for ever")
-    func deaf() {
+    @Test("without LISTEN it polls at least every 500 ms for ever", arguments: [0, 0.5, 0.999])
+    func deaf(jitter: Double) {
         var schedule = ClaimSchedule(now: start)
         var now = start
         for _ in 0..<100 {
-            look(&schedule, at: now)
+            schedule.looked(at: now)
+            schedule.found(0, isFull: false, at: now, jitter: jitter)
             let next = schedule.next!
-            #expect((next - now).seconds > 0.3 && (next - now).seconds < 0.7)
+            #expect((next - now).seconds >= 0.3 && (next - now).seconds <= 0.5)
             now = next
+        }
+    }
+
+    /// Looks within `seconds` of a wake every millisecond, each of which finds so many jobs; a look takes no time.
+    private func looksInFlood(seconds: Int, draw: Int?, found: Int) -> Int {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        var count = 0
+        for millisecond in 0..<Int64(seconds * 1000) {
+            let now = start + .milliseconds(millisecond)
+            schedule.notified(draw: draw, at: now)
+            guard let next = schedule.next, next <= now else { continue }
+            look(&schedule, at: now, found: found)
+            count += 1
+        }
+        return count
+    }
+
+    @Test("a flood of wakes for nothing costs twenty looks a second, whatever they say", arguments: [nil, 7])
+    func flood(draw: Int?) {
+        let looks = looksInFlood(seconds: 60, draw: draw, found: 0)
+        #expect(looks > 20 * 59 && looks < 64 + 20 * 61)
+    }
+
+    @Test("wakes that bring jobs are each looked after")
+    func busy() { #expect(looksInFlood(seconds: 10, draw: nil, found: 1) == 10_000) }
+
+    @Test("in a flood a job is looked for within 50 ms, and after it at once")
+    func rest() {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        var now = start
+        for _ in 0..<1000 {
+            schedule.wake(at: now)
+            let next = schedule.next!
+            #expect((next - now).seconds < 0.0501)
+            now = max(now, next)
+            look(&schedule, at: now)
+        }
+        let later = now + .seconds(4)
+        schedule.wake(at: later)
+        #expect(schedule.next! <= later)
+    }
+
+    @Test("one request after another: no wake waits for its first look", arguments: [20, 50, 200, 1000] as [Int64])
+    func requests(every milliseconds: Int64) {
+        var schedule = ClaimSchedule(now: start)
+        schedule.isListening = true
+        for request in 1...2000 as ClosedRange<Int64> {
+            let now = start + .milliseconds(milliseconds * request)
+            while let next = schedule.next, next < now { look(&schedule, at: next) }
+            schedule.wake(at: now)
+            #expect(schedule.next == now)
+            look(&schedule, at: now, found: 1)
         }
     }
 

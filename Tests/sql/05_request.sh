@@ -29,3 +29,28 @@ check "the rest are over the limit" "27" "$(cat "$work"/q* | grep -c OT001)"
 clean
 for n in $(seq 32); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.request('one', '0501231231')" -c COMMIT >"$work/qr$n"; grep -q 40001 "$work/qr$n" || break; done) & done; wait
 gives "also under REPEATABLE READ, retrying" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
+# A live code asked for again: the language asked for last, the life of the first, and each send counts for its own address.
+clean
+counted() { sql -c "SELECT coalesce(string_agg(key || ' ' || cardinality(sent_at), ', ' ORDER BY key), 'none') FROM otp.send_counts WHERE scope = 'client_ip'"; }
+first=$(sql -c "SELECT expires_at FROM otp.request('again', '0501231231', locale => 'en', client_ip => '192.0.2.1')")
+sql -c "SELECT otp.request('again', '0501231231', client_ip => '192.0.2.2')" >/dev/null
+check "a resend counts for the address that asks for it" "192.0.2.1 1, 192.0.2.2 1" "$(counted)"
+sql -c "SELECT otp.request('again', '0501231231')" >/dev/null
+check "without an address, for none" "192.0.2.1 1, 192.0.2.2 1" "$(counted)"
+gives "without a locale it stays" "en" "SELECT locale FROM otp.verifications"
+gives "another locale, and another ttl" "$first" "SELECT expires_at FROM otp.request('again', '0501231231', locale => 'ar_SA', ttl => '9 minutes', client_ip => '::ffff:192.0.2.1')"
+gives "is the text of that locale, with the same code, which dies when it would have" "1|ar|$first" "SELECT count(*), max(locale), max(expires_at) FROM otp.verifications"
+check "and counts for its own address, by whatever spelling" "192.0.2.1 2, 192.0.2.2 1" "$(counted)"
+fails "an unknown locale is one the second time too" OT004 "SELECT otp.request('again', '0501231231', locale => 'xx')"
+gives "and changes nothing" "ar|4" "SELECT locale, (SELECT count(*) FROM otp.send_jobs) FROM otp.verifications"
+clean; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'client_ip'"
+sql -c "SELECT otp.request('again', '0501231231', locale => 'en', client_ip => '192.0.2.1')" >/dev/null
+fails "an address whose sends are used up" OT001 "SELECT otp.request('again', '0501231231', locale => 'ar', client_ip => '192.0.2.1')"
+gives "changes nothing either" "en|1" "SELECT locale, (SELECT count(*) FROM otp.send_jobs) FROM otp.verifications"
+gives "another one may send" t "SELECT verification_id > 0 FROM otp.request('again', '0501231231', client_ip => '192.0.2.3')"
+clean; sql -c "UPDATE otp.limits SET max_sends = 100 WHERE scope = 'client_ip'"
+v=$(verification inserted client_ip "'192.0.2.1'")
+sql -c "SET ROLE otp_web" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c "INSERT INTO otp.send_jobs (verification_id, client_ip) VALUES ($v, '2001:db8:1::7')"
+check "who inserts names the address of a further send, or it is the verification's" "192.0.2.1 1, 2001:db8:1::/64 1" "$(counted)"
+gives "which is then the last" "2001:db8:1::7|0" "SELECT client_ip, (SELECT count(client_ip) FROM otp.send_jobs) FROM otp.verifications"
+clean

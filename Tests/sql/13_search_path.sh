@@ -55,6 +55,7 @@ declare -A calls=(
     [to_e164]="SELECT otp.to_e164('٠٥٠-123 4567', 'SA')"
     [verifications_before_insert]="INSERT INTO otp.verifications (subject, phone_number, locale, code, client_ip, expires_at) VALUES ('prey', '0501234569', 'ar-SA', '000111', '2001:db8::1', pg_catalog.now() OPERATOR(pg_catalog.+) '2 minutes')"
     [send_jobs_before_insert]="INSERT INTO otp.send_jobs (verification_id) VALUES ($prey)"
+    [wake_workers]="INSERT INTO otp.send_jobs (verification_id) VALUES ($prey)"
     [within_limits]="SELECT otp.within_limits(ARRAY[$job], ARRAY[1])"
     [record_status]="SELECT otp.record_status('SM00000000000000000000000000000009', 'sent', 30003, '$job.1')"
     [verify]="SELECT otp.verify('prey', '١٢٣ 456', 'phone_verification', '+966501234567')"

@@ -49,7 +49,7 @@ public struct WorkerGrant: Sendable, Equatable {
         + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
         + [
             "prune", "within_limits", "status_rank", "is_settled", "status_advances", "mask", "record_status",
-            "check_budget", "message_cost", "record_history",
+            "check_budget", "message_cost", "record_history", "notify", "own_shard",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {

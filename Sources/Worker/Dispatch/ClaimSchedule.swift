@@ -2,9 +2,10 @@ public import EventLoop
 
 /// When to look for due jobs: pure, told what happened and what time it is.
 ///
-/// NOTIFY is a hint and the poll is the truth (DESIGN 2, "Wake-ups"): a guarded notifier may commit up to 33 ms after the
-/// wake, so a wake is followed by looks 5, 20 and 80 ms later; after any activity it polls about every 500 ms for 10 s,
-/// and for as long as LISTEN is not healthy. Otherwise it looks only when told of a due job.
+/// NOTIFY is a hint and the poll is the truth: a transaction that stays silent because another one notifies may commit
+/// some ms after that wake-up. So a wake is followed by looks 5, 20 and 80 ms later; after any activity it polls at least
+/// every 500 ms for 10 s, and for as long as LISTEN is not healthy. SQL `wake_workers` relies on both. Otherwise it looks
+/// only when told of a due job.
 ///
 /// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a number
 /// that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his to the
@@ -12,8 +13,13 @@ public import EventLoop
 public struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
     static let wakeLooks: [Instant.Span] = [.milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80)]
-    static let pollInterval = 0.5
+    /// ±25%: at most 500 ms.
+    static let pollInterval = 0.4
     static let activeSpan = Instant.Span.seconds(10)
+    /// Looks that find nothing: so many at once, and so many a second. Any role may NOTIFY, and a thousand such wakes a
+    /// second must not keep the worker and its database busy. A look that finds jobs pays for four others.
+    static let spareLooks = 64.0
+    static let spareLooksPerSecond = 20.0
 
     /// Whether a NOTIFY would reach this worker.
     public var isListening = false
@@ -24,15 +30,21 @@ public struct ClaimSchedule: Sendable {
     /// No look before this: the last one was refused.
     private var heldUntil: Instant?
     private var activeUntil: Instant
+    /// Looks that may still find nothing, as of the last look.
+    private var spare: (looks: Double, at: Instant)
+    /// No look before this: too many have found nothing.
+    private var restsUntil: Instant
 
     /// A schedule that looks at once.
     public init(now: Instant) {
         looks = [now]
         activeUntil = now
+        spare = (Self.spareLooks, now)
+        restsUntil = now
     }
 
     /// When the next look is due; nil when only a wake brings one.
-    public var next: Instant? { looks.first }
+    public var next: Instant? { looks.first.map { max($0, restsUntil) } }
 
     /// Whether it polls, whatever it is told: there was something to do a moment ago.
     public func isActive(at now: Instant) -> Bool { now < activeUntil }
@@ -61,13 +73,20 @@ public struct ClaimSchedule: Sendable {
     /// A look has begun: what was due by now is served by it.
     public mutating func looked(at now: Instant) {
         looks.removeAll { $0 <= now }
+        let refilled = spare.looks + max(0, (now - spare.at).seconds) * Self.spareLooksPerSecond
+        spare = (min(refilled, Self.spareLooks) - 1, now)
+        if spare.looks < 1 { restsUntil = now + Instant.Span(seconds: (1 - spare.looks) / Self.spareLooksPerSecond) }
     }
 
     /// A look has ended, with `found` jobs; `isFull` when it got all it asked for, and so there may be more.
     ///
     /// - Parameter jitter: random in 0..<1, so that many workers do not poll in step.
     public mutating func found(_ found: Int, isFull: Bool, at now: Instant, jitter: Double) {
-        if found > 0 { activeUntil = now + Self.activeSpan }
+        if found > 0 {
+            activeUntil = now + Self.activeSpan
+            spare.looks = min(spare.looks + 5, Self.spareLooks)
+            restsUntil = now
+        }
         heldUntil = nil
         if isFull {
             add(now)

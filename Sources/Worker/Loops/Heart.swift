@@ -21,15 +21,20 @@ struct Heart {
 
     static let busy = Instant.Span.seconds(5)
     static let idle = Instant.Span.seconds(10)
+    /// Between two, however often the catalog is said to have changed: any role may NOTIFY.
+    static let spacing = Instant.Span.milliseconds(250)
 
     /// Beats until cancelled.
     func run() async {
         var last: Int64 = -1
         while !Task.isCancelled {
+            let began = Instant.now()
             let report = await beat(state: nil)
             let isBusy = report.inFlight > 0 || report.claimed != last
             last = report.claimed
             await dispatcher.awaitBeat(atMost: isBusy ? Self.busy : Self.idle)
+            let spaced = began + Self.spacing - Instant.now()
+            if spaced > .seconds(0) { try? await dispatcher.loop.sleep(for: spaced) }
         }
     }
 
