@@ -185,6 +185,99 @@ import Testing
         await other.close()
     }
 
+    /// A job that is being sent under the worker's number and not in its hand was not lost with a claim, where the worker has
+    /// sent it before: its SID is written again.
+    @Test func whatWasSentIsNoLostClaim() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await database.enqueue("0501234567")
+        try await database.text("CREATE TABLE public.before AS SELECT * FROM otp.send_jobs")
+        let otpd = try await Otpd.run(simulator)
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        // The database forgets how it ended; the lock holds up the next claim, whose answer is then lost.
+        let other = try await database.connect()
+        try await other.text(
+            """
+            BEGIN;
+            SET LOCAL session_replication_role = replica;
+            UPDATE public.before
+               SET state = 'sending', attempt = 1, worker = (SELECT worker FROM otp.messages),
+                   lease_expires_at = now() + interval '1 hour';
+            INSERT INTO otp.send_jobs OVERRIDING SYSTEM VALUE SELECT * FROM public.before;
+            DELETE FROM otp.messages;
+            LOCK TABLE otp.send_jobs
+            """)
+        try await database.text("SELECT pg_notify('otp_send_jobs', '')")
+        let claiming = try await eventually("a claim waits for the lock") {
+            let row = try await database.text(
+                """
+                SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%q.due_at <= now()%'
+                """)
+            return row.isEmpty ? nil : row
+        }
+        try await database.text("SELECT pg_terminate_backend(\(claiming))")
+        try await other.text("COMMIT")
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 1)
+        #expect(!otpd.errors.contains("were given back, unsent"))
+        await other.close()
+    }
+
+    /// A database that forgets a claim, and how the job ended, as a standby does that is promoted without it: here without a
+    /// failover, so that the worker hears of it by its next claim alone.
+    @Test(arguments: [
+        ("the answer came", #"{"next": []}"#), ("the answer was lost", #"{"next": [{"fault": "create_then_close"}]}"#),
+    ])
+    func aForgottenSendIsNotSentAgain(_ name: String, faults: String) async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(faults)
+        try await database.enqueue("0501234567")
+        try await database.text("CREATE TABLE public.before AS SELECT * FROM otp.send_jobs")
+        let otpd = try await Otpd.run(simulator)
+        // Found by the first look, where the answer was lost.
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        try await database.text(
+            """
+            BEGIN;
+            SET LOCAL session_replication_role = replica;
+            INSERT INTO otp.send_jobs OVERRIDING SYSTEM VALUE SELECT * FROM public.before;
+            DELETE FROM otp.messages;
+            COMMIT;
+            SELECT pg_notify('otp_send_jobs', '')
+            """)
+        try await otpd.says("a job came back that was handed over already")
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 1)
+    }
+
+    /// The same while its outcome is unknown: it stays so, and what Twilio has is found.
+    @Test func aForgottenUnknownOutcomeIsLookedForAgain() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "create_then_close"}]}"#)
+        try await database.enqueue("0501234567")
+        try await database.text("CREATE TABLE public.before AS SELECT * FROM otp.send_jobs")
+        let otpd = try await Otpd.run(simulator)
+        try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        try await database.text(
+            """
+            BEGIN;
+            SET LOCAL session_replication_role = replica;
+            DELETE FROM otp.send_jobs;
+            INSERT INTO otp.send_jobs OVERRIDING SYSTEM VALUE SELECT * FROM public.before;
+            COMMIT;
+            SELECT pg_notify('otp_send_jobs', '')
+            """)
+        try await otpd.says("a job came back that was handed over already")
+        try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        try simulator.faults(#"{"list_lag_ms": 0}"#)
+        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.stats().creates == 1)
+    }
+
     @Test func lostSessionsLoseNoJobAndSendNoneTwice() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

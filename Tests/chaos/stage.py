@@ -72,8 +72,9 @@ class Stage:
 
     async def settle(self, mops=True):
         """Until every job has ended, or its time is over. `mops`: one more worker, once all codes have died, so that
-        nobody has to wait for the idle sweep (every 20 s)."""
-        limit = max(self.load.last_expiry, time.time()) + (30 if not mops else 20)
+        nobody has to wait for the idle sweep (every 20 s). A last look decides an unknown outcome: within 15 s of the
+        code's death, and later where the worker that looked was killed."""
+        limit = max(self.load.last_expiry, time.time()) + (75 if not mops else 50)
         mop = None
         while time.time() < limit:
             try:

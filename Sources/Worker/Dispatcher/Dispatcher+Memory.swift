@@ -27,9 +27,7 @@ extension Dispatcher {
                 on: connection, batch.messages.map(\.sid), deadline: .now() + Times.statement)
             var forgotten = accepted.emptied()
             for message in batch.messages where !known.contains(message.sid) { forgotten.append(message) }
-            guard forgotten.count > 0 else { continue }
-            report(try await forgotten.run(on: connection, worker: worker, deadline: .now() + Times.statement))
-            written += forgotten.count
+            written += try await writeAgain(forgotten, on: connection, worker)
         } while position != nil
         var unknown = RecallUnknown()
         let now = Instant.now()
@@ -53,6 +51,29 @@ extension Dispatcher {
                 LogKeys.count: "\(written + recalled)",
                 LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
             ])
+    }
+
+    /// Writes messages that the database has forgotten; how many. A row that it refuses stops no other, and no claim.
+    private func writeAgain(_ messages: FinishAccepted, on connection: Connection, _ worker: Int64)
+        async throws(PostgresError) -> Int
+    {
+        guard messages.count > 0 else { return 0 }
+        do {
+            report(try await messages.run(on: connection, worker: worker, deadline: .now() + Times.statement))
+            return messages.count
+        } catch {
+            guard case .server(let refusal) = error,
+                refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23")
+            else { throw error }
+            if messages.count == 1 {
+                log.critical(
+                    "a message that Twilio accepted could not be written again", metadata: [LogKeys.error: "\(error)"])
+                return 0
+            }
+            let (first, second) = messages.halves()
+            let written = try await writeAgain(first, on: connection, worker)
+            return try await written + writeAgain(second, on: connection, worker)
+        }
     }
 
     /// Finds out what a lost claim took. What was never handed over goes back to the queue, if the server is still the one
@@ -84,9 +105,7 @@ extension Dispatcher {
                         remedy: Self.remedy))
             }
         }
-        if messages.count > 0 {
-            report(try await messages.run(on: connection, worker: worker, deadline: .now() + Times.statement))
-        }
+        _ = try await writeAgain(messages, on: connection, worker)
         if ends.count > 0 {
             try await ends.run(on: connection, worker: worker, deadline: .now() + Times.statement)
         }

@@ -58,6 +58,34 @@ struct SessionTests {
         }
     }
 
+    @Test("an address where a statement passed its deadline comes last, though it is named first and takes connections")
+    func leavesTheUnresponsive() async throws {
+        let port = try Loopback.freePort()
+        let server = try PostgresServer.port()
+        let proxy = try TCPProxy(port: port, to: server)
+        defer { proxy.stop() }
+        try await onLoop { loop in
+            let session = Session(
+                ConnectionSettings("host=127.0.0.1,127.0.0.1 port=\(port),\(server)"), on: loop, random: { 0 })
+            let running = Task(executorPreference: loop) { await session.run() }
+            let first = try await session.connection(deadline: soon)
+            #expect(await first.target == "127.0.0.1:\(port)")
+            try await expectAlive(first)
+            // What stands is silent from now on; a new connection would work.
+            proxy.freeze()
+            await #expect(throws: PostgresError.self) {
+                try await first.simple("SELECT 1", deadline: .now() + .milliseconds(300))
+            }
+            _ = await first.whenLost()
+            var second = try await session.connection(deadline: soon)
+            while second === first { second = try await session.connection(deadline: soon) }
+            try await expectAlive(second)
+            #expect(await second.target == "127.0.0.1:\(server)")
+            running.cancel()
+            await running.value
+        }
+    }
+
     @Test("a hook that throws is a failed attempt, and its connection is closed")
     func hookThrows() async throws {
         try await onLoop { loop in
