@@ -93,6 +93,9 @@ actor Dispatcher {
     var unknowns = LogThrottle()
     var alerts = LogThrottle()
     var sealedOtherwise = LogThrottle()
+    var noDescriptors = LogThrottle(every: .seconds(60))
+    /// Why fewer requests go at a time than the settings allow, where that is so.
+    private let windowNote: String?
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
@@ -108,6 +111,7 @@ actor Dispatcher {
         accepted = FinishAccepted(
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
         appName = Array(configuration.appName.utf8)
+        windowNote = configuration.windowNote
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
         changed = Latch(on: loop)
@@ -458,7 +462,8 @@ actor Dispatcher {
         // The connection that claims is there: it writes this.
         report.databaseState =
             machine.canRecord ? "connected" : "the connection that writes endings is lost; \(unsaved) wait"
-        report.twilioState = [twilioState, machine.rates.words(at: now)].compactMap { $0 }.joined(separator: "; ")
+        report.twilioState = [twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(
+            separator: "; ")
         latency.reset()
         return report
     }
