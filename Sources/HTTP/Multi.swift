@@ -44,6 +44,8 @@ internal import Glibc
     /// Connections made before this are not used again.
     var distrustedAt: Instant?
     private var nextCall: UInt64 = 0
+    /// The `errno` of the last socket that could not be opened; 0 since one could.
+    private var socketError: Int32 = 0
 
     init(_ configuration: HTTPClient.Configuration, on loop: EventLoop) throws(HTTPError) {
         if let failure = CurlLibrary.failure { throw failure }
@@ -294,7 +296,7 @@ internal import Glibc
     }
 
     private func finish(_ transfer: Transfer, _ code: CURLcode) {
-        let verdict = Verdict(transfer.ending(code))
+        let verdict = Verdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
@@ -309,6 +311,17 @@ internal import Glibc
         transfer.position = -1
         transfer.recycle()
         idle.append(transfer)
+    }
+
+    /// `EMFILE` or `ENFILE` where no file descriptor is free: the last socket met it, or the next would.
+    private var descriptorError: Int32? {
+        if socketError == EMFILE || socketError == ENFILE { return socketError }
+        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        guard probe < 0 else {
+            Glibc.close(probe)
+            return nil
+        }
+        return errno == EMFILE || errno == ENFILE ? errno : nil
     }
 
     private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: Verdict) {
@@ -441,6 +454,7 @@ extension Multi {
     func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
         let wanted = unsafe address.pointee
         let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
+        socketError = descriptor < 0 ? errno : 0
         guard descriptor >= 0 else { return CURL_SOCKET_BAD }
         var discard = linger(l_onoff: 1, l_linger: 0)
         var limit = UInt32(clamping: configuration.tcpUserTimeout.millisecondsRoundedUp)

@@ -1,3 +1,5 @@
+internal import Glibc
+
 /// Why a request's body never wholly left this process: sending it again can't send it twice.
 public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
     /// The host's name did not resolve.
@@ -10,6 +12,8 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
     case tlsFailed(String)
     /// The file of certificates to trust can't be read.
     case certificatesUnreadable
+    /// No file descriptor was free: `EMFILE` (this process's limit) or `ENFILE` (the system's).
+    case noDescriptor(errno: Int32)
     /// The lease ended before the body was fed.
     case leaseEnded
     /// The request's whole time was over before the body was fed.
@@ -28,6 +32,7 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         case .connectTimedOut: "no connection was made in time"
         case .tlsFailed(let words): "no trusted TLS session could be set up\(words.isEmpty ? "" : ", \(words)")"
         case .certificatesUnreadable: "the file of trusted certificates could not be read"
+        case .noDescriptor(let errno): "no file descriptor was free, \(systemWords(errno))"
         case .leaseEnded: "the lease ended before the body was handed over"
         case .timedOut: "its time was over before the body was handed over"
         case .connectionLost: "the connection was lost before the body was handed over"
@@ -43,6 +48,8 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         case .connectFailed, .connectTimedOut: "Check that the host is up and that a firewall lets this machine out."
         case .tlsFailed: "Check the clock, and whether a proxy re-signs TLS; then name its certificate in OTPD_CA_FILE."
         case .certificatesUnreadable: "Check OTPD_CA_FILE, or install the package ca-certificates."
+        case .noDescriptor(ENFILE): "Raise fs.file-max, or see which process has so many files open."
+        case .noDescriptor: "Raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)."
         case .leaseEnded, .timedOut, .connectionLost, .cancelled, .failed: "It can safely be sent again."
         }
     }

@@ -111,7 +111,7 @@ internal import Glibc
     }
 
     /// What is known of it now that it has ended.
-    func ending(_ code: CURLcode) -> Ending {
+    func ending(_ code: CURLcode, descriptorError: @escaping () -> Int32?) -> Ending {
         // APPCONNECT is that of TLS, CONNECT that of TCP; a reused connection has neither but PRETRANSFER.
         let isConnected = unsafe easy_get_offset(easy, CURLINFO_PRETRANSFER_TIME_T) > 0
         return Ending(
@@ -121,7 +121,7 @@ internal import Glibc
             isConnected: isConnected,
             status: status,
             systemError: code == CURLE_COULDNT_CONNECT ? Int32(unsafe easy_get_long(easy, CURLINFO_OS_ERRNO)) : 0,
-            words: { [self] in unsafe String(cString: words) })
+            descriptorError: descriptorError, words: { [self] in unsafe String(cString: words) })
     }
 
     /// The status of the last head, 0 without one.

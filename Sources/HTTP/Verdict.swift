@@ -22,6 +22,8 @@ struct Ending {
     var status = 0
     /// `CURLINFO_OS_ERRNO`.
     var systemError: Int32 = 0
+    /// `EMFILE` or `ENFILE` where no file descriptor is free; asked for only where nothing was sent.
+    var descriptorError: () -> Int32? = { nil }
     /// libcurl's words on the error; asked for only where TLS failed.
     var words: () -> String = { "" }
 }
@@ -52,6 +54,8 @@ enum Verdict: Equatable {
         case .answerTooLarge, .fedTwice: return .connectionLost
         case nil: break
         }
+        // libcurl has no code for it: a lookup, a socket or a file that could not be opened each fail by their own.
+        if let errno = ending.descriptorError() { return .noDescriptor(errno: errno) }
         return switch ending.code {
         case CURLE_COULDNT_RESOLVE_HOST: .nameLookupFailed
         case CURLE_COULDNT_CONNECT: .connectFailed(errno: ending.systemError)

@@ -12,6 +12,7 @@ public enum LogKeys {
     public static let errorCode = "error_code"
     public static let pause = "pause"
     public static let signal = "signal"
+    public static let variables = "variables"
 
     // How much, how long.
     public static let count = "count"

@@ -19,6 +19,8 @@ public struct WorkerConfiguration: Sendable {
     public var appName: String
     /// Requests to Twilio at a time.
     public var maxInFlight: Int
+    /// Why these are fewer than the settings allow, for `otp.worker_status`; nil where they are not.
+    public var windowNote: String?
     /// Sends per second; nil for no limit.
     public var ratePerSecond: Double?
     /// Whether a send whose outcome is unknown is sent again once Twilio is known not to have it (CONTRACT 7.2).
@@ -35,7 +37,8 @@ public struct WorkerConfiguration: Sendable {
     public init(
         database: ConnectionSettings, keys: CodeKeys, twilioBaseURL: String, credentials: Credentials, sender: Sender,
         appName: String,
-        maxInFlight: Int, ratePerSecond: Double?, resendsUnknown: Bool, statusCallback: String?, caFile: String?,
+        maxInFlight: Int, windowNote: String? = nil, ratePerSecond: Double?, resendsUnknown: Bool,
+        statusCallback: String?, caFile: String?,
         host: String, version: String
     ) {
         self.database = database
@@ -45,6 +48,7 @@ public struct WorkerConfiguration: Sendable {
         self.sender = sender
         self.appName = appName
         self.maxInFlight = maxInFlight
+        self.windowNote = windowNote
         self.ratePerSecond = ratePerSecond
         self.resendsUnknown = resendsUnknown
         self.statusCallback = statusCallback

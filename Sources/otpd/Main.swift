@@ -19,6 +19,9 @@ struct Otpd: ParsableCommand {
         ])
 
     static func main() {
+        // Before any library looks at its variables.
+        _ = LibraryVariables.removed
+        DescriptorLimit.raise()
         // A core dump would hold codes and credentials, whichever command it is of.
         _ = prctl_set_undumpable()
         do {

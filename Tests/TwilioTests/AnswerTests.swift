@@ -73,6 +73,7 @@ struct AnswerTests {
     /// A refusal that has not the form of Twilio's errors is of something on the way: the request never reached Twilio.
     @Test(arguments: [
         "<html><body>Forbidden</body></html>", "", "null", "[]", "{}", "\u{1F}\u{8B}\u{8}", "error code: 1020",
+        "451 Unavailable For Legal Reasons",
         // What gateways answer with: the words of Kong, of AWS, of gRPC, of Cloudflare, of a proxy that copies the status.
         #"{"message":"no Route matched with those values"}"#, #"{"message":"Forbidden"}"#,
         #"{"code":5,"message":"Not Found","details":[]}"#, #"{"code":403,"message":"Forbidden","status":403}"#,

@@ -104,7 +104,8 @@ public struct DispositionRule: Sendable {
             let step = again(why, retryAfter: retryAfter)
             switch reason {
             case .throttled: return Disposition(step, effect: .throttle(retryAfter: retryAfter))
-            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .blocked: return Disposition(step)
+            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .noDescriptor, .blocked:
+                return Disposition(step)
             }
         case .refused(let refused):
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)

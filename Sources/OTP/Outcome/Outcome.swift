@@ -36,6 +36,8 @@ public enum Outcome: Sendable, Hashable {
         case leaseTooShort
         /// 429: "not processed, safe to retry".
         case throttled
+        /// No file descriptor was free: this process's limit is reached, or the system's.
+        case noDescriptor(isSystems: Bool)
         /// A 4xx without the form of Twilio's errors: a firewall, a proxy or a wrong server refused it, and Twilio never
         /// had it.
         case blocked(Responder)
@@ -48,6 +50,9 @@ public enum Outcome: Sendable, Hashable {
             case .bodyNotSent: "the connection to Twilio broke before the request had left"
             case .leaseTooShort: "the job's lease was nearly over before its request could leave"
             case .throttled: "Twilio answered 429: requests come too fast"
+            case .noDescriptor(false):
+                "otpd has as many files and connections open as its limit allows (EMFILE, RLIMIT_NOFILE)"
+            case .noDescriptor(true): "this machine has as many files open as its limit allows (ENFILE, fs.file-max)"
             case .blocked(let responder): "something other than Twilio refused the request: \(responder)"
             }
         }
@@ -62,6 +67,9 @@ public enum Outcome: Sendable, Hashable {
             case .throttled:
                 "nothing if it is rare: otpd tries again by itself; if it lasts, lower OTPD_RATE_PER_SECOND or "
                     + "OTPD_MAX_IN_FLIGHT, or ask Twilio for a higher rate"
+            case .noDescriptor(false):
+                "raise the limit (LimitNOFILE= of the unit, ulimit -n) or lower OTPD_MAX_IN_FLIGHT, then restart otpd"
+            case .noDescriptor(true): "see which process has so many files open, or raise fs.file-max with sysctl"
             case .blocked(let responder): responder.remedy
             }
         }
@@ -116,7 +124,7 @@ public enum Outcome: Sendable, Hashable {
         switch self {
         case .notSent(let reason, _):
             switch reason {
-            case .nameLookup, .connect, .tls, .bodyNotSent:
+            case .nameLookup, .connect, .tls, .bodyNotSent, .noDescriptor:
                 Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: false)
             case .blocked: Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: true)
             case .leaseTooShort, .throttled: nil

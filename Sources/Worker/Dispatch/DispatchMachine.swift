@@ -243,6 +243,14 @@ public struct DispatchMachine: Sendable {
         woken(pause.metNobody(reason, at: now), at: now)
     }
 
+    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no outage.
+    /// Whether that is so; if not, it is one.
+    public mutating func noDescriptor(at now: Instant) -> Bool {
+        guard inFlight > 0 else { return false }
+        throttle.noDescriptor(concurrency: inFlight, at: now)
+        return true
+    }
+
     public mutating func gotThrough(at now: Instant) -> PauseMachine.Change {
         woken(pause.gotThrough(at: now), at: now)
     }

@@ -164,6 +164,14 @@ public struct ThrottleMachine: Sendable {
         return refusals >= Self.refusalsInARow && now - since >= Self.stall
     }
 
+    /// No descriptor was free for one more connection than the `concurrency` that there are: it has to do with those, and
+    /// feels for more as slowly as after a 429.
+    public mutating func noDescriptor(concurrency: Int, at now: Instant) {
+        isSlowStart = false
+        window = max(1, min(window, Double(concurrency)))
+        windowGrownAt = now
+    }
+
     private mutating func slowDown(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
     ) {

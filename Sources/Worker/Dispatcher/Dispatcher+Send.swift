@@ -286,6 +286,16 @@ extension Dispatcher {
         case .pause, nil:
             if outcome.provesAccount {
                 announce(machine.gotThrough(at: now))
+            } else if outcome.isNoDescriptor, machine.noDescriptor(at: now) {
+                if let count = noDescriptors.count(at: now), let outage = outcome.outage {
+                    log.warning(
+                        "no file descriptor was free for a connection; fewer requests go at a time",
+                        metadata: [
+                            LogKeys.reason: "\(outage.explanation)", LogKeys.remedy: "\(outage.remedy)",
+                            LogKeys.count: "\(count)",
+                        ])
+                }
+                announce(machine.probeInconclusive(at: now))
             } else if let outage = outcome.outage {
                 announce(
                     machine.metNobody(
@@ -297,7 +307,9 @@ extension Dispatcher {
             }
         }
         twilioState =
-            outcome.outage.map { $0.isBlocked ? "blocked on the way" : "unreachable" } ?? machine.throttle.words
+            outcome.isNoDescriptor
+            ? "no file descriptor is free"
+            : outcome.outage.map { $0.isBlocked ? "blocked on the way" : "unreachable" } ?? machine.throttle.words
         if disposition.isAlert, let count = alerts.count(at: now) {
             log.error(
                 "Twilio gave an error that no row of otp.error_classes names",

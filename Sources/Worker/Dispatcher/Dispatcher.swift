@@ -113,6 +113,9 @@ actor Dispatcher {
     var sealedOtherwise = LogThrottle()
     var recognised = LogThrottle()
     var pauseErrors = LogThrottle()
+    var noDescriptors = LogThrottle(every: .seconds(60))
+    /// Why fewer requests go at a time than the settings allow, where that is so.
+    private let windowNote: String?
 
     init(
         _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
@@ -128,6 +131,7 @@ actor Dispatcher {
         accepted = FinishAccepted(
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
         appName = Array(configuration.appName.utf8)
+        windowNote = configuration.windowNote
         machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
         changed = Latch(on: loop)
@@ -517,7 +521,8 @@ actor Dispatcher {
             ? "the connection that writes endings is lost; \(unsaved) wait"
             : recordTrouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
                 ?? "connected"
-        report.twilioState = [twilioState, machine.rates.words(at: now)].compactMap { $0 }.joined(separator: "; ")
+        report.twilioState = [twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(
+            separator: "; ")
         latency.reset()
         return report
     }

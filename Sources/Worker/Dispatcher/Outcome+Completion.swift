@@ -1,3 +1,4 @@
+import Glibc
 import HTTP
 import OTP
 import Twilio
@@ -54,6 +55,12 @@ extension OTP.Outcome {
     }
 }
 
+extension OTP.Outcome {
+    var isNoDescriptor: Bool {
+        if case .notSent(.noDescriptor, _) = self { true } else { false }
+    }
+}
+
 extension OTP.Outcome.NotSent {
     init(_ reason: NotSentReason) {
         self =
@@ -61,6 +68,7 @@ extension OTP.Outcome.NotSent {
             case .nameLookupFailed: .nameLookup
             case .connectFailed, .connectTimedOut: .connect
             case .tlsFailed, .certificatesUnreadable: .tls
+            case .noDescriptor(let errno): .noDescriptor(isSystems: errno == ENFILE)
             case .leaseEnded: .leaseTooShort
             case .timedOut, .connectionLost, .cancelled, .failed: .bodyNotSent
             }

@@ -24,6 +24,14 @@ struct Daemon: Sendable {
         } catch {
             throw Failure(.configuration, "Cannot start", because: "DATABASE_URL: \(error)")
         }
+        if !LibraryVariables.removed.isEmpty {
+            log.warning(
+                "variables of libraries were removed from the environment",
+                metadata: [
+                    LogKeys.variables: "\(LibraryVariables.removed.joined(separator: " "))",
+                    LogKeys.remedy: "\(LibraryVariables.remedy)",
+                ])
+        }
         // A core dump would hold codes and credentials.
         if prctl_set_undumpable() != 0 { log.warning("core dumps could not be switched off") }
         do throws(NotifierError) {

@@ -24,7 +24,7 @@ struct Run: ParsableCommand {
         let daemon = try Daemon(settings.database, environment: environment, log)
         let configuration: WorkerConfiguration
         do {
-            configuration = try Self.configuration(settings)
+            configuration = try Self.configuration(settings, log)
         } catch {
             throw Failure(.configuration, "Cannot start", because: "\(error)")
         }
@@ -154,13 +154,19 @@ struct Run: ParsableCommand {
             publicURL: callbacks.publicURL.description, authToken: authToken)
     }
 
-    private static func configuration(_ settings: Settings) throws(SettingProblem) -> WorkerConfiguration {
+    private static func configuration(_ settings: Settings, _ log: Logger) throws(SettingProblem) -> WorkerConfiguration
+    {
         let twilio = settings.twilio
+        let descriptors = DescriptorPlan(
+            limit: DescriptorLimit.current()?.soft ?? .max, wanted: settings.sending.maxInFlight,
+            servers: (settings.callbacks?.listen == nil ? 0 : 1) + (settings.dashboard == nil ? 0 : 1))
+        if let note = descriptors.note { log.warning("\(note)", metadata: [LogKeys.remedy: "\(descriptors.remedy)"]) }
         return WorkerConfiguration(
             database: Database.settings(settings.database), keys: settings.secrets.keys,
             twilioBaseURL: twilio.baseURL.description, credentials: try twilio.credentials(), sender: twilio.sender,
             appName: settings.appName,
-            maxInFlight: settings.sending.maxInFlight, ratePerSecond: settings.sending.ratePerSecond,
+            maxInFlight: descriptors.window, windowNote: descriptors.note,
+            ratePerSecond: settings.sending.ratePerSecond,
             resendsUnknown: settings.sending.resendUnknown == .afterGrace,
             statusCallback: settings.callbacks?.publicURL.description, caFile: settings.caFile, host: HostName.own,
             version: Version.number)

@@ -19,6 +19,11 @@ struct Examination: Sendable {
         let readings = await database
 
         var findings = SettingsChecks.findings(parts)
+        findings += SettingsChecks.removed(LibraryVariables.removed)
+        findings.append(
+            DescriptorCheck.finding(
+                limit: DescriptorLimit.current()?.hard, maxInFlight: parts.sending?.maxInFlight,
+                servers: (parts.callbacks?.listen == nil ? 0 : 1) + (parts.dashboard == nil ? 0 : 1)))
         findings += SecretFileChecks.findings(files) + [SecretFileChecks.environmentFinding(environment)]
         if let readings {
             findings += DatabaseFindings(

@@ -6,7 +6,7 @@ enum ProcessEnvironment {
     /// All variables. Bytes that are not UTF-8 become U+FFFD, which the settings refuse by name.
     ///
     /// To be called at start, while the process has one thread: `environ` belongs to the C library, and nothing may
-    /// change it while it is read. otpd never does.
+    /// change it while it is read. otpd changes it once, at the very start (`LibraryVariables`).
     static func current() -> [String: String] {
         var variables: [String: String] = [:]
         var entry = unsafe environ

@@ -11,6 +11,16 @@ enum SettingsChecks {
             + parts.warnings.map { check.warn($0, remedy) }
     }
 
+    /// Variables that otpd took out of its environment when it started.
+    static func removed(_ names: [String]) -> [Finding] {
+        guard !names.isEmpty else { return [] }
+        return [
+            check.warn(
+                "otpd does not use these variables of libraries and removed them: \(names.joined(separator: ", "))",
+                LibraryVariables.remedy)
+        ]
+    }
+
     /// What a check that needs a broken setting says of itself.
     static func skip(_ check: Check, _ what: String) -> Finding {
         check.skip("\(what) can't be used, see the settings above")

@@ -7,6 +7,7 @@ func fuzzErrorBody(_ bytes: [UInt8]) {
     let body = ErrorBody(bytes.span)
     if let body {
         require(body.message.count <= ErrorBody.maximumMessage, "the message is bounded")
+        require(body.code >= ErrorBody.leastCode, "the code is one of Twilio's")
     }
     if let members = JSON(bytes)?.members, let body {
         switch unique("code", members, bytes) {
@@ -25,8 +26,10 @@ func fuzzErrorBody(_ bytes: [UInt8]) {
         case .refused(let refused):
             require(refused.httpStatus == status && refused.code == body?.code, "the refusal is Twilio's")
         case .unknown:
-            require((status == 408 || status == 499) && body?.code == nil, "a refusal of Twilio's is clear")
-        default: require(false, "\(status) is a refusal or unknown")
+            require((status == 408 || status == 499) && body == nil, "a refusal of Twilio's is clear")
+        case .notSent(.blocked(let responder), nil):
+            require(body == nil && responder.httpStatus == status, "a refusal of something else's is not Twilio's")
+        default: require(false, "\(status) is a refusal, or unknown, or of something else")
         }
     }
 }

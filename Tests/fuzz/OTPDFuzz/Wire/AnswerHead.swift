@@ -5,7 +5,7 @@ func fuzzAnswerHead(_ bytes: [UInt8]) {
     var head = AnswerHead()
     var collecting = AnswerHead()
     var size = 0
-    var retryAfter: String?
+    var retryAfters: [String] = []
     var concurrent: String?
     var names: [String] = []
     var rest = bytes[...]
@@ -18,10 +18,10 @@ func fuzzAnswerHead(_ bytes: [UInt8]) {
         size += line.count
         guard line.count > 2 else { continue }
         if let value = value(line, "http/"), value.count >= 0 {
-            (retryAfter, concurrent, names) = (nil, nil, [])
+            (retryAfters, concurrent, names) = ([], nil, [])
             continue
         }
-        if let value = value(line, "retry-after:") { retryAfter = value }
+        if let value = value(line, "retry-after:") { retryAfters.append(value) }
         if let value = value(line, "twilio-concurrent-requests:") { concurrent = value }
         if line.contains(UInt8(ascii: ":")) {
             names.append(Array(line.prefix { $0 != UInt8(ascii: ":") }).text.lowercased())
@@ -34,10 +34,14 @@ func fuzzAnswerHead(_ bytes: [UInt8]) {
         "collecting changes nothing")
     if let seconds = head.retryAfter { require((0...86_400).contains(seconds), "the wait is bounded") }
     require(head.concurrentRequests == concurrent.flatMap(number), "the last number counts")
-    if let text = retryAfter, let seconds = number(text) {
-        require(head.retryAfter == min(seconds, 86_400), "seconds are seconds")
-    } else if retryAfter?.utf8.contains(UInt8(ascii: ":")) != true {
-        require(head.retryAfter == nil, "what is neither number nor date is nothing")
+    if !retryAfters.contains(where: { $0.utf8.contains(UInt8(ascii: ":")) || $0.utf8.contains(UInt8(ascii: ".")) }) {
+        let seconds = retryAfters.filter { !$0.isEmpty && $0.utf8.allSatisfy { (0x30...0x39).contains($0) } }
+        require(
+            head.retryAfter == seconds.map { min(Int($0) ?? .max, 86_400) }.max(),
+            "the longest number of seconds counts")
+    }
+    for text in [head.origin.server, head.origin.via, head.origin.contentType] {
+        require((text?.unicodeScalars.count ?? 0) <= 200, "what is kept of a header is bounded")
     }
 }
 
