@@ -1401,7 +1401,7 @@ EXECUTE FUNCTION otp.tally_priced();
 -- what comes out. At the commit, whatever else the transaction does: nobody writes messages meanwhile, so that none is
 -- missed and none counted twice.
 CREATE FUNCTION otp.tally_today() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
     is_known boolean := current_setting('otp.tallied_in', true) IS NOT DISTINCT FROM pg_current_xact_id()::text;
 BEGIN
@@ -1417,7 +1417,18 @@ BEGIN
     END IF;
     IF NOT is_known THEN
         PERFORM set_config('otp.tallied_in', pg_current_xact_id()::text, true);
-        LOCK TABLE otp.messages IN SHARE MODE;
+        -- No send can be written down while this lock is held, or waited for. So it is waited for briefly, and its session is
+        -- ended when it idles in a transaction that keeps it (after SET CONSTRAINTS … IMMEDIATE).
+        PERFORM set_config('idle_in_transaction_session_timeout', '1s', true);
+        BEGIN
+            LOCK TABLE otp.messages IN SHARE MODE;
+        EXCEPTION WHEN lock_not_available THEN
+            RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
+                MESSAGE = 'another transaction is writing to otp.messages',
+                DETAIL = 'The day''s cost is added up while none does. This change waited for 2 seconds, and was not made.',
+                HINT = 'Try again. If that repeats: SELECT pid, usename, xact_start FROM pg_stat_activity ORDER BY '
+                    'xact_start LIMIT 5 shows the transactions that stay open.';
+        END;
         DELETE FROM otp.spend_tally;
         INSERT INTO otp.spend_tally (day, shard, amount)
         SELECT b.today, 0,

@@ -49,7 +49,7 @@ class Browser:
         except (OSError, EOFError):
             pass
         try:
-            self.process.wait(10)
+            self.process.wait(120)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -95,7 +95,7 @@ class Browser:
     def open(self, url):
         self.call("Page.navigate", url=url)
 
-    def until(self, expression, seconds=20):
+    def until(self, expression, seconds=120):
         """Waits until the expression is true in the page; what it was last, if it never is."""
         end, last = time.monotonic() + seconds, None
         while time.monotonic() < end:

@@ -97,7 +97,7 @@ class Otpd:
 
     def get(self, path, **headers):
         try:
-            with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers), timeout=10) as answer:
+            with urllib.request.urlopen(urllib.request.Request(self.url + path, headers=headers), timeout=120) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -106,7 +106,7 @@ class Otpd:
 
     def stop(self):
         self.process.terminate()
-        return self.process.wait(20)
+        return self.process.wait(120)
 
 
 # Text that has too little contrast with what is behind it: WCAG's 4.5, of the colours as they are computed.

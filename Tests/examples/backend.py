@@ -94,11 +94,11 @@ def e164(number):
 
 
 def inbox(number, count=1):
-    """The texts that a phone received, newest first: at least `count` of them, within 20 seconds."""
+    """The texts that a phone received, newest first: at least `count` of them, within two minutes."""
     url = f"{os.environ['TWILIO_API_BASE_URL']}/_sim/inbox?limit=1000&to={e164(number).replace('+', '%2B')}"
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 120
     while True:
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=120) as response:
             messages = [message["body"] for message in json.load(response)["messages"]]
         if len(messages) >= count:
             return messages

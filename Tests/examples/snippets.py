@@ -31,9 +31,9 @@ def check_snippets():
                     texts = inbox(number)
                     true(f"{file}: the text is Arabic", texts[0].startswith("رمز التحقق"))
                     code = code_in(texts[0])
-                    said, complaints = program.communicate(f"{code if right else wrong(code)}\n", timeout=20)
+                    said, complaints = program.communicate(f"{code if right else wrong(code)}\n", timeout=120)
                 else:
-                    said, complaints = program.communicate(f"{number}\n\n", timeout=20)
+                    said, complaints = program.communicate(f"{number}\n\n", timeout=120)
             finally:
                 program.kill()
             return program.returncode, said, complaints

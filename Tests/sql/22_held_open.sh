@@ -29,7 +29,8 @@ release early
 hold guards "SELECT count(pg_advisory_lock(hashint8extended((date_part('epoch', clock_timestamp()) * 4)::bigint + n, pg_sequence_last_value('otp.wake_key')))) FROM generate_series(-4, 2400) n"
 sql -c "TRUNCATE otp.wake_ups"
 check "even all the guard's locks keep nobody's wake-up while workers may sleep" "1" "$(notices "SELECT otp.request('guarded 1', '0502220011')")"
-sql -c "TRUNCATE otp.wake_ups" -c "INSERT INTO otp.wake_ups VALUES (now())"
+# A wake-up of each second of the next hour: however slow the machine, one is fresh.
+sql -c "TRUNCATE otp.wake_ups" -c "INSERT INTO otp.wake_ups SELECT now() + n * interval '1 second' FROM generate_series(0, 3600) n"
 check "while they are awake, a transaction beside another's wake-up is silent" "0" "$(notices "SELECT otp.request('guarded 2', '0502220012')")"
 sql -c "TRUNCATE otp.wake_ups" -c "INSERT INTO otp.wake_ups VALUES (now() - interval '6 seconds'), (now() + interval '1 day')"
 check "a wake-up of long ago, or of a clock that was ahead, does not count" "1" "$(notices "SELECT otp.request('guarded 3', '0502220013')")"
@@ -43,6 +44,7 @@ gives "old ones are pruned" "1" "SELECT count(*) FROM otp.wake_ups"
 
 # ── what a request locks until its transaction ends
 clean
+sql -c "INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES ('block', 3, '10 minutes', 15) ON CONFLICT DO NOTHING"    # parts before may have deleted it
 hold block "SELECT otp.request('holder', '0503330001', client_ip => '198.51.100.1')"
 busy() {        # what, the message, statement
     says "$1" "ERROR:  $2" "$soon; $3"
@@ -100,4 +102,15 @@ sql -c "GRANT EXECUTE ON FUNCTION otp.own_shard TO clerk_$$"
 for role in teller clerk; do gives "workers share no row of a sum with other roles: $role" "$role|$([ $role = teller ] && echo t || echo f)" "SET SESSION AUTHORIZATION ${role}_$$; SELECT '$role', otp.own_shard() < 64"; done
 sql -c "REVOKE EXECUTE ON FUNCTION otp.own_shard FROM clerk_$$"
 sql -c "DROP ROLE teller_$$, clerk_$$"
+
+# ── the day's cost, added up under a lock on otp.messages
+message="INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SM1', 1, 1, 1, true, now(), 'queued')"
+hold web "$message"
+says "an operator's budget waits for 2 seconds" "ERROR:  another transaction is writing to otp.messages" "UPDATE otp.settings SET daily_budget = 5"
+gives "and is not set" "t" "SELECT daily_budget IS NULL FROM otp.settings"
+release web
+hold admin "SET CONSTRAINTS ALL IMMEDIATE" "UPDATE otp.settings SET daily_budget = 5"
+check "who sets it early, and stays in the transaction, is thrown out, and sends are written down" "" "$(sql -c "SET lock_timeout = '2min'" -c "$message")"
+release admin 2>/dev/null
+gives "the budget is not set" "1|t" "SELECT count(*), (SELECT daily_budget IS NULL FROM otp.settings) FROM otp.messages"
 clean
