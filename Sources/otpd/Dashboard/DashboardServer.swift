@@ -73,7 +73,7 @@ actor DashboardServer {
         listen = settings.listen
         self.loop = loop
         self.log = log
-        board = DashboardBoard(database, on: loop, isRunning: isRunning)
+        board = DashboardBoard(database, host: HostName.own, on: loop, isRunning: isRunning)
         gate = Gate(DashboardRule(settings))
         started = Latch(on: loop)
     }
