@@ -2235,12 +2235,13 @@ SELECT l.scope,
     CASE WHEN c.used + CASE WHEN l.scope = 'budget' THEN coalesce((
             SELECT min(p.expected_cost) FROM otp.countries p WHERE p.expected_cost > 0), 1) ELSE 1 END
             > coalesce(l.max_sends, l.max_cost)
-        THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE s.timezone + l.period) AT TIME ZONE s.timezone
+        THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE z.timezone + l.period) AT TIME ZONE z.timezone
             ELSE w.starts_at + l.period END END AS used_up_until
-FROM otp.settings s
-CROSS JOIN otp.limits l
+FROM otp.limits l
+-- Not as a join: the planner takes settings for hundreds of rows, and would compile the statement for seconds.
+CROSS JOIN LATERAL (SELECT (SELECT s.timezone FROM otp.settings s) AS timezone) z
 CROSS JOIN LATERAL (
-    SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), s.timezone) AS starts_at
+    SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), z.timezone) AS starts_at
 ) w
 CROSS JOIN LATERAL (
     SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
