@@ -785,12 +785,25 @@ BEGIN
         HINT = 'Try again. End each transaction right after otp.request or otp.verify: both lock rows until then.';
 END $$;
 
--- Refuses a send with OT001.
+-- How many sends the limits of a scope have refused. A refusal rolls back everything else, but not a sequence. After a crash
+-- of PostgreSQL a count may be up to 32 too high.
+CREATE SEQUENCE otp.refused_phone;
+CREATE SEQUENCE otp.refused_subject;
+CREATE SEQUENCE otp.refused_client_ip;
+CREATE SEQUENCE otp.refused_block;
+CREATE SEQUENCE otp.refused_prefix;
+CREATE SEQUENCE otp.refused_country;
+CREATE SEQUENCE otp.refused_total;
+CREATE SEQUENCE otp.refused_budget;
+CREATE SEQUENCE otp.refused_failures;
+
+-- Refuses a send with OT001, and counts it.
 CREATE FUNCTION otp.refuse_send(scope text, allowed text, period interval, wait double precision) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     seconds CONSTANT bigint := greatest(1, coalesce(ceil(wait), 1));
 BEGIN
+    PERFORM nextval(('otp.refused_' || scope)::regclass);
     RAISE EXCEPTION USING ERRCODE = 'OT001',
         MESSAGE = format('Too many codes for this %s: %s are allowed in %s',
             CASE scope WHEN 'client_ip' THEN 'client address' WHEN 'block' THEN 'block of numbers'
@@ -813,6 +826,7 @@ BEGIN
         AND f.day = (clock_timestamp() AT TIME ZONE s.timezone)::date
     WHERE f.failures >= s.max_failures_per_day;
     IF FOUND THEN
+        PERFORM nextval('otp.refused_failures');
         RAISE EXCEPTION USING ERRCODE = 'OT001',
             MESSAGE = format('Too many wrong codes for this phone today: %s are allowed', locked.failures),
             DETAIL = format('retry_after=%s window=86400 scope=failures', greatest(1, ceil(locked.wait)::bigint)),
@@ -2447,6 +2461,7 @@ CREATE TABLE otp.history (
     latency_p99_ms double precision,
     delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as they stood when they were last counted
     undelivered int NOT NULL DEFAULT 0,
+    refused jsonb NOT NULL DEFAULT '{}',    -- by scope: sends that the limits had refused until its end, since the beginning
     -- The same by country, status and currency: messages, billed (Twilio's prices), expected (what has none, estimated)
     messages jsonb NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
@@ -2459,6 +2474,60 @@ CREATE TABLE otp.history_quarters (
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history by the quarter of an hour, country, status and currency.';
 
+-- The counts of all refusals, read as relations: that takes no privilege of the reader's.
+CREATE VIEW otp.refused_totals AS
+SELECT c.scope, CASE WHEN c.is_called THEN c.last_value ELSE 0 END AS refused
+FROM (
+    SELECT 'phone' AS scope, last_value, is_called FROM otp.refused_phone
+    UNION ALL SELECT 'subject', last_value, is_called FROM otp.refused_subject
+    UNION ALL SELECT 'client_ip', last_value, is_called FROM otp.refused_client_ip
+    UNION ALL SELECT 'block', last_value, is_called FROM otp.refused_block
+    UNION ALL SELECT 'prefix', last_value, is_called FROM otp.refused_prefix
+    UNION ALL SELECT 'country', last_value, is_called FROM otp.refused_country
+    UNION ALL SELECT 'total', last_value, is_called FROM otp.refused_total
+    UNION ALL SELECT 'budget', last_value, is_called FROM otp.refused_budget
+    UNION ALL SELECT 'failures', last_value, is_called FROM otp.refused_failures
+) c;
+
+-- refused_1h goes by otp.history, and so by the minute. Where no worker ran an hour ago it counts from the last minute known.
+CREATE VIEW otp.refusals AS
+SELECT t.scope, t.refused, greatest(t.refused - coalesce((h.refused ->> t.scope)::bigint, 0), 0) AS refused_1h
+FROM otp.refused_totals t
+LEFT JOIN (
+    SELECT r.refused FROM otp.history r WHERE r.minute <= now() - interval '61 minutes' ORDER BY r.minute DESC LIMIT 1
+) h ON true;
+COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, by scope: in all and in the last hour. failures: phones with too many wrong codes.';
+
+-- The shared limits and what is used of them now. A prefix is shown with its first seven digits at most. A limit is used up
+-- when it lets nothing more through: of a budget, when it does not suffice for the cheapest country.
+CREATE VIEW otp.limit_status AS
+SELECT l.scope,
+    CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
+        WHEN 'country' THEN c.key END AS key,
+    l.period, coalesce(l.max_sends, l.max_cost) AS allowed, trim_scale(c.used) AS used,
+    CASE WHEN c.used + CASE WHEN l.scope = 'budget' THEN coalesce((
+            SELECT min(p.expected_cost) FROM otp.countries p WHERE p.expected_cost > 0), 1) ELSE 1 END
+            > coalesce(l.max_sends, l.max_cost)
+        THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE z.timezone + l.period) AT TIME ZONE z.timezone
+            ELSE w.starts_at + l.period END END AS used_up_until
+FROM otp.limits l
+-- Not as a join: the planner takes settings for hundreds of rows, and would compile the statement for seconds.
+CROSS JOIN LATERAL (SELECT (SELECT s.timezone FROM otp.settings s) AS timezone) z
+CROSS JOIN LATERAL (
+    SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), z.timezone) AS starts_at
+) w
+CROSS JOIN LATERAL (
+    SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
+    WHERE t.starts_at = w.starts_at AND t.scope = l.scope AND t.period = l.period AND t.shard >= 0
+        -- Keys of prefixes begin with a plus, of countries with a letter: the index leads to each kind by itself.
+        AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
+        AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"
+        AND (l.scope <> 'prefix' OR length(t.key) = l.digits + 1)
+    GROUP BY t.key
+) c
+WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
+COMMENT ON VIEW otp.limit_status IS 'Shared limits (prefix, country, total, budget): what is used of each now, and until when it is used up.';
+
 -- Enters the minute that has ended, if nobody has, and counts again how the messages of some minutes before stand, whose
 -- receipts and prices have come meanwhile. Reads the messages of four minutes and nothing else of the history. Returns
 -- the seconds until the next minute ends. Any number of workers may call it: one does the work.
@@ -2470,10 +2539,11 @@ DECLARE
 BEGIN
     IF NOT EXISTS (SELECT FROM otp.history h WHERE h.minute >= ended) THEN
         INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed,
-            latency_p50_ms, latency_p95_ms, latency_p99_ms)
+            latency_p50_ms, latency_p95_ms, latency_p99_ms, refused)
         SELECT ended, q.queued, q.due, q.unknown, q.oldest_due_seconds, q.workers_alive,
             (SELECT count(*) FROM otp.pause_status), counts.accepted, counts.failed,
-            latency.ms[1], latency.ms[2], latency.ms[3]
+            latency.ms[1], latency.ms[2], latency.ms[3],
+            (SELECT coalesce(jsonb_object_agg(r.scope, r.refused), '{}') FROM otp.refused_totals r WHERE r.refused > 0)
         FROM otp.queue_status q
         CROSS JOIN (
             SELECT coalesce(sum(o.accepted), 0) AS accepted, coalesce(sum(o.failed), 0) AS failed
@@ -2719,6 +2789,7 @@ GRANT EXECUTE ON FUNCTION otp.check_budget, otp.message_cost, otp.prune, otp.wit
 GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary,
     otp.failures, otp.job_details, otp.outcome_counts, otp.conversion_daily, otp.error_classes, otp.error_class_defaults,
     otp.pauses, otp.pause_status, otp.spend_tally TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.limit_status, otp.refusals TO otp_worker, otp_monitor, otp_admin;
 GRANT SELECT ON otp.history, otp.history_quarters, otp.spend_today, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;

@@ -151,9 +151,9 @@ public actor CallbackReceiver {
         let shared = CallbackConnection.Shared(
             rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
         let server = ListeningServer(
-            host: configuration.host, port: configuration.port,
-            channel: CallbackChannel(shared: shared, limits: limits.server), limits: limits.server,
-            setting: "OTPD_CALLBACK_LISTEN")
+            host: configuration.host, port: configuration.port, limits: limits.server,
+            setting: "OTPD_CALLBACK_LISTEN", log: log
+        ) { CallbackConnection(shared, wire: $0) }
         var said: String?
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)

@@ -1,6 +1,7 @@
-public import HummingbirdCore
-import Logging
-import NIOCore
+import HummingbirdCore
+public import Logging
+public import NIOCore
+import NIOHTTP1
 import NIOPosix
 
 /// Why nobody can be listened to.
@@ -47,20 +48,27 @@ public struct ServerStop: Sendable {
 ///
 /// Its few tasks (one per connection, which waits for its end) run on Swift's global executor: on the loop, as tasks of
 /// ours do, they would cost the sends a hop each.
-public struct ListeningServer<ChildChannel: ServerChildChannel>: Sendable {
+public struct ListeningServer: Sendable {
+    /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
+    public typealias MakeHandler = @Sendable (Wire) -> any ChannelInboundHandler
+
     private let host: String
     private let port: Int
-    private let channel: ChildChannel
     private let limits: ServerLimits
     private let setting: String
+    private let log: Logger
+    private let makeHandler: MakeHandler
 
     /// `setting` is what names the address; port 0 picks a free one.
-    public init(host: String, port: Int, channel: ChildChannel, limits: ServerLimits, setting: String) {
+    public init(
+        host: String, port: Int, limits: ServerLimits, setting: String, log: Logger, makeHandler: @escaping MakeHandler
+    ) {
         self.host = host
         self.port = port
-        self.channel = channel
         self.limits = limits
         self.setting = setting
+        self.log = log
+        self.makeHandler = makeHandler
     }
 
     /// Serves until told to stop, or until the listening socket dies; then lets the requests under way end.
@@ -91,11 +99,13 @@ public struct ListeningServer<ChildChannel: ServerChildChannel>: Sendable {
         var logger = Logger(label: "server")
         logger.logLevel = .critical
         let (listening, listener) = AsyncStream.makeStream(of: (any Channel).self)
+        let eventLoop = group.next()
+        let connections = NIOLoopBoundBox.makeBoxSendingValue(
+            OpenConnections(limits: limits, on: eventLoop, log: log), eventLoop: eventLoop)
         let server = Server(
-            childChannelSetup: channel,
-            configuration: ServerConfiguration(
-                address: .hostname(host, port: port), backlog: 1024,
-                availableConnectionsDelegate: MaximumAvailableConnections(limits.connections, logger: logger)),
+            childChannelSetup: ServedChannel(
+                limits: limits, connections: connections, makeHandler: makeHandler),
+            configuration: ServerConfiguration(address: .hostname(host, port: port), backlog: 1024),
             onServerRunning: { channel in
                 listener.yield(channel)
                 onListening(channel.localAddress?.port ?? port)
@@ -148,6 +158,38 @@ public struct ListeningServer<ChildChannel: ServerChildChannel>: Sendable {
             listener.finish()
             tasks.cancelAll()
             return result
+        }
+    }
+}
+
+/// What Hummingbird's server does with a new connection: no router and no task per request.
+private struct ServedChannel: ServerChildChannel {
+    struct Value: ServerChildChannelValue {
+        let channel: any Channel
+    }
+
+    let limits: ServerLimits
+    let connections: NIOLoopBoundBox<OpenConnections>
+    let makeHandler: ListeningServer.MakeHandler
+
+    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
+        channel.eventLoop.makeCompletedFuture {
+            let wire = Wire(limits: limits, place: connections.value.open(channel))
+            let pipeline = channel.pipeline.syncOperations
+            try pipeline.addHandler(wire)
+            try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+            try pipeline.addHandler(makeHandler(wire))
+            return Value(channel: channel)
+        }
+    }
+
+    /// Waits for the connection's end; a canceled server closes it at once.
+    func handle(value: Value, logger: Logger) async {
+        await withTaskCancellationHandler {
+            // Only how it ended would be thrown, and the connection has dealt with that.
+            _ = try? await value.channel.closeFuture.get()
+        } onCancel: {
+            value.channel.close(promise: nil)
         }
     }
 }

@@ -1,5 +1,4 @@
-import HummingbirdCore
-import Logging
+public import Logging
 import NIOCore
 import NIOHTTP1
 
@@ -73,6 +72,7 @@ final class PageConnection: ChannelInboundHandler {
 
     private func ask(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         serial += 1
+        wire.enter(.answer)
         awaited = Awaited(serial: serial, isHead: head.method == .HEAD, keepsAlive: head.isKeepAlive)
         let target = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let authorization = head.headers["authorization"]
@@ -135,43 +135,12 @@ final class PageConnection: ChannelInboundHandler {
     }
 }
 
-/// What Hummingbird's server does with a new connection: no router and no task per request.
-struct PageChannel: ServerChildChannel {
-    struct Value: ServerChildChannelValue {
-        let channel: any Channel
-    }
-
-    let limits: ServerLimits
-    let respond: PageServer.Respond
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
-            let wire = Wire(limits: limits)
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(wire)
-            try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-            try pipeline.addHandler(PageConnection(wire: wire, respond: respond))
-            return Value(channel: channel)
-        }
-    }
-
-    /// Waits for the connection's end; a cancelled server closes it at once.
-    func handle(value: Value, logger: Logger) async {
-        await withTaskCancellationHandler {
-            // Only how it ended would be thrown, and the connection has dealt with that.
-            _ = try? await value.channel.closeFuture.get()
-        } onCancel: {
-            value.channel.close(promise: nil)
-        }
-    }
-}
-
 /// Serves pages to be read: GET and HEAD, bounded in bytes and time, with a strict Content-Security-Policy on every answer.
 public struct PageServer: Sendable {
     /// Called on the server's thread, which it may not block; calls back once, from any thread, at once or later.
     public typealias Respond = @Sendable (PageRequest, @escaping @Sendable (PageAnswer) -> Void) -> Void
 
-    private let server: ListeningServer<PageChannel>
+    private let server: ListeningServer
 
     /// What a client of pages may take: no body to speak of, and few connections.
     public static let limits: ServerLimits = {
@@ -184,11 +153,11 @@ public struct PageServer: Sendable {
 
     /// `setting` is what names the address; port 0 picks a free one.
     public init(
-        host: String, port: Int, setting: String, limits: ServerLimits = limits, respond: @escaping Respond
+        host: String, port: Int, setting: String, limits: ServerLimits = limits, log: Logger, respond: @escaping Respond
     ) {
-        server = ListeningServer(
-            host: host, port: port, channel: PageChannel(limits: limits, respond: respond), limits: limits,
-            setting: setting)
+        server = ListeningServer(host: host, port: port, limits: limits, setting: setting, log: log) { wire in
+            PageConnection(wire: wire, respond: respond)
+        }
     }
 
     /// Serves until told to stop, or until the listening socket dies. `onListening` is told the port.

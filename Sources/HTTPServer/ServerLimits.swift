@@ -1,7 +1,7 @@
 /// What a client may take. Behind a proxy that speaks TLS most of it is the proxy's business too; this does not count on
 /// that.
 public struct ServerLimits: Sendable {
-    /// Connections at a time; further ones wait in the kernel's queue.
+    /// Connections at a time. A further one makes `ConnectionPlaces` close one of them.
     public var connections = 256
     /// A request line with its headers, in bytes; what one read brings on top of it is let pass.
     public var headBytes = 16 << 10

@@ -16,6 +16,8 @@ public final class Wire: ChannelDuplexHandler {
         case head
         /// A body.
         case body
+        /// The request is complete, and its answer is awaited.
+        case answer
         /// Nothing that is wanted: the last answer is on its way.
         case leaving
     }
@@ -24,6 +26,8 @@ public final class Wire: ChannelDuplexHandler {
     public enum Excess: Sendable { case headTooLarge, tooLarge, tooSlow }
 
     private let limits: ServerLimits
+    /// Nil in tests of a lone connection.
+    private let place: ConnectionPlace?
     private var context: ChannelHandlerContext?
     /// What goes on now.
     public private(set) var phase = Phase.idle
@@ -36,8 +40,11 @@ public final class Wire: ChannelDuplexHandler {
     /// Called when a request is too long or too slow.
     public var onExcess: ((Excess) -> Void)?
 
-    /// A connection that may take what `limits` say.
-    public init(limits: ServerLimits) { self.limits = limits }
+    /// A connection that may take what `limits` say, with its place among the others.
+    public init(limits: ServerLimits, place: ConnectionPlace? = nil) {
+        self.limits = limits
+        self.place = place
+    }
 
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
@@ -57,7 +64,7 @@ public final class Wire: ChannelDuplexHandler {
         let count = unwrapInboundIn(data).readableBytes
         switch phase {
         case .idle: enter(.head)
-        case .head, .body: break
+        case .head, .body, .answer: break
         case .leaving: return
         }
         bytes += count
@@ -65,7 +72,7 @@ public final class Wire: ChannelDuplexHandler {
         // The decoder has run: what is counted now belongs to a request that is not whole.
         switch phase {
         case .head: if bytes > limits.headBytes { onExcess?(.headTooLarge) }
-        case .body: if bytes > limits.wireBytes { onExcess?(.tooLarge) }
+        case .body, .answer: if bytes > limits.wireBytes { onExcess?(.tooLarge) }
         case .idle, .leaving: break
         }
         arm()
@@ -75,15 +82,24 @@ public final class Wire: ChannelDuplexHandler {
     public func enter(_ phase: Phase) {
         guard self.phase != .leaving else { return }
         switch phase {
-        case .idle: deadline = now + .milliseconds(limits.idleMilliseconds)
+        case .idle:
+            deadline = now + .milliseconds(limits.idleMilliseconds)
+            place?.set(.idle)
         // From its first byte to its last a request has one deadline.
         case .head, .body:
-            if self.phase == .idle { deadline = now + .milliseconds(limits.requestMilliseconds) }
+            if self.phase == .idle {
+                deadline = now + .milliseconds(limits.requestMilliseconds)
+                place?.set(.requesting)
+            }
+        case .answer: place?.set(.answering)
         case .leaving: break
         }
         self.phase = phase
         bytes = 0
     }
+
+    /// The client has proven who it is: its requests are not cut off for a stranger's.
+    public func trust() { place?.trust() }
 
     // MARK: Going out
 
@@ -97,8 +113,9 @@ public final class Wire: ChannelDuplexHandler {
     public func leave(with buffer: ByteBuffer) {
         guard phase != .leaving, let context else { return }
         phase = .leaving
-        let channel = context.channel
+        let (channel, place) = (context.channel, place)
         context.writeAndFlush(NIOAny(buffer)).assumeIsolated().whenComplete { _ in
+            place?.set(.done)
             channel.close(mode: .output, promise: nil)
         }
         allow(limits.lingerMilliseconds)
@@ -166,7 +183,7 @@ public final class Wire: ChannelDuplexHandler {
         guard let context else { return }
         switch phase {
         case .idle, .leaving: context.close(promise: nil)
-        case .head, .body:
+        case .head, .body, .answer:
             // Who does not read its answers gets none more.
             if isReadHeld { context.close(promise: nil) } else { onExcess?(.tooSlow) }
         }

@@ -15,7 +15,12 @@ struct TwilioSimulator: AsyncParsableCommand {
 
             \(MagicNumbers.help)
 
-            Control, on the same port and without credentials:
+            On loopback, which it listens on unless --host says otherwise, it answers requests whose Host is localhost, a \
+            name under it, 127.0.0.0/8 or [::1]. Any other --host needs TWILIO_SIMULATOR_TOKEN in the environment. With \
+            that token set, control needs it too: Authorization: Bearer TOKEN. Status callbacks go to this machine \
+            alone, unless --remote-callbacks is given; those that were not sent are callbacks_refused in the counts.
+
+            Control, on the same port:
               GET  /_sim/inbox?to=&sid=&limit=&before=   messages, newest first
               GET  /_sim/stats                           counts
               POST /_sim/reset                           forget messages, counts and faults
@@ -26,13 +31,20 @@ struct TwilioSimulator: AsyncParsableCommand {
                 account_status active|suspended|closed, account_type Full|Trial
                 Faults: \(Fault.names.joined(separator: ", "))
               GET  /healthz
-            """)
+            """,
+        version: "twilio-simulator \(TwilioSimulator.version)")
 
-    @Option(help: "Address to listen on.")
+    /// The same as otpd's: they are released together.
+    static let version = "0.1.0"
+
+    @Option(help: "Address to listen on; any but loopback needs TWILIO_SIMULATOR_TOKEN.")
     var host = "127.0.0.1"
 
     @Option(help: "Port to listen on; 0 picks a free one. It is printed as: listening on http://127.0.0.1:PORT")
     var port = 0
+
+    @Flag(help: "Post status callbacks to other machines too.")
+    var remoteCallbacks = false
 
     @Option(help: "Milliseconds from creation to sending, sent and the final status.")
     var delays = "200,500,1500"
@@ -62,6 +74,13 @@ struct TwilioSimulator: AsyncParsableCommand {
         var settings = Settings()
         settings.host = host
         settings.port = port
+        settings.allowsRemoteCallbacks = remoteCallbacks
+        settings.controlToken = Self.environment("TWILIO_SIMULATOR_TOKEN")
+        if settings.controlToken == nil, !Access.isLoopback(host) {
+            throw ValidationError(
+                "--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN is not set. Set it, to keep "
+                    + "codes from strangers, or listen on 127.0.0.1.")
+        }
         settings.capacity = capacity
         settings.latencyMilliseconds = latency
         settings.listLagMilliseconds = listLag

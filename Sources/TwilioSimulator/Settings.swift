@@ -1,6 +1,10 @@
 /// What the simulator is started with.
 struct Settings: Sendable {
     var host = "127.0.0.1"
+    /// What requests for `/_sim/` must show as `Authorization: Bearer …`; nil: nothing.
+    var controlToken: String?
+    /// Whether callbacks may go to other machines.
+    var allowsRemoteCallbacks = false
     /// 0 picks a free one.
     var port = 0
     var accountSID = "AC00000000000000000000000000000000"

@@ -1,6 +1,8 @@
 /// The simulator without sockets: a request and a moment in, a reply out. Confined to its event loop.
 final class Simulator {
     let settings: Settings
+    let access: Access
+    private var acceptedHost: String?
     var credentials: Credentials
     var faults: FaultPlan
     var random: SplitMix64
@@ -19,6 +21,7 @@ final class Simulator {
     /// Throws a `ControlError` when the faults of the settings cannot be read.
     init(_ settings: Settings) throws {
         self.settings = settings
+        access = Access(settings)
         credentials = Self.credentials(settings)
         random = SplitMix64(state: settings.seed)
         sids = MessageSIDCodec(key: random.next(), checkKey: random.next())
@@ -36,6 +39,21 @@ final class Simulator {
     /// Answers a request that was wholly read at `now`. The connection calls `finished` once the answer is out.
     func respond(to request: Request, at now: Microseconds) -> Reply {
         statistics.requests += 1
+        // Most requests name the host that the one before named.
+        guard request.host == acceptedHost || access.accepts(host: request.host) else {
+            return Reply(
+                answer: Answer(
+                    status: 421, content: .text,
+                    body: Array("This simulator answers as localhost or 127.0.0.1 alone.\n".utf8)))
+        }
+        acceptedHost = request.host
+        if request.path.hasPrefix("/_sim/"), !access.allowsControl(request.authorization) {
+            statistics.unauthorized += 1
+            return Reply(
+                answer: Answer(
+                    status: 401, content: .text,
+                    body: Array("Control needs the token: Authorization: Bearer, and TWILIO_SIMULATOR_TOKEN.\n".utf8)))
+        }
         if request.path.hasPrefix("/_sim/") || request.path == "/healthz" {
             return Reply(answer: control(request, at: now))
         }

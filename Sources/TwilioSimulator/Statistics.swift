@@ -14,6 +14,8 @@ struct Statistics {
     var callbacksFailed = 0
     /// Callback URLs that are not plain http.
     var callbacksUnsupported = 0
+    /// To other machines, without `--remote-callbacks`.
+    var callbacksRefused = 0
     /// By name.
     var faults: [String: Int] = [:]
 

@@ -11,11 +11,10 @@ struct ServerTests {
         _ limits: Limits = Limits(), _ body: @Sendable @escaping (Int, Inbox, ServerStop) async throws -> Void
     ) async throws {
         let inbox = Inbox(capacity: limits.buffered)
+        let shared = Fixture.shared(inbox, limits)
         let server = ListeningServer(
-            host: "127.0.0.1", port: 0,
-            channel: CallbackChannel(shared: Fixture.shared(inbox, limits), limits: limits.server),
-            limits: limits.server,
-            setting: "OTPD_CALLBACK_LISTEN")
+            host: "127.0.0.1", port: 0, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
+        ) { CallbackConnection(shared, wire: $0) }
         let stop = ServerStop()
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -113,28 +112,99 @@ struct ServerTests {
         }
     }
 
-    /// Those above the limit wait their turn.
-    @Test func soManyConnectionsAtATime() async throws {
+    /// Each row: what the connections that take all places do, and whether a request from the same address gets through.
+    @Test(arguments: Holder.allCases)
+    func allPlacesAreTaken(by holder: Holder) async throws {
         var limits = Limits()
-        limits.connections = 2
+        limits.connections = 16
         try await withServer(limits) { port, _, _ in
             var held: [Socket] = []
-            for _ in 0..<2 {
+            for _ in 0..<40 {
                 let socket = try Socket(port: port)
-                #expect(try await socket.send(Fixture.request()))
-                _ = try await socket.receive(answers: 1)
+                try await holder.begin(socket)
                 held.append(socket)
             }
-            let third = try Socket(port: port)
-            #expect(try await third.send(Fixture.request()))
-            // The others are served meanwhile.
-            for _ in 0..<20 {
-                #expect(try await held[0].send(Fixture.request()))
-                _ = try await held[0].receive(answers: 1)
-                #expect(try third.receive() == nil)
+            let socket = try Socket(port: port)
+            #expect(try await socket.send(Fixture.request()))
+            #expect(try await socket.receive(answers: 1).hasPrefix("HTTP/1.1 200 "))
+            _ = held
+        }
+    }
+
+    enum Holder: CaseIterable {
+        case silent, drippingHead, drippingBody, halfClosed, garbage, pipelinedGarbage, tlsHello, http2, closedAtOnce
+        case resetAtOnce, idle, refused
+
+        func begin(_ socket: Socket) async throws {
+            switch self {
+            case .silent: break
+            case .drippingHead: _ = try await socket.send("POST /status HTTP/1.1\r\nX-Slow: ")
+            case .drippingBody: _ = try await socket.send(Fixture.request().dropLast(5))
+            case .halfClosed: socket.endOutput()
+            case .garbage: _ = try await socket.send("nonsense\r\n\r\n")
+            case .pipelinedGarbage: _ = try await socket.send(Fixture.request() + "\0\0garbage\r\n\r\n")
+            case .tlsHello: _ = try await socket.send("\u{16}\u{3}\u{1}\u{0}\u{5}\u{1}\u{0}\u{0}\u{1}\u{0}")
+            case .http2: _ = try await socket.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+            case .closedAtOnce: socket.end()
+            case .resetAtOnce:
+                socket.reset()
+                socket.end()
+            case .idle:
+                _ = try await socket.send(Fixture.request())
+                _ = try await socket.receive(answers: 1)
+            case .refused: _ = try await socket.send(Fixture.request(signature: "no"))
             }
-            held.removeLast()
-            _ = try await third.receive(answers: 1)
+        }
+    }
+
+    /// A proxy's connection that has brought a signed callback keeps its place in the middle of the next one.
+    @Test func aTrustedRequestOutlastsAFlood() async throws {
+        var limits = Limits()
+        limits.connections = 16
+        try await withServer(limits) { port, inbox, _ in
+            let proxy = try Socket(port: port)
+            #expect(try await proxy.send(Fixture.request()))
+            _ = try await proxy.receive(answers: 1)
+            let request = Fixture.request(headers: ["Expect: 100-continue"])
+            #expect(try await proxy.send(request.dropLast(10)))
+            #expect(try await proxy.receive(answers: 1).hasPrefix("HTTP/1.1 100 "))
+            var flood: [Socket] = []
+            for number in 0..<200 {
+                let socket = try Socket(port: port)
+                if number.isMultiple(of: 2) { _ = try await socket.send("POST /status HTTP/1.1\r\n") }
+                flood.append(socket)
+            }
+            // The flood has been taken in: the last connection is answered.
+            let last = try Socket(port: port)
+            #expect(try await last.send(Fixture.request()))
+            _ = try await last.receive(answers: 1)
+            #expect(try await proxy.send(request.suffix(10)))
+            #expect(try await proxy.receive(answers: 1).hasPrefix("HTTP/1.1 200 "))
+            #expect(inbox.counters.received == 3)
+        }
+    }
+
+    /// One address takes all places in the middle of requests; another address's slow request is not cut off for it.
+    @Test func anAddressHasAShare() async throws {
+        var limits = Limits()
+        limits.connections = 16
+        try await withServer(limits) { port, inbox, _ in
+            let other = try Socket(port: port, from: 2)
+            let request = Fixture.request(headers: ["Expect: 100-continue"])
+            #expect(try await other.send(request.dropLast(10)))
+            _ = try await other.receive(answers: 1)
+            var flood: [Socket] = []
+            for _ in 0..<100 {
+                let socket = try Socket(port: port)
+                #expect(try await socket.send(request.dropLast(10)))
+                flood.append(socket)
+            }
+            let last = try Socket(port: port, from: 3)
+            #expect(try await last.send(Fixture.request()))
+            _ = try await last.receive(answers: 1)
+            #expect(try await other.send(request.suffix(10)))
+            #expect(try await other.receive(answers: 1).hasPrefix("HTTP/1.1 200 "))
+            #expect(inbox.counters.received == 2)
         }
     }
 
@@ -184,11 +254,10 @@ struct ServerTests {
     @Test(arguments: [("127.0.0.1", "is in use"), ("192.0.2.1", "is no address of this machine")])
     func cannotListen(host: String, why: String) async throws {
         let taken = try Listener()
-        let inbox = Inbox(capacity: 1)
+        let shared = Fixture.shared(Inbox(capacity: 1))
         let server = ListeningServer(
-            host: host, port: taken.port,
-            channel: CallbackChannel(shared: Fixture.shared(inbox), limits: ServerLimits()), limits: ServerLimits(),
-            setting: "OTPD_CALLBACK_LISTEN")
+            host: host, port: taken.port, limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
+        ) { CallbackConnection(shared, wire: $0) }
         do throws(ListenFailure) {
             try await server.run(until: ServerStop()) { _ in Issue.record("it listens") }
             Issue.record("it has ended without an error")

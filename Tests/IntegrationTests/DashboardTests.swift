@@ -85,6 +85,55 @@ import Testing
         try await database.text("DROP ROLE \(role)")
     }
 
+    /// More silent clients, and clients in the middle of a request, than there are places: probes and readers get through.
+    @Test func strangersTakeNoPlaceFromProbes() async throws {
+        let scope = try #require(TestScope.current)
+        let port = try Loopback.freePort()
+        let environment = try Otpd.databaseEnvironment().merging([
+            "OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)", "OTPD_DASHBOARD_TOKEN": TestDatabase.secret,
+        ]) { $1 }
+        let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
+        try await otpd.says(Self.isServing)
+        var held: [Int32] = []
+        defer { for descriptor in held { close(descriptor) } }
+        for beginning in ["", "GET /metrics HTTP/1.1\r\nX-Slow: ", "\u{16}\u{3}\u{1}"] {
+            for _ in 0..<100 {
+                let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+                held.append(descriptor)
+                #expect(Loopback.connect(descriptor, port))
+                _ = send(descriptor, beginning, beginning.utf8.count, Int32(MSG_NOSIGNAL))
+            }
+            #expect(try Self.get(port, "/healthz").status == 200)
+            #expect(try Self.get(port, "/readyz").status == 200)
+            let answer = try HTTP1.exchange(
+                port: port, "GET", "/metrics", headers: ["Authorization: Bearer \(TestDatabase.secret)"])
+            #expect(answer.status == 200)
+        }
+        try await otpd.says("connections were closed to make room for new ones")
+        otpd.signal(SIGTERM)
+        #expect(try await otpd.exit() == 0)
+    }
+
+    /// Fifteen wrong tokens from the reader's own address.
+    @Test func theRightTokenAlwaysEnters() async throws {
+        let scope = try #require(TestScope.current)
+        let port = try Loopback.freePort()
+        let environment = try Otpd.databaseEnvironment().merging([
+            "OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)", "OTPD_DASHBOARD_TOKEN": TestDatabase.secret,
+        ]) { $1 }
+        let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
+        try await otpd.says(Self.isServing)
+        func get(_ token: String) throws -> Int {
+            try HTTP1.exchange(port: port, "GET", "/metrics", headers: ["Authorization: Bearer \(token)"]).status
+        }
+        var wrong: [Int] = []
+        for number in 0..<15 { wrong.append(try get("wrong \(number)")) }
+        #expect(wrong.prefix(10) == [401, 401, 401, 401, 401, 401, 401, 401, 401, 401] && wrong.last == 429)
+        #expect(try get(TestDatabase.secret) == 200)
+        otpd.signal(SIGTERM)
+        #expect(try await otpd.exit() == 0)
+    }
+
     /// No server at all, an address that is taken, an address that everybody can reach.
     @Test func whereItCanNotStart() async throws {
         let (_, taken) = try Loopback.listen()

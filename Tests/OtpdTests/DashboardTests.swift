@@ -97,16 +97,18 @@ struct TokenGuardTests {
         #expect(tokens.refused == (verdict == .wrong ? 1 : 0))
     }
 
-    @Test func whoGuessesIsHeardNoMoreAndOthersAre() {
+    @Test func wrongTokensWaitAndTheRightOneNever() {
         var tokens = TokenGuard(token: Secret(Self.token))
         for guess in 0..<10 { #expect(tokens.decide("Bearer \(guess)", client: "a", now: 0) == .wrong) }
-        // Not even with the right one: else it would tell that a guess was right.
-        #expect(tokens.decide("Bearer \(Self.token)", client: "a", now: 0) == .tooMany(retryAfter: 6))
+        #expect(tokens.decide("Bearer x", client: "a", now: 0) == .tooMany(retryAfter: 6))
+        // A reader with the right token behind the same proxy, or after a mistake.
+        #expect(tokens.decide("Bearer \(Self.token)", client: "a", now: 0) == .allowed)
         #expect(tokens.decide("Bearer \(Self.token)", client: "b", now: 0) == .allowed)
+        #expect(tokens.decide(nil, client: "a", now: 0) == .missing)
+        // The right token does not wash off the wrong ones.
         #expect(tokens.decide("Bearer x", client: "a", now: 5.9) == .tooMany(retryAfter: 1))
         #expect(tokens.decide("Bearer x", client: "a", now: 6.1) == .wrong)
         #expect(tokens.decide("Bearer x", client: "a", now: 6.2) == .tooMany(retryAfter: 6))
-        #expect(tokens.decide("Bearer \(Self.token)", client: "a", now: 100) == .allowed)
         #expect(tokens.refused == 14)
     }
 
@@ -204,6 +206,18 @@ struct DashboardTextTests {
         }
     }
 
+    @Test func limitsAndRefusals() {
+        let text = Metrics.text(StatusFixture.limited, Self.history, refusedTokens: 0)
+        for line in [
+            "otpd_limits_used_up 1", #"otpd_limit_used_up{scope="country",key="SA",period="day"} 1"#,
+            #"otpd_requests_refused_total{scope="country"} 1200"#, #"otpd_requests_refused_total{scope="phone"} 7"#,
+        ] { #expect(text.contains("\n\(line)\n"), "\(line)") }
+        #expect(!text.contains(#"scope="total""#), "one that is not used up")
+        let json = DashboardJSON.status(StatusFixture.limited, host: "web-1", server: "db:5432").text
+        #expect(json.contains(#"{"name":"total","period":"hour","allowed":1000,"used":850,"usedUpUntil":null,"#))
+        #expect(json.contains(#""refusals":[{"scope":"country","all":1200,"lastHour":40},"#))
+    }
+
     @Test func withoutALatencyOrABudgetThereIsNone() {
         var snapshot = StatusFixture.working
         snapshot.queue.latency = nil
@@ -231,12 +245,13 @@ struct DashboardTextTests {
     }
 
     @Test func statusSaysWhatOtpdStatusSays() {
-        let text = DashboardJSON.status(StatusFixture.troubled).text
+        let text = DashboardJSON.status(StatusFixture.troubled, host: "web-1\u{1B}", server: "db:5432").text
         let verdict = StatusVerdict.of(StatusFixture.troubled)
         #expect(text.contains(#""level":"bad","headline":"\#(verdict.headline)""#))
         #expect(text.contains(#""phone":"+9665•••••567""#))
         #expect(text.contains(#""state":"dead""#))
         #expect(text.contains(#""nextProbeSeconds":20,"held":12"#))
+        #expect(text.contains(#""host":"web-1\\u{1B}","database":"app","server":"db:5432""#), "\(text.prefix(200))")
     }
 
     @Test(arguments: [

@@ -37,6 +37,7 @@ enum StatusFixture {
         snapshot.workers = [worker(8), worker(7, host: "web-2")]
         snapshot.now = 1_000_000
         snapshot.clock = "22:41:07 UTC"
+        snapshot.database = "app"
         snapshot.steps = (0..<60).map { index in
             var step = StatusSnapshot.Step()
             (step.step, step.accepted) = (200_000 - 60 + index, index % 12 * 10)
@@ -63,6 +64,22 @@ enum StatusFixture {
                 900, error: "The user has answered STOP to this sender.",
                 remedy: "Ask the user to send START to it, or use another sender."),
             failure(899, error: "رقم الهاتف غير صالح", remedy: "اطلب من المستخدم رقمًا آخر", code: 21211, seconds: 400),
+        ]
+        return snapshot
+    }
+
+    /// A country's limit is used up, another one nearly; requests were refused.
+    static var limited: StatusSnapshot {
+        var snapshot = working
+        var limit = StatusSnapshot.Limit()
+        (limit.scope, limit.key, limit.allowed, limit.used) = ("country", "SA", "500", "500")
+        (limit.usedUpUntil, limit.usedUpSeconds) = ("2026-11-30 00:00:00+03", 7_200)
+        var other = StatusSnapshot.Limit()
+        (other.scope, other.allowed, other.used, other.periodSeconds) = ("total", "1000", "850", 3_600)
+        snapshot.limits = [limit, other]
+        snapshot.refusals = [
+            StatusSnapshot.Refusal(scope: "country", all: 1_200, lastHour: 40),
+            StatusSnapshot.Refusal(scope: "phone", all: 7, lastHour: 0),
         ]
         return snapshot
     }

@@ -27,7 +27,8 @@ import Testing
         hostile.sends[0].messageStatus = "sent\u{1B}[2J"
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
-            ("working", StatusFixture.working), ("troubled", StatusFixture.troubled), ("many", many),
+            ("working", StatusFixture.working), ("limited", StatusFixture.limited),
+            ("troubled", StatusFixture.troubled), ("many", many),
             ("nothing", StatusSnapshot()), ("hostile", hostile),
         ]
     }
@@ -53,8 +54,21 @@ import Testing
         }
     }
 
+    @Test func aLimitThatIsUsedUp() {
+        let verdict = StatusVerdict.of(StatusFixture.limited)
+        #expect(verdict.level == .warning && !verdict.failsCheck)
+        #expect(verdict.headline == "The limit country SA (500 a day) is used up until 2026-11-30 00:00:00+03.")
+        let lines = StatusFixture.view(StatusFixture.limited, interval: nil).lines(width: 100).map(\.plain)
+        #expect(
+            lines.contains("  country SA  500 of 500 this day, used up until 2026-11-30 00:00:00+03 (2 h)"), "\(lines)")
+        #expect(lines.contains("  total  850 of 1000 this hour"))
+        #expect(lines.contains { $0.hasPrefix("Refused") && $0.contains("40 country · in 1 h, by limit") }, "\(lines)")
+        let working = StatusFixture.view(StatusFixture.working).lines(width: 100).map(\.plain)
+        #expect(!working.contains { $0.contains("limit") })
+    }
+
     @Test func whatDoesNotFitIsCounted() {
-        let many = Self.snapshots[2].1
+        let many = Self.snapshots[3].1
         let lines = StatusFixture.view(many).lines(width: 80, height: 24).map(\.plain)
         func row(_ title: String) -> String { lines.first { $0.hasPrefix(title) } ?? "" }
         let shown = lines.filter { $0.contains("a-rather-long-host") }.count

@@ -52,6 +52,20 @@ import Testing
         }
     }
 
+    @Test func sayItsVersion() throws {
+        let program = try Program(["--version"])
+        #expect(program.firstLine() == "twilio-simulator \(TwilioSimulator.version)")
+        #expect(program.end() == 0)
+    }
+
+    @Test(arguments: ["0.0.0.0", "::", "192.0.2.1"])
+    func elsewhereItNeedsAToken(host: String) throws {
+        let program = try Program(["--host", host])
+        #expect(program.end() == 64)
+        let errors = String(utf8: Array(program.errors.fileHandleForReading.readDataToEndOfFile()))
+        #expect(errors.contains("--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN"))
+    }
+
     @Test(arguments: [SIGTERM, SIGINT])
     func saysWhereItListensAndLeavesAtOnceWithOpenConnections(signal: Int32) throws {
         let ready = FileManager.default.temporaryDirectory.appendingPathComponent("ready-\(UUID().uuidString)")

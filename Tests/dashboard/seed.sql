@@ -52,3 +52,11 @@ FROM (
 INSERT INTO otp.spend_tally (day, shard, amount)
 SELECT (now() AT TIME ZONE 'UTC')::date, 0, coalesce(sum((m->>'billed')::numeric + (m->>'expected')::numeric), 0)
 FROM otp.history, jsonb_array_elements(messages) m WHERE minute >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
+-- A country's limit that is used up, what the limits refused, and workers that were stopped after the running ones began.
+INSERT INTO otp.limits (scope, period, max_sends) VALUES ('country', '1 day', 2000);
+INSERT INTO otp.shared_counts (scope, key, period, starts_at, shard, amount)
+SELECT 'country', 'SA', '1 day', date_trunc('day', now(), timezone), 0, 2000 FROM otp.settings;
+SELECT setval('otp.refused_country', 30), setval('otp.refused_phone', 1);
+INSERT INTO otp.worker_status (host, pid, version, started_at, heartbeat_at, state, in_flight, claimed, accepted, failed)
+SELECT 'sms-' || n, 3000 + n, '0.1.0', now() - interval '50 minutes', now() - n * interval '2 minutes', 'stopped', 0, 10, 10, 0
+FROM generate_series(1, 12) n;

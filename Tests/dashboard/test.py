@@ -126,11 +126,16 @@ CONTRAST = """(() => {
 PLOTS = "document.querySelectorAll('#plots svg[role=img]').length === 5"
 
 
-def content(browser):
+def content(browser, relay_port):
     text = browser.text()
+    check("it names the database and the host", f"database {os.environ.get('PGDATABASE', 'postgres')} at 127.0.0.1:{relay_port}" in text and f"served by {socket.gethostname()}" in text, text[:300])
+    order = browser.run("[...document.querySelectorAll('#workers h3')].map((e) => e.textContent)")
+    check("running workers come first, then the dead, then the last three that were stopped",
+          [title.split(": ")[-1] for title in order] == ["running", "running", "dead", "stopped", "stopped", "stopped"], order)
+    check("the others that were stopped are counted", "9 more workers were stopped within the hour." in text)
     for words in ["Sending is paused in part: country AE.", "remove it from otp.countries.", "4 jobs waiting", "Worker 3 on sms-2: dead",
                   "Worker 1 on sms-1: running", "Queue depth", "Age of the oldest due job", "Latency, from commit to accepted",
-                  "of 250 USD", "The phone cannot be reached", "Twilio's error 30003", "The user has opted out", "+9665•••••"]:
+                  "of 250 USD", "The phone cannot be reached", "country SA", "Used up until", "Refused in the last hour: 31", "country 30, phone 1", "Twilio's error 30003", "The user has opted out", "+9665•••••"]:
         check(f"it says: {words}", words in text, text)
     check("no whole number", not any(number in browser.run("document.documentElement.outerHTML") for number in sql("SELECT e164 FROM otp.verifications LIMIT 200").split()))
     check("deliveries by country and status", browser.run("[...document.querySelectorAll('#deliveries thead th')].map((e) => e.textContent).join()") == "Country,delivered,sent,undelivered,all",
@@ -168,6 +173,12 @@ def looks(browser, pictures):
     for dark in (False, True):
         browser.size(1280, 900, dark=dark)
         check(f"contrast, {'dark' if dark else 'light'}", browser.run(CONTRAST) == [], browser.run(CONTRAST))
+    for width in (390, 360, 320):
+        browser.size(width, 800)
+        cut = browser.run("[...document.querySelectorAll('#deliveries td, #deliveries th[scope=row]')].filter((e) => { const box = e.getBoundingClientRect(); return !box.width || box.left < 0 || box.right > innerWidth; }).map((e) => e.textContent)")
+        check(f"no delivery is cut at {width} px", cut == [] and browser.run("document.querySelectorAll('#deliveries td').length") > 4, cut)
+        check(f"nothing has to be pushed aside at {width} px", browser.run("(() => { const e = document.querySelector('.scroll'); return e.scrollWidth <= e.clientWidth; })()"))
+        check(f"each figure says what it is at {width} px", "undelivered" in browser.run("getComputedStyle(document.querySelector('#deliveries td[data-label=undelivered]'), '::before').content"))
     for width in (1280, 390, 320):
         browser.size(width, 800, dark=True)
         check(f"nothing sticks out at {width} px", browser.run("document.documentElement.scrollWidth <= innerWidth"), browser.run("document.documentElement.scrollWidth"))
@@ -184,7 +195,7 @@ def looks(browser, pictures):
 
 def live(browser):
     sql("DELETE FROM otp.pauses")
-    browser.until("document.getElementById('headline').textContent.startsWith('! Working, but worker 3 is dead') && document.getElementById('pauses-section').hidden")
+    browser.until("document.getElementById('headline').textContent.startsWith('! The limit country SA (2000 a day) is used up until') && document.getElementById('pauses-section').hidden")
     sql("INSERT INTO otp.pauses (scope, reason) VALUES ('all', '<img src=x onerror=alert(1)>')")
     browser.until("document.getElementById('headline').textContent.includes('everything is paused')")
     check("what comes is text, never markup", browser.run("document.querySelectorAll('main img').length") == 0 and "<img src=x" in browser.text())
@@ -230,7 +241,7 @@ def metrics(otpd):
     check("promtool finds nothing", status == 200 and done.returncode == 0 and not done.stderr, done.stderr)
     for line in ['otpd_database_up 1', 'otpd_queue_jobs{state="queued"} 11', 'otpd_workers_alive 2', 'otpd_worker_up{worker="3",host="sms-2"} 0',
                  'otpd_worker_sends_total{worker="1",host="sms-1",outcome="accepted"} 83950', 'otpd_paused{scope="country",key="AE"} 1',
-                 'otpd_budget_today{currency="USD"} 250', 'otpd_sent_twice_total 0']:
+                 'otpd_budget_today{currency="USD"} 250', 'otpd_sent_twice_total 0', 'otpd_limit_used_up{scope="country",key="SA",period="day"} 1', 'otpd_requests_refused_total{scope="country"} 30']:
         check(f"metrics have {line}", f"\n{line}\n" in text, text)
 
 
@@ -255,7 +266,8 @@ def with_token(program, relay, browser):
         browser.until(PLOTS)
         for _ in range(9):
             otpd.get("/metrics", Authorization="Bearer guess")
-        check("who guesses is heard no more", otpd.get("/metrics", Authorization=f"Bearer {TOKEN}")[0] == 429)
+        check("a further guess has to wait", otpd.get("/metrics", Authorization="Bearer guess")[0] == 429)
+        check("the right token enters all the same", otpd.get("/metrics", Authorization=f"Bearer {TOKEN}")[0] == 200)
     finally:
         check("it ends in order", otpd.stop() == 0)
         check("the token is in no log", TOKEN not in "".join(otpd.log))
@@ -281,7 +293,7 @@ def main():
             browser.size(1280, 900)
             browser.open(otpd.url + "/")
             browser.until(PLOTS)
-            content(browser)
+            content(browser, relay.port)
             metrics(otpd)
             accessibility(browser)
             looks(browser, arguments.pictures)

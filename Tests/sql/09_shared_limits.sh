@@ -56,3 +56,45 @@ clean; limits "$defaults"
 limits "('block', '10 minutes', 15, 3, NULL), ('block', '1 day', 60, 3, NULL)"
 check "a run of a hundred numbers in sequence from twenty addresses: fifteen pass" "15" "$(psql -qXAt -d "$PGDATABASE" -c "DO 'BEGIN FOR n IN 100 .. 199 LOOP BEGIN PERFORM otp.request(''bot '' || n, ''0501234'' || n, client_ip => (''192.0.2.'' || n % 20)::inet); EXCEPTION WHEN SQLSTATE ''OT001'' THEN NULL; END; END LOOP; END'" -c "SELECT count(*) FROM otp.send_jobs")"
 clean; limits "$defaults"
+
+# Refused sends are counted by scope, though each refusal rolls back; and a limit that is used up says so.
+refused() { sql -c "SELECT refused FROM otp.refusals WHERE scope = '$1'"; }
+until_midnight="used_up_until = ((now() AT TIME ZONE s.timezone)::date + 1)::timestamp AT TIME ZONE s.timezone"
+for row in "phone|('phone', '1 day', 2, 0, NULL)" "subject|('subject', '1 day', 2, 0, NULL)" "client_ip|('client_ip', '1 day', 2, 0, NULL)" "block|('block', '1 day', 2, 3, NULL)" "prefix|('prefix', '1 day', 2, 9, NULL)" "country|('country', '1 day', 2, 0, NULL)" "total|('total', '1 hour', 2, 0, NULL)" "budget|('budget', '1 day', NULL, 0, 0.25)"; do
+    scope=${row%%|*}; clean; limits "${row#*|}"; before=$(refused "$scope")
+    case $scope in
+        phone) who() { echo "s$1 0501234567"; } ;;
+        subject) who() { echo "same 050123456$1"; } ;;
+        *) who() { echo "s$1 050123456$1 192.0.2.1"; } ;;
+    esac
+    for n in 1 2 3 4; do send $(who $n) >/dev/null; done
+    check "$scope: two refusals are counted" "$((before + 2))" "$(refused "$scope")"
+    case $scope in
+        prefix) key="+9665012…" ;; country) key=SA ;; *) key= ;;
+    esac
+    case $scope in
+        prefix | country | budget) gives "$scope: it is used up until midnight" "$key|t" "SET ROLE otp_monitor; SELECT key, used_up_until BETWEEN now() AND now() + interval '1 day' FROM otp.limit_status WHERE scope = '$scope'"
+            gives "$scope: of settings.timezone" "t" "SELECT $until_midnight FROM otp.limit_status, otp.settings s" ;;
+        total) gives "$scope: it is used up until the hour ends" "|2|2|t" "SET ROLE otp_monitor; SELECT key, used, allowed, used_up_until BETWEEN now() AND now() + interval '1 hour' FROM otp.limit_status" ;;
+        *) gives "$scope: it is shared by nobody, and no row" "0" "SELECT count(*) FROM otp.limit_status" ;;
+    esac
+done
+clean; limits "('country', '1 day', 3, 0, NULL)"; send one 0501234561 >/dev/null; send two 0501234562 >/dev/null
+gives "what is not used up yet says how far it is" "country|SA|2|3|t" "SELECT scope, key, used, allowed, used_up_until IS NULL FROM otp.limit_status"
+gives "a limit that is raised is used up no more" "t" "UPDATE otp.limits SET max_sends = 2; SELECT used_up_until IS NOT NULL FROM otp.limit_status" 
+gives "yesterday's counts are not today's" "0" "UPDATE otp.shared_counts SET starts_at = starts_at - interval '1 day'; SELECT count(*) FROM otp.limit_status"
+clean; limits "('phone', '1 day', 1, 0, NULL)"; before=$(refused phone)
+sql -c "BEGIN" -c "SELECT otp.request('back', '0501234567')" -c "SAVEPOINT a" -c "SELECT otp.request('back', '0501234567')" >/dev/null
+check "a transaction that is rolled back for it counts" "$((before + 1))" "$(refused phone)"
+before=$(refused failures); sql -c "INSERT INTO otp.verify_failures (key, day, failures) SELECT '+966501234567', (clock_timestamp() AT TIME ZONE timezone)::date, max_failures_per_day FROM otp.settings"
+fails "a phone with too many wrong codes" OT001 "SELECT otp.request('locked', '0501234567')"
+check "is counted too" "$((before + 1))" "$(refused failures)"
+sql -c "TRUNCATE otp.history" -c "INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed, refused) SELECT date_bin('1 minute', now(), 'epoch') - age, 0, 0, 0, 0, 1, 0, 0, 0, jsonb_build_object('failures', $before - extra) FROM (VALUES (interval '2 hours', 5), ('62 minutes', 0), ('10 minutes', -1)) v (age, extra)"
+gives "the last hour is what came since the minute before it" "1" "SET ROLE otp_monitor; SELECT refused_1h FROM otp.refusals WHERE scope = 'failures'"
+sql -c "TRUNCATE otp.history" -c "SELECT otp.record_history()" >/dev/null
+gives "each minute keeps the counts" "t" "SELECT (refused ->> 'failures')::bigint = $before + 1 FROM otp.history"
+sql -c "TRUNCATE otp.history, otp.history_quarters"
+for role in otp_web otp_worker otp_monitor otp_admin; do fails "$role can't make refusals up" 42501 "SET ROLE $role; SELECT nextval('otp.refused_phone')"; done
+fails "a web role does not see them" 42501 "SET ROLE otp_web; SELECT * FROM otp.refusals"
+fails "nor what is left of a limit" 42501 "SET ROLE otp_web; SELECT * FROM otp.limit_status"
+clean; limits "$defaults"

@@ -129,6 +129,13 @@ PY
 for read in delivery_status failures queue_status; do
     check "what otpd status reads of $read" 0 "$(scans "$(own Workers/ReadStatus.swift "FROM otp.$read")")"
 done
+# Limits that are used up: only the counts of this hour and this day are read, however many days there are.
+sql -c "INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('prefix', '1 day', 100, 7), ('country', '1 hour', 100, 0), ('total', '1 day', 1000000, 0)" \
+    -c "INSERT INTO otp.shared_counts (scope, key, period, starts_at, shard, amount) SELECT 'prefix', '+96650' || lpad(k::text, 2, '0'), '1 day', date_trunc('day', now(), s.timezone) - d * interval '1 day', b, 1 FROM otp.settings s, generate_series(0, 99) k, generate_series(0, 9) d, generate_series(0, 31) b" -c "ANALYZE otp.shared_counts"
+check "what otpd status reads of limit_status" "0|1" "$(sql -c "SET jit = off" -c "EXPLAIN $(own Workers/ReadStatus.swift "FROM otp.limit_status")" | awk '/Seq Scan on shared_counts/ { s++ } /shared_counts_pkey/ { i++ } END { print s + 0 "|" (i > 0) }')"
+check "and nothing is compiled for it" 0 "$(sql -c "SET jit = on" -c "EXPLAIN $(own Workers/ReadStatus.swift "FROM otp.limit_status")" | grep -c JIT)"
+check "and of refusals" 0 "$(sql -c "EXPLAIN $(own Workers/ReadStatus.swift "FROM otp.refusals")" | grep -cE "Seq Scan on history")"
+sql -c "DELETE FROM otp.limits WHERE scope IN ('prefix', 'country', 'total')" -c "TRUNCATE otp.shared_counts"
 for list in delivery_status failures; do
     # A plan for no value in particular, as a prepared statement may get, reads it all: here there is no filter.
     check "what otpd jobs list reads of $list" 0 "$(scans "$(own Jobs/ListJobs.swift "FROM otp.$list" | sed 's/\$[12]\b/NULL/g; s/\$3/20/')")"

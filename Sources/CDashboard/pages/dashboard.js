@@ -2,7 +2,7 @@
 // the page is hidden. Everything is set as text: nothing that comes is taken for markup.
 "use strict";
 (() => {
-  const STATUS_MS = 2000, HISTORY_MS = 30000, AGAIN_MS = 3000, PATIENCE_MS = 8000;
+  const STATUS_MS = 2000, HISTORY_MS = 30000, AGAIN_MS = 3000, PATIENCE_MS = 8000, STOPPED_SHOWN = 3;
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
   let span = "hour", historyDue = 0, timer = 0, busy = false, asked = 0, lastGood = 0, drawn = "";
@@ -82,7 +82,28 @@
         pause.nextProbeSeconds === null ? "no probe" : `next probe in ${seconds(Math.max(0, pause.nextProbeSeconds))}`]
         .filter(Boolean).join(", ")],
     })), "Nothing is paused.");
-    fill($("workers"), status.workers.map((worker) => ({
+    const isUsedUp = status.limits.some((limit) => limit.usedUpUntil);
+    const refusedHour = status.refusals.filter((refusal) => refusal.lastHour);
+    $("limits-section").hidden = !status.limits.length && !refusedHour.length;
+    fill($("limits"), [
+      ...status.limits.map((limit) => ({
+        level: limit.usedUpUntil ? "bad" : "warning", title: limit.name,
+        lines: [`${money.format(limit.used)} of ${money.format(limit.allowed)} this ${limit.period}`],
+        text: limit.usedUpUntil ? `Used up until ${limit.usedUpUntil}: requests that it counts are refused.` : null,
+        remedy: limit.remedy, share: limit.used / limit.allowed, shareLabel: `used of the limit ${limit.name}`,
+      })),
+      ...(refusedHour.length ? [{
+        level: isUsedUp ? "bad" : undefined, title: `Refused in the last hour: ${whole.format(refusedHour.reduce((sum, each) => sum + each.lastHour, 0))}`,
+        lines: [refusedHour.map((each) => `${each.scope} ${whole.format(each.lastHour)}`).join(", ")],
+      }] : []),
+    ], "");
+    // Those that work come first, then the dead, then those that were stopped: of these the last few.
+    const rank = (worker) => worker.state === "dead" ? 1 : worker.state === "stopped" ? 2 : 0;
+    const workers = [...status.workers].sort((a, b) => rank(a) - rank(b) || (rank(a) ? a.heartbeatSeconds - b.heartbeatSeconds : 0) || b.id - a.id);
+    const stopped = workers.filter((worker) => rank(worker) === 2);
+    const hidden = Math.max(0, stopped.length - STOPPED_SHOWN);
+    say($("workers-more"), hidden ? `${count(hidden, "more worker")} ${hidden === 1 ? "was" : "were"} stopped within the hour.` : "");
+    fill($("workers"), workers.slice(0, workers.length - hidden).map((worker) => ({
       level: { running: "good", starting: "warning", draining: "warning", paused: "bad", dead: "bad" }[worker.state],
       title: `${worker.sends ? "Worker" : "Receiver"} ${worker.id} on ${worker.host}: ${worker.state}`,
       lines: [
@@ -99,6 +120,7 @@
       lines: [`${seconds(failure.seconds)} ago${failure.code ? `, Twilio's error ${failure.code}` : ""}`],
       text: failure.error, remedy: failure.remedy,
     })), "There are none.");
+    say($("place"), `database ${status.database} at ${status.server} · served by ${status.host}`);
     say($("foot"), `otpd ${status.version}. Read-only. Codes are never here, numbers are masked.`);
     say($("live"), `${status.clock} · every 2 s`);
   };
@@ -227,7 +249,8 @@
     const cell = (country, status) => rows.filter((row) => (!country || row.country === country) && (!status || row.status === status))
       .reduce((sum, row) => sum + row.messages, 0);
     const line = (name, country) => make("tr", {}, make("th", { scope: "row" }, name),
-      ...statuses.map((status) => make("td", {}, whole.format(cell(country, status)))), make("td", {}, whole.format(cell(country, null))));
+      ...statuses.map((status) => make("td", { "data-label": status }, whole.format(cell(country, status)))),
+      make("td", { "data-label": "all" }, whole.format(cell(country, null))));
     $("deliveries").replaceChildren(
       make("thead", {}, make("tr", {}, ...["Country", ...statuses, "all"].map((name) => make("th", { scope: "col" }, name)))),
       make("tbody", {}, ...countries.map((country) => line(country, country)), countries.length > 1 ? line("all", null) : null));

@@ -82,6 +82,7 @@ final class CallbackConnection: ChannelInboundHandler {
             case .notStatus: return refuse(.notStatus)
             }
         }
+        wire.trust()
         if request.keepsAlive, !isLast {
             wire.enter(.idle)
             wire.write(Answer.ok.bytes(keepsAlive: true))

@@ -22,6 +22,31 @@ public enum ReadActivity {
         """
     static let pauses = "SELECT scope, reason, remedy, held FROM otp.pause_status ORDER BY scope LIMIT 20"
 
+    static let limits = """
+        SELECT scope || coalesce(' ' || key, ''), scope, trim_scale(allowed)::text, period::text,
+               used_up_until::timestamptz(0)::text
+          FROM otp.limit_status WHERE used_up_until IS NOT NULL ORDER BY 1, 3 LIMIT 20
+        """
+    static let refusals = "SELECT coalesce(sum(refused_1h), 0)::bigint FROM otp.refusals"
+
+    /// A shared limit that is used up.
+    public struct Limit: Sendable, Equatable {
+        /// `country SA`, `total`.
+        public var name: String
+        public var scope: String
+        public var allowed: String
+        public var period: String
+        public var until: String
+
+        public init(name: String, scope: String, allowed: String, period: String, until: String) {
+            self.name = name
+            self.scope = scope
+            self.allowed = allowed
+            self.period = period
+            self.until = until
+        }
+    }
+
     /// A pause in force.
     public struct Pause: Sendable, Equatable {
         public var scope: String
@@ -51,10 +76,14 @@ public enum ReadActivity {
         /// Seconds since Twilio last accepted a message.
         public var lastAccepted: Double?
         public var pauses: [Pause]
+        /// Shared limits that are used up.
+        public var limits: [Limit]
+        /// Requests that limits refused in the last hour.
+        public var refused: Int
 
         public init(
             workersAlive: Int, versions: [String], lastHeartbeat: Double?, due: Int, oldestDue: Double?,
-            lastAccepted: Double?, pauses: [Pause]
+            lastAccepted: Double?, pauses: [Pause], limits: [Limit] = [], refused: Int = 0
         ) {
             self.workersAlive = workersAlive
             self.versions = versions
@@ -63,6 +92,8 @@ public enum ReadActivity {
             self.oldestDue = oldestDue
             self.lastAccepted = lastAccepted
             self.pauses = pauses
+            self.limits = limits
+            self.refused = refused
         }
     }
 
@@ -77,9 +108,20 @@ public enum ReadActivity {
                     remedy: try paused.stringIfPresent(row, 2), held: try paused.int64IfPresent(row, 3).map { Int($0) })
             )
         }
+        let usedUp = try await DoctorQuery.rows(Self.limits, on: connection, deadline: deadline)
+        let refused = try await DoctorQuery.rows(refusals, on: connection, deadline: deadline)
+        var limits: [Limit] = []
+        for row in 0..<usedUp.rowCount {
+            limits.append(
+                Limit(
+                    name: try usedUp.string(row, 0), scope: try usedUp.string(row, 1),
+                    allowed: try usedUp.string(row, 2), period: try usedUp.string(row, 3),
+                    until: try usedUp.string(row, 4)))
+        }
         return Activity(
             workersAlive: Int(try rows.int64(0, 0)), versions: try rows.names(0, 1),
             lastHeartbeat: try rows.doubleIfPresent(0, 2), due: Int(try rows.int64(0, 3)),
-            oldestDue: try rows.doubleIfPresent(0, 4), lastAccepted: try rows.doubleIfPresent(0, 5), pauses: pauses)
+            oldestDue: try rows.doubleIfPresent(0, 4), lastAccepted: try rows.doubleIfPresent(0, 5), pauses: pauses,
+            limits: limits, refused: Int(try refused.int64(0, 0)))
     }
 }

@@ -69,6 +69,27 @@ public enum ReadStatus {
             """
         ),
         (
+            "limit_status", "Shared limits (from 80% on)",
+            """
+            SELECT scope, key, extract(epoch FROM period)::int AS period_seconds, allowed, used,
+                   used_up_until::timestamptz(0),
+                   round(extract(epoch FROM used_up_until - now()))::int AS used_up_seconds
+              FROM otp.limit_status
+             WHERE used_up_until IS NOT NULL OR used >= 0.8 * allowed
+             ORDER BY limit_status.used_up_until IS NULL, used / allowed DESC, scope, key
+             LIMIT 20
+            """
+        ),
+        (
+            "refusals", "Refused requests",
+            """
+            SELECT scope, refused, refused_1h
+              FROM otp.refusals
+             WHERE refused > 0
+             ORDER BY refusals.refused_1h DESC, scope
+            """
+        ),
+        (
             "delivery_status", "Last sends",
             """
             SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
@@ -100,12 +121,18 @@ public enum ReadStatus {
         ),
         (
             "clock", "Clock",
-            "SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock"
+            """
+            SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock,
+                   current_database() AS database
+            """
         ),
     ]
 
-    /// Reads them, in this order: `queue_status`, `worker_status`, `pause_status`, `delivery_status`, `failures`,
-    /// `outcome_counts`, `clock`; without those that are left out.
+    /// Where prefixes have limits, these read the counts of all prefixes of the day: not once a second.
+    public static let limits: Set = ["limit_status", "refusals"]
+
+    /// Reads them, in this order: `queue_status`, `worker_status`, `pause_status`, `limit_status`, `refusals`,
+    /// `delivery_status`, `failures`, `outcome_counts`, `clock`; without those that are left out.
     public static func run(
         on connection: Connection, leavingOut: Set<String> = [], deadline: Instant
     ) async throws(PostgresError) -> [Part] {

@@ -1,4 +1,4 @@
-/// The control API under `/_sim/`, without credentials: the simulator is for loopback and test networks.
+/// The control API under `/_sim/`. `Access` says which requests get here.
 extension Simulator {
     private static let maxListed = 100_000
 
@@ -90,6 +90,7 @@ extension Simulator {
             ("numbers", store.index.count), ("numbers_repeated", repeated),
             ("callbacks_sent", statistics.callbacksSent), ("callbacks_failed", statistics.callbacksFailed),
             ("callbacks_unsupported", statistics.callbacksUnsupported),
+            ("callbacks_refused", statistics.callbacksRefused),
         ]
         var body = Array("{".utf8)
         for (name, value) in values { body.append(text: "\"\(name)\": \(value), ") }

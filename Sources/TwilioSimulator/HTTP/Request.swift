@@ -14,6 +14,8 @@ struct Request {
     var query: Substring = ""
     /// The value of the Authorization header.
     var authorization: String?
+    /// The value of the Host header.
+    var host: String?
     /// Whether the Accept header asks for RFC 9457 problem details.
     var wantsProblemDetails = false
     var body: [UInt8] = []

@@ -91,6 +91,10 @@ extension Simulator {
             statistics.callbacksUnsupported += 1
             return []
         }
+        guard access.allowsCallback(to: url.host) else {
+            statistics.callbacksRefused += 1
+            return []
+        }
         let timeline = StatusTimeline(
             outcome: message.record.outcome, viaService: message.viaService, delays: settings.delays)
         return CallbackSchedule.plan(timeline, faults: faults.callbacks, using: &random).map { planned in

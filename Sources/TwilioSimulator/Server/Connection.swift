@@ -132,6 +132,9 @@ final class Connection: ChannelInboundHandler {
             }
         var request = Request(
             method: method, target: head.uri, authorization: head.headers.first(name: "Authorization"))
+        // Two are as good as a foreign one.
+        let hosts = head.headers["Host"]
+        request.host = hosts.count > 1 ? "" : hosts.first
         request.keepAlive = head.isKeepAlive
         request.wantsProblemDetails = head.headers.first(name: "Accept")?.contains("application/problem+json") ?? false
         return request

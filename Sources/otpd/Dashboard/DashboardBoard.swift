@@ -3,15 +3,21 @@ internal import HTTPServer
 internal import Postgres
 internal import Queue
 
-/// Reads the database for whoever looks, on a session of its own, read-only: at most once a second for the status and once
-/// in 15 seconds for each span of the history, however many look; and nothing while nobody does.
+/// Reads the database for whoever looks, on a session of its own, read-only: at most once a second for the status, and once
+/// in 15 seconds for the limits and for each span of the history, however many look; and nothing while nobody does.
 actor DashboardBoard {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     private let session: Session
     private let isRunning: (@Sendable () async -> Bool)?
+    /// The machine that serves the page.
+    private let host: String
+    /// The database, as the last connection had it.
+    private var target = ""
     private var status = Cached<StatusSnapshot>(maxAge: .milliseconds(900))
+    /// The last snapshot with limits and refusals: of it, these two count.
+    private var limits = Cached<StatusSnapshot>(maxAge: .seconds(15))
     /// By span; without one, what the metrics have of it.
     private var histories: [ReadHistory.Span?: Cached<DashboardHistory>] = [:]
     /// Since when the database is away.
@@ -33,8 +39,11 @@ actor DashboardBoard {
     }
 
     /// - Parameter isRunning: whether the worker of this process takes jobs; nil where there is none.
-    init(_ settings: ConnectionSettings, on loop: EventLoop, isRunning: (@Sendable () async -> Bool)?) {
+    init(
+        _ settings: ConnectionSettings, host: String, on loop: EventLoop, isRunning: (@Sendable () async -> Bool)?
+    ) {
         self.loop = loop
+        self.host = host
         self.isRunning = isRunning
         session = Session(
             settings, on: loop,
@@ -60,7 +69,8 @@ actor DashboardBoard {
         switch reading {
         case .status:
             switch await readStatus() {
-            case .success(let snapshot): return Self.json(DashboardJSON.status(snapshot))
+            case .success(let snapshot):
+                return Self.json(DashboardJSON.status(snapshot, host: host, server: target))
             case .failure(let failure): return trouble(failure)
             }
         case .hour, .day:
@@ -88,8 +98,19 @@ actor DashboardBoard {
 
     private func readStatus() async -> Swift.Result<StatusSnapshot, Failure> {
         if let known = status.fresh(at: .now()) { return known }
-        let value = await read { connection, deadline throws(PostgresError) in
-            StatusSnapshot(try await ReadStatus.run(on: connection, leavingOut: Self.unused, deadline: deadline))
+        let known = try? limits.fresh(at: .now())?.get()
+        var value = await read { connection, deadline throws(PostgresError) in
+            let unused = known == nil ? Self.unused : Self.unused.union(ReadStatus.limits)
+            return StatusSnapshot(try await ReadStatus.run(on: connection, leavingOut: unused, deadline: deadline))
+        }
+        if let known {
+            value = value.map { snapshot in
+                var snapshot = snapshot
+                (snapshot.limits, snapshot.refusals) = (known.limits, known.refusals)
+                return snapshot
+            }
+        } else {
+            limits.last = (.now(), value)
         }
         status.last = (.now(), value)
         return value
@@ -111,7 +132,9 @@ actor DashboardBoard {
         // Known to be away, it is waited for no longer: whoever asks is to hear of it at once.
         let connected = awaySince == nil ? deadline : .now() + .milliseconds(100)
         do throws(PostgresError) {
-            let value = try await body(try await session.connection(deadline: connected), deadline)
+            let connection = try await session.connection(deadline: connected)
+            target = await connection.target
+            let value = try await body(connection, deadline)
             awaySince = nil
             return .success(value)
         } catch {

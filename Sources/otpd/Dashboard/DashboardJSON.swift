@@ -1,11 +1,18 @@
 /// What the page's script reads. Pure.
 enum DashboardJSON {
     /// `/api/status.json`.
-    static func status(_ snapshot: StatusSnapshot) -> JSON {
+    ///
+    /// - Parameters:
+    ///   - host: the machine that serves the page.
+    ///   - server: host and port of the database that was read.
+    static func status(_ snapshot: StatusSnapshot, host: String, server: String) -> JSON {
         let queue = snapshot.queue
         let verdict = StatusVerdict.of(snapshot)
         return .object([
-            ("version", .string(Version.number)), ("clock", .string(snapshot.clock)), ("now", .int(Int(snapshot.now))),
+            ("version", .string(Version.number)), ("host", .string(SingleLine.escaped(host))),
+            ("database", .string(SingleLine.escaped(snapshot.database))),
+            ("server", .string(SingleLine.escaped(server))),
+            ("clock", .string(snapshot.clock)), ("now", .int(Int(snapshot.now))),
             (
                 "verdict",
                 .object([
@@ -26,6 +33,16 @@ enum DashboardJSON {
                 ])
             ),
             ("workers", .array(snapshot.workers.map(worker))), ("pauses", .array(snapshot.pauses.map(pause))),
+            ("limits", .array(snapshot.limits.map(limit))),
+            (
+                "refusals",
+                .array(
+                    snapshot.refusals.map {
+                        .object([
+                            ("scope", .string($0.scope)), ("all", .int($0.all)), ("lastHour", .int($0.lastHour)),
+                        ])
+                    })
+            ),
             ("failures", .array(snapshot.failures.map(failure))),
         ])
     }
@@ -110,6 +127,15 @@ enum DashboardJSON {
             ("scope", .string(pause.scope)), ("reason", .string(pause.reason)),
             ("remedy", .string(pause.remedy ?? StatusWords.endsByHand(pause.scope))), ("seconds", .int(pause.seconds)),
             ("nextProbeSeconds", .optional(pause.nextProbeSeconds)), ("held", .optional(pause.held)),
+        ])
+    }
+
+    private static func limit(_ limit: StatusSnapshot.Limit) -> JSON {
+        .object([
+            ("name", .string(limit.name)), ("period", .string(limit.period)), ("allowed", .number(limit.allowed)),
+            ("used", .number(limit.used)), ("usedUpUntil", .text(limit.usedUpUntil)),
+            ("usedUpSeconds", .optional(limit.usedUpSeconds)),
+            ("remedy", .text(limit.usedUpUntil == nil ? nil : StatusWords.limitRemedy(limit))),
         ])
     }
 

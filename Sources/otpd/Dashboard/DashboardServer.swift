@@ -34,8 +34,8 @@ actor DashboardServer {
         var reply: @Sendable (PageAnswer) -> Void
     }
 
-    /// Between the server's thread and the loop's: the rule, and the questions that it lets pass. There are no more of
-    /// them than connections.
+    /// Between the server's thread and the loop's: the rule, and the questions that it lets pass. A client that leaves
+    /// does not take its question back, so their number has a bound of its own.
     private final class Gate: Sendable {
         private let rule: Mutex<DashboardRule>
         private let born = Instant.now()
@@ -44,14 +44,20 @@ actor DashboardServer {
 
         init(_ rule: DashboardRule) {
             self.rule = Mutex(rule)
-            (asks, asked) = AsyncStream.makeStream()
+            (asks, asked) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(PageServer.limits.connections))
         }
 
         /// On the server's thread.
         func respond(_ request: PageRequest, _ reply: @escaping @Sendable (PageAnswer) -> Void) {
             switch rule.withLock({ $0.decide(request, now: (Instant.now() - born).seconds) }) {
             case .answer(let answer): reply(answer)
-            case .read(let reading): asked.yield(Ask(reading: reading, reply: reply))
+            case .read(let reading):
+                switch asked.yield(Ask(reading: reading, reply: reply)) {
+                case .enqueued: break
+                case .dropped, .terminated:
+                    reply(PageAnswer(503, "Too many requests wait for the database. Try again in a few seconds."))
+                @unknown default: break
+                }
             }
         }
 
@@ -67,7 +73,7 @@ actor DashboardServer {
         listen = settings.listen
         self.loop = loop
         self.log = log
-        board = DashboardBoard(database, on: loop, isRunning: isRunning)
+        board = DashboardBoard(database, host: HostName.own, on: loop, isRunning: isRunning)
         gate = Gate(DashboardRule(settings))
         started = Latch(on: loop)
     }
@@ -104,7 +110,7 @@ actor DashboardServer {
 
     private func serve() async -> Failure? {
         let server = PageServer(
-            host: listen.host, port: Int(listen.port), setting: SettingName.dashboardListen.rawValue
+            host: listen.host, port: Int(listen.port), setting: SettingName.dashboardListen.rawValue, log: log
         ) { [gate] in gate.respond($0, $1) }
         var said: String?
         while !isDraining, !Task.isCancelled {

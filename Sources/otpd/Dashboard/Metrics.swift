@@ -20,6 +20,7 @@ struct Metrics {
         metrics.queue(snapshot.queue)
         metrics.workers(snapshot.workers)
         metrics.pauses(snapshot.pauses)
+        metrics.limits(snapshot)
         metrics.money(history.spend)
         metrics.family(
             "otpd_sent_twice_total", "counter", "Second messages of one send job: users that got a code twice.",
@@ -115,6 +116,20 @@ struct Metrics {
                 let parts = pause.scope.split(separator: " ", maxSplits: 1)
                 return ([("scope", String(parts.first ?? "")), ("key", parts.count > 1 ? String(parts[1]) : "")], "1")
             })
+    }
+
+    private mutating func limits(_ snapshot: StatusSnapshot) {
+        family(
+            "otpd_limits_used_up", "gauge", "Shared limits (otp.limits) that let nothing more through now.",
+            [([], "\(snapshot.limits.count { $0.usedUpUntil != nil })")])
+        family(
+            "otpd_limit_used_up", "gauge", "1 for each shared limit that lets nothing more through now.",
+            snapshot.limits.filter { $0.usedUpUntil != nil }.map {
+                ([("scope", $0.scope), ("key", $0.key ?? ""), ("period", $0.period)], "1")
+            })
+        family(
+            "otpd_requests_refused_total", "counter", "Requests that otp.limits refused (OT001), by the limit's scope.",
+            snapshot.refusals.map { ([("scope", $0.scope)], "\($0.all)") })
     }
 
     private mutating func money(_ spend: [DashboardHistory.Spend]) {

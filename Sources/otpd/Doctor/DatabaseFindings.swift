@@ -47,6 +47,7 @@ struct DatabaseFindings {
         findings.append(
             finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
         findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)
+        findings += list(ActivityChecks.limits, readings.activity, ActivityChecks.limits)
         findings.append(finding(ActivityChecks.accepted, readings.activity, ActivityChecks.accepted))
         return findings
     }

@@ -56,6 +56,39 @@ struct StatusSnapshot: Sendable {
         var isOfWorker: Bool { scope.hasPrefix("worker ") }
     }
 
+    /// A shared limit that is used up, or nearly.
+    struct Limit: Equatable, Sendable {
+        /// `prefix`, `country`, `total` or `budget`.
+        var scope = "total"
+        /// The prefix or the country.
+        var key: String?
+        var periodSeconds = 86_400
+        /// Sends, or money, as the database writes numbers.
+        var allowed = "0"
+        var used = "0"
+        /// Until when it is used up, for people; nil where something is left.
+        var usedUpUntil: String?
+        var usedUpSeconds: Int?
+
+        /// `country SA`, `total`.
+        var name: String { key.map { "\(scope) \($0)" } ?? scope }
+        /// `day` or `hour`.
+        var period: String { periodSeconds == 3_600 ? "hour" : "day" }
+        /// Of what is allowed, the part that is used.
+        var share: Double {
+            guard let used = Double(used), let allowed = Double(allowed), allowed > 0 else { return 0 }
+            return used / allowed
+        }
+    }
+
+    /// Requests that a limit refused.
+    struct Refusal: Equatable, Sendable {
+        var scope = "phone"
+        /// Since the schema was made.
+        var all = 0
+        var lastHour = 0
+    }
+
     /// A send, or a failure of one.
     struct Send: Sendable {
         var id = 0
@@ -79,12 +112,17 @@ struct StatusSnapshot: Sendable {
     var queue = Queue()
     var workers: [Worker] = []
     var pauses: [Pause] = []
+    /// Those that are used up first.
+    var limits: [Limit] = []
+    var refusals: [Refusal] = []
     var sends: [Send] = []
     var failures: [Send] = []
     var steps: [Step] = []
     /// The database's time: seconds since 1970, and for people.
     var now = 0.0
     var clock = ""
+    /// The database's name.
+    var database = ""
 
     init() {}
 
@@ -97,6 +135,11 @@ struct StatusSnapshot: Sendable {
                 case "queue_status": queue = Queue(row)
                 case "worker_status": workers.append(Worker(row))
                 case "pause_status": pauses.append(Pause(row))
+                case "limit_status": limits.append(Limit(row))
+                case "refusals":
+                    refusals.append(
+                        Refusal(
+                            scope: row.text("scope") ?? "", all: row.int("refused"), lastHour: row.int("refused_1h")))
                 case "delivery_status": sends.append(Send(row, age: "requested_seconds"))
                 case "failures": failures.append(Send(row, age: "failed_seconds"))
                 case "outcome_counts":
@@ -105,6 +148,7 @@ struct StatusSnapshot: Sendable {
                 case "clock":
                     now = row.double("now") ?? 0
                     clock = row.text("clock") ?? ""
+                    database = row.text("database") ?? ""
                 default: break
                 }
             }
@@ -176,6 +220,18 @@ extension StatusSnapshot.Pause {
         seconds = row.int("since_seconds")
         nextProbeSeconds = row.intIfPresent("next_probe_seconds")
         held = row.intIfPresent("held")
+    }
+}
+
+extension StatusSnapshot.Limit {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        scope = row.text("scope") ?? ""
+        key = row.text("key")
+        periodSeconds = row.int("period_seconds")
+        allowed = row.text("allowed") ?? "0"
+        used = row.text("used") ?? "0"
+        usedUpUntil = row.text("used_up_until")
+        usedUpSeconds = row.intIfPresent("used_up_seconds")
     }
 }
 

@@ -43,6 +43,14 @@ struct StatusVerdict: Equatable, Sendable {
                 headline: "\(StatusWords.percent(1 - share)) of the sends of the last 5 minutes failed.",
                 detail: last?.error.map { "The last one: \($0)" }, remedy: last?.remedy, failsCheck: false)
         }
+        if let limit = snapshot.limits.first(where: { $0.usedUpUntil != nil }) {
+            let others = snapshot.limits.count { $0.usedUpUntil != nil } - 1
+            return StatusVerdict(
+                level: .warning, headline: StatusWords.usedUp(limit),
+                detail: "Requests that it counts are refused with OT001."
+                    + (others > 0 ? " (And \(StatusWords.count(others, "more limit")), below.)" : ""),
+                remedy: StatusWords.limitRemedy(limit), failsCheck: false)
+        }
         let dead = snapshot.workers.filter { $0.isDead && $0.sends }
         if let last = dead.map(\.heartbeatSeconds).min(), last < 600 {
             return StatusVerdict(
@@ -150,6 +158,18 @@ enum StatusWords {
         let thousandths =
             share > 0 && share < 0.001 ? 1 : share < 1 && share > 0.999 ? 999 : Int((share * 1_000).rounded())
         return thousandths.isMultiple(of: 10) ? "\(thousandths / 10)%" : "\(thousandths / 10).\(thousandths % 10)%"
+    }
+
+    /// `The limit country SA (500 a day) is used up until 2026-11-30 00:00:00+03.`
+    static func usedUp(_ limit: StatusSnapshot.Limit) -> String {
+        "The limit \(limit.name) (\(limit.allowed) \(limit.period == "day" ? "a day" : "an hour")) is used up until "
+            + "\(limit.usedUpUntil ?? "—")."
+    }
+
+    /// What to do about a limit that is used up.
+    static func limitRemedy(_ limit: StatusSnapshot.Limit) -> String {
+        "See whether real users ask for so many codes (otp.conversion_daily); if they do, raise the limit in otp.limits "
+            + "(scope \(limit.scope))."
     }
 
     /// What ends a pause that nothing probes.

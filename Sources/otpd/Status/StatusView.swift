@@ -25,7 +25,8 @@ struct StatusView {
             if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
             top += figures(snapshot, wide, wraps: height.map { $0 >= 20 } ?? true)
             lists = [
-                pauses(snapshot, wide), workers(snapshot, wide), failures(snapshot, wide), sends(snapshot, wide),
+                pauses(snapshot, wide), limits(snapshot, wide), workers(snapshot, wide), failures(snapshot, wide),
+                sends(snapshot, wide),
             ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
         }
         var lines = top + Self.fill(lists, rows: height.map { $0 - top.count })
@@ -115,6 +116,14 @@ struct StatusView {
         lines += Self.row("Sent", sent, width, wraps: wraps)
         lines += Self.row(
             "Failed", three(queue.failed, queue.failed.1 > 0 ? .warning : .plain), width, wraps: wraps)
+
+        let refused = snapshot.refusals.filter { $0.lastHour > 0 }
+        if !refused.isEmpty {
+            lines += Self.row(
+                "Refused",
+                refused.map { ("\(StatusWords.number($0.lastHour)) \(Self.safe($0.scope))", .plain) }
+                    + [("in 1 h, by limit", .dim)], width, wraps: wraps)
+        }
 
         // The bars take what is left of the line, at most five minutes.
         let room = max(0, min(60, width - Self.labelWidth - 27))
@@ -265,6 +274,21 @@ struct StatusView {
                 [(pause.reason, .plain), ("→ " + (pause.remedy ?? StatusWords.endsByHand(pause.scope)), .plain)])
         }
         return List(title: "Pauses", summary: "\(entries.count)", style: .bad, entries: entries)
+    }
+
+    private func limits(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let entries = snapshot.limits.map { limit -> [StyledLine] in
+            var line = StyledLine("  " + Self.safe(limit.name), limit.usedUpUntil == nil ? .warning : .bad)
+            line.append("  \(limit.used) of \(limit.allowed) this \(limit.period)")
+            if let until = limit.usedUpUntil {
+                line.append(", used up until \(until)")
+                if let seconds = limit.usedUpSeconds { line.append(" (\(StatusWords.span(seconds)))", .dim) }
+            }
+            return [line.fitted(width)]
+        }
+        let isUsedUp = snapshot.limits.contains { $0.usedUpUntil != nil }
+        return List(
+            title: "Shared limits", summary: "\(entries.count)", style: isUsedUp ? .bad : .warning, entries: entries)
     }
 
     private func workers(_ snapshot: StatusSnapshot, _ width: Int) -> List {

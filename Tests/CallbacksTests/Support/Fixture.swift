@@ -1,4 +1,5 @@
 import HTTPServer
+import Logging
 import NIOCore
 import NIOEmbedded
 import NIOHTTP1
@@ -9,6 +10,7 @@ import Twilio
 
 /// A receiver's settings, and signed requests for it.
 enum Fixture {
+    static let log = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     static let token = Secret("12345")
     static let url = "https://sms.example.com/status"
     static let query = "?reference=42.3"

@@ -7,16 +7,27 @@ struct SocketError: Error {
 
 /// A TCP connection to loopback that blocks nobody: it looks every few milliseconds, for ten seconds at most.
 final class Socket {
-    private let descriptor: Int32
+    private var descriptor: Int32
 
-    init(port: Int) throws {
+    /// `host` is the last byte of this end's address, 127.0.0.x.
+    init(port: Int, from host: UInt8 = 1) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        var own = Address(port: 0, host: host)
+        guard own.withPointer({ bind(descriptor, $0, $1.pointee) == 0 }) else {
+            throw SocketError(call: "bind", code: errno)
+        }
         var address = Address(port: port)
         let isConnected = address.withPointer { connect(descriptor, $0, $1.pointee) == 0 }
         guard isConnected else { throw SocketError(call: "connect", code: errno) }
     }
 
     deinit { close(descriptor) }
+
+    /// Closes it, both ways; with a reset where one was asked for. Nothing else may be called afterwards.
+    func end() {
+        close(descriptor)
+        descriptor = -1
+    }
 
     /// Sends all of it, however long the other side takes; false once the connection is over.
     func send(_ text: some StringProtocol) async throws -> Bool {
@@ -114,14 +125,14 @@ final class Listener {
     }
 }
 
-/// 127.0.0.1 and a port as the kernel has them, byte by byte: beside NIO it depends on the build which C module the members
+/// 127.0.0.x and a port as the kernel has them, byte by byte: beside NIO it depends on the build which C module the members
 /// of `sockaddr_in` come from.
 private struct Address {
     private var bytes = [UInt8](repeating: 0, count: 16)
 
-    init(port: Int) {
+    init(port: Int, host: UInt8 = 1) {
         withUnsafeBytes(of: UInt16(AF_INET)) { bytes.replaceSubrange(0..<2, with: $0) }
-        bytes.replaceSubrange(2..<8, with: [UInt8(port >> 8), UInt8(port & 0xFF), 127, 0, 0, 1])
+        bytes.replaceSubrange(2..<8, with: [UInt8(port >> 8), UInt8(port & 0xFF), 127, 0, 0, host])
     }
 
     var port: Int { Int(bytes[2]) << 8 | Int(bytes[3]) }

@@ -328,6 +328,25 @@ enum WellServer {
         #expect(finding { $0.versions = ["0.0.9"] }.verdict == .warn)
     }
 
+    @Test func limits() {
+        #expect(ActivityChecks.limits(with { _ in }).map(\.verdict) == [.pass])
+        let findings = ActivityChecks.limits(
+            with {
+                $0.refused = 12
+                $0.limits = [
+                    .init(
+                        name: "country SA", scope: "country", allowed: "500", period: "1 day",
+                        until: "2026-11-30 00:00:00+03")
+                ]
+            })
+        #expect(findings.map(\.verdict) == [.warn])
+        #expect(
+            findings[0].found
+                == "the limit country SA (500 in 1 day) is used up until 2026-11-30 00:00:00+03; 12 requests were refused "
+                + "in the last hour")
+        #expect(findings[0].remedy?.contains("raise the limit in otp.limits (scope country)") == true)
+    }
+
     @Test func pauses() {
         #expect(ActivityChecks.pauses(with { _ in }).map(\.verdict) == [.pass])
         let findings = ActivityChecks.pauses(

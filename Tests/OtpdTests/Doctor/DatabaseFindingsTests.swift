@@ -65,7 +65,7 @@ import Testing
                 $0.schema = .failure(refused)
                 $0.activity = .failure(refused)
             } == [
-                "login-role": .fail(.privileges), "schema": .skip, "workers": .skip, "pauses": .skip,
+                "login-role": .fail(.privileges), "schema": .skip, "workers": .skip, "pauses": .skip, "limits": .skip,
                 "last-accepted": .skip,
             ])
         #expect(notPassed { $0.zone = .failure(refused) } == ["time-zone": .fail(.privileges)])
@@ -90,7 +90,10 @@ import Testing
             ($0.activity, $0.listen, $0.standbys) = (.failure(lost), .failure(lost), .failure(lost))
         }
         #expect(
-            found == ["workers": .skip, "pauses": .skip, "last-accepted": .skip, "listen": .skip, "standby": .skip])
+            found == [
+                "workers": .skip, "pauses": .skip, "limits": .skip, "last-accepted": .skip, "listen": .skip,
+                "standby": .skip,
+            ])
     }
 
     @Test func aMissingWorkerRoleIsNotAskedForItsGrants() {

@@ -5,7 +5,8 @@ enum ActivityChecks {
     static let workers = Check("workers", "Workers")
     static let pauses = Check("pauses", "Pauses")
     static let accepted = Check("last-accepted", "Last accepted")
-    static let all = [workers, pauses, accepted]
+    static let limits = Check("limits", "Limits")
+    static let all = [workers, pauses, limits, accepted]
 
     static func workers(_ activity: ReadActivity.Activity, version: String) -> Finding {
         guard activity.workersAlive > 0 else {
@@ -35,6 +36,18 @@ enum ActivityChecks {
             return pauses.warn(
                 "\(pause.scope): \(pause.reason)\(held)",
                 isWorkers ? "\(remedy) Then: systemctl reload otpd, which probes at once." : remedy)
+        }
+    }
+
+    /// A line for each shared limit that is used up.
+    static func limits(_ activity: ReadActivity.Activity) -> [Finding] {
+        let refused = "\(activity.refused) requests were refused in the last hour"
+        guard !activity.limits.isEmpty else { return [limits.pass("no shared limit is used up; \(refused)")] }
+        return activity.limits.map { limit in
+            limits.warn(
+                "the limit \(limit.name) (\(limit.allowed) in \(limit.period)) is used up until \(limit.until); \(refused)",
+                "See whether real users ask for so many codes (SELECT * FROM otp.conversion_daily); if they do, raise the "
+                    + "limit in otp.limits (scope \(limit.scope)).")
         }
     }
 

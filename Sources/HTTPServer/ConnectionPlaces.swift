@@ -1,0 +1,132 @@
+/// Decides which connection makes room for a new one. Pure: times are given to it.
+///
+/// A server has a fixed number of places. A new connection always gets one, so that a client or a probe that sends its
+/// request at once is always heard. When all places are taken, one connection is closed, in this order:
+///
+/// 1. A connection whose last answer has been sent.
+/// 2. A connection that has sent nothing for a second, or the oldest silent one when many are silent.
+/// 3. A connection whose request has been incomplete for two seconds.
+/// 4. A connection between two requests.
+/// 5. A connection in the middle of a request beyond the protected ones, or a new silent one.
+///
+/// Among equals the address with the most connections gives way, and there the oldest connection. The protected ones of
+/// the last step are those with the oldest requests: three quarters of the places at most, and half of the places for one
+/// address. A trusted connection counts before the others and against no address's half.
+struct ConnectionPlaces: Sendable {
+    /// What a connection does.
+    enum Activity: Sendable {
+        /// It has sent nothing yet.
+        case silent
+        /// A request has begun and is incomplete.
+        case requesting
+        /// The request is complete, and the server owes the answer.
+        case answering
+        /// It is open for a further request.
+        case idle
+        /// Its last answer has been written.
+        case done
+    }
+
+    /// How long an incomplete request is as good as any other, in milliseconds.
+    static let requestPatience: Int64 = 2_000
+    /// How long a new connection may be silent before it is the first to go, in milliseconds.
+    static let silencePatience: Int64 = 1_000
+
+    private struct Connection {
+        var client: String
+        var activity: Activity
+        /// Since when, in milliseconds. A request keeps its beginning while its answer is awaited.
+        var since: Int64
+        var isTrusted = false
+    }
+
+    private let places: Int
+    private var connections: [Int: Connection] = [:]
+    /// How many connections an address has.
+    private var held: [String: Int] = [:]
+    private var silent = 0
+
+    init(places: Int) { self.places = max(1, places) }
+
+    /// Places that protected connections leave to the others.
+    private var reserve: Int { max(1, places / 4) }
+
+    var count: Int { connections.count }
+
+    /// Lets a connection in.
+    ///
+    /// - Returns: the connection to close for it.
+    mutating func open(_ id: Int, client: String, now: Int64) -> Int? {
+        let victim = count < places ? nil : victim(now)
+        if let victim { close(victim) }
+        connections[id] = Connection(client: client, activity: .silent, since: now)
+        held[client, default: 0] += 1
+        silent += 1
+        return victim
+    }
+
+    /// A connection does something else from now on.
+    mutating func set(_ id: Int, _ activity: Activity, now: Int64) {
+        guard let connection = connections[id] else { return }
+        if connection.activity == .silent { silent -= 1 }
+        if activity == .silent { silent += 1 }
+        connections[id]?.activity = activity
+        if activity != .answering { connections[id]?.since = now }
+    }
+
+    /// The client has proven who it is, with a signature for instance.
+    mutating func trust(_ id: Int) { connections[id]?.isTrusted = true }
+
+    /// The connection has ended.
+    mutating func close(_ id: Int) {
+        guard let connection = connections.removeValue(forKey: id) else { return }
+        if connection.activity == .silent { silent -= 1 }
+        let rest = (held[connection.client] ?? 1) - 1
+        held[connection.client] = rest == 0 ? nil : rest
+    }
+
+    private enum Rank: Int { case done, silent, stalled, idle, busy }
+
+    private func rank(_ connection: Connection, _ now: Int64) -> Rank {
+        let age = now - connection.since
+        switch connection.activity {
+        case .done: return .done
+        case .silent: return silent > reserve || age >= Self.silencePatience ? .silent : .busy
+        case .requesting: return connection.isTrusted || age < Self.requestPatience ? .busy : .stalled
+        case .idle: return .idle
+        case .answering: return .busy
+        }
+    }
+
+    private func victim(_ now: Int64) -> Int? {
+        let ranked = connections.map { (id: $0.key, connection: $0.value, rank: rank($0.value, now)) }
+        guard let lowest = ranked.map(\.rank.rawValue).min() else { return nil }
+        var candidates = ranked.filter { $0.rank.rawValue == lowest }.map { (id: $0.id, connection: $0.connection) }
+        if lowest == Rank.busy.rawValue {
+            let protected = protectedConnections()
+            candidates = candidates.filter { !protected.contains($0.id) }
+        }
+        return candidates.min { left, right in
+            let (leftHeld, rightHeld) = (held[left.connection.client] ?? 0, held[right.connection.client] ?? 0)
+            return (rightHeld, left.connection.since, left.id) < (leftHeld, right.connection.since, right.id)
+        }?.id
+    }
+
+    /// The connections in the middle of a request that no newcomer can close.
+    private func protectedConnections() -> Set<Int> {
+        let busy = connections.filter { $0.value.activity == .requesting || $0.value.activity == .answering }.sorted {
+            ($0.value.isTrusted ? 0 : 1, $0.value.since, Int64($0.key))
+                < ($1.value.isTrusted ? 0 : 1, $1.value.since, Int64($1.key))
+        }
+        var protected: Set<Int> = []
+        var ofClient: [String: Int] = [:]
+        for (id, connection) in busy where protected.count < places - reserve {
+            if !connection.isTrusted {
+                guard ofClient[connection.client, default: 0] < max(1, places / 2) else { continue }
+                ofClient[connection.client, default: 0] += 1
+            }
+            protected.insert(id)
+        }
+        return protected
+    }
+}
