@@ -24,7 +24,7 @@ import Testing
 
     @Test(arguments: SettingName.allCases.filter(\.isSecret))
     func everySecretMayComeFromAFileOrACredential(name: SettingName) throws {
-        let value = name == .databaseURL ? "postgresql://db" : long
+        let value = name == .databaseURL ? "postgresql://otpd@db" : long
         var changes: [String: String?] = [name.rawValue: nil]
         if name == .apiKeySecret { changes["TWILIO_API_KEY_SID"] = "SK" + Fixture.sid }
         if name == .dashboardToken { changes["OTPD_DASHBOARD_LISTEN"] = "0.0.0.0:9464" }

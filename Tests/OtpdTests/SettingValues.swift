@@ -45,8 +45,8 @@ enum SettingValues {
             "json", "text",
         ],
         "DATABASE_URL": [
-            "postgres://db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
-            "service=otp", "postgresql:///app?host=/run/postgresql",
+            "postgres://otpd@db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
+            "postgresql:///app?host=/run/postgresql",
         ],
         "OTPD_CALLBACK_PUBLIC_URL": [
             "https://sms.example.com/otp/status", "http://127.0.0.1:9/cb",

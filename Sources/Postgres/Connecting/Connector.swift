@@ -172,17 +172,7 @@ actor Connector {
     }
 
     private func start(_ values: [String: String]) -> Handle? {
-        // Copied by libpq before it returns.
-        let pairs = unsafe values.map { unsafe (strdup($0.key), strdup($0.value)) }
-        defer {
-            for index in unsafe pairs.indices {
-                unsafe free(pairs[index].0)
-                unsafe free(pairs[index].1)
-            }
-        }
-        let keywords = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.0) } + [nil]
-        let texts = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.1) } + [nil]
-        guard let pointer = unsafe PQconnectStartParams(keywords, texts, 0) else { return nil }
+        guard let pointer = unsafe startConnecting(values) else { return nil }
         return unsafe Handle(owning: pointer, on: loop)
     }
 
