@@ -34,7 +34,8 @@ struct AddressTests {
         ("postgresql://otpd:$$W0rd01@Lily77@db_host:5432/db_name", "$$W0rd01@Lily77"),
         ("postgresql://otpd:Lily77@a,otpd:Lily77@b/app", "Lily77"),
         ("postgresql://otpd@server:Lily77@server.postgres.example/app", "Lily77"),
-        ("postgres://S3cretPw", "S3cretPw"), ("postgres://otpd:S3cretPw", "S3cretPw"), ("postgres://S3cretPw/", "S3cretPw"),
+        ("postgres://S3cretPw", "S3cretPw"), ("postgres://otpd:S3cretPw", "S3cretPw"),
+        ("postgres://S3cretPw/", "S3cretPw"),
         ("postgresql://otpd:S3cretPw/app", "S3cretPw"), ("postgresql://otpd:76543210/app", "76543210"),
         ("otpd:Lily77@db.example/app", "Lily77"), ("otpd:Li=ly77@db.example/app", "ly77"),
         ("postgresql:/otpd:Lily77@db.example/app", "Lily77"), ("POSTGRESQL://otpd:Lily77@db.example/app", "Lily77"),
@@ -100,7 +101,8 @@ struct AddressTests {
             ("postgresql://db/app?sslmode=require", ["PGSSLMODE": "REQUIRE"], []),
             ("", ["PGPORT": "abc"], ["PGPORT"]), ("", ["PGPORT": ""], []), ("", ["PGPORT": "5432,5433"], ["PGPORT"]),
             ("host=a,b", ["PGPORT": "5432,5433"], []), ("host=a,b", ["PGPORT": "1,2,3"], ["PGPORT"]),
-            ("", ["PGPORT": "0"], ["PGPORT"]), ("", ["PGPORT": "70000"], ["PGPORT"]), ("", ["PGPORT": "-1"], ["PGPORT"]),
+            ("", ["PGPORT": "0"], ["PGPORT"]), ("", ["PGPORT": "70000"], ["PGPORT"]),
+            ("", ["PGPORT": "-1"], ["PGPORT"]),
             ("", ["PGTARGETSESSIONATTRS": "primaryy"], ["PGTARGETSESSIONATTRS"]),
             ("", ["PGTARGETSESSIONATTRS": "read-write"], []),
             ("", ["PGCONNECT_TIMEOUT": "5s"], ["PGCONNECT_TIMEOUT"]), ("", ["PGCONNECT_TIMEOUT": " 5 "], []),
@@ -108,12 +110,19 @@ struct AddressTests {
             ("", ["PGCHANNELBINDING": "on"], ["PGCHANNELBINDING"]), ("", ["PGGSSENCMODE": "on"], ["PGGSSENCMODE"]),
             ("", ["PGSSLMINPROTOCOLVERSION": "TLSv2"], ["PGSSLMINPROTOCOLVERSION"]),
             ("", ["PGSSLMINPROTOCOLVERSION": "tlsv1.2"], []),
-            ("", ["PGSSLMINPROTOCOLVERSION": "TLSv1.3", "PGSSLMAXPROTOCOLVERSION": "TLSv1.2"], ["PGSSLMINPROTOCOLVERSION"]),
+            (
+                "", ["PGSSLMINPROTOCOLVERSION": "TLSv1.3", "PGSSLMAXPROTOCOLVERSION": "TLSv1.2"],
+                ["PGSSLMINPROTOCOLVERSION"]
+            ),
             ("", ["PGHOSTADDR": "db.example"], ["PGHOSTADDR"]),
             ("", ["PGHOST": "a,b", "PGHOSTADDR": "1.1.1.1"], ["PGHOSTADDR"]),
-            ("", ["PGHOST": "otpd:pw@db"], ["PGHOST"]), ("", ["PGDATABASE": "postgresql://otpd:pw@db/app"], ["PGDATABASE"]),
+            ("", ["PGHOST": "otpd:pw@db"], ["PGHOST"]),
+            ("", ["PGDATABASE": "postgresql://otpd:pw@db/app"], ["PGDATABASE"]),
             ("", ["PGUSER": "otpd:pw"], ["PGUSER"]), ("", ["PGDATABASE": "password=pw"], ["PGDATABASE"]),
-            ("", ["PGSSLMODE": "x", "PGPORT": "y", "PGCONNECT_TIMEOUT": "z"], ["PGPORT", "PGSSLMODE", "PGCONNECT_TIMEOUT"]),
+            (
+                "", ["PGSSLMODE": "x", "PGPORT": "y", "PGCONNECT_TIMEOUT": "z"],
+                ["PGPORT", "PGSSLMODE", "PGCONNECT_TIMEOUT"]
+            ),
             // The service's values stand above these.
             ("", ["PGSSLMODE": "x", "PGSERVICE": "app"], []),
             ("", ["PGSSLNEGOTIATION": "x", "PGPASSWORD": "a:b@c/d"], []),

@@ -11,7 +11,9 @@ enum AddressForm {
 
     /// The part of a URL behind its scheme; nil where `text` is no URL.
     static func rest(_ text: String) -> Substring? {
-        for scheme in ["postgresql://", "postgres://"] where text.hasPrefix(scheme) { return text.dropFirst(scheme.count) }
+        for scheme in ["postgresql://", "postgres://"] where text.hasPrefix(scheme) {
+            return text.dropFirst(scheme.count)
+        }
         return nil
     }
 
@@ -20,7 +22,8 @@ enum AddressForm {
         guard let rest = rest(text) else {
             // What stands before the first = is an option's name, or the text is something else: jdbc:postgresql://…
             let name = text.prefix { $0 != "=" }
-            guard name.count < text.count, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "_" || $0 == " ") }) else {
+            guard name.count < text.count, name.allSatisfy({ $0.isASCII && ($0.isLetter || $0 == "_" || $0 == " ") })
+            else {
                 return "is no PostgreSQL address; write postgresql://user@host/database, or unset it and use PG*"
             }
             return nil
@@ -40,7 +43,8 @@ enum AddressForm {
     static func refusal(_ text: String, _ values: [String: String]) -> String? {
         guard let rest = rest(text) else { return nil }
         // A forgotten user, host or database leaves one word, and that may be the password.
-        if !rest.contains("@"), !(values["host"] ?? "").isEmpty, values["user"] == nil, (values["dbname"] ?? "").isEmpty {
+        if !rest.contains("@"), !(values["host"] ?? "").isEmpty, values["user"] == nil, (values["dbname"] ?? "").isEmpty
+        {
             return "names neither a user nor a database; write postgresql://user@host/database"
         }
         return nil

@@ -42,7 +42,9 @@ struct OptionRules {
             add(keyword, "nothing but the next option", "write a value behind \(keyword)=, or leave it out")
         }
         for host in list("host") where !Self.isHost(host) {
-            add("host", "something that is no host", "write names, addresses or a socket's directory; " + encoding("host"))
+            add(
+                "host", "something that is no host",
+                "write names, addresses or a socket's directory; " + encoding("host"))
             break
         }
         for address in list("hostaddr") where !address.isEmpty && !isNumeric(address) {
@@ -129,7 +131,9 @@ struct OptionRules {
         if host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || isNumeric(host) { return true }
         // An address of a link carries its interface: fe80::1%eth0.
         if let percent = host.firstIndex(of: "%"), isNumeric(String(host[..<percent])) { return true }
-        return host.unicodeScalars.allSatisfy { $0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0) }
+        return host.unicodeScalars.allSatisfy {
+            $0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0)
+        }
     }
 
     private static func isPort(_ port: String) -> Bool {
@@ -152,7 +156,8 @@ struct OptionRules {
             let verb = variable == Conninfo.variable ? "sets \(keyword) to" : "names"
             problems.append(
                 InvalidOption(
-                    variable: variable, reason: "\(verb) a file that can't be read (\(reason)); correct its path or its mode"))
+                    variable: variable,
+                    reason: "\(verb) a file that can't be read (\(reason)); correct its path or its mode"))
         }
         let isSystems = text("sslrootcert") == "system" && PQlibVersion() >= 160_000
         if mode.hasPrefix("verify-"), !isSystems {
