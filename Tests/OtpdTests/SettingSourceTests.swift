@@ -6,7 +6,7 @@ import Testing
 
 /// Where secrets come from, and in which order.
 @Suite struct SettingSourceTests {
-    private let long = String(repeating: "f", count: 32)
+    private let long = String(repeating: "fedcba98", count: 4)
 
     @Test(arguments: ["", "\n", "\r\n"])
     func aFileMayEndInOneLineBreak(ending: String) throws {
