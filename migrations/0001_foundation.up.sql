@@ -511,15 +511,21 @@ CREATE FUNCTION otp.session_secret() RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
     secret CONSTANT text := current_setting('otp.secret', true);
+    others text := secret;
 BEGIN
-    IF length(secret) >= 32 AND NOT secret ~ '[^A-Za-z0-9_-]' THEN
+    -- Takes seven different characters out: a random value has more.
+    FOR n IN 1..7 LOOP
+        others := replace(others, left(others, 1), '');
+    END LOOP;
+    IF length(secret) >= 32 AND NOT secret ~ '[^A-Za-z0-9_-]' AND others <> '' THEN
         RETURN secret;
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'OT003',
         MESSAGE = CASE
             WHEN coalesce(secret, '') = '' THEN 'This session has no otp.secret'
             WHEN length(secret) < 32 THEN 'This session''s otp.secret is too short: 32 characters or more are needed'
-            ELSE 'This session''s otp.secret has characters other than A-Z a-z 0-9 - _' END,
+            WHEN secret ~ '[^A-Za-z0-9_-]' THEN 'This session''s otp.secret has characters other than A-Z a-z 0-9 - _'
+            ELSE 'This session''s otp.secret has fewer than 8 different characters: make one with openssl rand -hex 32' END,
         HINT = 'Set it as a connection option (options=''-c otp.secret=…'') or with SELECT set_config(''otp.secret'', $1, '
             'true) and a bind parameter; it is the OTPD_SECRET of the daemon.';
 END $$;
@@ -587,6 +593,7 @@ CREATE TABLE otp.verifications (
 -- walk back through everybody's verifications on the primary key.
 CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
 CREATE INDEX verifications_created_at ON otp.verifications (created_at);
+CREATE INDEX verifications_phone ON otp.verifications (e164, created_at DESC);
 -- Last: of indexes that look equally good, as all do while the table is thought to be empty, the planner takes the last.
 ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
@@ -1976,6 +1983,15 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.unlock IS 'For operators: forgets the wrong tries of a phone, which can then verify again today. False where there were none.';
 
+-- For support, which knows a number and no subject. Not for otp_monitor: with it, masked digits could be tried out.
+CREATE FUNCTION otp.verifications_of_phone(phone_number text, region text DEFAULT NULL) RETURNS SETOF bigint
+LANGUAGE sql STABLE SECURITY DEFINER ROWS 10 SET search_path = pg_catalog, pg_temp AS $$
+    SELECT v.id FROM otp.verifications v
+    WHERE v.e164 = otp.to_e164(verifications_of_phone.phone_number, verifications_of_phone.region)
+    ORDER BY v.created_at DESC LIMIT 1000
+$$;
+COMMENT ON FUNCTION otp.verifications_of_phone IS 'For operators: the ids of a phone''s newest verifications, by any spelling of its number; OT002 where it cannot be one.';
+
 CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -2796,7 +2812,7 @@ GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
-GRANT EXECUTE ON FUNCTION otp.unlock, otp.retry_job, otp.cancel_job TO otp_admin;
+GRANT EXECUTE ON FUNCTION otp.unlock, otp.retry_job, otp.cancel_job, otp.verifications_of_phone TO otp_admin;
 
 -- A statement that fails is logged with its literals, and where log_parameter_max_length_on_error asks for it with its bind
 -- parameters: here those are numbers and codes. The functions keep both out of the log, and a refusal to one line of it; to

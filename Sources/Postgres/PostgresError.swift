@@ -16,38 +16,6 @@ public enum StatementFate: Sendable, Equatable {
     }
 }
 
-/// Why a connection could not be opened.
-public struct ConnectFailure: Sendable, Equatable {
-    /// One address that was tried, or one name that could not be resolved.
-    public struct Attempt: Sendable, Equatable {
-        /// Host, address and port as a person would write them.
-        public var target: String
-        /// libpq's or the resolver's words, without the password.
-        public var reason: String
-    }
-    /// In the order they were tried.
-    public var attempts: [Attempt]
-
-    var words: String {
-        // A name that leads to several addresses often fails the same way at each.
-        var lines: [String] = []
-        for attempt in attempts {
-            let line = attempt.reason.contains(attempt.target) ? attempt.reason : "\(attempt.target): \(attempt.reason)"
-            if !lines.contains(line) { lines.append(line) }
-        }
-        let all = lines.joined(separator: " | ")
-        if all.contains("unsupported startup parameter") {
-            return all + ". This is PgBouncer refusing session options, which carry settings and may carry a secret"
-                + " (its ignore_startup_parameters would only drop them): let DATABASE_URL lead to PostgreSQL directly."
-        }
-        if all.contains("password authentication failed") || all.contains("no password supplied") {
-            return all + ". Check user and password in DATABASE_URL, PGPASSWORD or the password file."
-        }
-        if all.contains("does not exist") { return all + ". Check the names of database and user in DATABASE_URL." }
-        return all + ". Check that PostgreSQL runs there and that DATABASE_URL (or PGHOST, PGPORT) names it."
-    }
-}
-
 /// A connection that ended, and what that means for the statement at hand.
 public struct Loss: Sendable, Equatable {
     /// Why, in libpq's, the server's or this program's words.
@@ -58,6 +26,13 @@ public struct Loss: Sendable, Equatable {
     public var outcome: StatementFate
     /// Whether it ended because the server did not answer in time.
     public var isUnanswered = false
+
+    public init(reason: String, farewell: ServerError?, outcome: StatementFate, isUnanswered: Bool = false) {
+        self.reason = reason
+        self.farewell = farewell
+        self.outcome = outcome
+        self.isUnanswered = isUnanswered
+    }
 }
 
 /// What can go wrong with PostgreSQL. Each prints what happened, why, and what to do; never a parameter or a password.
@@ -89,6 +64,15 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         case .cancelled(let fate): "The statement was given up by this program. \(fate.words)"
         case .unsuitable(let reason): reason
         case .misuse(let reason): "A mistake in this program: \(reason)"
+        }
+    }
+
+    /// Whether the database is there and does not take this role: a password, a grant or pg_hba.conf mends it.
+    public var isRefusalOfRole: Bool {
+        switch self {
+        case .server(let error): error.sqlstate == "42501"
+        case .connect(let failure): failure.cause <= .privilege
+        case .settings, .lost, .deadline, .cancelled, .unsuitable, .misuse: false
         }
     }
 

@@ -29,8 +29,7 @@ public actor Worker {
     private var refusal: SchemaState?
     private let callbackCounts: @Sendable () -> CallbackCounts?
     private let onStatus: @Sendable (String) -> Void
-    /// By whether the session listens: the last error that was said.
-    private var quiet: [Bool: String] = [:]
+    private var outage = OutageLog()
     /// By whether the session listens: its last connection, and which server that leads to.
     private var servers: [Bool: (connection: Connection, server: ServerInstance)] = [:]
     /// Which of the database's addresses come last, for both sessions.
@@ -269,7 +268,7 @@ public actor Worker {
         dispatcher.assumeIsolated { listens ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
         switch state {
         case .connected:
-            quiet[listens] = nil
+            outage.connected(listens: listens)
             if listens {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
@@ -277,11 +276,11 @@ public actor Worker {
                 log.info("connected to the database; ready to write down what becomes of them")
             }
         case .connecting(_, let error?):
+            let isNew = outage.isNew(error, listens: listens)
+            guard refusal == nil, isNew else { return }
             let words = "\(error)"
-            guard refusal == nil, quiet[listens] != words else { return }
-            quiet[listens] = words
-            // It is there, and a GRANT is what brings it back.
-            if case .server(let refused) = error, refused.sqlstate == "42501" {
+            // It is there, and a GRANT, or a password, is what brings it back.
+            if error.isRefusalOfRole {
                 log.error(
                     "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
                     metadata: [

@@ -10,6 +10,8 @@ enum ExitCode: Int32, Sendable {
     case unavailable = 69
     /// EX_SOFTWARE: a mistake in otpd itself.
     case internalError = 70
+    /// EX_IOERR: standard output could not be written. What the command had to do is done.
+    case outputFailed = 74
     /// EX_NOPERM: refused by privileges: a database role, a file's mode.
     case refused = 77
     /// EX_CONFIG: the configuration, or the schema that it points at, is wrong. Trying again does not help.

@@ -10,7 +10,7 @@ struct Otpd: ParsableCommand {
         abstract: "Sends the one-time codes that a backend queues in PostgreSQL, through Twilio.",
         discussion: """
             Settings come from the environment; see README.md. Exit codes: 0 done, 64 bad usage, 65 bad input, \
-            69 a needed service is unreachable, 70 a mistake in otpd, 77 refused by privileges, 78 bad configuration.
+            69 a needed service is unreachable, 70 a mistake in otpd, 74 the output could not be written, 77 refused by privileges, 78 bad configuration.
             """,
         version: Version.text,
         subcommands: [
@@ -21,6 +21,7 @@ struct Otpd: ParsableCommand {
     static func main() {
         // Before any library looks at its variables.
         _ = LibraryVariables.removed
+        Output.claimDescriptors()
         DescriptorLimit.raise()
         // A core dump would hold codes and credentials, whichever command it is of.
         _ = prctl_set_undumpable()
@@ -33,12 +34,13 @@ struct Otpd: ParsableCommand {
         do {
             var command = try parseAsRoot()
             try command.run()
+            Output.finish()
         } catch let failure as Failure {
             Output.fail(failure)
         } catch let problems as SettingsProblems {
             Output.fail(problems)
         } catch {
-            exit(withError: error)
+            Output.end(error, of: Self.self)
         }
     }
 }

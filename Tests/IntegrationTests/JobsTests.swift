@@ -109,7 +109,7 @@ import Testing
         #expect(used.code == 65 && used.output == "{\"verified\": false}\n")
         #expect(try await database.text("SELECT attempts FROM otp.verifications") == "1")
         // Without the secret it is the configuration that is wrong, and not the code.
-        let other = try Otpd.environment("http://127.0.0.1:9", ["OTPD_SECRET": String(repeating: "x", count: 32)])
+        let other = try Otpd.environment("http://127.0.0.1:9", ["OTPD_SECRET": String(repeating: "another_", count: 4)])
         try await database.enqueue("0501234567", subject: "user-3", code: "123456")
         let mistaken = try await Otpd.command(["verify", "user-3"], environment: other, input: "123456\n")
         #expect(mistaken.code == 78 && mistaken.errors.contains("another otp.secret"), "\(mistaken.errors)")

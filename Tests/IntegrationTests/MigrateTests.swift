@@ -34,7 +34,7 @@ import Testing
         let behind = try await migrate("check")
         #expect(behind.code == 78)
         #expect(behind.errors.contains("step \(newest)"))
-        #expect(try await migrate("down", "--to", "0").code == 0)
+        #expect(try await migrate("down", "--to", "0", "--yes").code == 0)
         #expect(try await database.text("SELECT to_regnamespace('otp') IS NULL") == "t")
         #expect(try await migrate("down").code == 0)
         #expect(try await migrate("up").code == 0)

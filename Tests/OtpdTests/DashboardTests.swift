@@ -295,7 +295,7 @@ struct DashboardSettingsTests {
     }
 
     @Test func anyAddressButLoopbackNeedsAToken() throws {
-        let token = String(repeating: "a", count: 32)
+        let token = String(repeating: "tokenABC", count: 4)
         #expect(throws: SettingsProblems.self) { try Self.read(["OTPD_DASHBOARD_LISTEN": "0.0.0.0:1"]).get() }
         let settings = try Self.read(["OTPD_DASHBOARD_LISTEN": "0.0.0.0:1", "OTPD_DASHBOARD_TOKEN": token]).get()
         #expect(settings.dashboard.token?.revealed == token)

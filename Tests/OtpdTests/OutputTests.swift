@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Testing
 
 @testable import otpd
@@ -46,6 +47,33 @@ import Testing
         #expect(table.text.split(separator: "\n").count == 3)
     }
 
+    /// What reorders, hides or moves what is around it is spelled out, the same characters in every output.
+    @Test(arguments: [
+        "\u{202E}", "\u{202A}", "\u{2066}", "\u{2069}", "\u{200E}", "\u{200F}", "\u{61C}", "\u{200B}", "\u{FEFF}",
+        "\u{AD}",
+        "\u{E0041}", "\u{E007F}", "\u{3164}", "\u{115F}", "\u{FFA0}", "\u{34F}", "\u{2028}", "\u{85}", "\u{9B}",
+        "\u{7F}",
+        "\u{1B}", "\u{FFF9}", "\u{180E}",
+    ])
+    func deceptiveCharactersAreSpelledOut(text: String) throws {
+        let scalar = try #require(text.unicodeScalars.first)
+        #expect(SingleLine.mustEscape(scalar))
+        let table = Table(columns: [text], rows: [[.text(text)]])
+        let json = JSON.object([(text, .string(text))])
+        for shown in [table.json, json.text, json.shown.text, Cell.text(text).text, SingleLine.quoted(text)] {
+            #expect(!shown.unicodeScalars.contains(scalar), "\(SingleLine.quoted(shown))")
+        }
+        // And a program reads what was there.
+        let data = Data(json.text.utf8)
+        #expect(try JSONDecoder().decode([String: String].self, from: data) == [text: text])
+    }
+
+    @Test(arguments: ["مَقاسك", "می\u{200C}خواهم", "👨\u{200D}👩\u{200D}👧", "❤\u{FE0F}", "ﷺ", "葛\u{E0100}", "e\u{301}"])
+    func textOfAnyScriptStays(text: String) {
+        #expect(SingleLine.escaped(text) == text)
+        #expect(JSON.string(text).text == "\"\(text)\"")
+    }
+
     @Test func noLineEndsInSpaces() {
         let table = Table(columns: ["a", "long name"], rows: [[.text("x"), .text("")], [.text(""), .text("")]])
         #expect(table.text.split(separator: "\n", omittingEmptySubsequences: false).allSatisfy { $0.last != " " })
@@ -84,6 +112,7 @@ import Testing
         #expect(ExitCode.invalidInput.rawValue == 65)
         #expect(ExitCode.unavailable.rawValue == 69)
         #expect(ExitCode.internalError.rawValue == 70)
+        #expect(ExitCode.outputFailed.rawValue == 74)
         #expect(ExitCode.refused.rawValue == 77)
         #expect(ExitCode.configuration.rawValue == 78)
     }

@@ -6,7 +6,7 @@ import Testing
 
 /// Where secrets come from, and in which order.
 @Suite struct SettingSourceTests {
-    private let long = String(repeating: "f", count: 32)
+    private let long = String(repeating: "fedcba98", count: 4)
 
     @Test(arguments: ["", "\n", "\r\n"])
     func aFileMayEndInOneLineBreak(ending: String) throws {
@@ -24,7 +24,7 @@ import Testing
 
     @Test(arguments: SettingName.allCases.filter(\.isSecret))
     func everySecretMayComeFromAFileOrACredential(name: SettingName) throws {
-        let value = name == .databaseURL ? "postgresql://db" : long
+        let value = name == .databaseURL ? "postgresql://otpd@db" : long
         var changes: [String: String?] = [name.rawValue: nil]
         if name == .apiKeySecret { changes["TWILIO_API_KEY_SID"] = "SK" + Fixture.sid }
         if name == .dashboardToken { changes["OTPD_DASHBOARD_LISTEN"] = "0.0.0.0:9464" }

@@ -7,11 +7,11 @@ enum SettingValues {
         values.sorted { $0.key < $1.key }.flatMap { name, values in values.map { (name, $0) } }
     }
 
-    private static let long = String(repeating: "a", count: 40)
+    private static let long = String(repeating: "01234567", count: 5)
 
     private static let goodByName: [String: [String]] = [
         "OTPD_DASHBOARD_LISTEN": ["127.0.0.1:9464", "[::1]:80", "localhost:1", "127.1.2.3:65535"],
-        "OTPD_DASHBOARD_TOKEN": [String(repeating: "a", count: 32)],
+        "OTPD_DASHBOARD_TOKEN": [String(repeating: "tokenABC", count: 4)],
         "TWILIO_ACCOUNT_SID": [
             "AC" + Fixture.sid, "AC" + Fixture.sid.uppercased(),
         ],
@@ -22,7 +22,7 @@ enum SettingValues {
             "+966501234567", "+2901234", "+123456789012345", "Mgask", "A", "My App 2 Go", "123a", "12345",
         ],
         "OTPD_SECRET": [
-            String(repeating: "a", count: 32), "AZaz09-_" + String(repeating: "x", count: 500),
+            String(repeating: "abcdefgh", count: 4), "AZaz09-_" + String(repeating: "x", count: 500),
         ],
         "TWILIO_API_BASE_URL": [
             "https://api.dublin.ie1.twilio.com", "https://api.twilio.com/", "http://127.0.0.1:8081",
@@ -45,8 +45,8 @@ enum SettingValues {
             "json", "text",
         ],
         "DATABASE_URL": [
-            "postgres://db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
-            "service=otp", "postgresql:///app?host=/run/postgresql",
+            "postgres://otpd@db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
+            "postgresql:///app?host=/run/postgresql",
         ],
         "OTPD_CALLBACK_PUBLIC_URL": [
             "https://sms.example.com/otp/status", "http://127.0.0.1:9/cb",
@@ -58,7 +58,7 @@ enum SettingValues {
         "OTPD_DASHBOARD_LISTEN": [
             "9464", "0.0.0.0:9464", "[::]:9464", "10.0.0.1:1", "otpd:9464", "127.0.0.1.example.com:1", "128.0.0.1:1",
         ],
-        "OTPD_DASHBOARD_TOKEN": [String(repeating: "a", count: 31), String(repeating: "a", count: 40) + "!"],
+        "OTPD_DASHBOARD_TOKEN": [String(long.prefix(31)), String(repeating: "a", count: 40), long + "!"],
         "TWILIO_ACCOUNT_SID": [
             "AC123", "ac" + Fixture.sid, "AC" + Fixture.sid + "0", "AC" + Fixture.sid.dropLast() + "g",
             "SK" + Fixture.sid, "AC" + Fixture.sid.dropLast() + "٠",
@@ -71,8 +71,9 @@ enum SettingValues {
             "+٩٦٦٥٠١٢٣٤٥٦٧", "LongerThan11", "My-App", "مقاسك", "MG" + Fixture.sid, "1234 567",
         ],
         "OTPD_SECRET": [
-            String(repeating: "a", count: 31), long + "+",
-            long + "=", String(repeating: "é", count: 40),
+            String(long.prefix(31)), String(repeating: "0", count: 32), String(repeating: "abcdefg", count: 9),
+            "change-me-change-me-0123456789-abcdef", "CHANGE_ME_0123456789_0123456789_abcdef", long + "+", long + "=",
+            String(repeating: "é", count: 40),
         ],
         "OTPD_SECRET_PREVIOUS": [
             "short"

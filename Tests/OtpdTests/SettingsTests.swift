@@ -211,6 +211,8 @@ import Testing
         let same = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret])
         #expect(
             same.warnings == ["OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET; unset it, nothing is being rotated"])
+        let shared = ["OTPD_DASHBOARD_LISTEN": "127.0.0.1:1", "OTPD_DASHBOARD_TOKEN": Fixture.secret]
+        #expect(Fixture.problems(shared).map { $0.prefix(32) } == ["OTPD_DASHBOARD_TOKEN is the same"])
         let other = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret + "x"])
         #expect(other.secrets.previous?.revealed == Fixture.secret + "x")
         #expect(other.warnings.isEmpty)

@@ -131,7 +131,8 @@ struct ErrorTests {
     @Test("PgBouncer refusing options is explained, the same failure at two addresses said once")
     func connect() {
         let words = "server \"x\" failed: FATAL: unsupported startup parameter: options"
-        let failure = ConnectFailure(attempts: [.init(target: "x", reason: words), .init(target: "x", reason: words)])
+        let attempt = ConnectFailure.Attempt(target: "x", reason: words, sqlstate: "08P01", stage: .login)
+        let failure = ConnectFailure(attempts: [attempt, attempt])
         let text = "\(PostgresError.connect(failure))"
         #expect(text.contains("lead to PostgreSQL directly"))
         #expect(text.components("unsupported startup parameter") == 1)
@@ -167,6 +168,46 @@ struct ErrorTests {
         #expect(
             order(at: 1, ConnectPlan.candidates(other, [:], sessionAttributes: nil).candidates + candidates)
                 == "1 2 3 1")
+    }
+
+    @Test(
+        "the server's code is found in its text, whatever the language, and taken out of it",
+        arguments: [
+            (
+                "at \"h\" (::1) failed: FATAL:  28P01: Passwort für »a« falsch\nLOCATION:  auth_failed, auth.c:338\n",
+                "28P01",
+                "at \"h\" (::1) failed: FATAL:  Passwort für »a« falsch"
+            ),
+            ("致命错误:  3D000: 数据库 \"x\" 不存在\nDETAIL:  12345, x", "3D000", "致命错误:  数据库 \"x\" 不存在; DETAIL:  12345, x"),
+            ("FATAL:  28P01: one\nFATAL:  28000: no entry", "28P01", "FATAL:  one; FATAL:  no entry"),
+            ("FATAL:  28000: SSL\nFATAL:  53300: full", "53300", "FATAL:  SSL; FATAL:  full"),
+            ("FATAL:  57P03", "57P03", "FATAL:  "),
+            ("Connection refused\n\tIs it running?", nil, "Connection refused; Is it running?"),
+            ("FATAL:  the database system is starting up", nil, "FATAL:  the database system is starting up"),
+            ("x:  28p01: y", nil, "x:  28p01: y"), ("x:  28P012: y", nil, "x:  28P012: y"), ("", nil, ""),
+        ] as [(String, String?, String)])
+    func codes(text: String, code: String?, words: String) {
+        let refusal = RefusalText(text)
+        #expect(refusal.sqlstate == code)
+        #expect(refusal.words == trimmed(words))
+    }
+
+    @Test(
+        "the cause is told by code, or by how far it came; of several addresses the one that tells most",
+        arguments: [
+            ([("28P01", .login)], .password), ([("28000", .login)], .login), ([("42501", .login)], .privilege),
+            ([("3D000", .login)], .database), ([("53300", .login)], .full), ([("57P03", .login)], .notReady),
+            ([("55000", .login)], .closed), ([("42704", .login)], .option), ([("22023", .login)], .option),
+            ([("08P01", .login)], .proxy), ([("08006", .login)], .proxy), ([("XX000", .login)], .server),
+            ([(nil, .login)], .server), ([(nil, .password)], .password), ([(nil, .tls)], .tls),
+            ([(nil, .attributes)], .attributes), ([(nil, .network)], .network), ([], .network),
+            ([(nil, .network), ("28P01", .login)], .password), ([("57P03", .login), (nil, .network)], .notReady),
+        ] as [([(String?, ConnectFailure.Stage)], ConnectFailure.Cause)])
+    func causes(attempts: [(String?, ConnectFailure.Stage)], cause: ConnectFailure.Cause) {
+        let failure = ConnectFailure(
+            attempts: attempts.map { .init(target: "t", reason: "does not exist", sqlstate: $0, stage: $1) })
+        #expect(failure.cause == cause)
+        #expect("\(PostgresError.connect(failure))".hasSuffix(cause.remedy))
     }
 
     @Test("the pause of a session doubles up to its cap, and is spread over all of it")

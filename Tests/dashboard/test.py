@@ -14,7 +14,7 @@ import urllib.request
 from browser import Browser
 
 HERE = pathlib.Path(__file__).parent
-TOKEN = "t0ken-" + "x" * 32
+TOKEN = "t0ken-" + "xyz" * 11
 failures, passed = [], 0
 
 

@@ -20,3 +20,7 @@ code "$secret" "" gone 000005 >/dev/null
 check "a new request of the same user draws a new code, under the new secret" "t $new_key" "$(with "$other" "" "SELECT verification_id > 0 FROM otp.request('gone', '0501000005')") $(sql -c "SELECT key_id FROM otp.verifications WHERE subject = 'gone' ORDER BY id DESC LIMIT 1")"
 check "only otp.secret seals: alone, the previous one is OT003" "ERROR:  OT003" "$(with "" "$secret" "INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')" | grep ERROR)"
 gives "no secret is stored" "0" "SELECT count(*) FROM otp.verifications v WHERE v::text LIKE '%$secret%' OR v::text LIKE '%$other%'"
+
+for weak in 00000000000000000000000000000000 abcdefgabcdefgabcdefgabcdefgabcdefg; do
+    fails "OT003 a secret of fewer than 8 different characters" OT003 "SELECT set_config('otp.secret', '$weak', false); SELECT otp.request('weak', '0501234567')"
+done

@@ -9,7 +9,7 @@ import time
 
 from machine import Backend, Machine, Simulator, Wrong, until
 
-SECRET = "5" * 64
+SECRET = "0123456789abcdef" * 4
 TOKEN = "the-right-token"
 SETTINGS = """\
 DATABASE_URL=postgresql:///app

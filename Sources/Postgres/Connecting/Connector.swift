@@ -61,9 +61,11 @@ actor Connector {
             let due = min(deadline, .now() + patience)
             switch await connect(candidate, values, until: due) {
             case .success(let handle): return Opened(handle: handle, address: candidate.key)
-            case .failure(.refused(let reason)):
-                let safe = redact(reason, effective["password"])
-                failures.append(.init(target: candidate.target, reason: safe))
+            case .failure(.refused(let text, let stage)):
+                let refusal = RefusalText(text)
+                let safe = Conninfo.secrets.reduce(refusal.words) { redact($0, effective[$1]) }
+                failures.append(
+                    .init(target: candidate.target, reason: safe, sqlstate: refusal.sqlstate, stage: stage))
             case .failure(.timedOut):
                 memory.avoid(candidate.key, at: .now())
                 let seconds = patience.millisecondsRoundedUp / 1000
@@ -138,7 +140,7 @@ actor Connector {
     // MARK: Connecting
 
     private enum Failure: Error {
-        case refused(String)
+        case refused(String, ConnectFailure.Stage)
         case timedOut
         case cancelled
     }
@@ -152,14 +154,17 @@ actor Connector {
         values["hostaddr"] = candidate.address
         values["port"] = candidate.port
         if let attributes = candidate.sessionAttributes { values["target_session_attrs"] = attributes }
-        guard let handle = start(values) else { return .failure(.refused("libpq is out of memory")) }
+        guard let handle = start(values) else { return .failure(.refused("libpq is out of memory", .login)) }
 
         let watcher = Watcher { [weak self] _ in self?.assumeIsolated { $0.wake(.ready) } }
+        // The server's SQLSTATE is in the text then, and nowhere else.
+        unsafe _ = handle.with { unsafe PQsetErrorVerbosity($0, PQERRORS_VERBOSE) }
         var poll = PGRES_POLLING_WRITING
+        var stage = ConnectFailure.Stage.network
         while true {
-            if unsafe handle.with({ unsafe PQstatus($0) }) == CONNECTION_BAD {
-                return .failure(.refused(handle.errorMessage))
-            }
+            let status = unsafe handle.with { unsafe PQstatus($0) } ?? CONNECTION_BAD
+            if status == CONNECTION_BAD { return .failure(.refused(handle.wholeErrorMessage, stage)) }
+            stage = ConnectFailure.Stage(status)
             handle.watch(for: poll == PGRES_POLLING_READING ? .read : .write, watcher)
             let wake = await sleep(until: due)
             // The next poll may close this socket and open another, even under the same number.
@@ -171,29 +176,23 @@ actor Connector {
             }
             poll = unsafe handle.with { unsafe PQconnectPoll($0) } ?? PGRES_POLLING_FAILED
             if poll == PGRES_POLLING_OK { return begin(handle) }
-            if poll == PGRES_POLLING_FAILED { return .failure(.refused(handle.errorMessage)) }
+            if poll == PGRES_POLLING_FAILED {
+                let needsPassword = unsafe handle.with { unsafe PQconnectionNeedsPassword($0) } == 1
+                return .failure(.refused(handle.wholeErrorMessage, needsPassword ? .password : stage))
+            }
         }
     }
 
     private func begin(_ handle: Handle) -> Swift.Result<Handle, Failure> {
         let isReady = unsafe handle.with { pointer in
-            unsafe PQsetnonblocking(pointer, 1) == 0 && PQenterPipelineMode(pointer) == 1
+            unsafe PQsetErrorVerbosity(pointer, PQERRORS_DEFAULT)
+            return unsafe PQsetnonblocking(pointer, 1) == 0 && PQenterPipelineMode(pointer) == 1
         }
-        return isReady == true ? .success(handle) : .failure(.refused(handle.errorMessage))
+        return isReady == true ? .success(handle) : .failure(.refused(handle.wholeErrorMessage, .login))
     }
 
     private func start(_ values: [String: String]) -> Handle? {
-        // Copied by libpq before it returns.
-        let pairs = unsafe values.map { unsafe (strdup($0.key), strdup($0.value)) }
-        defer {
-            for index in unsafe pairs.indices {
-                unsafe free(pairs[index].0)
-                unsafe free(pairs[index].1)
-            }
-        }
-        let keywords = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.0) } + [nil]
-        let texts = unsafe pairs.map { unsafe UnsafePointer<CChar>($0.1) } + [nil]
-        guard let pointer = unsafe PQconnectStartParams(keywords, texts, 0) else { return nil }
+        guard let pointer = unsafe startConnecting(values) else { return nil }
         return unsafe Handle(owning: pointer, on: loop)
     }
 
@@ -218,6 +217,19 @@ actor Connector {
     private func cancel() {
         isCancelled = true
         wake(.cancelled)
+    }
+}
+
+extension ConnectFailure.Stage {
+    /// What libpq was about.
+    init(_ status: ConnStatusType) {
+        switch status {
+        case CONNECTION_SSL_STARTUP, CONNECTION_GSS_STARTUP: self = .tls
+        case CONNECTION_MADE, CONNECTION_AWAITING_RESPONSE, CONNECTION_AUTH_OK: self = .login
+        case CONNECTION_CHECK_WRITABLE, CONNECTION_CHECK_STANDBY, CONNECTION_CHECK_TARGET, CONNECTION_CONSUME:
+            self = .attributes
+        default: self = .network
+        }
     }
 }
 

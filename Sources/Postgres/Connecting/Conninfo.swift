@@ -2,12 +2,48 @@ internal import CLibpq
 
 /// A connection string taken apart by libpq itself.
 struct Conninfo: Equatable, CustomStringConvertible {
+    /// Where a connection string comes from.
+    static let variable = "DATABASE_URL"
+    /// What must not be shown of a connection.
+    static let secrets: Set<String> = ["password", "sslpassword"]
+    /// Every option of this libpq, with the variable that sets it too.
+    static let keywords: [String: String?] = {
+        var message: UnsafeMutablePointer<CChar>?
+        guard let options = unsafe PQconninfoParse("", &message) else { return [:] }
+        defer { unsafe PQconninfoFree(options) }
+        var keywords: [String: String?] = [:]
+        var option = unsafe options
+        while let keyword = unsafe option.pointee.keyword {
+            let variable = unsafe option.pointee.envvar.map { unsafe String(cString: $0) }
+            unsafe keywords[String(cString: keyword)] = .some(variable)
+            unsafe option += 1
+        }
+        return keywords
+    }()
+
     /// Only what was said; by libpq's keyword.
     var values: [String: String]
 
     /// - Throws: `.settings` without any part of the string that could be a password.
     init(_ conninfo: String) throws(PostgresError) {
-        guard !conninfo.utf8.contains(0) else { throw .settings("DATABASE_URL contains a NUL") }
+        let problem: InvalidOption?
+        do throws(InvalidOption) {
+            values = try Self.parse(conninfo)
+            let rules = OptionRules(values: values.filter { !$0.value.isEmpty }.mapValues { ($0, Self.variable) })
+            problem = rules.problems().first
+        } catch {
+            values = [:]
+            problem = error
+        }
+        if let problem { throw .settings("\(problem.variable) \(problem.reason)") }
+    }
+
+    /// The pieces of the string, where they are certain. Their values are not looked at.
+    static func parse(_ conninfo: String) throws(InvalidOption) -> [String: String] {
+        func refuse(_ reason: String) -> InvalidOption { InvalidOption(variable: variable, reason: reason) }
+        if conninfo.isEmpty { return [:] }
+        guard !conninfo.utf8.contains(0) else { throw refuse("contains a NUL; set it again") }
+        if let reason = AddressForm.refusal(conninfo) { throw refuse(reason) }
         var message: UnsafeMutablePointer<CChar>?
         let options = unsafe PQconninfoParse(conninfo, &message)
         defer {
@@ -16,13 +52,14 @@ struct Conninfo: Equatable, CustomStringConvertible {
         }
         guard let options = unsafe options else {
             let words = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
-            throw .settings(
-                "DATABASE_URL can't be read: \(withoutQuotations(trimmed(words))). See libpq's manual, 34.1.1.")
+            throw refuse("can't be read: \(withoutQuotations(trimmed(words))); \(AddressForm.encoding)")
         }
-        values = unsafe Self.read(options)
+        let values = unsafe read(options)
+        if let reason = AddressForm.refusal(conninfo, values) { throw refuse(reason) }
         if values["service"] != nil {
-            throw .settings("DATABASE_URL names a service; set PGSERVICE instead, and leave DATABASE_URL empty")
+            throw refuse("names a service; set PGSERVICE instead, and leave DATABASE_URL empty")
         }
+        return values
     }
 
     /// What libpq would add from the environment, the service file and its own defaults. Reads files: not on the loop.

@@ -70,10 +70,14 @@ internal import EventLoop
     }
 
     /// libpq's last words on this connection, on one line.
-    var errorMessage: String {
+    var errorMessage: String { trimmed(wholeErrorMessage) }
+
+    /// The same, with its line breaks. Bytes that are no UTF-8 (a server may speak before it knows the client's encoding)
+    /// are replacement characters.
+    var wholeErrorMessage: String {
         unsafe with { pointer in
             guard let text = unsafe PQerrorMessage(pointer) else { return "" }
-            return trimmed(unsafe String(cString: text))
+            return unsafe String(cString: text)
         } ?? ""
     }
 

@@ -13,6 +13,9 @@ public enum ListJobs {
         public var subject: String?
         /// What ended unsent, but for what was called off, and what did not arrive.
         public var isFailed = false
+        /// Any spelling of a phone number: every send to it, and nothing else of the filter but `state` and `limit`. Takes a
+        /// member of otp_admin.
+        public var phoneNumber: String?
         public var limit = 20
 
         public init() {}
@@ -41,15 +44,33 @@ public enum ListJobs {
         """,
         [.text, .text, .int8])
 
+    /// By number: `verifications_phone`, then by verification. Found first and sorted then, so that no plan walks back
+    /// through everybody's jobs.
+    static let ofPhone = Statement(
+        "otpd_list_jobs_of_phone",
+        """
+        WITH found AS MATERIALIZED (
+            SELECT * FROM otp.delivery_status
+             WHERE verification_id = ANY (ARRAY(SELECT otp.verifications_of_phone($2))))
+        SELECT send_job_id::text, requested_at::timestamptz(0)::text, subject, phone_number, job_state, message_status,
+               attempts::text, error_code::text, error, remedy
+          FROM found
+         WHERE $1::text IS NULL OR job_state = $1
+         ORDER BY found.send_job_id DESC
+         LIMIT $3
+        """,
+        [.text, .text, .int8])
+
     public static func run(
         on connection: Connection, _ filter: Filter, deadline: Instant
     ) async throws(PostgresError) -> ReadStatus.Part {
         var parameters = Parameters()
         parameters.append(filter.state)
-        parameters.append(filter.subject)
+        parameters.append(filter.phoneNumber ?? filter.subject)
         parameters.append(Int64(filter.limit))
+        let statement = filter.phoneNumber != nil ? ofPhone : filter.isFailed ? failed : all
         let result = try await connection.execute(
-            filter.isFailed ? failed : all, parameters, deadline: deadline, onDeadline: .cancel)
+            statement, parameters, deadline: deadline, onDeadline: .cancel)
         return try ReadStatus.part("jobs", "Jobs", result, numbers: ["send_job_id", "attempts", "error_code"])
     }
 }

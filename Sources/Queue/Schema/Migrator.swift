@@ -107,6 +107,38 @@ public struct Migrator {
         }
     }
 
+    /// What would be deleted by taking the first step back.
+    public struct Losses: Sendable, Equatable {
+        public var database: String
+        /// The tables with rows, and how many these are by PostgreSQL's statistics.
+        public var tables: [(name: String, rows: Int64)]
+
+        public static func == (a: Losses, b: Losses) -> Bool {
+            a.database == b.database && a.tables.elementsEqual(b.tables) { $0 == $1 }
+        }
+    }
+
+    /// What `down(to:)` would delete; nil where the first step stays, or is not there.
+    public func losses(to target: Int?) async throws(Failure) -> Losses? {
+        let newest = try await read().applied.map(\.version).max() ?? 0
+        guard newest > 0, (target ?? newest - 1) < 1 else { return nil }
+        return try await database { () async throws(PostgresError) in
+            let name = try await one("SELECT current_database()") ?? ""
+            let result = try await rows(
+                """
+                SELECT relname, n_live_tup FROM pg_stat_user_tables
+                 WHERE schemaname = 'otp' AND n_live_tup > 0
+                   AND relname IN ('verifications', 'send_jobs', 'messages', 'unsent_jobs')
+                 ORDER BY n_live_tup DESC
+                """)
+            var tables: [(String, Int64)] = []
+            for row in 0..<result.rowCount {
+                tables.append((try result.string(row, 0), try result.int64(row, 1)))
+            }
+            return Losses(database: name, tables: tables)
+        }
+    }
+
     private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
         _ = try await database { () async throws(PostgresError) in
             try await rows("SELECT pg_advisory_lock(\(Self.lock))")

@@ -45,7 +45,14 @@ enum Database {
     static func failure(_ what: String, _ error: PostgresError, needs role: String? = nil) -> Failure {
         switch error {
         case .settings, .unsuitable: Failure(.configuration, what, because: "\(error)")
-        case .connect, .lost, .deadline, .cancelled: Failure(.unavailable, what, because: "\(error)")
+        case .connect(let attempts):
+            switch attempts.cause {
+            case .password, .login, .privilege: Failure(.refused, what, because: "\(error)")
+            case .database, .closed, .option, .pooler: Failure(.configuration, what, because: "\(error)")
+            case .proxy, .tls, .attributes, .full, .notReady, .server, .network:
+                Failure(.unavailable, what, because: "\(error)")
+            }
+        case .lost, .deadline, .cancelled: Failure(.unavailable, what, because: "\(error)")
         case .misuse: Failure(.internalError, what, because: "\(error)")
         case .server(let refusal):
             switch refusal.sqlstate {

@@ -1,5 +1,4 @@
 internal import ArgumentParser
-internal import Glibc
 
 /// `otpd doctor`: looks at everything that has to be right, and says what is not and what to do.
 struct DoctorCommand: ParsableCommand {
@@ -22,14 +21,7 @@ struct DoctorCommand: ParsableCommand {
             parts: Settings.parts(environment: environment, readFile: SmallFile.read), environment: environment,
             files: FileReading.sources(environment))
         let report = try onLoop { loop in await examination.run(on: loop) }
-        Output.write(json ? report.json : report.text(Self.style(isTerminal: isatty(1) == 1, environment)))
-        if report.exitCode != .done { Glibc.exit(report.exitCode.rawValue) }
-    }
-
-    /// Colours on a terminal that has them, unless NO_COLOR says otherwise (https://no-color.org).
-    static func style(isTerminal: Bool, _ environment: [String: String]) -> Report.Style {
-        guard isTerminal else { return .plain }
-        let refuses = environment["NO_COLOR"].map { !$0.isEmpty } ?? false
-        return refuses || environment["TERM"] == "dumb" ? .terminal : .colouredTerminal
+        Output.write(json ? report.json : report.text(colour: Terminal.isColoured))
+        if report.exitCode != .done { Output.exit(report.exitCode) }
     }
 }

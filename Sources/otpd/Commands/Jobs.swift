@@ -1,7 +1,22 @@
 internal import ArgumentParser
 internal import EventLoop
+internal import Glibc
 internal import Postgres
 internal import Queue
+
+/// A phone number on standard input.
+enum PhoneLine {
+    /// Asks for it where standard input is a terminal; elsewhere it is just read.
+    static func read() throws(Failure) -> String {
+        if isatty(0) == 1 { Output.prompt("Phone number: ") }
+        guard let number = readLine(strippingNewline: true), number.contains(where: { !$0.isWhitespace }) else {
+            throw Failure(
+                .invalidInput, "Nothing was looked up", because: "standard input has no phone number",
+                remedy: "Write it there: echo 0501234567 | otpd jobs list --phone")
+        }
+        return number
+    }
+}
 
 /// `otpd jobs`: send jobs, one by one.
 struct JobsCommand: ParsableCommand {
@@ -14,7 +29,11 @@ struct JobsCommand: ParsableCommand {
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "List the newest send jobs.",
-            discussion: "  otpd jobs list --failed --limit 50\n  otpd jobs list --subject user-42")
+            discussion: """
+                  otpd jobs list --failed --limit 50
+                  otpd jobs list --subject user-42
+                  echo 0501234567 | otpd jobs list --phone
+                """)
 
         @Option(
             help: "Only those in this state: queued, sending, unknown, accepted, failed, expired, limited or canceled.")
@@ -22,6 +41,13 @@ struct JobsCommand: ParsableCommand {
 
         @Option(help: "Only those of this subject: the backend's own reference of a user.")
         var subject: String?
+
+        @Flag(
+            help: """
+                Only those to the phone number on standard input, in any spelling. It is never an argument, since arguments \
+                are seen by everybody on the machine. Takes a member of otp_admin.
+                """)
+        var phone = false
 
         @Flag(help: "Only those that ended unsent or were not delivered, those that failed last first.")
         var failed = false
@@ -37,6 +63,9 @@ struct JobsCommand: ParsableCommand {
             if let state, !Self.states.contains(state) {
                 throw ValidationError("--state \(state) is none; give one of \(Self.states.joined(separator: ", ")).")
             }
+            if phone, failed || subject != nil {
+                throw ValidationError("--phone goes without \(failed ? "--failed" : "--subject").")
+            }
             guard (1...1000).contains(limit) else { throw ValidationError("--limit is \(limit); give 1 to 1000.") }
         }
 
@@ -46,12 +75,17 @@ struct JobsCommand: ParsableCommand {
             filter.subject = subject
             filter.isFailed = failed
             filter.limit = limit
+            if phone { filter.phoneNumber = try PhoneLine.read() }
             let wanted = filter
-            let jobs = try JobsCommand.run("Cannot list the send jobs", needs: "otp_monitor") {
+            let jobs = try JobsCommand.run("Cannot list the send jobs", needs: phone ? "otp_admin" : "otp_monitor") {
                 connection throws(PostgresError) in
                 try await ListJobs.run(on: connection, wanted, deadline: .now() + Database.patience)
             }
             if options.json { return options.print(Table(jobs)) }
+            guard !jobs.rows.isEmpty else {
+                let isFiltered = state != nil || subject != nil || failed || phone
+                return Output.write(isFiltered ? "No send job matches.\n" : "There are no send jobs.\n")
+            }
             // What to do is for `show`: beside it the table would be twice as wide.
             Output.write(Table(jobs).without("remedy").text(width: Terminal.size()?.columns))
         }

@@ -1,5 +1,6 @@
 internal import ArgumentParser
 internal import EventLoop
+internal import Glibc
 internal import Postgres
 internal import Queue
 
@@ -27,6 +28,9 @@ struct Migrate: ParsableCommand {
         @Option(name: .long, help: "The newest step to keep; 0 takes all back.")
         var to: Int?
 
+        @Flag(name: .long, help: "Delete the schema's data without asking.")
+        var yes = false
+
         func validate() throws {
             if let to, !(0...Migration.newest).contains(to) {
                 throw ValidationError("--to is \(to); give a step from 0 to \(Migration.newest)")
@@ -35,10 +39,29 @@ struct Migrate: ParsableCommand {
 
         func run() throws {
             let target = to
+            if !yes { try confirm() }
             let done = try migrating { migrator throws(Migrator.Failure) in
                 try await migrator.down(to: target) { Output.write("down  \($0.version)  \($0.name)\n") }
             }
             if done.isEmpty { Output.write("There was nothing to take back.\n") }
+        }
+
+        /// Where data would go, on a terminal the database's name has to be typed.
+        private func confirm() throws {
+            let target = to
+            let losses = try migrating { migrator throws(Migrator.Failure) in try await migrator.losses(to: target) }
+            guard let losses else { return }
+            let tables = losses.tables.map { "\($0.name) about \($0.rows) rows" }
+            let what =
+                "the schema otp of database \(losses.database) goes, with its data: "
+                + (tables.isEmpty ? "no rows yet" : tables.joined(separator: ", "))
+            let refusal = Failure(
+                .usage, "Nothing was taken back", because: what,
+                remedy: "If that is what you want: otpd migrate down \(to.map { "--to \($0) " } ?? "")--yes")
+            guard isatty(0) == 1, isatty(2) == 1 else { throw refusal }
+            Output.note("\(what).")
+            Output.prompt("Type the database's name to delete this: ")
+            guard readLine(strippingNewline: true) == losses.database else { throw refusal }
         }
     }
 

@@ -50,6 +50,7 @@ struct PauseCommand: ParsableCommand {
                 return try await ReadPauses.run(on: connection, deadline: .now() + Database.patience)
             }
         }
+        if pauses.rows.isEmpty, !options.json { return Output.write("Nothing is paused.\n") }
         options.print(Table(pauses))
     }
 }
@@ -90,6 +91,7 @@ struct ResumeCommand: ParsableCommand {
                 .invalidInput, "Nothing was resumed", because: "there is no pause of that name: \(scope.name)",
                 remedy: "See what is paused: otpd pause")
         }
+        if pauses.rows.isEmpty, !options.json { return Output.write("Resumed: \(scope.name). Nothing is paused.\n") }
         options.print(Table(pauses))
     }
 }

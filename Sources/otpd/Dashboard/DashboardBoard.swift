@@ -147,7 +147,7 @@ actor DashboardBoard {
     }
 
     private static func json(_ json: JSON, status: Int = 200) -> PageAnswer {
-        PageAnswer(status, type: "application/json", body: Array((json.text + "\n").utf8))
+        PageAnswer(status, type: "application/json", body: Array((json.shown.text + "\n").utf8))
     }
 
     private func trouble(_ failure: Failure) -> PageAnswer {

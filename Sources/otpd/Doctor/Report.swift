@@ -27,39 +27,19 @@ struct Report: Equatable, Sendable {
 
     // MARK: For people
 
-    /// Where the text goes.
-    enum Style: Equatable, Sendable {
-        case terminal
-        case colouredTerminal
-        /// A file, a pipe, a mail: ASCII alone, whatever is quoted.
-        case plain
-    }
-
     /// A line per check, its remedy beneath, a summary at the end.
-    func text(_ style: Style) -> String {
+    func text(colour isColoured: Bool) -> String {
         let width = findings.reduce(0) { max($0, DisplayWidth.columns($1.title)) }
         var text = ""
         for finding in findings {
             let (word, colour) = Self.word(finding.verdict)
             let padding = String(repeating: " ", count: width - DisplayWidth.columns(finding.title))
-            text += style == .colouredTerminal ? "\u{1B}[\(colour)m\(word)\u{1B}[0m" : word
-            text += "  \(finding.title)\(padding)  \(Self.line(finding.found, style))\n"
-            if let remedy = finding.remedy { text += "        -> \(Self.line(remedy, style))\n" }
+            text += isColoured ? "\u{1B}[\(colour)m\(word)\u{1B}[0m" : word
+            text += "  \(finding.title)\(padding)  \(SingleLine.escaped(finding.found))\n"
+            if let remedy = finding.remedy { text += "        -> \(SingleLine.escaped(remedy))\n" }
         }
         let (passed, warned, failed, skipped) = counts
         return text + "\n\(failed) failed, \(warned) to look at, \(passed) ok, \(skipped) not checked.\n"
-    }
-
-    private static func line(_ text: String, _ style: Style) -> String {
-        let line = SingleLine.escaped(text)
-        switch style {
-        case .terminal, .colouredTerminal: return line
-        case .plain:
-            guard !line.utf8.allSatisfy({ $0 < 0x80 }) else { return line }
-            return line.unicodeScalars.reduce(into: "") { ascii, scalar in
-                ascii += scalar.isASCII ? String(scalar) : "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
-            }
-        }
     }
 
     /// The verdict's word, four columns wide, and its colour (ECMA-48).

@@ -14,6 +14,16 @@ enum JSON: Sendable {
     static func optional(_ number: Int?) -> JSON { number.map { .int($0) } ?? .null }
     static func optional(_ number: Double?) -> JSON { number.map { .double($0) } ?? .null }
 
+    /// The same for a page that shows its strings: what would reorder or hide what is around it is spelled out.
+    var shown: JSON {
+        switch self {
+        case .null, .bool, .int, .double, .number: self
+        case .string(let text): .string(SingleLine.escaped(text))
+        case .array(let values): .array(values.map(\.shown))
+        case .object(let members): .object(members.map { ($0.name, $0.value.shown) })
+        }
+    }
+
     /// The value as text, on one line.
     var text: String {
         var text = ""

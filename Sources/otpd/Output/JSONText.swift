@@ -1,7 +1,7 @@
 /// Writes JSON by appending text: strings, and the few shapes that otpd prints. No Foundation.
 enum JSONText {
-    /// Appends a string with its quotes (RFC 8259: `"`, `\` and everything below U+0020 escaped), and, so that a line
-    /// stays a line wherever it is shown, U+007F–U+009F, U+2028 and U+2029 too.
+    /// Appends a string with its quotes. `"`, `\` and everything below U+0020 are escaped (RFC 8259), and so is whatever
+    /// must not reach a terminal: see `SingleLine.mustEscape`.
     static func append(_ text: String, to json: inout String) {
         json += "\""
         for scalar in text.unicodeScalars {
@@ -11,9 +11,12 @@ enum JSONText {
             case "\n": json += "\\n"
             case "\r": json += "\\r"
             case "\t": json += "\\t"
-            case "\u{0}"..."\u{1F}", "\u{7F}"..."\u{9F}", "\u{2028}", "\u{2029}":
-                let hex = String(scalar.value, radix: 16)
-                json += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+            case _ where SingleLine.mustEscape(scalar):
+                // Beyond the first plane as two surrogates.
+                for unit in UTF16.encode(scalar) ?? .init() {
+                    let hex = String(unit, radix: 16)
+                    json += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
+                }
             default: json.unicodeScalars.append(scalar)
             }
         }

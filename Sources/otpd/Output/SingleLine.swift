@@ -1,6 +1,6 @@
 /// Text made safe to print: one line, nothing in it that moves a cursor, rings a bell or reorders what is around it.
 enum SingleLine {
-    /// The text with control characters, line separators and invisible formatting (direction marks among them) written
+    /// The text with control characters, line separators and invisible characters (direction marks among them) written
     /// as escapes: `\n`, `\r`, `\t`, `\u{1B}`. A backslash stays as it is, unless the text is to be quoted.
     static func escaped(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: mustEscape) else { return text }
@@ -38,7 +38,9 @@ enum SingleLine {
         case .control, .lineSeparator, .paragraphSeparator: return true
         // The zero-width joiners hold Arabic, Persian and Indic words together and move nothing.
         case .format: return scalar.value != 0x200C && scalar.value != 0x200D
-        default: return false
+        default:
+            // Fillers that take no room, but not what chooses the form of the character before it.
+            return scalar.properties.isDefaultIgnorableCodePoint && !scalar.properties.isVariationSelector
         }
     }
 }

@@ -8,6 +8,8 @@ struct CodeSecrets: Equatable, Sendable {
     let previous: Secret?
 
     static let minimumLength = 32
+    /// A random value of that length has more; 32 zeros, or `ab` sixteen times, have not.
+    static let minimumVariety = 8
 
     /// What opens codes that are sealed under them.
     var keys: CodeKeys { CodeKeys(current, previous: previous) }
@@ -36,8 +38,22 @@ struct CodeSecrets: Equatable, Sendable {
             throw Refusal(
                 "has \(text.utf8.count) characters and needs \(minimumLength); make one with: openssl rand -hex 32")
         }
+        guard Set(text.utf8).count >= minimumVariety else {
+            throw Refusal(
+                "has fewer than \(minimumVariety) different characters, which is no random value; make one with: openssl "
+                    + "rand -hex 32")
+        }
+        let plain = text.lowercased().filter { $0 != "-" && $0 != "_" }
+        guard !placeholders.contains(where: { plain.contains($0) }) else {
+            throw Refusal("is a placeholder, which others know too; make one with: openssl rand -hex 32")
+        }
         return Secret(text)
     }
+
+    /// What stands in examples for a value of one's own. No random value of this length has one by chance.
+    private static let placeholders = [
+        "changeme", "changethis", "replaceme", "yoursecret", "placeholder", "secretsecret", "insertsecret",
+    ]
 
     private static func isAllowed(_ byte: UInt8) -> Bool {
         switch byte {

@@ -1,4 +1,5 @@
 internal import OTP
+internal import Postgres
 
 /// Where the database is.
 struct DatabaseSettings: Equatable, Sendable {
@@ -6,16 +7,14 @@ struct DatabaseSettings: Equatable, Sendable {
     /// defaults.
     let connection: Secret?
 
+    /// What libpq would refuse is a problem of the settings, of its own variables too: else each attempt to connect would
+    /// fail, and be repeated for ever.
     static func read(_ reader: inout SettingsReader) -> DatabaseSettings {
-        DatabaseSettings(connection: reader.parse(.databaseURL, connection))
-    }
-
-    /// Only the form is checked: libpq knows the rest, and says so.
-    private static func connection(_ text: String) throws(Refusal) -> Secret {
-        let isURI = text.hasPrefix("postgresql://") || text.hasPrefix("postgres://")
-        guard isURI || (!text.contains("://") && text.contains("=")) else {
-            throw Refusal("is no PostgreSQL address; write postgresql://user@host/database, or unset it and use PG*")
-        }
-        return Secret(text)
+        let found = reader.find(.databaseURL)
+        if case .broken = found { return DatabaseSettings(connection: nil) }
+        let problems = ConnectionSettings.problems(
+            found.value ?? "", environment: reader.environment, isMissing: reader.whyUnreadable)
+        for problem in problems { reader.report(problem.variable, problem.reason) }
+        return DatabaseSettings(connection: found.value.map { Secret($0) })
     }
 }

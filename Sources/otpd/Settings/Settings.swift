@@ -102,6 +102,12 @@ struct Settings: Equatable, Sendable {
         parts.sending = SendingSettings.read(&reader)
         parts.callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
         parts.dashboard = DashboardSettings.read(&reader)
+        // The token passes browsers and scrapers.
+        if let token = parts.dashboard?.token, [parts.secrets?.current, parts.secrets?.previous].contains(token) {
+            reader.report(
+                .dashboardToken, "is the same as a secret that seals codes; make another one with: openssl rand -hex 32"
+            )
+        }
         parts.caFile = reader.readableFile(.caFile, certificates)
         reader.warnOfUnknownNames()
         parts.warnings = reader.warnings

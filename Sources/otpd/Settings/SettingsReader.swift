@@ -9,7 +9,7 @@
 /// One line break at the end of a secret's file is taken off, since editors and `echo` put it there. Any other space
 /// around a value is an error: cutting it off silently would hide a bad paste, and keeping it makes Twilio answer 401.
 struct SettingsReader {
-    private let environment: [String: String]
+    let environment: [String: String]
     private let readFile: (String) throws -> [UInt8]
     private(set) var problems: [String] = []
     private(set) var warnings: [String] = []
@@ -42,8 +42,11 @@ struct SettingsReader {
         }
     }
 
-    mutating func report(_ name: SettingName, _ problem: String) {
-        problems.append(SingleLine.escaped("\(name.rawValue) \(problem)"))
+    mutating func report(_ name: SettingName, _ problem: String) { report(name.rawValue, problem) }
+
+    /// The same of a variable that another library reads.
+    mutating func report(_ variable: String, _ problem: String) {
+        problems.append(SingleLine.escaped("\(variable) \(problem)"))
     }
 
     mutating func warn(_ warning: String) {
@@ -106,6 +109,16 @@ struct SettingsReader {
         return parse(path, name) { (path: String) throws(Refusal) in
             try check(bytes)
             return path
+        }
+    }
+
+    /// Why a file can't be read; nil where it can.
+    func whyUnreadable(_ path: String) -> String? {
+        do {
+            _ = try readFile(path)
+            return nil
+        } catch {
+            return "\(error)"
         }
     }
 

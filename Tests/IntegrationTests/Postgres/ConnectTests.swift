@@ -28,6 +28,26 @@ struct ConnectTests {
         #expect(!error.contains("Wr0ngSecret"))
     }
 
+    @Test(
+        "what to do is told by SQLSTATE, in whatever language and encoding the server speaks",
+        arguments: [
+            ("FATAL", "28P01", Array("Passwort-Authentifizierung für »a« fehlgeschlagen".utf8), .password, "für »a«"),
+            ("ФАТАЛЬНО", "3D000", Array("база не существует".utf8), .database, "база не существует"),
+            ("FATAL", "28000", Array("password authentication failed".utf8), .login, "password authentication"),
+            ("FATAL", "42501", Array("does not exist".utf8), .privilege, "does not exist"),
+            ("FATAL", "53300", [0x66, 0xFC, 0x72], .full, "f\u{FFFD}r"),
+            ("FATAL", "08P01", Array("no such user".utf8), .proxy, "no such user"),
+        ] as [(String, String, [UInt8], ConnectFailure.Cause, String)])
+    func causes(
+        severity: String, code: String, message: [UInt8], cause: ConnectFailure.Cause, words: String
+    ) async throws {
+        let server = try #require(RefusingServer(severity: severity, sqlstate: code, message: message))
+        let settings = ConnectionSettings("host=127.0.0.1 port=\(server.port) sslmode=disable gssencmode=disable")
+        let error = try await failure(settings)
+        #expect(error.contains(words) && error.hasSuffix(cause.remedy), "\(error)")
+        #expect(!error.contains(code) && !error.contains("auth_failed"), "\(error)")
+    }
+
     @Test("a closed port is said, with its address")
     func closedPort() async throws {
         let error = try await failure(ConnectionSettings("host=127.0.0.1 port=1"))

@@ -42,19 +42,28 @@ enum WellServer {
         #expect(verdicts { $0.hasAutovacuum = false } == ["database-autovacuum": .warn])
     }
 
-    private func connection(_ reason: String) -> Finding {
-        ServerChecks.connection(
-            .connect(ConnectFailure(attempts: [.init(target: "db:5432", reason: reason)])), target: "db:5432")
+    private func connection(
+        _ reason: String, _ sqlstate: String? = nil, _ stage: ConnectFailure.Stage = .network
+    ) -> Finding {
+        let attempt = ConnectFailure.Attempt(target: "db:5432", reason: reason, sqlstate: sqlstate, stage: stage)
+        return ServerChecks.connection(.connect(ConnectFailure(attempts: [attempt])), target: "db:5432")
     }
 
     @Test func whyThereIsNoConnection() {
         #expect(ServerChecks.connection(nil, target: "db:5432").verdict == .pass)
         #expect(connection("Connection refused").verdict == .fail(.unreachable))
         #expect(connection("Connection refused").remedy?.contains("pg_isready -h db -p 5432;") == true)
-        #expect(connection("FATAL:  password authentication failed for user \"a\"").verdict == .fail(.privileges))
-        #expect(connection("FATAL:  no pg_hba.conf entry for host").verdict == .fail(.privileges))
-        #expect(connection("FATAL:  database \"x\" does not exist").verdict == .fail(.configuration))
-        let pooler = connection("FATAL:  unsupported startup parameter: options")
+        #expect(
+            connection("FATAL:  Passwort-Authentifizierung für Benutzer »a«", "28P01").verdict == .fail(.privileges))
+        #expect(connection("FATAL:  kein pg_hba.conf-Eintrag", "28000").verdict == .fail(.privileges))
+        #expect(connection("FATAL:  keine Berechtigung", "42501").verdict == .fail(.privileges))
+        #expect(connection("fe_sendauth: no password supplied", nil, .password).verdict == .fail(.privileges))
+        #expect(connection("FATAL:  Datenbank »x« existiert nicht", "3D000").verdict == .fail(.configuration))
+        #expect(connection("FATAL:  zu viele Verbindungen", "53300").verdict == .fail(.unreachable))
+        #expect(connection("certificate verify failed", nil, .tls).verdict == .fail(.configuration))
+        // Words decide nothing.
+        #expect(connection("FATAL:  the password does not exist", "57P03").verdict == .fail(.unreachable))
+        let pooler = connection("FATAL:  unsupported startup parameter: options", "08P01")
         #expect(pooler.verdict == .fail(.configuration))
         #expect(pooler.found.contains("PgBouncer"))
         #expect(ServerChecks.connection(.settings("no"), target: "").verdict == .fail(.configuration))

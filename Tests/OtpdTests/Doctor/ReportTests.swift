@@ -25,7 +25,7 @@ import Testing
             other.skip("no database"), other.skip("can't be asked", "look there"),
         ])
         #expect(
-            report.text(.plain) == """
+            report.text(colour: false) == """
                 ok    A check  fine
                 warn  Another  so so
                         -> do this
@@ -40,23 +40,14 @@ import Testing
                 """)
     }
 
-    @Test func coloursAndOtherAlphabetsOnATerminalAlone() {
-        let report = Report([check.warn("text \u{1B}[31m in رمز", "do\nthis")])
-        let plain = report.text(.plain)
-        #expect(plain.utf8.allSatisfy { $0 == 0x0A || (0x20..<0x7F).contains($0) })
-        #expect(plain.contains(#"text \u{1B}[31m in \u{631}\u{645}\u{632}"#))
-        #expect(report.text(.terminal).contains("in رمز"))
-        #expect(!report.text(.terminal).contains("\u{1B}"))
-        #expect(report.text(.colouredTerminal).hasPrefix("\u{1B}[33mwarn\u{1B}[0m  A check"))
-        #expect(report.text(.colouredTerminal).split(separator: "\n")[1] == #"        -> do\nthis"#)
-    }
-
-    @Test func coloursWhereTheyAreWanted() {
-        #expect(DoctorCommand.style(isTerminal: false, [:]) == .plain)
-        #expect(DoctorCommand.style(isTerminal: true, [:]) == .colouredTerminal)
-        #expect(DoctorCommand.style(isTerminal: true, ["NO_COLOR": "", "TERM": "xterm"]) == .colouredTerminal)
-        #expect(DoctorCommand.style(isTerminal: true, ["NO_COLOR": "1"]) == .terminal)
-        #expect(DoctorCommand.style(isTerminal: true, ["TERM": "dumb"]) == .terminal)
+    @Test func anyAlphabetIsPrintedAndControlsAreNot() {
+        let report = Report([check.warn("text \u{1B}[31m in رمز für\u{202E}", "do\nthis")])
+        let plain = report.text(colour: false)
+        #expect(plain.contains(#"text \u{1B}[31m in رمز für\u{202E}"#))
+        #expect(!plain.contains("\u{1B}") && !plain.contains("\u{202E}"))
+        let coloured = report.text(colour: true)
+        #expect(coloured.hasPrefix("\u{1B}[33mwarn\u{1B}[0m  A check"))
+        #expect(coloured.split(separator: "\n")[1] == #"        -> do\nthis"#)
     }
 
     @Test func json() throws {

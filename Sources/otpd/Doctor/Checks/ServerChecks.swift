@@ -22,27 +22,29 @@ enum ServerChecks {
             return connection.fail(
                 .configuration, reason, "Correct DATABASE_URL, or unset it and use PGHOST, PGUSER, …")
         case .connect(let attempts):
-            let words = Self.words(attempts)
-            let reasons = attempts.attempts.map(\.reason).joined(separator: " ")
-            if reasons.contains("unsupported startup parameter") {
+            let words = attempts.reasons.isEmpty ? "no address to connect to" : attempts.reasons.joined(separator: "; ")
+            switch attempts.cause {
+            case .pooler:
                 return connection.fail(
                     .configuration, "PgBouncer refuses session options, such as those of PGOPTIONS",
                     "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432): a worker listens too, which no "
                         + "pooled connection can.")
-            }
-            if reasons.contains("password") || reasons.contains("authentication") || reasons.contains("pg_hba.conf") {
+            case .password, .login:
                 return connection.fail(
                     .privileges, words,
                     "Try it by itself: psql -h HOST -U ROLE DATABASE; then mend pg_hba.conf, or the password (in psql as a "
                         + "superuser: \\password ROLE) and DATABASE_URL.")
+            case .privilege: return connection.fail(.privileges, words, attempts.cause.remedy)
+            case .database, .closed, .option, .tls, .attributes:
+                return connection.fail(.configuration, words, attempts.cause.remedy)
+            case .proxy, .full, .notReady, .server:
+                return connection.fail(.unreachable, words, attempts.cause.remedy)
+            case .network:
+                return connection.fail(
+                    .unreachable, words,
+                    "Look whether it runs: systemctl status postgresql; \(isReady(attempts)); then what is in between."
+                )
             }
-            if reasons.contains("does not exist") {
-                return connection.fail(.configuration, words, "Look which there are: psql -l, psql -c '\\du'.")
-            }
-            return connection.fail(
-                .unreachable, words,
-                "Look whether it runs: systemctl status postgresql; \(isReady(attempts)); then what is in between."
-            )
         case .server, .lost, .deadline, .cancelled, .unsuitable, .misuse:
             return connection.fail(.unreachable, failure.brief, "Look at PostgreSQL's log, then try again.")
         }
@@ -55,16 +57,6 @@ enum ServerChecks {
         else { return "pg_isready" }
         let host = target[..<colon].filter { $0 != "[" && $0 != "]" }
         return "pg_isready -h \(host) -p \(target[target.index(after: colon)...])"
-    }
-
-    /// Each address and its reason; names often lead to several that fail alike.
-    private static func words(_ failure: ConnectFailure) -> String {
-        var lines: [String] = []
-        for attempt in failure.attempts {
-            let line = attempt.reason.contains(attempt.target) ? attempt.reason : "\(attempt.target): \(attempt.reason)"
-            if !lines.contains(line) { lines.append(line) }
-        }
-        return lines.isEmpty ? "no address to connect to" : lines.joined(separator: "; ")
     }
 
     static func findings(_ server: ReadServer.Server) -> [Finding] {

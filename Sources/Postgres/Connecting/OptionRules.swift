@@ -1,0 +1,204 @@
+internal import CLibpq
+
+/// A variable whose value libpq would refuse.
+public struct InvalidOption: Error, Equatable, Sendable {
+    /// `DATABASE_URL`, or one of libpq's own variables such as `PGSSLMODE`.
+    public var variable: String
+    /// The rest of a sentence that begins with the variable's name. Quotes no value: it may be a misplaced password.
+    public var reason: String
+}
+
+/// Finds, without connecting, the values that libpq would refuse when it connects.
+///
+/// libpq reports them one by one, at each attempt, as a connection that failed; a daemon would retry for ever.
+struct OptionRules {
+    /// Each option's value, and the variable that sets it.
+    var values: [String: (value: String, variable: String)]
+
+    /// Values that are one of a few words, as libpq spells them. An option that this libpq does not know is not here.
+    private static let choices: [(keyword: String, words: [String])] = [
+        ("sslmode", ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"]),
+        ("target_session_attrs", ["any", "read-write", "read-only", "primary", "standby", "prefer-standby"]),
+        ("channel_binding", ["disable", "prefer", "require"]),
+        ("gssencmode", ["disable", "prefer", "require"]),
+        ("load_balance_hosts", ["disable", "random"]),
+        ("sslcertmode", ["disable", "allow", "require"]),
+    ]
+    private static let protocols = ["TLSv1", "TLSv1.1", "TLSv1.2", "TLSv1.3"]
+    private static let integers = [
+        "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count",
+        "tcp_user_timeout",
+    ]
+
+    /// Everything wrong, in a fixed order. `isMissing` says why a file can't be read; nil where it can.
+    func problems(isMissing: (_ path: String) -> String? = { _ in nil }, home: String? = nil) -> [InvalidOption] {
+        var problems: [InvalidOption] = []
+        func add(_ keyword: String, _ what: String, _ remedy: String) {
+            guard let variable = values[keyword]?.variable else { return }
+            let verb = variable == Conninfo.variable ? "sets \(keyword) to" : "is"
+            problems.append(InvalidOption(variable: variable, reason: "\(verb) \(what); \(remedy)"))
+        }
+        for keyword in values.keys.sorted() where isSwallowed(keyword) {
+            add(keyword, "nothing but the next option", "write a value behind \(keyword)=, or leave it out")
+        }
+        for host in list("host") where !Self.isHost(host) {
+            add(
+                "host", "something that is no host",
+                "write names, addresses or a socket's directory; " + encoding("host"))
+            break
+        }
+        for address in list("hostaddr") where !address.isEmpty && !isNumeric(address) {
+            add("hostaddr", "something that is no numeric address", "write one such as 10.0.0.1, or use host")
+            break
+        }
+        for port in list("port") where !Self.isPort(port) {
+            add("port", "something that is no port", "write numbers from 1 to 65535; " + encoding("port"))
+            break
+        }
+        if let dbname = text("dbname"), dbname.contains("://") || isOfVariable("dbname") && dbname.contains("@") {
+            add("dbname", "an address instead of a database's name", "write the name alone, or set DATABASE_URL")
+        }
+        if let user = text("user"), user.contains(":") {
+            add("user", "a name with a colon", "write the user and the password apart")
+        }
+        problems += counts
+        for (keyword, words) in Self.choices {
+            // Set and empty is a value too, which libpq refuses, where it comes from a variable.
+            guard let value = values[keyword]?.value, !words.contains(value) else { continue }
+            let meant = words.first { $0 == value.lowercased() }
+            add(
+                keyword, value.isEmpty ? "nothing" : "a word that libpq does not know",
+                meant.map { "write \($0) in lower case" } ?? "write one of \(words.joined(separator: ", "))")
+        }
+        let versions = ["ssl_min_protocol_version", "ssl_max_protocol_version"].map { keyword in
+            let value = text(keyword)
+            let index = Self.protocols.firstIndex { $0.lowercased() == value?.lowercased() }
+            if value != nil, index == nil {
+                add(keyword, "no version of TLS", "write one of \(Self.protocols.joined(separator: ", "))")
+            }
+            return index
+        }
+        if let least = versions[0], let most = versions[1], least > most {
+            add("ssl_min_protocol_version", "a newer version than the newest allowed", "write an older one")
+        }
+        for keyword in Self.integers {
+            guard let value = text(keyword), !Self.isInteger(value) else { continue }
+            add(keyword, "something that is no whole number", "write a number such as 10")
+        }
+        return problems + files(isMissing: isMissing, home: home)
+    }
+
+    // MARK: Parts
+
+    /// As libpq has them, or nil where there is nothing to say: an empty value is none.
+    private func text(_ keyword: String) -> String? {
+        guard let value = values[keyword]?.value, !value.isEmpty else { return nil }
+        return value
+    }
+
+    private func list(_ keyword: String) -> [String] {
+        text(keyword)?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
+    }
+
+    private func isOfVariable(_ keyword: String) -> Bool { values[keyword]?.variable != Conninfo.variable }
+
+    /// Said of what may be a part of a password.
+    private func encoding(_ keyword: String) -> String {
+        isOfVariable(keyword) ? "a password belongs in PGPASSWORD" : AddressForm.encoding
+    }
+
+    /// `host= password=x`: libpq takes `password=x` for the host.
+    private func isSwallowed(_ keyword: String) -> Bool {
+        guard let value = text(keyword), !Conninfo.secrets.contains(keyword), keyword != "options",
+            let equals = value.firstIndex(of: "=")
+        else { return false }
+        return Conninfo.keywords[String(value[..<equals])] != nil
+    }
+
+    /// Hosts, addresses and ports have to be equally many, wherever they come from.
+    private var counts: [InvalidOption] {
+        do throws(PostgresError) {
+            _ = try ConnectPlan.hosts(values.mapValues(\.value))
+            return []
+        } catch {
+            let variables = ["host", "hostaddr", "port"].compactMap { values[$0]?.variable }
+            guard case .settings(let reason) = error, let variable = variables.last else { return [] }
+            return [InvalidOption(variable: variable, reason: "does not fit: \(reason)")]
+        }
+    }
+
+    private static func isHost(_ host: String) -> Bool {
+        if host.isEmpty || host.hasPrefix("/") || host.hasPrefix("@") || isNumeric(host) { return true }
+        // An address of a link carries its interface: fe80::1%eth0.
+        if let percent = host.firstIndex(of: "%"), isNumeric(String(host[..<percent])) { return true }
+        return host.unicodeScalars.allSatisfy {
+            $0.properties.isAlphabetic || ("0"..."9").contains($0) || "-_.".unicodeScalars.contains($0)
+        }
+    }
+
+    private static func isPort(_ port: String) -> Bool {
+        // libpq lets white space stand around numbers.
+        let port = port.drop { $0 == " " }
+        return port.isEmpty || Int(port).map { (1...65535).contains($0) } ?? false
+    }
+
+    private static func isInteger(_ value: String) -> Bool { Int32(value.filter { $0 != " " }) != nil }
+
+    /// What TLS reads of files: libpq would fail at each attempt.
+    private func files(isMissing: (String) -> String?, home: String?) -> [InvalidOption] {
+        let hosts = list("host") + list("hostaddr")
+        let mode = text("sslmode") ?? "prefer"
+        guard mode != "disable", hosts.contains(where: { !$0.isEmpty && !$0.hasPrefix("/") && !$0.hasPrefix("@") })
+        else { return [] }
+        var problems: [InvalidOption] = []
+        func check(_ keyword: String) {
+            guard let (path, variable) = values[keyword], !path.isEmpty, let reason = isMissing(path) else { return }
+            let verb = variable == Conninfo.variable ? "sets \(keyword) to" : "names"
+            problems.append(
+                InvalidOption(
+                    variable: variable,
+                    reason: "\(verb) a file that can't be read (\(reason)); correct its path or its mode"))
+        }
+        let isSystems = text("sslrootcert") == "system" && PQlibVersion() >= 160_000
+        if mode.hasPrefix("verify-"), !isSystems {
+            if text("sslrootcert") != nil {
+                check("sslrootcert")
+            } else if let home, !home.isEmpty, isMissing(home + "/.postgresql/root.crt") != nil {
+                problems.append(
+                    InvalidOption(
+                        variable: values["sslmode"]?.variable ?? Conninfo.variable,
+                        reason: "asks for sslmode=\(mode), which needs the certificates to trust; set sslrootcert or "
+                            + "PGSSLROOTCERT to a PEM file"))
+            }
+        }
+        // libpq looks for the key only where there is a certificate; a key may lie in an engine: `engine:key`.
+        if text("sslcert") != nil {
+            check("sslcert")
+            if let key = text("sslkey"), !key.contains(":") { check("sslkey") }
+        }
+        return problems
+    }
+}
+
+extension ConnectionSettings {
+    /// Every value of `conninfo` and of the PG* variables in `environment` that libpq would refuse, found without
+    /// connecting. A variable that `conninfo` overrides is not looked at, as libpq does not.
+    ///
+    /// - Parameter isMissing: why a file can't be read; nil where it can.
+    public static func problems(
+        _ conninfo: String, environment: [String: String], isMissing: (_ path: String) -> String? = { _ in nil }
+    ) -> [InvalidOption] {
+        let said: [String: String]
+        do throws(InvalidOption) { said = try Conninfo.parse(conninfo) } catch { return [error] }
+        var values: [String: (value: String, variable: String)] = [:]
+        // A service file's values stand above the variables; they are libpq's to read.
+        if (environment["PGSERVICE"] ?? "").isEmpty {
+            for (keyword, variable) in Conninfo.keywords {
+                guard let variable, let value = environment[variable] else { continue }
+                values[keyword] = (value, variable)
+            }
+        }
+        for (keyword, value) in said where !value.isEmpty { values[keyword] = (value, Conninfo.variable) }
+        return OptionRules(values: values).problems(isMissing: isMissing, home: environment["HOME"])
+    }
+}
