@@ -99,7 +99,7 @@
       lines: [`${seconds(failure.seconds)} ago${failure.code ? `, Twilio's error ${failure.code}` : ""}`],
       text: failure.error, remedy: failure.remedy,
     })), "There are none.");
-    say($("foot"), `otpd ${status.version}. Read-only. Codes are never here, numbers are masked.`);
+    say($("foot"), `otpd ${status.version}, phone numbers ${status.numbers ?? "—"}. Read-only. Codes are never here, numbers are masked.`);
     say($("live"), `${status.clock} · every 2 s`);
   };
   const tiles = (rows) => {

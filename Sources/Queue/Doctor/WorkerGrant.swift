@@ -32,7 +32,7 @@ public struct WorkerGrant: Sendable, Equatable {
                 "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
                 "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
-                "history", "history_quarters", "spend_today", "sent_twice",
+                "history", "history_quarters", "spend_today", "sent_twice", "number_table",
             ])
         + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
         + tables(

@@ -100,7 +100,10 @@ public enum ReadStatus {
         ),
         (
             "clock", "Clock",
-            "SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock"
+            """
+            SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock,
+                   (SELECT version || ' of ' || released_on FROM otp.number_table) AS numbers
+            """
         ),
     ]
 

@@ -5,7 +5,9 @@ enum DashboardJSON {
         let queue = snapshot.queue
         let verdict = StatusVerdict.of(snapshot)
         return .object([
-            ("version", .string(Version.number)), ("clock", .string(snapshot.clock)), ("now", .int(Int(snapshot.now))),
+            ("version", .string(Version.number)), ("numbers", .text(snapshot.numbers)),
+            ("clock", .string(snapshot.clock)),
+            ("now", .int(Int(snapshot.now))),
             (
                 "verdict",
                 .object([

@@ -85,6 +85,8 @@ struct StatusSnapshot: Sendable {
     /// The database's time: seconds since 1970, and for people.
     var now = 0.0
     var clock = ""
+    /// The version and the day of its table of phone numbers.
+    var numbers: String?
 
     init() {}
 
@@ -105,6 +107,7 @@ struct StatusSnapshot: Sendable {
                 case "clock":
                     now = row.double("now") ?? 0
                     clock = row.text("clock") ?? ""
+                    numbers = row.text("numbers")
                 default: break
                 }
             }
