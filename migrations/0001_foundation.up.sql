@@ -405,7 +405,7 @@ DECLARE
         '6112,6160,6470,6608,6784,6800,6992,7088,7232,7248,42528,43216,43264,43472,43504,43600,44016,65296,66720,68912,'
         '68928,69734,69872,69942,70096,70384,70736,70864,71248,71360,71376,71386,71472,71904,72016,72688,72784,73040,'
         '73120,73184,73552,90416,92768,92864,93008,93552,118000,120782,120792,120802,120812,120822,123200,123632,124144,'
-        '124401,125264,130032}';
+        '124401,125264,130032}'::int[];
     result text COLLATE "C" := typed;
     character text COLLATE "C";
     point int;
@@ -1895,7 +1895,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     session_secret CONSTANT text := otp.session_secret();
-    typed CONSTANT text := CASE WHEN octet_length(verify.code) <= 256 THEN otp.read_typed(verify.code) END;
+    typed CONSTANT text := CASE WHEN octet_length(verify.code) > 256 THEN NULL
+        WHEN verify.code COLLATE "C" ~ '^[0-9]{4,12}$' THEN verify.code ELSE otp.read_typed(verify.code) END;
     -- What cannot be any code is no try: a wrong field, a word, nothing. It costs the same time.
     is_code CONSTANT boolean := coalesce(typed COLLATE "C" ~ '^[A-Za-z0-9]{4,12}$', false);
     blind CONSTANT bytea := otp.random_bytes(32);

@@ -11,16 +11,16 @@ gives "digits as people type them" t "SELECT otp.verify('digits', ' ١٢٣-٤٥�
 # The reading of codes is that of numbers: digits of any script, and nothing that is only there for the eye.
 for typed in '१२३४५६' '১২৩৪৫৬' '١٢٣٤٥٦' '۱۲۳۴۵۶' '１２３４５６' '೧೨೩೪೫೬' '𝟏𝟐𝟑𝟒𝟓𝟔' '١٢३४５6' $'123\u2011456' $'123\u2013456' $'123\u2014456' $'\uFEFF123456' $'\u202D123456\u202C' \
     $'123\u200B456' $'123\u202F456' '123 456.' '123.456' $'\t123456\r\n' $'123456\u2028' $'\u2067123456\u2069' $'1\u00AD23\u2060456' $'\u200F123456\u061C' '１２３-４５６' '1 2 3 4 5 6'; do
-    make "typed $typed" >/dev/null
-    gives "a code typed as $typed" "t" "SELECT otp.verify('typed $typed', '$typed')"
+    make typed >/dev/null
+    gives "a code typed as $typed" "t" "SELECT otp.verify('typed', '$typed')"
 done
 # Text that cannot be any code is false, and no try. It writes as much as any other failure.
 clean; make none >/dev/null
-for typed in '' ' ' 123 1234567890123 hello world, again '12345é' '123456/' "123'456" '123456 is my code' '+123456' $'\u200b' '①②③④⑤⑥' '0x1234;' '1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890'; do
+for typed in '' ' ' 123 1234567890123 'hello world, again' '12345é' '123456/' "123'456" '123456 is my code' '+123456' $'\u200b' '①②③④⑤⑥' '0x1234;' '1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890'; do
     gives "no code: '$typed'" f "SELECT otp.verify('none', '${typed//\'/\'\'}')"
 done
 gives "a right code behind a page of blanks is none either" f "SELECT otp.verify('none', repeat(' ', 300) || '123456')"
-gives "nor one before a page of blanks and more" f "SELECT otp.verify('none', '123456' || repeat(' ', 100) || 'x')"
+gives "nor one before a page of blanks and more" f "SELECT otp.verify('none', '123456' || repeat(' ', 100) || '!')"
 gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = '+966501234567') FROM otp.verifications WHERE subject = 'none'"
 writes() { psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT otp.verify('none', '$1')" -c "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp'" -c "ROLLBACK" 2>/dev/null | tail -1; }
 writes hello world, again >/dev/null; writes 000000 >/dev/null
