@@ -19,7 +19,10 @@ BENCH ?=
 BASE ?=
 HEAD ?=
 
-.PHONY: help deps build release unit test-one test chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+# Python with the library that the table of phone numbers comes from, in the version that the generator names.
+NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
+
+.PHONY: help deps build release unit test-one test numbers chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -53,12 +56,18 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests; \
 	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
 	unset OTPD_TWILIO_PYTHON; timeout 300 Tests/sql/secrecy; timeout 300 Tests/sql/secrecy --self-test; \
-	echo "==> Holding SQL's phone numbers against libphonenumber's, every region" >&2; \
-	python=$$(.ci/venv phonenumbers phonenumbers==8.12.57); .ci/with-postgres timeout 300 "$$python" Tests/sql/to_e164.py; \
+	echo "==> Holding SQL's phone numbers against libphonenumber's: 1.3 million, every region and type (minutes)" >&2; \
+	python=$$($(NUMBERS_VENV)); "$$python" migrations/tools/generate_numbers.py --check; \
+	.ci/with-postgres timeout 900 "$$python" Tests/sql/phone_numbers.py; \
+	.ci/with-postgres timeout 300 "$$python" Tests/sql/phone_numbers.py --self-test; \
 	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
 	.ci/with-postgres Tests/examples/run .build/debug; \
 	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
 	Tests/chaos/run --short .build/debug
+
+numbers: ## Writes migrations/numbers.sql, the table of phone numbers, from the library's version that the generator names
+	@python=$$($(NUMBERS_VENV)); "$$python" migrations/tools/generate_numbers.py
+	@git diff --stat -- migrations/numbers.sql
 
 chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
 	@Tests/chaos/run .build/debug $(CHAOS)

@@ -52,7 +52,6 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
-        .target(name: "CPhoneNumber", linkerSettings: [.linkedLibrary("phonenumber"), .linkedLibrary("protobuf")]),
         .target(name: "CMigrations"),
         .target(name: "CDashboard", exclude: ["pages"]),
 
@@ -62,7 +61,7 @@ let package = Package(
         .target(name: "HTTP", dependencies: ["EventLoop", "CCurl"], swiftSettings: strictMemory),
 
         // The domain, pure.
-        .target(name: "OTP", dependencies: ["CPhoneNumber"], swiftSettings: strictMemory),
+        .target(name: "OTP", swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
         // Who listens: limits of bytes and time, over Hummingbird's server.
@@ -134,8 +133,7 @@ let package = Package(
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
-    swiftLanguageModes: [.v6],
-    cxxLanguageStandard: .cxx17
+    swiftLanguageModes: [.v6]
 )
 
 if isFuzzing {
@@ -150,7 +148,7 @@ if isFuzzing {
         .executableTarget(
             name: "OTPDFuzz",
             dependencies: [
-                "CCrypto", "CLibFuzzer", "CLibpq", "CPhoneNumber", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "otpd",
+                "CCrypto", "CLibFuzzer", "CLibpq", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "otpd",
             ],
             path: "Tests/fuzz/OTPDFuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),

@@ -17,10 +17,13 @@ static const unsigned char down_0002[] = {
 #embed "../../migrations/0002_error_classes.down.sql"
 };
 static const unsigned char up_0003[] = {
-#embed "../../migrations/0003_regions.up.sql"
+#embed "../../migrations/0003_languages.up.sql"
 };
 static const unsigned char down_0003[] = {
-#embed "../../migrations/0003_regions.down.sql"
+#embed "../../migrations/0003_languages.down.sql"
+};
+static const unsigned char numbers[] = {
+#embed "../../migrations/numbers.sql"
 };
 
 #define MIGRATION(number, version, name)                                                             \
@@ -32,7 +35,7 @@ static const unsigned char down_0003[] = {
 static const otp_migration migrations[] = {
     MIGRATION(0001, 1, "foundation"),
     MIGRATION(0002, 2, "error_classes"),
-    MIGRATION(0003, 3, "regions"),
+    MIGRATION(0003, 3, "languages"),
 };
 
 size_t otp_migrations_count(void) {
@@ -41,4 +44,9 @@ size_t otp_migrations_count(void) {
 
 const otp_migration *otp_migration_at(size_t index) {
     return index < otp_migrations_count() ? &migrations[index] : 0;
+}
+
+const char *otp_numbers(size_t *length) {
+    *length = sizeof(numbers);
+    return (const char *)numbers;
 }

@@ -346,13 +346,33 @@ import Testing
         let database = try #require(database)
         let simulator = try await Simulator.start()
         #expect(try await Otpd.command(["pause", "--country", "SA", "--reason", "carrier is down"]).code == 0)
-        try await database.text("UPDATE otp.settings SET timezone = 'Asia/Nowhere'")
+        // Written around the trigger, or of a time zone that a newer server no longer knows.
+        try await database.text(
+            """
+            ALTER TABLE otp.settings DISABLE TRIGGER before_write;
+            UPDATE otp.settings SET timezone = 'Asia/Nowhere'
+            """)
+        try await database.text("ALTER TABLE otp.settings ENABLE TRIGGER before_write")
         let doctor = try await Doctor.examine(Otpd.environment(simulator.url))
         #expect(doctor.code == 78)
         #expect(try doctor.finding("pauses").found.contains("carrier is down"))
         #expect(try doctor.finding("pauses").remedy?.contains("otpd resume --country SA") == true)
         #expect(doctor.troubles["time-zone"] == "fail")
         #expect(doctor.troubles["template-locales"] == nil)
+        #expect(doctor.troubles["phone-numbers"] == nil)
+    }
+
+    @Test func anOldTableOfPhoneNumbers() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await database.text("UPDATE otp.number_table SET released_on = released_on - 4000")
+        #expect(try await Doctor.examine(Otpd.environment(simulator.url)).troubles["phone-numbers"] == "warn")
+        try await database.text("UPDATE otp.number_table SET version = '8.12.57'")
+        let older = try await Doctor.examine(Otpd.environment(simulator.url))
+        #expect(older.troubles["phone-numbers"] == "warn")
+        #expect(try older.finding("phone-numbers").remedy?.contains("otpd migrate up") == true)
+        try await database.text("DELETE FROM otp.number_table")
+        #expect(try await Doctor.examine(Otpd.environment(simulator.url)).troubles["phone-numbers"] == "fail")
     }
 
     /// What streams from the server counts as a standby: pg_receivewal does, and is quicker made than one.

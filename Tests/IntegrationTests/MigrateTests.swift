@@ -22,7 +22,8 @@ import Testing
         #expect(up.code == 0, "\(up.errors)")
         let newest = Self.files.count
         #expect(newest >= 3)
-        #expect(up.output.split(separator: "\n").count == newest)
+        #expect(up.output.split(separator: "\n").count == newest + 1)
+        #expect(up.output.contains("phone numbers"))
         let again = try await migrate("up")
         #expect(again.code == 0)
         #expect(again.output.contains("nothing to do"))
@@ -85,7 +86,13 @@ import Testing
             let answer = try await Psql.file("migrations/\(file).up.sql")
             #expect(answer.code == 0, "\(answer.errors)")
         }
+        let without = try await migrate("check")
+        #expect(without.code == 78)
+        #expect(without.errors.contains("no table of phone numbers"), "\(without.errors)")
+        let numbers = try await Psql.file("migrations/numbers.sql")
+        #expect(numbers.code == 0, "\(numbers.errors)")
         #expect(try await migrate("check").code == 0)
+        #expect(try await migrate("up").output.contains("nothing to do"))
         let status = try await migrate("status", "--json")
         #expect(status.code == 0)
         #expect(status.output.components("\"psql\"") == Self.files.count)
@@ -93,6 +100,49 @@ import Testing
         try await Otpd.run(simulator)
         try await database.enqueue("0501234567")
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
+    }
+
+    /// The table of phone numbers is data: a newer program brings a newer one, an older program leaves it.
+    @Test func aNewerTableOfPhoneNumbersIsTakenIn() async throws {
+        let database = try #require(database)
+        #expect(try await migrate("up").code == 0)
+        let version = try await database.text("SELECT version FROM otp.number_table")
+        let status = try await migrate("status")
+        #expect(status.output.contains("phone numbers \(version) of "), "\(status.output)")
+        #expect(!status.errors.contains("phone numbers"))
+
+        try await database.text(
+            "UPDATE otp.number_table SET version = '8.12.57'; DELETE FROM otp.regions WHERE region = 'SA'")
+        #expect(try await migrate("status").errors.contains("brings the phone numbers \(version)"))
+        #expect(try await migrate("check").code == 0, "an older table does not stop workers")
+        let up = try await migrate("up")
+        #expect(up.output.contains("up    phone numbers \(version)"), "\(up.output)")
+        #expect(!up.output.contains("foundation"))
+        #expect(try await database.text("SELECT otp.to_e164('0501234567')") == "+966501234567")
+
+        try await database.text("UPDATE otp.number_table SET version = '99.0.1'")
+        let older = try await migrate("up")
+        #expect(older.output.contains("nothing to do"), "\(older.output)")
+        #expect(try await database.text("SELECT version FROM otp.number_table") == "99.0.1")
+        #expect(try await migrate("status").errors.contains("leaves them as they are"))
+    }
+
+    /// A table that cannot be taken in leaves the one of before, whole.
+    @Test func aTableThatFailsIsNotTakenIn() async throws {
+        let database = try #require(database)
+        #expect(try await migrate("up").code == 0)
+        try await database.text(
+            """
+            UPDATE otp.number_table SET version = '8.12.57';
+            ALTER TABLE otp.regions ADD CONSTRAINT none CHECK (region <> 'ZW') NOT VALID
+            """)
+        let failed = try await migrate("up")
+        #expect(failed.code != 0)
+        #expect(failed.errors.contains("the table of before stays"), "\(failed.errors)")
+        #expect(failed.errors.split(separator: "\n").count == 1)
+        #expect(
+            try await database.text("SELECT version, otp.to_e164('0501234567') FROM otp.number_table")
+                == "8.12.57|+966501234567")
     }
 
     /// A step that fails leaves nothing of itself behind.

@@ -189,6 +189,7 @@ import Testing
         arguments: [
             (["pause", "--all"], 64), (["pause", "--all", "--country", "SA", "--reason", "x"], 64),
             (["pause", "--reason", "x"], 64), (["pause", "--country", "SAU", "--reason", "x"], 64),
+            (["pause", "--country", "UK", "--reason", "x"], 65), (["pause", "--country", "XX", "--reason", "x"], 65),
             (["pause", "--prefix", "+966501234567", "--reason", "x"], 64), (["pause", "--all", "--reason", " "], 64),
             (["resume"], 64), (["resume", "--country", "JO"], 65), (["pause"], 0), (["pause", "--json"], 0),
         ] as [([String], Int32)])

@@ -25,33 +25,42 @@ struct PausesTests {
     func otherScopesAreRefused(scope: String, key: String) { #expect(PauseScope(scope: scope, key: key) == nil) }
 
     @Test func aPauseHoldsItsOwnNumbersAndNoOthers() throws {
-        let saudi = try Self.number("+966501234567")
-        let other = try Self.number("+962790123456")
-        #expect(Pauses().pause(holding: saudi, butFor: nil) == nil)
+        let saudi = (try Self.number("+966501234567"), "SA")
+        let other = (try Self.number("+962790123456"), "JO")
+        func holding(_ pauses: Pauses, _ to: (PhoneNumber, String)) -> Pause? {
+            pauses.pause(holding: to.0, of: to.1, butFor: nil)
+        }
+        #expect(holding(Pauses(), saudi) == nil)
         for (scope, key) in [("country", "SA"), ("prefix", "+966501"), ("prefix", "+9"), ("prefix", "+96650123456")] {
             let pauses = Pauses([try Self.pause(scope, key)])
-            #expect(pauses.pause(holding: saudi, butFor: nil)?.scope.key == key)
-            #expect((pauses.pause(holding: other, butFor: nil) != nil) == (key == "+9"))
+            #expect(holding(pauses, saudi)?.scope.key == key)
+            #expect((holding(pauses, other) != nil) == (key == "+9"))
         }
-        #expect(Pauses([try Self.pause("prefix", "+9665012345")]).pause(holding: other, butFor: nil) == nil)
-        #expect(Pauses([try Self.pause("all")]).pause(holding: other, butFor: nil)?.scope == .all)
+        #expect(holding(Pauses([try Self.pause("prefix", "+9665012345")]), other) == nil)
+        #expect(holding(Pauses([try Self.pause("all")]), other)?.scope == .all)
+        // The country is the row's own, also where several share a country code, and where it has none.
+        let kazakh = (try Self.number("+77010001234"), "KZ")
+        #expect(holding(Pauses([try Self.pause("country", "RU")]), kazakh) == nil)
+        #expect(holding(Pauses([try Self.pause("country", "KZ")]), kazakh) != nil)
+        #expect(holding(Pauses([try Self.pause("country", "001")]), (kazakh.0, "001")) != nil)
+        #expect(holding(Pauses([try Self.pause("country", "KZ")]), (kazakh.0, "")) == nil)
     }
 
     /// The probe of one pause is held by another all the same.
     @Test func aProbePassesItsOwnPauseAlone() throws {
         let number = try Self.number("+966501234567")
         var pauses = Pauses([try Self.pause("country", "SA")])
-        #expect(pauses.pause(holding: number, butFor: "country SA") == nil)
-        #expect(pauses.pause(holding: number, butFor: "country JO")?.scope.name == "country SA")
+        #expect(pauses.pause(holding: number, of: "SA", butFor: "country SA") == nil)
+        #expect(pauses.pause(holding: number, of: "SA", butFor: "country JO")?.scope.name == "country SA")
         pauses.insert(try Self.pause("prefix", "+96650"))
-        #expect(pauses.pause(holding: number, butFor: "country SA")?.scope.name == "prefix +96650")
-        #expect(pauses.pause(holding: number, butFor: "prefix +96650")?.scope.name == "country SA")
-        #expect(pauses.pause(holding: number, butFor: nil)?.scope.name == "country SA", "the widest first")
+        #expect(pauses.pause(holding: number, of: "SA", butFor: "country SA")?.scope.name == "prefix +96650")
+        #expect(pauses.pause(holding: number, of: "SA", butFor: "prefix +96650")?.scope.name == "country SA")
+        #expect(pauses.pause(holding: number, of: "SA", butFor: nil)?.scope.name == "country SA", "the widest first")
         pauses.remove("country SA")
         pauses.remove("country JO")
         #expect(pauses.names == ["prefix +96650"])
         pauses.remove("prefix +96650")
-        #expect(pauses.pause(holding: number, butFor: nil) == nil)
+        #expect(pauses.pause(holding: number, of: "SA", butFor: nil) == nil)
     }
 
     @Test func fraudHoldsABlockOfTenThousand() throws {
@@ -62,8 +71,8 @@ struct PausesTests {
                 .prefix(NumberPrefix(blockOf: try Self.number("+966501234567"))), reason: "", remedy: "", isProbed: true
             )
         ])
-        #expect(pauses.pause(holding: try Self.number("+966501239999"), butFor: nil) != nil)
-        #expect(pauses.pause(holding: try Self.number("+966501244567"), butFor: nil) == nil)
+        #expect(pauses.pause(holding: try Self.number("+966501239999"), of: "SA", butFor: nil) != nil)
+        #expect(pauses.pause(holding: try Self.number("+966501244567"), of: "SA", butFor: nil) == nil)
     }
 
     @Test func wordsSayWhatAndHowItEnds() throws {

@@ -1,7 +1,7 @@
 # Forward and back, again after DROP SCHEMA, in several databases at once, beside a pgcrypto that lives elsewhere.
-gives "three migrations are recorded" "1 foundation,2 error_classes,3 regions" \
+gives "three migrations are recorded" "1 foundation,2 error_classes,3 languages" \
     "SELECT string_agg(version || ' ' || name, ',' ORDER BY version) FROM otp.schema_migrations"
-for step in 0003_regions 0002_error_classes 0001_foundation; do
+for step in 0003_languages 0002_error_classes 0001_foundation; do
     check "$step goes down" "" "$(sql -1 -f "$migrations/$step.down.sql")"
 done
 gives "nothing is left" "0" "SELECT count(*) FROM pg_namespace WHERE nspname = 'otp'"
@@ -12,7 +12,7 @@ for kind in creator owner; do
     PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS ${PGDATABASE}_$kind" -c "DROP ROLE IF EXISTS ${PGDATABASE}_$kind" \
         -c "CREATE ROLE ${PGDATABASE}_$kind LOGIN PASSWORD '${PGPASSWORD:-}' $([ $kind = creator ] && echo CREATEROLE)" -c "CREATE DATABASE ${PGDATABASE}_$kind OWNER ${PGDATABASE}_$kind"
     check "the $kind of a database migrates" "" "$(PGUSER=${PGDATABASE}_$kind migrate "${PGDATABASE}_$kind" 2>&1 | grep -v 'NOTICE\|HINT')"
-    check "the schema of its $kind works" "t|f|t" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_web" -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('a', '0501234567', '004321')" -c "SELECT verification_id > 0, otp.verify('a', '1'), otp.verify('a', '004321') FROM otp.request('a', '0501234567')")"
+    check "the schema of its $kind works" "t|f|t" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_web" -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('a', '0501234567', '004321')" -c "SELECT verification_id > 0, otp.verify('a', '1111'), otp.verify('a', '004321') FROM otp.request('a', '0501234567')")"
     check "its worker works" "0" "$(PGDATABASE=${PGDATABASE}_$kind sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits('{}', '{}')")"
 done
 check "with CREATEROLE the functions run as otp_owner" otp_owner "$(owner_of creator)"
@@ -22,7 +22,7 @@ PGDATABASE=postgres psql -qX -c "GRANT SET ON PARAMETER log_min_error_statement,
 check "and then can" t "$(PGUSER=${PGDATABASE}_owner PGDATABASE=${PGDATABASE}_owner psql -qXAt -c "SELECT otp.conceal_statements()")"
 check "the functions still work" "t" "$(PGDATABASE=${PGDATABASE}_owner sql -c "SET ROLE otp_web" -c "SELECT verification_id > 0 FROM otp.request('b', '0501234567')")"
 for kind in creator owner; do
-    for step in 0003_regions 0002_error_classes 0001_foundation; do
+    for step in 0003_languages 0002_error_classes 0001_foundation; do
         check "the $kind takes $step back" "" "$(PGUSER=${PGDATABASE}_$kind PGDATABASE=${PGDATABASE}_$kind sql -1 -f "$migrations/$step.down.sql")"
     done
     PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_$kind" -c "REVOKE ALL ON PARAMETER log_min_error_statement, log_error_verbosity FROM ${PGDATABASE}_$kind" -c "DROP ROLE ${PGDATABASE}_$kind"
@@ -31,6 +31,28 @@ done
 check "it goes up again" "" "$(migrate "$PGDATABASE" 2>&1)"
 sql -c "DROP SCHEMA otp CASCADE"
 check "it goes up after DROP SCHEMA" "" "$(migrate "$PGDATABASE" 2>&1)"
+# The table of phone numbers: loaded where it is newer, whole, and beside sessions that read numbers.
+version() { sql -c "SELECT version FROM otp.number_table"; }
+load() { sql -c "SELECT otp.load_numbers('$1', '2030-01-02', '$2')"; }
+shipped=$(version)
+check "the same table is not taken in again" f "$(sql -1 -f "$migrations/numbers.sql")"
+one='[{"region": "SA", "country_code": 966, "rank": 0, "general": "^(?:5\\\\d{8})$", "lengths": [9], "local_lengths": [], "mobile": "^(?:57\\\\d{7})$"}]'
+check "nor an older one" "f|$shipped" "$(load 8.12.57 "$one")|$(version)"
+check "nor one that is older by a number, and not by a letter" f "$(load "${shipped%.*}.5" "$one")"
+mkfifo "$work/loaded"
+(psql -qXAt -d "$PGDATABASE" -c BEGIN -c "SELECT otp.load_numbers('$shipped.1', '2030-01-02', '$one')" -c "\\! cat $work/loaded >/dev/null" -c COMMIT >"$work/loader" 2>&1) &
+until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE state = 'idle in transaction' AND datname = current_database()")" = 1 ]; do :; done
+gives "while a table is being replaced, requests go on, by the one of before" "+966501234567|t" "SET lock_timeout = '5s'; SELECT otp.to_e164('0501234567'), verification_id > 0 FROM otp.request('meanwhile', '0501234567')"
+echo go >"$work/loaded"; wait
+check "the newer table is taken in" "t|$shipped.1" "$(tail -1 "$work/loader")|$(version)"
+gives "with its day, and alone" "2030-01-02|1" "SELECT released_on, (SELECT count(*) FROM otp.regions) FROM otp.number_table"
+fails "its numbers are what is one now" OT002 "SELECT otp.to_e164('0501234567')"
+gives "verifications that exist stay as they are" "+966501234567|t" "SELECT e164, otp.verify('meanwhile', '000000') IS NOT NULL FROM otp.verifications WHERE subject = 'meanwhile'"
+sql -c "DELETE FROM otp.regions"
+says "an empty table says what to do" "HINT:  Run: otpd migrate up" "SELECT otp.to_e164('0501234567')"
+fails "as something to set right, and not as a wrong number" 55000 "SELECT otp.request('empty', '0501234567')"
+sql -c "DELETE FROM otp.number_table"
+check "the shipped one is back" "t|$shipped" "$(sql -1 -f "$migrations/numbers.sql")|$(version)"; clean
 gives "every code has words" "0" "SELECT count(*) FROM otp.error_classes WHERE explanation IS NULL OR remedy IS NULL"
 gives "the limits that come with it" "block 10:00 15, block 24:00:00 60, client_ip 01:00:00 100, phone 05:00 5, phone 24:00:00 20, subject 24:00:00 20" "SELECT string_agg(scope || ' ' || regexp_replace(make_interval(secs => extract(epoch FROM period))::text, '^00:', '') || ' ' || max_sends, ', ' ORDER BY scope, period) FROM otp.limits"
 gives "118 codes" "118" "SELECT count(*) FROM otp.error_classes"

@@ -8,16 +8,36 @@ gives "one wrong try counted" "1|t" "SELECT attempts, verified_at IS NOT NULL FR
 gives "verified_phones" "a|+966501234567" "SELECT subject, e164 FROM otp.verified_phones"
 make digits >/dev/null
 gives "digits as people type them" t "SELECT otp.verify('digits', ' ١٢٣-٤٥٦ ')"
+# The reading of codes is that of numbers: digits of any script, and nothing that is only there for the eye.
+for typed in '१२३४५६' '১২৩৪৫৬' '١٢٣٤٥٦' '۱۲۳۴۵۶' '１２３４５６' '೧೨೩೪೫೬' '𝟏𝟐𝟑𝟒𝟓𝟔' '١٢३४５6' $'123\u2011456' $'123\u2013456' $'123\u2014456' $'\uFEFF123456' $'\u202D123456\u202C' \
+    $'123\u200B456' $'123\u202F456' '123 456.' '123.456' $'\t123456\r\n' $'123456\u2028' $'\u2067123456\u2069' $'1\u00AD23\u2060456' $'\u200F123456\u061C' '１２３-４５６' '1 2 3 4 5 6'; do
+    make typed >/dev/null
+    gives "a code typed as $typed" "t" "SELECT otp.verify('typed', '$typed')"
+done
+# Text that cannot be any code is false, and no try. It writes as much as any other failure.
+clean; make none >/dev/null
+for typed in '' ' ' 123 1234567890123 'hello world, again' '12345é' '123456/' "123'456" '123456 is my code' '+123456' $'\u200b' '①②③④⑤⑥' '0x1234;' '1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890'; do
+    gives "no code: '$typed'" f "SELECT otp.verify('none', '${typed//\'/\'\'}')"
+done
+gives "a right code behind a page of blanks is none either" f "SELECT otp.verify('none', repeat(' ', 300) || '123456')"
+gives "nor one before a page of blanks and more" f "SELECT otp.verify('none', '123456' || repeat(' ', 100) || '!')"
+gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = '+966501234567') FROM otp.verifications WHERE subject = 'none'"
+writes() { psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT otp.verify('none', '$1')" -c "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp'" -c "ROLLBACK" 2>/dev/null | tail -1; }
+writes hello world, again >/dev/null; writes 000000 >/dev/null
+check "as much is written as for a wrong code" "$(writes 000000)" "$(writes 'hello world, again')"
+gives "the right code still is" t "SELECT otp.verify('none', '123456')"
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('letters', '0501234567', 'aBv39f')" >/dev/null
+gives "letters stay as they are" "f|t" "SELECT otp.verify('letters', 'ABV39F'), otp.verify('letters', ' aBv-39f')"
 for nonsense in "'nobody', '123456'" "NULL, NULL" "'', ''" "'a', NULL" "'a', repeat('1', 10000000)" "repeat('a', 10000000), '1'" "'a', '''; DROP TABLE otp.verifications; --'" "'a', '1', repeat('p', 100000)" "'a', '123456', 'phone_verification', repeat('5', 10000000)"; do
     gives "false for ${nonsense:0:40}" f "SELECT otp.verify($nonsense)"
 done
 make five >/dev/null
-gives "five wrong tries" "f|f|f|f|f" "SELECT otp.verify('five', '1'), otp.verify('five', '2'), otp.verify('five', '3'), otp.verify('five', '4'), otp.verify('five', '5')"
+gives "five wrong tries" "f|f|f|f|f" "SELECT otp.verify('five', '1111'), otp.verify('five', '2222'), otp.verify('five', '3333'), otp.verify('five', '4444'), otp.verify('five', '5555')"
 gives "then the right one is too late" f "SELECT otp.verify('five', '123456')"
 clean; make x 0501111111 >/dev/null
-gives "five of ten failures of the day" "5" "SELECT count(*) FROM generate_series(1, 5) n WHERE NOT otp.verify('x', n::text)"
+gives "five of ten failures of the day" "5" "SELECT count(*) FROM generate_series(1, 5) n WHERE NOT otp.verify('x', (1000 + n)::text)"
 make x 0501111111 >/dev/null
-gives "a new code has its own five tries, not its own day" "5" "SELECT count(*) FROM generate_series(1, 5) n WHERE NOT otp.verify('x', n::text)"
+gives "a new code has its own five tries, not its own day" "5" "SELECT count(*) FROM generate_series(1, 5) n WHERE NOT otp.verify('x', (1000 + n)::text)"
 make x 0501111111 >/dev/null
 gives "after ten failures the right code fails too" f "SELECT otp.verify('x', '123456')"
 make y 0501111111 >/dev/null
@@ -59,7 +79,7 @@ gives "nor does such a row stop others" "t|t" "SET otp.secret = '$other'; INSERT
 gives "unseal answers null under another secret" "t" "SET otp.secret = '$other'; SELECT unseal(sealed_code, key_id) IS NULL FROM otp.verifications WHERE subject = 'secret'"
 gives "while rotating, the previous secret opens and verifies" "t|t" "SET otp.secret = '$other'; SET otp.secret_previous = '$secret'; SELECT unseal(sealed_code, key_id) = '123456', otp.verify('secret', '123456') FROM otp.verifications WHERE subject = 'secret'"
 make undone 0502323232 >/dev/null
-gives "in a longer transaction" "false|true" "BEGIN; SELECT otp.verify('undone', '1') || '|' || otp.verify('undone', '123456'); ROLLBACK"
+gives "in a longer transaction" "false|true" "BEGIN; SELECT otp.verify('undone', '1111') || '|' || otp.verify('undone', '123456'); ROLLBACK"
 gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = v.e164 AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
 says "inside a longer transaction it warns" "WARNING: +otp.verify runs inside a longer transaction" "SET client_min_messages = warning; BEGIN; CREATE TEMP TABLE t (); SELECT otp.verify('a', '1'); ROLLBACK"
 check "and not in its own" "f" "$(psql -qXAt -d "$PGDATABASE" -c "SET client_min_messages = warning" -c "SELECT otp.verify('a', '1')" 2>&1)"
@@ -72,10 +92,10 @@ clean; make winner >/dev/null; rm -f "$work"/w*
 for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.verify('winner', '123456')" -c COMMIT >"$work/w$n"; grep -q 40001 "$work/w$n" || break; done) & done; wait
 check "under REPEATABLE READ, retrying: one winner" "1 63" "$(cat "$work"/w* | grep -c '^t$') $(cat "$work"/w* | grep -c '^f$')"
 clean; make guess >/dev/null
-for n in $(seq 64); do (sql -c "SELECT otp.verify('guess', '$n')" >/dev/null) & done; wait
+for n in $(seq 64); do (sql -c "SELECT otp.verify('guess', '$((1000 + n))')" >/dev/null) & done; wait
 gives "64 wrong answers at once: five counted" "5" "SELECT attempts FROM otp.verifications WHERE subject = 'guess'"
 clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
-for n in $(seq 30); do (sql -c "SELECT otp.verify('many$n', '0')" >/dev/null) & done; wait
+for n in $(seq 30); do (sql -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
 # Locked for the day, and visibly: nothing is sent that could not be right, and an operator can undo it.
 clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"

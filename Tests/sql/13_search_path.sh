@@ -72,10 +72,14 @@ declare -A calls=(
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
+    [country_before_write]="UPDATE otp.countries SET region = 'SA' RETURNING region"
+    [pause_before_write]="INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'AE', 'x') RETURNING name"
+    [settings_before_write]="UPDATE otp.settings SET timezone = 'UTC' RETURNING timezone"
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
 # What has been claimed by then.
-declare -A before=([within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job")
+declare -A before=([within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
+    [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
 undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.verify_failures, otp.requests, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
@@ -98,5 +102,5 @@ for function in "${!calls[@]}"; do
     fi
 done
 gives "the paths are back" "t" "SELECT bool_and(proconfig::text LIKE '%search_path=pg_catalog, pg_temp%') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
-sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates" -c "UPDATE otp.settings SET daily_budget = NULL"
+sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = DEFAULT"
 sql -c "SET client_min_messages = error" -c "DROP SCHEMA evil CASCADE" -c "DROP OWNED BY attacker_$$" -c "DROP ROLE attacker_$$"

@@ -121,7 +121,7 @@
       text: failure.error, remedy: failure.remedy,
     })), "There are none.");
     say($("place"), `database ${status.database} at ${status.server} · served by ${status.host}`);
-    say($("foot"), `otpd ${status.version}. Read-only. Codes are never here, numbers are masked.`);
+    say($("foot"), `otpd ${status.version}, phone numbers ${status.numbers ?? "—"}. Read-only. Codes are never here, numbers are masked.`);
     say($("live"), `${status.clock} · every 2 s`);
   };
   const tiles = (rows) => {

@@ -20,3 +20,7 @@ size_t otp_migrations_count(void);
 /// The migration at an index below the count, in the order in which they go up; NULL past the end. Static, immutable,
 /// for the life of the process. (A function: Swift does not import an array of unknown length.)
 const otp_migration *otp_migration_at(size_t index);
+
+/// migrations/numbers.sql, the table of phone numbers: not terminated, its length is written to `length`. Static, immutable,
+/// for the life of the process.
+const char *otp_numbers(size_t *length);

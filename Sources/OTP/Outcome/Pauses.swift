@@ -68,11 +68,12 @@ public struct Pauses: Sendable {
         }
     }
 
-    /// The pause that holds a number back, the widest first; not the one whose probe it is.
-    public func pause(holding number: PhoneNumber, butFor probed: String?) -> Pause? {
+    /// The pause that holds a number of `country` (ISO 3166, as SQL stored it) back, the widest first; not the one whose
+    /// probe it is.
+    public func pause(holding number: PhoneNumber, of country: String, butFor probed: String?) -> Pause? {
         guard !byName.isEmpty else { return nil }
         func holds(_ pause: Pause?) -> Pause? { pause?.scope.name == probed ? nil : pause }
-        if let pause = holds(all) ?? holds(byCountry[number.region]) { return pause }
+        if let pause = holds(all) ?? holds(Region(country).flatMap { byCountry[$0] }) { return pause }
         var (digits, count) = (number.digits, "\(number.digits)".utf8.count)
         while count > NumberPrefix.longest { (digits, count) = (digits / 10, count - 1) }
         var widest: Pause?

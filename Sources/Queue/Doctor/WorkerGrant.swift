@@ -33,7 +33,7 @@ public struct WorkerGrant: Sendable, Equatable {
                 "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
                 "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
                 "history", "history_quarters", "spend_today", "sent_twice", "limit_status", "refusals",
-                "status_reports",
+                "status_reports", "number_table",
             ])
         + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
         + tables(

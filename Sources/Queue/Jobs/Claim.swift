@@ -227,9 +227,9 @@ public struct ClaimedJob: Sendable {
     public let age: Instant.Span
     /// How long its code had still to live when it was claimed.
     public let life: Instant.Span
-    /// The number to send to, checked by libphonenumber; where that vetoes it, the reason.
+    /// The number to send to; where the row has none in E.164, the reason.
     public let recipient: Swift.Result<PhoneNumber, PhoneNumber.Refusal>
-    /// Its country as an ISO 3166 code, by the database's metadata; empty where its verification is gone.
+    /// Its country as an ISO 3166 code, by SQL's table of numbers; empty where its verification is gone.
     public let country: String
     /// Half of its template's key.
     public let purpose: String

@@ -62,7 +62,7 @@ public struct UnknownJob: Sendable {
     public let token: Int64
     /// What the rule needs to know of it.
     public let subject: ResolutionRule.Subject
-    /// Whom it went to; nil where libphonenumber vetoes the number, and then nothing can have been sent.
+    /// Whom it went to; nil where the row has no number in E.164, and then nothing can have been sent.
     public let recipient: PhoneNumber?
     /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?

@@ -21,6 +21,8 @@ public struct Migrator {
         case refused(SchemaState)
         /// A step failed; its transaction was rolled back.
         case step(version: Int, name: String, direction: String, PostgresError)
+        /// The table of phone numbers was not taken in; the one of before stays.
+        case numbers(PostgresError)
 
         public var description: String {
             switch self {
@@ -29,6 +31,8 @@ public struct Migrator {
             case .step(let version, let name, let direction, let error):
                 "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
                     + "the steps before it stand. \(error)"
+            case .numbers(let error):
+                "Loading the phone numbers \(NumberTable.embedded) failed; the table of before stays. \(error)"
             }
         }
     }
@@ -63,25 +67,51 @@ public struct Migrator {
         return (applied, SchemaState.of(applied: applied))
     }
 
-    /// Applies what is missing; `progress` is told of each step. The versions applied.
-    public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
-        try await locked { () async throws(Failure) -> [Int] in
-            let state = try await database { () async throws(PostgresError) in try await self.state() }
-            let first: Int
-            switch state {
-            case .current: return []
-            case .absent: first = 1
-            case .behind(let next, _): first = next
-            case .newer, .changed: throw .refused(state)
-            }
-            var done: [Int] = []
-            for migration in Migration.all where migration.version >= first {
-                progress(migration)
-                try await step(migration, "up", migration.up, after: enterChecksum(of: migration))
-                done.append(migration.version)
-            }
-            return done
+    /// Which table of phone numbers the database has; nil where there is none.
+    public func numberTable() async throws(PostgresError) -> NumberTable? {
+        guard try await one("SELECT to_regclass('otp.number_table') IS NOT NULL") == "t" else { return nil }
+        let result = try await rows("SELECT version, released_on, loaded_at::timestamptz(0) FROM otp.number_table")
+        guard result.rowCount == 1 else { return nil }
+        return NumberTable(
+            version: try result.string(0, 0), releasedOn: try result.string(0, 1), loadedAt: try result.string(0, 2))
+    }
+
+    /// The same, with this type's own error.
+    public func readNumberTable() async throws(Failure) -> NumberTable? {
+        try await database { () async throws(PostgresError) in try await self.numberTable() }
+    }
+
+    /// Applies the steps that are missing, then takes in this program's table of phone numbers where it is newer than the
+    /// database's; `progress` hears of each step. Answers the versions applied, and whether the table was taken in.
+    public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> (steps: [Int], numbers: Bool) {
+        try await locked { () async throws(Failure) -> (steps: [Int], numbers: Bool) in
+            let steps = try await applySteps(progress)
+            return (steps, try await loadNumbers())
         }
+    }
+
+    private func loadNumbers() async throws(Failure) -> Bool {
+        let there = try await database { () async throws(PostgresError) in try await self.numberTable() }
+        guard NumberTable.embedded.isNewer(than: there) else { return false }
+        do { return try await one(NumberTable.sql) == "t" } catch { throw .numbers(error) }
+    }
+
+    private func applySteps(_ progress: (Migration) -> Void) async throws(Failure) -> [Int] {
+        let state = try await database { () async throws(PostgresError) in try await self.state() }
+        let first: Int
+        switch state {
+        case .current: return []
+        case .absent: first = 1
+        case .behind(let next, _): first = next
+        case .newer, .changed: throw .refused(state)
+        }
+        var done: [Int] = []
+        for migration in Migration.all where migration.version >= first {
+            progress(migration)
+            try await step(migration, "up", migration.up, after: enterChecksum(of: migration))
+            done.append(migration.version)
+        }
+        return done
     }
 
     /// Takes back the newest step, or all down to (and without) `target`. The versions taken back.

@@ -123,7 +123,8 @@ public enum ReadStatus {
             "clock", "Clock",
             """
             SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock,
-                   current_database() AS database
+                   current_database() AS database,
+                   (SELECT version || ' of ' || released_on FROM otp.number_table) AS numbers
             """
         ),
     ]

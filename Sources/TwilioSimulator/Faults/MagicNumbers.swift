@@ -1,4 +1,4 @@
-/// Numbers with a fate. Ours are valid Saudi mobiles, so that libphonenumber lets them pass:
+/// Numbers with a fate. Ours are valid Saudi mobiles, so that SQL's table lets them pass:
 ///
 ///     +96659 00 CCCCC   creation refused with Twilio error CCCCC
 ///     +96659 01 CCCCC   accepted, ends undelivered with error CCCCC (failed for 30001 and 30002);

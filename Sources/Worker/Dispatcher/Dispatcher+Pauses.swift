@@ -41,7 +41,9 @@ extension Dispatcher {
         let held: PauseScope
         switch scope {
         case .worker, .sender: return nil
-        case .country: held = .country(number.region)
+        case .country:
+            guard let region = Region(job.country) else { return nil }
+            held = .country(region)
         case .prefix: held = .prefix(NumberPrefix(blockOf: number))
         }
         return Pause(held, reason: Words.sentence(why.error), remedy: Words.sentence(why.remedy), isProbed: true)

@@ -63,7 +63,7 @@ extension Dispatcher {
                 next, .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
                 errorClass: "invalid_number")
         }
-        if let pause = pauses.pause(holding: recipient, butFor: job.probeOf) {
+        if let pause = pauses.pause(holding: recipient, of: job.country, butFor: job.probeOf) {
             return drop(
                 next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, heldBy: pause.scope.name)
         }

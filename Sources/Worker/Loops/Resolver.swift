@@ -198,7 +198,7 @@ struct Resolver: Sendable {
     /// Looks for one job's message.
     private func look(for job: UnknownJob) async -> Finding {
         var finding = Finding()
-        // What libphonenumber vetoes is never handed over: there is nothing to look for.
+        // What is not E.164 is never handed over: there is nothing to look for.
         guard let recipient = job.recipient else { return finding }
         guard let code = job.code else {
             finding.isComplete = false

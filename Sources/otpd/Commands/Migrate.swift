@@ -17,7 +17,8 @@ struct Migrate: ParsableCommand {
             let done = try migrating { migrator throws(Migrator.Failure) in
                 try await migrator.up { Output.write("up    \($0.version)  \($0.name)\n") }
             }
-            if done.isEmpty { Output.write("The schema is current; there was nothing to do.\n") }
+            if done.numbers { Output.write("up    phone numbers \(NumberTable.embedded)\n") }
+            if done.steps.isEmpty, !done.numbers { Output.write("The schema is current; there was nothing to do.\n") }
         }
     }
 
@@ -67,12 +68,16 @@ struct Migrate: ParsableCommand {
 
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "status", abstract: "Show every step and whether it is applied.")
+            commandName: "status",
+            abstract: "Show every step and whether it is applied, and the table of phone numbers.")
 
         @OptionGroup var options: TableOptions
 
         func run() throws {
-            let applied = try migrating { migrator throws(Migrator.Failure) in try await migrator.read().applied }
+            let (applied, numbers) = try migrating { migrator throws(Migrator.Failure) in
+                let applied = try await migrator.read().applied
+                return (applied, try await migrator.readNumberTable())
+            }
             var table = Table(columns: ["version", "name", "applied_at", "by"])
             for migration in Migration.all {
                 let step = applied.first { $0.version == migration.version }
@@ -87,7 +92,12 @@ struct Migrate: ParsableCommand {
                     .integer(Int64(step.version)), .text(step.name), .text(step.appliedAt), .text("a newer otpd"),
                 ])
             }
+            table.append([
+                .null, .text("phone numbers" + (numbers.map { " \($0)" } ?? "")),
+                numbers?.loadedAt.map { .text($0) } ?? .null, numbers == nil ? .null : .text("data"),
+            ])
             options.print(table)
+            if let news = NumberTable.news(database: numbers, program: .embedded) { Output.note(news) }
         }
     }
 
@@ -96,8 +106,16 @@ struct Migrate: ParsableCommand {
             abstract: "Exit with 0 if the schema is exactly the one this otpd expects, with 78 otherwise.")
 
         func run() throws {
-            let state = try migrating { migrator throws(Migrator.Failure) in try await migrator.read().state }
+            let (state, numbers) = try migrating { migrator throws(Migrator.Failure) in
+                let state = try await migrator.read().state
+                return (state, try await migrator.readNumberTable())
+            }
             guard state.isUsable else { throw Failure(.configuration, "The schema does not fit", because: state.words) }
+            guard numbers != nil else {
+                throw Failure(
+                    .configuration, "The schema does not fit", because: "it has no table of phone numbers",
+                    remedy: "Run: otpd migrate up")
+            }
             Output.write(state.words + "\n")
         }
     }
@@ -130,7 +148,7 @@ struct Migrate: ParsableCommand {
         switch failure {
         case .database(let error): Database.failure("Cannot migrate", error)
         case .refused(let state): Failure(.configuration, "Not migrated", because: state.words)
-        case .step(_, _, _, let error):
+        case .step(_, _, _, let error), .numbers(let error):
             Failure(Database.failure("", error).exitCode, "Cannot migrate", because: "\(failure)")
         }
     }

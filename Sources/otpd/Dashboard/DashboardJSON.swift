@@ -9,7 +9,8 @@ enum DashboardJSON {
         let queue = snapshot.queue
         let verdict = StatusVerdict.of(snapshot)
         return .object([
-            ("version", .string(Version.number)), ("host", .string(SingleLine.escaped(host))),
+            ("version", .string(Version.number)), ("numbers", .text(snapshot.numbers)),
+            ("host", .string(SingleLine.escaped(host))),
             ("database", .string(SingleLine.escaped(snapshot.database))),
             ("server", .string(SingleLine.escaped(server))),
             ("clock", .string(snapshot.clock)), ("now", .int(Int(snapshot.now))),

@@ -15,7 +15,8 @@ struct DatabaseFindings {
     /// All checks that take the database.
     static let checks =
         ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + SealChecks.all + LogChecks.all
-        + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check] + TemplateChecks.all
+        + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check, NumberTableCheck.check]
+        + TemplateChecks.all
         + ActivityChecks.all
 
     /// Every one of them, because of one reason.
@@ -40,6 +41,8 @@ struct DatabaseFindings {
         findings.append(finding(ListenCheck.check, readings.listen, ListenCheck.finding))
         findings += durability
         findings.append(zone)
+        findings.append(
+            finding(NumberTableCheck.check, readings.numbers) { NumberTableCheck.finding($0, program: .embedded) })
         findings += list(TemplateChecks.locales, readings.templates, TemplateChecks.locales)
         findings += list(TemplateChecks.segments, readings.templates) {
             TemplateChecks.segments($0, appName: appName)

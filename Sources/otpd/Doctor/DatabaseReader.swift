@@ -72,6 +72,9 @@ struct DatabaseReader: Sendable {
         readings.zone = await one { deadline throws(PostgresError) in
             try await ReadTimeZone.run(on: connection, deadline: deadline)
         }
+        readings.numbers = await one { deadline throws(PostgresError) in
+            try await ReadNumberTable.run(on: connection, deadline: deadline)
+        }
         readings.templates = await one { deadline throws(PostgresError) in
             try await ReadTexts.templates(on: connection, deadline: deadline)
         }

@@ -20,6 +20,7 @@ struct DatabaseReadings: Sendable {
     var seals: Reading<[ReadSeals.Seals]>?
     var standbys: Reading<ReadStandbys.Standbys>?
     var zone: Reading<ReadTimeZone.Zone>?
+    var numbers: Reading<ReadNumberTable.Reading>?
     var templates: Reading<[TemplateRow]>?
     var countries: Reading<[ReadTexts.Country]>?
     var activity: Reading<ReadActivity.Activity>?

@@ -123,6 +123,8 @@ struct StatusSnapshot: Sendable {
     var clock = ""
     /// The database's name.
     var database = ""
+    /// The version and the day of its table of phone numbers.
+    var numbers: String?
 
     init() {}
 
@@ -149,6 +151,7 @@ struct StatusSnapshot: Sendable {
                     now = row.double("now") ?? 0
                     clock = row.text("clock") ?? ""
                     database = row.text("database") ?? ""
+                    numbers = row.text("numbers")
                 default: break
                 }
             }

@@ -15,6 +15,7 @@ import Testing
             concealment: .success(WellServer.concealment),
             seals: .success([]),
             standbys: .success(WellServer.noStandby), zone: .success(.init(name: "UTC", time: "2026-01-01 00:00")),
+            numbers: .success(.init(table: .embedded, age: 0)),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
             activity: .success(WellServer.activity),
             listen: .success(.init(isHeard: true, isPooled: false, changesBackend: false)))

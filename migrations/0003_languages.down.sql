@@ -1,3 +1,3 @@
-DELETE FROM otp.regions;
+DELETE FROM otp.language_fallbacks;
 
 DELETE FROM otp.schema_migrations WHERE version = 3;

@@ -1,0 +1,28 @@
+public import EventLoop
+public import Postgres
+
+/// Reads which table of phone numbers the database has, and its age by the database's day.
+public enum ReadNumberTable {
+    static let sql = "SELECT version, released_on, current_date - released_on FROM otp.number_table"
+
+    /// What was read.
+    public struct Reading: Sendable, Equatable {
+        /// Nil where no table was loaded.
+        public var table: NumberTable?
+        /// Days since its release.
+        public var age: Int
+
+        public init(table: NumberTable?, age: Int) {
+            self.table = table
+            self.age = age
+        }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Reading {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        guard rows.rowCount == 1 else { return Reading(table: nil, age: 0) }
+        return Reading(
+            table: NumberTable(version: try rows.string(0, 0), releasedOn: try rows.string(0, 1)),
+            age: Int(try rows.int64(0, 2)))
+    }
+}
