@@ -1492,11 +1492,13 @@ CREATE TABLE otp.messages (
     follow_up text,                 -- what came of its failure: the resend, or why there is none
     redacted_at timestamptz,        -- since when Twilio has no text of it
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
-    id_taken boolean                -- true: another job of the history has this send_job_id, since the sequence stood behind
+    -- True where another job of the history has this send_job_id, since the sequence stood behind; ended_job is then false.
+    id_taken boolean
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- A job ends once; what else turns up of it is kept beside that.
 CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE ended_job;
 CREATE INDEX messages_beside ON otp.messages (send_job_id) WHERE NOT ended_job;
+CREATE INDEX messages_taken ON otp.messages (send_job_id) WHERE id_taken;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
@@ -2498,7 +2500,12 @@ FROM (
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
         message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
-        false, coalesce(id_taken, ended_job)
+        false, ended_job
+    FROM otp.messages
+    UNION ALL
+    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+        false, id_taken
     FROM otp.messages
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
@@ -2532,7 +2539,11 @@ FROM (
     FROM otp.unsent_jobs
     UNION ALL
     SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
-        error_code, coalesce(id_taken, ended_job)
+        error_code, ended_job
+    FROM otp.messages
+    UNION ALL
+    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+        error_code, id_taken
     FROM otp.messages
 ) f
 LEFT JOIN otp.verifications v ON v.id = f.verification_id

@@ -70,6 +70,7 @@ declare -A calls=(
     [release_held]="DELETE FROM otp.pauses RETURNING name"
     [release_deferred]="DELETE FROM otp.sender_rates RETURNING sender"
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
+    [verifications_of_phone]="SELECT otp.verifications_of_phone('0501234567')"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
     [country_before_write]="UPDATE otp.countries SET region = 'SA' RETURNING region"
