@@ -31,6 +31,8 @@ public actor Worker {
     private let onStatus: @Sendable (String) -> Void
     /// By whether the session listens: the last error that was said.
     private var quiet: [Bool: String] = [:]
+    /// By whether the session listens: those that have a connection.
+    private var up: Set<Bool> = []
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -208,6 +210,13 @@ public actor Worker {
         await connection.onNotification { notification in
             dispatcher.assumeIsolated { $0.notified(notification) }
         }
+        for moved in try await AdvanceSequences.run(on: connection, deadline: deadline) {
+            log.warning(
+                "a sequence gave out numbers that were in use and was moved forward; was the database restored from a dump?",
+                metadata: [
+                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), numbers up to \(moved.used) are in use"
+                ])
+        }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
         if await dispatcher.worker == nil {
@@ -231,6 +240,7 @@ public actor Worker {
         switch state {
         case .connected:
             quiet[listens] = nil
+            up.insert(listens)
             if listens {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
@@ -239,6 +249,11 @@ public actor Worker {
             }
         case .connecting(_, let error?):
             let words = "\(error)"
+            // Servers, poolers and firewalls end connections that were idle: the next attempt tells whether it is more.
+            if up.remove(listens) != nil, error.isLoss {
+                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
+                return
+            }
             guard refusal == nil, quiet[listens] != words else { return }
             quiet[listens] = words
             // It is there, and a GRANT is what brings it back.

@@ -70,11 +70,13 @@ declare -A calls=(
     [release_deferred]="DELETE FROM otp.sender_rates RETURNING sender"
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
+    [sequences_behind]="SELECT otp.sequences_behind()"
+    [advance_sequences]="SELECT otp.advance_sequences()"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
 # What has been claimed by then.
-declare -A before=([within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job")
+declare -A before=([advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
 undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.verify_failures, otp.requests, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
