@@ -9,7 +9,13 @@
 -- holds a row that this call needs (otp.refuse_wait).
 -- Checks sit in triggers, never in table CHECKs: a failing CHECK prints the row, with its number.
 
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
 SET LOCAL client_min_messages = 'warning';
 
 DO $$
@@ -25,6 +31,9 @@ DO $$
 DECLARE
     role_name text;
 BEGIN
+    IF current_setting('createrole_self_grant', true) IS NOT NULL THEN     -- PostgreSQL 16 and newer
+        PERFORM set_config('createrole_self_grant', '', true);
+    END IF;
     FOREACH role_name IN ARRAY ARRAY['otp_owner', 'otp_web', 'otp_worker', 'otp_monitor', 'otp_admin'] LOOP
         CONTINUE WHEN EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name);
         BEGIN
@@ -32,7 +41,7 @@ BEGIN
         EXCEPTION
             WHEN duplicate_object OR unique_violation THEN NULL;  -- made by another migration meanwhile
             WHEN insufficient_privilege THEN
-                CONTINUE WHEN role_name = 'otp_owner';  -- then whoever migrates owns the schema: see below
+                CONTINUE WHEN role_name = 'otp_owner';  -- then the migrating role owns the schema: see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
                     USING ERRCODE = 'insufficient_privilege',
                         HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
@@ -41,36 +50,43 @@ BEGIN
     END LOOP;
 END $$;
 
--- The functions run with the rights of the schema's owner, so that is never a superuser: otp_owner, who may do nothing
--- else. Who migrates without being allowed to become otp_owner owns the schema himself, and is no superuser either.
--- pgcrypto may already be there, in whatever schema; making it takes the migrating role's own rights.
+-- The functions run with the rights of the schema's owner, so that is never a superuser: otp_owner, which has no other
+-- rights. A migrating role that cannot become otp_owner owns the schema itself; it is no superuser either, and is told.
+-- pgcrypto may already be there, in any schema; making it takes the migrating role's own rights.
 DO $$
 DECLARE
+    -- To become another role takes SET from PostgreSQL 16 on, and membership before. INHERIT lets later steps read.
+    can_become CONSTANT text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
+    options CONSTANT text := CASE can_become WHEN 'SET' THEN ' WITH SET TRUE, INHERIT TRUE' ELSE '' END;
     home text;
+    home_owner name;
 BEGIN
     PERFORM set_config('otp.migrating_role', current_user, true);
-    IF to_regrole('otp_owner') IS NULL THEN
-        EXECUTE 'CREATE SCHEMA otp';
+    IF to_regrole('otp_owner') IS NOT NULL AND NOT (pg_has_role('otp_owner', can_become) AND pg_has_role('otp_owner', 'USAGE')) THEN
+        BEGIN
+            EXECUTE format('GRANT otp_owner TO %I', current_user) || options;
+        EXCEPTION WHEN insufficient_privilege THEN NULL;
+        END;
+    END IF;
+    IF to_regrole('otp_owner') IS NOT NULL AND pg_has_role('otp_owner', can_become) THEN
+        EXECUTE 'CREATE SCHEMA otp AUTHORIZATION otp_owner';
     ELSE
-        IF NOT pg_has_role('otp_owner', 'USAGE') THEN
-            BEGIN
-                EXECUTE format('GRANT otp_owner TO %I', current_user);
-            EXCEPTION WHEN insufficient_privilege THEN NULL;
-            END;
-        END IF;
-        IF pg_has_role('otp_owner', 'USAGE') THEN
-            EXECUTE 'CREATE SCHEMA otp AUTHORIZATION otp_owner';
-        ELSE
-            EXECUTE 'CREATE SCHEMA otp';
-        END IF;
+        EXECUTE 'CREATE SCHEMA otp';
     END IF;
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgcrypto') THEN
         home := CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'CREATE') THEN 'public' ELSE 'otp' END;
         EXECUTE format('CREATE EXTENSION pgcrypto WITH SCHEMA %I', home);
+        PERFORM set_config('otp.made_pgcrypto', 't', true);
     END IF;
-    SELECT n.nspname INTO home
+    SELECT n.nspname, pg_get_userbyid(n.nspowner) INTO home, home_owner
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname = 'pgcrypto';
+    IF NOT has_schema_privilege(to_regnamespace(quote_ident(home))::oid, 'USAGE') THEN
+        RAISE EXCEPTION 'pgcrypto is in the schema %, which % may not use', home, current_user
+            USING ERRCODE = 'insufficient_privilege',
+                HINT = format('As %I or a superuser: GRANT USAGE ON SCHEMA %I TO %I;  then migrate again.',
+                    home_owner, home, current_user);
+    END IF;
     PERFORM set_config('search_path', format('pg_catalog, %I', home), true);
 END $$;
 
@@ -160,9 +176,9 @@ BEGIN
                 'letters of other alphabets as xn--….';
     END IF;
     -- The daemon reads placeholders by the same rule (Template in Swift): there is no way to write a brace itself.
-    rest := regexp_replace(NEW.body, '\{(app|code|minutes)\}', '', 'g');
+    rest := regexp_replace(NEW.body, E'\\{(app|code|minutes)\\}', '', 'g');
     IF rest COLLATE "C" ~ '[{}]' THEN
-        unfilled := substring(NEW.body COLLATE "C" FROM '\{(?!(?:app|code|minutes)\})[^{}]*\}');
+        unfilled := substring(NEW.body COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
         RAISE EXCEPTION USING ERRCODE = 'OT007',
             MESSAGE = CASE WHEN unfilled IS NULL
                 THEN format('the text for %s, %s has a brace without its partner', NEW.purpose, NEW.locale)
@@ -420,22 +436,22 @@ DECLARE
     zero int;
 BEGIN
     IF octet_length(result) <> length(result) THEN
-        result := translate(result, U&'\0660\0661\0662\0663\0664\0665\0666\0667\0668\0669\06F0\06F1\06F2\06F3\06F4\06F5'
-            '\06F6\06F7\06F8\06F9\00A0\200E\200F', '01234567890123456789');     -- those that most people type
+        result := translate(result, E'\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u06F0\u06F1\u06F2\u06F3\u06F4\u06F5'
+            '\u06F6\u06F7\u06F8\u06F9\u00A0\u200E\u200F', '01234567890123456789');     -- those that most people type
         IF octet_length(result) <> length(result) THEN
             -- In order: white space; soft hyphen, marks; dashes and minus signs; dots.
-            result := regexp_replace(result, '[\u0085\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000'
-                '\u00AD\u061C\u180E\u200B-\u200F\u202A-\u202E\u2060-\u206F\uFEFF'
-                '\u058A\u05BE\u1400\u1806\u2010-\u2015\u207B\u208B\u2212\u2E17\u2E1A\u2E3A\u2E3B\u2E40\u2E5D\u301C\u3030\u30A0'
-                '\u30FC\uFE31\uFE32\uFE58\uFE63\uFF0D\U00010D6E\U00010EAD'
-                '\u00B7\u06D4\u2022\u2024\u2027\u2219\u22C5\u3002\u30FB\uFE52\uFF0E\uFF61\uFF65]+', '', 'g');
+            result := regexp_replace(result, E'[\\u0085\\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000'
+                '\\u00AD\\u061C\\u180E\\u200B-\\u200F\\u202A-\\u202E\\u2060-\\u206F\\uFEFF'
+                '\\u058A\\u05BE\\u1400\\u1806\\u2010-\\u2015\\u207B\\u208B\\u2212\\u2E17\\u2E1A\\u2E3A\\u2E3B\\u2E40\\u2E5D\\u301C\\u3030\\u30A0'
+                '\\u30FC\\uFE31\\uFE32\\uFE58\\uFE63\\uFF0D\\U00010D6E\\U00010EAD'
+                '\\u00B7\\u06D4\\u2022\\u2024\\u2027\\u2219\\u22C5\\u3002\\u30FB\\uFE52\\uFF0E\\uFF61\\uFF65]+', '', 'g');
             FOREACH character IN ARRAY regexp_split_to_array(result, '') LOOP
                 point := ascii(character);
                 IF point > 127 THEN
                     zero := zeros[width_bucket(point, zeros)];
                     IF point <= zero + 9 THEN
                         result := replace(result, character, (point - zero)::text);
-                    ELSIF character = U&'\FF0B' THEN
+                    ELSIF character = E'\uFF0B' THEN
                         result := replace(result, character, '+');
                     END IF;
                 END IF;
@@ -455,9 +471,9 @@ CREATE FUNCTION otp.parse_phone_number(
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     -- Symbols and punctuation beyond ASCII. What else is not ASCII is a letter, or as good as one.
-    symbols CONSTANT text := '[\u0080-\u00BF\u00D7\u00F7\u02C0-\u02FF\u0300-\u036F\u0600-\u061F\u066A-\u066D\u06D4\u2000-\u2BFF'
-        '\u2E00-\u2E7F\u3000-\u303F\uE000-\uF8FF\uFE00-\uFE6F\uFF00-\uFF0F\uFF1A-\uFF20\uFF3B-\uFF40\uFF5B-\uFF65\uFFE0-\uFFFD'
-        '\U0001F000-\U0001FAFF\U000E0000-\U000E01FF]';
+    symbols CONSTANT text := E'[\\u0080-\\u00BF\\u00D7\\u00F7\\u02C0-\\u02FF\\u0300-\\u036F\\u0600-\\u061F\\u066A-\\u066D\\u06D4\\u2000-\\u2BFF'
+        '\\u2E00-\\u2E7F\\u3000-\\u303F\\uE000-\\uF8FF\\uFE00-\\uFE6F\\uFF00-\\uFF0F\\uFF1A-\\uFF20\\uFF3B-\\uFF40\\uFF5B-\\uFF65\\uFFE0-\\uFFFD'
+        '\\U0001F000-\\U0001FAFF\\U000E0000-\\U000E01FF]';
     home otp.regions;   -- where a number without a country code is taken to be
     land otp.regions;   -- where the number turns out to be
     home_region CONSTANT text COLLATE "C" := upper(region COLLATE "C");
@@ -482,14 +498,14 @@ BEGIN
         IF NOT digits ~ '^[+]*[0-9]+$' THEN
             -- As libphonenumber does it: what stands around the number goes, and brackets, slashes and asterisks inside.
             -- Letters and extensions, such as #5 and ~5, are no part of a number that a text can be sent to.
-            digits := translate(digits, U&'\FF03\FF5E\FF08\FF09\FF0F\FF3B\FF3D\223C\2053', '#~');
+            digits := translate(digits, E'\uFF03\uFF5E\uFF08\uFF09\uFF0F\uFF3B\uFF3D\u223C\u2053', '#~');
             digits := regexp_replace(digits, symbols, '!', 'g');
-            digits := regexp_replace(digits, '^[^0-9A-Za-z+\u0080-\U0010FFFF]+', '');
-            digits := regexp_replace(digits, '[^0-9A-Za-z#\u0080-\U0010FFFF]+$', '');
+            digits := regexp_replace(digits, E'^[^0-9A-Za-z+\\u0080-\\U0010FFFF]+', '');
+            digits := regexp_replace(digits, E'[^0-9A-Za-z#\\u0080-\\U0010FFFF]+$', '');
             digits := translate(digits, '()/[]*', '');
             IF NOT digits ~ '^[+]*[0-9]+$' THEN
-                reason := CASE WHEN NOT digits ~ '[0-9A-Za-z#\u0080-\U0010FFFF]' THEN 'it has no digits'
-                    WHEN digits ~ '[A-Za-z#~;,\u0080-\U0010FFFF]' THEN 'it contains letters or an extension'
+                reason := CASE WHEN NOT digits ~ E'[0-9A-Za-z#\\u0080-\\U0010FFFF]' THEN 'it has no digits'
+                    WHEN digits ~ E'[A-Za-z#~;,\\u0080-\\U0010FFFF]' THEN 'it contains letters or an extension'
                     ELSE 'it contains characters that are not part of a phone number' END;
                 RETURN;
             END IF;
@@ -825,12 +841,12 @@ CREATE FUNCTION otp.text_locale(purpose text, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
     tag text COLLATE "C" := regexp_replace(left(wanted, 1000) COLLATE "C",
-        '^[\s\u00A0\u00AD\u200B-\u200F\u2028-\u202F\u2060-\u2069\uFEFF]+', '');
+        E'^[\\s\\u00A0\\u00AD\\u200B-\\u200F\\u2028-\\u202F\\u2060-\\u2069\\uFEFF]+', '');
     range text COLLATE "C";
     next_language text COLLATE "C";
     found_locale text;
 BEGIN
-    tag := lower(translate(substring(tag FROM '^[^@;,.#[:space:]\u00A0\u00AD\u200B-\u200F\u2028-\u202F\u2060-\u2069\uFEFF]*'), '_', '-'));
+    tag := lower(translate(substring(tag FROM E'^[^@;,.#[:space:]\\u00A0\\u00AD\\u200B-\\u200F\\u2028-\\u202F\\u2060-\\u2069\\uFEFF]*'), '_', '-'));
     tag := regexp_replace(tag, '-[a-z0-9](-.*)?$|-+$', '');
     IF length(tag) <= 35 THEN
         FOR hop IN 1..4 LOOP     -- no chain of languages is longer
@@ -918,7 +934,7 @@ BEGIN
     ELSIF length(NEW.subject) > 200 THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject has more than 200 characters',
             HINT = 'Give a key of the user, not a description.';
-    ELSIF NEW.subject ~ '[\x01-\x1f\x7f-\x9f\u2028\u2029]' THEN
+    ELSIF NEW.subject ~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject contains control characters',
             HINT = 'Remove line breaks, tabs and the like.';
     END IF;
@@ -2193,7 +2209,7 @@ BEGIN
         -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
         right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
                 coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
-            = otp.hmac_sha256(coalesce(newest.code_hash, '\x00'), blind);
+            = otp.hmac_sha256(coalesce(newest.code_hash, E'\\x00'), blind);
         IF verify.phone_number IS NOT NULL THEN
             -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
             wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
@@ -3026,6 +3042,99 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.prune IS 'Deletes what is older than keep, in batches; call it again while it says more. Any number of workers may call it.';
 
+-- ──────────────────────────────────────────── sequences, rights of others ───────────────────────────────────────────
+
+-- A data-only restore or a logical subscription brings rows and leaves the sequences where they were: their next numbers
+-- are then taken already. One row per sequence that is behind the highest number in use; an index finds each of those.
+CREATE FUNCTION otp.sequences_behind(OUT sequence text, OUT last_number bigint, OUT used_number bigint, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.name, coalesce(pg_sequence_last_value(s.name::regclass), 0), s.used,
+        format('SELECT setval(%L, %s);', s.name, s.used)
+    FROM (
+        SELECT 'otp.verifications_id_seq', greatest((SELECT max(v.id) FROM otp.verifications v),
+            (SELECT max(m.verification_id) FROM otp.messages m), (SELECT max(u.verification_id) FROM otp.unsent_jobs u))
+        UNION ALL SELECT 'otp.send_jobs_id_seq', greatest((SELECT max(j.id) FROM otp.send_jobs j),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE m.ended_job),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE NOT m.ended_job),
+            (SELECT max(u.send_job_id) FROM otp.unsent_jobs u))
+        UNION ALL SELECT 'otp.worker_ids', greatest((SELECT max(w.worker_id) FROM otp.worker_status w),
+            (SELECT max(j.worker) FROM otp.send_jobs j WHERE j.state <> 'queued'))
+    ) s (name, used)
+    WHERE s.used > coalesce(pg_sequence_last_value(s.name::regclass), 0);
+END $$;
+COMMENT ON FUNCTION otp.sequences_behind IS 'Sequences whose next number is taken already, with the statement that mends each. No row: all are right.';
+
+-- Mends them, only ever forward. Workers call it when they connect: numbers that they give out must be theirs alone.
+CREATE FUNCTION otp.advance_sequences(OUT sequence text, OUT last_number bigint, OUT used_number bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.sequences_behind()) THEN
+        RETURN;
+    END IF;
+    -- One caller at a time, so that the second sees what the first has moved and moves nothing back.
+    LOCK TABLE otp.maintenance IN SHARE UPDATE EXCLUSIVE MODE;
+    FOR sequence, last_number, used_number IN SELECT b.sequence, b.last_number, b.used_number FROM otp.sequences_behind() b LOOP
+        PERFORM setval(sequence::regclass, used_number);
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that are behind to the highest number in use; says which.';
+
+-- What others have taken away: default privileges and hardening scripts revoke EXECUTE, event triggers turn on row level
+-- security or change owners, a broken restore leaves triggers off. One row per trouble, with the statement that mends it.
+-- The functions run as the schema's owner, which must therefore be able to call whatever they call.
+CREATE FUNCTION otp.missing_rights(OUT trouble text, OUT remedy text) RETURNS SETOF record
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    WITH owner AS (
+        SELECT n.oid AS schema, n.nspowner AS id, quote_ident(pg_get_userbyid(n.nspowner)) AS name
+        FROM pg_namespace n WHERE n.nspname = 'otp'
+    ), ours AS MATERIALIZED (
+        SELECT p.oid, p.proowner, p.prorettype = 'trigger'::regtype AND NOT p.prosecdef AS runs_as_caller,
+            p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), '') AS body
+        FROM pg_proc p JOIN owner o ON p.pronamespace = o.schema
+        WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
+    )
+    SELECT format('%s may not call %s', r.name, f.oid::regprocedure),
+        format('GRANT EXECUTE ON FUNCTION %s TO %s', f.oid::regprocedure, r.name)
+    FROM owner o CROSS JOIN LATERAL (
+        SELECT o.id, o.name, true AS is_owner
+        UNION ALL SELECT m.oid, quote_ident(m.rolname), false FROM pg_roles m
+        WHERE m.rolname IN ('otp_web', 'otp_worker', 'otp_admin')
+    ) r CROSS JOIN pg_proc f
+    WHERE f.proacl IS NOT NULL AND NOT has_function_privilege(r.id, f.oid, 'EXECUTE')
+        AND (r.is_owner AND EXISTS (
+                SELECT FROM pg_depend d JOIN ours u ON u.oid = d.objid
+                WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = f.oid)
+            -- Triggers that are not the owner's run as the role that writes.
+            OR f.pronamespace = 'pg_catalog'::regnamespace AND EXISTS (
+                SELECT FROM ours u WHERE (r.is_owner OR u.runs_as_caller) AND strpos(u.body, f.proname || '(') > 0))
+    UNION ALL
+    SELECT format('%s belongs to %s and not to %s', c.oid::regclass, pg_get_userbyid(c.relowner), o.name),
+        format('ALTER %s %s OWNER TO %s', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
+            c.oid::regclass, o.name)
+    FROM owner o JOIN pg_class c ON c.relnamespace = o.schema AND c.relkind IN ('r', 'v', 'S') AND c.relowner <> o.id
+    WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = c.oid AND d.deptype IN ('a', 'i'))
+    UNION ALL
+    SELECT format('%s belongs to %s and not to %s', u.oid::regprocedure, pg_get_userbyid(u.proowner), o.name),
+        format('ALTER FUNCTION %s OWNER TO %s', u.oid::regprocedure, o.name)
+    FROM owner o JOIN ours u ON u.proowner <> o.id
+    UNION ALL
+    SELECT format('row level security of %s hides its rows', c.oid::regclass),
+        format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
+    FROM owner o JOIN pg_class c ON c.relnamespace = o.schema AND (c.relrowsecurity OR c.relforcerowsecurity)
+    UNION ALL
+    SELECT format('the trigger %s of %s is off', t.tgname, t.tgrelid::regclass),
+        format('ALTER TABLE %s ENABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
+    FROM owner o JOIN pg_class c ON c.relnamespace = o.schema JOIN pg_trigger t ON t.tgrelid = c.oid
+    WHERE NOT t.tgisinternal AND t.tgenabled IN ('D', 'R');
+END;
+COMMENT ON FUNCTION otp.missing_rights IS 'What the functions of this schema need and lack, with the statement that gives it. No row: nothing.';
+
 -- ──────────────────────────────────────────────────── privileges ────────────────────────────────────────────────────
 
 -- Not those of pgcrypto, should it live here: they belong to whoever made the extension.
@@ -3071,6 +3180,8 @@ GRANT SELECT ON otp.worker_status, otp.queue_status, otp.delivery_status, otp.sp
 GRANT SELECT ON otp.limit_status, otp.refusals TO otp_worker, otp_monitor, otp_admin;
 GRANT SELECT ON otp.history, otp.history_quarters, otp.spend_today, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.advance_sequences TO otp_worker, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.missing_rights, otp.sequences_behind TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.mask, otp.status_rank TO otp_monitor, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.limits, otp.error_classes,
     otp.error_class_defaults, otp.pauses TO otp_admin;
@@ -3107,6 +3218,8 @@ INSERT INTO otp.schema_migrations (version, name) VALUES (1, 'foundation');
 DO $$
 DECLARE
     owner CONSTANT name := current_user;
+    missing record;
+    excess record;
 BEGIN
     PERFORM set_config('role', current_setting('otp.migrating_role'), true);
     WHILE (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
@@ -3118,6 +3231,44 @@ BEGIN
         EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration was at it: look again
         END;
     END LOOP;
+    -- What default privileges, event triggers and the like have taken away meanwhile is given back, or nothing is migrated.
+    FOR missing IN SELECT m.remedy FROM otp.missing_rights() m LOOP
+        BEGIN
+            EXECUTE missing.remedy;
+        EXCEPTION WHEN insufficient_privilege THEN NULL;
+        END;
+    END LOOP;
+    SELECT string_agg(m.trouble, '; ') AS troubles, string_agg(m.remedy, '; ') AS remedies INTO missing
+    FROM otp.missing_rights() m;
+    IF missing.troubles IS NOT NULL THEN
+        -- The owner may have been made just now: it is gone after this error, so the migrating role passes the rights on.
+        RAISE EXCEPTION 'the functions of otpd would not work: %', missing.troubles
+            USING ERRCODE = 'insufficient_privilege',
+                HINT = format('As a superuser: %s%s;  then migrate again.',
+                    CASE WHEN current_setting('otp.made_pgcrypto', true) = 't' THEN (
+                        SELECT format('CREATE EXTENSION pgcrypto WITH SCHEMA %I; ', n.nspname) FROM pg_catalog.pg_extension e
+                        JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace WHERE e.extname = 'pgcrypto') END,
+                    regexp_replace(missing.remedies, format('(GRANT [^;]*) TO %I', owner),
+                        format(E'\\1 TO %I WITH GRANT OPTION', current_user), 'g'));
+    END IF;
+    IF owner <> 'otp_owner' THEN
+        SET LOCAL client_min_messages = 'notice';
+        SELECT string_agg(w.word, ', ') AS words INTO excess
+        FROM pg_catalog.pg_roles r, LATERAL (VALUES (r.rolcreaterole, 'CREATEROLE'), (r.rolcreatedb, 'CREATEDB'),
+            (r.rolreplication, 'REPLICATION'), (r.rolbypassrls, 'BYPASSRLS')) w (has, word)
+        WHERE r.rolname = owner AND w.has;
+        IF excess.words IS NULL THEN
+            RAISE NOTICE 'the functions of otpd run with the rights of %, which owns the schema', owner
+                USING HINT = 'Let no application connect as that role. '
+                    'See "Who owns the schema" in deploy/README.md for a role that has no other rights.';
+        ELSE
+            RAISE WARNING 'the functions of otpd run with the rights of %, which has more than they need: %', owner, excess.words
+                USING HINT = format('As the role that made otp_owner, or a superuser: %sGRANT otp_owner TO %I%s;  then '
+                    'see "Who owns the schema" in deploy/README.md.',
+                    CASE WHEN to_regrole('otp_owner') IS NULL THEN 'CREATE ROLE otp_owner NOLOGIN; ' END, current_user,
+                    CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH SET TRUE, INHERIT TRUE' END);
+        END IF;
+    END IF;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
         RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'

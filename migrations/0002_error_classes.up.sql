@@ -3,7 +3,15 @@
 -- Operators may edit the rows: the worker reads them again while running. A code that is not here: an error to a
 -- request fails that one job and alerts, an error of delivery is shown and nothing is sent again.
 
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
 
 INSERT INTO otp.error_class_defaults (class, explanation, remedy) VALUES
     ('pause_worker', 'Twilio does not accept this account or its credentials.',

@@ -1,7 +1,15 @@
 -- Which language's text stands in for another's: codes of ISO 639-2 and 639-3 → the code of two letters, members of a
 -- macrolanguage (Najdi, Egyptian … → Arabic) → that, old codes ↔ new ones. Written once from ISO 639.
 
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
 
 INSERT INTO otp.language_fallbacks (language, falls_back_to)
 SELECT language, v.falls_back_to FROM (VALUES

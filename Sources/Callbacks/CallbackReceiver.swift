@@ -32,6 +32,7 @@ public actor CallbackReceiver {
     private var refusal: SchemaState?
     private var hasConnected = false
     private var lastError: String?
+    private var isUp = false
     private var heart: Heart?
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
@@ -229,8 +230,14 @@ public actor CallbackReceiver {
         case .connected:
             log.info("connected to the database; ready to write status callbacks")
             lastError = nil
+            isUp = true
         case .connecting(_, let error?):
             let words = "\(error)"
+            defer { isUp = false }
+            if isUp, error.isLoss {
+                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
+                return
+            }
             guard refusal == nil, lastError != words else { return }
             lastError = words
             log.warning(

@@ -76,6 +76,14 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether a connection that stood has ended. Whether the database is away shows when the next one is opened.
+    public var isLoss: Bool {
+        switch self {
+        case .lost: true
+        case .settings, .connect, .server, .deadline, .cancelled, .unsuitable, .misuse: false
+        }
+    }
+
     /// The server's SQLSTATE, if it is the server that spoke.
     public var sqlstate: String? {
         switch self {

@@ -34,6 +34,8 @@ public actor Worker {
     private var servers: [Bool: (connection: Connection, server: ServerInstance)] = [:]
     /// Which of the database's addresses come last, for both sessions.
     private let hosts = HostMemory()
+    /// By whether the session listens: those that have a connection.
+    private var up: Set<Bool> = []
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -215,6 +217,13 @@ public actor Worker {
         await connection.onNotification { notification in
             dispatcher.assumeIsolated { $0.notified(notification) }
         }
+        for moved in try await AdvanceSequences.run(on: connection, deadline: deadline) {
+            log.warning(
+                "a sequence gave out numbers that were in use and was moved forward; was the database restored from a dump?",
+                metadata: [
+                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), numbers up to \(moved.used) are in use"
+                ])
+        }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
         let server = try await server(of: connection, listens: true, deadline: deadline)
@@ -269,6 +278,7 @@ public actor Worker {
         switch state {
         case .connected:
             outage.connected(listens: listens)
+            up.insert(listens)
             if listens {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
@@ -279,6 +289,11 @@ public actor Worker {
             let isNew = outage.isNew(error, listens: listens)
             guard refusal == nil, isNew else { return }
             let words = "\(error)"
+            // Servers, poolers and firewalls end connections that were idle: the next attempt tells whether it is more.
+            if up.remove(listens) != nil, error.isLoss {
+                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
+                return
+            }
             // It is there, and a GRANT, or a password, is what brings it back.
             if error.isRefusalOfRole {
                 log.error(

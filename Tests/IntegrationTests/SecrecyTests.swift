@@ -36,7 +36,7 @@ import Testing
         let status = try await Otpd.command(["status"])
         let statusJSON = try await Otpd.command(["status", "--json"])
         let title = Files.read("/proc/\(otpd.pid)/cmdline") + Files.read("/proc/\(otpd.pid)/comm")
-        try await otpd.says("the database is away")
+        try await otpd.says("a connection to the database ended")
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
 

@@ -72,6 +72,8 @@ declare -A calls=(
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
     [verifications_of_phone]="SELECT otp.verifications_of_phone('0501234567')"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
+    [sequences_behind]="SELECT otp.sequences_behind()"
+    [advance_sequences]="SELECT otp.advance_sequences()"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
     [country_before_write]="UPDATE otp.countries SET region = 'SA' RETURNING region"
     [pause_before_write]="INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'AE', 'x') RETURNING name"
@@ -79,7 +81,7 @@ declare -A calls=(
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
 # What has been claimed by then.
-declare -A before=([within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
+declare -A before=([advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
     [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }

@@ -1,29 +1,29 @@
 public import EventLoop
 public import Postgres
 
-/// Finds which of the worker's grants the role `otp_worker` does not have. Everybody may read this, also without
+/// Finds which grants of their own the roles `otp_worker` and `otp_web` do not have. Everybody may read this, also without
 /// USAGE of the schema (hence pg_class and not to_regclass). The names are our own, nothing is to be quoted. What does not
 /// exist counts as not granted.
 public enum ReadMissingGrants {
     static func sql(_ grants: [WorkerGrant]) -> String {
         let wanted = grants.enumerated().map { index, grant in
-            "(\(index), '\(grant.kind.rawValue)', '\(grant.name)', '\(grant.privilege)', "
+            "(\(index), '\(grant.role)', '\(grant.kind.rawValue)', '\(grant.name)', '\(grant.privilege)', "
                 + (grant.column.map { "'\($0)'" } ?? "NULL") + ")"
         }
         return """
             SELECT w.index
-              FROM (VALUES \(wanted.joined(separator: ", "))) AS w(index, kind, name, privilege, column_name)
+              FROM (VALUES \(wanted.joined(separator: ", "))) AS w(index, role, kind, name, privilege, column_name)
               LEFT JOIN pg_class c ON c.relnamespace = to_regnamespace('otp') AND c.relname = w.name
              WHERE NOT coalesce(
                        CASE
-                       WHEN w.kind = 'SCHEMA' THEN has_schema_privilege('otp_worker', to_regnamespace(w.name)::oid, w.privilege)
-                       WHEN w.kind = 'SEQUENCE' THEN has_sequence_privilege('otp_worker', c.oid, w.privilege)
+                       WHEN w.kind = 'SCHEMA' THEN has_schema_privilege(w.role, to_regnamespace(w.name)::oid, w.privilege)
+                       WHEN w.kind = 'SEQUENCE' THEN has_sequence_privilege(w.role, c.oid, w.privilege)
                        WHEN w.kind = 'FUNCTION'
-                       THEN (SELECT bool_and(has_function_privilege('otp_worker', p.oid, w.privilege))
+                       THEN (SELECT bool_and(has_function_privilege(w.role, p.oid, w.privilege))
                                FROM pg_proc p
                               WHERE p.pronamespace = to_regnamespace('otp') AND p.proname = w.name)
-                       WHEN w.column_name IS NULL THEN has_table_privilege('otp_worker', c.oid, w.privilege)
-                       ELSE (SELECT has_column_privilege('otp_worker', a.attrelid, a.attnum, w.privilege)
+                       WHEN w.column_name IS NULL THEN has_table_privilege(w.role, c.oid, w.privilege)
+                       ELSE (SELECT has_column_privilege(w.role, a.attrelid, a.attnum, w.privilege)
                                FROM pg_attribute a
                               WHERE a.attrelid = c.oid AND a.attname = w.column_name)
                        END, false)
@@ -31,11 +31,11 @@ public enum ReadMissingGrants {
             """
     }
 
-    /// Those that are missing, in the order of `WorkerGrant.all`.
+    /// Those that are missing, in the order of `WorkerGrant.everybodys`.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [WorkerGrant] {
-        let rows = try await DoctorQuery.rows(sql(WorkerGrant.all), on: connection, deadline: deadline)
+        let rows = try await DoctorQuery.rows(sql(WorkerGrant.everybodys), on: connection, deadline: deadline)
         var missing: [WorkerGrant] = []
-        for row in 0..<rows.rowCount { missing.append(WorkerGrant.all[Int(try rows.int64(row, 0))]) }
+        for row in 0..<rows.rowCount { missing.append(WorkerGrant.everybodys[Int(try rows.int64(row, 0))]) }
         return missing
     }
 }

@@ -1,4 +1,4 @@
-/// One thing that `otp_worker` must be granted for a worker to work. Held against the schema's own grants by
+/// One thing that a role must be granted: `otp_worker` for a worker to work, `otp_web` for a backend to. Held against the schema's own grants by
 /// `Tests/IntegrationTests/DoctorDatabaseTests.swift`.
 public struct WorkerGrant: Sendable, Equatable {
     public enum Kind: String, Sendable {
@@ -9,6 +9,8 @@ public struct WorkerGrant: Sendable, Equatable {
         case function = "FUNCTION"
     }
 
+    /// Who must have it.
+    public var role = "otp_worker"
     public let kind: Kind
     /// Without its schema; of the schema, its own.
     public let name: String
@@ -20,10 +22,30 @@ public struct WorkerGrant: Sendable, Equatable {
     /// What an owner types to give it.
     public var statement: String {
         let object = kind == .schema ? "SCHEMA otp" : "\(kind == .table ? "" : "\(kind.rawValue) ")otp.\(name)"
-        return "GRANT \(privilege)\(column.map { " (\($0))" } ?? "") ON \(object) TO otp_worker"
+        return "GRANT \(privilege)\(column.map { " (\($0))" } ?? "") ON \(object) TO \(role)"
     }
 
-    /// All that are needed.
+    /// All that are needed, of either role.
+    public static var everybodys: [WorkerGrant] { all + web }
+
+    /// Those of the web tier.
+    public static let web: [WorkerGrant] =
+        [WorkerGrant(role: "otp_web", kind: .schema, name: "otp", privilege: "USAGE", column: nil)]
+        + [
+            "id", "subject", "phone_number", "region", "purpose", "locale", "code", "expires_at", "client_ip",
+        ].map { web("verifications", "INSERT", $0) }
+        + ["id", "expires_at"].map { web("verifications", "SELECT", $0) }
+        + ["id", "verification_id", "channel"].map { web("send_jobs", "INSERT", $0) }
+        + ["id", "verification_id"].map { web("send_jobs", "SELECT", $0) }
+        + [
+            "request", "verify", "cancel", "delivery", "record_status", "to_e164", "verified_phones",
+        ].map { WorkerGrant(role: "otp_web", kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
+
+    private static func web(_ table: String, _ privilege: String, _ column: String) -> WorkerGrant {
+        WorkerGrant(role: "otp_web", kind: .table, name: table, privilege: privilege, column: column)
+    }
+
+    /// All that a worker needs.
     public static let all: [WorkerGrant] =
         [WorkerGrant(kind: .schema, name: "otp", privilege: "USAGE", column: nil)]
         + tables(
@@ -51,6 +73,7 @@ public struct WorkerGrant: Sendable, Equatable {
         + [
             "prune", "within_limits", "status_rank", "is_settled", "status_advances", "mask", "record_status",
             "check_budget", "message_cost", "record_history", "notify", "own_shard",
+            "advance_sequences", "sequences_behind", "missing_rights",
         ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
 
     private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {

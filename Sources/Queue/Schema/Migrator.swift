@@ -20,7 +20,8 @@ public struct Migrator {
         /// The schema is in a state that must not be migrated.
         case refused(SchemaState)
         /// A step failed; its transaction was rolled back.
-        case step(version: Int, name: String, direction: String, PostgresError)
+        /// `eventTriggers` are those of the database, which may have had a hand in it.
+        case step(version: Int, name: String, direction: String, PostgresError, eventTriggers: [String])
         /// The table of phone numbers was not taken in; the one of before stays.
         case numbers(PostgresError)
 
@@ -28,9 +29,14 @@ public struct Migrator {
             switch self {
             case .database(let error): "\(error)"
             case .refused(let state): state.words
-            case .step(let version, let name, let direction, let error):
+            case .step(let version, let name, let direction, let error, let eventTriggers):
                 "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
                     + "the steps before it stand. \(error)"
+                    + (eventTriggers.isEmpty
+                        ? ""
+                        : ". Event triggers of this database may have refused or changed what the step made: "
+                            + "\(eventTriggers.joined(separator: ", ")). "
+                            + "If so, let them leave the schema otp alone, or disable them meanwhile")
             case .numbers(let error):
                 "Loading the phone numbers \(NumberTable.embedded) failed; the table of before stays. \(error)"
             }
@@ -170,8 +176,15 @@ public struct Migrator {
     }
 
     private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
-        _ = try await database { () async throws(PostgresError) in
-            try await rows("SELECT pg_advisory_lock(\(Self.lock))")
+        try await database { () async throws(PostgresError) in
+            // Before any file is sent: the server reads a whole message's literals by the settings that it finds.
+            try await SessionSettings.beginWriting(on: connection, deadline: deadline)
+            guard try await one("SELECT pg_is_in_recovery()") == "f" else {
+                throw .unsuitable(
+                    "\(await connection.target) is a read-only standby. Name the primary in DATABASE_URL, "
+                        + "or all of them with target_session_attrs=read-write.")
+            }
+            _ = try await rows("SELECT pg_advisory_lock(\(Self.lock))")
         }
         let outcome: Swift.Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
@@ -193,7 +206,28 @@ public struct Migrator {
             _ = try await connection.simple("COMMIT", deadline: deadline)
         } catch {
             _ = try? await connection.simple("ROLLBACK", deadline: deadline)
-            throw .step(version: migration.version, name: migration.name, direction: direction, error)
+            throw .step(
+                version: migration.version, name: migration.name, direction: direction, error,
+                eventTriggers: await eventTriggers())
+        }
+    }
+
+    /// Those that are on and belong to no extension. None where they cannot be read: the step's error says more.
+    private func eventTriggers() async -> [String] {
+        let sql = """
+            SELECT string_agg(e.evtname, ',' ORDER BY e.evtname) FROM pg_event_trigger e
+             WHERE e.evtenabled <> 'D' AND NOT EXISTS (
+                   SELECT FROM pg_depend d
+                    WHERE d.classid = 'pg_event_trigger'::regclass AND d.objid = e.oid AND d.deptype = 'e')
+            """
+        guard let names = try? await one(sql) else { return [] }
+        return names.split(separator: ",").map(String.init)
+    }
+
+    /// Moves sequences that are behind the numbers in use, where this session may; those that were.
+    public func advanceSequences() async throws(Failure) -> [AdvanceSequences.Sequence] {
+        try await database { () async throws(PostgresError) in
+            try await AdvanceSequences.run(on: connection, deadline: deadline)
         }
     }
 

@@ -3,8 +3,7 @@ public import Postgres
 
 /// The first steps of a session that writes, after each connect: what it needs whatever the role or the database has set.
 public enum WritingSession {
-    /// What the promise stands on: what is committed is durable (a stricter remote_apply is left), and each statement sees
-    /// what others have committed. JIT costs more than it saves on these plans, and so does planning them each time: a
+    /// What the promise stands on: what is committed is durable (a stricter remote_apply is left). JIT costs more than it saves on these plans, and so does planning them each time: a
     /// claim's LIMIT makes its generic plan look dear (a tenth of the queue), though it is the same plan, so without the
     /// setting each claim is planned anew. A plan that is made while the queue is empty must serve it when it is long:
     /// by index, in its order. Warnings must arrive: one of them says that a commit is not durable.
@@ -12,8 +11,6 @@ public enum WritingSession {
         SELECT pg_is_in_recovery();
         SELECT set_config('synchronous_commit', 'on', false)
          WHERE current_setting('synchronous_commit') NOT IN ('on', 'remote_apply');
-        SET default_transaction_isolation = 'read committed';
-        SET default_transaction_read_only = off;
         SET client_min_messages = warning;
         SET jit = off;
         SET plan_cache_mode = force_generic_plan;
@@ -27,6 +24,7 @@ public enum WritingSession {
     public static func begin(on connection: Connection, lockTimeout: Instant.Span? = nil, deadline: Instant)
         async throws(PostgresError)
     {
+        try await SessionSettings.beginWriting(on: connection, deadline: deadline)
         let answers = try await connection.simple(settings, deadline: deadline)
         guard try answers.first?.bool(0, 0) == false else {
             throw .unsuitable(

@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import OTP
 internal import Postgres
+internal import Queue
 
 /// How commands reach the database, and how they say that it refused.
 enum Database {
@@ -21,11 +22,19 @@ enum Database {
 
     /// Opens one connection.
     static func open(_ settings: ConnectionSettings, on loop: EventLoop) async throws(Failure) -> Connection {
+        let connection: Connection
         do {
-            return try await Connection.open(settings, on: loop, deadline: .now() + patience)
+            connection = try await Connection.open(settings, on: loop, deadline: .now() + patience)
         } catch {
             throw failure("Cannot reach the database", error)
         }
+        do {
+            try await SessionSettings.begin(on: connection, deadline: .now() + patience)
+        } catch {
+            await connection.close()
+            throw failure("Cannot reach the database", error)
+        }
+        return connection
     }
 
     /// Runs `body` with a connection that is closed afterwards; errors become failures with `what` in front.

@@ -15,7 +15,12 @@ struct Migrate: ParsableCommand {
 
         func run() throws {
             let done = try migrating { migrator throws(Migrator.Failure) in
-                try await migrator.up { Output.write("up    \($0.version)  \($0.name)\n") }
+                let done = try await migrator.up { Output.write("up    \($0.version)  \($0.name)\n") }
+                for moved in try await migrator.advanceSequences() {
+                    Output.write(
+                        "moved  \(moved.sequence)  from \(moved.last) to \(moved.used), the highest number in use\n")
+                }
+                return done
             }
             if done.numbers { Output.write("up    phone numbers \(NumberTable.embedded)\n") }
             if done.steps.isEmpty, !done.numbers { Output.write("The schema is current; there was nothing to do.\n") }
@@ -148,7 +153,7 @@ struct Migrate: ParsableCommand {
         switch failure {
         case .database(let error): Database.failure("Cannot migrate", error)
         case .refused(let state): Failure(.configuration, "Not migrated", because: state.words)
-        case .step(_, _, _, let error), .numbers(let error):
+        case .step(_, _, _, let error, _), .numbers(let error):
             Failure(Database.failure("", error).exitCode, "Cannot migrate", because: "\(failure)")
         }
     }

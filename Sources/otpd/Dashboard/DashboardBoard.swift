@@ -48,6 +48,7 @@ actor DashboardBoard {
         session = Session(
             settings, on: loop,
             onConnect: { connection throws(PostgresError) in
+                try await SessionSettings.begin(on: connection, deadline: .now() + Self.patience)
                 _ = try await connection.simple(Self.sessionSettings, deadline: .now() + Self.patience)
             })
     }

@@ -14,8 +14,8 @@ struct DatabaseFindings {
 
     /// All checks that take the database.
     static let checks =
-        ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + SealChecks.all + LogChecks.all
-        + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check, NumberTableCheck.check]
+        ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all + SealChecks.all
+        + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check, NumberTableCheck.check]
         + TemplateChecks.all
         + ActivityChecks.all
 
@@ -35,6 +35,7 @@ struct DatabaseFindings {
         findings.append(finding(RoleChecks.roles, readings.role, RoleChecks.roles))
         findings.append(finding(RoleChecks.login, readings.role, RoleChecks.login))
         findings.append(grants)
+        findings += integrity
         findings += seals
         findings += logs
         findings.append(finding(ClockCheck.check, readings.clock, ClockCheck.finding))
@@ -71,6 +72,20 @@ struct DatabaseFindings {
             return check.skip("that takes the current schema")
         }
         return finding(check, readings.missingGrants, RoleChecks.grants)
+    }
+
+    private var integrity: [Finding] {
+        let settings = finding(IntegrityChecks.settings, readings.stored, IntegrityChecks.settings)
+        if let state = try? readings.schema?.get(), !state.isUsable {
+            let others = [IntegrityChecks.owner, IntegrityChecks.rights, IntegrityChecks.sequences]
+            return others.map { $0.skip("that takes the current schema") } + [settings]
+        }
+        return [
+            finding(IntegrityChecks.owner, readings.owner, IntegrityChecks.owner),
+            finding(IntegrityChecks.rights, readings.rights, IntegrityChecks.rights),
+            finding(IntegrityChecks.sequences, readings.sequences, IntegrityChecks.sequences),
+            settings,
+        ]
     }
 
     private var seals: [Finding] {

@@ -63,6 +63,15 @@ struct DatabaseReader: Sendable {
         readings.concealment = await one { deadline throws(PostgresError) in
             try await ReadConcealment.run(on: connection, deadline: deadline)
         }
+        readings.owner = await one { deadline throws(PostgresError) in
+            try await ReadOwner.run(on: connection, deadline: deadline)
+        }
+        readings.rights = await one { deadline throws(PostgresError) in
+            try await ReadMissingRights.run(on: connection, deadline: deadline)
+        }
+        readings.sequences = await one { deadline throws(PostgresError) in
+            try await AdvanceSequences.look(on: connection, deadline: deadline)
+        }
         readings.seals = await one { deadline throws(PostgresError) in
             try await ReadSeals.run(on: connection, deadline: deadline)
         }

@@ -17,6 +17,9 @@ struct DatabaseReadings: Sendable {
     var missingGrants: Reading<[WorkerGrant]>?
     var stored: Reading<[ReadStoredSettings.Entry]>?
     var concealment: Reading<ReadConcealment.Concealment>?
+    var owner: Reading<ReadOwner.Owner?>?
+    var rights: Reading<[ReadMissingRights.Right]>?
+    var sequences: Reading<[AdvanceSequences.Sequence]>?
     var seals: Reading<[ReadSeals.Seals]>?
     var standbys: Reading<ReadStandbys.Standbys>?
     var zone: Reading<ReadTimeZone.Zone>?

@@ -54,6 +54,7 @@ actor StatusWatch {
         let session = Session(
             settings, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in
+                try await SessionSettings.begin(on: connection, deadline: .now() + Database.patience)
                 await self?.connected(to: "\(connection.target)")
             },
             onState: { [weak self] state in self?.assumeIsolated { $0.connection(is: state) } })

@@ -52,11 +52,16 @@ enum RoleChecks {
     }
 
     static func grants(_ missing: [WorkerGrant]) -> Finding {
-        guard !missing.isEmpty else { return grants.pass("otp_worker has all \(WorkerGrant.all.count) that it needs") }
+        guard !missing.isEmpty else { return grants.pass("otp_worker and otp_web have what they need") }
         let shown = missing.prefix(5).map { "\($0.statement);" }.joined(separator: " ")
+        let lacks = [("otp_worker", WorkerGrant.all.count), ("otp_web", WorkerGrant.web.count)].compactMap {
+            role, all in
+            let count = missing.count { $0.role == role }
+            return count == 0 ? nil : "\(role) lacks \(count) of its \(all) grants"
+        }
         let rest = missing.count > 5 ? " and \(missing.count - 5) more: see migrations/0001, privileges" : ""
         return grants.fail(
-            .privileges, "otp_worker lacks \(missing.count) of its \(WorkerGrant.all.count) grants",
+            .privileges, lacks.joined(separator: "; "),
             "In psql as the schema's owner: \(shown)\(rest)")
     }
 

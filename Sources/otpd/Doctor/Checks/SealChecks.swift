@@ -10,14 +10,7 @@ enum SealChecks {
         let secrets = entries.filter { $0.name.hasPrefix("otp.") }
         guard !secrets.isEmpty else { return stored.pass("neither a role nor a database keeps it") }
         let places = secrets.map { "\($0.name) of \(place($0))" }.joined(separator: ", ")
-        let statements = secrets.map { entry in
-            let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
-            return switch (entry.role, entry.database) {
-            case (let role?, _): "ALTER ROLE \(RoleChecks.identifier(role))\(inDatabase) RESET \(entry.name);"
-            case (nil, let database?): "ALTER DATABASE \(RoleChecks.identifier(database)) RESET \(entry.name);"
-            case (nil, nil): "ALTER ROLE ALL RESET \(entry.name);"
-            }
-        }
+        let statements = secrets.map(reset)
         return stored.fail(
             .configuration,
             "the catalog keeps it, where every role can read it, and so can whoever has a dump of the globals: \(places)",
@@ -25,7 +18,18 @@ enum SealChecks {
         )
     }
 
-    private static func place(_ entry: ReadStoredSettings.Entry) -> String {
+    /// The statement that takes a stored setting away.
+    static func reset(_ entry: ReadStoredSettings.Entry) -> String {
+        let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
+        return switch (entry.role, entry.database) {
+        case (let role?, _): "ALTER ROLE \(RoleChecks.identifier(role))\(inDatabase) RESET \(entry.name);"
+        case (nil, let database?): "ALTER DATABASE \(RoleChecks.identifier(database)) RESET \(entry.name);"
+        case (nil, nil): "ALTER ROLE ALL RESET \(entry.name);"
+        }
+    }
+
+    /// Where a setting is stored: `role web in database app`.
+    static func place(_ entry: ReadStoredSettings.Entry) -> String {
         switch (entry.role, entry.database) {
         case (let role?, let database?): "role \(role) in database \(database)"
         case (let role?, nil): "role \(role)"

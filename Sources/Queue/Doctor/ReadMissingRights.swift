@@ -1,0 +1,25 @@
+public import EventLoop
+public import Postgres
+
+/// Reads what the schema's functions need and lack: `otp.missing_rights` looks. Everybody may read the catalogs it reads.
+public enum ReadMissingRights {
+    /// One of them.
+    public struct Right: Sendable, Equatable {
+        /// What is wrong, such as `otp_owner may not call public.hmac(bytea,bytea,text)`.
+        public var trouble: String
+        /// The statement that mends it, without a semicolon.
+        public var remedy: String
+
+        public init(trouble: String, remedy: String) { (self.trouble, self.remedy) = (trouble, remedy) }
+    }
+
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Right] {
+        let rows = try await DoctorQuery.rows(
+            "SELECT trouble, remedy FROM otp.missing_rights() ORDER BY remedy", on: connection, deadline: deadline)
+        var rights: [Right] = []
+        for row in 0..<rows.rowCount {
+            rights.append(Right(trouble: try rows.string(row, 0), remedy: try rows.string(row, 1)))
+        }
+        return rights
+    }
+}

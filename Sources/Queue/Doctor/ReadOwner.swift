@@ -1,0 +1,44 @@
+public import EventLoop
+public import Postgres
+
+/// Reads whose rights the schema's functions run with. Everybody may read this.
+public enum ReadOwner {
+    static let sql = """
+        SELECT r.rolname, r.rolsuper, r.rolcanlogin,
+               concat_ws(',', CASE WHEN r.rolcreaterole THEN 'CREATEROLE' END, CASE WHEN r.rolcreatedb THEN 'CREATEDB' END,
+                         CASE WHEN r.rolreplication THEN 'REPLICATION' END, CASE WHEN r.rolbypassrls THEN 'BYPASSRLS' END),
+               current_setting('server_version_num')::int >= 160000
+          FROM pg_namespace n JOIN pg_roles r ON r.oid = n.nspowner
+         WHERE n.nspname = 'otp'
+        """
+
+    /// The role that owns the schema.
+    public struct Owner: Sendable, Equatable {
+        public var name: String
+        public var isSuperuser: Bool
+        public var canLogIn: Bool
+        /// Of CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS those that it has.
+        public var attributes: [String]
+        /// Whether memberships have options: PostgreSQL 16 and newer.
+        public var hasMembershipOptions: Bool
+
+        public init(
+            name: String, isSuperuser: Bool, canLogIn: Bool, attributes: [String], hasMembershipOptions: Bool
+        ) {
+            self.name = name
+            self.isSuperuser = isSuperuser
+            self.canLogIn = canLogIn
+            self.attributes = attributes
+            self.hasMembershipOptions = hasMembershipOptions
+        }
+    }
+
+    /// Nil where there is no schema.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Owner? {
+        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        guard rows.rowCount == 1 else { return nil }
+        return Owner(
+            name: try rows.string(0, 0), isSuperuser: try rows.bool(0, 1), canLogIn: try rows.bool(0, 2),
+            attributes: try rows.names(0, 3), hasMembershipOptions: try rows.bool(0, 4))
+    }
+}

@@ -1,0 +1,45 @@
+public import EventLoop
+public import Postgres
+
+/// Moves sequences that are behind the numbers in use, as they are after a data-only restore or a logical subscription:
+/// the next worker, verification or send job would else be given a number that another one has.
+public enum AdvanceSequences {
+    /// One sequence.
+    public struct Sequence: Sendable, Equatable {
+        public var sequence: String
+        /// The last number that it gave out.
+        public var last: Int64
+        /// The highest number in use.
+        public var used: Int64
+        /// The statement that moves it.
+        public var remedy: String { "SELECT setval('\(sequence)', \(used));" }
+
+        public init(sequence: String, last: Int64, used: Int64) {
+            (self.sequence, self.last, self.used) = (sequence, last, used)
+        }
+    }
+
+    /// Moves them; those that were behind.
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
+        try await sequences("otp.advance_sequences()", on: connection, deadline: deadline)
+    }
+
+    /// Those that are behind; nothing is changed.
+    public static func look(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
+        try await sequences("otp.sequences_behind()", on: connection, deadline: deadline)
+    }
+
+    private static func sequences(
+        _ function: String, on connection: Connection, deadline: Instant
+    ) async throws(PostgresError) -> [Sequence] {
+        let rows = try await DoctorQuery.rows(
+            "SELECT sequence, last_number, used_number FROM \(function)", on: connection, deadline: deadline)
+        var found: [Sequence] = []
+        for row in 0..<rows.rowCount {
+            found.append(
+                Sequence(
+                    sequence: try rows.string(row, 0), last: try rows.int64(row, 1), used: try rows.int64(row, 2)))
+        }
+        return found
+    }
+}

@@ -1,0 +1,94 @@
+internal import Queue
+
+/// Whether the schema still is as it was migrated: whose rights its functions have, what they may do, what is stored
+/// against them, and where its sequences are.
+enum IntegrityChecks {
+    static let owner = Check("schema-owner", "Schema's owner")
+    static let rights = Check("schema-rights", "Schema's rights")
+    static let sequences = Check("sequences", "Sequences")
+    static let settings = Check("stored-settings", "Stored settings")
+    static let all = [owner, rights, sequences, settings]
+
+    static func owner(_ read: ReadOwner.Owner?) -> Finding {
+        guard let read else { return owner.skip("that takes the current schema") }
+        let name = RoleChecks.identifier(read.name)
+        let grant = "GRANT otp_owner TO \(name)\(read.hasMembershipOptions ? " WITH SET TRUE, INHERIT TRUE" : "");"
+        let guide = "then the section \"Who owns the schema\" in deploy/README.md"
+        if read.isSuperuser {
+            return owner.fail(
+                .privileges, "the functions run with the rights of \(read.name), a superuser",
+                read.name == "otp_owner"
+                    ? "In psql as another superuser: ALTER ROLE otp_owner NOSUPERUSER;"
+                    : "In psql as a superuser: \(grant) \(guide).")
+        }
+        if !read.attributes.isEmpty {
+            return owner.warn(
+                "the functions run with the rights of \(read.name), which has more than they need: "
+                    + read.attributes.joined(separator: ", "),
+                read.name == "otp_owner"
+                    ? "In psql as a superuser: ALTER ROLE otp_owner "
+                        + read.attributes.map { "NO\($0)" }.joined(separator: " ") + ";"
+                    : "In psql as a superuser: \(grant) \(guide).")
+        }
+        return owner.pass("the functions run with the rights of \(read.name), which has no others that matter")
+    }
+
+    static func rights(_ missing: [ReadMissingRights.Right]) -> Finding {
+        guard !missing.isEmpty else { return rights.pass("the functions have what they need") }
+        let troubles = missing.prefix(3).map(\.trouble).joined(separator: "; ")
+        let more = missing.count > 3 ? "; and \(missing.count - 3) more" : ""
+        return rights.fail(
+            .privileges, "\(troubles)\(more)",
+            "In psql as a superuser: \(missing.map { "\($0.remedy);" }.joined(separator: " "))")
+    }
+
+    static func sequences(_ behind: [AdvanceSequences.Sequence]) -> Finding {
+        guard !behind.isEmpty else { return sequences.pass("none is behind the numbers in use") }
+        let found = behind.map { "\($0.sequence) is at \($0.last), numbers up to \($0.used) are in use" }
+        return sequences.fail(
+            .configuration, found.joined(separator: "; "),
+            "Start or restart a worker, which moves them; or in psql as the schema's owner: "
+                + behind.map(\.remedy).joined(separator: " "))
+    }
+
+    static func settings(_ stored: [ReadStoredSettings.Entry]) -> Finding {
+        let harms = stored.compactMap { entry in harm(entry).map { (entry, $0.words, $0.isFatal) } }
+        guard !harms.isEmpty else { return settings.pass("none stands in the way of a backend") }
+        let found = harms.map { "\($0.0.name) of \(SealChecks.place($0.0)): \($0.1)" }.joined(separator: "; ")
+        let remedy =
+            "In psql as a superuser: " + harms.map { SealChecks.reset($0.0) }.joined(separator: " ")
+            + " Sessions take it up when they connect again."
+        return harms.contains { $0.2 } ? settings.fail(.configuration, found, remedy) : settings.warn(found, remedy)
+    }
+
+    /// What a stored setting does to the sessions it is for; nil where that is nothing. Workers set theirs themselves.
+    private static func harm(_ entry: ReadStoredSettings.Entry) -> (words: String, isFatal: Bool)? {
+        guard let value = entry.value, entry.isWebTier || entry.role == nil || entry.name == "session_replication_role"
+        else { return nil }
+        switch entry.name {
+        case "session_replication_role" where value == "replica":
+            return ("triggers do not run, so codes are stored readable and never sent", true)
+        case "default_transaction_read_only" where ["on", "true", "yes", "1"].contains(value.lowercased()):
+            return ("backends can neither request nor verify codes", entry.isWebTier)
+        case "statement_timeout", "transaction_timeout":
+            guard let limit = milliseconds(value), limit > 0, limit < 500 else { return nil }
+            return ("a request that waits for another one is canceled after \(value)", false)
+        default: return nil
+        }
+    }
+
+    /// `250`, `250ms`, `2s`, `1min`, as PostgreSQL reads a time.
+    static func milliseconds(_ text: String) -> Double? {
+        let digits = text.prefix { $0.isNumber || $0 == "." }
+        guard let number = Double(digits) else { return nil }
+        switch text.dropFirst(digits.count).filter({ $0 != " " }) {
+        case "", "ms": return number
+        case "us": return number / 1_000
+        case "s": return number * 1_000
+        case "min": return number * 60_000
+        case "h": return number * 3_600_000
+        case "d": return number * 86_400_000
+        default: return nil
+        }
+    }
+}
