@@ -1384,7 +1384,8 @@ CREATE INDEX wake_ups_woken_at ON otp.wake_ups (woken_at);
 CREATE SEQUENCE otp.wake_key;
 DO $$
 BEGIN
-    PERFORM setval('otp.wake_key', ('x' || encode(otp.random_bytes(7), 'hex'))::bit(56)::bigint | 1);
+    -- The first 48 bits of such a UUID are all random. pgcrypto's functions may not be granted to the owner yet.
+    PERFORM setval('otp.wake_key', ('x' || left(replace(gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint | 1);
 END $$;
 
 -- All workers hear a wake-up. By the transaction's number, one for all its jobs, they share out who looks when.
