@@ -3095,7 +3095,7 @@ BEGIN ATOMIC
         SELECT n.oid AS schema, n.nspowner AS id, quote_ident(pg_get_userbyid(n.nspowner)) AS name
         FROM pg_namespace n WHERE n.nspname = 'otp'
     ), ours AS MATERIALIZED (
-        SELECT p.oid, p.proowner, p.prorettype = 'trigger'::regtype AND NOT p.prosecdef AS runs_as_caller,
+        SELECT p.oid, p.proowner, NOT p.prosecdef AS runs_as_caller, p.prorettype = 'trigger'::regtype AS is_trigger,
             p.prosrc || coalesce(pg_get_function_sqlbody(p.oid), '') AS body
         FROM pg_proc p JOIN owner o ON p.pronamespace = o.schema
         WHERE NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = p.oid AND d.deptype = 'e')
@@ -3111,9 +3111,11 @@ BEGIN ATOMIC
         AND (r.is_owner AND EXISTS (
                 SELECT FROM pg_depend d JOIN ours u ON u.oid = d.objid
                 WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = f.oid)
-            -- Triggers that are not the owner's run as the role that writes.
+            -- What does not run as the owner runs as the role that calls it, and triggers as the role that writes.
             OR f.pronamespace = 'pg_catalog'::regnamespace AND EXISTS (
-                SELECT FROM ours u WHERE (r.is_owner OR u.runs_as_caller) AND strpos(u.body, f.proname || '(') > 0))
+                SELECT FROM ours u
+                WHERE (r.is_owner OR u.runs_as_caller AND (u.is_trigger OR has_function_privilege(r.id, u.oid, 'EXECUTE')))
+                    AND strpos(u.body, f.proname || '(') > 0))
     UNION ALL
     SELECT format('%s belongs to %s and not to %s', c.oid::regclass, pg_get_userbyid(c.relowner), o.name),
         format('ALTER %s %s OWNER TO %s', CASE c.relkind WHEN 'v' THEN 'VIEW' WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,

@@ -119,6 +119,7 @@ import Testing
             "2",
             "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND held_by = 'rate Slow' AND due_at = expires_at"
         )
+        try await database.becomes("1", "SELECT count(*) FROM otp.messages")
         #expect(try simulator.stats().created == 1)
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired|2", "SELECT state, count(*) FROM otp.unsent_jobs GROUP BY 1")

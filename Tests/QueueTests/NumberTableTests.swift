@@ -3,7 +3,7 @@ import Testing
 @testable import Queue
 
 struct NumberTableTests {
-    /// The program's own table names its version and its day in the statement's first line.
+    /// The program's own table names its version and its day in the statement.
     @Test func theTableThatIsCompiledInNamesItself() {
         let table = NumberTable.embedded
         #expect(table.version.split(separator: ".").count >= 3)

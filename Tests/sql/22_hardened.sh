@@ -8,7 +8,7 @@ fresh() {   # SQL of a superuser in the new database; the installer owns it and 
     in_hardened -v ON_ERROR_STOP=1 -c "$1"
 }
 # The first step that fails says why and ends it; HINT lines of notices are not of interest here.
-up() { (for f in "$migrations"/*.up.sql; do PGUSER=${1:-$PGUSER} psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -f "$f" 2>&1 || exit 1; done) | sed -n '/ERROR/,$p'; }
+up() { (for f in "$migrations"/*.up.sql "$migrations/numbers.sql"; do PGUSER=${1:-$PGUSER} psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -o /dev/null -f "$f" 2>&1 || exit 1; done) | sed -n '/ERROR/,$p'; }
 remedy() { sed -n 's/^HINT: *[^:]*: \(.*\);  then migrate again\.$/\1/p' <<<"$1"; }
 works() {   # what
     check "$1: codes are drawn, sent and verified" "t|f|t" "$(in_hardened -c "SET ROLE otp_web" \
@@ -68,7 +68,7 @@ if [ -z "${OTP_SQL_OWN:-}" ]; then
     check "the same on a server of its own, and whose roles they are" 1 "$(OTP_SQL_OWN=1 "$here/../../.ci/with-postgres" "$here/run" 22_hardened 2>&1 | tee "$work/own" | grep -c ' passed, 0 failed'; grep -A3 '^FAILED' "$work/own")"
 else
 # Installers: one that makes the roles itself, then one that finds those of somebody else.
-migrate_down() { for step in 0003_regions 0002_error_classes 0001_foundation; do PGUSER=$1 psql -qX1 -v ON_ERROR_STOP=1 -d "$2" -f "$migrations/$step.down.sql" 2>&1; done; }
+migrate_down() { for step in 0003_languages 0002_error_classes 0001_foundation; do PGUSER=$1 psql -qX1 -v ON_ERROR_STOP=1 -d "$2" -f "$migrations/$step.down.sql" 2>&1; done; }
 migrate_down "$PGUSER" "$PGDATABASE"
 version=$(sql -c "SHOW server_version_num")
 gives "the roles went with the last schema" 0 "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'otp\\_%' AND rolname NOT LIKE 'otp\\_sql\\_test%'"
@@ -86,7 +86,7 @@ done
 sql -c "ALTER ROLE $installer RESET ALL" -c "CREATE ROLE otp_owner" -c "CREATE ROLE otp_web" -c "CREATE ROLE otp_worker" -c "CREATE ROLE otp_monitor" -c "CREATE ROLE otp_admin"
 fresh ""
 if [ "$version" -ge 160000 ]; then
-    said=$(for f in "$migrations"/*.up.sql; do PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -f "$f" 2>&1; done)
+    said=$(for f in "$migrations"/*.up.sql "$migrations/numbers.sql"; do PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -o /dev/null -f "$f" 2>&1; done)
     check "an installer that finds somebody else's roles owns the schema" "$installer" "$(owner_of_functions)"
     check "and is told so" 1 "$(grep -c "WARNING:  the functions of otpd run with the rights of $installer, which has more than they need: CREATEROLE" <<<"$said")"
     sql -c "$(sed -n 's/^HINT: .* or a superuser: \(GRANT otp_owner TO .*\);  then see.*/\1/p' <<<"$said")"

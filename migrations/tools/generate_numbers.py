@@ -59,12 +59,23 @@ def generate(phonenumbers):
             rows.append(json.dumps(row(metadata, rank), separators=(",", ":")))
     version = VERSION + (f".{REVISION}" if REVISION else "")
     return "\n".join([
-        f"SELECT otp.load_numbers('{version}', '{RELEASED}', $numbers$[",
-        ",\n".join(rows),
-        "]$numbers$);",
         "-- Written by migrations/tools/generate_numbers.py from the metadata of libphonenumber: do not edit.",
         "-- Every country code with its regions, main region first: how their numbers are dialled and what they look like.",
         "-- otpd migrate up runs this where the database's table is older. By hand: psql -1 -f migrations/numbers.sql",
+        "",
+        "-- Whatever the role or the database has set: this file sets what it relies on, and works as the schema's owner.",
+        "SET LOCAL transaction_read_only = off;",
+        "SET LOCAL statement_timeout = 0;",
+        "SET LOCAL client_encoding = 'UTF8';",
+        "",
+        "DO $$ BEGIN",
+        "    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true)",
+        "    FROM pg_catalog.pg_namespace WHERE nspname = 'otp';",
+        "END $$;",
+        "",
+        f"SELECT otp.load_numbers('{version}', '{RELEASED}', $numbers$[",
+        ",\n".join(rows),
+        "]$numbers$);",
         ""])
 
 

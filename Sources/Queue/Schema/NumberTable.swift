@@ -19,16 +19,18 @@ public struct NumberTable: Sendable, Equatable {
     /// The table that this program brings.
     public static let embedded = NumberTable(sql: sql) ?? NumberTable(version: "", releasedOn: "")
 
-    /// The statement that takes it into a database, where it is newer than what is there: one row, whether it was.
+    /// The statements that take it into a database, where it is newer than what is there. The last one answers whether it was.
     static let sql: String = {
         var length = 0
         guard let bytes = unsafe otp_numbers(&length) else { return "" }
         return unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: length), as: UTF8.self)
     }()
 
-    /// From the statement's first line, `SELECT otp.load_numbers('9.0.43', '2026-11-06', …`; nil where it is another one.
+    /// From the line `SELECT otp.load_numbers('9.0.43', '2026-11-06', …`; nil where there is none.
     init?(sql: String) {
-        let parts = sql.prefix(200).split(separator: "'", maxSplits: 4, omittingEmptySubsequences: false)
+        let lines = sql.prefix(2000).split(separator: "\n")
+        guard let line = lines.first(where: { $0.hasPrefix("SELECT otp.load_numbers(") }) else { return nil }
+        let parts = line.split(separator: "'", maxSplits: 4, omittingEmptySubsequences: false)
         guard parts.count == 5, parts[0] == "SELECT otp.load_numbers(", parts[2] == ", " else { return nil }
         self.init(version: String(parts[1]), releasedOn: String(parts[3]))
     }
