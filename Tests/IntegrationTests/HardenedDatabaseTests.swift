@@ -21,7 +21,7 @@ import Testing
             ("DateStyle", "'German, DMY'"), ("IntervalStyle", "sql_standard"), ("bytea_output", "escape"),
             ("extra_float_digits", "-15"), ("client_encoding", "LATIN1"), ("search_path", "pg_temp, public"),
             ("default_transaction_isolation", "serializable"), ("default_transaction_read_only", "on"),
-            ("default_transaction_deferrable", "on"), ("statement_timeout", "'1ms'"), ("lock_timeout", "'1ms'"),
+            ("default_transaction_deferrable", "on"), ("statement_timeout", "'2s'"), ("lock_timeout", "'2s'"),
             ("synchronous_commit", "off"), ("enable_indexscan", "off"), ("plan_cache_mode", "force_custom_plan"),
             ("TimeZone", "'Asia/Kathmandu'"),
         ])
@@ -41,7 +41,7 @@ import Testing
                 "ALTER DATABASE \(database.name) RESET default_transaction_read_only;") == true)
         // All the way down and up again, under them.
         otpd.end()
-        let down = try await Otpd.command(["migrate", "down", "--to", "0"])
+        let down = try await Otpd.command(["migrate", "down", "--to", "0", "--yes"])
         #expect(down.code == 0, "\(down.errors)")
         let up = try await Otpd.command(["migrate", "up"])
         #expect(up.code == 0, "\(up.errors)")
@@ -122,7 +122,7 @@ import Testing
     /// A step that an event trigger refuses names the trigger.
     @Test func eventTriggersAreNamed() async throws {
         let database = try #require(database)
-        #expect(try await Otpd.command(["migrate", "down", "--to", "0"]).code == 0)
+        #expect(try await Otpd.command(["migrate", "down", "--to", "0", "--yes"]).code == 0)
         try await database.text(
             """
             CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS

@@ -54,7 +54,7 @@ import Testing
         try await database.enqueueMany(20)
         try await database.becomes(
             "accepted|20", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
-        #expect(try await database.text(Self.state) == "running")
+        try await database.becomes("running", Self.state)
         try await database.becomes(
             "20", within: .seconds(60), "SELECT count(*) FROM otp.messages WHERE status = 'delivered'")
     }
