@@ -15,7 +15,9 @@ struct DatabaseFindings {
     /// All checks that take the database.
     static let checks =
         ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all + SealChecks.all
-        + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [TimeZoneCheck.check, NumberTableCheck.check]
+        + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
+            TimeZoneCheck.check, NumberTableCheck.check,
+        ]
         + TemplateChecks.all
         + ActivityChecks.all
 
