@@ -5,7 +5,7 @@ import Testing
 
 @testable import EventLoop
 
-@Suite("Event loop", .timeLimit(.minutes(1)))
+@Suite("Event loop", .timeLimit(.minutes(10)))
 struct EventLoopTests {
     /// An actor that lives on the loop, as the connection and the HTTP client do.
     private actor Pinned: ReadinessHandler {

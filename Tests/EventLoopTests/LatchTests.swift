@@ -3,7 +3,7 @@ import Testing
 
 @testable import EventLoop
 
-@Suite("Latch", .timeLimit(.minutes(1)))
+@Suite("Latch", .timeLimit(.minutes(10)))
 struct LatchTests {
     @Test("a signal with nobody waiting is kept for the next wait, once")
     func kept() async throws {
@@ -54,7 +54,7 @@ struct LatchTests {
     }
 }
 
-@Suite("Signals", .timeLimit(.minutes(1)))
+@Suite("Signals", .timeLimit(.minutes(10)))
 struct SignalsTests {
     @Test("a signal sent to this process's thread arrives on the loop")
     func arrives() async throws {

@@ -4,7 +4,7 @@ import HTTP
 import Synchronization
 import Testing
 
-@Suite("How a POST ends", .timeLimit(.minutes(1)))
+@Suite("How a POST ends", .timeLimit(.minutes(10)))
 struct OutcomeTests {
     /// One POST to a server that reads it and then does `serve`.
     private func outcome(

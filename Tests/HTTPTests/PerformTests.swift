@@ -3,7 +3,7 @@ import Glibc
 import HTTP
 import Testing
 
-@Suite("perform", .timeLimit(.minutes(1)))
+@Suite("perform", .timeLimit(.minutes(10)))
 struct PerformTests {
     private func soon() -> Instant { .now() + .seconds(10) }
 

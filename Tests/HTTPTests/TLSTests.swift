@@ -3,7 +3,7 @@ import Foundation
 import HTTP
 import Testing
 
-@Suite("TLS", .timeLimit(.minutes(1)))
+@Suite("TLS", .timeLimit(.minutes(10)))
 struct TLSTests {
     /// `openssl s_server` with a certificate of its own making for localhost, which answers one POST with a 201.
     private final class Server {

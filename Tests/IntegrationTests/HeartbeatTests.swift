@@ -10,7 +10,7 @@ import Testing
     private func findings(_ session: TestDatabase.Session) async throws -> Heartbeat.Findings {
         let report = WorkerReport(host: "h", pid: 1, version: "1")
         let answer = try await Heartbeat.run(
-            on: session.connection, worker: 7, report, isIdle: true, deadline: .now() + .seconds(20))
+            on: session.connection, worker: 7, report, isIdle: true, deadline: .now() + .seconds(120))
         return try #require(answer.findings)
     }
 
@@ -67,7 +67,7 @@ import Testing
                    (902, 'h', 1, '1', 'stopped', now() - interval '1 day')
             """)
         #expect(try await findings(session).hasDeadWorker)
-        #expect(try await MarkDead.run(on: session.connection, deadline: .now() + .seconds(20)) == [900])
+        #expect(try await MarkDead.run(on: session.connection, deadline: .now() + .seconds(120)) == [900])
         #expect(try await findings(session) == .init())
         await session.close()
     }
@@ -77,7 +77,7 @@ import Testing
         let session = try await database.connect()
         let answer = try await Heartbeat.run(
             on: session.connection, worker: 7, WorkerReport(host: "h", pid: 1, version: "1"), isIdle: false,
-            deadline: .now() + .seconds(20))
+            deadline: .now() + .seconds(120))
         #expect(answer.findings == nil)
         await session.close()
     }

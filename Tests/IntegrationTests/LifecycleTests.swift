@@ -37,7 +37,6 @@ import Testing
         // All eight are slow now, and more were claimed ahead.
         try await database.becomes("t", "SELECT count(*) > 8 FROM otp.send_jobs WHERE state = 'sending'")
         _ = try await eventually("eight at Twilio") { try simulator.stats().concurrent == 8 ? true : nil }
-        try await Task.sleep(for: .milliseconds(300))
         otpd.signal(signal)
         #expect(try await otpd.exit() == 0)
 
@@ -63,7 +62,7 @@ import Testing
     @Test func aSecondSignalLeavesAtOnce() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 8000}"#)
+        try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 9500}"#)
         let otpd = try await Otpd.run(simulator)
         try await database.enqueue("0501234567")
         _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
@@ -73,11 +72,11 @@ import Testing
         // A signal counts as a second one when a second has passed since otpd took the first, which was before this.
         let heard = ContinuousClock.now
         while ContinuousClock.now - heard <= .seconds(1) { try await Task.sleep(for: .milliseconds(50)) }
-        let asked = ContinuousClock.now
         otpd.signal(SIGTERM)
-        let ending = try await otpd.exit(within: .seconds(3))
+        let ending = try await otpd.exit()
         #expect(ending != 0)
-        #expect(ContinuousClock.now - asked < .seconds(2))
+        // Neither the answer nor the end of the drain was waited for: both would have been written down.
+        #expect(try await database.text("SELECT state <> 'stopped' FROM otp.worker_status") == "t")
         // Its lease says whose it was; nobody sends it again.
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "sending|1")
     }
@@ -312,23 +311,23 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// Sent well within a poll's interval, time after time: the NOTIFY arrives.
+    /// An idle worker looks only when it is told to, and with its heartbeat. A job that is sent without a heartbeat in
+    /// between was told by its NOTIFY. A heartbeat may come by chance: then another job shows it.
     @Test func aCommitWakesTheWorker() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await Otpd.run(simulator)
-        for index in 1...9 {
+        let heartbeat = "SELECT heartbeat_at FROM otp.worker_status"
+        var isWoken = false
+        for index in 1...9 where !isWoken {
+            // Past the polls that follow any activity (`ClaimSchedule.activeSpan`).
+            try await Task.sleep(for: .seconds(11))
+            let before = try await database.text(heartbeat)
             try await database.enqueue("050200000\(index)")
             try await database.becomes("\(index)", "SELECT count(*) FROM otp.messages")
-            // Past the looks that follow a wake.
-            try await Task.sleep(for: .milliseconds(100))
+            isWoken = try await database.text(heartbeat) == before
         }
-        let median = try await database.text(
-            """
-            SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM accepted_at - requested_at)) * 1000
-              FROM otp.messages
-            """)
-        #expect(try #require(Double(median)) < 100)
+        #expect(isWoken)
     }
 
     @Test func twoWorkersShareTheWork() async throws {

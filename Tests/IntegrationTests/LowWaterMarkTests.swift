@@ -39,13 +39,13 @@ import Testing
         for _ in 0..<7 {
             let taken = try await Claim.run(
                 on: claims.connection, limit: 500, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
-                deadline: .now() + .seconds(20))
+                deadline: .now() + .seconds(120))
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
             on: claims.connection, limit: 10, .pastDead(from: nil), suspects: true, worker: 1, keys: .tests,
             lease: .seconds(30),
-            deadline: .now() + .seconds(20))
+            deadline: .now() + .seconds(120))
         let mark = try #require(last.lowest)
         try await database.text("VACUUM otp.send_jobs")
         let all = try await pages(claims, from: "NULL")
@@ -65,7 +65,7 @@ import Testing
     {
         try await Claim.run(
             on: session.connection, limit: limit, .pastDead(from: start), suspects: true, worker: 1,
-            keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(20))
+            keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(120))
     }
 
     @Test func theMarkIsBelowWhatIsLeftInAnybodysHands() async throws {

@@ -8,7 +8,7 @@ import Testing
 @Suite(.database) struct PauseStatementTests {
     let database = TestScope.current?.database
 
-    private var soon: Instant { .now() + .seconds(20) }
+    private var soon: Instant { .now() + .seconds(120) }
 
     /// Jobs that worker 1 has claimed.
     private func sending(_ count: Int) async throws -> [Int64] {
@@ -87,7 +87,7 @@ import Testing
                     group.addTask {
                         try await TakeProbe.run(
                             on: session.connection, first: .seconds(5), longest: .seconds(15),
-                            deadline: .now() + .seconds(20))
+                            deadline: .now() + .seconds(120))
                     }
                 }
                 return try await group.reduce(into: []) { $0.append($1) }

@@ -78,7 +78,7 @@ import Testing
 
     private func session(_ database: TestDatabase) async throws -> TestDatabase.Session {
         let session = try await database.connect()
-        try await WritingSession.begin(on: session.connection, deadline: .now() + .seconds(20))
+        try await WritingSession.begin(on: session.connection, deadline: .now() + .seconds(120))
         return session
     }
 

@@ -7,7 +7,7 @@ import Testing
 @Suite(.database) struct RateStatementTests {
     let database = TestScope.current?.database
 
-    private var soon: Instant { .now() + .seconds(20) }
+    private var soon: Instant { .now() + .seconds(120) }
 
     private func claim(_ session: TestDatabase.Session) async throws -> [ClaimedJob] {
         try await Claim.run(

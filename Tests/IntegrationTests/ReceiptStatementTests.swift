@@ -8,14 +8,13 @@ import Testing
 @Suite(.database) struct ReceiptStatementTests {
     let database = TestScope.current?.database
 
-    private var soon: Instant { .now() + .seconds(20) }
+    private var soon: Instant { .now() + .seconds(120) }
     /// When a job was requested: with its id, what a message names it by.
     private func requestedAt(_ job: Int64) async throws -> Int64 {
         let text = try await #require(database).text(
             "SELECT (extract(epoch FROM requested_at) * 1000000)::bigint FROM otp.send_jobs WHERE id = \(job)")
         return try #require(Int64(text))
     }
-
     private static let sid = "SM00000000000000000000000000000001"
 
     /// A message that a worker has recorded, and a session as the worker has it.

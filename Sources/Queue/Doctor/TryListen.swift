@@ -12,21 +12,33 @@ public enum TryListen {
         public var isPooled: Bool
         /// Whether the process changed from one statement to the next: a pooler in transaction mode.
         public var changesBackend: Bool
+        /// How full the server's queue of notifications is. From `fullFrom` on SQL `notify` adds nothing, and no try was
+        /// made here.
+        public var queuePercent: Int32
 
-        public init(isHeard: Bool, isPooled: Bool, changesBackend: Bool) {
+        public init(isHeard: Bool, isPooled: Bool, changesBackend: Bool, queuePercent: Int32 = 0) {
             self.isHeard = isHeard
             self.isPooled = isPooled
             self.changesBackend = changesBackend
+            self.queuePercent = queuePercent
         }
     }
 
+    /// The percentage from which SQL `notify` adds nothing to the queue.
+    public static let fullFrom: Int32 = 90
+
     private static let pid = "SELECT pg_backend_pid()"
+    private static let usage = "SELECT floor(pg_notification_queue_usage() * 100)::int"
 
     /// Tries it on `listener`, which must have no transaction open; a notification that is not there within `patience`
     /// does not come. `channel` is a name of letters, digits and underscores that nobody else uses.
     public static func run(
         listener: Connection, notifier: Connection, channel: String, patience: Instant.Span, deadline: Instant
     ) async throws(PostgresError) -> Outcome {
+        let queuePercent = try await DoctorQuery.rows(usage, on: notifier, deadline: deadline).int32(0, 0)
+        guard queuePercent < fullFrom else {
+            return Outcome(isHeard: false, isPooled: false, changesBackend: false, queuePercent: queuePercent)
+        }
         let heard = Latch(on: listener.loop)
         let seen = Seen()
         await listener.onNotification { notification in
@@ -52,7 +64,8 @@ public enum TryListen {
         await listener.onNotification(nil)
         // A pooled server outlives this session.
         _ = try? await listener.simple("UNLISTEN \(channel)", deadline: deadline)
-        return Outcome(isHeard: seen.isHeard, isPooled: isPooled, changesBackend: changes)
+        return Outcome(
+            isHeard: seen.isHeard, isPooled: isPooled, changesBackend: changes, queuePercent: queuePercent)
     }
 
     /// `@unchecked Sendable`: touched on the loop's thread alone, where notifications arrive and this task runs.

@@ -5,7 +5,7 @@ struct SocketError: Error {
     var code: Int32
 }
 
-/// A TCP connection to loopback that blocks nobody: it looks every few milliseconds, for ten seconds at most.
+/// A TCP connection to loopback that blocks nobody: it looks every few milliseconds, for two minutes at most.
 final class Socket {
     private var descriptor: Int32
 
@@ -143,9 +143,9 @@ private struct Address {
     }
 }
 
-/// Waits until `condition` gives a value, for ten seconds at most.
+/// Waits until `condition` gives a value, for two minutes at most.
 func eventually<T>(_ what: String, _ condition: () throws -> T?) async throws -> T {
-    let end = ContinuousClock.now + .seconds(10)
+    let end = ContinuousClock.now + .seconds(120)
     while true {
         if let value = try condition() { return value }
         guard ContinuousClock.now < end else { throw SocketError(call: what, code: ETIMEDOUT) }

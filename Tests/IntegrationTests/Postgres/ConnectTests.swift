@@ -18,7 +18,7 @@ private func failure(_ settings: ConnectionSettings, within span: Instant.Span =
 
 private func variable(_ name: String) -> String { getenv(name).map { String(cString: $0) } ?? "" }
 
-@Suite("PostgreSQL: connecting", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: connecting", .timeLimit(.minutes(10)))
 struct ConnectTests {
     @Test("a wrong password is said, and not repeated in the message")
     func wrongPassword() async throws {

@@ -2,7 +2,7 @@ import EventLoop
 import Postgres
 import Testing
 
-@Suite("PostgreSQL: statements", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: statements", .timeLimit(.minutes(10)))
 struct StatementTests {
     @Test("one statement goes and comes back")
     func one() async throws {

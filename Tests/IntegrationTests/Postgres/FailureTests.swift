@@ -17,7 +17,7 @@ private func failure(_ body: () async throws -> Void) async -> PostgresError? {
     }
 }
 
-@Suite("PostgreSQL: what goes wrong", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: what goes wrong", .timeLimit(.minutes(10)))
 struct FailureTests {
     @Test("an error in the middle of a pipeline leaves its neighbours alone")
     func middle() async throws {
@@ -110,13 +110,13 @@ struct FailureTests {
         try await withConnection { connection in
             let error = await failure {
                 _ = try await connection.execute(
-                    sleepLong, deadline: .now() + .milliseconds(100), onDeadline: .cancel)
+                    sleepLong, deadline: .now() + .seconds(1), onDeadline: .cancel)
             }
             #expect(error == .deadline(.rolledBack))
             try await expectAlive(connection)
             let simple = await failure {
                 try await connection.simple(
-                    "SELECT pg_sleep(60)", deadline: .now() + .milliseconds(100), onDeadline: .cancel)
+                    "SELECT pg_sleep(60)", deadline: .now() + .seconds(1), onDeadline: .cancel)
             }
             #expect(simple == .deadline(.rolledBack))
             try await expectAlive(connection)
@@ -128,7 +128,7 @@ struct FailureTests {
         try await withConnection { connection in
             async let neighbour = failure { _ = try await connection.execute(one, deadline: soon) }
             let error = await failure {
-                _ = try await connection.execute(sleepLong, deadline: .now() + .milliseconds(100))
+                _ = try await connection.execute(sleepLong, deadline: .now() + .seconds(1))
             }
             _ = await neighbour
             #expect(error == .deadline(.unknown))
@@ -201,7 +201,8 @@ struct FailureTests {
                 _ = try await connection.execute(one, deadline: start + .milliseconds(200))
             }
             #expect(error == .deadline(.unknown))
-            #expect((Instant.now() - start).seconds < 5)
+            // The network itself would have been given half a minute (the user timeout).
+            #expect((Instant.now() - start).seconds < 25)
         }
     }
 
@@ -217,7 +218,7 @@ struct FailureTests {
             proxy.freeze()
             let error = await failure {
                 _ = try await connection.execute(
-                    one, deadline: .now() + .milliseconds(100), onDeadline: .cancel)
+                    one, deadline: .now() + .seconds(1), onDeadline: .cancel)
             }
             #expect(error == .deadline(.unknown))
             #expect(await connection.isLost)

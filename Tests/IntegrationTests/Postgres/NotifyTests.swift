@@ -3,7 +3,7 @@ import Postgres
 import Synchronization
 import Testing
 
-@Suite("PostgreSQL: what comes unasked", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: what comes unasked", .timeLimit(.minutes(10)))
 struct NotifyTests {
     @Test("a NOTIFY reaches a connection that does nothing else, and one that is busy")
     func notify() async throws {

@@ -5,7 +5,7 @@ import Testing
 @testable import Postgres
 
 /// Alone, since it counts what is alive in the process and measures times.
-@Suite("PostgreSQL: pipelining and leaks", .serialized, .timeLimit(.minutes(2)))
+@Suite("PostgreSQL: pipelining and leaks", .serialized, .timeLimit(.minutes(10)))
 struct PipelineTests {
     @Test("100 executions at once overlap: they take far fewer turns of the loop than one after the other")
     func overlap() async throws {

@@ -31,7 +31,7 @@ func withConnection<T: Sendable>(
 }
 
 /// Far enough for a busy machine, near enough for a test that hangs.
-var soon: Instant { .now() + .seconds(20) }
+var soon: Instant { .now() + .seconds(120) }
 
 extension Parameters {
     /// Parameters written by `body`.

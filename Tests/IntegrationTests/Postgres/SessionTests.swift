@@ -3,7 +3,7 @@ import Postgres
 import Synchronization
 import Testing
 
-@Suite("PostgreSQL: sessions", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: sessions", .timeLimit(.minutes(10)))
 struct SessionTests {
     @Test("a session connects, connects again when its backend dies, runs its hook each time, and ends when cancelled")
     func reconnects() async throws {

@@ -1,7 +1,7 @@
 import Postgres
 import Testing
 
-@Suite("PostgreSQL: values", .timeLimit(.minutes(1)))
+@Suite("PostgreSQL: values", .timeLimit(.minutes(10)))
 struct ValueTests {
     @Test("every scalar type comes back as it went, NULL included")
     func scalars() async throws {

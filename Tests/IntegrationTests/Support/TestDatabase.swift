@@ -32,7 +32,7 @@ final class TestDatabase: Sendable {
         var settings = ConnectionSettings("dbname=\(database)", applicationName: "otpd-test")
         settings.connectTimeout = .seconds(20)
         settings.sessionOptions = [("otp.secret", secret), ("client_min_messages", "error")] + options
-        return try await Connection.open(settings, on: loop.get(), deadline: .now() + .seconds(20))
+        return try await Connection.open(settings, on: loop.get(), deadline: .now() + .seconds(120))
     }
 
     func close() async { await connection.close() }

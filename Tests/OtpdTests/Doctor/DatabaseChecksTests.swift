@@ -268,6 +268,16 @@ enum WellServer {
         if isPooled, verdict != .pass { #expect(finding.found.contains("PgBouncer")) }
     }
 
+    @Test(arguments: [
+        (Int32(0), Finding.Verdict.pass), (49, .pass), (50, .warn), (89, .warn), (90, .fail(.configuration)),
+    ])
+    func queueOfNotifications(percent: Int32, verdict: Finding.Verdict) {
+        let finding = ListenCheck.finding(
+            .init(isHeard: percent < 90, isPooled: false, changesBackend: false, queuePercent: percent))
+        #expect(finding.verdict == verdict)
+        if verdict != .pass { #expect(finding.found.contains("\(percent)% full")) }
+    }
+
     @Test func onDisk() {
         func verdict(
             _ stored: [ReadStoredSettings.Entry] = [], _ change: (inout ReadServer.Server) -> Void

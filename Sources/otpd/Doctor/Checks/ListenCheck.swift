@@ -7,7 +7,26 @@ enum ListenCheck {
     private static let remedy =
         "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432), and not to the pooler."
 
+    private static let emptying =
+        "A session that listens and stays in a transaction keeps it full: SELECT pid, usename, application_name, "
+        + "xact_start FROM pg_stat_activity ORDER BY xact_start LIMIT 5; then SELECT pg_terminate_backend(PID). "
+        + "PostgreSQL's log names the PID, too."
+
     static func finding(_ outcome: TryListen.Outcome) -> Finding {
+        if outcome.queuePercent >= TryListen.fullFrom {
+            return check.fail(
+                .configuration,
+                "the server's queue of notifications is \(outcome.queuePercent)% full: workers are not notified of new "
+                    + "jobs, and look for them every 10 s", emptying)
+        }
+        if outcome.isHeard, outcome.queuePercent >= 50 {
+            return check.warn("the server's queue of notifications is \(outcome.queuePercent)% full", emptying)
+        }
+        return way(outcome)
+    }
+
+    /// Whether a NOTIFY gets through.
+    private static func way(_ outcome: TryListen.Outcome) -> Finding {
         switch (outcome.isHeard, outcome.isPooled, outcome.changesBackend) {
         case (true, false, _): check.pass("a NOTIFY arrives")
         case (true, true, false):
