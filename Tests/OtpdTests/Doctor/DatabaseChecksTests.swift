@@ -6,6 +6,8 @@ import Testing
 
 /// A server with which all is well, to be made wrong one thing at a time.
 enum WellServer {
+    static let owner = ReadOwner.Owner(
+        name: "otp_owner", isSuperuser: false, canLogIn: false, attributes: [], hasMembershipOptions: true)
     static let server = ReadServer.Server(
         version: 150_004, encoding: "UTF8", isStandby: false, backendPID: 1, database: "app", hasPgcrypto: true,
         hasAutovacuum: true, hasFsync: true, hasFullPageWrites: true, synchronousCommit: "on",

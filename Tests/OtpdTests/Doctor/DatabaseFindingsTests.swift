@@ -13,7 +13,7 @@ import Testing
             clock: .success([.init(before: 0, database: 0, after: 0)]), role: .success(WellServer.role),
             schema: .success(.current), missingGrants: .success([]), stored: .success([]),
             concealment: .success(WellServer.concealment),
-            seals: .success([]),
+            owner: .success(WellServer.owner), rights: .success([]), sequences: .success([]), seals: .success([]),
             standbys: .success(WellServer.noStandby), zone: .success(.init(name: "UTC", time: "2026-01-01 00:00")),
             numbers: .success(.init(table: .embedded, age: 0)),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
