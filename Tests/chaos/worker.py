@@ -27,7 +27,7 @@ class Simulator:
 
     async def call(self, method, path, body=b""):
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port, limit=1 << 26)
-        writer.write(f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        writer.write(f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
                      + body)
         answer = await reader.read()
         writer.close()
