@@ -21,7 +21,8 @@ for role in otp_web otp_worker otp_monitor otp_admin; do
     fails "$role cannot read or write wake-ups" 42501 "SET ROLE $role; TABLE otp.wake_ups"
 done
 gives "the key is set, another one in each database" t "SELECT pg_sequence_last_value('otp.wake_key') > 0"
-fails "nor by its function" 42501 "SET ROLE otp_web; SELECT pg_sequence_last_value('otp.wake_key')"
+# From PostgreSQL 18 on the function answers null where earlier ones refuse.
+check "nor by its function" "" "$(sql -c "SET ROLE otp_web; SELECT pg_sequence_last_value('otp.wake_key')" | grep -E '^[0-9]')"
 hold early "SET CONSTRAINTS ALL IMMEDIATE" "SELECT otp.request('early', '0501110001', client_ip => '192.0.2.1')"
 check "a transaction whose trigger fired early, and stays open, keeps nobody's wake-up" "1 1 1" "$(for n in 1 2 3; do notices "SELECT otp.request('waker $n', '050222000$n')"; done | paste -sd' ')"
 release early

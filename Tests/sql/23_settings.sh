@@ -1,5 +1,6 @@
 # Settings of roles and databases: each that changes what statements mean or how they run, and all that a backend and a
-# worker call. One session per row; rows that this server does not know are left out.
+# worker call. One session per row; rows that this server does not know are left out. What refuses by design is left out too
+# (restrict_nonsystem_relation_kind, default_transaction_read_only): otpd doctor shows it as stored-settings.
 sql -c "DELETE FROM otp.limits"
 session() {     # settings as libpq takes them; every call in turn, its answers in one line
     PGOPTIONS="$PGOPTIONS $1" psql -qXAt -v ON_ERROR_STOP=1 -d "$PGDATABASE" <<SQL 2>&1 | paste -sd' '
@@ -63,7 +64,7 @@ done <<'SETTINGS'
 -c jit_above_cost=0 -c parallel_setup_cost=0 -c parallel_tuple_cost=0 -c min_parallel_table_scan_size=0
 -c synchronous_commit=off -c default_toast_compression=pglz -c password_encryption=md5 -c temp_tablespaces=pg_default
 -c lock_timeout=1ms -c statement_timeout=1min -c idle_in_transaction_session_timeout=1min -c idle_session_timeout=1min
--c transaction_timeout=1min -c restrict_nonsystem_relation_kind=view -c event_triggers=off
+-c transaction_timeout=1min -c event_triggers=off
 -c log_statement=all -c log_min_duration_statement=0 -c track_functions=all -c stats_fetch_consistency=none
 SETTINGS
 

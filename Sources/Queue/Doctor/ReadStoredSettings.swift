@@ -18,7 +18,7 @@ public enum ReadStoredSettings {
          WHERE split_part(c.entry, '=', 1) IN ('otp.secret', 'otp.secret_previous', 'synchronous_commit',
                                                'log_parameter_max_length', 'session_replication_role',
                                                'default_transaction_read_only', 'statement_timeout',
-                                               'transaction_timeout')
+                                               'transaction_timeout', 'restrict_nonsystem_relation_kind')
            AND (s.setdatabase = 0
                 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database()))
          ORDER BY 3, 1, 2

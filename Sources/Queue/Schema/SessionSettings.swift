@@ -19,6 +19,7 @@ public enum SessionSettings {
         "idle_session_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
         "transaction_timeout": "0",
+        "restrict_nonsystem_relation_kind": "",
     ]
 
     /// And what only sessions of their own server process may change. Each call has a deadline of otpd's own.

@@ -70,6 +70,8 @@ enum IntegrityChecks {
             return ("triggers do not run, so codes are stored readable and never sent", true)
         case "default_transaction_read_only" where ["on", "true", "yes", "1"].contains(value.lowercased()):
             return ("backends can neither request nor verify codes", entry.isWebTier)
+        case "restrict_nonsystem_relation_kind" where value.contains("view"):
+            return ("backends cannot ask how far a code got (otp.delivery)", false)
         case "statement_timeout", "transaction_timeout":
             guard let limit = milliseconds(value), limit > 0, limit < 500 else { return nil }
             return ("a request that waits for another one is canceled after \(value)", false)
