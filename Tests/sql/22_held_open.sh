@@ -40,6 +40,12 @@ sql -c "DELETE FROM otp.wake_ups"
 check "nor does one that has not been committed" "1" "$(notices "SELECT otp.request('guarded 4', '0502220014')")"
 release unsaid; release guards
 sql -c "TRUNCATE otp.wake_ups"
+sql -c "SELECT otp.request('first', '0502220015')" >/dev/null
+gives "the first wake-up is written down" "1" "SELECT count(*) FROM otp.wake_ups"
+sql -c "INSERT INTO otp.wake_ups SELECT now() + n * interval '1 second' FROM generate_series(1, 3600) n"
+sql -c "SELECT otp.request('next', '0502220016')" >/dev/null
+gives "none is while one is fresh" "3601" "SELECT count(*) FROM otp.wake_ups"
+sql -c "TRUNCATE otp.wake_ups"
 sql -c "INSERT INTO otp.wake_ups SELECT now() - interval '1 hour' FROM generate_series(1, 30)" -c "INSERT INTO otp.wake_ups VALUES (now())" -c "UPDATE otp.maintenance SET pruned_at = '-infinity'" -c "SELECT otp.prune()" >/dev/null
 gives "old ones are pruned" "1" "SELECT count(*) FROM otp.wake_ups"
 

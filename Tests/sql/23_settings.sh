@@ -73,14 +73,15 @@ hostile="-c standard_conforming_strings=off -c escape_string_warning=off -c defa
     -c statement_timeout=5ms -c transform_null_equals=on -c DateStyle=German -c IntervalStyle=sql_standard -c bytea_output=escape
     -c search_path=pg_temp,public -c check_function_bodies=off -c plpgsql.extra_errors=all -c quote_all_identifiers=on
     -c default_transaction_isolation=serializable -c client_encoding=LATIN1 -c row_security=off -c enable_indexscan=off"
-PGDATABASE=postgres psql -qX -c "CREATE DATABASE ${PGDATABASE}_hostile"
+PGDATABASE=postgres psql -qX -c "CREATE DATABASE ${PGDATABASE}_hostile" -c "CREATE DATABASE ${PGDATABASE}_plain"
+migrate "${PGDATABASE}_plain"
 check "the migrations under hostile settings" "" "$(PGOPTIONS="$PGOPTIONS $(tr '\n' ' ' <<<"$hostile")" migrate "${PGDATABASE}_hostile" 2>&1)"
 schema() { pg_dump -d "$1" -n otp --schema-only | grep -v '^--\|^\\\(un\)\?restrict'; }
-check "make the same schema" "" "$(diff <(schema "$PGDATABASE") <(schema "${PGDATABASE}_hostile"))"
+check "make the same schema" "" "$(diff <(schema "${PGDATABASE}_plain") <(schema "${PGDATABASE}_hostile"))"
 check "with the same rows" "$(sql -c "SELECT md5(string_agg(r::text, '|' ORDER BY country_code, rank)) FROM otp.regions r" -c "SELECT md5(string_agg(e::text, '|' ORDER BY code)) FROM otp.error_classes e")" \
     "$(PGDATABASE=${PGDATABASE}_hostile sql -c "SELECT md5(string_agg(r::text, '|' ORDER BY country_code, rank)) FROM otp.regions r" -c "SELECT md5(string_agg(e::text, '|' ORDER BY code)) FROM otp.error_classes e")"
 for step in 0003_languages 0002_error_classes 0001_foundation; do
     check "$step goes down under them" "" "$(PGOPTIONS="$PGOPTIONS $(tr '\n' ' ' <<<"$hostile")" psql -qX1 -v ON_ERROR_STOP=1 -d "${PGDATABASE}_hostile" -f "$migrations/$step.down.sql" 2>&1)"
 done
-PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_hostile"
+PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_hostile" -c "DROP DATABASE ${PGDATABASE}_plain"
 sql -c "INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES ('phone', 0, '5 minutes', 5), ('phone', 0, '1 day', 20), ('subject', 0, '1 day', 20), ('client_ip', 0, '1 hour', 100), ('block', 3, '10 minutes', 15), ('block', 3, '1 day', 60)"
