@@ -22,7 +22,7 @@ HEAD ?=
 # Python with the library that the table of phone numbers comes from, in the version that the generator names.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -68,6 +68,10 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 numbers: ## Writes migrations/numbers.sql, the table of phone numbers, from the library's version that the generator names
 	@python=$$($(NUMBERS_VENV)); "$$python" migrations/tools/generate_numbers.py
 	@git diff --stat -- migrations/numbers.sql
+
+settings: ## Writes what documents say of settings, from Sources/otpd/Settings/SettingReference.swift
+	@.ci/swift-build debug otpd
+	@.ci/write-settings .build/debug/otpd
 
 chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
 	@Tests/chaos/run .build/debug $(CHAOS)

@@ -1,0 +1,242 @@
+/// What a setting means, in words: the one source of `otpd settings`, of deploy/otpd.env.example, of otpd.env(5) and of the
+/// table in README.md. `make settings` writes them; a test compares them.
+///
+/// In texts, `backticks` mark what stands in monospace in Markdown.
+struct SettingReference {
+    enum Section: String, CaseIterable {
+        case database = "Database"
+        case codes = "Codes"
+        case twilio = "Twilio"
+        case sending = "Sending"
+        case callbacks = "Status callbacks"
+        case dashboard = "Dashboard"
+        case log = "Log"
+
+        /// What is said once, before the settings of the section.
+        var introduction: String? {
+            switch self {
+            case .callbacks:
+                """
+                Without callbacks otpd polls Twilio for the status of each message, which is slower. With them, Twilio calls \
+                `OTPD_CALLBACK_PUBLIC_URL`. Either otpd receives these calls, or your backend does and passes MessageSid, \
+                MessageStatus, ErrorCode and the URL's parameter "reference" to `otp.record_status`. A status that otpd \
+                receives itself counts at once. A status that your backend reports counts once otpd has asked Twilio for \
+                that message.
+                """
+            case .database, .codes, .twilio, .sending, .dashboard, .log: nil
+            }
+        }
+    }
+
+    let name: SettingName
+    let section: Section
+    /// What applies where it is not set: a value, or a word such as "required".
+    let standard: Default
+    /// The value in the example file, where it is neither the default nor empty.
+    var example: String?
+    /// What it sets; the cell of README's table.
+    let summary: String
+    /// More, for the example file and the man page.
+    var details: String?
+
+    enum Default: Equatable {
+        case required
+        case value(String)
+        /// No value: what happens then.
+        case none(String)
+    }
+
+    /// Every setting, in the order of the example file; a test holds it complete.
+    static let all: [SettingReference] = [
+        SettingReference(
+            name: .databaseURL, section: .database, standard: .none("libpq's own"),
+            example: "postgresql://otpd:password@127.0.0.1/app",
+            summary: """
+                The database, as a libpq URL. Without it, libpq's own variables apply: `PGHOST`, `PGPORT`, `PGDATABASE`, \
+                `PGUSER`, `PGPASSFILE`, `PGSERVICE`, `PGSSLMODE` and others. Several hosts and \
+                `target_session_attrs=read-write` work.
+                """,
+            details: """
+                The role is a member of otp_worker, which itself cannot log in: CREATE ROLE otpd LOGIN IN ROLE otp_worker. \
+                The connection must be a direct one: otpd uses LISTEN, so a transaction-pooled PgBouncer does not work. \
+                Percent-encode special characters in user and password: % is %25, @ is %40, / is %2F, : is %3A, ? is %3F, \
+                # is %23. Several hosts: postgresql://otpd@db1,db2/app?target_session_attrs=read-write
+                """),
+        SettingReference(
+            name: .secret, section: .codes, standard: .required,
+            summary: """
+                The key that seals codes; the same as the web tier's `otp.secret`. 32 or more characters of \
+                `A-Z a-z 0-9 - _`, at least 8 different ones.
+                """,
+            details: "Make one with: openssl rand -hex 32"),
+        SettingReference(
+            name: .secretPrevious, section: .codes, standard: .none("none"),
+            summary: "The previous secret, while you rotate it.",
+            details: "Keep it until the last code that was sealed with it has expired: 10 minutes at most."),
+        SettingReference(
+            name: .appName, section: .codes, standard: .required,
+            summary: "The name that users know your service by. It fills `{app}` in the texts."),
+        SettingReference(
+            name: .accountSID, section: .twilio, standard: .required,
+            summary: "The account: `AC` and 32 hexadecimal digits, from the Twilio Console."),
+        SettingReference(
+            name: .authToken, section: .twilio, standard: .none("required without an API key"),
+            summary: """
+                The account's auth token. Twilio signs status callbacks with it, so `OTPD_CALLBACK_LISTEN` needs it even \
+                beside an API key.
+                """),
+        SettingReference(
+            name: .apiKeySID, section: .twilio, standard: .none("none"),
+            summary: """
+                An API key, used for requests in place of the auth token: `SK` and 32 hexadecimal digits. It must be \
+                allowed to create and to list messages.
+                """),
+        SettingReference(
+            name: .apiKeySecret, section: .twilio, standard: .none("none"), summary: "The API key's secret."),
+        SettingReference(
+            name: .phoneNumber, section: .twilio, standard: .none("required without a messaging service"),
+            summary: """
+                The sender: a number in E.164 form such as `+15005550006`, a short code, or an alphanumeric sender of 1 to \
+                11 letters, digits and spaces. Countries can have senders of their own (`otp.countries`).
+                """),
+        SettingReference(
+            name: .messagingServiceSID, section: .twilio, standard: .none("none"),
+            summary: "A messaging service as the sender, in place of a number: `MG` and 32 hexadecimal digits."),
+        SettingReference(
+            name: .apiBaseURL, section: .twilio, standard: .value("https://api.twilio.com"),
+            summary: """
+                Where requests go: a Twilio edge or region, or the simulator. `https`, or `http` to this machine alone; \
+                no path.
+                """),
+        SettingReference(
+            name: .caFile, section: .twilio, standard: .none("the system's"),
+            summary: """
+                A PEM file with the certificates to trust for Twilio, for a proxy that signs anew or for a simulator over \
+                TLS.
+                """),
+        SettingReference(
+            name: .maxInFlight, section: .sending, standard: .value("64"),
+            summary: """
+                Requests to Twilio at a time, 1 to 10000. Each needs up to three open files. If the limit on open files \
+                (`LimitNOFILE`) is too low, otpd sends fewer at a time and says so in the log and in `otpd status`.
+                """),
+        SettingReference(
+            name: .ratePerSecond, section: .sending, standard: .none("no limit"),
+            summary: """
+                Sends per second of this worker, above 0, such as `10` or `0.5`. A limit for all workers together is \
+                `otp.settings.sends_per_second`.
+                """),
+        SettingReference(
+            name: .resendUnknown, section: .sending, standard: .value("after-grace"),
+            summary: """
+                What happens to a send whose outcome is unknown. `after-grace`: otpd sends the code again when two \
+                lookups after a grace period did not find it in Twilio's list. `never`: the send fails.
+                """),
+        SettingReference(
+            name: .callbackPublicURL, section: .callbacks, standard: .none("off"),
+            example: "https://sms.example.com/twilio/status",
+            summary: """
+                The URL that Twilio calls with statuses: `https`, with the path as a proxy passes it on. otpd adds \
+                `?reference=…`. Signatures are checked against exactly this URL.
+                """),
+        SettingReference(
+            name: .callbackListen, section: .callbacks, standard: .none("off"), example: "127.0.0.1:8080",
+            summary: """
+                The address and port where `otpd run`, or `otpd callbacks` alone, receives these calls. It speaks plain \
+                HTTP, so put a proxy with TLS in front. It needs `TWILIO_AUTH_TOKEN`.
+                """),
+        SettingReference(
+            name: .dashboardListen, section: .dashboard, standard: .none("off; `otpd dashboard`: `127.0.0.1:9464`"),
+            example: "127.0.0.1:9464",
+            summary: """
+                The address and port where `otpd run` serves the dashboard, `/metrics`, `/healthz` and `/readyz`. One \
+                worker of a host can serve it, and it shows all workers. `otpd dashboard` serves it alone.
+                """),
+        SettingReference(
+            name: .dashboardToken, section: .dashboard, standard: .none("none"),
+            summary: """
+                The token that the dashboard asks for; required for any address but loopback. 32 or more characters of \
+                `A-Z a-z 0-9 - _`.
+                """,
+            details: """
+                Make one with: openssl rand -hex 32. The dashboard speaks plain HTTP: put a proxy with TLS in front where \
+                others can listen.
+                """),
+        SettingReference(
+            name: .logLevel, section: .log, standard: .value("info"),
+            summary: "`trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`."),
+        SettingReference(
+            name: .logFormat, section: .log, standard: .value("text"), summary: "`text` or `json`."),
+    ]
+
+    // MARK: The documents
+
+    /// The table in README.md, without its markers.
+    static var markdownTable: String {
+        var lines = ["| variable | default | meaning |", "|---|---|---|"]
+        for setting in all {
+            let standard =
+                switch setting.standard {
+                case .required: "required"
+                case .value(let value): "`\(value)`"
+                case .none(let words): words
+                }
+            let name = "`\(setting.name.rawValue)`" + (setting.name.isSecret ? " (S)" : "")
+            lines.append("| \(name) | \(standard) | \(setting.summary) |")
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    /// The whole of deploy/otpd.env.example.
+    static var environmentExample: String {
+        var lines = introduction.map { $0.isEmpty ? "#" : "# \($0)" }
+        for section in Section.allCases {
+            let title = "# --- \(section.rawValue) "
+            lines += ["", title + String(repeating: "-", count: width - title.count)]
+            if let introduction = section.introduction { lines += comment(introduction) + ["#"] }
+            for setting in all where setting.section == section {
+                var words = setting.summary
+                if setting.standard == .required { words = "Required. " + words }
+                if setting.name.isSecret { words = "Secret. " + words }
+                if let details = setting.details { words += " " + details }
+                lines += comment(words)
+                let isSet =
+                    setting.standard == .required || [.databaseURL, .authToken, .phoneNumber].contains(setting.name)
+                var value = setting.example ?? ""
+                if case .value(let standard) = setting.standard { value = standard }
+                lines.append("\(isSet ? "" : "#")\(setting.name.rawValue)=\(value)")
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private static let width = 120
+
+    private static let introduction = [
+        "/etc/otpd/otpd.env: the settings of otpd, read by systemd (EnvironmentFile=). Mode 0600, owner root.",
+        "Write NAME=value, without quotes and without spaces around the value. An empty value counts as not set.",
+        "otpd checks all settings at start and reports every problem at once:",
+        "  systemctl restart otpd; journalctl -u otpd -n 20",
+        "",
+        "A setting marked Secret may also come from a file: NAME_FILE=/path, or a systemd credential with the name in",
+        "lower case, which is the file of that name in /etc/otpd/credentials. The variable wins over NAME_FILE, and",
+        "NAME_FILE over the credential. otpd removes one line break at the end of such a file; any other space around a",
+        "value is an error.",
+        "systemctl reload otpd reads the files of TWILIO_AUTH_TOKEN and TWILIO_API_KEY_SECRET again (mode 0640, group",
+        "otpd). Every other change needs a restart.",
+    ]
+
+    /// Plain words as comment lines of at most `width` columns.
+    private static func comment(_ words: String) -> [String] {
+        var lines: [String] = []
+        var line = "#"
+        for word in words.filter({ $0 != "`" }).split(separator: " ") {
+            if line.count + 1 + word.count > width {
+                lines.append(line)
+                line = "#"
+            }
+            line += " \(word)"
+        }
+        return lines + [line]
+    }
+}

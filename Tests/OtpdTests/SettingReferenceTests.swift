@@ -1,0 +1,48 @@
+import Foundation
+import Testing
+
+@testable import otpd
+
+/// The documents say what `SettingReference` says.
+@Suite struct SettingReferenceTests {
+    private static func file(_ path: String) throws -> String {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return try String(contentsOf: root.appending(path: path), encoding: .utf8)
+    }
+
+    @Test func eachSettingIsThereOnce() {
+        #expect(SettingReference.all.count == SettingName.allCases.count)
+        #expect(Set(SettingReference.all.map(\.name)) == Set(SettingName.allCases))
+    }
+
+    @Test func defaultsAreTheProgramsOwn() throws {
+        let settings = try Fixture.settings()
+        let standard = Dictionary(uniqueKeysWithValues: SettingReference.all.map { ($0.name, $0.standard) })
+        #expect(standard[.maxInFlight] == .value("\(settings.sending.maxInFlight)"))
+        #expect(standard[.resendUnknown] == .value(settings.sending.resendUnknown.rawValue))
+        #expect(standard[.apiBaseURL] == .value("\(settings.twilio.baseURL.text)"))
+        #expect(standard[.logLevel] == .value("\(settings.log.level)"))
+        #expect(standard[.logFormat] == .value("\(settings.log.format)"))
+    }
+
+    @Test func theExampleFileIsThis() throws {
+        #expect(try Self.file("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
+    }
+
+    @Test func theTableInREADMEIsThis() throws {
+        let page = try Self.file("README.md")
+        #expect(page.contains("<!-- settings -->\n" + SettingReference.markdownTable), "run: make settings")
+    }
+
+    /// What stands in the example file as a value is what otpd takes.
+    @Test func theExampleFileIsRead() throws {
+        for line in SettingReference.environmentExample.split(separator: "\n") {
+            #expect(line.count <= 120, "\(line)")
+            guard let name = SettingName.allCases.first(where: { line.hasPrefix("#\($0.rawValue)=") }) else { continue }
+            let value = String(line.dropFirst(name.rawValue.count + 2))
+            guard !value.isEmpty else { continue }
+            #expect(Fixture.problems([name.rawValue: value]) == [], "\(line)")
+        }
+    }
+}
