@@ -22,9 +22,16 @@ import Testing
         let output = Pipe()
         let errors = Pipe()
 
-        init(_ arguments: [String], environment: [String: String] = [:]) throws {
-            process.executableURL = try ProgramTests.executable()
-            process.arguments = arguments
+        /// `openFiles`: how many it may have.
+        init(_ arguments: [String], environment: [String: String] = [:], openFiles: Int? = nil) throws {
+            let program = try ProgramTests.executable()
+            if let openFiles {
+                process.executableURL = URL(fileURLWithPath: "/bin/sh")
+                process.arguments = ["-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\"", program.path] + arguments
+            } else {
+                process.executableURL = program
+                process.arguments = arguments
+            }
             // Built with a sanitizer, it reports where this process does (Tests/sanitize/run).
             let sanitizer = ProcessInfo.processInfo.environment.filter {
                 $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "LD_PRELOAD"
@@ -82,6 +89,20 @@ import Testing
         #expect(try String(contentsOf: ready, encoding: .utf8) == "http://127.0.0.1:\(port)\n")
         // The first request is never answered: a simulator that waited for it would not end.
         #expect(program.end(signal) == 0)
+    }
+
+    /// A connection that waits for a free descriptor is taken once there is one.
+    @Test func outlastsATimeOfTooManyOpenFiles() throws {
+        let program = try Program([], openFiles: 24)
+        let port = try #require(Int(program.firstLine().components(separatedBy: ":").last ?? ""))
+        var held = try (0..<40).map { _ in try Wire(port: port) }
+        held[0].send(rawGet("/healthz"))
+        #expect(try held[0].receiveMessage().body == Array("ok\n".utf8))
+        held.removeAll()
+        let wire = try Wire(port: port)
+        wire.send(rawGet("/healthz"))
+        #expect(try wire.receiveMessage().body == Array("ok\n".utf8))
+        #expect(program.end(SIGTERM) == 0)
     }
 
     @Test func badUsageIs64AndATakenPortIs69() throws {

@@ -126,27 +126,10 @@ private func loopback(port: Int) -> sockaddr_in {
 }
 
 /// A simulator of its own for one test, ended with it.
-func withServer(
-    _ settings: Settings = settings(), _ body: @Sendable @escaping (Int) async throws -> Void
-) async throws {
-    let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-    try await withThrowingTaskGroup(of: Void.self) { group in
-        group.addTask {
-            defer { continuation.finish() }
-            try await SimulatorServer.run(settings) { continuation.yield($0) }
-        }
-        for await port in ports {
-            group.addTask { try await body(port) }
-            break
-        }
-        do {
-            try await group.next()
-        } catch {
-            group.cancelAll()
-            throw error
-        }
-        group.cancelAll()
-    }
+func withServer(_ settings: Settings = settings(), _ body: (Int) async throws -> Void) async throws {
+    let server = try SimulatorServer(settings)
+    defer { server.close() }
+    try await body(server.port)
 }
 
 func rawCreate(to: String, callback: String? = nil) -> [UInt8] {
