@@ -87,17 +87,22 @@ let package = Package(
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
+        // What tests share: sockets, programs, waiting. Nothing else may use it.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+
         // Machines and codecs, with no server; then everything, with real ones.
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "EventLoop"], swiftSettings: strict),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: strict),
-        .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
+        .testTarget(
+            name: "EventLoopTests", dependencies: ["TestSupport", "EventLoop", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["TestSupport", "Postgres", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["TestSupport", "HTTP", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "OTPTests", dependencies: ["TestSupport", "OTP"], swiftSettings: strict),
         // Optimized in every configuration: it visits millions of states. (No package depends on this one.)
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
-        .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
+        .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: [
@@ -109,22 +114,24 @@ let package = Package(
         .testTarget(
             name: "CallbacksTests",
             dependencies: [
-                "Callbacks", "EventLoop", "HTTPServer", "OTP", "Postgres", "Twilio", logging,
+                "Callbacks", "EventLoop", "HTTPServer", "OTP", "Postgres", "TestSupport", "Twilio", logging,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OtpdTests",
-            dependencies: ["otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
+            dependencies: [
+                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging,
+            ],
             swiftSettings: strict),
         .testTarget(
-            name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], exclude: ["sdk_check.py"],
+            name: "TwilioSimulatorTests", dependencies: ["TestSupport", "TwilioSimulator"], exclude: ["sdk_check.py"],
             swiftSettings: strict),
         .testTarget(name: "OTPDBenchTests", dependencies: ["OTPDBench"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
+            dependencies: ["TestSupport", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
@@ -132,7 +139,7 @@ let package = Package(
 
 if isFuzzing {
     package.products = [.executable(name: "otpd-fuzz", targets: ["OTPDFuzz"])]
-    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    package.targets.removeAll { $0.type == .test || $0.type == .executable || $0.name == "TestSupport" }
     package.targets += [
         // Of otpd, what reads settings, as a library: a program cannot be linked into another.
         .target(

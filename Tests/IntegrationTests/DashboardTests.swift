@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `otpd dashboard`, and the same within `otpd run`, as processes. What a browser makes of it: Tests/dashboard.
@@ -94,14 +95,12 @@ import Testing
         ]) { $1 }
         let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
         try await otpd.says(Self.isServing)
-        var held: [Int32] = []
-        defer { for descriptor in held { close(descriptor) } }
+        var held: [Socket] = []
         for beginning in ["", "GET /metrics HTTP/1.1\r\nX-Slow: ", "\u{16}\u{3}\u{1}"] {
             for _ in 0..<100 {
-                let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-                held.append(descriptor)
-                #expect(Loopback.connect(descriptor, port))
-                _ = send(descriptor, beginning, beginning.utf8.count, Int32(MSG_NOSIGNAL))
+                let socket = try Socket(port: port)
+                held.append(socket)
+                try await socket.send(beginning)
             }
             #expect(try Self.get(port, "/healthz").status == 200)
             #expect(try Self.get(port, "/readyz").status == 200)

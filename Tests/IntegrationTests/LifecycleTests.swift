@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Starting, draining, being killed, and sharing the work.
@@ -8,7 +9,7 @@ import Testing
     @Test func systemdIsToldOfEveryStep() async throws {
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
-        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "1000000"])
+        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.name, "WATCHDOG_USEC": "1000000"])
         _ = try await eventually("STATUS=running") {
             socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
         }
