@@ -18,6 +18,7 @@ let strict: [SwiftSetting] =
 let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 /// NIO without a framework: the simulator's faults and the limits of what listens want the raw socket.
 let nio: [Target.Dependency] = [
@@ -35,6 +36,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
@@ -49,7 +51,7 @@ let package = Package(
 
         // The floor: one thread, two wrappers.
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strictMemory),
-        .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq"], swiftSettings: strictMemory),
+        .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq", deque], swiftSettings: strictMemory),
         .target(name: "HTTP", dependencies: ["EventLoop", "CCurl"], swiftSettings: strictMemory),
 
         // The domain, pure.
