@@ -18,18 +18,13 @@ let strict: [SwiftSetting] =
 let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-/// Hummingbird's server without its router: the simulator's faults and the limits of what listens want the raw
-/// socket.
-let server: [Target.Dependency] = [
-    .product(name: "HummingbirdCore", package: "hummingbird"),
+/// NIO without a framework: the simulator's faults and the limits of what listens want the raw socket.
+let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
     .product(name: "NIOPosix", package: "swift-nio"),
-]
-let services: [Target.Dependency] = [
-    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
 ]
 
 let package = Package(
@@ -41,10 +36,9 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
-        .package(url: "https://github.com/hummingbird-project/hummingbird", exact: "2.28.1", traits: []),
-        .package(url: "https://github.com/swift-server/swift-service-lifecycle", exact: "2.13.0"),
     ],
     targets: [
         // C, as modules.
@@ -57,15 +51,15 @@ let package = Package(
 
         // The floor: one thread, two wrappers.
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strictMemory),
-        .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq"], swiftSettings: strictMemory),
+        .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq", deque], swiftSettings: strictMemory),
         .target(name: "HTTP", dependencies: ["EventLoop", "CCurl"], swiftSettings: strictMemory),
 
         // The domain, pure.
         .target(name: "OTP", swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
-        // Who listens: limits of bytes and time, over Hummingbird's server.
-        .target(name: "HTTPServer", dependencies: [logging] + server, swiftSettings: strict),
+        // Who listens: limits of bytes and time, over NIO.
+        .target(name: "HTTPServer", dependencies: [logging] + nio, swiftSettings: strict),
 
         // The queue in SQL, the loops on top, the program.
         .target(
@@ -77,7 +71,7 @@ let package = Package(
             swiftSettings: strict),
         .target(
             name: "Callbacks",
-            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
+            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + nio,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
@@ -90,22 +84,27 @@ let package = Package(
 
         // Tools: never part of otpd.
         .executableTarget(
-            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser, logging] + server + services,
+            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser] + nio,
             swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
+        // What tests share: sockets, programs, waiting. Nothing else may use it.
+        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+
         // Machines and codecs, with no server; then everything, with real ones.
-        .testTarget(name: "EventLoopTests", dependencies: ["EventLoop", "CLinux"], swiftSettings: strict),
-        .testTarget(name: "PostgresTests", dependencies: ["Postgres", "EventLoop"], swiftSettings: strict),
-        .testTarget(name: "HTTPTests", dependencies: ["HTTP", "EventLoop"], swiftSettings: strict),
-        .testTarget(name: "OTPTests", dependencies: ["OTP"], swiftSettings: strict),
+        .testTarget(
+            name: "EventLoopTests", dependencies: ["TestSupport", "EventLoop", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "PostgresTests", dependencies: ["TestSupport", "Postgres", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["TestSupport", "HTTP", "EventLoop"], swiftSettings: strict),
+        .testTarget(name: "OTPTests", dependencies: ["TestSupport", "OTP"], swiftSettings: strict),
         // Optimized in every configuration: it visits millions of states. (No package depends on this one.)
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
-        .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
+        .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: [
@@ -117,20 +116,24 @@ let package = Package(
         .testTarget(
             name: "CallbacksTests",
             dependencies: [
-                "Callbacks", "EventLoop", "HTTPServer", "OTP", "Postgres", "Twilio", logging,
+                "Callbacks", "EventLoop", "HTTPServer", "OTP", "Postgres", "TestSupport", "Twilio", logging,
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOEmbedded", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ],
             swiftSettings: strict),
         .testTarget(
             name: "OtpdTests",
-            dependencies: ["otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
+            dependencies: [
+                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging,
+            ],
             swiftSettings: strict),
-        .testTarget(name: "TwilioSimulatorTests", dependencies: ["TwilioSimulator"], swiftSettings: strict),
+        .testTarget(
+            name: "TwilioSimulatorTests", dependencies: ["TestSupport", "TwilioSimulator"], exclude: ["sdk_check.py"],
+            swiftSettings: strict),
         .testTarget(name: "OTPDBenchTests", dependencies: ["OTPDBench"], swiftSettings: strict),
         .testTarget(
             name: "IntegrationTests",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
+            dependencies: ["TestSupport", "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio"],
             swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
@@ -138,7 +141,7 @@ let package = Package(
 
 if isFuzzing {
     package.products = [.executable(name: "otpd-fuzz", targets: ["OTPDFuzz"])]
-    package.targets.removeAll { $0.type == .test || $0.type == .executable }
+    package.targets.removeAll { $0.type == .test || $0.type == .executable || $0.name == "TestSupport" }
     package.targets += [
         // Of otpd, what reads settings, as a library: a program cannot be linked into another.
         .target(

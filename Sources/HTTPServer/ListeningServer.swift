@@ -1,4 +1,3 @@
-import HummingbirdCore
 public import Logging
 public import NIOCore
 import NIOHTTP1
@@ -44,10 +43,7 @@ public struct ServerStop: Sendable {
     public func signal() { continuation.finish() }
 }
 
-/// Hummingbird's server on a thread of its own, which shares nothing with the loop but what its channels give away.
-///
-/// Its few tasks (one per connection, which waits for its end) run on Swift's global executor: on the loop, as tasks of
-/// ours do, they would cost the sends a hop each.
+/// A server on a thread of its own, which shares nothing with the loop but what its channels give away.
 public struct ListeningServer: Sendable {
     /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
     public typealias MakeHandler = @Sendable (Wire) -> any ChannelInboundHandler
@@ -75,121 +71,67 @@ public struct ListeningServer: Sendable {
     ///
     /// - Parameter onListening: called once with the port, when connections are taken.
     @concurrent
-    public func run(until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void) async throws(ListenFailure)
-    {
+    public func run(until stop: ServerStop, onListening: @Sendable (Int) -> Void) async throws(ListenFailure) {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let result = await withTaskExecutorPreference(globalConcurrentExecutor) {
-            await serve(on: group, until: stop, onListening: onListening)
-        }
-        // Fails only where it was shut down before.
+        let result = await serve(on: group.next(), until: stop, onListening: onListening)
+        // Closes the connections that are left. It fails only where it was shut down before.
         try? await group.shutdownGracefully()
         try result.get()
     }
 
-    private enum Event {
-        case ended(Result<Void, ListenFailure>)
-        case stopped
-        case deaf
-    }
-
     private func serve(
-        on group: MultiThreadedEventLoopGroup, until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
+        on eventLoop: any EventLoop, until stop: ServerStop, onListening: @Sendable (Int) -> Void
     ) async -> Result<Void, ListenFailure> {
-        // Hummingbird says at `info` that it listens and at `error` that it was cancelled; what matters is thrown.
-        var logger = Logger(label: "server")
-        logger.logLevel = .critical
-        let (listening, listener) = AsyncStream.makeStream(of: (any Channel).self)
-        let eventLoop = group.next()
         let connections = NIOLoopBoundBox.makeBoxSendingValue(
             OpenConnections(limits: limits, on: eventLoop, log: log), eventLoop: eventLoop)
-        let server = Server(
-            childChannelSetup: ServedChannel(
-                limits: limits, connections: connections, makeHandler: makeHandler),
-            configuration: ServerConfiguration(address: .hostname(host, port: port), backlog: 1024),
-            onServerRunning: { channel in
-                listener.yield(channel)
-                onListening(channel.localAddress?.port ?? port)
-            },
-            eventLoopGroup: group, logger: logger)
-        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
-        return await withTaskGroup(of: Event.self) { tasks in
+        let listener: any Channel
+        do {
+            listener = try await bootstrap(on: eventLoop, connections).bind(host: host, port: port).get()
+        } catch {
+            let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+            return .failure(ListenFailure(address, error, setting: setting))
+        }
+        onListening(listener.localAddress?.port ?? port)
+        let isStopping = await withTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
-                do {
-                    try await server.run()
-                    return .ended(.success(()))
-                } catch {
-                    return .ended(.failure(ListenFailure(address, error, setting: setting)))
-                }
-            }
-            tasks.addTask {
+                // Ends at the signal, and when this task is canceled.
                 for await _ in stop.stream {}
-                return .stopped
+                let isStopping = !Task.isCancelled
+                listener.close(promise: nil)
+                return isStopping
             }
-            tasks.addTask {
-                // Too many open files, say, end the listening socket; Hummingbird then waits for its last client.
-                for await channel in listening {
-                    _ = try? await channel.closeFuture.get()
-                    break
-                }
-                return .deaf
-            }
-            var result = Result<Void, ListenFailure>.success(())
-            var isStopping = false
-            loop: while let event = await tasks.next() {
-                switch event {
-                case .ended(let ending):
-                    result = ending
-                    break loop
-                case .stopped:
-                    isStopping = true
-                    tasks.addTask {
-                        // Ends when the last client has left; the tasks' group is cancelled by then or by the limit.
-                        try? await server.shutdownGracefully()
-                        return .ended(.success(()))
-                    }
-                    tasks.addTask {
-                        try? await Task.sleep(for: .milliseconds(limits.stopMilliseconds))
-                        return .ended(.success(()))
-                    }
-                case .deaf:
-                    if !isStopping { break loop }
-                }
-            }
-            listener.finish()
+            // By itself the socket ends only where accepting fails for good: NIO tries again after a second when there are
+            // too many open files, for instance.
+            _ = try? await listener.closeFuture.get()
             tasks.cancelAll()
-            return result
+            return await tasks.next() ?? false
         }
-    }
-}
-
-/// What Hummingbird's server does with a new connection: no router and no task per request.
-private struct ServedChannel: ServerChildChannel {
-    struct Value: ServerChildChannelValue {
-        let channel: any Channel
-    }
-
-    let limits: ServerLimits
-    let connections: NIOLoopBoundBox<OpenConnections>
-    let makeHandler: ListeningServer.MakeHandler
-
-    func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
-        channel.eventLoop.makeCompletedFuture {
-            let wire = Wire(limits: limits, place: connections.value.open(channel))
-            let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(wire)
-            try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-            try pipeline.addHandler(makeHandler(wire))
-            return Value(channel: channel)
+        if isStopping {
+            await withTaskCancellationHandler {
+                _ = try? await eventLoop.flatSubmit { connections.value.quiesce() }.get()
+            } onCancel: {
+                eventLoop.execute { connections.value.closeAll() }
+            }
         }
+        return .success(())
     }
 
-    /// Waits for the connection's end; a canceled server closes it at once.
-    func handle(value: Value, logger: Logger) async {
-        await withTaskCancellationHandler {
-            // Only how it ended would be thrown, and the connection has dealt with that.
-            _ = try? await value.channel.closeFuture.get()
-        } onCancel: {
-            value.channel.close(promise: nil)
-        }
+    private func bootstrap(
+        on eventLoop: any EventLoop, _ connections: NIOLoopBoundBox<OpenConnections>
+    ) -> ServerBootstrap {
+        ServerBootstrap(group: eventLoop)
+            .serverChannelOption(.backlog, value: 1024)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { [limits, makeHandler] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let wire = Wire(limits: limits, place: connections.value.open(channel))
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(wire)
+                    try pipeline.addHandler(
+                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+                    try pipeline.addHandler(makeHandler(wire))
+                }
+            }
     }
 }

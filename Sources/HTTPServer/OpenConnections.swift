@@ -11,14 +11,19 @@ final class OpenConnections {
     /// Closed to make room, since the last line about it.
     private var displaced = 0
     private var isReportDue = false
+    /// Succeeds when the last connection has ended.
+    private var quiesced: EventLoopPromise<Void>?
 
     /// At most one line in this time says that connections were closed.
     private static let reports = TimeAmount.seconds(60)
+
+    private let stopLimit: TimeAmount
 
     init(limits: ServerLimits, on eventLoop: any EventLoop, log: Logger) {
         self.eventLoop = eventLoop
         self.log = log
         places = ConnectionPlaces(places: limits.connections)
+        stopLimit = .milliseconds(limits.stopMilliseconds)
     }
 
     private var now: Int64 { Int64(eventLoop.now.uptimeNanoseconds / 1_000_000) }
@@ -33,9 +38,28 @@ final class OpenConnections {
         channel.closeFuture.assumeIsolated().whenComplete { [self] _ in
             places.close(id)
             channels[id] = nil
+            if channels.isEmpty { quiesced?.succeed() }
         }
         return ConnectionPlace(id: id, connections: self)
     }
+
+    /// Has every connection end with the request under way, and closes those that have not after the limit.
+    ///
+    /// - Returns: succeeds when none is left. Nothing may be opened any more.
+    func quiesce() -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        guard !channels.isEmpty else {
+            promise.succeed()
+            return promise.futureResult
+        }
+        quiesced = promise
+        for channel in channels.values { channel.pipeline.fireUserInboundEventTriggered(ChannelShouldQuiesceEvent()) }
+        let limit = eventLoop.assumeIsolated().scheduleTask(in: stopLimit) { [self] in closeAll() }
+        promise.futureResult.assumeIsolated().whenComplete { _ in limit.cancel() }
+        return promise.futureResult
+    }
+
+    func closeAll() { for channel in channels.values { channel.close(promise: nil) } }
 
     fileprivate func set(_ id: Int, _ activity: ConnectionPlaces.Activity) { places.set(id, activity, now: now) }
 

@@ -162,7 +162,7 @@ public struct PageServer: Sendable {
 
     /// Serves until told to stop, or until the listening socket dies. `onListening` is told the port.
     public func run(
-        until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
+        until stop: ServerStop, onListening: @Sendable (Int) -> Void
     ) async throws(ListenFailure) {
         try await server.run(until: stop, onListening: onListening)
     }

@@ -20,85 +20,7 @@ struct OTPDBench: ParsableCommand {
             for overload. Exit code 1 when a job was lost or sent twice.
             """)
 
-    @Argument(help: "What to measure: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). All without.")
-    var parts: [Part] = []
-
-    @Option(help: "The otpd to measure.")
-    var otpd = "otpd"
-
-    @Option(help: "Throughput: jobs queued before the worker starts.")
-    var jobs = 40_000
-
-    @Option(help: "Runs of each part that takes little time, interleaved; medians are shown.")
-    var runs = 3
-
-    @Option(help: "Provider: milliseconds that the simulator takes for every answer.")
-    var providerMS = 80
-
-    @Option(help: "Provider: requests at a time.")
-    var providerInFlight = 1024
-
-    @Option(help: "Latency: transactions per second, one code each.")
-    var rate = 100
-
-    @Option(help: "Latency: seconds per run.")
-    var seconds = 10
-
-    @Option(help: "Inserts: seconds of each measurement.")
-    var insertSeconds = 4
-
-    @Option(
-        help: "Snapshot: transactions per second, one code each; less where the machine carries less than twice that.")
-    var snapshotRate = 1000
-
-    @Option(help: "Snapshot: seconds of it, with and without.")
-    var snapshotSeconds = 30
-
-    @Option(
-        help: "Backlog: most jobs queued, and as many finished, compared with 10,000. Ten millions take half an hour.")
-    var backlog = 1_000_000
-
-    @Option(help: "Overload: what the worker may send per second; twice that is asked of it.")
-    var overloadRate = 150
-
-    @Option(help: "Throttle: jobs queued, 50 a second allowed.")
-    var throttleJobs = 2000
-
-    @Option(help: "Overload: seconds of it.")
-    var overloadSeconds = 30
-
-    @Option(help: "Idling: seconds to watch.")
-    var idleSeconds = 20
-
-    @Option(help: "Throughput: a script for wrk that creates messages, for the ceiling of simulator and HTTP.")
-    var wrkScript: String?
-
-    @Option(help: "File to write the results to, as JSON.")
-    var json: String?
-
-    func validate() throws {
-        guard (1...1_000_000).contains(jobs) else { throw ValidationError("--jobs must be 1 to 1000000") }
-        guard (1...20).contains(runs) else { throw ValidationError("--runs must be 1 to 20") }
-        guard (1...5000).contains(rate) else { throw ValidationError("--rate must be 1 to 5000") }
-        guard (2...600).contains(seconds) else { throw ValidationError("--seconds must be 2 to 600") }
-        guard (0...10_000).contains(providerMS) else { throw ValidationError("--provider-ms must be 0 to 10000") }
-        guard (1...10_000).contains(providerInFlight) else {
-            throw ValidationError("--provider-in-flight must be 1 to 10000")
-        }
-        guard (1...60).contains(insertSeconds) else { throw ValidationError("--insert-seconds must be 1 to 60") }
-        guard (1...5000).contains(snapshotRate) else { throw ValidationError("--snapshot-rate must be 1 to 5000") }
-        guard (2...1200).contains(snapshotSeconds) else {
-            throw ValidationError("--snapshot-seconds must be 2 to 1200")
-        }
-        guard (20_000...10_000_000).contains(backlog) else {
-            throw ValidationError("--backlog must be 20000 to 10000000")
-        }
-        guard (1...1000).contains(overloadRate) else { throw ValidationError("--overload-rate must be 1 to 1000") }
-        guard (11...240).contains(overloadSeconds) else {
-            throw ValidationError("--overload-seconds must be 11 to 240")
-        }
-        guard (5...600).contains(idleSeconds) else { throw ValidationError("--idle-seconds must be 5 to 600") }
-    }
+    @OptionGroup var plan: Plan
 
     /// Not asynchronous: of a program whose `main` is, Dispatch has a thread take signals the old way, which ends the
     /// program, and what it started stays.
@@ -107,7 +29,7 @@ struct OTPDBench: ParsableCommand {
         // Before any other thread, so that all threads leave them to the loop.
         Signals.block(signals)
         let loop = try EventLoop.start(name: "otpd-bench")
-        let plan = self
+        let plan = plan
         Task(executorPreference: loop) {
             var isSound = false
             do {
@@ -115,7 +37,7 @@ struct OTPDBench: ParsableCommand {
                     Children.killAll()
                     Glibc.exit(128 + signal)
                 }
-                isSound = try await Measurement(plan, on: loop).run()
+                isSound = try await Schedule(Bench(plan, on: loop)).run()
             } catch {
                 say("otpd-bench: \(error)")
             }
@@ -123,27 +45,5 @@ struct OTPDBench: ParsableCommand {
             Glibc.exit(isSound ? 0 : 1)
         }
         while true { pause() }
-    }
-}
-
-/// What can be measured.
-enum Part: String, CaseIterable, ExpressibleByArgument, Sendable {
-    case throughput, provider, latency, processes, inserts, snapshot, backlog, overload, throttle, idle
-}
-
-/// Why nothing, or nothing sound, could be measured.
-struct BenchError: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
-}
-
-/// Progress and trouble, to standard error: standard output is for the table.
-func say(_ text: String) {
-    let bytes = Array((text + "\n").utf8)
-    var rest = bytes[...]
-    while !rest.isEmpty {
-        let written = rest.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress, $0.count) }
-        guard written > 0 else { return }
-        rest = rest.dropFirst(written)
     }
 }

@@ -1,10 +1,10 @@
 import ArgumentParser
+import Dispatch
 import Glibc
-import UnixSignals
 
 /// `twilio-simulator`: a stand-in for Twilio's Messages API. Never part of otpd.
 @main
-struct TwilioSimulator: AsyncParsableCommand {
+struct TwilioSimulator: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "twilio-simulator",
         abstract: "Stands in for Twilio's Messages API: for demos, tests, staging and benchmarks.",
@@ -106,34 +106,38 @@ struct TwilioSimulator: AsyncParsableCommand {
         return settings
     }
 
-    func run() async throws {
+    func run() throws {
         let settings = try settings()
-        let readyFile = readyFile
-        // Before anybody is told that it listens: from then on it may be told to stop.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let server: SimulatorServer
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask {
-                    try await SimulatorServer.run(settings) { port in
-                        let url = "http://\(settings.host):\(port)"
-                        // The file first: who reads the line may look for it at once.
-                        if let readyFile { Self.announce(url, in: readyFile) }
-                        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
-                    }
-                }
-                group.addTask {
-                    for await _ in signals { return }
-                }
-                try await group.next()
-                group.cancelAll()
-            }
-        } catch is CancellationError {
-            return
+            server = try SimulatorServer(settings)
         } catch {
             Self.write(
                 "twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(error). "
                     + "Another --port, or 0 for a free one, may do.\n", to: STDERR_FILENO)
             throw ExitCode(69)
+        }
+        // Before the address is announced: its reader may end this program at once.
+        let signals = Self.watch([SIGTERM, SIGINT]) { server.stopListening() }
+        let url = "http://\(settings.host):\(server.port)"
+        // The file before the line, because the line's reader may look for the file.
+        if let readyFile { Self.announce(url, in: readyFile) }
+        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
+        withExtendedLifetime(signals) { server.waitUntilDeaf() }
+        server.close()
+    }
+
+    /// Calls `action` for these signals, as long as the result lives.
+    private static func watch(
+        _ signals: [Int32], _ action: @escaping @Sendable () -> Void
+    ) -> [any DispatchSourceSignal] {
+        signals.map { number in
+            // Dispatch sees a signal beside its disposition, which would end the program.
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number)
+            source.setEventHandler { action() }
+            source.resume()
+            return source
         }
     }
 
@@ -143,7 +147,7 @@ struct TwilioSimulator: AsyncParsableCommand {
         return text.isEmpty ? nil : text
     }
 
-    /// Writes at once: whoever started this waits for the line.
+    /// Writes at once: the program that started this one waits for the line.
     private static func write(_ text: String, to descriptor: Int32) {
         let bytes = Array(text.utf8)
         _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }

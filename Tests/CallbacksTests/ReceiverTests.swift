@@ -1,6 +1,7 @@
 import EventLoop
 import Logging
 import Postgres
+import TestSupport
 import Testing
 
 @testable import Callbacks
@@ -9,8 +10,7 @@ import Testing
 struct ReceiverTests {
     @Test func aDeadListenerIsReplaced() async throws {
         let loop = try EventLoop.start(name: "receiver-test")
-        // A port that was free a moment ago.
-        let port = try Listener().port
+        let port = Int(try Loopback.freePort())
         let configuration = ReceiverConfiguration(
             database: ConnectionSettings("host=127.0.0.1 port=1", applicationName: "test"), host: "127.0.0.1",
             port: port, publicURL: Fixture.url, authToken: Fixture.token)
@@ -23,7 +23,7 @@ struct ReceiverTests {
                 let socket = try await eventually("it listens") { try? Socket(port: port) }
                 #expect(try await socket.send(Fixture.request(signature: "no")))
                 #expect(try await socket.receiveToEnd().hasPrefix("HTTP/1.1 403 "))
-                if !isLast { try Listener.shutDown(port: port) }
+                if !isLast { try Loopback.endListening(on: UInt16(port)) }
             }
         } catch {
             Issue.record(error)

@@ -1,5 +1,6 @@
 import Glibc
 import HTTPServer
+import TestSupport
 import Testing
 
 @testable import Callbacks
@@ -246,7 +247,7 @@ struct ServerTests {
             let idle = try Socket(port: port)
             #expect(try await idle.send(Fixture.request()))
             _ = try await idle.receive(answers: 1)
-            try Listener.shutDown(port: port)
+            try Loopback.endListening(on: UInt16(port))
             #expect(try await idle.receiveToEnd() == "")
         }
     }
@@ -256,7 +257,7 @@ struct ServerTests {
         let taken = try Listener()
         let shared = Fixture.shared(Inbox(capacity: 1))
         let server = ListeningServer(
-            host: host, port: taken.port, limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
+            host: host, port: Int(taken.port), limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
         ) { CallbackConnection(shared, wire: $0) }
         do throws(ListenFailure) {
             try await server.run(until: ServerStop()) { _ in Issue.record("it listens") }

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import EventLoop
@@ -58,7 +59,7 @@ struct TimerHeapTests {
 
     @Test("agrees with a sorted list over random inserts, removals and pops", arguments: 0..<40)
     func model(seed: Int) {
-        var random = SplitMix(seed: UInt64(seed))
+        var random = SeededGenerator(seed)
         var heap = TimerHeap<Int>()
         var model: [(due: Int64, order: Int, id: TimerID)] = []
         for step in 0..<400 {
@@ -79,18 +80,5 @@ struct TimerHeapTests {
             }
             #expect(heap.count == model.count)
         }
-    }
-}
-
-/// A small seeded generator, so that a failure can be run again.
-struct SplitMix {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

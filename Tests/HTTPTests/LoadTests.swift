@@ -1,6 +1,7 @@
 import Glibc
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Many POSTs", .timeLimit(.minutes(10)))
@@ -76,7 +77,7 @@ struct LoadTests {
 
     @Test("a host that refuses every connection at once does not keep the loop from its other work")
     func refusals() async throws {
-        let url = "http://127.0.0.1:\(RawServer.closedPort())/"
+        let url = try "http://127.0.0.1:\(Loopback.freePort())/"
         try await withPoster { poster in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<500 {

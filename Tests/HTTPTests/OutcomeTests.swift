@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("How a POST ends", .timeLimit(.minutes(10)))
@@ -146,7 +147,7 @@ struct OutcomeTests {
 
     @Test("a port on which nobody listens: not sent, connection refused")
     func refused() async throws {
-        let url = "http://127.0.0.1:\(RawServer.closedPort())/"
+        let url = try "http://127.0.0.1:\(Loopback.freePort())/"
         let ended = try await withPoster { try await $0.post(url) }
         #expect(ended == .notSent(.connectFailed(errno: ECONNREFUSED)))
     }

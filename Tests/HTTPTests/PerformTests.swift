@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import HTTP
+import TestSupport
 import Testing
 
 @Suite("perform", .timeLimit(.minutes(10)))
@@ -49,7 +50,7 @@ struct PerformTests {
 
     @Test("errors carry reason and origin, and nothing of path, query, headers or body")
     func errors() async throws {
-        let port = RawServer.closedPort()
+        let port = try Loopback.freePort()
         try await withPoster { poster in
             let request = Request(
                 .post, url: "http://127.0.0.1:\(port)/AC123/Messages.json?secret=1",

@@ -1,13 +1,14 @@
 import EventLoop
 import Foundation
 import HTTP
+import TestSupport
 import Testing
 
 @Suite("TLS", .timeLimit(.minutes(10)))
 struct TLSTests {
     /// `openssl s_server` with a certificate of its own making for localhost, which answers one POST with a 201.
     private final class Server {
-        let port = RawServer.closedPort()
+        let port: UInt16
         let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "otpd-tls-\(UUID())")
         private let process = Process()
         private let (input, output) = (Pipe(), Pipe())
@@ -17,6 +18,7 @@ struct TLSTests {
         var url: String { "https://localhost:\(port)/Messages.json" }
 
         init() throws {
+            port = try Loopback.freePort()
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
             let make = try Process.run(
                 URL(filePath: "/usr/bin/openssl"),

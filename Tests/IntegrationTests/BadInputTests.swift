@@ -1,5 +1,6 @@
 import Glibc
 import Postgres
+import TestSupport
 import Testing
 
 /// Settings, schemas and rows that are wrong: a clear error, nothing lost, nothing crashed.
@@ -84,7 +85,7 @@ import Testing
         let port = try Loopback.freePort()
         let socket = try NotifySocket()
         let otpd = try await Otpd.run(
-            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(port)", "NOTIFY_SOCKET": socket.path],
+            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(port)", "NOTIFY_SOCKET": socket.name],
             awaitsConnection: false)
         try await otpd.says("the database is away")
         #expect(socket.messages.contains { $0.contains("READY=1") })

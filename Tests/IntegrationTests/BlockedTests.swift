@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// A firewall, a proxy or a captive portal answers in Twilio's place.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Sockets that die without a word, between the worker and its database or Twilio.

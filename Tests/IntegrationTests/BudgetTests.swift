@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The day's budget: what is too much waits, says why, and goes on by itself.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Status callbacks: `otpd run` and `otpd callbacks` as processes, signed by the simulator or by the test.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `otpd dashboard`, and the same within `otpd run`, as processes. What a browser makes of it: Tests/dashboard.
@@ -10,6 +11,17 @@ import Testing
     private static func get(_ port: UInt16, _ path: String) throws -> (status: Int, text: String) {
         let answer = try HTTP1.exchange(port: port, "GET", path, headers: [])
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
+    }
+
+    /// Starts `otpd dashboard`; returns when it serves.
+    private static func start(_ changes: [String: String]) async throws -> (program: Program, port: UInt16) {
+        let scope = try #require(TestScope.current)
+        let port = try Loopback.freePort()
+        let environment = try Otpd.databaseEnvironment().merging(["OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)"]) { $1 }
+        let program = try scope.start(
+            BuildFolder.executable("otpd"), ["dashboard"], environment: environment.merging(changes) { $1 })
+        try await program.says(isServing)
+        return (program, port)
     }
 
     @Test func withinRun() async throws {
@@ -62,16 +74,10 @@ import Testing
 
     @Test func aloneAsAMonitor() async throws {
         let database = try #require(database)
-        let scope = try #require(TestScope.current)
-        let port = try Loopback.freePort()
-        let role = "dashboard_\(getpid())_\(port)"
+        let role = "\(database.name)_dashboard"
         try await database.text("CREATE ROLE \(role) LOGIN PASSWORD 'dashboard' IN ROLE otp_monitor")
-        let environment = try Otpd.databaseEnvironment().merging([
-            "PGUSER": role, "PGPASSWORD": "dashboard", "OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)",
-            "OTPD_DASHBOARD_TOKEN": TestDatabase.secret,
-        ]) { $1 }
-        let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
-        try await otpd.says(Self.isServing)
+        let (otpd, port) = try await Self.start(
+            ["PGUSER": role, "PGPASSWORD": "dashboard", "OTPD_DASHBOARD_TOKEN": TestDatabase.secret])
         #expect(try Self.get(port, "/metrics").status == 401)
         #expect(try Self.get(port, "/").status == 200)
         for path in ["/metrics", "/api/status.json", "/api/history.json?span=day", "/readyz"] {
@@ -87,21 +93,13 @@ import Testing
 
     /// More silent clients, and clients in the middle of a request, than there are places: probes and readers get through.
     @Test func strangersTakeNoPlaceFromProbes() async throws {
-        let scope = try #require(TestScope.current)
-        let port = try Loopback.freePort()
-        let environment = try Otpd.databaseEnvironment().merging([
-            "OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)", "OTPD_DASHBOARD_TOKEN": TestDatabase.secret,
-        ]) { $1 }
-        let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
-        try await otpd.says(Self.isServing)
-        var held: [Int32] = []
-        defer { for descriptor in held { close(descriptor) } }
+        let (otpd, port) = try await Self.start(["OTPD_DASHBOARD_TOKEN": TestDatabase.secret])
+        var held: [Socket] = []
         for beginning in ["", "GET /metrics HTTP/1.1\r\nX-Slow: ", "\u{16}\u{3}\u{1}"] {
             for _ in 0..<100 {
-                let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-                held.append(descriptor)
-                #expect(Loopback.connect(descriptor, port))
-                _ = send(descriptor, beginning, beginning.utf8.count, Int32(MSG_NOSIGNAL))
+                let socket = try Socket(port: port)
+                held.append(socket)
+                try await socket.send(beginning)
             }
             #expect(try Self.get(port, "/healthz").status == 200)
             #expect(try Self.get(port, "/readyz").status == 200)
@@ -116,13 +114,7 @@ import Testing
 
     /// Fifteen wrong tokens from the reader's own address.
     @Test func theRightTokenAlwaysEnters() async throws {
-        let scope = try #require(TestScope.current)
-        let port = try Loopback.freePort()
-        let environment = try Otpd.databaseEnvironment().merging([
-            "OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(port)", "OTPD_DASHBOARD_TOKEN": TestDatabase.secret,
-        ]) { $1 }
-        let otpd = try scope.start(BuildFolder.executable("otpd"), ["dashboard"], environment: environment)
-        try await otpd.says(Self.isServing)
+        let (otpd, port) = try await Self.start(["OTPD_DASHBOARD_TOKEN": TestDatabase.secret])
         func get(_ token: String) throws -> Int {
             try HTTP1.exchange(port: port, "GET", "/metrics", headers: ["Authorization: Bearer \(token)"]).status
         }

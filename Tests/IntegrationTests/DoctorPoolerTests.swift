@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `otpd doctor` through PgBouncer.

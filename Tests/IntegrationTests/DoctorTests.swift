@@ -1,5 +1,6 @@
 import Glibc
 import Queue
+import TestSupport
 import Testing
 
 /// `otpd doctor` as a process: all well, then one thing broken at a time. One test after the other: what streams from the

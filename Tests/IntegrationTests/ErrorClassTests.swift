@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Twilio's error codes as data: every code at its stage, through the simulator.

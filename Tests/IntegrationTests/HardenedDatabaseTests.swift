@@ -1,4 +1,5 @@
 import Queue
+import TestSupport
 import Testing
 
 /// otpd in databases whose settings, rights or sequences somebody else has changed.

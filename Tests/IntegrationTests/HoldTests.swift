@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// Twilio, or something in its place, asks otpd to wait: for how long it waits, and what people can see of it.

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import TestSupport
 import Testing
 
 /// `otpd jobs`, `otpd verify`, and what workers and receivers say of themselves.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Starting, draining, being killed, and sharing the work.
@@ -8,7 +9,7 @@ import Testing
     @Test func systemdIsToldOfEveryStep() async throws {
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
-        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.path, "WATCHDOG_USEC": "1000000"])
+        let otpd = try await Otpd.run(simulator, ["NOTIFY_SOCKET": socket.name, "WATCHDOG_USEC": "1000000"])
         _ = try await eventually("STATUS=running") {
             socket.messages.contains { $0.contains("STATUS=running") } ? true : nil
         }
@@ -145,6 +146,22 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
+    /// Has the worker claim, which `holder`'s lock holds up, ends that session, and lets the lock go: the claim's answer is lost.
+    private func loseAClaim(heldUpBy holder: TestDatabase.Session) async throws {
+        let database = try #require(database)
+        try await database.text("SELECT pg_notify('otp_send_jobs', '')")
+        let claiming = try await eventually("a claim waits for the lock") {
+            let row = try await database.text(
+                """
+                SELECT pid FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%q.due_at <= now()%'
+                """)
+            return row.isEmpty ? nil : row
+        }
+        try await database.text("SELECT pg_terminate_backend(\(claiming))")
+        try await holder.text("COMMIT")
+    }
+
     /// A claim's answer is lost with its connection: the worker knows that it never had those jobs, and gives them back
     /// instead of letting them wait for their lease and the resolver.
     @Test func aLostClaimIsGivenBack() async throws {
@@ -167,17 +184,7 @@ import Testing
                                      lease_expires_at = now() + interval '1 hour';
             LOCK TABLE otp.send_jobs
             """)
-        try await database.text("SELECT pg_notify('otp_send_jobs', '')")
-        let claiming = try await eventually("a claim waits for the lock") {
-            let row = try await database.text(
-                """
-                SELECT pid FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%q.due_at <= now()%'
-                """)
-            return row.isEmpty ? nil : row
-        }
-        try await database.text("SELECT pg_terminate_backend(\(claiming))")
-        try await other.text("COMMIT")
+        try await loseAClaim(heldUpBy: other)
         try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
         try await otpd.says("jobs of a claim whose answer was lost were given back, unsent")
         #expect(try simulator.stats().created == 1)
@@ -206,17 +213,7 @@ import Testing
             DELETE FROM otp.messages;
             LOCK TABLE otp.send_jobs
             """)
-        try await database.text("SELECT pg_notify('otp_send_jobs', '')")
-        let claiming = try await eventually("a claim waits for the lock") {
-            let row = try await database.text(
-                """
-                SELECT pid FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%q.due_at <= now()%'
-                """)
-            return row.isEmpty ? nil : row
-        }
-        try await database.text("SELECT pg_terminate_backend(\(claiming))")
-        try await other.text("COMMIT")
+        try await loseAClaim(heldUpBy: other)
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.stats().creates == 1)
         #expect(!otpd.errors.contains("were given back, unsent"))

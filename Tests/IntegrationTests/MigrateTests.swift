@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// `otpd migrate`, and migrations that psql runs.

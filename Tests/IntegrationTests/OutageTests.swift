@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// Twilio, or the way there, is down: sending stops by itself, nothing is used up by it, and it goes on by itself.

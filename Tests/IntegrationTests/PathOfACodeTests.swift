@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// From an INSERT by psql to the phone, and back to `otp.verify`.

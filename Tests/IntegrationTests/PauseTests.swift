@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// Pauses of a country, a prefix, everything: jobs wait and then go or expire, the rest goes on, nothing is sent twice.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// What a worker takes from the queue, what it leaves, and how fast it goes.

@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// Rates that all workers share, measured where the messages arrive: by the simulator's own timestamps.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// What receipts lead to, with the real daemon: one resend, a pause, the bill, an emptied text.

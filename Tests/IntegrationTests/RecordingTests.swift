@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// One row that cannot be written must not hold up the others: real sessions hold locks, real triggers refuse.

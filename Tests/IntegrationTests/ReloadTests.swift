@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// SIGHUP: what the settings' files hold is read anew.
@@ -33,7 +34,7 @@ import Testing
         let simulator = try await Simulator.start()
         let socket = try NotifySocket()
         let token = try SecretFile("wrong\n")
-        let otpd = try await Otpd.run(simulator, Self.settings(token, ["NOTIFY_SOCKET": socket.path]))
+        let otpd = try await Otpd.run(simulator, Self.settings(token, ["NOTIFY_SOCKET": socket.name]))
         try await database.enqueue("0501234567")
         try await database.becomes(
             "paused|Authentication failed: Twilio does not accept the credentials.",

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// A backend that receives Twilio's callbacks itself reports them: what Twilio confirms counts, and nothing else.

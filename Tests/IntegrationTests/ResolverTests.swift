@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Queue
+import TestSupport
 import Testing
 
 /// Outcomes that are unknown are found out at Twilio (CONTRACT 7.2). The waits of the rule are data (`unknown_at`,

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// The rules of the schema, as `Tests/sql/run` asserts them with psql alone.

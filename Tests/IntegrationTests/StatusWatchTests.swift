@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// `otpd status --watch` in a real terminal, and where there is none.

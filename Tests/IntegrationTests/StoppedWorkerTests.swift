@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// A worker that stands still (SIGSTOP, a suspended machine) and wakes up when others have taken over.

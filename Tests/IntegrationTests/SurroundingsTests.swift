@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 /// What the process finds around it: limits of the system, variables of libraries.

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 /// What becomes of a job when Twilio refuses, breaks or is away.

@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 /// Always nearly the least (2⁻²¹ of a range), or always the most, that a range allows. Not 0: the standard library draws
@@ -29,7 +30,7 @@ struct BackoffTests {
     /// Over random lives and attempts: a retry always leaves a second of life, never exceeds the window, and is refused
     /// exactly where not even an immediate one fits.
     @Test func neverPastTheLife() {
-        var random = Seeded(5)
+        var random = SeededGenerator(5)
         for _ in 0..<3_000 {
             let life = Duration.milliseconds(Int.random(in: -1_000...20_000, using: &random))
             let wait: Duration? =
@@ -69,7 +70,7 @@ struct BackoffTests {
     }
 
     @Test func spreadIsEven() {
-        var random = Seeded(8)
+        var random = SeededGenerator(8)
         var sum = Duration.zero
         for _ in 0..<4_000 {
             guard case .retry(let after) = Backoff().decide(attempt: 5, lifeLeft: .seconds(300), using: &random) else {

@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 struct DispositionTests {
@@ -17,7 +18,7 @@ struct DispositionTests {
     static func code(_ errorClass: ErrorClass) -> Int { 1_000 + ErrorClass.allCases.firstIndex(of: errorClass)! }
 
     func decide(_ outcome: Outcome, attempt: Int = 1, life: Duration = .seconds(300)) -> Disposition {
-        var random = Seeded(9)
+        var random = SeededGenerator(9)
         return DispositionTests.rule.decide(outcome, attempt: attempt, lifeLeft: life, using: &random)
     }
 

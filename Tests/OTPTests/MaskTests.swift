@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 struct MaskTests {
@@ -13,7 +14,7 @@ struct MaskTests {
 
     /// However long the number: at least four digits hidden (or all of them), at most seven shown.
     @Test func neverShowsMoreThanAllowed() {
-        var random = Seeded(1)
+        var random = SeededGenerator(1)
         for _ in 0..<2_000 {
             let count = Int.random(in: 1...15, using: &random)
             let digits = (0..<count).map { _ in Character(String(Int.random(in: 0...9, using: &random))) }

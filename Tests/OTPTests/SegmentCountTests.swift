@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 struct SegmentCountTests {
@@ -86,7 +87,7 @@ struct SegmentCountTests {
     }
 
     @Test func agreesWithTheSlowReference() {
-        var random = Seeded(3)
+        var random = SeededGenerator(3)
         let gsm = ["a", "5", " ", "é", "€", "^", "{", "\n", "Ω"]
         let ucs = gsm + ["ر", "😀", "ç", "漢"]
         for round in 0..<600 {

@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 struct TemplateTests {
@@ -48,7 +49,7 @@ struct TemplateTests {
 
     /// Random templates against rendering by replacing strings.
     @Test func agreesWithReplacing() throws {
-        var random = Seeded(11)
+        var random = SeededGenerator(11)
         let pieces = ["{app}", "{code}", "{minutes}", "x", " ", "é", "رمز", "😀", "\n", "%", "$1", "\\"]
         for _ in 0..<500 {
             let text =

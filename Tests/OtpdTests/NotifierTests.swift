@@ -1,40 +1,14 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import otpd
 
 /// The notifier against a real datagram socket, as systemd has one.
 @Suite struct NotifierTests {
-    final class Receiver {
-        let name: String
-        private let descriptor: Int32
-
-        /// Bound to a name of its own: abstract, or a path in /tmp that goes away with it.
-        init(abstract: Bool) throws {
-            let unique = "otpd-test-\(getpid())-\(UInt64.random(in: 0...UInt64.max))"
-            name = abstract ? "@\(unique)" : "/tmp/\(unique)"
-            descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-            var address = try UnixAddress(name)
-            let bound = address.bind(descriptor)
-            try #require(bound)
-        }
-
-        deinit {
-            close(descriptor)
-            if name.first == "/" { unlink(name) }
-        }
-
-        /// The next datagram; nil when none waits.
-        func next() -> String? {
-            var buffer = [UInt8](repeating: 0, count: 65_536)
-            let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
-            return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
-        }
-    }
-
     @Test(arguments: [false, true])
     func everyNoticeIsOneDatagram(abstract: Bool) throws {
-        let receiver = try Receiver(abstract: abstract)
+        let receiver = try NotifySocket(isAbstract: abstract)
         let notifier = try #require(try Notifier.connect(environment: ["NOTIFY_SOCKET": receiver.name]))
         try notifier.ready(status: "Database: connecting")
         try notifier.status("Running: 3 in flight")
@@ -51,7 +25,7 @@ import Testing
 
     /// systemd tells reloads apart by the monotonic clock.
     @Test func aReloadBeginsWithItsTime() throws {
-        let receiver = try Receiver(abstract: true)
+        let receiver = try NotifySocket(isAbstract: true)
         let notifier = try Notifier(path: receiver.name)
         func now() -> Int64 {
             var time = timespec()
@@ -68,7 +42,7 @@ import Testing
     }
 
     @Test func aStatusCannotAddAssignments() throws {
-        let receiver = try Receiver(abstract: true)
+        let receiver = try NotifySocket(isAbstract: true)
         try Notifier(path: receiver.name).status("x\nMAINPID=1")
         #expect(receiver.next() == "STATUS=x\\nMAINPID=1")
     }
@@ -93,7 +67,7 @@ import Testing
     }
 
     @Test func aSocketThatDiesIsAnErrorAndNotASignal() throws {
-        var receiver: Receiver? = try Receiver(abstract: true)
+        var receiver: NotifySocket? = try NotifySocket(isAbstract: true)
         let notifier = try Notifier(path: try #require(receiver?.name))
         receiver = nil
         #expect(throws: NotifierError.notSent(reason: "Connection refused")) { try notifier.watchdog() }

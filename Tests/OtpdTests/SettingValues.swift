@@ -83,7 +83,8 @@ enum SettingValues {
             "https://api.twilio.com/2010-04-01", "https://a.b?x=1", "https://a.b#x", "https://user:pw@a.b",
             "https://", "https://:443", "https://a.b:0", "https://a.b:65536", "https://a.b:", "https://a.b:+1",
             "https://a..b", "https://-a.b", "https://a_b", "https://[::1", "https://[x]", "https://a b", "ftp://a.b",
-            "https://مثال.sa", "http://127.0.0.1@evil.example", "http://127.+0.0.1", "http://0.0.0.0:1",
+            "https://مثال.sa", "http://127.0.0.1@evil.example", "https://a.b\\@evil.example", "http://127.+0.0.1",
+            "http://0.0.0.0:1",
         ],
         "OTPD_APP_NAME": [
             "{code}", "a}", String(repeating: "x", count: 65), "a\nb", "a\u{202E}b", "a\u{FFFD}",

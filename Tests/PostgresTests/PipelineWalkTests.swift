@@ -1,15 +1,12 @@
+import TestSupport
 import Testing
 
 @testable import Postgres
 
-/// A small generator of its own, so that a walk can be repeated by its number.
-private struct Dice: RandomNumberGenerator {
-    var state: UInt64
-    mutating func next() -> UInt64 {
-        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-        return (state >> 33) ^ (state << 31)
-    }
-    mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
+private typealias Dice = SeededGenerator
+
+extension SeededGenerator {
+    fileprivate mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &self) < percent }
 }
 
 /// A server that keeps prepared statements, fails at random, and answers in order.
@@ -80,7 +77,7 @@ private struct FakeServer {
 struct PipelineWalkTests {
     @Test("every request ends once, in order, and nothing overlaps that must not", arguments: 0..<400 as Range<UInt64>)
     func walk(_ seed: UInt64) {
-        var dice = Dice(state: seed &* 0x9E37_79B9_7F4A_7C15 &+ 1)
+        var dice = Dice(seed)
         var machine = PipelineMachine()
         var server = FakeServer()
         var open: [RequestID: (isCancellable: Bool, isSimple: Bool)] = [:]

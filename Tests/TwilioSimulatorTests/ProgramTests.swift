@@ -1,114 +1,106 @@
-import Foundation
 import Glibc
+import TestSupport
 import Testing
 
 @testable import TwilioSimulator
 
 /// The executable as its users start it.
 @Suite struct ProgramTests {
-    /// Beside the test bundle, under its product's name.
-    private static func executable() throws -> URL {
-        let arguments = CommandLine.arguments.map { URL(fileURLWithPath: $0).deletingLastPathComponent() }
-        let places = arguments + [Bundle.main.bundleURL]
-        for place in places {
-            let candidate = place.appendingPathComponent("twilio-simulator")
-            if FileManager.default.isExecutableFile(atPath: candidate.path) { return candidate }
-        }
-        throw ControlError(message: "no twilio-simulator in \(places.map(\.path)): build the product first")
+    /// Starts it. `openFiles`: how many it may have.
+    private func start(
+        _ arguments: [String] = [], environment: [String: String] = [:], openFiles: Int? = nil
+    ) throws -> Program {
+        let path = try BuildFolder.executable("twilio-simulator")
+        let environment = Environment.base.merging(environment) { $1 }
+        guard let openFiles else { return try Program(path, arguments, environment: environment) }
+        return try Program(
+            "/bin/sh", ["-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\"", path] + arguments, environment: environment)
     }
 
-    private final class Program {
-        let process = Process()
-        let output = Pipe()
-        let errors = Pipe()
-
-        init(_ arguments: [String], environment: [String: String] = [:]) throws {
-            process.executableURL = try ProgramTests.executable()
-            process.arguments = arguments
-            // Built with a sanitizer, it reports where this process does (Tests/sanitize/run).
-            let sanitizer = ProcessInfo.processInfo.environment.filter {
-                $0.key.hasSuffix("SAN_OPTIONS") || $0.key == "LD_PRELOAD"
-            }
-            process.environment = sanitizer.merging(environment) { $1 }
-            process.standardOutput = output
-            process.standardError = errors
-            try process.run()
-        }
-
-        deinit { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
-
-        func firstLine() -> String {
-            var line: [UInt8] = []
-            while let byte = try? output.fileHandleForReading.read(upToCount: 1)?.first, byte != 0x0A {
-                line.append(byte)
-            }
-            return String(utf8: line)
-        }
-
-        func end(_ signal: Int32? = nil) -> Int32 {
-            if let signal { kill(process.processIdentifier, signal) }
-            process.waitUntilExit()
-            return process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus
-        }
+    /// Where it listens, once it does.
+    private func port(_ program: Program) async throws -> Int {
+        try await program.says("listening on http://127.0.0.1:")
+        return try #require(program.output.split(separator: ":").last.flatMap { Int($0.dropLast()) })
     }
 
-    @Test func sayItsVersion() throws {
-        let program = try Program(["--version"])
-        #expect(program.firstLine() == "twilio-simulator \(TwilioSimulator.version)")
-        #expect(program.end() == 0)
+    private func stop(_ program: Program, _ signal: Int32 = SIGTERM) async throws -> Int32 {
+        program.signal(signal)
+        return try await program.exit()
+    }
+
+    @Test func sayItsVersion() async throws {
+        let program = try start(["--version"])
+        #expect(try await program.exit() == 0)
+        #expect(program.output == "twilio-simulator \(TwilioSimulator.version)\n")
     }
 
     @Test(arguments: ["0.0.0.0", "::", "192.0.2.1"])
-    func elsewhereItNeedsAToken(host: String) throws {
-        let program = try Program(["--host", host])
-        #expect(program.end() == 64)
-        let errors = String(utf8: Array(program.errors.fileHandleForReading.readDataToEndOfFile()))
-        #expect(errors.contains("--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN"))
+    func elsewhereItNeedsAToken(host: String) async throws {
+        let program = try start(["--host", host])
+        #expect(try await program.exit() == 64)
+        let wanted = "--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN"
+        #expect(program.errors.contains(wanted))
     }
 
     @Test(arguments: [SIGTERM, SIGINT])
-    func saysWhereItListensAndLeavesAtOnceWithOpenConnections(signal: Int32) throws {
-        let ready = FileManager.default.temporaryDirectory.appendingPathComponent("ready-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: ready) }
-        let program = try Program(["--ready-file", ready.path])
-        let line = program.firstLine()
-        let port = try #require(Int(line.components(separatedBy: ":").last ?? ""))
-        #expect(line == "listening on http://127.0.0.1:\(port)")
-        let wire = try Wire(port: port)
-        wire.send(rawCreate(to: "+966590200006"))
-        let health = try Wire(port: port)
-        health.send(rawGet("/healthz"))
-        #expect(try health.receiveMessage().body == Array("ok\n".utf8))
-        #expect(try String(contentsOf: ready, encoding: .utf8) == "http://127.0.0.1:\(port)\n")
+    func saysWhereItListensAndLeavesAtOnceWithOpenConnections(signal: Int32) async throws {
+        let folder = try Files.makeFolder()
+        let ready = "\(folder)/ready"
+        defer {
+            unlink(ready)
+            rmdir(folder)
+        }
+        let program = try start(["--ready-file", ready])
+        let port = try await port(program)
+        #expect(program.output == "listening on http://127.0.0.1:\(port)\n")
+        let unanswered = try Socket(port: port)
+        try await unanswered.send(rawCreate(to: "+966590200006"))
+        let health = try Socket(port: port)
+        try await health.send(rawGet("/healthz"))
+        #expect(try await health.receiveMessage().text == "ok\n")
+        #expect(Files.read(ready) == "http://127.0.0.1:\(port)\n")
         // The first request is never answered: a simulator that waited for it would not end.
-        #expect(program.end(signal) == 0)
+        #expect(try await stop(program, signal) == 0)
     }
 
-    @Test func badUsageIs64AndATakenPortIs69() throws {
-        #expect(try Program(["--delays", "3,2,1"]).end() == 64)
-        #expect(try Program(["--no-such"]).end() == 64)
+    /// A connection that waits for a free descriptor is taken once there is one.
+    @Test func outlastsATimeOfTooManyOpenFiles() async throws {
+        let program = try start(openFiles: 24)
+        let port = try await port(program)
+        var held = try (0..<40).map { _ in try Socket(port: port) }
+        try await held[0].send(rawGet("/healthz"))
+        #expect(try await held[0].receiveMessage().text == "ok\n")
+        held.removeAll()
+        let socket = try Socket(port: port)
+        try await socket.send(rawGet("/healthz"))
+        #expect(try await socket.receiveMessage().text == "ok\n")
+        #expect(try await stop(program) == 0)
+    }
+
+    @Test(arguments: [["--delays", "3,2,1"], ["--no-such"], ["--faults", "{\"nxt\": 1}"]])
+    func badUsageIs64(arguments: [String]) async throws {
+        #expect(try await start(arguments).exit() == 64)
+    }
+
+    @Test func aTakenPortIs69() async throws {
         let listener = try Listener()
-        let program = try Program(["--port", String(listener.port)])
-        #expect(program.end() == 69)
-        let said = String(utf8: program.errors.fileHandleForReading.readDataToEndOfFile())
-        #expect(said.contains("cannot serve on 127.0.0.1:\(listener.port)"))
-        #expect(try Program(["--faults", "{\"nxt\": 1}"]).end() == 64)
+        let program = try start(["--port", String(listener.port)])
+        #expect(try await program.exit() == 69)
+        #expect(program.errors.contains("cannot serve on 127.0.0.1:\(listener.port)"))
     }
 
-    @Test func helpHasTheMagicNumbers() throws {
-        let program = try Program(["--help"])
-        let help = String(utf8: program.output.fileHandleForReading.readDataToEndOfFile())
-        #expect(program.end() == 0)
+    @Test func helpHasTheMagicNumbers() async throws {
+        let program = try start(["--help"])
+        #expect(try await program.exit() == 0)
         for word in ["+96659 00 CCCCC", "+966590200503", "/_sim/faults", "TWILIO_AUTH_TOKEN"] {
-            #expect(help.contains(word))
+            #expect(program.output.contains(word))
         }
     }
 
     /// Twilio's own SDK for Python against the simulator. `OTPD_TWILIO_PYTHON` names an interpreter that has it.
-    @Test func theRealSDKWorks() throws {
-        let environment = ProcessInfo.processInfo.environment
-        guard let python = environment["OTPD_TWILIO_PYTHON"], !python.isEmpty else {
-            if environment["CI"] == "true" {
+    @Test func theRealSDKWorks() async throws {
+        guard let python = Environment.current["OTPD_TWILIO_PYTHON"], !python.isEmpty else {
+            if Environment.current["CI"] == "true" {
                 Issue.record(
                     """
                     OTPD_TWILIO_PYTHON is not set, so Twilio's SDK was not tried. Remedy: python3 -m venv V; \
@@ -117,21 +109,14 @@ import Testing
             }
             return
         }
-        let simulator = try Program(["--delays", "1,2,3"], environment: ["TWILIO_AUTH_TOKEN": "sdk"])
-        let base = try #require(simulator.firstLine().components(separatedBy: "listening on ").last)
-        let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("sdk_check.py")
-        let check = Process()
-        check.executableURL = URL(fileURLWithPath: python)
-        check.arguments = [script.path, base, Settings().accountSID]
-        check.environment = ["TWILIO_AUTH_TOKEN": "sdk", "PATH": environment["PATH"] ?? ""]
-        let output = Pipe()
-        check.standardOutput = output
-        check.standardError = output
-        try check.run()
-        let said = String(utf8: output.fileHandleForReading.readDataToEndOfFile())
-        check.waitUntilExit()
-        #expect(check.terminationStatus == 0, "\(said)")
-        #expect(said == "ok\n")
-        #expect(simulator.end(SIGTERM) == 0)
+        let simulator = try start(["--delays", "1,2,3"], environment: ["TWILIO_AUTH_TOKEN": "sdk"])
+        let base = "http://127.0.0.1:\(try await port(simulator))"
+        let check = try Program(
+            python,
+            ["\(BuildFolder.root)/Tests/TwilioSimulatorTests/sdk_check.py", base, Settings().accountSID],
+            environment: ["TWILIO_AUTH_TOKEN": "sdk", "PATH": Environment.current["PATH"] ?? ""])
+        #expect(try await check.exit() == 0)
+        #expect(check.output == "ok\n", "\(check.errors)")
+        #expect(try await stop(simulator) == 0)
     }
 }

@@ -38,8 +38,8 @@ import Testing
     @Test func callbacksLeaveOutTheFirstStatus() {
         var random = SplitMix64(state: 1)
         let timeline = StatusTimeline(outcome: .delivered, viaService: false, delays: delays)
-        func statuses(_ faults: FaultPlan.Callbacks) -> [MessageStatus] {
-            CallbackSchedule.plan(timeline, faults: faults, using: &random).map(\.status)
+        func statuses(_ disorder: CallbackSchedule.Disorder) -> [MessageStatus] {
+            CallbackSchedule.plan(timeline, disorder: disorder, using: &random).map(\.status)
         }
         #expect(statuses(.init()) == [.sending, .sent, .delivered])
         #expect(statuses(.init(lost: 1)) == [])

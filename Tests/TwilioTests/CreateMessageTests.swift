@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 @testable import Twilio
@@ -83,7 +84,7 @@ struct CreateMessageTests {
 
     /// Whatever bytes go in come out again, and nothing but plain ASCII travels.
     @Test func percentEncodingRoundTrip() throws {
-        var random = Seeded(21)
+        var random = SeededGenerator(21)
         for round in 0..<400 {
             let bytes: [UInt8] =
                 round == 0

@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 @testable import Twilio
@@ -58,7 +59,7 @@ struct MessagesAPITests {
     }
 
     @Test func everyMessageIsCreatedAsDescribed() throws {
-        var random = Seeded(31)
+        var random = SeededGenerator(31)
         let numbers = try ["+966501234567", "+201001234567", "+12025550123", "+4915112345678"].map {
             try PhoneNumber(e164: $0)
         }
@@ -168,7 +169,7 @@ struct MessagesAPITests {
         let account = try #require(MessagesAPI.create.inPath.first)
         let service = try #require(MessagesAPI.create.parameters.first { $0.name == "MessagingServiceSid" })
         let message = try #require(MessagesAPI.fetch.inPath.first { $0.name == "Sid" })
-        var random = Seeded(32)
+        var random = SeededGenerator(32)
         let alphabet = Array("0123456789abcdefABCDEFgG \né")
         for _ in 0..<3_000 {
             let prefix = ["AC", "MG", "SM", "MM", "ac", "SK", ""].randomElement(using: &random)!

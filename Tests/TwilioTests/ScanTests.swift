@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Testing
 
 @testable import Twilio
@@ -74,7 +75,7 @@ struct ScanTests {
 
     /// Random damage and random bytes: whatever comes, an answer and no crash.
     @Test func garbage() {
-        var random = Seeded(33)
+        var random = SeededGenerator(33)
         let bytes = Array(ScanTests.created.utf8)
         for _ in 0..<3_000 {
             var damaged = bytes
@@ -97,7 +98,7 @@ struct ScanTests {
 
     /// Random objects, with the SID at a random place among look-alikes.
     @Test func amongLookAlikes() {
-        var random = Seeded(34)
+        var random = SeededGenerator(34)
         let fillers = [
             "\"account_sid\":\"\(ScanTests.other)\"", "\"body\":\"\\\"sid\\\":\\\"\(ScanTests.other)\\\"\"",
             "\"a\":{\"sid\":\"\(ScanTests.other)\",\"status\":\"failed\"}", "\"b\":[{\"sid\":\"\(ScanTests.other)\"}]",

@@ -1,4 +1,5 @@
 import EventLoop
+import TestSupport
 import Testing
 
 @testable import Worker
@@ -334,7 +335,7 @@ struct DispatchMachineTests {
 
     @Test("whatever happens, in flight and waiting never go below zero or above their bounds", arguments: 0..<60)
     func randomWalk(seed: Int) {
-        var random = Randoms(seed: UInt64(seed))
+        var random = SeededGenerator(seed)
         var machine = machine(8, rate: seed % 3 == 0 ? 50 : nil)
         var now = start
         for _ in 0..<500 {
@@ -371,18 +372,5 @@ struct DispatchMachineTests {
         while machine.waiting > 0 { _ = machine.dropped(at: now) }
         while machine.inFlight > 0 { machine.sendEnded(at: now) }
         #expect(machine.decide(at: now) == .finished)
-    }
-}
-
-/// A seeded generator, so that a failing walk can be run again.
-struct Randoms {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

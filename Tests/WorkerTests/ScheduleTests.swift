@@ -1,4 +1,5 @@
 import EventLoop
+import TestSupport
 import Testing
 
 @testable import Worker
@@ -559,7 +560,7 @@ struct HeldTests {
 struct LatencyHistogramTests {
     @Test("percentiles are within 13% above the true ones", arguments: 0..<20)
     func accuracy(seed: Int) {
-        var random = Randoms(seed: UInt64(seed))
+        var random = SeededGenerator(seed)
         var histogram = LatencyHistogram()
         var all: [Int64] = []
         for _ in 0..<2000 {

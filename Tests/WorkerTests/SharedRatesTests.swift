@@ -1,4 +1,5 @@
 import EventLoop
+import TestSupport
 import Testing
 
 @testable import Worker
@@ -126,7 +127,7 @@ struct SharedRateTests {
             /// What it has been told to hear of, and when.
             var news: [(at: Instant, others: Int)] = []
         }
-        var random = Randoms(seed: seed)
+        var random = SeededGenerator(seed)
         let rate = [5.0, 40, 300][Int(seed % 3)]
         var workers: [Int: Running] = [:]
         var sent: [Instant] = []

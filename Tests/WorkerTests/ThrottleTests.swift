@@ -1,4 +1,5 @@
 import EventLoop
+import TestSupport
 import Testing
 
 @testable import Worker
@@ -21,7 +22,7 @@ private struct Server {
     /// Sends `jobs` jobs through the machine; what is refused goes again. `waits` stands for the dispatcher's backoff.
     func run(jobs: Int, maxInFlight: Int = 64, seed: UInt64) -> Result {
         var machine = ThrottleMachine(maxInFlight: maxInFlight, now: start)
-        var random = Randoms(seed: seed)
+        var random = SeededGenerator(seed)
         var now = start
         var flights: [(ends: Instant, began: Instant, isTaken: Bool, concurrency: Int)] = []
         var (second, inSecond) = (Int64(-1), 0)
@@ -104,7 +105,7 @@ struct ThrottleMachineTests {
     @Test("a storm of 429s is forgotten soon after", arguments: 1...12 as ClosedRange<UInt64>, [8, 1])
     func storm(seed: UInt64, ofTen: UInt64) {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
-        var random = Randoms(seed: seed)
+        var random = SeededGenerator(seed)
         var now = start
         func second(isStorm: Bool) -> Int {
             var taken = 0

@@ -43,7 +43,7 @@ struct Backlog: Codable {
         return sizes + [most]
     }
 
-    static func measure(_ bench: Measurement) async throws -> Backlog {
+    static func measure(_ bench: Bench) async throws -> Backlog {
         var backlog = Backlog(sizes: sizes(upTo: bench.plan.backlog).map { Size(queued: $0) })
         try await bench.database.countStatements(true)
         for index in backlog.sizes.indices {
@@ -63,7 +63,7 @@ struct Backlog: Codable {
     }
 
     /// Both tables full. Jobs that have waited for a minute, so that every size is overload alike.
-    private static func fill(_ bench: Measurement, queued: Int) async throws {
+    private static func fill(_ bench: Bench, queued: Int) async throws {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
         try await database.reset()
         try simulator.reset()
@@ -76,7 +76,7 @@ struct Backlog: Codable {
         try await database.fill(count: queued, age: 60)
     }
 
-    private static func stretch(_ bench: Measurement) async throws -> Stretch {
+    private static func stretch(_ bench: Bench) async throws -> Stretch {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
         try simulator.reset()
         try await database.countStatements(true)

@@ -26,7 +26,7 @@ struct Drain: Codable {
     var processorsBusy: Double { donePerSecond * (otpdCPU + postgresCPU + simulatorCPU) / 1e6 }
 
     static func measure(
-        _ bench: Measurement, jobs: Int, processes: Int = 1, maxInFlight: Int? = nil, providerLatency: Int = 0,
+        _ bench: Bench, jobs: Int, processes: Int = 1, maxInFlight: Int? = nil, providerLatency: Int = 0,
         afresh: Bool = true
     ) async throws -> Drain {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)

@@ -24,7 +24,7 @@ struct Idle: Codable {
         (minute.transactions - minutes[0].transactions) / Double(max(minute.workers, 1))
     }
 
-    static func measure(_ bench: Measurement) async throws -> Idle {
+    static func measure(_ bench: Bench) async throws -> Idle {
         let (database, loop) = (bench.database, bench.loop)
         var idle = Idle(seconds: bench.plan.idleSeconds, minutes: [])
         for count in [0, 1, 4] {
@@ -40,7 +40,7 @@ struct Idle: Codable {
         return idle
     }
 
-    private static func watch(_ bench: Measurement, _ pids: [Int32]) async throws -> Minute {
+    private static func watch(_ bench: Bench, _ pids: [Int32]) async throws -> Minute {
         func sample() async throws -> (transactions: Int, postgres: Double, otpd: Double, wakeUps: Int) {
             let transactions = try await bench.database.transactions()
             let cpu = pids.reduce(0) { $0 + ProcessTree(root: $1).cpuSeconds() }

@@ -20,7 +20,7 @@ struct Inserts: Codable {
 
     static let clients = 64
 
-    static func measure(_ bench: Measurement, backwards: Bool) async throws -> Inserts {
+    static func measure(_ bench: Bench, backwards: Bool) async throws -> Inserts {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
         var result = Inserts(
             alone: 0, woken: 0, sending: 0, sent: 0, cpuOfSending: 0, exactlyOnce: ExactlyOnce(jobs: 0, notAccepted: 0))
@@ -68,7 +68,7 @@ struct Inserts: Codable {
 
     /// Transactions per second, how long it took, and how many there were.
     private static func pgbench(
-        _ bench: Measurement
+        _ bench: Bench
     ) async throws -> (perSecond: Double, seconds: Double, transactions: Int) {
         let (script, output) = ("/tmp/otpd-bench-\(getpid()).sql", "/tmp/otpd-bench-pgbench.\(getpid()).out")
         defer { for path in [script, output] { unlink(path) } }
@@ -100,7 +100,7 @@ struct Inserts: Codable {
     }
 
     /// `otpd pause` and `otpd resume`, of everything.
-    private static func control(_ bench: Measurement, _ command: [String]) async throws {
+    private static func control(_ bench: Bench, _ command: [String]) async throws {
         let otpd = try ChildProcess(bench.plan.otpd, command)
         guard try await otpd.wait(atMost: .seconds(15), on: bench.loop) == 0 else {
             throw BenchError("otpd \(command[0]) failed")

@@ -26,7 +26,7 @@ struct Latency: Codable {
     private static let durable = Statement(
         "bench_durable_commit", "SELECT pg_logical_emit_message(true, 'otpd-bench', 'x')", [])
 
-    static func measure(_ bench: Measurement) async throws -> Latency {
+    static func measure(_ bench: Bench) async throws -> Latency {
         let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
         try await database.reset()
         try simulator.reset()
@@ -67,7 +67,7 @@ struct Latency: Codable {
     }
 
     private static func probe(
-        _ bench: Measurement, _ floor: inout (commits: [Int64], roundTrips: [Int64])
+        _ bench: Bench, _ floor: inout (commits: [Int64], roundTrips: [Int64])
     ) async throws {
         for _ in 0..<50 {
             let start = WallClock.now()

@@ -21,7 +21,7 @@ struct Overload: Codable {
 
     private static let patience = 10
 
-    static func measure(_ bench: Measurement) async throws -> Overload {
+    static func measure(_ bench: Bench) async throws -> Overload {
         let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
         try await database.reset()
         try simulator.reset()

@@ -32,13 +32,13 @@ struct Processes: Codable {
     static let rate = 20
     private static let seconds = 15
 
-    static func pair(_ bench: Measurement, twoFirst: Bool) async throws -> Pair {
+    static func pair(_ bench: Bench, twoFirst: Bool) async throws -> Pair {
         let first = try await Drain.measure(bench, jobs: bench.plan.jobs, processes: twoFirst ? 2 : 1)
         let second = try await Drain.measure(bench, jobs: bench.plan.jobs, processes: twoFirst ? 1 : 2)
         return twoFirst ? Pair(one: second, two: first) : Pair(one: first, two: second)
     }
 
-    static func herd(_ bench: Measurement, processes: Int) async throws -> Herd {
+    static func herd(_ bench: Bench, processes: Int) async throws -> Herd {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
         try await database.reset()
         try simulator.reset()

@@ -23,7 +23,7 @@ struct Snapshot: Codable {
     var steadyRatio: Double { with.perSecond / without.perSecond }
     var p99Ratio: Double { with.fromCommit.p99 / without.fromCommit.p99 }
 
-    static func measure(_ bench: Measurement) async throws -> Snapshot {
+    static func measure(_ bench: Bench) async throws -> Snapshot {
         let rate = min(bench.plan.snapshotRate, max(1, Int(try await carried(bench) / 2)))
         let without = try await run(bench, rate: rate, holding: false)
         let with = try await run(bench, rate: rate, holding: true)
@@ -31,7 +31,7 @@ struct Snapshot: Codable {
     }
 
     /// Codes per second that are asked for when they are asked for as fast as can be, with a worker sending them.
-    private static func carried(_ bench: Measurement) async throws -> Double {
+    private static func carried(_ bench: Bench) async throws -> Double {
         let count = 2 * bench.plan.snapshotRate
         try await bench.database.reset()
         let otpd = try Otpd(bench.plan.otpd, on: bench.loop)
@@ -45,7 +45,7 @@ struct Snapshot: Codable {
         return Double(count) * 1e6 / Double(max(1, (times.max() ?? 0) - (times.min() ?? 0)))
     }
 
-    private static func run(_ bench: Measurement, rate: Int, holding: Bool) async throws -> Run {
+    private static func run(_ bench: Bench, rate: Int, holding: Bool) async throws -> Run {
         let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
         try await database.reset()
         try simulator.reset()

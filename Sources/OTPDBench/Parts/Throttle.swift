@@ -15,7 +15,7 @@ struct Throttle: Codable {
     /// What was used of what was allowed.
     var ratio: Double { jobsPerSecond / Double(perSecond) }
 
-    static func measure(_ bench: Measurement) async throws -> Throttle {
+    static func measure(_ bench: Bench) async throws -> Throttle {
         let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
         let jobs = plan.throttleJobs
         let (atATime, perSecond) = (20, 50)

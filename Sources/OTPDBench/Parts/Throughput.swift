@@ -15,7 +15,7 @@ struct Throughput: Codable {
     var ratio: Double { drain.donePerSecond * (1 / queueAlonePerSecond + 1 / (httpAlonePerSecond ?? .nan)) }
 
     static func measure(
-        _ bench: Measurement, providerLatency: Int = 0, maxInFlight: Int = 64
+        _ bench: Bench, providerLatency: Int = 0, maxInFlight: Int = 64
     ) async throws -> Throughput {
         let (simulator, jobs) = (bench.simulator, bench.plan.jobs)
         let queueAlone = try await LeanQueue.perSecond(bench.database, jobs: jobs, on: bench.loop)

@@ -1,3 +1,5 @@
+import DequeModule
+
 /// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Words.swift`), no clock,
 /// no libpq.
 ///
@@ -43,8 +45,8 @@ struct PipelineMachine {
     }
 
     private(set) var state = State.idle
-    private var inFlight = FIFO<InFlight>()
-    private var waiting = FIFO<Request>()
+    private var inFlight = Deque<InFlight>()
+    private var waiting = Deque<Request>()
     private var prepared: [String: Copy] = [:]
     private var copies = 0
 
@@ -182,7 +184,7 @@ struct PipelineMachine {
     }
 
     private mutating func finishPipelined(_ actions: inout [Action]) {
-        guard let head = inFlight.removeFirst() else { return }
+        guard let head = inFlight.popFirst() else { return }
         let id = head.request.id
         switch head.refusal {
         case nil where head.step == .syncing: actions.append(.succeed(id))
@@ -214,7 +216,7 @@ struct PipelineMachine {
             if inFlight.first?.refusal == nil { actions.append(.keepRefusal(id)) }
             inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
         case .end:
-            guard let head = inFlight.removeFirst() else { return }
+            guard let head = inFlight.popFirst() else { return }
             switch (head.refusal, head.interruption) {
             case (nil, _): actions.append(.succeed(id))
             case (.cancelled, let interruption?): actions.append(.fail(id, .interrupted(interruption, .rolledBack)))
@@ -265,7 +267,9 @@ struct PipelineMachine {
         }
         // A second reason changes nothing: the cancel is on its way.
         guard inFlight.first(where: { $0.request.id == id })?.interruption == nil else { return }
-        inFlight.update(where: { $0.request.id == id }, { $0.interruption = interruption })
+        if let index = inFlight.firstIndex(where: { $0.request.id == id }) {
+            inFlight[index].interruption = interruption
+        }
         actions.append(.startGrace(id))
         if awaited == id { beginCancel(id, &actions) }
     }
@@ -312,7 +316,7 @@ struct PipelineMachine {
     }
 
     private mutating func unsupported(_ actions: inout [Action]) {
-        guard let head = inFlight.removeFirst() else { return }
+        guard let head = inFlight.popFirst() else { return }
         actions.append(.drop(.unsupported))
         actions.append(.fail(head.request.id, .unsupported))
         end(&actions)
@@ -327,13 +331,25 @@ struct PipelineMachine {
 
     private mutating func end(_ actions: inout [Action]) {
         state = .closed
-        while let entry = inFlight.removeFirst() {
+        while let entry = inFlight.popFirst() {
             if let interruption = entry.interruption {
                 actions.append(.fail(entry.request.id, .interrupted(interruption, .unknown)))
             } else {
                 actions.append(.fail(entry.request.id, .lost(.unknown)))
             }
         }
-        while let request = waiting.removeFirst() { actions.append(.fail(request.id, .lost(.notSent))) }
+        while let request = waiting.popFirst() { actions.append(.fail(request.id, .lost(.notSent))) }
+    }
+}
+
+extension Deque {
+    fileprivate mutating func updateFirst(_ change: (inout Element) -> Void) {
+        if !isEmpty { change(&self[0]) }
+    }
+
+    /// Takes out the first that `matches`, wherever it stands.
+    @discardableResult
+    fileprivate mutating func removeFirst(where matches: (Element) -> Bool) -> Element? {
+        firstIndex(where: matches).map { remove(at: $0) }
     }
 }

@@ -5,17 +5,24 @@ enum CallbackSchedule {
         var afterMilliseconds: Int
     }
 
+    /// How often callbacks go wrong: shares from 0 to 1.
+    struct Disorder: Equatable {
+        var lost = 0.0
+        var duplicated = 0.0
+        var reversed = 0.0
+    }
+
     static func plan(
-        _ timeline: StatusTimeline, faults: FaultPlan.Callbacks, using random: inout some RandomNumberGenerator
+        _ timeline: StatusTimeline, disorder: Disorder, using random: inout some RandomNumberGenerator
     ) -> [Planned] {
         let steps = timeline.steps.dropFirst()
         var statuses = steps.map(\.status)
-        if chance(faults.reversed, &random) { statuses.reverse() }
+        if chance(disorder.reversed, &random) { statuses.reverse() }
         var planned: [Planned] = []
-        for (status, step) in zip(statuses, steps) where !chance(faults.lost, &random) {
+        for (status, step) in zip(statuses, steps) where !chance(disorder.lost, &random) {
             let callback = Planned(status: status, afterMilliseconds: step.afterMilliseconds)
             planned.append(callback)
-            if chance(faults.duplicated, &random) { planned.append(callback) }
+            if chance(disorder.duplicated, &random) { planned.append(callback) }
         }
         return planned
     }

@@ -11,11 +11,15 @@ struct FaultPlan {
         var kind = Kind.create
     }
 
-    struct Callbacks: Equatable {
-        /// Shares from 0 to 1.
-        var lost = 0.0
-        var duplicated = 0.0
-        var reversed = 0.0
+    /// What `status` of an account can be.
+    enum AccountStatus: String, CaseIterable {
+        case active, suspended, closed
+    }
+
+    /// What `type` of an account can be.
+    enum AccountType: String, CaseIterable {
+        case trial = "Trial"
+        case full = "Full"
     }
 
     /// Taken in order, each for its next `remaining` requests.
@@ -27,15 +31,15 @@ struct FaultPlan {
     var latencyMilliseconds = 0
     /// How long a new message stays out of the list.
     var listLagMilliseconds = 0
-    var callbacks = Callbacks()
+    var callbacks = CallbackSchedule.Disorder()
     /// More creates than this at a time get 429; nil for no limit.
     var maxConcurrent: Int?
     /// More creates than this within one second of the clock get 429; nil for no limit.
     var maxPerSecond: Int?
     var errorFormat = TwilioError.Format.classic
     /// Of an account that is not active, messages are neither taken nor listed.
-    var accountStatus = Simulator.AccountStatus.active
-    var accountType = Simulator.AccountType.full
+    var accountStatus = AccountStatus.active
+    var accountType = AccountType.full
 
     private var magicUsed: Set<[UInt8]> = []
     private var second: Int64 = 0

@@ -13,11 +13,11 @@ struct MessageSIDCodec {
 
     /// Appends the SID, 34 bytes.
     func append(_ sequence: Int, to output: inout [UInt8]) {
-        let high = Self.mix(UInt64(bitPattern: Int64(sequence)) ^ key)
+        let high = SplitMix64.mix(UInt64(bitPattern: Int64(sequence)) ^ key)
         output.append(UInt8(ascii: "S"))
         output.append(UInt8(ascii: "M"))
         output.append(hex: high)
-        output.append(hex: Self.mix(high ^ checkKey))
+        output.append(hex: SplitMix64.mix(high ^ checkKey))
     }
 
     func sid(_ sequence: Int) -> [UInt8] {
@@ -31,20 +31,12 @@ struct MessageSIDCodec {
         guard sid.count == 34, sid.starts(with: "SM".utf8),
             let high = Hex.number(sid.dropFirst(2).prefix(16)),
             let low = Hex.number(sid.dropFirst(18)),
-            low == Self.mix(high ^ checkKey)
+            low == SplitMix64.mix(high ^ checkKey)
         else { return nil }
         return Int(exactly: Int64(bitPattern: Self.unmix(high) ^ key))
     }
 
-    /// SplitMix64's finaliser: a bijection.
-    private static func mix(_ value: UInt64) -> UInt64 {
-        var mixed = value
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    /// The inverse of `mix`: the same steps backwards, with the multipliers' inverses modulo 2^64.
+    /// The inverse of `SplitMix64.mix`: the same steps backwards, with the multipliers' inverses modulo 2^64.
     private static func unmix(_ value: UInt64) -> UInt64 {
         var mixed = value
         mixed = (mixed ^ (mixed >> 31) ^ (mixed >> 62)) &* 0x3196_42B2_D24D_8EC3
@@ -59,7 +51,12 @@ struct SplitMix64: RandomNumberGenerator {
 
     mutating func next() -> UInt64 {
         state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
+        return Self.mix(state)
+    }
+
+    /// Its finaliser: a bijection.
+    static func mix(_ value: UInt64) -> UInt64 {
+        var mixed = value
         mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
         mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
         return mixed ^ (mixed >> 31)

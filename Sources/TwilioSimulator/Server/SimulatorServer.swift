@@ -1,42 +1,67 @@
-import HummingbirdCore
-import Logging
 import NIOCore
+import NIOHTTP1
 import NIOPosix
-import ServiceLifecycle
 
 /// The simulator on a socket: one event-loop thread which owns everything.
-enum SimulatorServer {
-    /// Serves until its task is cancelled, which closes everything at once. `ready` gets the port once it listens.
-    static func run(_ settings: Settings, ready: @escaping @Sendable (Int) async -> Void) async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        let result: Result<Void, any Error>
-        do {
-            let channel = try await makeChannel(settings, on: group.next())
-            var logger = Logger(label: "twilio-simulator")
-            // Hummingbird reports our own cancellation as an error; errors that matter are thrown.
-            logger.logLevel = .critical
-            let server = channel.server(
-                configuration: ServerConfiguration(
-                    address: .hostname(settings.host, port: settings.port), backlog: 4096),
-                onServerRunning: { channel in
-                    await ready(channel.localAddress?.port ?? settings.port)
-                },
-                eventLoopGroup: group, logger: logger)
-            try await server.run()
-            result = .success(())
-        } catch {
-            result = .failure(error)
-        }
-        try await group.shutdownGracefully()
-        try result.get()
+///
+/// No task per connection or request: faults need the socket itself, and plain calls on one event loop answer several
+/// times as many requests as async handlers do.
+struct SimulatorServer: Sendable {
+    private let group: MultiThreadedEventLoopGroup
+    private let listener: any Channel
+    /// Where it listens.
+    let port: Int
+
+    /// What lives on the event loop and is touched on it alone.
+    private struct Shared {
+        let simulator: Simulator
+        let callbacks: CallbackPoster
     }
 
-    private static func makeChannel(_ settings: Settings, on loop: any EventLoop) async throws -> SimulatorChannel {
-        try await loop.submit {
+    /// Listens from now on.
+    init(_ settings: Settings) throws {
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        do {
+            listener = try Self.listen(settings, on: group.next()).wait()
+        } catch {
+            try? group.syncShutdownGracefully()
+            throw error
+        }
+        port = listener.localAddress?.port ?? settings.port
+    }
+
+    /// Blocks until the listening socket has ended: closed by `stopListening`, or by itself.
+    func waitUntilDeaf() { try? listener.closeFuture.wait() }
+
+    /// From any thread.
+    func stopListening() { listener.close(promise: nil) }
+
+    /// Closes everything at once.
+    func close() { try? group.syncShutdownGracefully() }
+
+    private static func listen(_ settings: Settings, on loop: any EventLoop) throws -> EventLoopFuture<any Channel> {
+        let shared = try loop.submit {
             let simulator = try Simulator(settings)
-            return SimulatorChannel(
-                simulator: NIOLoopBound(simulator, eventLoop: loop),
-                callbacks: NIOLoopBound(CallbackPoster(loop: loop, simulator: simulator), eventLoop: loop))
-        }.get()
+            return NIOLoopBound(
+                Shared(simulator: simulator, callbacks: CallbackPoster(loop: loop, simulator: simulator)),
+                eventLoop: loop)
+        }.wait()
+        return ServerBootstrap(group: loop)
+            .serverChannelOption(.backlog, value: 4096)
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+            .childChannelOption(.allowRemoteHalfClosure, value: true)
+            .childChannelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let (simulator, callbacks) = (shared.value.simulator, shared.value.callbacks)
+                    let outlet = RawOutlet()
+                    let pipeline = channel.pipeline.syncOperations
+                    try pipeline.addHandler(outlet)
+                    try pipeline.addHandler(
+                        ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
+                    try pipeline.addHandler(
+                        Connection(simulator: simulator, outlet: outlet) { callbacks.schedule($0) })
+                }
+            }
+            .bind(host: settings.host, port: settings.port)
     }
 }

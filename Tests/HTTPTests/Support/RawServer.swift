@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 
 /// A server of bare sockets: each connection is handled by a closure on a thread of its own, which says byte by byte
 /// what the peer gets.
@@ -13,13 +14,10 @@ final class RawServer: @unchecked Sendable {
     /// `receiveBuffer`: the size of the connections' receive buffers, where it matters.
     init(receiveBuffer: Int32? = nil, _ handle: @escaping @Sendable (Peer) -> Void) {
         self.handle = handle
-        listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        if var size = receiveBuffer {
-            setsockopt(listener, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size))
-        }
-        port = Self.bindToFreePort(listener)
-        listen(listener, 1024)
-        Self.startThread(threads) { [self] in accepting() }
+        // A server that cannot listen is no server: the test ends here.
+        let listening = try! Loopback.listen(backlog: 1024, receiveBuffer: receiveBuffer)
+        (listener, port) = (listening.descriptor, Int(listening.port))
+        threads.withLock { $0.append(Threads.start { [self] in accepting() }) }
     }
 
     var url: String { "http://127.0.0.1:\(port)/2010-04-01/Accounts/AC0/Messages.json" }
@@ -48,63 +46,17 @@ final class RawServer: @unchecked Sendable {
                 peers.append(peer)
                 return peer
             }
-            Self.startThread(threads) { [self] in
+            let thread = Threads.start { [self] in
                 handle(peer)
                 peer.close()
             }
+            threads.withLock { $0.append(thread) }
         }
-    }
-
-    /// A port of the loopback address on which nobody listens, at least at first.
-    static func closedPort() -> Int {
-        let probe = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { Glibc.close(probe) }
-        return bindToFreePort(probe)
     }
 
     /// Descriptors of this process that are connected to `port`.
     static func descriptors(connectedTo port: Int) -> Int {
-        (0..<4096).filter { descriptor in
-            var address = sockaddr_in()
-            var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-            let code = withUnsafeMutableBytes(of: &address) {
-                getpeername(Int32(descriptor), $0.baseAddress!.assumingMemoryBound(to: sockaddr.self), &size)
-            }
-            return code == 0 && address.sin_family == sa_family_t(AF_INET) && Int(address.sin_port.byteSwapped) == port
-        }.count
-    }
-
-    private static func bindToFreePort(_ descriptor: Int32) -> Int {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var size = socklen_t(MemoryLayout<sockaddr_in>.size)
-        withUnsafeMutableBytes(of: &address) {
-            let pointer = $0.baseAddress!.assumingMemoryBound(to: sockaddr.self)
-            precondition(bind(descriptor, pointer, size) == 0)
-            getsockname(descriptor, pointer, &size)
-        }
-        return Int(address.sin_port.byteSwapped)
-    }
-
-    private final class Body {
-        let run: () -> Void
-        init(_ run: @escaping () -> Void) { self.run = run }
-    }
-
-    private static func startThread(_ threads: borrowing Mutex<[pthread_t]>, _ run: @escaping () -> Void) {
-        let body = Unmanaged.passRetained(Body(run))
-        threads.withLock { threads in
-            var thread = pthread_t()
-            precondition(
-                pthread_create(
-                    &thread, nil,
-                    { raw in
-                        Unmanaged<Body>.fromOpaque(raw!).takeRetainedValue().run()
-                        return nil
-                    }, body.toOpaque()) == 0)
-            threads.append(thread)
-        }
+        (0..<4096).filter { Loopback.remotePort($0).map { Int($0) } == port }.count
     }
 }
 
@@ -126,15 +78,9 @@ final class Peer: @unchecked Sendable {
     /// Waits for a request with a Content-Length (or none) to be there as a whole; its body, nil when the peer has gone.
     func readRequest() -> String? {
         while true {
-            if let end = pending.firstRange(of: Array("\r\n\r\n".utf8)) {
-                let head = String(decoding: pending[..<end.lowerBound], as: UTF8.self)
-                let field = head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
-                let length = field.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
-                if pending.count - end.upperBound >= length {
-                    let body = String(decoding: pending[end.upperBound..<(end.upperBound + length)], as: UTF8.self)
-                    pending.removeFirst(end.upperBound + length)
-                    return body
-                }
+            if let request = HTTPMessage(pending) {
+                pending.removeFirst(request.byteCount)
+                return request.text
             }
             guard let more = read(), !more.isEmpty else { return nil }
             pending += more

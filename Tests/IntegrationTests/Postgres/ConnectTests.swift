@@ -1,6 +1,7 @@
 import EventLoop
 import Glibc
 import Postgres
+import TestSupport
 import Testing
 
 /// The error of an attempt to connect.
@@ -41,7 +42,7 @@ struct ConnectTests {
     func causes(
         severity: String, code: String, message: [UInt8], cause: ConnectFailure.Cause, words: String
     ) async throws {
-        let server = try #require(RefusingServer(severity: severity, sqlstate: code, message: message))
+        let server = try RefusingServer(severity: severity, sqlstate: code, message: message)
         let settings = ConnectionSettings("host=127.0.0.1 port=\(server.port) sslmode=disable gssencmode=disable")
         let error = try await failure(settings)
         #expect(error.contains(words) && error.hasSuffix(cause.remedy), "\(error)")
@@ -68,7 +69,7 @@ struct ConnectTests {
 
     @Test("a peer that accepts and says nothing costs the connect timeout, then comes the next host")
     func silentHost() async throws {
-        let silent = try #require(SilentPeer())
+        let silent = try Listener()
         // Long enough for the host that answers, too, on a busy machine and under a sanitizer.
         let settings = ConnectionSettings(
             "host=127.0.0.1,127.0.0.1 port=\(silent.port),\(variable("PGPORT"))", connectTimeout: .seconds(2))
@@ -97,7 +98,7 @@ struct ConnectTests {
 
     @Test("cancelling the task ends the attempt at once")
     func cancelled() async throws {
-        let silent = try #require(SilentPeer())
+        let silent = try Listener()
         let port = silent.port
         let error = try await onLoop { loop in
             let task = Task(executorPreference: loop) {
@@ -138,33 +139,5 @@ struct ConnectTests {
             #expect(await connection.serverVersion >= 150_000)
             #expect(await connection.parameterStatus("client_encoding") == "UTF8")
         }
-    }
-}
-
-/// A listening socket whose clients are let in by the kernel and never answered.
-private final class SilentPeer: Sendable {
-    let port: UInt16
-    private let listener: Int32
-
-    init?() {
-        let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        self.listener = listener
-        var address = HalfOpenProxy.loopback(0)
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isListening = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(listener, $0, length) == 0 && listen(listener, 8) == 0 && getsockname(listener, $0, &length) == 0
-            }
-        }
-        guard isListening else { return nil }
-        port = UInt16(bigEndian: address.sin_port)
-    }
-
-    deinit { close(listener) }
-
-    /// Whether somebody waits for an answer.
-    var hasClient: Bool {
-        var waiting = pollfd(fd: listener, events: Int16(POLLIN), revents: 0)
-        return poll(&waiting, 1, 0) == 1
     }
 }

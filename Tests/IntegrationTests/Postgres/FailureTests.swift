@@ -191,11 +191,11 @@ struct FailureTests {
     @Test("a peer that went silent: the deadline works, and nobody waits for the network")
     func halfOpen() async throws {
         let port = try #require(getenv("PGPORT").flatMap { UInt16(String(cString: $0)) })
-        let proxy = try #require(HalfOpenProxy(target: port))
+        let proxy = try TCPProxy(to: port)
         defer { proxy.stop() }
         try await withConnection(ConnectionSettings("host=127.0.0.1 port=\(proxy.port)")) { connection in
             try await expectAlive(connection)
-            proxy.freeze()
+            proxy.freeze(newOnesToo: true)
             let start = Instant.now()
             let error = await failure {
                 _ = try await connection.execute(one, deadline: start + .milliseconds(200))
@@ -209,13 +209,13 @@ struct FailureTests {
     @Test("a peer that goes silent while a cancel is out: the grace ends it")
     func halfOpenCancel() async throws {
         let port = try #require(getenv("PGPORT").flatMap { UInt16(String(cString: $0)) })
-        let proxy = try #require(HalfOpenProxy(target: port))
+        let proxy = try TCPProxy(to: port)
         defer { proxy.stop() }
         var settings = ConnectionSettings("host=127.0.0.1 port=\(proxy.port)")
         settings.cancelGrace = .milliseconds(200)
         try await withConnection(settings) { connection in
             _ = try await connection.execute(one, deadline: soon)
-            proxy.freeze()
+            proxy.freeze(newOnesToo: true)
             let error = await failure {
                 _ = try await connection.execute(
                     one, deadline: .now() + .seconds(1), onDeadline: .cancel)

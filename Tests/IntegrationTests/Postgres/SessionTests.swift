@@ -1,6 +1,7 @@
 import EventLoop
 import Postgres
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("PostgreSQL: sessions", .timeLimit(.minutes(10)))

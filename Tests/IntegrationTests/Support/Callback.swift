@@ -1,4 +1,5 @@
 import OTP
+import TestSupport
 import Twilio
 
 /// A status callback as Twilio sends it, signed, posted by the test itself.

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 
 /// A backend's end of Twilio's callbacks: takes requests on loopback, answers 200, and keeps their first bytes.
 final class CallbackSocket: Sendable {
@@ -9,20 +10,7 @@ final class CallbackSocket: Sendable {
 
     init() throws {
         (descriptor, port) = try Loopback.listen()
-        var thread = pthread_t()
-        let own = Unmanaged.passRetained(self)
-        let isStarted =
-            pthread_create(
-                &thread, nil,
-                { pointer in
-                    Unmanaged<CallbackSocket>.fromOpaque(pointer!).takeRetainedValue().serve()
-                    return nil
-                }, own.toOpaque()) == 0
-        guard isStarted else {
-            own.release()
-            throw Trouble("no thread for callbacks")
-        }
-        pthread_detach(thread)
+        Threads.detach { self.serve() }
     }
 
     /// The first request so far.

@@ -1,3 +1,5 @@
+import TestSupport
+
 /// `otpd` as a process, in the current test's database.
 enum Otpd {
     /// What it says when it listens for jobs.

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 
 /// A program in a terminal of its own, whose other end is the test.
 final class PseudoTerminal: Sendable {

@@ -1,5 +1,6 @@
 import FoundationEssentials
 import Glibc
+import TestSupport
 
 /// `twilio-simulator` as a process, and what its control API tells.
 struct Simulator: Sendable {
@@ -91,7 +92,7 @@ enum HTTP1 {
         port: UInt16, _ method: String, _ path: String, headers: [String] = ["Content-Type: application/json"],
         body: String = ""
     ) throws -> (status: Int, body: [UInt8]) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let descriptor = Loopback.socket()
         defer { close(descriptor) }
         var limit = timeval(tv_sec: 10, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
@@ -106,72 +107,10 @@ enum HTTP1 {
         var answer: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {
+            if let message = HTTPMessage(answer), let status = message.status { return (status, message.body) }
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count >= 0 else { throw Trouble("no answer") }
-            if count == 0 { break }
+            guard count > 0 else { throw Trouble("no answer, or one that is not HTTP") }
             answer += buffer[..<count]
-            if let (head, rest) = split(answer), let length = contentLength(head), rest.count >= length { break }
-        }
-        guard let (head, rest) = split(answer), let status = Int(head.split(separator: " ").dropFirst().first ?? "")
-        else { throw Trouble("an answer that is not HTTP") }
-        return (status, Array(rest))
-    }
-
-    private static func split(_ answer: [UInt8]) -> (String, ArraySlice<UInt8>)? {
-        guard let end = answer.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
-        return (String(decoding: answer[..<end.lowerBound], as: UTF8.self), answer[end.upperBound...])
-    }
-
-    private static func contentLength(_ head: String) -> Int? {
-        head.split(separator: "\r\n").first { $0.lowercased().hasPrefix("content-length:") }
-            .flatMap { $0.split(separator: " ").last.flatMap { Int($0) } }
-    }
-}
-
-/// 127.0.0.1.
-enum Loopback {
-    static func address(_ port: UInt16) -> sockaddr_in {
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_port = port.bigEndian
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        return address
-    }
-
-    static func connect(_ descriptor: Int32, _ port: UInt16) -> Bool {
-        withAddress(port) { Glibc.connect(descriptor, $0, $1) == 0 }
-    }
-
-    /// A listening socket on `port`, or on a free one, and its port.
-    static func listen(_ port: UInt16 = 0) throws -> (descriptor: Int32, port: UInt16) {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        var yes: Int32 = 1
-        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
-        var bound = sockaddr_in()
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let isListening =
-            withAddress(port) { bind(descriptor, $0, $1) == 0 } && Glibc.listen(descriptor, 64) == 0
-            && withUnsafeMutablePointer(to: &bound) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { getsockname(descriptor, $0, &length) == 0 }
-            }
-        guard isListening else {
-            close(descriptor)
-            throw Trouble("cannot listen on \(port)")
-        }
-        return (descriptor, UInt16(bigEndian: bound.sin_port))
-    }
-
-    /// A port where nobody listens.
-    static func freePort() throws -> UInt16 {
-        let (descriptor, port) = try listen()
-        close(descriptor)
-        return port
-    }
-
-    private static func withAddress<T>(_ port: UInt16, _ body: (UnsafePointer<sockaddr>, socklen_t) -> T) -> T {
-        var address = address(port)
-        return withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         }
     }
 }

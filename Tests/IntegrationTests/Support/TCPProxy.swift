@@ -1,8 +1,11 @@
 import Glibc
 import Synchronization
+import TestSupport
 
 /// Forwards TCP connections from a port to another, until it is told to cut them. A thread per connection.
 final class TCPProxy: Sendable {
+    /// Where it listens.
+    let port: UInt16
     private let listener: Int32
     private let target: UInt16
     private let isOver = Atomic(false)
@@ -11,18 +14,21 @@ final class TCPProxy: Sendable {
     private let frozen = Atomic(-1)
     private let serial = Atomic(0)
 
-    init(port: UInt16, to target: UInt16) throws {
+    /// On `port`, or on a free one.
+    init(port: UInt16 = 0, to target: UInt16) throws {
         self.target = target
-        listener = try Loopback.listen(port).descriptor
-        Self.thread { self.acceptLoop() }
+        (listener, self.port) = try Loopback.listen(port)
+        Threads.detach { self.acceptLoop() }
     }
 
     /// Breaks every connection; new ones are taken.
     func cut() { epoch.add(1, ordering: .sequentiallyConsistent) }
 
-    /// Lets no more bytes pass on the connections there are, and keeps them open, as a dead machine does; new ones work.
-    func freeze() {
-        frozen.store(serial.load(ordering: .sequentiallyConsistent), ordering: .sequentiallyConsistent)
+    /// Lets no more bytes pass on the connections there are, and keeps them open, as a dead machine does; new ones work,
+    /// unless they are frozen too.
+    func freeze(newOnesToo: Bool = false) {
+        frozen.store(
+            newOnesToo ? .max : serial.load(ordering: .sequentiallyConsistent), ordering: .sequentiallyConsistent)
     }
 
     /// Ends it.
@@ -39,13 +45,13 @@ final class TCPProxy: Sendable {
             guard client >= 0 else { continue }
             let now = epoch.load(ordering: .sequentiallyConsistent)
             let number = serial.add(1, ordering: .sequentiallyConsistent).newValue
-            Self.thread { self.forward(client, number: number, epoch: now) }
+            Threads.detach { self.forward(client, number: number, epoch: now) }
         }
         close(listener)
     }
 
     private func forward(_ client: Int32, number: Int, epoch then: Int) {
-        let server = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
+        let server = Loopback.socket()
         defer {
             close(client)
             close(server)
@@ -67,22 +73,6 @@ final class TCPProxy: Sendable {
                 guard count > 0, send(to, buffer, count, Int32(MSG_NOSIGNAL)) == count else { return }
             }
         }
-    }
-
-    private final class Work: Sendable {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-
-    private static func thread(_ body: @escaping @Sendable () -> Void) {
-        var thread = pthread_t()
-        pthread_create(
-            &thread, nil,
-            {
-                Unmanaged<Work>.fromOpaque($0!).takeRetainedValue().body()
-                return nil
-            }, Unmanaged.passRetained(Work(body)).toOpaque())
-        pthread_detach(thread)
     }
 }
 

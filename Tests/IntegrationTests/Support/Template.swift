@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import Postgres
 import Synchronization
+import TestSupport
 
 /// The database that the tests' databases are cloned from: migrated once per run by `otpd migrate up`.
 enum Template {
@@ -10,11 +11,10 @@ enum Template {
     private static let template = Task { () async throws -> String in
         let name = "\(prefix)_template"
         try await maintenance("CREATE DATABASE \(name)")
+        // It is deleted at exit too, and by then psql has used it: what is registered last is done first.
+        _ = try ScratchFolder.shared.get()
         // Also when a test crashes the run, as far as it can.
-        atexit {
-            dropTemplate()
-            ScratchFolder.delete()
-        }
+        atexit { dropTemplate() }
         var environment = Environment.base
         environment["PGDATABASE"] = name
         let migrate = try Program(

@@ -4,6 +4,7 @@ import OTP
 import Postgres
 import Queue
 import Synchronization
+import TestSupport
 
 /// A database of one test's own.
 ///

@@ -1,5 +1,6 @@
 import Glibc
 import Synchronization
+import TestSupport
 import Testing
 
 /// What one test may use: its database, and the processes that it started.
@@ -56,7 +57,10 @@ struct DatabaseTrait: SuiteTrait, TestTrait, TestScoping {
         let scope = TestScope(database: database)
         let outcome: Swift.Result<Void, any Error>
         do {
-            outcome = .success(try await TestScope.$current.withValue(scope, operation: body))
+            outcome = .success(
+                try await TestScope.$current.withValue(scope) {
+                    try await Diary.$current.withValue({ scope.diary }, operation: body)
+                })
         } catch {
             outcome = .failure(error)
         }

@@ -1,8 +1,8 @@
 import Glibc
 
 /// Files as text.
-enum Files {
-    static func read(_ path: String) -> String {
+public enum Files {
+    public static func read(_ path: String) -> String {
         guard let file = fopen(path, "r") else { return "" }
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -16,7 +16,7 @@ enum Files {
     }
 
     /// The names in a folder.
-    static func list(_ path: String) -> [String] {
+    public static func list(_ path: String) -> [String] {
         guard let folder = opendir(path) else { return [] }
         defer { closedir(folder) }
         var names: [String] = []
@@ -29,7 +29,7 @@ enum Files {
         return names
     }
 
-    static func write(_ text: String, to path: String) throws {
+    public static func write(_ text: String, to path: String) throws {
         guard let file = fopen(path, "w") else { throw Trouble("cannot write \(path)") }
         defer { fclose(file) }
         let bytes = Array(text.utf8)
@@ -37,7 +37,7 @@ enum Files {
     }
 
     /// A new folder in /tmp, which the caller deletes.
-    static func makeFolder() throws(Trouble) -> String {
+    public static func makeFolder() throws(Trouble) -> String {
         var template = Array("/tmp/otpd-test-XXXXXX\0".utf8).map { CChar($0) }
         guard mkdtemp(&template) != nil else { throw Trouble("cannot make a folder in /tmp") }
         return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -45,11 +45,14 @@ enum Files {
 }
 
 /// One folder in /tmp for what the processes of this run print; deleted when the run ends.
-enum ScratchFolder {
-    static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in try Files.makeFolder() }
+public enum ScratchFolder {
+    public static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in
+        atexit { delete() }
+        return try Files.makeFolder()
+    }
 
     /// Deletes it and what it holds.
-    static func delete() {
+    private static func delete() {
         guard case .success(let path) = shared else { return }
         for name in Files.list(path) { unlink("\(path)/\(name)") }
         rmdir(path)
@@ -57,8 +60,8 @@ enum ScratchFolder {
 }
 
 /// The process's environment.
-enum Environment {
-    static let current: [String: String] = {
+public enum Environment {
+    public static let current: [String: String] = {
         var values: [String: String] = [:]
         var entry = environ
         while let text = entry.pointee {
@@ -71,7 +74,7 @@ enum Environment {
 
     /// What child processes inherit: where the server is, and no setting of otpd's. Those built with a sanitizer report
     /// where this process does (Tests/sanitize/run).
-    static var base: [String: String] {
+    public static var base: [String: String] {
         current.filter {
             $0.key.hasPrefix("PG") || $0.key.hasSuffix("SAN_OPTIONS")
                 || ["PATH", "HOME", "LANG", "TMPDIR", "LD_PRELOAD"].contains($0.key)
@@ -80,8 +83,8 @@ enum Environment {
 }
 
 /// Executables beside the test bundle.
-enum BuildFolder {
-    static func executable(_ name: String) throws -> String {
+public enum BuildFolder {
+    public static func executable(_ name: String) throws -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count - 1)
         let own = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
@@ -91,5 +94,5 @@ enum BuildFolder {
     }
 
     /// The package's root, from this file's path.
-    static let root = "/" + #filePath.split(separator: "/").dropLast(4).joined(separator: "/")
+    public static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 }

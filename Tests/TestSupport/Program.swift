@@ -1,17 +1,18 @@
-import Glibc
+public import Glibc
 import Synchronization
 
 /// A child process: its output in files (a full pipe stops nobody), ended with its test at the latest.
-final class Program: Sendable {
-    let name: String
-    let pid: pid_t
+public final class Program: Sendable {
+    /// The executable's name, without its folder.
+    public let name: String
+    public let pid: pid_t
     private let outputPath: String
     private let errorPath: String
     private let status = Mutex<Int32?>(nil)
 
     /// Starts `path`. `environment` is the whole of it; standard input is `input`, or nothing. With a `terminal` (its
     /// device) that is standard input and output, and the program leads a session in it.
-    init(
+    public init(
         _ path: String, _ arguments: [String], environment: [String: String], input: String? = nil,
         terminal: String? = nil
     ) throws {
@@ -60,15 +61,17 @@ final class Program: Sendable {
         (self.name, self.pid, self.outputPath, self.errorPath) = (name, pid, outputPath, errorPath)
     }
 
+    deinit { end() }
+
     private static let serial = Atomic(0)
 
     /// Standard output so far.
-    var output: String { Files.read(outputPath) }
+    public var output: String { Files.read(outputPath) }
     /// Standard error so far.
-    var errors: String { Files.read(errorPath) }
+    public var errors: String { Files.read(errorPath) }
 
     /// How it ended: its exit code, or minus the signal; nil while it runs.
-    var ending: Int32? {
+    public var ending: Int32? {
         status.withLock { status in
             if status == nil {
                 var word: Int32 = 0
@@ -81,21 +84,21 @@ final class Program: Sendable {
     }
 
     /// Its memory, in bytes (VmRSS).
-    var residentMemory: Int {
+    public var residentMemory: Int {
         let line = Files.read("/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         return (line?.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
     }
 
     /// Sends a signal, if it still runs.
-    func signal(_ signal: Int32) { if ending == nil { kill(pid, signal) } }
+    public func signal(_ signal: Int32) { if ending == nil { kill(pid, signal) } }
 
     /// Its exit code, or minus the signal.
-    func exit(within span: Duration = .seconds(30)) async throws -> Int32 {
+    public func exit(within span: Duration = .seconds(120)) async throws -> Int32 {
         try await eventually("\(name) has left", within: span) { ending }
     }
 
     /// Waits for a line of standard error or output that contains `text`.
-    func says(_ text: String, within span: Duration = .seconds(30)) async throws {
+    public func says(_ text: String, within span: Duration = .seconds(120)) async throws {
         _ = try await eventually("\(name) says: \(text)", within: span) {
             if (errors + output).contains(text) { return true }
             if let ending, !(errors + output).contains(text) { throw Trouble("\(name) left with \(ending): \(errors)") }
@@ -104,7 +107,7 @@ final class Program: Sendable {
     }
 
     /// Ends it for good.
-    func end() {
+    public func end() {
         signal(SIGKILL)
         while ending == nil { usleep(1000) }
     }
@@ -123,10 +126,4 @@ final class Program: Sendable {
         defer { for pointer in pointers { free(pointer) } }
         return pointers.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
     }
-}
-
-/// What a test's surroundings could not do.
-struct Trouble: Error, CustomStringConvertible {
-    let description: String
-    init(_ description: String) { self.description = description }
 }

@@ -97,7 +97,7 @@ extension Simulator {
         }
         let timeline = StatusTimeline(
             outcome: message.record.outcome, viaService: message.viaService, delays: settings.delays)
-        return CallbackSchedule.plan(timeline, faults: faults.callbacks, using: &random).map { planned in
+        return CallbackSchedule.plan(timeline, disorder: faults.callbacks, using: &random).map { planned in
             ScheduledCallback(
                 callback: Callback(
                     url: url, status: planned.status, messageSID: String(utf8: sids.sid(message.sequence)),

@@ -1,16 +1,5 @@
 /// The account, its numbers and its short codes: what can be read of them, and no more.
 extension Simulator {
-    /// What `status` of an account can be.
-    enum AccountStatus: String, CaseIterable {
-        case active, suspended, closed
-    }
-
-    /// What `type` of an account can be.
-    enum AccountType: String, CaseIterable {
-        case trial = "Trial"
-        case full = "Full"
-    }
-
     /// `GET …/Accounts/AC….json`. Twilio prints the auth token here; this one keeps it to itself.
     func account(at now: Microseconds) -> Answer {
         let sid = settings.accountSID

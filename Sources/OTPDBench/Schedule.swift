@@ -1,33 +1,15 @@
-internal import EventLoop
-internal import Glibc
 internal import Postgres
 
-/// One call of the program: what is measured, with what, in which order.
-struct Measurement {
-    let plan: OTPDBench
-    let loop: EventLoop
-    let database: Database
-    let simulator: SimulatorClient
-    let simulatorTree: ProcessTree
-    let own = ProcessTree(root: getpid())
+/// One call of the program: what is measured, in which order.
+struct Schedule {
+    private let bench: Bench
 
-    init(_ plan: OTPDBench, on loop: EventLoop) async throws {
-        self.plan = plan
-        self.loop = loop
-        guard let url = ChildProcess.variable("TWILIO_API_BASE_URL") else {
-            throw BenchError("TWILIO_API_BASE_URL is not set: give the address of a twilio-simulator")
-        }
-        simulator = try SimulatorClient(url: url)
-        guard let pid = ChildProcess.variable("SIMULATOR_PID").flatMap({ Int32($0) }), kill(pid, 0) == 0 else {
-            throw BenchError("SIMULATOR_PID is not set to the process of the twilio-simulator")
-        }
-        simulatorTree = ProcessTree(root: pid)
-        database = try await Database.open(on: loop)
-    }
+    init(_ bench: Bench) { self.bench = bench }
 
     /// Measures, prints the table, writes the JSON. False when a job was lost or sent twice.
     func run() async throws -> Bool {
-        var report = Report(server: try await database.serverSettings())
+        var report = Report(server: try await bench.database.serverSettings())
+        let plan = bench.plan
         let parts = plan.parts.isEmpty ? Part.allCases : plan.parts
         // Interleaved, so that a noisy minute does not fall on one part alone.
         for run in 1...plan.runs {
@@ -37,21 +19,21 @@ struct Measurement {
                 switch part {
                 case .throughput:
                     saying("\(plan.jobs) jobs")
-                    report.throughput.append(try await Throughput.measure(self))
+                    report.throughput.append(try await Throughput.measure(bench))
                 case .provider:
                     saying("\(plan.jobs) jobs, \(plan.providerMS) ms an answer, \(plan.providerInFlight) in flight")
                     report.provider.append(
                         try await Throughput.measure(
-                            self, providerLatency: plan.providerMS, maxInFlight: plan.providerInFlight))
+                            bench, providerLatency: plan.providerMS, maxInFlight: plan.providerInFlight))
                 case .latency:
                     saying("\(plan.rate)/s for \(plan.seconds) s")
-                    report.latency.append(try await Latency.measure(self))
+                    report.latency.append(try await Latency.measure(bench))
                 case .processes:
                     saying("two workers and one, \(plan.jobs) jobs")
-                    report.processes.pairs.append(try await Processes.pair(self, twoFirst: isEven))
+                    report.processes.pairs.append(try await Processes.pair(bench, twoFirst: isEven))
                 case .inserts:
                     saying("\(Inserts.clients) clients, three times \(plan.insertSeconds) s")
-                    report.inserts.append(try await Inserts.measure(self, backwards: isEven))
+                    report.inserts.append(try await Inserts.measure(bench, backwards: isEven))
                 case .snapshot, .backlog, .overload, .throttle, .idle:
                     break  // Once, below.
                 }
@@ -65,26 +47,26 @@ struct Measurement {
             case .processes:
                 for processes in [1, 4] {
                     saying("\(Processes.rate)/s for \(processes)")
-                    report.processes.herd.append(try await Processes.herd(self, processes: processes))
+                    report.processes.herd.append(try await Processes.herd(bench, processes: processes))
                 }
             case .snapshot:
                 saying("twice at most \(plan.snapshotRate)/s for \(plan.snapshotSeconds) s, then \(plan.jobs) jobs")
-                report.snapshot = try await Snapshot.measure(self)
+                report.snapshot = try await Snapshot.measure(bench)
             case .backlog:
                 saying("up to \(plan.backlog) jobs queued")
-                report.backlog = try await Backlog.measure(self)
+                report.backlog = try await Backlog.measure(bench)
             case .overload:
                 saying("\(2 * plan.overloadRate)/s for \(plan.overloadSeconds) s, \(plan.overloadRate)/s allowed")
-                report.overload = try await Overload.measure(self)
+                report.overload = try await Overload.measure(bench)
             case .throttle:
                 saying("\(plan.throttleJobs) jobs, 20 requests at a time and 50 a second allowed")
-                report.throttle = try await Throttle.measure(self)
+                report.throttle = try await Throttle.measure(bench)
             case .idle:
                 saying("no worker, one, four: \(plan.idleSeconds) s each")
-                report.idle = try await Idle.measure(self)
+                report.idle = try await Idle.measure(bench)
             }
         }
-        await database.connection.close()
+        await bench.database.connection.close()
         print(report.table, terminator: "")
         if let path = plan.json {
             try report.write(to: path)

@@ -1,5 +1,3 @@
-import CCrypto
-
 /// HTTP Basic credentials the simulator takes: account SID with auth token, and an API key with its secret if given.
 ///
 /// The expected header values are made once; a request costs a comparison.
@@ -34,19 +32,5 @@ struct Credentials {
         var pairs = ["\(credentials.accountSID):\(credentials.authToken)"]
         if let key = credentials.apiKey { pairs.append("\(key.sid):\(key.secret)") }
         return pairs.map { "Basic " + Base64.encode(Array($0.utf8)) }
-    }
-}
-
-/// Base64 by libcrypto, so that nothing else has to be linked for it.
-enum Base64 {
-    static func encode(_ bytes: [UInt8]) -> String {
-        // EVP_EncodeBlock writes 4 bytes for every 3 begun, and a NUL behind them.
-        var output = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
-        let written = unsafe output.withUnsafeMutableBufferPointer { output in
-            unsafe bytes.withUnsafeBufferPointer { input in
-                unsafe EVP_EncodeBlock(output.baseAddress, input.baseAddress, Int32(input.count))
-            }
-        }
-        return String(utf8: output.prefix(Int(written)))
     }
 }

@@ -152,7 +152,7 @@ struct FaultRequest: Decodable {
             }
         }
         if let callbacks {
-            changed.callbacks = FaultPlan.Callbacks(
+            changed.callbacks = CallbackSchedule.Disorder(
                 lost: try Self.share(callbacks.lost ?? 0, of: "lost"),
                 duplicated: try Self.share(callbacks.duplicated ?? 0, of: "duplicated"),
                 reversed: try Self.share(callbacks.reversed ?? 0, of: "reversed"))
@@ -168,13 +168,13 @@ struct FaultRequest: Decodable {
             changed.errorFormat = format
         }
         if let accountStatus {
-            guard let status = Simulator.AccountStatus(rawValue: accountStatus) else {
+            guard let status = FaultPlan.AccountStatus(rawValue: accountStatus) else {
                 throw ControlError(message: "\"account_status\" must be active, suspended or closed")
             }
             changed.accountStatus = status
         }
         if let accountType {
-            guard let type = Simulator.AccountType(rawValue: accountType) else {
+            guard let type = FaultPlan.AccountType(rawValue: accountType) else {
                 throw ControlError(message: "\"account_type\" must be Full or Trial")
             }
             changed.accountType = type

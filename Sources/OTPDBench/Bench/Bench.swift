@@ -1,0 +1,26 @@
+internal import EventLoop
+internal import Glibc
+
+/// What every part measures with: the plan, the loop, the database and the simulator.
+struct Bench {
+    let plan: Plan
+    let loop: EventLoop
+    let database: Database
+    let simulator: SimulatorClient
+    let simulatorTree: ProcessTree
+    let own = ProcessTree(root: getpid())
+
+    init(_ plan: Plan, on loop: EventLoop) async throws {
+        self.plan = plan
+        self.loop = loop
+        guard let url = ChildProcess.variable("TWILIO_API_BASE_URL") else {
+            throw BenchError("TWILIO_API_BASE_URL is not set: give the address of a twilio-simulator")
+        }
+        simulator = try SimulatorClient(url: url)
+        guard let pid = ChildProcess.variable("SIMULATOR_PID").flatMap({ Int32($0) }), kill(pid, 0) == 0 else {
+            throw BenchError("SIMULATOR_PID is not set to the process of the twilio-simulator")
+        }
+        simulatorTree = ProcessTree(root: pid)
+        database = try await Database.open(on: loop)
+    }
+}

@@ -1,0 +1,15 @@
+/// Random numbers that are the same for the same seed, so that a property test that fails fails again: SplitMix64.
+public struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    /// Seeds that follow each other give sequences that have nothing in common.
+    public init(_ seed: some BinaryInteger) { state = UInt64(truncatingIfNeeded: seed) &* 0xD134_2543_DE82_EF95 }
+
+    public mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}
