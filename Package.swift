@@ -72,18 +72,21 @@ let package = Package(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
             swiftSettings: strictMemory),
         .target(
+            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue", logging], swiftSettings: strict),
+        .target(
             name: "Worker",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
             swiftSettings: strict),
         .target(
             name: "Callbacks",
-            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + server,
+            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging]
+                + server,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
             dependencies: [
                 "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue",
-                "Twilio", "Worker",
+                "Runtime", "Twilio", "Worker",
                 argumentParser, logging,
             ],
             swiftSettings: strictMemory),
@@ -105,6 +108,8 @@ let package = Package(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Queue", "Runtime"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",

@@ -4,6 +4,7 @@ public import Logging
 public import OTP
 import Postgres
 public import Queue
+import Runtime
 import Twilio
 
 /// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session of
@@ -31,9 +32,10 @@ public actor CallbackReceiver {
     private var isDraining = false
     private var refusal: SchemaState?
     private var hasConnected = false
-    private var lastError: String?
-    private var isUp = false
-    private var heart: Heart?
+    private var outage = OutageLog<SessionName>()
+    private var heartbeat: HeartbeatLoop?
+
+    private enum SessionName { case writer }
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
     static let drain = Instant.Span.seconds(15)
@@ -68,18 +70,16 @@ public actor CallbackReceiver {
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
         let writer = Writer(loop: loop, inbox: inbox, session: session, batch: limits.batch, log: log)
         let reporter = Reporter(loop: loop, inbox: inbox, log: log)
-        let heart = configuration.statusRow.map {
-            Heart($0, loop: loop, inbox: inbox, session: session, log: log)
+        let heartbeat = configuration.statusRow.map {
+            StatusRow($0, loop: loop, inbox: inbox, session: session, log: log).heartbeat
         }
-        self.heart = heart
-        var failure: ReceiverFailure?
-        await withTaskGroup(of: Void.self) { background in
-            background.addTask { await session.run() }
-            background.addTask { await reporter.run() }
-            if let heart { background.addTask { await heart.run() } }
-            failure = await foreground(writer)
-            await heart?.leave(.stopped)
-            background.cancelAll()
+        self.heartbeat = heartbeat
+        var loops: [any BackgroundLoop] = [session, reporter]
+        if let heartbeat { loops.append(heartbeat) }
+        let failure = await withBackground(loops) {
+            let failure = await foreground(writer)
+            await heartbeat?.sendFinal()
+            return failure
         }
         // Whoever waits for it to listen waits no longer.
         started.signal()
@@ -201,7 +201,7 @@ public actor CallbackReceiver {
     /// Returns when the receiver must leave, done or not.
     private func leave() async {
         await leaving.wait()
-        await heart?.leave(.draining)
+        await heartbeat?.sendFinal(.draining)
         if refusal == nil { try? await loop.sleep(for: Self.drain) }
     }
 
@@ -209,41 +209,27 @@ public actor CallbackReceiver {
 
     private func connected(_ connection: Connection) async throws(PostgresError) {
         let deadline = Instant.now() + Writer.patience
-        try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
-        let state = try await Migrator(on: connection, deadline: deadline).state()
-        guard state.isUsable else {
-            if !hasConnected {
+        try await QueueSession.begin(
+            on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline,
+            onMismatch: { state in
+                guard !hasConnected else { return }
                 refusal = state
                 leaving.signal()
-            }
-            throw .unsuitable(state.words)
-        }
+            })
         hasConnected = true
     }
 
-    /// A row that somebody else holds must not hold up the others for long.
-    private static let lockTimeout = Instant.Span.milliseconds(250)
-
-    /// One line per change, the same error said once.
     private func session(_ state: SessionState) {
-        switch state {
-        case .connected:
-            log.info("connected to the database; ready to write status callbacks")
-            lastError = nil
-            isUp = true
-        case .connecting(_, let error?):
-            let words = "\(error)"
-            defer { isUp = false }
-            if isUp, error.isLoss {
-                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
-                return
-            }
-            guard refusal == nil, lastError != words else { return }
-            lastError = words
+        switch outage.news(of: .writer, state) {
+        case .connected: log.info("connected to the database; ready to write status callbacks")
+        case .ended(let error):
+            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+        case .refused(let error), .away(let error):
+            guard refusal == nil else { return }
             log.warning(
                 "the database is away: status callbacks are taken and wait in memory",
-                metadata: [LogKeys.error: "\(words)"])
-        case .connecting(_, nil), .closed: break
+                metadata: [LogKeys.error: "\(error)"])
+        case nil: break
         }
     }
 }

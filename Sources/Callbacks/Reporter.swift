@@ -1,15 +1,16 @@
 import EventLoop
 import Logging
+import Runtime
 
 /// Says what has come: a line a minute at most, and none when nothing came.
-struct Reporter: Sendable {
+struct Reporter: BackgroundLoop {
     let loop: EventLoop
     let inbox: Inbox
     let log: Logger
 
     static let interval = Instant.Span.seconds(60)
 
-    /// Reports until cancelled: once a minute what has come, and troubles at once, if no line was written a minute before.
+    /// Reports until canceled: once a minute what has come, and troubles at once, if no line was written a minute before.
     func run() async {
         let due = Latch(on: loop)
         await withTaskGroup(of: Void.self) { group in

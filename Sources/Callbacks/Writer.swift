@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// Writes down what the receiver has taken: in batches, repeated until the database has them, however long it is away.
 struct Writer: Sendable {
@@ -54,7 +55,7 @@ struct Writer: Sendable {
     /// Writes a batch, in parts where it must be. Cancelled, it gives back what is not written.
     private func write(_ first: Part, _ aside: inout [Part]) async {
         var parts = [first]
-        var said: String?
+        var errors = LogOnce()
         while var part = parts.popLast() {
             if Task.isCancelled {
                 inbox.putBack(part.receipts)
@@ -69,8 +70,7 @@ struct Writer: Sendable {
                 part.tries += 1
                 let count = part.receipts.count
                 let step = WriteRule.decide(error, count: count, tries: part.tries)
-                if case .server(let refusal) = error, step != .again(after: 0), said != refusal.sqlstate {
-                    said = refusal.sqlstate
+                if case .server(let refusal) = error, step != .again(after: 0), errors.isNew(refusal.sqlstate) {
                     log.error(
                         "status callbacks cannot be written; trying again",
                         metadata: [

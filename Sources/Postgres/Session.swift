@@ -18,24 +18,12 @@ public actor Session {
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// How long to wait between attempts: full jitter, `random` (0..<1) × min(cap, base × 2ⁿ).
-    public struct Backoff: Sendable {
-        public var base = Instant.Span.milliseconds(500)
-        /// A failover is over for its clients no later than this after its end.
-        public var cap = Instant.Span.seconds(1)
-
-        public init() {}
-
-        /// The pause after `failures` failed attempts in a row (from 1 on).
-        public func pause(after failures: Int, random: Double) -> Instant.Span {
-            let doubled = Double(base.nanoseconds) * Double(1 << min(max(failures - 1, 0), 30))
-            return Instant.Span(nanoseconds: Int64(random * min(doubled, Double(cap.nanoseconds))))
-        }
-    }
+    /// How long to wait between attempts. A failover is over for its clients no later than the longest after its end.
+    public static let backoff = ExponentialBackoff(first: .milliseconds(500), longest: .seconds(1))
 
     private let settings: ConnectionSettings
     private let hosts: HostMemory
-    private let backoff: Backoff
+    private let backoff: ExponentialBackoff
     private let attemptTimeout: Instant.Span
     private let random: @Sendable () -> Double
     private let onConnect: @Sendable (Connection) async throws(PostgresError) -> Void
@@ -66,7 +54,8 @@ public actor Session {
     public init(
         _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(),
         attemptTimeout: Instant.Span = .seconds(15),
-        backoff: Backoff = Backoff(), random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
+        backoff: ExponentialBackoff = Session.backoff,
+        random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
         onConnect: @escaping @Sendable (Connection) async throws(PostgresError) -> Void = { _ in },
         onState: @escaping @Sendable (SessionState) -> Void = { _ in }
     ) {
@@ -98,7 +87,7 @@ public actor Session {
                 if !Task.isCancelled { noteFailure(error) }
             }
             // Even after a connection that stood for a while: a server that restarts has many clients.
-            let pause = backoff.pause(after: max(1, failures), random: random())
+            let pause = backoff.delay(after: max(1, failures), random: random())
             do { try await loop.sleep(for: pause) } catch { break }
         }
         close()

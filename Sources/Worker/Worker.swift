@@ -5,6 +5,7 @@ public import Logging
 import OTP
 import Postgres
 public import Queue
+import Runtime
 public import Twilio
 
 /// One worker process's work, from the first connection to the last written end.

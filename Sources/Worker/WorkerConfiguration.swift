@@ -77,7 +77,7 @@ enum Times {
     /// For the last heartbeat.
     static let farewell = Instant.Span.seconds(2)
     /// After a promotion: from a session's reconnect to its next claim, while other workers run. Longer than the others
-    /// take to reconnect and to write what they know (`Session.Backoff.cap`).
+    /// take to reconnect and to write what they know (`Session.backoff`).
     static let reassertion = Instant.Span.seconds(2)
     /// One statement.
     static let statement = Instant.Span.seconds(10)

@@ -15,6 +15,8 @@ struct WriteRuleTests {
             ("40001", .again(after: 0), .again(after: 0), .later(after: 2000)),
             ("40P01", .again(after: 0), .again(after: 0), .later(after: 2000)),
             ("55P03", .halve, .later(after: 500), .later(after: 2000)),
+            ("25006", .again(after: 1000), .again(after: 1000), .later(after: 2000)),
+            ("55000", .again(after: 1000), .again(after: 1000), .later(after: 2000)),
             ("22P02", .halve, .drop, .drop), ("23505", .halve, .drop, .drop), ("OT007", .halve, .drop, .drop),
             // All fail likewise, it seems; in the end each is tried by itself.
             ("42501", .again(after: 1000), .again(after: 1000), .later(after: 2000)),

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// A claim whose answer was lost with its connection.
 struct LostClaim: Sendable {

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// Pauses of everything, of a country, of a prefix: rows of `otp.pauses` that all workers share.
 extension Dispatcher {

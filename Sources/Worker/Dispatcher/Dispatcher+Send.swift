@@ -3,6 +3,7 @@ import HTTP
 import Logging
 import OTP
 import Queue
+import Runtime
 import Twilio
 
 /// The path of one send: plain calls on the loop, no string, no hop.

@@ -4,6 +4,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// The heart of a worker: claims jobs, hands them to Twilio, and writes down what became of them.

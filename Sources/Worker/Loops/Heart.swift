@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
 ///

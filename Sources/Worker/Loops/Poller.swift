@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others

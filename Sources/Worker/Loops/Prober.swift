@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Probes the pauses that all workers share: whichever worker is first when a probe is due lets one held job go
 /// (`TakeProbe`). What becomes of that job, wherever it is claimed, decides.

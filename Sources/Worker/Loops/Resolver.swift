@@ -4,6 +4,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what

@@ -2,6 +2,7 @@ import EventLoop
 import HTTP
 import Logging
 import OTP
+import Runtime
 import Synchronization
 import Twilio
 

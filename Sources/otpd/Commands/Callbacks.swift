@@ -5,7 +5,7 @@ internal import Glibc
 internal import HTTPServer
 internal import Logging
 internal import Queue
-internal import Worker
+internal import Runtime
 
 /// `otpd callbacks`: the receiver of status callbacks alone.
 struct CallbacksCommand: ParsableCommand {

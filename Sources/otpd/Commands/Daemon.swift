@@ -3,7 +3,7 @@ internal import EventLoop
 internal import Glibc
 internal import Logging
 internal import Postgres
-internal import Worker
+internal import Runtime
 
 /// What a command that runs until it is told to stop has around it: signals, systemd, the watchdog.
 struct Daemon: Sendable {

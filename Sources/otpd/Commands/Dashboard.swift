@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import EventLoop
 internal import Logging
-internal import Worker
+internal import Runtime
 
 /// `otpd dashboard`: the page for browsers alone.
 struct DashboardCommand: ParsableCommand {

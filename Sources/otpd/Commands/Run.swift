@@ -5,6 +5,7 @@ internal import Glibc
 internal import Logging
 internal import Postgres
 internal import Queue
+internal import Runtime
 internal import Twilio
 internal import Worker
 

@@ -2,8 +2,8 @@ internal import EventLoop
 internal import HTTPServer
 internal import Logging
 internal import Postgres
+internal import Runtime
 internal import Synchronization
-internal import Worker
 
 /// The dashboard: a server on a thread of its own, and on the loop the board that reads the database for it.
 ///

@@ -1,5 +1,5 @@
 internal import Logging
-internal import Worker
+internal import Runtime
 
 /// The log of otpd: one line a record, on stderr.
 struct StderrLogHandler: LogHandler {

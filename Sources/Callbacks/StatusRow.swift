@@ -2,10 +2,11 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
-/// Writes what a receiver that runs alone has counted into its row of `otp.worker_status`, while it is connected. Where its
-/// role may not (one that can no more than `otp.record_status`), it says so once and has no row.
-actor Heart {
+/// The row of `otp.worker_status` of a receiver that runs alone: what it has counted, written by a `HeartbeatLoop`. Where
+/// its role may not write there (one that can no more than `otp.record_status`), it logs that once and has no row.
+actor StatusRow {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
@@ -17,9 +18,8 @@ actor Heart {
     private var isRefused = false
 
     static let interval = Instant.Span.seconds(5)
-    /// Short: a stop waits for a beat that is under way.
+    /// Short: a stop waits for a heartbeat that is under way.
     static let patience = Instant.Span.seconds(3)
-    static let farewell = Instant.Span.seconds(2)
 
     init(_ report: WorkerReport, loop: EventLoop, inbox: Inbox, session: Session, log: Logger) {
         self.report = report
@@ -30,32 +30,31 @@ actor Heart {
         self.report.state = .running
     }
 
-    /// Beats until cancelled.
-    func run() async {
-        while !Task.isCancelled, !isRefused {
-            await beat(within: Self.patience)
-            try? await loop.sleep(for: Self.interval)
+    /// What writes it.
+    nonisolated var heartbeat: HeartbeatLoop {
+        HeartbeatLoop(
+            timeout: Self.patience,
+            send: { [self] in await write($0, timeout: $1) },
+            wait: { [loop] in try? await loop.sleep(for: $0) })
+    }
+
+    /// Writes the row; a final state only while there is a connection.
+    private func write(_ state: WorkerReport.State?, timeout: Instant.Span) async -> Instant.Span? {
+        guard !isRefused else { return nil }
+        if let state {
+            report.state = state
+            if state == .stopped { report.databaseState = nil }
+            guard await session.current != nil else { return nil }
         }
-    }
-
-    /// The last beats: it stops, or has stopped.
-    func leave(_ state: WorkerReport.State) async {
-        report.state = state
-        if state == .stopped { report.databaseState = nil }
-        if await session.current != nil { await beat(within: Self.farewell) }
-    }
-
-    private func beat(within span: Instant.Span) async {
-        guard !isRefused else { return }
         do throws(PostgresError) {
-            let connection = try await session.connection(deadline: .now() + span)
-            if worker == nil { worker = try await Register.run(on: connection, deadline: .now() + span) }
-            guard let worker else { return }
+            let connection = try await session.connection(deadline: .now() + timeout)
+            if worker == nil { worker = try await Register.run(on: connection, deadline: .now() + timeout) }
+            guard let worker else { return Self.interval }
             report.callbacks = inbox.counters.reported
-            try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + span)
+            try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + timeout)
         } catch {
             // What is lost is the session's to report.
-            guard case .server(let refusal) = error, !Task.isCancelled else { return }
+            guard case .server(let refusal) = error, !Task.isCancelled else { return Self.interval }
             isRefused = refusal.sqlstate == "42501"
             log.warning(
                 isRefused
@@ -65,6 +64,7 @@ actor Heart {
                     ? [LogKeys.remedy: "Make its role a member of otp_worker, or leave it so."]
                     : [LogKeys.error: "\(error)"])
         }
+        return isRefused ? nil : Self.interval
     }
 }
 

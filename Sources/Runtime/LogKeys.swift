@@ -17,9 +17,19 @@ public enum LogKeys {
     // How much, how long.
     public static let count = "count"
     public static let seconds = "seconds"
+    public static let waiting = "waiting"
+
+    // Status callbacks since the start.
+    public static let received = "received"
+    public static let refused = "refused"
+    public static let malformed = "malformed"
+    public static let dropped = "dropped"
+    public static let written = "written"
+    public static let unknown = "unknown"
 
     // Who and where.
     public static let version = "version"
+    public static let address = "address"
     public static let database = "database"
     public static let state = "state"
     public static let worker = "worker"
