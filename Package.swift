@@ -65,7 +65,7 @@ let package = Package(
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
         // Who listens: limits of bytes and time, over Hummingbird's server.
-        .target(name: "HTTPServer", dependencies: [logging] + server, swiftSettings: strict),
+        .target(name: "HTTPServer", dependencies: ["EventLoop", logging] + server, swiftSettings: strict),
 
         // The queue in SQL, the loops on top, the program.
         .target(
@@ -147,13 +147,16 @@ if isFuzzing {
     package.targets += [
         // Of otpd, what reads settings, as a library: a program cannot be linked into another.
         .target(
-            name: "otpd", dependencies: ["HTTP", "OTP", "Queue", "Twilio", logging],
-            sources: ["ExitCode.swift", "Output", "Settings", "SystemError.swift"], swiftSettings: strictMemory),
+            name: "otpd", dependencies: ["HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
+            sources: [
+                "Settings", "Support/ExitCode.swift", "Support/Failure.swift", "Support/Output",
+                "Support/SystemError.swift",
+            ], swiftSettings: strictMemory),
         .systemLibrary(name: "CLibFuzzer", path: "Tests/fuzz/CLibFuzzer"),
         .executableTarget(
             name: "OTPDFuzz",
             dependencies: [
-                "CCrypto", "CLibFuzzer", "CLibpq", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "otpd",
+                "CCrypto", "CLibFuzzer", "CLibpq", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", "otpd",
             ],
             path: "Tests/fuzz/OTPDFuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),

@@ -24,12 +24,9 @@ public actor CallbackReceiver {
     private let log: Logger
     private let inbox: Inbox
     private let reader: CurrentReader
-    /// Of the server that runs now.
-    private var stop = ServerStop()
-    private let started: Latch
+    private lazy var server = makeServer()
+    private var listenErrors = LogOnce()
     private let leaving: Latch
-    private var port: Int?
-    private var isDraining = false
     private var refusal: SchemaState?
     private var hasConnected = false
     private var outage = OutageLog<SessionName>()
@@ -39,8 +36,6 @@ public actor CallbackReceiver {
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
     static let drain = Instant.Span.seconds(15)
-    /// Until it listens again after the listening socket died.
-    static let pause = Instant.Span.seconds(1)
 
     /// Prepares a receiver; nothing listens yet.
     public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger) {
@@ -55,7 +50,6 @@ public actor CallbackReceiver {
         inbox = Inbox(capacity: limits.buffered)
         reader = CurrentReader(
             CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
-        started = Latch(on: loop)
         leaving = Latch(on: loop)
     }
 
@@ -81,8 +75,6 @@ public actor CallbackReceiver {
             await heartbeat?.sendFinal()
             return failure
         }
-        // Whoever waits for it to listen waits no longer.
-        started.signal()
         let counters = inbox.counters
         if counters != Counters() { reporter.report(counters, since: counters) }
         if inbox.waiting > 0 {
@@ -95,8 +87,7 @@ public actor CallbackReceiver {
 
     /// Waits until it listens; false when it never will, and `run` has thrown or is about to.
     public func isListening() async -> Bool {
-        if port == nil { await started.wait() }
-        return port != nil
+        await server.isListening()
     }
 
     /// Checks signatures against another token from now on: Twilio signs with the account's primary one alone.
@@ -109,9 +100,8 @@ public actor CallbackReceiver {
     public nonisolated var counts: CallbackCounts { inbox.counters.reported }
 
     /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
-    public func drain() {
-        isDraining = true
-        stop.signal()
+    public func drain() async {
+        await server.drain()
         leaving.signal()
     }
 
@@ -147,55 +137,37 @@ public actor CallbackReceiver {
         }
     }
 
-    /// Serves until drained; nil then.
-    private func serve() async -> ReceiverFailure? {
+    private func makeServer() -> RestartingServer {
         let shared = CallbackConnection.Shared(
             rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
         let server = ListeningServer(
-            host: configuration.host, port: configuration.port, limits: limits.server,
-            setting: "OTPD_CALLBACK_LISTEN", log: log
+            configuration.listen, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: log
         ) { CallbackConnection(shared, wire: $0) }
-        var said: String?
-        while !isDraining, !Task.isCancelled {
-            let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-            async let heard: Void = listening(ports)
-            stop = ServerStop()
-            let outcome: Swift.Result<Void, ListenFailure>
-            do throws(ListenFailure) {
-                outcome = .success(try await server.run(until: stop) { continuation.yield($0) })
-            } catch {
-                outcome = .failure(error)
-            }
-            continuation.finish()
-            await heard
-            if isDraining || Task.isCancelled { break }
-            switch outcome {
-            case .failure(let error):
-                if port == nil { return .listen(error) }
-                if said == error.description { break }
-                said = error.description
-                log.error(
-                    "status callbacks can't be received; trying again until they can",
-                    metadata: [LogKeys.error: "\(error)"])
-            case .success:
-                said = nil
-                log.error("the socket for status callbacks has ended by itself; opening another")
-            }
-            try? await loop.sleep(for: Self.pause)
-        }
-        return nil
+        return RestartingServer(server, on: loop) { [weak self] event in self?.assumeIsolated { $0.server(event) } }
     }
 
-    private func listening(_ ports: AsyncStream<Int>) async {
-        for await port in ports {
-            self.port = port
-            log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address(port))"])
-            started.signal()
+    /// Serves until drained; nil then.
+    private func serve() async -> ReceiverFailure? {
+        do throws(ListenFailure) {
+            try await server.run()
+            return nil
+        } catch {
+            return .listen(error)
         }
     }
 
-    private func address(_ port: Int) -> String {
-        configuration.host.contains(":") ? "[\(configuration.host)]:\(port)" : "\(configuration.host):\(port)"
+    private func server(_ event: RestartingServer.Event) {
+        switch event {
+        case .listening(let address):
+            listenErrors.reset()
+            log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address)"])
+        case .failed(let error):
+            guard listenErrors.isNew(error) else { return }
+            log.error(
+                "status callbacks can't be received; trying again until they can",
+                metadata: [LogKeys.error: "\(error)"])
+        case .ended: log.error("the socket for status callbacks has ended by itself; opening another")
+        }
     }
 
     /// Returns when the receiver must leave, done or not.

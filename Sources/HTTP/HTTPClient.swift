@@ -21,7 +21,7 @@ public actor HTTPClient {
     /// A client that opens connections when they are needed. From any thread.
     ///
     /// - Throws: `HTTPError` when libcurl can't be used.
-    public init(_ configuration: Configuration = Configuration(), on loop: EventLoop) throws(HTTPError) {
+    public init(_ configuration: HTTPConfiguration = HTTPConfiguration(), on loop: EventLoop) throws(HTTPError) {
         self.loop = loop
         multi = try Multi(configuration, on: loop)
         userAgent = .init("User-Agent", configuration.userAgent)
@@ -52,7 +52,7 @@ public actor HTTPClient {
     /// before this call has returned.
     ///
     /// The body, which may not be empty, is fed to libcurl no later than `leaseEnd`, and the whole takes no longer than
-    /// `Configuration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
+    /// `HTTPConfiguration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
     /// client is closed.
     public nonisolated func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void) {
         loop.checkIsolated()

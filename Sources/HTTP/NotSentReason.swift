@@ -1,3 +1,4 @@
+internal import CCurl
 internal import Glibc
 
 /// Why a request's body never wholly left this process: sending it again can't send it twice.
@@ -54,3 +55,9 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         }
     }
 }
+
+/// The system's words for an `errno`.
+func systemWords(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+
+/// libcurl's words for a `CURLcode`; static strings, free of anything of the request.
+func curlWords(_ code: Int32) -> String { unsafe String(cString: curl_easy_strerror(CURLcode(UInt32(code)))) }

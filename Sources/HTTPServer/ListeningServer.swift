@@ -18,7 +18,7 @@ public struct ListenFailure: Error, Sendable, CustomStringConvertible {
     public let description: String
 
     /// `setting` is what names the address.
-    init(_ address: String, _ error: any Error, setting: String) {
+    init(_ address: ListenAddress, _ error: any Error, setting: String) {
         let code = (error as? IOError)?.errnoCode
         kind = code == EACCES || code == EPERM ? .refused : .unavailable
         description =
@@ -52,19 +52,18 @@ public struct ListeningServer: Sendable {
     /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
     public typealias MakeHandler = @Sendable (Wire) -> any ChannelInboundHandler
 
-    private let host: String
-    private let port: Int
+    let address: ListenAddress
     private let limits: ServerLimits
     private let setting: String
     private let log: Logger
     private let makeHandler: MakeHandler
 
-    /// `setting` is what names the address; port 0 picks a free one.
+    /// `setting` is what names the address.
     public init(
-        host: String, port: Int, limits: ServerLimits, setting: String, log: Logger, makeHandler: @escaping MakeHandler
+        _ address: ListenAddress, limits: ServerLimits, setting: String, log: Logger,
+        makeHandler: @escaping MakeHandler
     ) {
-        self.host = host
-        self.port = port
+        self.address = address
         self.limits = limits
         self.setting = setting
         self.log = log
@@ -89,7 +88,7 @@ public struct ListeningServer: Sendable {
     private enum Event {
         case ended(Result<Void, ListenFailure>)
         case stopped
-        case deaf
+        case listenerClosed
     }
 
     private func serve(
@@ -105,13 +104,12 @@ public struct ListeningServer: Sendable {
         let server = Server(
             childChannelSetup: ServedChannel(
                 limits: limits, connections: connections, makeHandler: makeHandler),
-            configuration: ServerConfiguration(address: .hostname(host, port: port), backlog: 1024),
+            configuration: ServerConfiguration(address: .hostname(address.host, port: address.port), backlog: 1024),
             onServerRunning: { channel in
                 listener.yield(channel)
-                onListening(channel.localAddress?.port ?? port)
+                onListening(channel.localAddress?.port ?? address.port)
             },
             eventLoopGroup: group, logger: logger)
-        let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
         return await withTaskGroup(of: Event.self) { tasks in
             tasks.addTask {
                 do {
@@ -131,7 +129,7 @@ public struct ListeningServer: Sendable {
                     _ = try? await channel.closeFuture.get()
                     break
                 }
-                return .deaf
+                return .listenerClosed
             }
             var result = Result<Void, ListenFailure>.success(())
             var isStopping = false
@@ -151,7 +149,7 @@ public struct ListeningServer: Sendable {
                         try? await Task.sleep(for: .milliseconds(limits.stopMilliseconds))
                         return .ended(.success(()))
                     }
-                case .deaf:
+                case .listenerClosed:
                     if !isStopping { break loop }
                 }
             }

@@ -136,11 +136,9 @@ final class PageConnection: ChannelInboundHandler {
 }
 
 /// Serves pages to be read: GET and HEAD, bounded in bytes and time, with a strict Content-Security-Policy on every answer.
-public struct PageServer: Sendable {
+public enum PageServer {
     /// Called on the server's thread, which it may not block; calls back once, from any thread, at once or later.
     public typealias Respond = @Sendable (PageRequest, @escaping @Sendable (PageAnswer) -> Void) -> Void
-
-    private let server: ListeningServer
 
     /// What a client of pages may take: no body to speak of, and few connections.
     public static let limits: ServerLimits = {
@@ -151,19 +149,12 @@ public struct PageServer: Sendable {
         return limits
     }()
 
-    /// `setting` is what names the address; port 0 picks a free one.
-    public init(
-        host: String, port: Int, setting: String, limits: ServerLimits = limits, log: Logger, respond: @escaping Respond
-    ) {
-        server = ListeningServer(host: host, port: port, limits: limits, setting: setting, log: log) { wire in
+    /// A server of pages. `setting` is what names the address.
+    public static func make(
+        _ address: ListenAddress, setting: String, log: Logger, respond: @escaping Respond
+    ) -> ListeningServer {
+        ListeningServer(address, limits: limits, setting: setting, log: log) { wire in
             PageConnection(wire: wire, respond: respond)
         }
-    }
-
-    /// Serves until told to stop, or until the listening socket dies. `onListening` is told the port.
-    public func run(
-        until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
-    ) async throws(ListenFailure) {
-        try await server.run(until: stop, onListening: onListening)
     }
 }

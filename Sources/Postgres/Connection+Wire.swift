@@ -1,22 +1,6 @@
 internal import CLibpq
 internal import EventLoop
 
-/// One PGresult between libpq and its owner. `~Copyable`: cleared exactly once.
-@safe struct Received: ~Copyable {
-    private let pointer: OpaquePointer
-    init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
-    deinit { unsafe PQclear(pointer) }
-
-    var status: ExecStatusType { unsafe PQresultStatus(pointer) }
-    var error: ServerError { unsafe ServerError(pointer) }
-
-    consuming func result() -> Result {
-        let pointer = unsafe pointer
-        discard self
-        return unsafe Result(owning: pointer)
-    }
-}
-
 /// The machine's actions performed with libpq, and libpq's answers made its events.
 extension Connection {
     // MARK: In

@@ -2,25 +2,6 @@ internal import CLibpq
 public import EventLoop
 internal import Glibc
 
-/// What becomes of a statement that is on its way when its deadline passes.
-public enum OnDeadline: Sendable {
-    /// The connection is dropped at once.
-    case drop
-    /// The server is asked to cancel it, and the connection dropped only if no answer comes within the settings'
-    /// `cancelGrace`. Nothing is pipelined behind such a statement, since a cancel strikes whatever is running.
-    case cancel
-}
-
-/// What becomes of a statement when the calling task is cancelled.
-public enum OnCancellation: Sendable {
-    /// Nothing: it is sent and its result awaited as if nothing had happened, up to its deadline.
-    case wait
-    /// As `OnDeadline.cancel`.
-    case cancel
-    /// As `OnDeadline.drop`.
-    case drop
-}
-
 /// A NOTIFY of a channel that this connection listens to.
 public struct Notification: Sendable, Equatable {
     public var channel: String

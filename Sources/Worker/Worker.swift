@@ -54,7 +54,7 @@ public actor Worker {
         self.onStatus = onStatus
         leaving = Latch(on: loop)
         do {
-            var limits = HTTPClient.Configuration()
+            var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
             // Each kind has its own share, so that none waits for another: sends, looks, polls, and a knock.
             limits.maxConnections = configuration.maxInFlight + Resolver.atATime + Poller.atATime + 1

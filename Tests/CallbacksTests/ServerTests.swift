@@ -13,7 +13,8 @@ struct ServerTests {
         let inbox = Inbox(capacity: limits.buffered)
         let shared = Fixture.shared(inbox, limits)
         let server = ListeningServer(
-            host: "127.0.0.1", port: 0, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
+            ListenAddress(host: "127.0.0.1", port: 0), limits: limits.server, setting: "OTPD_CALLBACK_LISTEN",
+            log: Fixture.log
         ) { CallbackConnection(shared, wire: $0) }
         let stop = ServerStop()
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
@@ -256,7 +257,8 @@ struct ServerTests {
         let taken = try Listener()
         let shared = Fixture.shared(Inbox(capacity: 1))
         let server = ListeningServer(
-            host: host, port: taken.port, limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
+            ListenAddress(host: host, port: taken.port), limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN",
+            log: Fixture.log
         ) { CallbackConnection(shared, wire: $0) }
         do throws(ListenFailure) {
             try await server.run(until: ServerStop()) { _ in Issue.record("it listens") }

@@ -91,7 +91,7 @@ struct LeaseTests {
                 #expect(ended == .notSent(.connectTimedOut))
             }
         }
-        var impatient = HTTPClient.Configuration()
+        var impatient = HTTPConfiguration()
         impatient.connectTimeout = .milliseconds(100)
         try await withServer { peer in
             while let bytes = peer.read(), !bytes.isEmpty {}

@@ -8,7 +8,7 @@ import Testing
 struct OutcomeTests {
     /// One POST to a server that reads it and then does `serve`.
     private func outcome(
-        _ configuration: HTTPClient.Configuration = .init(), _ serve: @escaping @Sendable (Peer) -> Void
+        _ configuration: HTTPConfiguration = .init(), _ serve: @escaping @Sendable (Peer) -> Void
     ) async throws -> Ended {
         try await withServer { peer in
             guard peer.readRequest() != nil else { return }

@@ -146,7 +146,7 @@ struct ErrorTests {
         let memory = HostMemory()
         let start = Instant(nanoseconds: 1_000_000_000)
         func order(at seconds: Int64, _ candidates: [ConnectPlan.Candidate]) -> String {
-            memory.order(candidates, at: start + .seconds(seconds))
+            ConnectPlan.order(candidates, by: memory, at: start + .seconds(seconds))
                 .map { "\($0.host.suffix(1))\($0.sessionAttributes?.prefix(1) ?? "")" }.joined(separator: " ")
         }
         #expect(order(at: 0, candidates) == "1 2 3")

@@ -66,3 +66,26 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
         }
     }
 }
+
+extension ConnectionSettings {
+    /// Every value of `conninfo` and of the PG* variables in `environment` that libpq would refuse, found without
+    /// connecting. A variable that `conninfo` overrides is not looked at, as libpq does not.
+    ///
+    /// - Parameter isMissing: why a file can't be read; nil where it can.
+    public static func problems(
+        _ conninfo: String, environment: [String: String], isMissing: (_ path: String) -> String? = { _ in nil }
+    ) -> [InvalidOption] {
+        let said: [String: String]
+        do throws(InvalidOption) { said = try Conninfo.parse(conninfo) } catch { return [error] }
+        var values: [String: (value: String, variable: String)] = [:]
+        // A service file's values stand above the variables; they are libpq's to read.
+        if (environment["PGSERVICE"] ?? "").isEmpty {
+            for (keyword, variable) in ConninfoOptions.keywords {
+                guard let variable, let value = environment[variable] else { continue }
+                values[keyword] = (value, variable)
+            }
+        }
+        for (keyword, value) in said where !value.isEmpty { values[keyword] = (value, ConninfoOptions.variable) }
+        return OptionRules(values: values).problems(isMissing: isMissing, home: environment["HOME"])
+    }
+}

@@ -57,13 +57,13 @@ actor Connector {
         if values["fallback_application_name"] == nil {
             values["fallback_application_name"] = settings.applicationName
         }
-        for candidate in memory.order(candidates, at: .now()) {
+        for candidate in ConnectPlan.order(candidates, by: memory, at: .now()) {
             let due = min(deadline, .now() + patience)
             switch await connect(candidate, values, until: due) {
             case .success(let handle): return Opened(handle: handle, address: candidate.key)
             case .failure(.refused(let text, let stage)):
                 let refusal = RefusalText(text)
-                let safe = Conninfo.secrets.reduce(refusal.words) { redact($0, effective[$1]) }
+                let safe = ConninfoOptions.secrets.reduce(refusal.words) { redact($0, effective[$1]) }
                 failures.append(
                     .init(target: candidate.target, reason: safe, sqlstate: refusal.sqlstate, stage: stage))
             case .failure(.timedOut):

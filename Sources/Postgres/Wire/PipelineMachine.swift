@@ -1,4 +1,7 @@
-/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Words.swift`), no clock,
+/// Names one request to a connection.
+struct RequestID: Hashable, Sendable { let serial: UInt64 }
+
+/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Events.swift`), no clock,
 /// no libpq.
 ///
 /// Statements overlap in pipeline mode, each with a sync of its own and so with its own implicit transaction: what fails

@@ -98,8 +98,8 @@ public enum ReadActivity {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Activity {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
-        let paused = try await DoctorQuery.rows(pauses, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
+        let paused = try await TextQuery.rows(pauses, on: connection, deadline: deadline)
         var pauses: [Pause] = []
         for row in 0..<paused.rowCount {
             pauses.append(
@@ -108,8 +108,8 @@ public enum ReadActivity {
                     remedy: try paused.stringIfPresent(row, 2), held: try paused.int64IfPresent(row, 3).map { Int($0) })
             )
         }
-        let usedUp = try await DoctorQuery.rows(Self.limits, on: connection, deadline: deadline)
-        let refused = try await DoctorQuery.rows(refusals, on: connection, deadline: deadline)
+        let usedUp = try await TextQuery.rows(Self.limits, on: connection, deadline: deadline)
+        let refused = try await TextQuery.rows(refusals, on: connection, deadline: deadline)
         var limits: [Limit] = []
         for row in 0..<usedUp.rowCount {
             limits.append(

@@ -57,7 +57,7 @@ public enum ReadConcealment {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Concealment {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         return Concealment(
             isOn: try rows.bool(0, 0), ownerMay: try rows.bool(0, 1), owner: try rows.stringIfPresent(0, 2) ?? "",
             logStatement: try rows.string(0, 3), logsDurations: try rows.bool(0, 4),

@@ -14,7 +14,7 @@ public enum ReadMissingRights {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Right] {
-        let rows = try await DoctorQuery.rows(
+        let rows = try await TextQuery.rows(
             "SELECT trouble, remedy FROM otp.missing_rights() ORDER BY remedy", on: connection, deadline: deadline)
         var rights: [Right] = []
         for row in 0..<rows.rowCount {

@@ -35,7 +35,7 @@ public enum ReadOwner {
 
     /// Nil where there is no schema.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Owner? {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { return nil }
         return Owner(
             name: try rows.string(0, 0), isSuperuser: try rows.bool(0, 1), canLogIn: try rows.bool(0, 2),

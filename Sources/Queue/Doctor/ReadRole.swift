@@ -53,7 +53,7 @@ public enum ReadRole {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Role {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { throw .misuse("the session's role is not in pg_roles") }
         var attributes: [String] = []
         if try rows.bool(0, 2) { attributes.append("CREATEROLE") }

@@ -30,7 +30,7 @@ public enum ReadSeals {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Seals] {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         var seals: [Seals] = []
         for row in 0..<rows.rowCount {
             seals.append(

@@ -51,7 +51,7 @@ public enum ReadServer {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Server {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         return Server(
             version: Int(try rows.int64(0, 0)), encoding: try rows.string(0, 1), isStandby: try rows.bool(0, 2),
             backendPID: try rows.int32(0, 3), database: try rows.string(0, 4), hasPgcrypto: try rows.bool(0, 5),

@@ -34,7 +34,7 @@ public enum ReadStandbys {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Standbys {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         return Standbys(
             streaming: Int(try rows.int64(0, 0)), synchronous: Int(try rows.int64(0, 1)),
             isVisible: try rows.bool(0, 2), name: try rows.stringIfPresent(0, 3))

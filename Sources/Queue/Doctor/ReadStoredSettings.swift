@@ -46,7 +46,7 @@ public enum ReadStoredSettings {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Entry] {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         var entries: [Entry] = []
         for row in 0..<rows.rowCount {
             entries.append(

@@ -23,7 +23,7 @@ public enum ReadTexts {
     public static func templates(
         on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [TemplateSet.Row] {
-        let rows = try await DoctorQuery.rows(templates, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(templates, on: connection, deadline: deadline)
         var texts: [TemplateSet.Row] = []
         for row in 0..<rows.rowCount {
             texts.append(
@@ -38,7 +38,7 @@ public enum ReadTexts {
     public static func countries(
         on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [Country] {
-        let rows = try await DoctorQuery.rows(countries, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(countries, on: connection, deadline: deadline)
         var countries: [Country] = []
         for row in 0..<rows.rowCount {
             countries.append(Country(region: try rows.string(row, 0), sender: try rows.stringIfPresent(row, 1)))

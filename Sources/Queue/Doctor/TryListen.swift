@@ -35,7 +35,7 @@ public enum TryListen {
     public static func run(
         listener: Connection, notifier: Connection, channel: String, patience: Instant.Span, deadline: Instant
     ) async throws(PostgresError) -> Outcome {
-        let queuePercent = try await DoctorQuery.rows(usage, on: notifier, deadline: deadline).int32(0, 0)
+        let queuePercent = try await TextQuery.rows(usage, on: notifier, deadline: deadline).int32(0, 0)
         guard queuePercent < fullFrom else {
             return Outcome(isHeard: false, isPooled: false, changesBackend: false, queuePercent: queuePercent)
         }
@@ -47,7 +47,7 @@ public enum TryListen {
             heard.signal()
         }
         try await listener.simple("LISTEN \(channel)", deadline: deadline)
-        let first = try await DoctorQuery.rows(pid, on: listener, deadline: deadline).int32(0, 0)
+        let first = try await TextQuery.rows(pid, on: listener, deadline: deadline).int32(0, 0)
         try await notifier.simple("NOTIFY \(channel)", deadline: deadline)
         await heard.wait(until: .now() + patience)
         let isPooled = await listener.backendPID != first
@@ -57,7 +57,7 @@ public enum TryListen {
             try await notifier.simple("BEGIN", deadline: deadline)
             try await notifier.simple(pid, deadline: deadline)
             // With a pool of one, the listener would wait for the transaction: then it has no server of its own either.
-            let second = try? await DoctorQuery.rows(pid, on: listener, deadline: .now() + patience).int32(0, 0)
+            let second = try? await TextQuery.rows(pid, on: listener, deadline: .now() + patience).int32(0, 0)
             changes = second != first
             try await notifier.simple("ROLLBACK", deadline: deadline)
         }

@@ -32,7 +32,7 @@ public enum AdvanceSequences {
     private static func sequences(
         _ function: String, on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [Sequence] {
-        let rows = try await DoctorQuery.rows(
+        let rows = try await TextQuery.rows(
             "SELECT sequence, last_number, used_number FROM \(function)", on: connection, deadline: deadline)
         var found: [Sequence] = []
         for row in 0..<rows.rowCount {

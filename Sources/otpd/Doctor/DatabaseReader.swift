@@ -4,8 +4,6 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-typealias TemplateRow = TemplateSet.Row
-
 /// Reads everything about the database, over a connection as a worker's and a second one to notify it. Each read has its
 /// deadline; whoever does not answer is not asked again.
 struct DatabaseReader: Sendable {

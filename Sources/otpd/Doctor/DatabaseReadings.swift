@@ -1,5 +1,8 @@
+internal import OTP
 internal import Postgres
 internal import Queue
+
+typealias TemplateRow = TemplateSet.Row
 
 /// What was read of the database, each thing by itself; nil where it was not tried.
 struct DatabaseReadings: Sendable {

@@ -23,7 +23,7 @@ struct HTTPProbe: Sendable {
     }
 
     private static func client(caFile: String?, on loop: EventLoop) throws(HTTPError) -> HTTPClient {
-        var limits = HTTPClient.Configuration()
+        var limits = HTTPConfiguration()
         limits.caFile = caFile
         limits.maxConnections = 8
         limits.userAgent = "otpd/\(Version.number) doctor"

@@ -1,3 +1,5 @@
+internal import HTTPServer
+
 /// Twilio's status callbacks.
 struct CallbackSettings: Equatable, Sendable {
     /// What Twilio is told to call.

@@ -1,3 +1,4 @@
+internal import HTTPServer
 internal import OTP
 
 /// The page for browsers, with what probes and scrapers read.

@@ -1,3 +1,4 @@
+internal import HTTPServer
 internal import OTP
 
 /// All settings of the worker (`otpd run`), and the parts that other commands need.

@@ -70,7 +70,7 @@ actor Poster {
 
 /// Runs `body` with a client on a loop of its own, and ends both.
 func withPoster<Result: Sendable>(
-    _ configuration: HTTPClient.Configuration = .init(), _ body: (Poster) async throws -> Result
+    _ configuration: HTTPConfiguration = .init(), _ body: (Poster) async throws -> Result
 ) async throws -> Result {
     let loop = try EventLoop.start()
     defer { loop.stop() }
@@ -98,8 +98,8 @@ func withServer<Result>(
 }
 
 /// A configuration whose whole time is short, for tests of timeouts.
-func hurried(_ total: Instant.Span = .milliseconds(150)) -> HTTPClient.Configuration {
-    var configuration = HTTPClient.Configuration()
+func hurried(_ total: Instant.Span = .milliseconds(150)) -> HTTPConfiguration {
+    var configuration = HTTPConfiguration()
     configuration.totalTimeout = total
     return configuration
 }

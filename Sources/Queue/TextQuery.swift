@@ -3,7 +3,7 @@ import Postgres
 
 /// What the reads of `otpd doctor` have in common: the simple protocol and no prepared statement, so that they work
 /// through any pooler, whose ways they are to find out about.
-enum DoctorQuery {
+enum TextQuery {
     /// The rows of one query, as text.
     static func rows(
         _ sql: String, on connection: Connection, deadline: Instant

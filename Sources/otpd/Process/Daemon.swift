@@ -49,15 +49,16 @@ struct Daemon: Sendable {
 
     /// Latches that are signalled when the process is told to stop (told again later, it leaves at once: `StopRule`), and to
     /// read its settings' files anew.
-    func signals(on loop: EventLoop) throws(Failure) -> (stop: Latch, hangUp: Latch) {
+    func signals(on loop: EventLoop) throws(Failure) -> (stop: Latch, reloadRequested: Latch) {
         let stop = Latch(on: loop)
-        let hangUp = Latch(on: loop)
+        let reloadRequested = Latch(on: loop)
         var rule = StopRule()
         do {
             try Signals.watch(Self.signals, on: loop) { signal in
                 guard signal != SIGHUP else {
                     // A service on its way out is not to say that it is ready.
-                    return !rule.isStopping ? hangUp.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
+                    return !rule.isStopping
+                        ? reloadRequested.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
                 }
                 switch rule.received(at: .now()) {
                 case .drain:
@@ -77,7 +78,7 @@ struct Daemon: Sendable {
         } catch {
             throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")
         }
-        return (stop, hangUp)
+        return (stop, reloadRequested)
     }
 
     /// Feeds the watchdog until cancelled, by the loop alone: a stuck database is no reason to kill a process with ends

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Logging
 internal import Runtime
 
@@ -48,5 +49,17 @@ extension LogSettings {
         let format = LogFormat(format, journal: JournalStream.isStandardError(environment))
         let handler = StderrLogHandler(level: level, format: format, writer: LineWriter(descriptor: 2))
         return Logger(label: label) { _ in handler }
+    }
+}
+
+/// Tells whether stderr goes to journald.
+enum JournalStream {
+    /// `JOURNAL_STREAM` names the device and inode of the stream that systemd connected; it is inherited by children
+    /// whose stderr goes elsewhere, so both are compared (systemd.exec(5)).
+    static func isStandardError(_ environment: [String: String]) -> Bool {
+        guard let stream = environment["JOURNAL_STREAM"] else { return false }
+        var status = stat()
+        guard unsafe fstat(2, &status) == 0 else { return false }
+        return stream == "\(status.st_dev):\(status.st_ino)"
     }
 }

@@ -85,19 +85,3 @@ final class Notifier: Sendable {
         guard code == 0 else { throw .notSent(reason: SystemError.text(code)) }
     }
 }
-
-/// Why systemd could not be told.
-enum NotifierError: Error, Equatable, CustomStringConvertible {
-    case unusable(path: String, reason: String)
-    case notSent(reason: String)
-
-    var description: String {
-        switch self {
-        case .unusable(let path, let reason):
-            "NOTIFY_SOCKET is \(SingleLine.quoted(path)), which cannot be used: \(reason); "
-                + "unset it when otpd is not started by systemd"
-        case .notSent(let reason):
-            "systemd could not be notified: \(reason); check NotifyAccess= in the unit"
-        }
-    }
-}

@@ -1,6 +1,3 @@
-/// Names one request to a connection.
-struct RequestID: Hashable, Sendable { let serial: UInt64 }
-
 /// What the machine is told, and what it asks for.
 extension PipelineMachine {
     enum Kind: Equatable {
