@@ -22,7 +22,7 @@ public actor CallbackReceiver {
     private let configuration: ReceiverConfiguration
     private let limits: Limits
     private let log: Logger
-    private let inbox: Inbox
+    private let buffer: ReceiptBuffer
     private let reader: CurrentReader
     private lazy var server = makeServer()
     private var listenErrors = LogOnce()
@@ -35,7 +35,7 @@ public actor CallbackReceiver {
     private enum SessionName { case writer }
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
-    static let drain = Instant.Span.seconds(15)
+    static let drain = Instant.Duration.seconds(15)
 
     /// Prepares a receiver; nothing listens yet.
     public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger) {
@@ -47,7 +47,7 @@ public actor CallbackReceiver {
         self.limits = limits
         self.loop = loop
         self.log = log
-        inbox = Inbox(capacity: limits.buffered)
+        buffer = ReceiptBuffer(capacity: limits.buffered)
         reader = CurrentReader(
             CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
         leaving = Latch(on: loop)
@@ -62,10 +62,10 @@ public actor CallbackReceiver {
             configuration.database, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in try await self?.connected(connection) },
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
-        let writer = Writer(loop: loop, inbox: inbox, session: session, batch: limits.batch, log: log)
-        let reporter = Reporter(loop: loop, inbox: inbox, log: log)
+        let writer = Writer(loop: loop, buffer: buffer, session: session, batch: limits.batch, log: log)
+        let reporter = Reporter(loop: loop, buffer: buffer, log: log)
         let heartbeat = configuration.statusRow.map {
-            StatusRow($0, loop: loop, inbox: inbox, session: session, log: log).heartbeat
+            StatusRow($0, loop: loop, buffer: buffer, session: session, log: log).heartbeat
         }
         self.heartbeat = heartbeat
         var loops: [any BackgroundLoop] = [session, reporter]
@@ -75,12 +75,12 @@ public actor CallbackReceiver {
             await heartbeat?.sendFinal()
             return failure
         }
-        let counters = inbox.counters
+        let counters = buffer.counters
         if counters != Counters() { reporter.report(counters, since: counters) }
-        if inbox.waiting > 0 {
+        if buffer.waiting > 0 {
             log.error(
                 "leaving before every status callback was written down; Twilio will be asked for these",
-                metadata: [LogKeys.count: "\(inbox.waiting)"])
+                metadata: [LogKeys.count: "\(buffer.waiting)"])
         }
         if let failure { throw failure }
     }
@@ -97,7 +97,7 @@ public actor CallbackReceiver {
     }
 
     /// What has come since the start; from any thread.
-    public nonisolated var counts: CallbackCounts { inbox.counters.reported }
+    public nonisolated var counts: CallbackCounts { buffer.counters.reported }
 
     /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
     public func drain() async {
@@ -110,7 +110,7 @@ public actor CallbackReceiver {
             case server(ReceiverFailure?)
             case writer, limit
         }
-        let inbox = inbox
+        let buffer = buffer
         return await withTaskGroup(of: Ended.self) { group in
             group.addTask { [self] in .server(await serve()) }
             group.addTask {
@@ -126,7 +126,7 @@ public actor CallbackReceiver {
                 switch ended {
                 case .server(let error):
                     failure = error
-                    inbox.close()
+                    buffer.close()
                     if error == nil { continue }
                 case .writer, .limit: break
                 }
@@ -139,10 +139,10 @@ public actor CallbackReceiver {
 
     private func makeServer() -> RestartingServer {
         let shared = CallbackConnection.Shared(
-            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
+            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, buffer: buffer)
         let server = ListeningServer(
             configuration.listen, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: log
-        ) { CallbackConnection(shared, wire: $0) }
+        ) { CallbackConnection(shared, limiter: $0) }
         return RestartingServer(server, on: loop) { [weak self] event in self?.assumeIsolated { $0.server(event) } }
     }
 
@@ -180,7 +180,7 @@ public actor CallbackReceiver {
     // MARK: The session
 
     private func connected(_ connection: Connection) async throws(PostgresError) {
-        let deadline = Instant.now() + Writer.patience
+        let deadline = Instant.now() + Writer.timeout
         try await QueueSession.begin(
             on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline,
             onMismatch: { state in
@@ -216,7 +216,7 @@ public enum ReceiverFailure: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .listen(let failure): failure.description
-        case .schema(let state): state.words
+        case .schema(let state): state.message
         }
     }
 }

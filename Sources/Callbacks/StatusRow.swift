@@ -10,21 +10,21 @@ actor StatusRow {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    private let inbox: Inbox
+    private let buffer: ReceiptBuffer
     private let session: Session
     private let log: Logger
     private var report: WorkerReport
     private var worker: Int64?
     private var isRefused = false
 
-    static let interval = Instant.Span.seconds(5)
+    static let interval = Instant.Duration.seconds(5)
     /// Short: a stop waits for a heartbeat that is under way.
-    static let patience = Instant.Span.seconds(3)
+    static let timeout = Instant.Duration.seconds(3)
 
-    init(_ report: WorkerReport, loop: EventLoop, inbox: Inbox, session: Session, log: Logger) {
+    init(_ report: WorkerReport, loop: EventLoop, buffer: ReceiptBuffer, session: Session, log: Logger) {
         self.report = report
         self.loop = loop
-        self.inbox = inbox
+        self.buffer = buffer
         self.session = session
         self.log = log
         self.report.state = .running
@@ -33,13 +33,13 @@ actor StatusRow {
     /// What writes it.
     nonisolated var heartbeat: HeartbeatLoop {
         HeartbeatLoop(
-            timeout: Self.patience,
+            timeout: Self.timeout,
             send: { [self] in await write($0, timeout: $1) },
             wait: { [loop] in try? await loop.sleep(for: $0) })
     }
 
     /// Writes the row; a final state only while there is a connection.
-    private func write(_ state: WorkerReport.State?, timeout: Instant.Span) async -> Instant.Span? {
+    private func write(_ state: WorkerReport.State?, timeout: Instant.Duration) async -> Instant.Duration? {
         guard !isRefused else { return nil }
         if let state {
             report.state = state
@@ -50,7 +50,7 @@ actor StatusRow {
             let connection = try await session.connection(deadline: .now() + timeout)
             if worker == nil { worker = try await Register.run(on: connection, deadline: .now() + timeout) }
             guard let worker else { return Self.interval }
-            report.callbacks = inbox.counters.reported
+            report.callbacks = buffer.counters.reported
             try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + timeout)
         } catch {
             // What is lost is the session's to report.

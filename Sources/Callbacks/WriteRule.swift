@@ -3,7 +3,7 @@ import Postgres
 
 /// What to do with callbacks that could not be written. Pure.
 enum WriteRule {
-    enum Step: Equatable {
+    enum Action: Equatable {
         /// The same once more, after so many milliseconds. Everything else waits, since it would fail likewise.
         case again(after: Int64)
         /// Two halves, each by itself: one row must not hold up the others.
@@ -22,7 +22,7 @@ enum WriteRule {
     /// - Parameters:
     ///   - count: the callbacks that failed together.
     ///   - tries: how often they have failed so, this time included.
-    static func decide(_ error: PostgresError, count: Int, tries: Int) -> Step {
+    static func decide(_ error: PostgresError, count: Int, tries: Int) -> Action {
         switch error {
         case .server(let refusal):
             switch refusal.kind {
@@ -33,7 +33,7 @@ enum WriteRule {
             case .invalidValue: count > 1 ? .halve : .drop
             case .other: count > 1 ? .halve : tries < triesAlone ? .later(after: wait(tries)) : .drop
             }
-        case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse: .again(after: 100)
+        case .lost, .deadline, .canceled, .connect, .settings, .unsuitable, .misuse: .again(after: 100)
         }
     }
 

@@ -7,15 +7,15 @@ public import EventLoop
 /// connection makes one outcome unknown.
 public struct HTTPConfiguration: Sendable {
     /// Until a connection and its TLS session stand.
-    public var connectTimeout: Instant.Span = .seconds(5)
+    public var connectTimeout: Instant.Duration = .seconds(5)
     /// For a whole POST.
-    public var totalTimeout: Instant.Span = .seconds(10)
+    public var totalTimeout: Instant.Duration = .seconds(10)
     /// How long the kernel retransmits what the server does not acknowledge (`TCP_USER_TIMEOUT`): what has not left
     /// by then never leaves.
-    public var tcpUserTimeout: Instant.Span = .seconds(10)
+    public var tcpUserTimeout: Instant.Duration = .seconds(10)
     /// A connection that has been idle longer is not used again: load balancers drop them after 60 s, and a POST
     /// that meets such a drop has an unknown outcome.
-    public var idleLimit: Instant.Span = .seconds(30)
+    public var idleLimit: Instant.Duration = .seconds(30)
     /// Connections at a time, idle ones included; requests beyond wait for one.
     public var maxConnections = 72
     /// Bytes of an answer's body, and of its head.

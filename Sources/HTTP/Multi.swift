@@ -42,7 +42,7 @@ internal import Glibc
     /// When this turn came back from waiting.
     private var turnBegan = Instant(nanoseconds: 0)
     /// Connections made before this are not used again.
-    var distrustedAt: Instant?
+    var retiredAt: Instant?
     private var nextCall: UInt64 = 0
 
     init(_ configuration: HTTPConfiguration, on loop: EventLoop) throws(HTTPError) {
@@ -99,7 +99,7 @@ internal import Glibc
         _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>
     ) -> UInt64 {
         guard state != .closed else {
-            continuation.resume(returning: .failure(HTTPError(.notSent(.cancelled), origin: endpoint.origin)))
+            continuation.resume(returning: .failure(HTTPError(.notSent(.canceled), origin: endpoint.origin)))
             return nextCall
         }
         begin()
@@ -118,13 +118,13 @@ internal import Glibc
     func cancel(call number: UInt64) {
         for transfer in active {
             guard case .call(number, _) = transfer.owner else { continue }
-            end(transfer, .cancelled)
+            end(transfer, .canceled)
             return
         }
     }
 
     func cancelAll() {
-        while let transfer = active.last { end(transfer, .cancelled) }
+        while let transfer = active.last { end(transfer, .canceled) }
         wakeIfLate()
     }
 
@@ -172,10 +172,10 @@ internal import Glibc
 
     /// Which connections may be used again. A distrust is over when all that were idle then have been closed.
     private func trusted() -> Transfer.Reuse {
-        guard let distrustedAt else { return .any }
-        let age = Instant.now() - distrustedAt
+        guard let retiredAt else { return .any }
+        let age = Instant.now() - retiredAt
         guard age < configuration.idleLimit + .seconds(10) else {
-            self.distrustedAt = nil
+            self.retiredAt = nil
             return .any
         }
         // libcurl counts whole seconds, and 0 means no limit.
@@ -295,7 +295,7 @@ internal import Glibc
     }
 
     private func finish(_ transfer: Transfer, _ code: CURLcode) {
-        let verdict = Verdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
+        let verdict = TransferVerdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
@@ -323,10 +323,10 @@ internal import Glibc
         return errno == EMFILE || errno == ENFILE ? errno : nil
     }
 
-    private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: Verdict) {
+    private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: TransferVerdict) {
         let body = AnswerBody(transfer.answer)
         let status = transfer.status
-        let outcome: Completion.Outcome =
+        let outcome: Completion.TransferResult =
             switch verdict {
             case .answered:
                 .response(
@@ -345,7 +345,7 @@ internal import Glibc
 
     private func answer(
         _ transfer: Transfer, _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>,
-        _ verdict: Verdict
+        _ verdict: TransferVerdict
     ) {
         let result: Result<Response, HTTPError> =
             switch verdict {
@@ -412,6 +412,6 @@ extension Multi {
     }
 }
 
-extension Instant.Span {
-    static let zero = Instant.Span(nanoseconds: 0)
+extension Instant.Duration {
+    static let zero = Instant.Duration(nanoseconds: 0)
 }

@@ -8,12 +8,12 @@ internal import Glibc
 /// handle is cleaned up, which its owner outlives.
 @safe final class Sockets {
     private let loop: EventLoop
-    private let userTimeout: Instant.Span
+    private let userTimeout: Instant.Duration
     private var table = SocketTable()
     /// The `errno` of the last socket that could not be opened; 0 since one could.
     private(set) var openError: Int32 = 0
 
-    init(on loop: EventLoop, userTimeout: Instant.Span) {
+    init(on loop: EventLoop, userTimeout: Instant.Duration) {
         self.loop = loop
         self.userTimeout = userTimeout
     }

@@ -75,7 +75,7 @@ internal import Glibc
 
     /// When it has to be looked at, if nothing happens before. A body that is fed and has not left may not leave after
     /// the lease either.
-    var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Span(nanoseconds: 1)) }
+    var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Duration(nanoseconds: 1)) }
 
     /// Makes it ready for one request, its `body` being in place.
     func prepare(
@@ -121,15 +121,15 @@ internal import Glibc
             isConnected: isConnected,
             status: status,
             systemError: code == CURLE_COULDNT_CONNECT ? Int32(unsafe easy_get_long(easy, CURLINFO_OS_ERRNO)) : 0,
-            descriptorError: descriptorError, words: { [self] in unsafe String(cString: words) })
+            descriptorError: descriptorError, message: { [self] in unsafe String(cString: words) })
     }
 
     /// The status of the last head, 0 without one.
     var status: Int { unsafe easy_get_long(easy, CURLINFO_RESPONSE_CODE) }
 
     var timings: Completion.Timings {
-        func span(_ info: CURLINFO) -> Instant.Span {
-            Instant.Span(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
+        func span(_ info: CURLINFO) -> Instant.Duration {
+            Instant.Duration(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
         }
         return Completion.Timings(
             connect: span(CURLINFO_CONNECT_TIME_T), firstByte: span(CURLINFO_STARTTRANSFER_TIME_T),

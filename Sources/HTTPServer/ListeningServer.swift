@@ -50,7 +50,7 @@ public struct ServerStop: Sendable {
 /// ours do, they would cost the sends a hop each.
 public struct ListeningServer: Sendable {
     /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
-    public typealias MakeHandler = @Sendable (Wire) -> any ChannelInboundHandler
+    public typealias MakeHandler = @Sendable (RequestLimiter) -> any ChannelInboundHandler
 
     let address: ListenAddress
     private let limits: ServerLimits
@@ -94,7 +94,7 @@ public struct ListeningServer: Sendable {
     private func serve(
         on group: MultiThreadedEventLoopGroup, until stop: ServerStop, onListening: @escaping @Sendable (Int) -> Void
     ) async -> Result<Void, ListenFailure> {
-        // Hummingbird says at `info` that it listens and at `error` that it was cancelled; what matters is thrown.
+        // Hummingbird says at `info` that it listens and at `error` that it was canceled; what matters is thrown.
         var logger = Logger(label: "server")
         logger.logLevel = .critical
         let (listening, listener) = AsyncStream.makeStream(of: (any Channel).self)
@@ -141,7 +141,7 @@ public struct ListeningServer: Sendable {
                 case .stopped:
                     isStopping = true
                     tasks.addTask {
-                        // Ends when the last client has left; the tasks' group is cancelled by then or by the limit.
+                        // Ends when the last client has left; the tasks' group is canceled by then or by the limit.
                         try? await server.shutdownGracefully()
                         return .ended(.success(()))
                     }
@@ -172,11 +172,11 @@ private struct ServedChannel: ServerChildChannel {
 
     func setup(channel: any Channel, logger: Logger) -> EventLoopFuture<Value> {
         channel.eventLoop.makeCompletedFuture {
-            let wire = Wire(limits: limits, place: connections.value.open(channel))
+            let limiter = RequestLimiter(limits: limits, place: connections.value.open(channel))
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(wire)
+            try pipeline.addHandler(limiter)
             try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-            try pipeline.addHandler(makeHandler(wire))
+            try pipeline.addHandler(makeHandler(limiter))
             return Value(channel: channel)
         }
     }

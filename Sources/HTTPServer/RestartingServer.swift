@@ -29,7 +29,7 @@ public actor RestartingServer {
     private var isDraining = false
 
     /// Until it tries again.
-    private static let pause = Instant.Span.seconds(1)
+    private static let pause = Instant.Duration.seconds(1)
 
     /// - Parameter onEvent: called on the loop.
     public init(_ server: ListeningServer, on loop: EventLoop, onEvent: @escaping @Sendable (Event) -> Void) {

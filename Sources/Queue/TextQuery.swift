@@ -7,7 +7,7 @@ enum TextQuery {
     /// The rows of one query, as text.
     static func rows(
         _ sql: String, on connection: Connection, deadline: Instant
-    ) async throws(PostgresError) -> Postgres.Result {
+    ) async throws(PostgresError) -> QueryResult {
         guard let result = try await connection.simple(sql, deadline: deadline).last else {
             throw .misuse("a query without a result")
         }
@@ -15,7 +15,7 @@ enum TextQuery {
     }
 }
 
-extension Postgres.Result {
+extension QueryResult {
     /// The strings of a `text[]` whose elements hold neither commas nor quotes: names.
     func names(_ row: Int, _ column: Int) throws(PostgresError) -> [String] {
         guard let text = try stringIfPresent(row, column) else { return [] }

@@ -7,20 +7,20 @@ public struct HeartbeatLoop: BackgroundLoop {
     ///
     /// Returns how long until the next heartbeat at most; nil where there is to be no other.
     public typealias Send =
-        @Sendable (_ state: WorkerReport.State?, _ timeout: Instant.Span) async -> Instant.Span?
+        @Sendable (_ state: WorkerReport.State?, _ timeout: Instant.Duration) async -> Instant.Duration?
 
     /// Waits until the next heartbeat is due: that long, or until something is worth reporting.
-    public typealias Wait = @Sendable (Instant.Span) async -> Void
+    public typealias Wait = @Sendable (Instant.Duration) async -> Void
 
-    private let timeout: Instant.Span
+    private let timeout: Instant.Duration
     private let send: Send
     private let wait: Wait
 
     /// For the last heartbeat: a stop waits for it.
-    public static let finalTimeout = Instant.Span.seconds(2)
+    public static let finalTimeout = Instant.Duration.seconds(2)
 
     /// - Parameter timeout: for one heartbeat, the wait for a connection included.
-    public init(timeout: Instant.Span, send: @escaping Send, wait: @escaping Wait) {
+    public init(timeout: Instant.Duration, send: @escaping Send, wait: @escaping Wait) {
         self.timeout = timeout
         self.send = send
         self.wait = wait

@@ -13,14 +13,14 @@ public import Postgres
 public struct RecurringTask: Sendable {
     private let trouble: Logger.Message
     private let session: Session
-    private let timeout: Instant.Span
+    private let timeout: Instant.Duration
     private let log: Logger
     private var errors = LogOnce()
 
     /// - Parameters:
     ///   - trouble: the message of the log line.
     ///   - timeout: of the wait for a connection.
-    public init(_ trouble: Logger.Message, _ session: Session, timeout: Instant.Span, log: Logger) {
+    public init(_ trouble: Logger.Message, _ session: Session, timeout: Instant.Duration, log: Logger) {
         self.trouble = trouble
         self.session = session
         self.timeout = timeout

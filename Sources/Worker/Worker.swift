@@ -212,7 +212,7 @@ public actor Worker {
                 refusal = state
                 leaving.signal()
             }
-            throw .unsuitable(state.words)
+            throw .unsuitable(state.message)
         }
         let dispatcher = dispatcher
         await connection.onNotification { notification in
@@ -270,7 +270,7 @@ public actor Worker {
 
     /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a
     /// commit takes; short, since everything else waits with it.
-    private static let lockTimeout = Instant.Span.milliseconds(250)
+    private static let lockTimeout = Instant.Duration.milliseconds(250)
 
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {
@@ -325,7 +325,7 @@ public enum WorkerFailure: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .http(let error): "\(error)"
-        case .schema(let state): state.words
+        case .schema(let state): state.message
         }
     }
 }

@@ -171,7 +171,7 @@ struct OutcomeTests {
     }
 
     @Test("giving up: unknown where the body had been fed, not sent where it had not")
-    func cancelled() async throws {
+    func canceled() async throws {
         let hasArrived = AsyncStream<Void>.makeStream()
         try await withServer { peer in
             _ = peer.readRequest()
@@ -183,9 +183,9 @@ struct OutcomeTests {
                 for await _ in hasArrived.stream { break }
                 await poster.cancelAll()
                 let end = try await ended
-                #expect(end == .unknown(.cancelled))
+                #expect(end == .unknown(.canceled))
                 let client = poster.client
-                try await poster.expect(.notSent(.cancelled), server.url, meanwhile: { client.cancelAll() })
+                try await poster.expect(.notSent(.canceled), server.url, meanwhile: { client.cancelAll() })
                 #expect(await poster.inFlight() == 0)
             }
         }

@@ -189,7 +189,7 @@ struct ErrorTests {
     func codes(text: String, code: String?, words: String) {
         let refusal = RefusalText(text)
         #expect(refusal.sqlstate == code)
-        #expect(refusal.words == trimmed(words))
+        #expect(refusal.message == trimmed(words))
     }
 
     @Test(

@@ -21,8 +21,8 @@ struct Counters: Equatable, Sendable {
 ///
 /// Bounded, so that a database that is away costs no more memory than this: what comes on top is dropped, and the poller
 /// asks Twilio for it later.
-final class Inbox: Sendable {
-    /// Yields when there is something to write, and ends once the inbox is closed.
+final class ReceiptBuffer: Sendable {
+    /// Yields when there is something to write, and ends once the buffer is closed.
     let arrivals: AsyncStream<Void>
     /// Yields when something is counted that an operator should hear of soon.
     let troubles: AsyncStream<Void>
@@ -47,7 +47,7 @@ final class Inbox: Sendable {
     // MARK: On the receiver's thread
 
     /// Takes a callback.
-    func put(_ receipt: Receipt) {
+    func enqueue(_ receipt: Receipt) {
         let (isFirst, isDropped) = state.withLock { state in
             state.counters.received += 1
             guard state.waiting.count < capacity, !state.isClosed else {
@@ -62,7 +62,7 @@ final class Inbox: Sendable {
     }
 
     /// Counts what was not taken.
-    func refused(_ answer: Answer) {
+    func refused(_ answer: HTTPReply) {
         switch answer {
         case .ok: return
         case .forbidden: state.withLock { $0.counters.refused += 1 }
@@ -84,7 +84,7 @@ final class Inbox: Sendable {
     }
 
     /// Takes callbacks back that can't be written now, whatever the room.
-    func putBack(_ receipts: [Receipt]) { state.withLock { $0.waiting += receipts } }
+    func requeue(_ receipts: [Receipt]) { state.withLock { $0.waiting += receipts } }
 
     func wrote(_ count: Int, known: Int) {
         state.withLock { state in

@@ -10,20 +10,20 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
     /// What `pg_stat_activity` shows, unless `conninfo` or PGAPPNAME says otherwise.
     public var applicationName: String
     /// The time for each address, name lookups apart; `connect_timeout` in `conninfo` wins.
-    public var connectTimeout: Instant.Span
+    public var connectTimeout: Instant.Duration
     /// Settings of each session, sent as `-c name=value` behind the options of `conninfo` or PGOPTIONS: out of reach of
     /// logged statements and of `pg_stat_activity`. Never printed.
     public var sessionOptions: [(name: String, value: String)]
     /// TCP: seconds of silence before the first keepalive probe, between probes, and the probes until the end.
     public var keepalives = (idle: 30, interval: 10, count: 3)
     /// TCP: how long sent data may stay unacknowledged before the connection counts as dead.
-    public var tcpUserTimeout = Instant.Span.seconds(30)
-    /// How long a cancelled statement may take to answer before its connection is dropped.
-    public var cancelGrace = Instant.Span.seconds(5)
+    public var tcpUserTimeout = Instant.Duration.seconds(30)
+    /// How long a canceled statement may take to answer before its connection is dropped.
+    public var cancelGrace = Instant.Duration.seconds(5)
 
     /// Settings for `conninfo`.
     public init(
-        _ conninfo: String = "", applicationName: String = "otpd", connectTimeout: Instant.Span = .seconds(5),
+        _ conninfo: String = "", applicationName: String = "otpd", connectTimeout: Instant.Duration = .seconds(5),
         sessionOptions: [(name: String, value: String)] = []
     ) {
         self.conninfo = conninfo
@@ -34,7 +34,7 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
 
     /// Hosts, ports, user and database, and the names of the session's options; no password, no option's value.
     public var description: String {
-        switch Swift.Result(catching: { () throws(PostgresError) in try Conninfo(conninfo) }) {
+        switch Result(catching: { () throws(PostgresError) in try Conninfo(conninfo) }) {
         case .success(let parsed):
             let options = sessionOptions.map(\.name).joined(separator: ",")
             return parsed.description + (options.isEmpty ? "" : " options=\(options)")

@@ -7,7 +7,7 @@ import Synchronization
 /// An old primary that nobody has fenced takes connections and says that it takes writes, and its commits hang. Without
 /// this memory, a session would go back to it after each deadline. Several sessions may share one, from any thread.
 public final class HostMemory: Sendable {
-    static let span = Instant.Span.seconds(300)
+    static let span = Instant.Duration.seconds(300)
 
     /// One address as the settings name it.
     struct Address: Hashable, Sendable {

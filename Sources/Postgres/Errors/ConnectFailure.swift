@@ -138,7 +138,7 @@ public struct ConnectFailure: Sendable, Equatable {
         return lines
     }
 
-    var words: String {
+    var message: String {
         let all = reasons.joined(separator: " | ")
         return all + (all.hasSuffix(".") ? " " : ". ") + cause.remedy
     }

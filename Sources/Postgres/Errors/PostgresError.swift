@@ -7,10 +7,10 @@ public enum StatementFate: Sendable, Equatable {
     /// It may have been carried out or not: only the database knows.
     case unknown
 
-    var words: String {
+    var message: String {
         switch self {
         case .notSent: "It had not been sent, so nothing was done."
-        case .rolledBack: "The server cancelled it, so nothing was done."
+        case .rolledBack: "The server canceled it, so nothing was done."
         case .unknown: "It may have been carried out or not: look in the database before doing it again."
         }
     }
@@ -47,8 +47,8 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     case lost(Loss)
     /// The time given to the call is over.
     case deadline(StatementFate)
-    /// The calling task was cancelled.
-    case cancelled(StatementFate)
+    /// The calling task was canceled.
+    case canceled(StatementFate)
     /// A session's `onConnect` found a database that this program may not work with; says why and what to do.
     case unsuitable(String)
     /// The calling code asked for something this module does not do, or for a value that is not there.
@@ -57,11 +57,11 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .settings(let reason): "The database settings can't be used: \(reason)"
-        case .connect(let failure): "No connection to PostgreSQL: \(failure.words)"
+        case .connect(let failure): "No connection to PostgreSQL: \(failure.message)"
         case .server(let error): "PostgreSQL refused the statement: \(error)"
-        case .lost(let loss): "The connection to PostgreSQL was lost: \(loss.reason). \(loss.outcome.words)"
-        case .deadline(let fate): "PostgreSQL did not answer in time. \(fate.words)"
-        case .cancelled(let fate): "The statement was given up by this program. \(fate.words)"
+        case .lost(let loss): "The connection to PostgreSQL was lost: \(loss.reason). \(loss.outcome.message)"
+        case .deadline(let fate): "PostgreSQL did not answer in time. \(fate.message)"
+        case .canceled(let fate): "The statement was given up by this program. \(fate.message)"
         case .unsuitable(let reason): reason
         case .misuse(let reason): "A mistake in this program: \(reason)"
         }
@@ -72,7 +72,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .server(let error): error.sqlstate == "42501"
         case .connect(let failure): failure.cause <= .privilege
-        case .settings, .lost, .deadline, .cancelled, .unsuitable, .misuse: false
+        case .settings, .lost, .deadline, .canceled, .unsuitable, .misuse: false
         }
     }
 
@@ -80,7 +80,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     public var isLoss: Bool {
         switch self {
         case .lost: true
-        case .settings, .connect, .server, .deadline, .cancelled, .unsuitable, .misuse: false
+        case .settings, .connect, .server, .deadline, .canceled, .unsuitable, .misuse: false
         }
     }
 
@@ -89,7 +89,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         switch self {
         case .server(let error): error.sqlstate
         case .lost(let loss): loss.farewell?.sqlstate
-        case .settings, .connect, .deadline, .cancelled, .unsuitable, .misuse: nil
+        case .settings, .connect, .deadline, .canceled, .unsuitable, .misuse: nil
         }
     }
 }

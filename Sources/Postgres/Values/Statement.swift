@@ -56,7 +56,7 @@ public enum OnDeadline: Sendable {
     case cancel
 }
 
-/// What becomes of a statement when the calling task is cancelled.
+/// What becomes of a statement when the calling task is canceled.
 public enum OnCancellation: Sendable {
     /// Nothing: it is sent and its result awaited as if nothing had happened, up to its deadline.
     case wait

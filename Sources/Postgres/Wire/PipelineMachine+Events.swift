@@ -33,7 +33,7 @@ extension PipelineMachine {
         /// "cached plan must not change result type".
         case stalePlan
         /// SQLSTATE 57014.
-        case cancelled
+        case canceled
         case other
     }
 
@@ -57,7 +57,7 @@ extension PipelineMachine {
         case interrupt(RequestID, Interruption, drop: Bool)
         /// The thread that sent the cancel has ended.
         case cancelEnded
-        /// A cancelled statement has had its time to answer.
+        /// A canceled statement has had its time to answer.
         case graceOver(RequestID)
         case lost
     }

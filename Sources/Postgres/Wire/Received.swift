@@ -9,9 +9,9 @@ internal import CLibpq
     var status: ExecStatusType { unsafe PQresultStatus(pointer) }
     var error: ServerError { unsafe ServerError(pointer) }
 
-    consuming func result() -> Result {
+    consuming func result() -> QueryResult {
         let pointer = unsafe pointer
         discard self
-        return unsafe Result(owning: pointer)
+        return unsafe QueryResult(owning: pointer)
     }
 }

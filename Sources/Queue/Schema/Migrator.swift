@@ -28,7 +28,7 @@ public struct Migrator {
         public var description: String {
             switch self {
             case .database(let error): "\(error)"
-            case .refused(let state): state.words
+            case .refused(let state): state.message
             case .step(let version, let name, let direction, let error, let eventTriggers):
                 "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
                     + "the steps before it stand. \(error)"
@@ -186,7 +186,7 @@ public struct Migrator {
             }
             _ = try await rows("SELECT pg_advisory_lock(\(Self.lock))")
         }
-        let outcome: Swift.Result<T, Failure>
+        let outcome: Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
         // If the line is gone, so is the lock: what the body said matters more.
         _ = try? await rows("SELECT pg_advisory_unlock(\(Self.lock))")
@@ -236,7 +236,7 @@ public struct Migrator {
         "UPDATE otp.schema_migrations SET checksum = '\(migration.checksum)' WHERE version = \(migration.version)"
     }
 
-    private func rows(_ sql: String) async throws(PostgresError) -> Postgres.Result {
+    private func rows(_ sql: String) async throws(PostgresError) -> QueryResult {
         guard let last = try await connection.simple(sql, deadline: deadline).last else {
             throw .misuse("a query without a result")
         }

@@ -47,7 +47,7 @@ public enum LoadCatalog {
         /// The same by sender.
         public var senderRates: [String: Double] = [:]
         /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
-        public var nextProbe: Instant.Span?
+        public var nextProbe: Instant.Duration?
     }
 
     /// The channel that notifies of changes.
@@ -83,7 +83,7 @@ public enum LoadCatalog {
                 Pause(
                     scope, reason: try paused.string(row, 2), remedy: try paused.stringIfPresent(row, 3),
                     isProbed: try paused.bool(row, 4)))
-            if let span = try paused.doubleIfPresent(row, 5).map({ Instant.Span(seconds: $0) }) {
+            if let span = try paused.doubleIfPresent(row, 5).map({ Instant.Duration(seconds: $0) }) {
                 all.nextProbe = min(all.nextProbe ?? span, span)
             }
         }

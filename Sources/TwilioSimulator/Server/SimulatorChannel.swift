@@ -27,7 +27,7 @@ struct SimulatorChannel: ServerChildChannel {
         }
     }
 
-    /// Waits for the connection's end; a cancelled server closes it at once.
+    /// Waits for the connection's end; a canceled server closes it at once.
     func handle(value: Value, logger: Logger) async {
         await withTaskCancellationHandler {
             // Only how it ended would be thrown, and the connection has dealt with that.

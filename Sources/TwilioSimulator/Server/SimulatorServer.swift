@@ -6,7 +6,7 @@ import ServiceLifecycle
 
 /// The simulator on a socket: one event-loop thread which owns everything.
 enum SimulatorServer {
-    /// Serves until its task is cancelled, which closes everything at once. `ready` gets the port once it listens.
+    /// Serves until its task is canceled, which closes everything at once. `ready` gets the port once it listens.
     static func run(_ settings: Settings, ready: @escaping @Sendable (Int) async -> Void) async throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result: Result<Void, any Error>

@@ -13,9 +13,9 @@ struct Prober {
     let log: Logger
 
     /// Where a probe is due and no job is held: a worker that holds one signals, this is for those that stopped first.
-    static let idle = Instant.Span.seconds(5)
+    static let idle = Instant.Duration.seconds(5)
 
-    /// Probes until cancelled.
+    /// Probes until canceled.
     func run() async {
         var quiet = QuietErrors()
         while !Task.isCancelled {

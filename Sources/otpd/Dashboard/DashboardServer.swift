@@ -22,7 +22,7 @@ actor DashboardServer {
     private var listenErrors = LogOnce()
 
     /// No more often is it said that wrong tokens were shown.
-    private static let reports = Instant.Span.seconds(60)
+    private static let reports = Instant.Duration.seconds(60)
 
     /// A question for the board.
     private struct Ask: Sendable {

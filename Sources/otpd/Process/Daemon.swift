@@ -81,11 +81,11 @@ struct Daemon: Sendable {
         return (stop, reloadRequested)
     }
 
-    /// Feeds the watchdog until cancelled, by the loop alone: a stuck database is no reason to kill a process with ends
+    /// Feeds the watchdog until canceled, by the loop alone: a stuck database is no reason to kill a process with ends
     /// that are not saved.
     func feedWatchdog(on loop: EventLoop) async {
         guard let watchdog else { return }
-        while (try? await loop.sleep(for: Instant.Span(watchdog.interval))) != nil { systemd.watchdog() }
+        while (try? await loop.sleep(for: Instant.Duration(watchdog.interval))) != nil { systemd.watchdog() }
     }
 }
 

@@ -6,7 +6,7 @@ internal import Queue
 /// How commands reach the database, and how they say that it refused.
 enum Database {
     /// The time a command gives the database to answer.
-    static let patience = Instant.Span.seconds(10)
+    static let timeout = Instant.Duration.seconds(10)
 
     /// Connection settings for `database`; sessions that seal or verify codes carry the secrets.
     static func settings(_ database: DatabaseSettings, secrets: CodeSecrets? = nil) -> ConnectionSettings {
@@ -24,12 +24,12 @@ enum Database {
     static func open(_ settings: ConnectionSettings, on loop: EventLoop) async throws(Failure) -> Connection {
         let connection: Connection
         do {
-            connection = try await Connection.open(settings, on: loop, deadline: .now() + patience)
+            connection = try await Connection.open(settings, on: loop, deadline: .now() + timeout)
         } catch {
             throw failure("Cannot reach the database", error)
         }
         do {
-            try await SessionSettings.begin(on: connection, deadline: .now() + patience)
+            try await SessionSettings.begin(on: connection, deadline: .now() + timeout)
         } catch {
             await connection.close()
             throw failure("Cannot reach the database", error)
@@ -43,7 +43,7 @@ enum Database {
         _ body: (Connection) async throws(PostgresError) -> Value
     ) async throws(Failure) -> Value {
         let connection = try await open(settings, on: loop)
-        let result: Swift.Result<Value, PostgresError>
+        let result: Result<Value, PostgresError>
         do throws(PostgresError) { result = .success(try await body(connection)) } catch { result = .failure(error) }
         await connection.close()
         do { return try result.get() } catch { throw failure(what, error, needs: role) }
@@ -61,7 +61,7 @@ enum Database {
             case .proxy, .tls, .attributes, .full, .notReady, .server, .network:
                 Failure(.unavailable, what, because: "\(error)")
             }
-        case .lost, .deadline, .cancelled: Failure(.unavailable, what, because: "\(error)")
+        case .lost, .deadline, .canceled: Failure(.unavailable, what, because: "\(error)")
         case .misuse: Failure(.internalError, what, because: "\(error)")
         case .server(let refusal):
             switch refusal.sqlstate {

@@ -5,19 +5,19 @@ internal import EventLoop
 /// `timeout`, `tini -g` and signals to a process group deliver one stop two or three times within moments: that is one
 /// stop, which drains. Only a signal that comes later asks to leave at once.
 struct StopRule {
-    enum Step: Equatable {
+    enum Action: Equatable {
         case drain
         case ignore
         case leave
     }
 
-    static let apart = Instant.Span.seconds(1)
+    static let apart = Instant.Duration.seconds(1)
 
     private var drainingSince: Instant?
 
     var isStopping: Bool { drainingSince != nil }
 
-    mutating func received(at now: Instant) -> Step {
+    mutating func received(at now: Instant) -> Action {
         guard let since = drainingSince else {
             drainingSince = now
             return .drain

@@ -64,9 +64,9 @@ extension ListenAddress {
     var isLoopback: Bool { HostAndPort.isLoopback(host) }
 
     /// Parses `host:port` or `[IPv6]:port`.
-    init(_ text: String) throws(Refusal) {
+    init(_ text: String) throws(InvalidValue) {
         guard let (host, port) = HostAndPort.split(text[...]), let port else {
-            throw Refusal("is not an address to listen on; write it as 127.0.0.1:8080 or [::1]:8080")
+            throw InvalidValue("is not an address to listen on; write it as 127.0.0.1:8080 or [::1]:8080")
         }
         self.init(host: host.first == "[" ? String(host.dropFirst().dropLast()) : host, port: Int(port))
     }

@@ -46,7 +46,7 @@ enum Files {
 
 /// One folder in /tmp for what the processes of this run print; deleted when the run ends.
 enum ScratchFolder {
-    static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in try Files.makeFolder() }
+    static let shared = Result<String, Trouble> { () throws(Trouble) in try Files.makeFolder() }
 
     /// Deletes it and what it holds.
     static func delete() {

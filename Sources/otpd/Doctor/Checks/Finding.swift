@@ -5,13 +5,13 @@ struct Finding: Equatable, Sendable {
         /// It works, and something is worth doing.
         case warn
         /// It does not work, or breaks a promise; how the command then ends.
-        case fail(Harm)
+        case fail(Severity)
         /// It was not looked at; `found` says why.
         case skip
     }
 
     /// What kind of failure it is: each has its exit code.
-    enum Harm: Equatable, Sendable {
+    enum Severity: Equatable, Sendable {
         /// A setting, the schema, a table's row is wrong.
         case configuration
         /// A role, a credential, a file's mode refuses.
@@ -52,7 +52,7 @@ struct Check: Equatable, Sendable {
 
     func pass(_ found: String) -> Finding { Finding(self, .pass, found, nil) }
     func warn(_ found: String, _ remedy: String) -> Finding { Finding(self, .warn, found, remedy) }
-    func fail(_ harm: Finding.Harm, _ found: String, _ remedy: String) -> Finding {
+    func fail(_ harm: Finding.Severity, _ found: String, _ remedy: String) -> Finding {
         Finding(self, .fail(harm), found, remedy)
     }
     func skip(_ why: String, _ remedy: String? = nil) -> Finding { Finding(self, .skip, why, remedy) }

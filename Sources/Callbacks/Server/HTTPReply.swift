@@ -1,7 +1,7 @@
 import NIOCore
 
 /// What the receiver answers; whole, as it goes on the wire.
-enum Answer: CaseIterable, Sendable {
+enum HTTPReply: CaseIterable, Sendable {
     case ok, notStatus, notHTTP, forbidden, notFound, notAllowed, tooSlow, tooLarge, notForm, headTooLarge
 
     private var status: String {
@@ -37,7 +37,7 @@ enum Answer: CaseIterable, Sendable {
     /// Status line, headers and body. After anything but a callback that was taken the connection ends: whoever has no
     /// signature gets no second try on it.
     func bytes(keepsAlive: Bool) -> ByteBuffer {
-        if self == .ok { return keepsAlive ? Answer.takenAndOpen : Answer.takenAndClosed }
+        if self == .ok { return keepsAlive ? HTTPReply.takenAndOpen : HTTPReply.takenAndClosed }
         let body = words + "\n"
         let allow = self == .notAllowed ? "Allow: POST\r\n" : ""
         return ByteBuffer(

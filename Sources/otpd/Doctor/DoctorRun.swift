@@ -4,7 +4,7 @@ internal import Queue
 internal import Twilio
 
 /// One run of `otpd doctor`: reads everything there is to read, all at once where one thing does not wait for another.
-struct Examination: Sendable {
+struct DoctorRun: Sendable {
     let parts: Settings.Parts
     let environment: [String: String]
     let files: [SecretFileChecks.Source]
@@ -59,12 +59,12 @@ struct Examination: Sendable {
         return await DatabaseReader(database: database, loop: loop).read()
     }
 
-    private func readCallback(on loop: EventLoop) async -> TwilioChecks.Answer? {
+    private func readCallback(on loop: EventLoop) async -> TwilioChecks.TwilioReply? {
         guard let url = parts.callbacks?.publicURL else { return nil }
         return await HTTPProbe.callback(url, on: loop)
     }
 
-    private func ask(_ sender: Sender?, _ probe: HTTPProbe?) async -> TwilioChecks.Answer? {
+    private func ask(_ sender: Sender?, _ probe: HTTPProbe?) async -> TwilioChecks.TwilioReply? {
         guard let probe, let sender, let path = TwilioChecks.Lookup(sender).path(probe.endpoint) else { return nil }
         return await probe.get(path)
     }
@@ -74,7 +74,8 @@ struct Examination: Sendable {
 
     /// The worker's own sender, then those that countries have of their own.
     private func senders(
-        _ probe: HTTPProbe, own: TwilioChecks.Answer?, _ countries: [ReadTexts.Country], _ context: TwilioChecks.Context
+        _ probe: HTTPProbe, own: TwilioChecks.TwilioReply?, _ countries: [ReadTexts.Country],
+        _ context: TwilioChecks.Context
     ) async -> [Finding] {
         let sender = probe.twilio.sender
         let others = countries.filter { $0.sender == nil || $0.sender == sender.text }.map(\.region)

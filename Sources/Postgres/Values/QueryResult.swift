@@ -7,7 +7,7 @@ internal import Synchronization
 ///
 /// `@unchecked Sendable`: a PGresult is never changed once libpq has returned it, and may be read from any thread
 /// (libpq, "Behavior in Threaded Programs").
-@safe public final class Result: @unchecked Sendable {
+@safe public final class QueryResult: @unchecked Sendable {
     private let pointer: OpaquePointer
     /// Rows brought back.
     public let rowCount: Int

@@ -2,7 +2,7 @@ public import NIOCore
 
 /// A connection's bytes: counts what comes in against the clock and the limits, lets answers past the HTTP decoder, and
 /// closes so that the client can still read the last one. Sits before the decoder; everything happens on its event loop.
-public final class Wire: ChannelDuplexHandler {
+public final class RequestLimiter: ChannelDuplexHandler {
     public typealias InboundIn = ByteBuffer
     public typealias InboundOut = ByteBuffer
     public typealias OutboundIn = ByteBuffer

@@ -1,4 +1,4 @@
-extension Result {
+extension QueryResult {
     /// An `int8`, `int4` or `int2`; 0-based row and column.
     ///
     /// - Throws: `.misuse` for NULL or another type, as all of these do.

@@ -5,7 +5,7 @@ enum CutShort {
     case leaseEnded
     case timedOut
     case answerTooLarge
-    case cancelled
+    case canceled
     /// libcurl asked for a body once more that it had been given whole.
     case fedTwice
 }
@@ -25,11 +25,11 @@ struct Ending {
     /// `EMFILE` or `ENFILE` where no file descriptor is free; asked for only where nothing was sent.
     var descriptorError: () -> Int32? = { nil }
     /// libcurl's words on the error; asked for only where TLS failed.
-    var words: () -> String = { "" }
+    var message: () -> String = { "" }
 }
 
 /// What has become of a request; decided purely.
-enum Verdict: Equatable {
+enum TransferVerdict: Equatable {
     case answered
     case notSent(NotSentReason)
     case unknown(UnknownReason)
@@ -49,7 +49,7 @@ enum Verdict: Equatable {
         switch ending.cutShort {
         case .leaseEnded: return .leaseEnded
         case .timedOut: return ending.isConnected ? .timedOut : .connectTimedOut
-        case .cancelled: return .cancelled
+        case .canceled: return .canceled
         // An early answer that could not be taken in: the body had not left, which is what counts.
         case .answerTooLarge, .fedTwice: return .connectionLost
         case nil: break
@@ -62,7 +62,7 @@ enum Verdict: Equatable {
         case CURLE_OPERATION_TIMEDOUT: ending.isConnected ? .timedOut : .connectTimedOut
         case CURLE_SSL_CONNECT_ERROR, CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CIPHER, CURLE_SSL_CERTPROBLEM,
             CURLE_SSL_ISSUER_ERROR, CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
-            .tlsFailed(ending.words())
+            .tlsFailed(ending.message())
         case CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE: .certificatesUnreadable
         case CURLE_SEND_ERROR, CURLE_RECV_ERROR, CURLE_GOT_NOTHING, CURLE_PARTIAL_FILE: .connectionLost
         default: .failed(code: Int32(ending.code.rawValue))
@@ -73,7 +73,7 @@ enum Verdict: Equatable {
         switch ending.cutShort {
         // The lease is not asked about once the body is fed.
         case .timedOut, .leaseEnded: return .timedOut
-        case .cancelled: return .cancelled
+        case .canceled: return .canceled
         case .answerTooLarge: return .answerTooLarge
         case .fedTwice: return .connectionLost
         case nil: break
