@@ -15,10 +15,16 @@ enum TextQuery {
     }
 }
 
-extension QueryResult {
-    /// The strings of a `text[]` whose elements hold neither commas nor quotes: names.
-    func names(_ row: Int, _ column: Int) throws(PostgresError) -> [String] {
-        guard let text = try stringIfPresent(row, column) else { return [] }
-        return text.split(separator: ",").map(String.init)
+extension RowReader {
+    /// The strings of the next column, a `text[]` whose elements hold neither commas nor quotes: names.
+    mutating func nextNames() throws(PostgresError) -> [String] {
+        let text: String? = try next()
+        return text?.split(separator: ",").map(String.init) ?? []
+    }
+
+    /// The next column, in seconds; nil for NULL.
+    mutating func nextDuration() throws(PostgresError) -> Instant.Duration? {
+        let seconds: Double? = try next()
+        return seconds.map { Instant.Duration(seconds: $0) }
     }
 }

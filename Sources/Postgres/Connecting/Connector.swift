@@ -106,7 +106,7 @@ actor Connector {
         defer { for helper in helpers { helper.abandon() } }
         for name in names {
             let helper = Helper.start(on: loop) {
-                resolve(name)
+                HostResolver.resolve(name)
             } completion: { [weak self] resolution in
                 resolutions[name] = resolution
                 if resolutions.count == names.count { self?.assumeIsolated { $0.wake(.ready) } }

@@ -3,8 +3,6 @@ public struct OID: RawRepresentable, Sendable, Hashable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
 
-    /// Lets the server infer the type.
-    public static let inferred = OID(rawValue: 0)
     public static let bool = OID(rawValue: 16)
     public static let bytea = OID(rawValue: 17)
     public static let int8 = OID(rawValue: 20)
@@ -15,17 +13,14 @@ public struct OID: RawRepresentable, Sendable, Hashable {
     public static let float8 = OID(rawValue: 701)
     public static let timestamptz = OID(rawValue: 1184)
     public static let interval = OID(rawValue: 1186)
-    public static let uuid = OID(rawValue: 2950)
     public static let boolArray = OID(rawValue: 1000)
     public static let byteaArray = OID(rawValue: 1001)
-    public static let int2Array = OID(rawValue: 1005)
     public static let int4Array = OID(rawValue: 1007)
     public static let textArray = OID(rawValue: 1009)
     public static let tidArray = OID(rawValue: 1010)
     public static let int8Array = OID(rawValue: 1016)
     public static let float8Array = OID(rawValue: 1022)
     public static let timestamptzArray = OID(rawValue: 1185)
-    public static let uuidArray = OID(rawValue: 2951)
 }
 
 /// One SQL statement that is prepared once per connection, on its first execution there. A `static let` per operation.

@@ -64,8 +64,7 @@ public enum TakeProbe {
         parameters.append(longest.seconds)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Taken(
-            released: Int(try result.int32(0, 0)),
-            next: try result.doubleIfPresent(0, 1).map { Instant.Duration(seconds: $0) })
+        var row = result.reader()
+        return Taken(released: try row.next(), next: try row.nextDuration())
     }
 }

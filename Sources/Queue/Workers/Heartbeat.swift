@@ -201,16 +201,14 @@ public enum Heartbeat {
         parameters.append(asksNextDue)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        func span(_ column: Int) throws(PostgresError) -> Instant.Duration? {
-            try result.doubleIfPresent(0, column).map { Instant.Duration(seconds: $0) }
-        }
+        var row = result.reader()
         var answer = Reply(
-            isListening: try result.bool(0, 0), nextDue: try span(1), others: Int(try result.int32(0, 2)),
-            before: Int(try result.int32(0, 3)))
+            isListening: try row.next(), nextDue: try row.nextDuration(), others: try row.next(), before: try row.next()
+        )
         if isIdle {
             answer.nextWork = NextWork(
-                nextEnd: try span(4), needsSweeps: try result.bool(0, 5), nextLook: try span(6), nextPoll: try span(7),
-                hasDeadWorker: try result.bool(0, 8))
+                nextEnd: try row.nextDuration(), needsSweeps: try row.next(), nextLook: try row.nextDuration(),
+                nextPoll: try row.nextDuration(), hasDeadWorker: try row.next())
         }
         return answer
     }

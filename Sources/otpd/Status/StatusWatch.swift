@@ -24,7 +24,6 @@ actor StatusWatch {
     private var trouble: (since: Instant, words: String)?
     /// Ends the watch where trying again does not help: refused, no schema.
     private var failure: Failure?
-    private var hasShown = false
 
     init(_ settings: ConnectionSettings, interval: Double, on loop: EventLoop) {
         self.settings = settings

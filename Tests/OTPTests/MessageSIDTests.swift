@@ -1,15 +1,7 @@
 import OTP
 import Testing
 
-struct StateTests {
-    /// The words of `job_state` in SQL.
-    @Test func jobStates() {
-        #expect(
-            JobState.allCases.map(\.rawValue) == [
-                "queued", "sending", "unknown", "accepted", "failed", "expired", "limited", "canceled",
-            ])
-    }
-
+struct MessageSIDTests {
     @Test func messageSIDs() {
         let text = "SM0123456789abcdef0123456789abcdeF"
         #expect(MessageSID(text)?.description == text)
