@@ -21,7 +21,7 @@ import Testing
         let standard = Dictionary(uniqueKeysWithValues: SettingReference.all.map { ($0.name, $0.standard) })
         #expect(standard[.maxInFlight] == .value("\(settings.sending.maxInFlight)"))
         #expect(standard[.resendUnknown] == .value(settings.sending.resendUnknown.rawValue))
-        #expect(standard[.apiBaseURL] == .value("\(settings.twilio.baseURL.text)"))
+        #expect(standard[.apiBaseURL] == .value("\(settings.twilio.baseURL)"))
         #expect(standard[.logLevel] == .value("\(settings.log.level)"))
         #expect(standard[.logFormat] == .value("\(settings.log.format)"))
     }
