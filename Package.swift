@@ -59,25 +59,28 @@ let package = Package(
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
         // Who listens: limits of bytes and time, over NIO.
-        .target(name: "HTTPServer", dependencies: [logging] + nio, swiftSettings: strict),
+        .target(name: "HTTPServer", dependencies: ["EventLoop", logging] + nio, swiftSettings: strict),
 
         // The queue in SQL, the loops on top, the program.
         .target(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
             swiftSettings: strictMemory),
         .target(
+            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue", logging], swiftSettings: strict),
+        .target(
             name: "Worker",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", logging],
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
             swiftSettings: strict),
         .target(
             name: "Callbacks",
-            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging] + nio,
+            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging]
+                + nio,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
             dependencies: [
                 "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue",
-                "Twilio", "Worker",
+                "Runtime", "Twilio", "Worker",
                 argumentParser, logging,
             ],
             swiftSettings: strictMemory),
@@ -104,6 +107,8 @@ let package = Package(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
+        .testTarget(
+            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Queue", "Runtime"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
@@ -145,13 +150,16 @@ if isFuzzing {
     package.targets += [
         // Of otpd, what reads settings, as a library: a program cannot be linked into another.
         .target(
-            name: "otpd", dependencies: ["HTTP", "OTP", "Queue", "Twilio", logging],
-            sources: ["ExitCode.swift", "Output", "Settings", "SystemError.swift"], swiftSettings: strictMemory),
+            name: "otpd", dependencies: ["HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
+            sources: [
+                "Settings", "Support/ExitCode.swift", "Support/Failure.swift", "Support/Output",
+                "Support/SystemError.swift",
+            ], swiftSettings: strictMemory),
         .systemLibrary(name: "CLibFuzzer", path: "Tests/fuzz/CLibFuzzer"),
         .executableTarget(
             name: "OTPDFuzz",
             dependencies: [
-                "CCrypto", "CLibFuzzer", "CLibpq", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "otpd",
+                "CCrypto", "CLibFuzzer", "CLibpq", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", "otpd",
             ],
             path: "Tests/fuzz/OTPDFuzz", swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-sanitize=fuzzer,address", "-use-ld=lld"])]),

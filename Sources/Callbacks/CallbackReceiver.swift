@@ -4,6 +4,7 @@ public import Logging
 public import OTP
 import Postgres
 public import Queue
+import Runtime
 import Twilio
 
 /// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session of
@@ -21,24 +22,20 @@ public actor CallbackReceiver {
     private let configuration: ReceiverConfiguration
     private let limits: Limits
     private let log: Logger
-    private let inbox: Inbox
+    private let buffer: ReceiptBuffer
     private let reader: CurrentReader
-    /// Of the server that runs now.
-    private var stop = ServerStop()
-    private let started: Latch
+    private lazy var server = makeServer()
+    private var listenErrors = LogOnce()
     private let leaving: Latch
-    private var port: Int?
-    private var isDraining = false
     private var refusal: SchemaState?
     private var hasConnected = false
-    private var lastError: String?
-    private var isUp = false
-    private var heart: Heart?
+    private var outage = OutageLog<SessionName>()
+    private var heartbeat: HeartbeatLoop?
+
+    private enum SessionName { case writer }
 
     /// How long it takes at most to stop, of which the requests under way may take two seconds.
-    static let drain = Instant.Span.seconds(15)
-    /// Until it listens again after the listening socket died.
-    static let pause = Instant.Span.seconds(1)
+    static let drain = Instant.Duration.seconds(15)
 
     /// Prepares a receiver; nothing listens yet.
     public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger) {
@@ -50,10 +47,9 @@ public actor CallbackReceiver {
         self.limits = limits
         self.loop = loop
         self.log = log
-        inbox = Inbox(capacity: limits.buffered)
+        buffer = ReceiptBuffer(capacity: limits.buffered)
         reader = CurrentReader(
             CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
-        started = Latch(on: loop)
         leaving = Latch(on: loop)
     }
 
@@ -66,37 +62,32 @@ public actor CallbackReceiver {
             configuration.database, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in try await self?.connected(connection) },
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
-        let writer = Writer(loop: loop, inbox: inbox, session: session, batch: limits.batch, log: log)
-        let reporter = Reporter(loop: loop, inbox: inbox, log: log)
-        let heart = configuration.statusRow.map {
-            Heart($0, loop: loop, inbox: inbox, session: session, log: log)
+        let writer = Writer(loop: loop, buffer: buffer, session: session, batch: limits.batch, log: log)
+        let reporter = Reporter(loop: loop, buffer: buffer, log: log)
+        let heartbeat = configuration.statusRow.map {
+            StatusRow($0, loop: loop, buffer: buffer, session: session, log: log).heartbeat
         }
-        self.heart = heart
-        var failure: ReceiverFailure?
-        await withTaskGroup(of: Void.self) { background in
-            background.addTask { await session.run() }
-            background.addTask { await reporter.run() }
-            if let heart { background.addTask { await heart.run() } }
-            failure = await foreground(writer)
-            await heart?.leave(.stopped)
-            background.cancelAll()
+        self.heartbeat = heartbeat
+        var loops: [any BackgroundLoop] = [session, reporter]
+        if let heartbeat { loops.append(heartbeat) }
+        let failure = await withBackground(loops) {
+            let failure = await foreground(writer)
+            await heartbeat?.sendFinal()
+            return failure
         }
-        // Whoever waits for it to listen waits no longer.
-        started.signal()
-        let counters = inbox.counters
+        let counters = buffer.counters
         if counters != Counters() { reporter.report(counters, since: counters) }
-        if inbox.waiting > 0 {
+        if buffer.waiting > 0 {
             log.error(
                 "leaving before every status callback was written down; Twilio will be asked for these",
-                metadata: [LogKeys.count: "\(inbox.waiting)"])
+                metadata: [LogKeys.count: "\(buffer.waiting)"])
         }
         if let failure { throw failure }
     }
 
     /// Waits until it listens; false when it never will, and `run` has thrown or is about to.
     public func isListening() async -> Bool {
-        if port == nil { await started.wait() }
-        return port != nil
+        await server.isListening()
     }
 
     /// Checks signatures against another token from now on: Twilio signs with the account's primary one alone.
@@ -106,12 +97,11 @@ public actor CallbackReceiver {
     }
 
     /// What has come since the start; from any thread.
-    public nonisolated var counts: CallbackCounts { inbox.counters.reported }
+    public nonisolated var counts: CallbackCounts { buffer.counters.reported }
 
     /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
-    public func drain() {
-        isDraining = true
-        stop.signal()
+    public func drain() async {
+        await server.drain()
         leaving.signal()
     }
 
@@ -120,7 +110,7 @@ public actor CallbackReceiver {
             case server(ReceiverFailure?)
             case writer, limit
         }
-        let inbox = inbox
+        let buffer = buffer
         return await withTaskGroup(of: Ended.self) { group in
             group.addTask { [self] in .server(await serve()) }
             group.addTask {
@@ -136,7 +126,7 @@ public actor CallbackReceiver {
                 switch ended {
                 case .server(let error):
                     failure = error
-                    inbox.close()
+                    buffer.close()
                     if error == nil { continue }
                 case .writer, .limit: break
                 }
@@ -147,103 +137,71 @@ public actor CallbackReceiver {
         }
     }
 
+    private func makeServer() -> RestartingServer {
+        let shared = CallbackConnection.Shared(
+            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, buffer: buffer)
+        let server = ListeningServer(
+            configuration.listen, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: log
+        ) { CallbackConnection(shared, limiter: $0) }
+        return RestartingServer(server, on: loop) { [weak self] event in self?.assumeIsolated { $0.server(event) } }
+    }
+
     /// Serves until drained; nil then.
     private func serve() async -> ReceiverFailure? {
-        let shared = CallbackConnection.Shared(
-            rule: RequestRule(path: reader.value.path, bodyBytes: limits.bodyBytes), reader: reader, inbox: inbox)
-        let server = ListeningServer(
-            host: configuration.host, port: configuration.port, limits: limits.server,
-            setting: "OTPD_CALLBACK_LISTEN", log: log
-        ) { CallbackConnection(shared, wire: $0) }
-        var said: String?
-        while !isDraining, !Task.isCancelled {
-            let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-            async let heard: Void = listening(ports)
-            stop = ServerStop()
-            let outcome: Swift.Result<Void, ListenFailure>
-            do throws(ListenFailure) {
-                outcome = .success(try await server.run(until: stop) { continuation.yield($0) })
-            } catch {
-                outcome = .failure(error)
-            }
-            continuation.finish()
-            await heard
-            if isDraining || Task.isCancelled { break }
-            switch outcome {
-            case .failure(let error):
-                if port == nil { return .listen(error) }
-                if said == error.description { break }
-                said = error.description
-                log.error(
-                    "status callbacks can't be received; trying again until they can",
-                    metadata: [LogKeys.error: "\(error)"])
-            case .success:
-                said = nil
-                log.error("the socket for status callbacks has ended by itself; opening another")
-            }
-            try? await loop.sleep(for: Self.pause)
-        }
-        return nil
-    }
-
-    private func listening(_ ports: AsyncStream<Int>) async {
-        for await port in ports {
-            self.port = port
-            log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address(port))"])
-            started.signal()
+        do throws(ListenFailure) {
+            try await server.run()
+            return nil
+        } catch {
+            return .listen(error)
         }
     }
 
-    private func address(_ port: Int) -> String {
-        configuration.host.contains(":") ? "[\(configuration.host)]:\(port)" : "\(configuration.host):\(port)"
+    private func server(_ event: RestartingServer.Event) {
+        switch event {
+        case .listening(let address):
+            listenErrors.reset()
+            log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address)"])
+        case .failed(let error):
+            guard listenErrors.isNew(error) else { return }
+            log.error(
+                "status callbacks can't be received; trying again until they can",
+                metadata: [LogKeys.error: "\(error)"])
+        case .ended: log.error("the socket for status callbacks has ended by itself; opening another")
+        }
     }
 
     /// Returns when the receiver must leave, done or not.
     private func leave() async {
         await leaving.wait()
-        await heart?.leave(.draining)
+        await heartbeat?.sendFinal(.draining)
         if refusal == nil { try? await loop.sleep(for: Self.drain) }
     }
 
     // MARK: The session
 
     private func connected(_ connection: Connection) async throws(PostgresError) {
-        let deadline = Instant.now() + Writer.patience
-        try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
-        let state = try await Migrator(on: connection, deadline: deadline).state()
-        guard state.isUsable else {
-            if !hasConnected {
+        let deadline = Instant.now() + Writer.timeout
+        try await QueueSession.begin(
+            on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline,
+            onMismatch: { state in
+                guard !hasConnected else { return }
                 refusal = state
                 leaving.signal()
-            }
-            throw .unsuitable(state.words)
-        }
+            })
         hasConnected = true
     }
 
-    /// A row that somebody else holds must not hold up the others for long.
-    private static let lockTimeout = Instant.Span.milliseconds(250)
-
-    /// One line per change, the same error said once.
     private func session(_ state: SessionState) {
-        switch state {
-        case .connected:
-            log.info("connected to the database; ready to write status callbacks")
-            lastError = nil
-            isUp = true
-        case .connecting(_, let error?):
-            let words = "\(error)"
-            defer { isUp = false }
-            if isUp, error.isLoss {
-                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
-                return
-            }
-            guard refusal == nil, lastError != words else { return }
-            lastError = words
+        switch outage.news(of: .writer, state) {
+        case .connected: log.info("connected to the database; ready to write status callbacks")
+        case .ended(let error):
+            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+        case .refused(let error), .away(let error):
+            guard refusal == nil else { return }
             log.warning(
                 "the database is away: status callbacks are taken and wait in memory",
-                metadata: [LogKeys.error: "\(words)"])
-        case .connecting(_, nil), .closed: break
+                metadata: [LogKeys.error: "\(error)"])
+        case nil: break
         }
     }
 }
@@ -258,7 +216,7 @@ public enum ReceiverFailure: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .listen(let failure): failure.description
-        case .schema(let state): state.words
+        case .schema(let state): state.message
         }
     }
 }

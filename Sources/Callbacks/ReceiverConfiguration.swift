@@ -1,3 +1,4 @@
+public import HTTPServer
 public import OTP
 public import Postgres
 public import Queue
@@ -6,10 +7,8 @@ public import Queue
 public struct ReceiverConfiguration: Sendable {
     /// The database. The role needs `otp.record_status` and no secret.
     public var database: ConnectionSettings
-    /// A name or an address to listen on; IPv6 without brackets.
-    public var host: String
-    /// 0 picks a free one.
-    public var port: Int
+    /// Where to listen.
+    public var listen: ListenAddress
     /// What Twilio was told to call, without the query.
     public var publicURL: String
     /// The account's primary token: callbacks are signed with nothing else.
@@ -18,14 +17,30 @@ public struct ReceiverConfiguration: Sendable {
     public var statusRow: WorkerReport?
 
     public init(
-        database: ConnectionSettings, host: String, port: Int, publicURL: String, authToken: Secret,
+        database: ConnectionSettings, listen: ListenAddress, publicURL: String, authToken: Secret,
         statusRow: WorkerReport? = nil
     ) {
         self.database = database
-        self.host = host
-        self.port = port
+        self.listen = listen
         self.publicURL = publicURL
         self.authToken = authToken
         self.statusRow = statusRow
+    }
+}
+
+/// What the receiver holds at most; what a client may take is the server's.
+@dynamicMemberLookup
+struct Limits: Sendable {
+    var server = ServerLimits()
+    /// A body, in bytes: Twilio's have about 500.
+    var bodyBytes = 64 << 10
+    /// Callbacks that wait to be written, about 100 bytes each. What comes on top is dropped: the poller asks for it.
+    var buffered = 10_000
+    /// Callbacks in one statement.
+    var batch = 200
+
+    subscript<Value>(dynamicMember limit: WritableKeyPath<ServerLimits, Value>) -> Value {
+        get { server[keyPath: limit] }
+        set { server[keyPath: limit] = newValue }
     }
 }

@@ -1,26 +1,27 @@
 import EventLoop
 import Logging
+import Runtime
 
 /// Says what has come: a line a minute at most, and none when nothing came.
-struct Reporter: Sendable {
+struct Reporter: BackgroundLoop {
     let loop: EventLoop
-    let inbox: Inbox
+    let buffer: ReceiptBuffer
     let log: Logger
 
-    static let interval = Instant.Span.seconds(60)
+    static let interval = Instant.Duration.seconds(60)
 
-    /// Reports until cancelled: once a minute what has come, and troubles at once, if no line was written a minute before.
+    /// Reports until canceled: once a minute what has come, and troubles at once, if no line was written a minute before.
     func run() async {
         let due = Latch(on: loop)
         await withTaskGroup(of: Void.self) { group in
             group.addTask {
-                for await _ in inbox.troubles { due.signal() }
+                for await _ in buffer.troubles { due.signal() }
             }
             group.addTask {
                 var last = Counters()
                 while !Task.isCancelled {
                     await due.wait(until: .now() + Self.interval)
-                    let now = inbox.counters
+                    let now = buffer.counters
                     guard now != last, !Task.isCancelled else { continue }
                     report(now, since: last)
                     last = now

@@ -3,17 +3,18 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// Writes down what the receiver has taken: in batches, repeated until the database has them, however long it is away.
 struct Writer: Sendable {
     let loop: EventLoop
-    let inbox: Inbox
+    let buffer: ReceiptBuffer
     let session: Session
     let batch: Int
     let log: Logger
 
     /// One statement, and the wait for a connection before it.
-    static let patience = Instant.Span.seconds(10)
+    static let timeout = Instant.Duration.seconds(10)
 
     /// Callbacks that could not be written, with the number of their tries; alone they have a time for the next.
     private struct Part {
@@ -23,23 +24,23 @@ struct Writer: Sendable {
     }
 
     /// How often callbacks that were set aside are looked at.
-    private static let look = Instant.Span.milliseconds(100)
+    private static let look = Instant.Duration.milliseconds(100)
     /// Callbacks that may be set aside; the oldest make room, and are polled.
     private static let mostAside = 10_000
 
-    /// Writes until the inbox is closed and empty, or until cancelled.
+    /// Writes until the buffer is closed and empty, or until canceled.
     func run() async {
         var aside: [Part] = []
-        for await _ in inbox.arrivals { await writeAll(&aside) }
-        // The inbox is closed: what was set aside has until the receiver leaves.
+        for await _ in buffer.arrivals { await writeAll(&aside) }
+        // The buffer is closed: what was set aside has until the receiver leaves.
         while !aside.isEmpty, !Task.isCancelled { await writeAll(&aside) }
-        for part in aside { inbox.putBack(part.receipts) }
+        for part in aside { buffer.requeue(part.receipts) }
     }
 
     /// Writes until nothing waits: new callbacks first, one that was set aside after each batch.
     private func writeAll(_ aside: inout [Part]) async {
         while !Task.isCancelled {
-            let receipts = inbox.take(batch)
+            let receipts = buffer.take(batch)
             if !receipts.isEmpty { await write(Part(receipts: receipts), &aside) }
             let now = Instant.now()
             if let next = aside.indices.min(by: { aside[$0].due < aside[$1].due }), aside[next].due <= now {
@@ -51,31 +52,30 @@ struct Writer: Sendable {
         }
     }
 
-    /// Writes a batch, in parts where it must be. Cancelled, it gives back what is not written.
+    /// Writes a batch, in parts where it must be. Canceled, it gives back what is not written.
     private func write(_ first: Part, _ aside: inout [Part]) async {
         var parts = [first]
-        var said: String?
+        var errors = LogOnce()
         while var part = parts.popLast() {
             if Task.isCancelled {
-                inbox.putBack(part.receipts)
+                buffer.requeue(part.receipts)
                 continue
             }
             do throws(PostgresError) {
-                let connection = try await session.connection(deadline: .now() + Self.patience)
+                let connection = try await session.connection(deadline: .now() + Self.timeout)
                 let known = try await RecordReceipts.run(
-                    on: connection, part.receipts, deadline: .now() + Self.patience)
-                inbox.wrote(part.receipts.count, known: known)
+                    on: connection, part.receipts, deadline: .now() + Self.timeout)
+                buffer.wrote(part.receipts.count, known: known)
             } catch {
                 part.tries += 1
                 let count = part.receipts.count
                 let step = WriteRule.decide(error, count: count, tries: part.tries)
-                if case .server(let refusal) = error, step != .again(after: 0), said != refusal.sqlstate {
-                    said = refusal.sqlstate
+                if case .server(let refusal) = error, step != .again(after: 0), errors.isNew(refusal.sqlstate) {
                     log.error(
                         "status callbacks cannot be written; trying again",
                         metadata: [
                             LogKeys.error: "\(error)",
-                            LogKeys.waiting: "\(count + inbox.waiting + aside.count)",
+                            LogKeys.waiting: "\(count + buffer.waiting + aside.count)",
                         ])
                 }
                 switch step {
@@ -97,7 +97,7 @@ struct Writer: Sendable {
     }
 
     private func drop(_ part: Part, _ error: PostgresError) {
-        inbox.dropped(part.receipts.count)
+        buffer.dropped(part.receipts.count)
         log.error("a status callback could not be written", metadata: [LogKeys.error: "\(error)"])
     }
 }

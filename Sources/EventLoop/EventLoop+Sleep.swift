@@ -1,11 +1,11 @@
 extension EventLoop {
     /// Suspends the calling task until `due`; from a task on the loop.
     ///
-    /// - Throws: `CancellationError` at once when the task is cancelled.
+    /// - Throws: `CancellationError` at once when the task is canceled.
     public func sleep(until due: Instant) async throws(CancellationError) {
         checkIsolated()
         let sleeper = Sleeper(loop: self)
-        let wasCancelled = await withTaskCancellationHandler {
+        let wasCanceled = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
                 sleeper.begin(continuation, until: due)
             }
@@ -13,11 +13,11 @@ extension EventLoop {
             // Cancellation may come from any thread: it reaches the sleeper as a job of the loop.
             Task(executorPreference: self) { sleeper.cancel() }
         }
-        if wasCancelled { throw CancellationError() }
+        if wasCanceled { throw CancellationError() }
     }
 
     /// Suspends the calling task for `span`; from a task on the loop.
-    public func sleep(for span: Instant.Span) async throws(CancellationError) {
+    public func sleep(for span: Instant.Duration) async throws(CancellationError) {
         try await sleep(until: .now() + span)
     }
 }
@@ -27,28 +27,28 @@ private final class Sleeper: @unchecked Sendable {
     private let loop: EventLoop
     private var continuation: CheckedContinuation<Bool, Never>?
     private var timer: TimerID?
-    private var isCancelled = false
+    private var isCanceled = false
 
     init(loop: EventLoop) { self.loop = loop }
 
     func begin(_ continuation: CheckedContinuation<Bool, Never>, until due: Instant) {
-        if isCancelled || Task.isCancelled {
+        if isCanceled || Task.isCancelled {
             continuation.resume(returning: true)
             return
         }
         self.continuation = continuation
-        timer = loop.schedule(at: due) { [self] in end(cancelled: false) }
+        timer = loop.schedule(at: due) { [self] in end(canceled: false) }
     }
 
     func cancel() {
         loop.checkIsolated()
-        isCancelled = true
-        end(cancelled: true)
+        isCanceled = true
+        end(canceled: true)
     }
 
-    private func end(cancelled: Bool) {
+    private func end(canceled: Bool) {
         if let timer { loop.cancel(timer) }
-        continuation?.resume(returning: cancelled)
+        continuation?.resume(returning: canceled)
         continuation = nil
     }
 }

@@ -15,7 +15,7 @@ public protocol TurnObserver: AnyObject {
 /// One thread that waits in epoll and runs, between two waits, descriptors' handlers, timers and Swift jobs.
 ///
 /// It is the `SerialExecutor` of the actors that own libpq's and libcurl's handles, and the `TaskExecutor` of the tasks
-/// that drive them: their calls to each other never leave the thread (DESIGN 7: without the task executor every resumed
+/// that drive them: their calls to each other never leave the thread (without the task executor every resumed
 /// continuation crosses the global pool, 18 µs a send). What follows is for the loop's thread alone unless it says
 /// otherwise, and traps elsewhere.
 ///
@@ -126,7 +126,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         precondition(isOnLoop, "this belongs to the event loop's thread")
     }
 
-    /// Needed: without it `assumeIsolated` inside a handler traps (DESIGN 6).
+    /// Needed: without it `assumeIsolated` inside a handler traps.
     public func isIsolatingCurrentContext() -> Bool? { isOnLoop }
 
     /// Whether the caller is on the loop's thread. From any thread.

@@ -22,19 +22,19 @@ public struct Instant: Sendable, Hashable, Comparable {
     public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
     /// The instant `span` after this one; saturates instead of overflowing.
-    public static func + (a: Instant, span: Span) -> Instant {
+    public static func + (a: Instant, span: Duration) -> Instant {
         let (sum, overflow) = a.nanoseconds.addingReportingOverflow(span.nanoseconds)
         return Instant(nanoseconds: overflow ? (span.nanoseconds > 0 ? .max : .min) : sum)
     }
 
     /// The instant `span` before this one.
-    public static func - (a: Instant, span: Span) -> Instant { a + Span(nanoseconds: 0 &- span.nanoseconds) }
+    public static func - (a: Instant, span: Duration) -> Instant { a + Duration(nanoseconds: 0 &- span.nanoseconds) }
 
     /// The time from `b` to `a`.
-    public static func - (a: Instant, b: Instant) -> Span { Span(nanoseconds: a.nanoseconds - b.nanoseconds) }
+    public static func - (a: Instant, b: Instant) -> Duration { Duration(nanoseconds: a.nanoseconds - b.nanoseconds) }
 
     /// A length of time in nanoseconds; may be negative.
-    public struct Span: Sendable, Hashable, Comparable {
+    public struct Duration: Sendable, Hashable, Comparable {
         /// The length in nanoseconds.
         public var nanoseconds: Int64
 
@@ -51,8 +51,8 @@ public struct Instant: Sendable, Hashable, Comparable {
             }
         }
 
-        /// The length of a `Duration`, cut to a nanosecond.
-        public init(_ duration: Duration) {
+        /// The length of a `Swift.Duration`, cut to a nanosecond.
+        public init(_ duration: Swift.Duration) {
             let (seconds, attoseconds) = duration.components
             let (whole, isOver) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
             let (sum, isOverToo) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
@@ -60,9 +60,9 @@ public struct Instant: Sendable, Hashable, Comparable {
         }
 
         /// A length of whole seconds.
-        public static func seconds(_ count: Int64) -> Span { Span(nanoseconds: count * 1_000_000_000) }
+        public static func seconds(_ count: Int64) -> Duration { Duration(nanoseconds: count * 1_000_000_000) }
         /// A length of whole milliseconds.
-        public static func milliseconds(_ count: Int64) -> Span { Span(nanoseconds: count * 1_000_000) }
+        public static func milliseconds(_ count: Int64) -> Duration { Duration(nanoseconds: count * 1_000_000) }
 
         /// The length in seconds.
         public var seconds: Double { Double(nanoseconds) / 1e9 }
@@ -71,8 +71,10 @@ public struct Instant: Sendable, Hashable, Comparable {
             nanoseconds <= 0 ? 0 : (nanoseconds - 1) / 1_000_000 + 1
         }
 
-        public static func < (a: Span, b: Span) -> Bool { a.nanoseconds < b.nanoseconds }
+        public static func < (a: Duration, b: Duration) -> Bool { a.nanoseconds < b.nanoseconds }
         /// The sum of two lengths.
-        public static func + (a: Span, b: Span) -> Span { Span(nanoseconds: a.nanoseconds + b.nanoseconds) }
+        public static func + (a: Duration, b: Duration) -> Duration {
+            Duration(nanoseconds: a.nanoseconds + b.nanoseconds)
+        }
     }
 }

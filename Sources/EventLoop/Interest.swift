@@ -34,7 +34,7 @@ public protocol ReadinessHandler: AnyObject {
 /// What each descriptor is wanted for against what the kernel was told: pure bookkeeping behind lazy `epoll_ctl`.
 ///
 /// libcurl turns a socket's interest on and off several times a request; told to the kernel just before `epoll_wait`,
-/// and only where it differs, two `epoll_ctl` a send become 0.1 (DESIGN 7, measured).
+/// and only where it differs, two `epoll_ctl` a send become 0.1.
 struct InterestTable {
     struct Entry {
         var handler: (any ReadinessHandler)?

@@ -16,7 +16,7 @@ public final class Latch: @unchecked Sendable {
         if waiter == nil { isSignalled = true } else { resume() }
     }
 
-    /// Waits for a signal, at most until `due`; ends at once when the task is cancelled. One task at a time.
+    /// Waits for a signal, at most until `due`; ends at once when the task is canceled. One task at a time.
     public func wait(until due: Instant? = nil) async {
         loop.checkIsolated()
         if isSignalled {

@@ -1,11 +1,11 @@
-/// Names one scheduled timer; cancelling a timer that has fired does nothing.
+/// Names one scheduled timer; canceling a timer that has fired does nothing.
 public struct TimerID: Sendable, Hashable {
     let serial: UInt64
 }
 
 /// A binary heap of timers by due time, ties in the order they were set. Pure: the caller says what time it is.
 ///
-/// A cancelled timer leaves at once, so that neither memory nor wake-ups grow with timers set and dropped (every
+/// A canceled timer leaves at once, so that neither memory nor wake-ups grow with timers set and dropped (every
 /// request sets a deadline that almost never fires).
 struct TimerHeap<Payload> {
     private struct Entry {
@@ -36,7 +36,7 @@ struct TimerHeap<Payload> {
         return TimerID(serial: serial)
     }
 
-    /// Takes a timer out before it fires; nil when it has fired or was cancelled; O(log n).
+    /// Takes a timer out before it fires; nil when it has fired or was canceled; O(log n).
     @discardableResult
     mutating func remove(_ id: TimerID) -> Payload? {
         guard let index = positions[id.serial] else { return nil }

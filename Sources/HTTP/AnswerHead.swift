@@ -142,15 +142,3 @@ struct AnswerHead {
         String(decoding: value(line, after: start).prefix(AnswerOrigin.longest), as: UTF8.self)
     }
 }
-
-/// What an answer says of the program that gave it, as far as it does. Unchecked text from outside.
-public struct AnswerOrigin: Sendable, Hashable {
-    static let longest = 200
-
-    /// `Content-Type`.
-    public var contentType: String?
-    /// `Server`.
-    public var server: String?
-    /// `Via`: proxies on the way.
-    public var via: String?
-}

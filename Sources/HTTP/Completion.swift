@@ -5,7 +5,7 @@ public struct Completion: Sendable {
     /// What was passed to `post`.
     public var tag: Int
     /// How it ended.
-    public var outcome: Outcome
+    public var outcome: TransferResult
     /// Whatever came of an answer's body, complete or not: evidence even where the outcome is unknown. Readable until
     /// the completion handler returns.
     public var received: AnswerBody
@@ -17,7 +17,7 @@ public struct Completion: Sendable {
     public var timings: Timings
 
     /// The three ways for a POST to end.
-    public enum Outcome: Sendable {
+    public enum TransferResult: Sendable {
         /// A complete and well-formed answer, whatever it says.
         ///
         /// `status` is 200...599; `body` can be read until the completion handler returns; `retryAfter` is in seconds
@@ -32,10 +32,22 @@ public struct Completion: Sendable {
     /// Spans from the start of a request, in microseconds as libcurl takes them; zero for what did not happen.
     public struct Timings: Sendable, Hashable {
         /// Until the connection stood; 0 on a reused one.
-        public var connect: Instant.Span
+        public var connect: Instant.Duration
         /// Until the answer's first byte.
-        public var firstByte: Instant.Span
+        public var firstByte: Instant.Duration
         /// Until the end.
-        public var total: Instant.Span
+        public var total: Instant.Duration
     }
+}
+
+/// What an answer says of the program that gave it, as far as it does. Unchecked text from outside.
+public struct AnswerOrigin: Sendable, Hashable {
+    static let longest = 200
+
+    /// `Content-Type`.
+    public var contentType: String?
+    /// `Server`.
+    public var server: String?
+    /// `Via`: proxies on the way.
+    public var via: String?
 }

@@ -21,7 +21,7 @@ public actor HTTPClient {
     /// A client that opens connections when they are needed. From any thread.
     ///
     /// - Throws: `HTTPError` when libcurl can't be used.
-    public init(_ configuration: Configuration = Configuration(), on loop: EventLoop) throws(HTTPError) {
+    public init(_ configuration: HTTPConfiguration = HTTPConfiguration(), on loop: EventLoop) throws(HTTPError) {
         self.loop = loop
         multi = try Multi(configuration, on: loop)
         userAgent = .init("User-Agent", configuration.userAgent)
@@ -52,7 +52,7 @@ public actor HTTPClient {
     /// before this call has returned.
     ///
     /// The body, which may not be empty, is fed to libcurl no later than `leaseEnd`, and the whole takes no longer than
-    /// `Configuration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
+    /// `HTTPConfiguration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
     /// client is closed.
     public nonisolated func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void) {
         loop.checkIsolated()
@@ -82,9 +82,9 @@ public actor HTTPClient {
 
     /// No connection made before now is used again: what comes over one was seen to answer something else. On the loop's
     /// thread; traps elsewhere.
-    public nonisolated func distrustConnections() {
+    public nonisolated func retireConnections() {
         loop.checkIsolated()
-        multi.distrustedAt = .now()
+        multi.retiredAt = .now()
     }
 
     /// Gives every request up; each ends as not sent or unknown. On the loop's thread; traps elsewhere.
@@ -97,18 +97,18 @@ public actor HTTPClient {
 
     /// Makes one request and waits for its answer.
     ///
-    /// - Throws: `HTTPError` without a complete answer by `deadline`, or when the task is cancelled.
+    /// - Throws: `HTTPError` without a complete answer by `deadline`, or when the task is canceled.
     public func perform(_ request: Request, deadline: Instant) async throws(HTTPError) -> Response {
         let endpoint = try Endpoint(url: request.url, headers: [userAgent] + request.headers)
         if request.method == .post, request.body.isEmpty {
             throw HTTPError(.setup("a POST needs a body"), origin: endpoint.origin)
         }
         let call = Call()
-        let cancelled = HTTPError(.cancelled, origin: endpoint.origin)
+        let canceled = HTTPError(.canceled, origin: endpoint.origin)
         let result = await withTaskCancellationHandler {
             await withCheckedContinuation { (continuation: CheckedContinuation<Result<Response, HTTPError>, Never>) in
-                guard !call.isCancelled, !Task.isCancelled else {
-                    continuation.resume(returning: .failure(cancelled))
+                guard !call.isCanceled, !Task.isCancelled else {
+                    continuation.resume(returning: .failure(canceled))
                     return
                 }
                 call.number = multi.call(
@@ -119,7 +119,7 @@ public actor HTTPClient {
             // From any thread: reaches the call as a job of the loop.
             Task(executorPreference: loop) { await self.cancel(call) }
         }
-        if call.isCancelled, case .failure = result { throw cancelled }
+        if call.isCanceled, case .failure = result { throw canceled }
         return try result.get()
     }
 
@@ -127,13 +127,13 @@ public actor HTTPClient {
     public func close() { multi.close() }
 
     private func cancel(_ call: Call) {
-        call.isCancelled = true
+        call.isCanceled = true
         if let number = call.number { multi.cancel(call: number) }
     }
 
     /// One `perform`. `@unchecked Sendable`: touched by isolated code of the client alone, and so on the loop's thread.
     private final class Call: @unchecked Sendable {
         var number: UInt64?
-        var isCancelled = false
+        var isCanceled = false
     }
 }

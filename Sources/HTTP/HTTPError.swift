@@ -14,8 +14,8 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
         case notSent(NotSentReason)
         /// The request may have left, and there is no clear answer.
         case unknown(UnknownReason)
-        /// The task that waited was cancelled.
-        case cancelled
+        /// The task that waited was canceled.
+        case canceled
         /// libcurl can't be used; says why.
         case setup(String)
     }
@@ -41,7 +41,7 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
             "the header \(name) holds a line break or another control character. Remove it from the setting it comes from."
         case .notSent(let why): "the request was not sent\(place): \(why). \(why.remedy)"
         case .unknown(let why): "no clear answer to the request\(place): \(why). \(why.remedy)"
-        case .cancelled: "the request was given up before its answer\(place)."
+        case .canceled: "the request was given up before its answer\(place)."
         case .setup(let why): "libcurl can't be used: \(why). Install Debian 12's libcurl4 (7.88.1 or newer)."
         }
     }

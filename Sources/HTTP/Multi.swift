@@ -17,10 +17,10 @@ internal import Glibc
     }
 
     private let loop: EventLoop
-    private let configuration: HTTPClient.Configuration
+    private let configuration: HTTPConfiguration
     private let multi: UnsafeMutableRawPointer
     private var state = State.fresh
-    private var sockets = SocketTable()
+    private let sockets: Sockets
 
     private var active: [Transfer] = []
     private var idle: [Transfer] = []
@@ -42,23 +42,23 @@ internal import Glibc
     /// When this turn came back from waiting.
     private var turnBegan = Instant(nanoseconds: 0)
     /// Connections made before this are not used again.
-    var distrustedAt: Instant?
+    var retiredAt: Instant?
     private var nextCall: UInt64 = 0
-    /// The `errno` of the last socket that could not be opened; 0 since one could.
-    private var socketError: Int32 = 0
 
-    init(_ configuration: HTTPClient.Configuration, on loop: EventLoop) throws(HTTPError) {
+    init(_ configuration: HTTPConfiguration, on loop: EventLoop) throws(HTTPError) {
         if let failure = CurlLibrary.failure { throw failure }
         guard let multi = unsafe curl_multi_init() else { throw HTTPError(.setup("curl_multi_init found no memory")) }
         self.loop = loop
         self.configuration = configuration
+        sockets = Sockets(on: loop, userTimeout: configuration.tcpUserTimeout)
         unsafe self.multi = multi
         let me = unsafe Unmanaged.passUnretained(self).toOpaque()
         let connections = configuration.maxConnections
         unsafe multi_set_pointer(multi, CURLMOPT_SOCKETDATA, me)
         unsafe multi_set_pointer(multi, CURLMOPT_TIMERDATA, me)
         unsafe multi_set_socket(multi) { _, descriptor, wish, me, _ in
-            unsafe Multi.from(me).socketWishes(descriptor, wish)
+            let me = unsafe Multi.from(me)
+            me.sockets.watch(descriptor, wish, me)
             return 0
         }
         unsafe multi_set_timer(multi) { _, milliseconds, me in
@@ -99,7 +99,7 @@ internal import Glibc
         _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>
     ) -> UInt64 {
         guard state != .closed else {
-            continuation.resume(returning: .failure(HTTPError(.notSent(.cancelled), origin: endpoint.origin)))
+            continuation.resume(returning: .failure(HTTPError(.notSent(.canceled), origin: endpoint.origin)))
             return nextCall
         }
         begin()
@@ -118,13 +118,13 @@ internal import Glibc
     func cancel(call number: UInt64) {
         for transfer in active {
             guard case .call(number, _) = transfer.owner else { continue }
-            end(transfer, .cancelled)
+            end(transfer, .canceled)
             return
         }
     }
 
     func cancelAll() {
-        while let transfer = active.last { end(transfer, .cancelled) }
+        while let transfer = active.last { end(transfer, .canceled) }
         wakeIfLate()
     }
 
@@ -172,10 +172,10 @@ internal import Glibc
 
     /// Which connections may be used again. A distrust is over when all that were idle then have been closed.
     private func trusted() -> Transfer.Reuse {
-        guard let distrustedAt else { return .any }
-        let age = Instant.now() - distrustedAt
+        guard let retiredAt else { return .any }
+        let age = Instant.now() - retiredAt
         guard age < configuration.idleLimit + .seconds(10) else {
-            self.distrustedAt = nil
+            self.retiredAt = nil
             return .any
         }
         // libcurl counts whole seconds, and 0 means no limit.
@@ -184,8 +184,7 @@ internal import Glibc
 
     private func makeTransfer() -> Transfer? {
         if let transfer = idle.popLast() { return transfer }
-        let me = unsafe Unmanaged.passUnretained(self).toOpaque()
-        return unsafe Transfer(configuration, multi: me, answer: makeAnswer())
+        return Transfer(configuration, sockets: sockets, answer: makeAnswer())
     }
 
     private func makeAnswer() -> AnswerBuffer { idleAnswers.popLast() ?? AnswerBuffer() }
@@ -296,7 +295,7 @@ internal import Glibc
     }
 
     private func finish(_ transfer: Transfer, _ code: CURLcode) {
-        let verdict = Verdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
+        let verdict = TransferVerdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
@@ -315,7 +314,7 @@ internal import Glibc
 
     /// `EMFILE` or `ENFILE` where no file descriptor is free: the last socket met it, or the next would.
     private var descriptorError: Int32? {
-        if socketError == EMFILE || socketError == ENFILE { return socketError }
+        if sockets.openError == EMFILE || sockets.openError == ENFILE { return sockets.openError }
         let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
         guard probe < 0 else {
             Glibc.close(probe)
@@ -324,10 +323,10 @@ internal import Glibc
         return errno == EMFILE || errno == ENFILE ? errno : nil
     }
 
-    private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: Verdict) {
+    private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: TransferVerdict) {
         let body = AnswerBody(transfer.answer)
         let status = transfer.status
-        let outcome: Completion.Outcome =
+        let outcome: Completion.TransferResult =
             switch verdict {
             case .answered:
                 .response(
@@ -346,7 +345,7 @@ internal import Glibc
 
     private func answer(
         _ transfer: Transfer, _ continuation: CheckedContinuation<Result<Response, HTTPError>, Never>,
-        _ verdict: Verdict
+        _ verdict: TransferVerdict
     ) {
         let result: Result<Response, HTTPError> =
             switch verdict {
@@ -411,73 +410,8 @@ extension Multi {
             default: .now() + .milliseconds(Int64(milliseconds))
             }
     }
-
-    private func socketWishes(_ descriptor: Int32, _ wish: Int32) {
-        if wish == CURL_POLL_REMOVE {
-            switch sockets.state(descriptor) {
-            case .foreign: loop.unwatch(descriptor)
-            case .active, .idle:
-                sockets.use(descriptor, false)
-                cork(descriptor)
-            }
-            return
-        }
-        // Nothing is left to write.
-        if wish == CURL_POLL_IN, sockets.isCorked(descriptor) { push(descriptor) }
-        var readiness: Readiness = []
-        if wish & CURL_POLL_IN != 0 { readiness.insert(.read) }
-        if wish & CURL_POLL_OUT != 0 { readiness.insert(.write) }
-        sockets.use(descriptor, true)
-        loop.watch(descriptor, for: readiness, self)
-    }
-
-    /// From its second request on, head and body leave a connection together: libcurl writes them one after the other,
-    /// since it asks for the body last, and each would be a segment of its own. Not before: handshakes would wait.
-    private func cork(_ descriptor: Int32) {
-        guard !sockets.isCorked(descriptor) else { return }
-        var isOn: Int32 = 1
-        guard
-            unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &isOn, socklen_t(MemoryLayout<Int32>.size)) == 0
-        else { return }
-        sockets.cork(descriptor)
-    }
-
-    /// Sends what a corked connection holds: at once, and not after the 200 ms that the kernel would wait (tcp(7)).
-    private func push(_ descriptor: Int32) {
-        var isOn: Int32 = 1
-        unsafe _ = setsockopt(
-            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
-    }
-
-    /// A socket that takes its unsent bytes with it when it is closed, by whomever: DESIGN 2, "What has not left never
-    /// leaves late".
-    func openSocket(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
-        let wanted = unsafe address.pointee
-        let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
-        socketError = descriptor < 0 ? errno : 0
-        guard descriptor >= 0 else { return CURL_SOCKET_BAD }
-        var discard = linger(l_onoff: 1, l_linger: 0)
-        var limit = UInt32(clamping: configuration.tcpUserTimeout.millisecondsRoundedUp)
-        guard
-            unsafe setsockopt(
-                descriptor, SOL_SOCKET, SO_LINGER, &discard, socklen_t(MemoryLayout<linger>.size)) == 0,
-            unsafe setsockopt(
-                descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, socklen_t(MemoryLayout<UInt32>.size)) == 0
-        else {
-            Glibc.close(descriptor)
-            return CURL_SOCKET_BAD
-        }
-        sockets.opened(descriptor)
-        return descriptor
-    }
-
-    func closeSocket(_ descriptor: curl_socket_t) -> Int32 {
-        sockets.closed(descriptor)
-        loop.unwatch(descriptor)
-        return Glibc.close(descriptor)
-    }
 }
 
-extension Instant.Span {
-    static let zero = Instant.Span(nanoseconds: 0)
+extension Instant.Duration {
+    static let zero = Instant.Duration(nanoseconds: 0)
 }

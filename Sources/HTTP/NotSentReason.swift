@@ -1,3 +1,4 @@
+internal import CCurl
 internal import Glibc
 
 /// Why a request's body never wholly left this process: sending it again can't send it twice.
@@ -21,7 +22,7 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
     /// The connection was lost before the whole body was fed.
     case connectionLost
     /// The client was told to give up, or is closed.
-    case cancelled
+    case canceled
     /// Something else, as a `CURLcode`.
     case failed(code: Int32)
 
@@ -36,7 +37,7 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         case .leaseEnded: "the lease ended before the body was handed over"
         case .timedOut: "its time was over before the body was handed over"
         case .connectionLost: "the connection was lost before the body was handed over"
-        case .cancelled: "it was given up before the body was handed over"
+        case .canceled: "it was given up before the body was handed over"
         case .failed(let code): "libcurl: \(curlWords(code)) (\(code))"
         }
     }
@@ -50,7 +51,13 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
         case .certificatesUnreadable: "Check OTPD_CA_FILE, or install the package ca-certificates."
         case .noDescriptor(ENFILE): "Raise fs.file-max, or see which process has so many files open."
         case .noDescriptor: "Raise the limit on open files (LimitNOFILE= of the unit, ulimit -n)."
-        case .leaseEnded, .timedOut, .connectionLost, .cancelled, .failed: "It can safely be sent again."
+        case .leaseEnded, .timedOut, .connectionLost, .canceled, .failed: "It can safely be sent again."
         }
     }
 }
+
+/// The system's words for an `errno`.
+func systemWords(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+
+/// libcurl's words for a `CURLcode`; static strings, free of anything of the request.
+func curlWords(_ code: Int32) -> String { unsafe String(cString: curl_easy_strerror(CURLcode(UInt32(code)))) }

@@ -53,7 +53,7 @@ public struct Response: Sendable {
     public var status: Int
     /// The headers of the last answer, in their order; names in lower case.
     public var headers: [Request.Header]
-    /// The body, at most `Configuration.answerLimit` bytes.
+    /// The body, at most `HTTPConfiguration.answerLimit` bytes.
     public var body: [UInt8]
     /// How long to wait before the next request, in seconds.
     public var retryAfter: Int?

@@ -47,7 +47,7 @@ internal import Glibc
     private let words: UnsafeMutablePointer<CChar>
 
     /// nil when there is no memory, or libcurl lacks an option.
-    init?(_ configuration: HTTPClient.Configuration, multi: UnsafeMutableRawPointer, answer: AnswerBuffer) {
+    init?(_ configuration: HTTPConfiguration, sockets: Sockets, answer: AnswerBuffer) {
         guard let easy = unsafe curl_easy_init() else { return nil }
         unsafe self.easy = easy
         self.answer = answer
@@ -56,7 +56,7 @@ internal import Glibc
         unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         // One text has 300 bytes, an Arabic one of three segments 1,500: growing would leave a copy behind.
         body.reserveCapacity(4096)
-        guard setLimits(configuration), unsafe setCallbacks(multi: multi) else { return nil }
+        guard setLimits(configuration), unsafe setCallbacks(sockets.pointer) else { return nil }
     }
 
     deinit {
@@ -75,7 +75,7 @@ internal import Glibc
 
     /// When it has to be looked at, if nothing happens before. A body that is fed and has not left may not leave after
     /// the lease either.
-    var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Span(nanoseconds: 1)) }
+    var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Duration(nanoseconds: 1)) }
 
     /// Makes it ready for one request, its `body` being in place.
     func prepare(
@@ -121,15 +121,15 @@ internal import Glibc
             isConnected: isConnected,
             status: status,
             systemError: code == CURLE_COULDNT_CONNECT ? Int32(unsafe easy_get_long(easy, CURLINFO_OS_ERRNO)) : 0,
-            descriptorError: descriptorError, words: { [self] in unsafe String(cString: words) })
+            descriptorError: descriptorError, message: { [self] in unsafe String(cString: words) })
     }
 
     /// The status of the last head, 0 without one.
     var status: Int { unsafe easy_get_long(easy, CURLINFO_RESPONSE_CODE) }
 
     var timings: Completion.Timings {
-        func span(_ info: CURLINFO) -> Instant.Span {
-            Instant.Span(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
+        func span(_ info: CURLINFO) -> Instant.Duration {
+            Instant.Duration(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
         }
         return Completion.Timings(
             connect: span(CURLINFO_CONNECT_TIME_T), firstByte: span(CURLINFO_STARTTRANSFER_TIME_T),
@@ -191,10 +191,10 @@ extension Transfer {
         return -1
     }
 
-    private func setCallbacks(multi: UnsafeMutableRawPointer) -> Bool {
+    private func setCallbacks(_ sockets: UnsafeMutableRawPointer) -> Bool {
         let me = unsafe Unmanaged.passUnretained(self).toOpaque()
         // libcurl sends a POST again by itself when a reused connection dies before an answer. What it can't rewind it
-        // can't send again: it ends with CURLE_SEND_FAIL_REWIND instead (DESIGN 2, measured).
+        // can't send again: it ends with CURLE_SEND_FAIL_REWIND instead.
         return unsafe accepted(
             easy_set_pointer(easy, CURLOPT_PRIVATE, me),
             easy_set_pointer(easy, CURLOPT_ERRORBUFFER, words),
@@ -211,15 +211,15 @@ extension Transfer {
             easy_set_write(easy, CURLOPT_HEADERFUNCTION) { bytes, size, count, me in
                 unsafe Transfer.from(me).receiveHeader(UnsafeRawPointer(bytes!), size * count)
             },
-            easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, multi),
-            easy_set_open_socket(easy) { multi, _, address in unsafe Multi.from(multi).openSocket(address!) },
-            easy_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, multi),
-            easy_set_close_socket(easy) { multi, descriptor in unsafe Multi.from(multi).closeSocket(descriptor) })
+            easy_set_pointer(easy, CURLOPT_OPENSOCKETDATA, sockets),
+            easy_set_open_socket(easy) { sockets, _, address in unsafe Sockets.from(sockets).open(address!) },
+            easy_set_pointer(easy, CURLOPT_CLOSESOCKETDATA, sockets),
+            easy_set_close_socket(easy) { sockets, descriptor in unsafe Sockets.from(sockets).close(descriptor) })
     }
 
     /// Options that never change. What libcurl leaves off unless asked (redirects, cookies, netrc, its own
     /// authentication, content decoding, verbose logs) is not named here.
-    private func setLimits(_ configuration: HTTPClient.Configuration) -> Bool {
+    private func setLimits(_ configuration: HTTPConfiguration) -> Bool {
         let connectMilliseconds = Int(configuration.connectTimeout.millisecondsRoundedUp)
         var isAccepted = unsafe accepted(
             easy_set_long(easy, CURLOPT_POST, 1),

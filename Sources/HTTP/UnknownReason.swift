@@ -14,7 +14,7 @@ public enum UnknownReason: Sendable, Hashable, CustomStringConvertible {
     /// What came is not HTTP, or not an answer.
     case garbled
     /// The client was told to give up after the body had been fed.
-    case cancelled
+    case canceled
     /// Something else, as a `CURLcode`.
     case failed(code: Int32)
 
@@ -26,7 +26,7 @@ public enum UnknownReason: Sendable, Hashable, CustomStringConvertible {
         case .truncated: "the answer broke off"
         case .answerTooLarge: "the answer was larger than allowed"
         case .garbled: "the answer was not valid HTTP"
-        case .cancelled: "it was given up before an answer came"
+        case .canceled: "it was given up before an answer came"
         case .failed(let code): "libcurl: \(curlWords(code)) (\(code))"
         }
     }
@@ -38,7 +38,7 @@ public enum UnknownReason: Sendable, Hashable, CustomStringConvertible {
             "It may have been carried out. If this repeats, check the network and the provider's status page."
         case .answerTooLarge, .garbled:
             "It may have been carried out. Check that the base URL leads to the provider, and no proxy's page."
-        case .cancelled, .failed: "It may have been carried out."
+        case .canceled, .failed: "It may have been carried out."
         }
     }
 }

@@ -17,7 +17,7 @@ public struct ListenFailure: Error, Sendable, CustomStringConvertible {
     public let description: String
 
     /// `setting` is what names the address.
-    init(_ address: String, _ error: any Error, setting: String) {
+    init(_ address: ListenAddress, _ error: any Error, setting: String) {
         let code = (error as? IOError)?.errnoCode
         kind = code == EACCES || code == EPERM ? .refused : .unavailable
         description =
@@ -46,21 +46,20 @@ public struct ServerStop: Sendable {
 /// A server on a thread of its own, which shares nothing with the loop but what its channels give away.
 public struct ListeningServer: Sendable {
     /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
-    public typealias MakeHandler = @Sendable (Wire) -> any ChannelInboundHandler
+    public typealias MakeHandler = @Sendable (RequestLimiter) -> any ChannelInboundHandler
 
-    private let host: String
-    private let port: Int
+    let address: ListenAddress
     private let limits: ServerLimits
     private let setting: String
     private let log: Logger
     private let makeHandler: MakeHandler
 
-    /// `setting` is what names the address; port 0 picks a free one.
+    /// `setting` is what names the address.
     public init(
-        host: String, port: Int, limits: ServerLimits, setting: String, log: Logger, makeHandler: @escaping MakeHandler
+        _ address: ListenAddress, limits: ServerLimits, setting: String, log: Logger,
+        makeHandler: @escaping MakeHandler
     ) {
-        self.host = host
-        self.port = port
+        self.address = address
         self.limits = limits
         self.setting = setting
         self.log = log
@@ -86,12 +85,12 @@ public struct ListeningServer: Sendable {
             OpenConnections(limits: limits, on: eventLoop, log: log), eventLoop: eventLoop)
         let listener: any Channel
         do {
-            listener = try await bootstrap(on: eventLoop, connections).bind(host: host, port: port).get()
+            listener = try await bootstrap(on: eventLoop, connections).bind(host: address.host, port: address.port)
+                .get()
         } catch {
-            let address = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
             return .failure(ListenFailure(address, error, setting: setting))
         }
-        onListening(listener.localAddress?.port ?? port)
+        onListening(listener.localAddress?.port ?? address.port)
         let isStopping = await withTaskGroup(of: Bool.self) { tasks in
             tasks.addTask {
                 // Ends at the signal, and when this task is canceled.
@@ -125,12 +124,12 @@ public struct ListeningServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { [limits, makeHandler] channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let wire = Wire(limits: limits, place: connections.value.open(channel))
+                    let limiter = RequestLimiter(limits: limits, place: connections.value.open(channel))
                     let pipeline = channel.pipeline.syncOperations
-                    try pipeline.addHandler(wire)
+                    try pipeline.addHandler(limiter)
                     try pipeline.addHandler(
                         ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-                    try pipeline.addHandler(makeHandler(wire))
+                    try pipeline.addHandler(makeHandler(limiter))
                 }
             }
     }

@@ -10,7 +10,7 @@ final class PageConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
 
     private let respond: PageServer.Respond
-    private let wire: Wire
+    private let limiter: RequestLimiter
     private var context: ChannelHandlerContext?
     private var head: HTTPRequestHead?
     /// The request whose answer is awaited.
@@ -25,14 +25,14 @@ final class PageConnection: ChannelInboundHandler {
         var keepsAlive: Bool
     }
 
-    init(wire: Wire, respond: @escaping PageServer.Respond) {
-        self.wire = wire
+    init(limiter: RequestLimiter, respond: @escaping PageServer.Respond) {
+        self.limiter = limiter
         self.respond = respond
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        wire.onExcess = { [weak self] excess in
+        limiter.onExcess = { [weak self] excess in
             switch excess {
             case .headTooLarge: self?.refuse(PageAnswer(431, "The request's headers are too large."))
             case .tooLarge: self?.refuse(PageAnswer(413, "A request for a page has no body."))
@@ -49,7 +49,7 @@ final class PageConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard wire.phase != .leaving else { return }
+        guard limiter.phase != .leaving else { return }
         guard awaited == nil else {
             isLast = true
             return
@@ -60,7 +60,7 @@ final class PageConnection: ChannelInboundHandler {
                 return refuse(
                     PageAnswer(405, "This page is for reading: GET and HEAD.", headers: [("Allow", "GET, HEAD")]))
             }
-            wire.enter(.body)
+            limiter.enter(.body)
             self.head = head
         case .body: break
         case .end:
@@ -72,7 +72,7 @@ final class PageConnection: ChannelInboundHandler {
 
     private func ask(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) {
         serial += 1
-        wire.enter(.answer)
+        limiter.enter(.answer)
         awaited = Awaited(serial: serial, isHead: head.method == .HEAD, keepsAlive: head.isKeepAlive)
         let target = head.uri.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let authorization = head.headers["authorization"]
@@ -97,19 +97,19 @@ final class PageConnection: ChannelInboundHandler {
         let keepsAlive = request.keepsAlive && !isLast
         let bytes = Self.bytes(answer, isHead: request.isHead, keepsAlive: keepsAlive)
         if keepsAlive {
-            wire.enter(.idle)
-            wire.write(bytes)
+            limiter.enter(.idle)
+            limiter.write(bytes)
             context?.flush()
         } else {
-            wire.leave(with: bytes)
+            limiter.leave(with: bytes)
         }
     }
 
     private func refuse(_ answer: PageAnswer) {
         // A decoder that is cut off in the middle complains once more.
-        guard wire.phase != .leaving else { return }
+        guard limiter.phase != .leaving else { return }
         awaited = nil
-        wire.leave(with: Self.bytes(answer, isHead: false, keepsAlive: false))
+        limiter.leave(with: Self.bytes(answer, isHead: false, keepsAlive: false))
     }
 
     private static func bytes(_ answer: PageAnswer, isHead: Bool, keepsAlive: Bool) -> ByteBuffer {
@@ -121,10 +121,10 @@ final class PageConnection: ChannelInboundHandler {
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
             isLast = true
-            if awaited == nil { wire.leave() }
+            if awaited == nil { limiter.leave() }
         } else if event is ChannelShouldQuiesceEvent {
             isLast = true
-            if wire.phase == .idle { wire.leave() }
+            if limiter.phase == .idle { limiter.leave() }
         }
         context.fireUserInboundEventTriggered(event)
     }
@@ -136,11 +136,9 @@ final class PageConnection: ChannelInboundHandler {
 }
 
 /// Serves pages to be read: GET and HEAD, bounded in bytes and time, with a strict Content-Security-Policy on every answer.
-public struct PageServer: Sendable {
+public enum PageServer {
     /// Called on the server's thread, which it may not block; calls back once, from any thread, at once or later.
     public typealias Respond = @Sendable (PageRequest, @escaping @Sendable (PageAnswer) -> Void) -> Void
-
-    private let server: ListeningServer
 
     /// What a client of pages may take: no body to speak of, and few connections.
     public static let limits: ServerLimits = {
@@ -151,19 +149,12 @@ public struct PageServer: Sendable {
         return limits
     }()
 
-    /// `setting` is what names the address; port 0 picks a free one.
-    public init(
-        host: String, port: Int, setting: String, limits: ServerLimits = limits, log: Logger, respond: @escaping Respond
-    ) {
-        server = ListeningServer(host: host, port: port, limits: limits, setting: setting, log: log) { wire in
-            PageConnection(wire: wire, respond: respond)
+    /// A server of pages. `setting` is what names the address.
+    public static func make(
+        _ address: ListenAddress, setting: String, log: Logger, respond: @escaping Respond
+    ) -> ListeningServer {
+        ListeningServer(address, limits: limits, setting: setting, log: log) { limiter in
+            PageConnection(limiter: limiter, respond: respond)
         }
-    }
-
-    /// Serves until told to stop, or until the listening socket dies. `onListening` is told the port.
-    public func run(
-        until stop: ServerStop, onListening: @Sendable (Int) -> Void
-    ) async throws(ListenFailure) {
-        try await server.run(until: stop, onListening: onListening)
     }
 }

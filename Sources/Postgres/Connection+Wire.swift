@@ -1,22 +1,6 @@
 internal import CLibpq
 internal import EventLoop
 
-/// One PGresult between libpq and its owner. `~Copyable`: cleared exactly once.
-@safe struct Received: ~Copyable {
-    private let pointer: OpaquePointer
-    init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
-    deinit { unsafe PQclear(pointer) }
-
-    var status: ExecStatusType { unsafe PQresultStatus(pointer) }
-    var error: ServerError { unsafe ServerError(pointer) }
-
-    consuming func result() -> Result {
-        let pointer = unsafe pointer
-        discard self
-        return unsafe Result(owning: pointer)
-    }
-}
-
 /// The machine's actions performed with libpq, and libpq's answers made its events.
 extension Connection {
     // MARK: In
@@ -78,7 +62,7 @@ extension Connection {
 
     private func refusal(_ error: ServerError?) -> PipelineMachine.Refusal {
         switch (error?.sqlstate, error?.routine) {
-        case ("57014", _): .cancelled
+        case ("57014", _): .canceled
         case ("26000", _): .unknownStatement
         case ("42P05", _): .duplicateStatement
         case ("0A000", "RevalidateCachedQuery"): .stalePlan
@@ -211,7 +195,7 @@ extension Connection {
             switch failure {
             case .server: .server(call.finalRefusal)
             case .interrupted(.deadline, let fate): .deadline(fate)
-            case .interrupted(.cancellation, let fate): .cancelled(fate)
+            case .interrupted(.cancellation, let fate): .canceled(fate)
             case .lost(let fate): .lost(loss(fate))
             case .unsupported: .misuse("COPY goes through neither execute nor simple; the connection was dropped")
             }
@@ -234,7 +218,7 @@ extension Connection {
 
     private func cancel() {
         let order: OpaquePointer?? = unsafe handle.with { unsafe PQgetCancel($0) }
-        // Without memory or thread for it nothing is cancelled, and the grace ends it.
+        // Without memory or thread for it nothing is canceled, and the grace ends it.
         guard let order = unsafe order, let cancel = unsafe order else { return apply(.cancelEnded) }
         let shipment = unsafe CancelOrder(cancel)
         canceller = Helper.start(on: loop) {

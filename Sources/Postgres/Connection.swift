@@ -2,25 +2,6 @@ internal import CLibpq
 public import EventLoop
 internal import Glibc
 
-/// What becomes of a statement that is on its way when its deadline passes.
-public enum OnDeadline: Sendable {
-    /// The connection is dropped at once.
-    case drop
-    /// The server is asked to cancel it, and the connection dropped only if no answer comes within the settings'
-    /// `cancelGrace`. Nothing is pipelined behind such a statement, since a cancel strikes whatever is running.
-    case cancel
-}
-
-/// What becomes of a statement when the calling task is cancelled.
-public enum OnCancellation: Sendable {
-    /// Nothing: it is sent and its result awaited as if nothing had happened, up to its deadline.
-    case wait
-    /// As `OnDeadline.cancel`.
-    case cancel
-    /// As `OnDeadline.drop`.
-    case drop
-}
-
 /// A NOTIFY of a channel that this connection listens to.
 public struct Notification: Sendable, Equatable {
     public var channel: String
@@ -51,7 +32,7 @@ public actor Connection {
     /// The PGresult that is being shared out; taken over by a call, or cleared.
     var received: Received?
     var canceller: Helper<Bool>?
-    let cancelGrace: Instant.Span
+    let cancelGrace: Instant.Duration
     /// Why the connection ended.
     public internal(set) var loss: Loss?
     var farewell: ServerError?
@@ -63,7 +44,7 @@ public actor Connection {
     /// Which of the addresses that the settings name it leads to.
     nonisolated let address: HostMemory.Address
 
-    init(_ opened: Connector.Opened, on loop: EventLoop, cancelGrace: Instant.Span) {
+    init(_ opened: Connector.Opened, on loop: EventLoop, cancelGrace: Instant.Duration) {
         handle = opened.handle
         address = opened.address
         self.loop = loop
@@ -75,7 +56,7 @@ public actor Connection {
     /// Opens a connection: looks names up off the loop, tries every address in the order that `hosts` gives, by `deadline`
     /// in all.
     ///
-    /// - Throws: `.settings`, `.connect` with every address that was tried, `.cancelled`.
+    /// - Throws: `.settings`, `.connect` with every address that was tried, `.canceled`.
     public static func open(
         _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(), deadline: Instant
     ) async throws(PostgresError) -> Connection {
@@ -110,11 +91,11 @@ public actor Connection {
     ///
     /// It is prepared with its first execution on this connection, in the same round trip, and again once when the
     /// server says that its plan is stale or that it is gone.
-    /// - Throws: `.server`, `.lost`, `.deadline`, `.cancelled`, `.misuse`.
+    /// - Throws: `.server`, `.lost`, `.deadline`, `.canceled`, `.misuse`.
     public func execute(
         _ statement: Statement, _ parameters: Parameters = Parameters(), deadline: Instant,
         onDeadline: OnDeadline = .drop, onCancellation: OnCancellation = .wait
-    ) async throws(PostgresError) -> Result {
+    ) async throws(PostgresError) -> QueryResult {
         guard parameters.count <= 65535 else { throw .misuse("\(statement.name) has more than 65,535 parameters") }
         guard statement.parameterTypes.isEmpty || statement.parameterTypes.count == parameters.count else {
             throw .misuse(
@@ -138,7 +119,7 @@ public actor Connection {
     @discardableResult
     public func simple(
         _ sql: String, deadline: Instant, onDeadline: OnDeadline = .drop, onCancellation: OnCancellation = .wait
-    ) async throws(PostgresError) -> [Result] {
+    ) async throws(PostgresError) -> [QueryResult] {
         guard !sql.utf8.contains(0) else { throw .misuse("SQL with a NUL in it") }
         let call = Call(
             statement: Statement("", sql), parameters: Parameters(), deadline: deadline, onDeadline: onDeadline,
@@ -146,8 +127,8 @@ public actor Connection {
         return try await run(call, .simple)
     }
 
-    private func run(_ call: Call, _ kind: PipelineMachine.Kind) async throws(PostgresError) -> [Result] {
-        if call.onCancellation != .wait && Task.isCancelled { throw .cancelled(.notSent) }
+    private func run(_ call: Call, _ kind: PipelineMachine.Kind) async throws(PostgresError) -> [QueryResult] {
+        if call.onCancellation != .wait && Task.isCancelled { throw .canceled(.notSent) }
         if call.deadline <= .now() { throw .deadline(.notSent) }
         serial += 1
         let id = RequestID(serial: serial)
@@ -159,7 +140,7 @@ public actor Connection {
                 await submit(id, call, kind)
             } onCancel: {
                 // From any thread: it reaches the actor as a job of the loop.
-                Task(executorPreference: loop) { await self.cancelled(id) }
+                Task(executorPreference: loop) { await self.canceled(id) }
             }
         }
         return try reply.get()
@@ -182,7 +163,7 @@ public actor Connection {
         apply(.interrupt(id, .deadline, drop: call.onDeadline == .drop))
     }
 
-    private func cancelled(_ id: RequestID) {
+    private func canceled(_ id: RequestID) {
         guard let call = calls[id] else { return }
         apply(.interrupt(id, .cancellation, drop: call.onCancellation == .drop))
     }

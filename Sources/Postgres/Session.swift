@@ -9,7 +9,7 @@ public enum SessionState: Sendable, Equatable {
     case closed
 }
 
-/// Keeps one connection open: opens another whenever it is lost, at randomly growing intervals, until it is cancelled.
+/// Keeps one connection open: opens another whenever it is lost, at randomly growing intervals, until it is canceled.
 ///
 ///     let session = Session(settings, on: loop, onConnect: { try await $0.simple("LISTEN jobs", deadline: …) })
 ///     async let running: Void = session.run()
@@ -18,25 +18,13 @@ public actor Session {
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// How long to wait between attempts: full jitter, `random` (0..<1) × min(cap, base × 2ⁿ).
-    public struct Backoff: Sendable {
-        public var base = Instant.Span.milliseconds(500)
-        /// A failover is over for its clients no later than this after its end.
-        public var cap = Instant.Span.seconds(1)
-
-        public init() {}
-
-        /// The pause after `failures` failed attempts in a row (from 1 on).
-        public func pause(after failures: Int, random: Double) -> Instant.Span {
-            let doubled = Double(base.nanoseconds) * Double(1 << min(max(failures - 1, 0), 30))
-            return Instant.Span(nanoseconds: Int64(random * min(doubled, Double(cap.nanoseconds))))
-        }
-    }
+    /// How long to wait between attempts. A failover is over for its clients no later than the longest after its end.
+    public static let backoff = ExponentialBackoff(first: .milliseconds(500), longest: .seconds(1))
 
     private let settings: ConnectionSettings
     private let hosts: HostMemory
-    private let backoff: Backoff
-    private let attemptTimeout: Instant.Span
+    private let backoff: ExponentialBackoff
+    private let attemptTimeout: Instant.Duration
     private let random: @Sendable () -> Double
     private let onConnect: @Sendable (Connection) async throws(PostgresError) -> Void
     private let onState: @Sendable (SessionState) -> Void
@@ -50,7 +38,7 @@ public actor Session {
     }
 
     private struct Waiter {
-        var continuation: CheckedContinuation<Swift.Result<Connection, PostgresError>, Never>
+        var continuation: CheckedContinuation<Result<Connection, PostgresError>, Never>
         var timer: TimerID
     }
 
@@ -65,8 +53,9 @@ public actor Session {
     ///   - onState: called on the loop with each change; must not block.
     public init(
         _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(),
-        attemptTimeout: Instant.Span = .seconds(15),
-        backoff: Backoff = Backoff(), random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
+        attemptTimeout: Instant.Duration = .seconds(15),
+        backoff: ExponentialBackoff = Session.backoff,
+        random: @escaping @Sendable () -> Double = { Double.random(in: 0..<1) },
         onConnect: @escaping @Sendable (Connection) async throws(PostgresError) -> Void = { _ in },
         onState: @escaping @Sendable (SessionState) -> Void = { _ in }
     ) {
@@ -81,7 +70,7 @@ public actor Session {
         state = .connecting(since: .now(), lastError: nil)
     }
 
-    /// Connects, and connects again whenever the connection is lost, until the task is cancelled; then closes it.
+    /// Connects, and connects again whenever the connection is lost, until the task is canceled; then closes it.
     public func run() async {
         var failures = 0
         while !Task.isCancelled {
@@ -98,7 +87,7 @@ public actor Session {
                 if !Task.isCancelled { noteFailure(error) }
             }
             // Even after a connection that stood for a while: a server that restarts has many clients.
-            let pause = backoff.pause(after: max(1, failures), random: random())
+            let pause = backoff.delay(after: max(1, failures), random: random())
             do { try await loop.sleep(for: pause) } catch { break }
         }
         close()
@@ -109,7 +98,7 @@ public actor Session {
 
     /// The open connection, or the next one, waited for until `deadline`.
     ///
-    /// - Throws: `.lost` with the last error when there is none by then or the session has ended; `.cancelled`.
+    /// - Throws: `.lost` with the last error when there is none by then or the session has ended; `.canceled`.
     public func connection(deadline: Instant) async throws(PostgresError) -> Connection {
         if let opened { return opened }
         if state == .closed || deadline <= .now() { throw unavailable }
@@ -121,11 +110,11 @@ public actor Session {
                     self?.assumeIsolated { me in me.give(id, .failure(me.unavailable)) }
                 }
                 waiters[id] = Waiter(continuation: continuation, timer: timer)
-                if Task.isCancelled { give(id, .failure(.cancelled(.notSent))) }
+                if Task.isCancelled { give(id, .failure(.canceled(.notSent))) }
             }
         } onCancel: {
             // From any thread: it reaches the actor as a job of the loop.
-            Task(executorPreference: loop) { await self.give(id, .failure(.cancelled(.notSent))) }
+            Task(executorPreference: loop) { await self.give(id, .failure(.canceled(.notSent))) }
         }
         return try reply.get()
     }
@@ -139,7 +128,7 @@ public actor Session {
         } catch {
             switch error {
             case .deadline, .unsuitable: hosts.avoid(connection.address, at: .now())
-            case .settings, .connect, .server, .lost, .cancelled, .misuse: break
+            case .settings, .connect, .server, .lost, .canceled, .misuse: break
             }
             await connection.close()
             throw error
@@ -175,7 +164,7 @@ public actor Session {
         for id in waiters.keys.sorted() { give(id, .failure(unavailable)) }
     }
 
-    private func give(_ id: UInt64, _ reply: Swift.Result<Connection, PostgresError>) {
+    private func give(_ id: UInt64, _ reply: Result<Connection, PostgresError>) {
         guard let waiter = waiters.removeValue(forKey: id) else { return }
         loop.cancel(waiter.timer)
         waiter.continuation.resume(returning: reply)

@@ -5,6 +5,7 @@ public import Logging
 import OTP
 import Postgres
 public import Queue
+import Runtime
 public import Twilio
 
 /// One worker process's work, from the first connection to the last written end.
@@ -53,7 +54,7 @@ public actor Worker {
         self.onStatus = onStatus
         leaving = Latch(on: loop)
         do {
-            var limits = HTTPClient.Configuration()
+            var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
             // Each kind has its own share, so that none waits for another: sends, looks, polls, and a knock.
             limits.maxConnections = configuration.maxInFlight + Resolver.atATime + Poller.atATime + 1
@@ -211,7 +212,7 @@ public actor Worker {
                 refusal = state
                 leaving.signal()
             }
-            throw .unsuitable(state.words)
+            throw .unsuitable(state.message)
         }
         let dispatcher = dispatcher
         await connection.onNotification { notification in
@@ -269,7 +270,7 @@ public actor Worker {
 
     /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a
     /// commit takes; short, since everything else waits with it.
-    private static let lockTimeout = Instant.Span.milliseconds(250)
+    private static let lockTimeout = Instant.Duration.milliseconds(250)
 
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {
@@ -324,7 +325,7 @@ public enum WorkerFailure: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .http(let error): "\(error)"
-        case .schema(let state): state.words
+        case .schema(let state): state.message
         }
     }
 }

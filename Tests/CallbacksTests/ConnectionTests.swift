@@ -32,14 +32,14 @@ struct ConnectionTests {
         let client = try Client()
         try client.send(Fixture.request("delivered"))
         #expect(try client.answers() == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        let receipt = try #require(client.inbox.take(10).first)
+        let receipt = try #require(client.buffer.take(10).first)
         #expect(receipt.sid.description == Fixture.sid)
         #expect(receipt.status.rawValue == "delivered")
         #expect(receipt.attempt?.description == "42.3")
         try client.send(Fixture.request("sent"))
         #expect(try client.statuses() == [200])
         #expect(client.isOpen)
-        #expect(client.inbox.counters == Counters(received: 2))
+        #expect(client.buffer.counters == Counters(received: 2))
     }
 
     @Test(arguments: refused)
@@ -50,8 +50,8 @@ struct ConnectionTests {
         // Whatever follows is not read.
         try client.send(Fixture.request())
         #expect(try client.statuses() == [])
-        #expect(client.inbox.take(10).isEmpty)
-        #expect(client.inbox.counters == (status == 403 ? Counters(refused: 1) : Counters(malformed: 1)))
+        #expect(client.buffer.take(10).isEmpty)
+        #expect(client.buffer.counters == (status == 403 ? Counters(refused: 1) : Counters(malformed: 1)))
         client.wait(Limits().lingerMilliseconds)
         #expect(!client.isOpen)
     }
@@ -86,7 +86,7 @@ struct ConnectionTests {
         #expect(try client.statuses() == [100])
         try client.send(request[end...])
         #expect(try client.statuses() == [200])
-        #expect(client.inbox.counters == Counters(received: 2))
+        #expect(client.buffer.counters == Counters(received: 2))
     }
 
     @Test func pipelinedRequestsAreAnsweredInOrder() throws {
@@ -94,7 +94,7 @@ struct ConnectionTests {
         let requests = (0..<50).map { Fixture.request($0 % 2 == 0 ? "queued" : "sent") }.joined()
         try client.send(requests + Fixture.request(signature: "no") + Fixture.request())
         #expect(try client.statuses() == Array(repeating: 200, count: 50) + [403])
-        #expect(client.inbox.take(100).map(\.status.rawValue) == (0..<50).map { $0 % 2 == 0 ? "queued" : "sent" })
+        #expect(client.buffer.take(100).map(\.status.rawValue) == (0..<50).map { $0 % 2 == 0 ? "queued" : "sent" })
     }
 
     @Test(arguments: [1, 7, 100, 333])
@@ -223,7 +223,7 @@ struct ConnectionTests {
         #expect(client.isOpen)
         client.wait(1_000)
         #expect(try client.statuses() == [408])
-        #expect(client.inbox.counters == Counters(malformed: 1))
+        #expect(client.buffer.counters == Counters(malformed: 1))
     }
 
     @Test func aConnectionThatSaysNothing() throws {
@@ -232,7 +232,7 @@ struct ConnectionTests {
         #expect(client.isOpen)
         client.wait(1)
         #expect(!client.isOpen)
-        #expect(client.inbox.counters == Counters())
+        #expect(client.buffer.counters == Counters())
     }
 
     @Test func betweenTwoRequests() throws {
@@ -284,7 +284,7 @@ struct ConnectionTests {
             client.endInput()
             client.wait(Limits().lingerMilliseconds)
             #expect(!client.isOpen)
-            #expect(client.inbox.counters.received == 0)
+            #expect(client.buffer.counters.received == 0)
         }
     }
 

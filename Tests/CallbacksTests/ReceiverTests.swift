@@ -1,4 +1,5 @@
 import EventLoop
+import HTTPServer
 import Logging
 import Postgres
 import TestSupport
@@ -12,8 +13,8 @@ struct ReceiverTests {
         let loop = try EventLoop.start(name: "receiver-test")
         let port = Int(try Loopback.freePort())
         let configuration = ReceiverConfiguration(
-            database: ConnectionSettings("host=127.0.0.1 port=1", applicationName: "test"), host: "127.0.0.1",
-            port: port, publicURL: Fixture.url, authToken: Fixture.token)
+            database: ConnectionSettings("host=127.0.0.1 port=1", applicationName: "test"),
+            listen: ListenAddress(host: "127.0.0.1", port: port), publicURL: Fixture.url, authToken: Fixture.token)
         let receiver = CallbackReceiver(
             configuration, on: loop, log: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         async let outcome: Void = Task(executorPreference: loop) { try await receiver.run() }.value

@@ -9,13 +9,14 @@ import Testing
 struct ServerTests {
     /// A server for one test. `stop` is given to it, so that it can be stopped under way; it has ended afterwards.
     private func withServer(
-        _ limits: Limits = Limits(), _ body: @Sendable @escaping (Int, Inbox, ServerStop) async throws -> Void
+        _ limits: Limits = Limits(), _ body: @Sendable @escaping (Int, ReceiptBuffer, ServerStop) async throws -> Void
     ) async throws {
-        let inbox = Inbox(capacity: limits.buffered)
-        let shared = Fixture.shared(inbox, limits)
+        let buffer = ReceiptBuffer(capacity: limits.buffered)
+        let shared = Fixture.shared(buffer, limits)
         let server = ListeningServer(
-            host: "127.0.0.1", port: 0, limits: limits.server, setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
-        ) { CallbackConnection(shared, wire: $0) }
+            ListenAddress(host: "127.0.0.1", port: 0), limits: limits.server, setting: "OTPD_CALLBACK_LISTEN",
+            log: Fixture.log
+        ) { CallbackConnection(shared, limiter: $0) }
         let stop = ServerStop()
         let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -25,7 +26,7 @@ struct ServerTests {
             }
             for await port in ports {
                 do {
-                    try await body(port, inbox, stop)
+                    try await body(port, buffer, stop)
                 } catch {
                     stop.signal()
                     throw error
@@ -38,23 +39,23 @@ struct ServerTests {
     }
 
     @Test func aCallbackArrives() async throws {
-        try await withServer { port, inbox, _ in
+        try await withServer { port, buffer, _ in
             let socket = try Socket(port: port)
             for _ in 0..<3 {
                 #expect(try await socket.send(Fixture.request()))
                 #expect(try await socket.receive(answers: 1) == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
             }
-            #expect(inbox.counters == Counters(received: 3))
+            #expect(buffer.counters == Counters(received: 3))
         }
     }
 
     @Test func pipelined() async throws {
-        try await withServer { port, inbox, _ in
+        try await withServer { port, buffer, _ in
             let socket = try Socket(port: port)
             #expect(try await socket.send(String(repeating: Fixture.request(), count: 1000)))
             let answers = try await socket.receive(answers: 1000)
             #expect(answers.ranges(of: "200 OK").count == 1000)
-            #expect(inbox.counters == Counters(received: 1000))
+            #expect(buffer.counters == Counters(received: 1000))
         }
     }
 
@@ -73,29 +74,29 @@ struct ServerTests {
     }
 
     @Test func aWrongSignature() async throws {
-        try await withServer { port, inbox, _ in
+        try await withServer { port, buffer, _ in
             let socket = try Socket(port: port)
             #expect(try await socket.send(Fixture.request(signature: "no") + Fixture.request()))
             #expect(try await socket.receiveToEnd().hasPrefix("HTTP/1.1 403 Forbidden\r\n"))
-            #expect(inbox.counters == Counters(refused: 1))
+            #expect(buffer.counters == Counters(refused: 1))
         }
     }
 
     @Test func aSlowClient() async throws {
         var limits = Limits()
         limits.requestMilliseconds = 300
-        try await withServer(limits) { port, inbox, _ in
+        try await withServer(limits) { port, buffer, _ in
             let silent = try Socket(port: port)
             let slow = try Socket(port: port)
             #expect(try await slow.send(Fixture.request().dropLast()))
             #expect(try await slow.receiveToEnd().hasPrefix("HTTP/1.1 408 "))
             #expect(try await silent.receiveToEnd() == "")
-            #expect(inbox.counters == Counters(malformed: 1))
+            #expect(buffer.counters == Counters(malformed: 1))
         }
     }
 
     @Test func requestsThatEndInTheMiddle() async throws {
-        try await withServer { port, inbox, _ in
+        try await withServer { port, buffer, _ in
             for cut in stride(from: 1, to: Fixture.request().count, by: 40) {
                 let half = try Socket(port: port)
                 #expect(try await half.send(Fixture.request().prefix(cut)))
@@ -109,7 +110,7 @@ struct ServerTests {
             #expect(try await whole.send(Fixture.request()))
             whole.endOutput()
             #expect(try await whole.receiveToEnd() == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-            #expect(inbox.counters.received == 1)
+            #expect(buffer.counters.received == 1)
         }
     }
 
@@ -162,7 +163,7 @@ struct ServerTests {
     @Test func aTrustedRequestOutlastsAFlood() async throws {
         var limits = Limits()
         limits.connections = 16
-        try await withServer(limits) { port, inbox, _ in
+        try await withServer(limits) { port, buffer, _ in
             let proxy = try Socket(port: port)
             #expect(try await proxy.send(Fixture.request()))
             _ = try await proxy.receive(answers: 1)
@@ -181,7 +182,7 @@ struct ServerTests {
             _ = try await last.receive(answers: 1)
             #expect(try await proxy.send(request.suffix(10)))
             #expect(try await proxy.receive(answers: 1).hasPrefix("HTTP/1.1 200 "))
-            #expect(inbox.counters.received == 3)
+            #expect(buffer.counters.received == 3)
         }
     }
 
@@ -189,7 +190,7 @@ struct ServerTests {
     @Test func anAddressHasAShare() async throws {
         var limits = Limits()
         limits.connections = 16
-        try await withServer(limits) { port, inbox, _ in
+        try await withServer(limits) { port, buffer, _ in
             let other = try Socket(port: port, from: 2)
             let request = Fixture.request(headers: ["Expect: 100-continue"])
             #expect(try await other.send(request.dropLast(10)))
@@ -205,12 +206,12 @@ struct ServerTests {
             _ = try await last.receive(answers: 1)
             #expect(try await other.send(request.suffix(10)))
             #expect(try await other.receive(answers: 1).hasPrefix("HTTP/1.1 200 "))
-            #expect(inbox.counters.received == 2)
+            #expect(buffer.counters.received == 2)
         }
     }
 
     @Test func stoppingTakesNoMoreAndAnswersWhatHasBegun() async throws {
-        try await withServer { port, inbox, stop in
+        try await withServer { port, buffer, stop in
             let idle = try Socket(port: port)
             #expect(try await idle.send(Fixture.request()))
             _ = try await idle.receive(answers: 1)
@@ -225,7 +226,7 @@ struct ServerTests {
             #expect(try await busy.send(request.suffix(10)))
             #expect(
                 try await busy.receiveToEnd() == "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            #expect(inbox.counters == Counters(received: 2))
+            #expect(buffer.counters == Counters(received: 2))
         }
     }
 
@@ -255,10 +256,11 @@ struct ServerTests {
     @Test(arguments: [("127.0.0.1", "is in use"), ("192.0.2.1", "is no address of this machine")])
     func cannotListen(host: String, why: String) async throws {
         let taken = try Listener()
-        let shared = Fixture.shared(Inbox(capacity: 1))
+        let shared = Fixture.shared(ReceiptBuffer(capacity: 1))
         let server = ListeningServer(
-            host: host, port: Int(taken.port), limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN", log: Fixture.log
-        ) { CallbackConnection(shared, wire: $0) }
+            ListenAddress(host: host, port: Int(taken.port)), limits: ServerLimits(), setting: "OTPD_CALLBACK_LISTEN",
+            log: Fixture.log
+        ) { CallbackConnection(shared, limiter: $0) }
         do throws(ListenFailure) {
             try await server.run(until: ServerStop()) { _ in Issue.record("it listens") }
             Issue.record("it has ended without an error")

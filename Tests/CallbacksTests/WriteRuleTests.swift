@@ -15,6 +15,8 @@ struct WriteRuleTests {
             ("40001", .again(after: 0), .again(after: 0), .later(after: 2000)),
             ("40P01", .again(after: 0), .again(after: 0), .later(after: 2000)),
             ("55P03", .halve, .later(after: 500), .later(after: 2000)),
+            ("25006", .again(after: 1000), .again(after: 1000), .later(after: 2000)),
+            ("55000", .again(after: 1000), .again(after: 1000), .later(after: 2000)),
             ("22P02", .halve, .drop, .drop), ("23505", .halve, .drop, .drop), ("OT007", .halve, .drop, .drop),
             // All fail likewise, it seems; in the end each is tried by itself.
             ("42501", .again(after: 1000), .again(after: 1000), .later(after: 2000)),
@@ -24,8 +26,8 @@ struct WriteRuleTests {
             ("P0001", .halve, .later(after: 500), .later(after: 2000)),
             ("XX000", .halve, .later(after: 500), .later(after: 2000)),
             ("57014", .halve, .later(after: 500), .later(after: 2000)),
-        ] as [(String, WriteRule.Step, WriteRule.Step, WriteRule.Step)])
-    func refusals(sqlstate: String, ofMany: WriteRule.Step, ofOne: WriteRule.Step, third: WriteRule.Step) {
+        ] as [(String, WriteRule.Action, WriteRule.Action, WriteRule.Action)])
+    func refusals(sqlstate: String, ofMany: WriteRule.Action, ofOne: WriteRule.Action, third: WriteRule.Action) {
         #expect(WriteRule.decide(server(sqlstate), count: 2, tries: 1) == ofMany)
         #expect(WriteRule.decide(server(sqlstate), count: 1, tries: 1) == ofOne)
         #expect(WriteRule.decide(server(sqlstate), count: 1, tries: 3) == third)
@@ -38,13 +40,13 @@ struct WriteRuleTests {
         let waits = (1...8).map { WriteRule.decide(server(sqlstate), count: 1, tries: $0) }
         #expect(
             Array(waits.prefix(7))
-                == [500, 1000, 2000, 4000, 8000, 16000, 30000].map { WriteRule.Step.later(after: $0) })
+                == [500, 1000, 2000, 4000, 8000, 16000, 30000].map { WriteRule.Action.later(after: $0) })
         #expect(waits[7] == (isGivenUp ? .drop : .later(after: 30000)))
     }
 
     @Test(
         arguments: [
-            .lost(Loss(reason: "gone", farewell: nil, outcome: .unknown)), .deadline(.unknown), .cancelled(.notSent),
+            .lost(Loss(reason: "gone", farewell: nil, outcome: .unknown)), .deadline(.unknown), .canceled(.notSent),
             .connect(ConnectFailure(attempts: [])), .unsuitable("a standby"),
         ] as [PostgresError])
     func awayMeansAgain(error: PostgresError) {

@@ -92,7 +92,7 @@ struct EventLoopTests {
         #expect(woke >= due)
     }
 
-    @Test("a cancelled sleep ends at once, cancelled before it or in it", arguments: [true, false])
+    @Test("a canceled sleep ends at once, canceled before it or in it", arguments: [true, false])
     func cancelledSleep(early: Bool) async throws {
         let loop = try EventLoop.start()
         defer { loop.stop() }
@@ -109,7 +109,7 @@ struct EventLoopTests {
         await #expect(throws: CancellationError.self) { try await task.value }
     }
 
-    @Test("timers due at the same time run in the order they were set, a cancelled one never")
+    @Test("timers due at the same time run in the order they were set, a canceled one never")
     func timers() async throws {
         let loop = try EventLoop.start()
         defer { loop.stop() }

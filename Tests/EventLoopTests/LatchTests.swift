@@ -40,7 +40,7 @@ struct LatchTests {
     }
 
     @Test("cancellation ends a wait, before it and in it", arguments: [true, false])
-    func cancelled(early: Bool) async throws {
+    func canceled(early: Bool) async throws {
         let loop = try EventLoop.start()
         defer { loop.stop() }
         let latch = Latch(on: loop)

@@ -7,14 +7,14 @@ import Testing
 struct InstantTests {
     @Test("spans saturate instead of trapping, whatever a database or a setting says")
     func saturation() {
-        #expect(Instant.Span(seconds: 1e30).nanoseconds == .max)
-        #expect(Instant.Span(seconds: -1e30).nanoseconds == .min)
-        #expect(Instant.Span(seconds: .infinity).nanoseconds == .max)
-        #expect(Instant.Span(seconds: .nan).nanoseconds == 0)
-        #expect(Instant.Span(seconds: 1.5).nanoseconds == 1_500_000_000)
-        #expect(Instant.Span(.seconds(Int64.max)).nanoseconds == .max)
-        #expect((Instant(nanoseconds: 5) + Instant.Span(nanoseconds: .max)).nanoseconds == .max)
-        #expect((Instant(nanoseconds: 5) - Instant.Span(nanoseconds: .max)).nanoseconds == 5 - .max)
+        #expect(Instant.Duration(seconds: 1e30).nanoseconds == .max)
+        #expect(Instant.Duration(seconds: -1e30).nanoseconds == .min)
+        #expect(Instant.Duration(seconds: .infinity).nanoseconds == .max)
+        #expect(Instant.Duration(seconds: .nan).nanoseconds == 0)
+        #expect(Instant.Duration(seconds: 1.5).nanoseconds == 1_500_000_000)
+        #expect(Instant.Duration(.seconds(Int64.max)).nanoseconds == .max)
+        #expect((Instant(nanoseconds: 5) + Instant.Duration(nanoseconds: .max)).nanoseconds == .max)
+        #expect((Instant(nanoseconds: 5) - Instant.Duration(nanoseconds: .max)).nanoseconds == 5 - .max)
     }
 }
 
@@ -43,7 +43,7 @@ struct TimerHeapTests {
         #expect(heap.nextDue == nil)
     }
 
-    @Test("a cancelled timer leaves at once, and cancelling twice or late does nothing")
+    @Test("a canceled timer leaves at once, and canceling twice or late does nothing")
     func cancel() {
         var heap = TimerHeap<Int>()
         let first = heap.insert(due: at(1), 1)

@@ -21,13 +21,13 @@ struct PageConnectionTests {
         }
 
         init(answersAtOnce: Bool = true) throws {
-            let wire = Wire(limits: limits)
+            let limiter = RequestLimiter(limits: limits)
             let asked = asked
             let pipeline = channel.pipeline.syncOperations
-            try pipeline.addHandler(wire)
+            try pipeline.addHandler(limiter)
             try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
             try pipeline.addHandler(
-                PageConnection(wire: wire) { request, reply in
+                PageConnection(limiter: limiter) { request, reply in
                     asked.requests.withLock { $0.append(request) }
                     if answersAtOnce {
                         reply(PageAnswer(200, "a page"))

@@ -14,7 +14,7 @@ struct LeaseTests {
             while peer.readRequest() != nil { peer.answer() }
         } _: { server in
             try await withPoster { poster in
-                let late = Instant.Span(nanoseconds: -1)
+                let late = Instant.Duration(nanoseconds: -1)
                 try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
                 // On the reused connection libcurl has written the head before it asks for the body.
                 try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
@@ -91,7 +91,7 @@ struct LeaseTests {
                 #expect(ended == .notSent(.connectTimedOut))
             }
         }
-        var impatient = HTTPClient.Configuration()
+        var impatient = HTTPConfiguration()
         impatient.connectTimeout = .milliseconds(100)
         try await withServer { peer in
             while let bytes = peer.read(), !bytes.isEmpty {}
@@ -121,7 +121,7 @@ struct LeaseTests {
                 await poster.cancelAll()
                 // Whether the kernel had taken all of it by then, so that it counts as fed, is a matter of moments.
                 let end = try await ended
-                #expect(end == .unknown(.cancelled) || end == .notSent(.cancelled))
+                #expect(end == .unknown(.canceled) || end == .notSent(.canceled))
                 isGivenUp.withLock { $0 = true }
             }
             while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
@@ -143,7 +143,7 @@ private final class Standstill: TurnObserver {
 
 extension Poster {
     /// Stands in for a process that is stopped: nothing else happens on the loop for `span`.
-    func holdLoop(for span: Instant.Span, _ begun: @Sendable () -> Void) {
+    func holdLoop(for span: Instant.Duration, _ begun: @Sendable () -> Void) {
         begun()
         usleep(useconds_t(span.nanoseconds / 1000))
     }

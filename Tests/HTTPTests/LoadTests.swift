@@ -54,7 +54,7 @@ struct LoadTests {
 
     @Test("more at once than there may be connections wait for one")
     func queueing() async throws {
-        var configuration = HTTPClient.Configuration()
+        var configuration = HTTPConfiguration()
         configuration.maxConnections = 4
         try await withServer { peer in
             while let body = peer.readRequest() { peer.answer("201 Created", body) }

@@ -9,7 +9,7 @@ import Testing
 struct OutcomeTests {
     /// One POST to a server that reads it and then does `serve`.
     private func outcome(
-        _ configuration: HTTPClient.Configuration = .init(), _ serve: @escaping @Sendable (Peer) -> Void
+        _ configuration: HTTPConfiguration = .init(), _ serve: @escaping @Sendable (Peer) -> Void
     ) async throws -> Ended {
         try await withServer { peer in
             guard peer.readRequest() != nil else { return }
@@ -172,7 +172,7 @@ struct OutcomeTests {
     }
 
     @Test("giving up: unknown where the body had been fed, not sent where it had not")
-    func cancelled() async throws {
+    func canceled() async throws {
         let hasArrived = AsyncStream<Void>.makeStream()
         try await withServer { peer in
             _ = peer.readRequest()
@@ -184,9 +184,9 @@ struct OutcomeTests {
                 for await _ in hasArrived.stream { break }
                 await poster.cancelAll()
                 let end = try await ended
-                #expect(end == .unknown(.cancelled))
+                #expect(end == .unknown(.canceled))
                 let client = poster.client
-                try await poster.expect(.notSent(.cancelled), server.url, meanwhile: { client.cancelAll() })
+                try await poster.expect(.notSent(.canceled), server.url, meanwhile: { client.cancelAll() })
                 #expect(await poster.inFlight() == 0)
             }
         }

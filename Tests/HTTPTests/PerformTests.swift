@@ -67,7 +67,7 @@ struct PerformTests {
         }
     }
 
-    @Test("a deadline ends it, and so does cancelling its task; the client stays usable")
+    @Test("a deadline ends it, and so does canceling its task; the client stays usable")
     func deadlineAndCancellation() async throws {
         let hasArrived = AsyncStream<Void>.makeStream()
         try await withServer { peer in
@@ -87,8 +87,8 @@ struct PerformTests {
                 let task = Task { try await poster.client.perform(request, deadline: soon()) }
                 _ = await arrivals.next()
                 task.cancel()
-                let cancelled = await #expect(throws: HTTPError.self) { try await task.value }
-                #expect(cancelled?.reason == .cancelled)
+                let canceled = await #expect(throws: HTTPError.self) { try await task.value }
+                #expect(canceled?.reason == .canceled)
                 #expect(await poster.inFlight() == 0)
                 try await poster.expect(.response(201, "{}"), server.url, "Body=quick")
             }
@@ -111,6 +111,6 @@ struct PerformTests {
         let late = await #expect(throws: HTTPError.self) {
             try await client.perform(Request(.get, url: "https://localhost/"), deadline: soon())
         }
-        #expect(late?.reason == .notSent(.cancelled))
+        #expect(late?.reason == .notSent(.canceled))
     }
 }

@@ -78,7 +78,7 @@ struct TLSTests {
     @Test("with the certificate in caFile it is sent; under another host's name it is not")
     func trusted() async throws {
         let server = try Server()
-        var configuration = HTTPClient.Configuration()
+        var configuration = HTTPConfiguration()
         configuration.caFile = server.certificate
         try await withPoster(configuration) { poster in
             let other = try await poster.post("https://127.0.0.1:\(server.port)/", "Body=wrong")
@@ -96,7 +96,7 @@ struct TLSTests {
     @Test("a caFile that is not there: not sent, and said so")
     func missingFile() async throws {
         let server = try Server()
-        var configuration = HTTPClient.Configuration()
+        var configuration = HTTPConfiguration()
         configuration.caFile = "/nonexistent/ca.crt"
         let ended = try await withPoster(configuration) { try await $0.post(server.url) }
         #expect(ended == .notSent(.certificatesUnreadable))

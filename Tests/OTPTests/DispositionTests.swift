@@ -28,7 +28,7 @@ struct DispositionTests {
     ]
 
     func refused(_ code: Int, httpStatus: Int = 400) -> Outcome {
-        .refused(.init(httpStatus: httpStatus, code: code, message: "to +966501234567"))
+        .refused(.init(httpStatus: httpStatus, code: code))
     }
 
     @Test func accepted() {
@@ -80,7 +80,7 @@ struct DispositionTests {
             (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
             (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
         ] as [(ErrorClass, JobState, Disposition.Scope?)])
-    func refusals(_ errorClass: ErrorClass, _ state: JobState, _ scope: Disposition.Scope?) {
+    fileprivate func refusals(_ errorClass: ErrorClass, _ state: JobState, _ scope: Disposition.Scope?) {
         let code = DispositionTests.code(errorClass)
         let disposition = decide(refused(code))
         #expect(disposition.step.state == state)
@@ -94,8 +94,6 @@ struct DispositionTests {
         #expect(disposition.isAlert == (errorClass == .ignore))
         // Nothing is retried past the code's life.
         if state == .queued { #expect(decide(refused(code), life: .milliseconds(900)).step == .expired(why)) }
-        // Twilio's own words, which quote the number, reach no error of ours.
-        #expect(!"\(disposition)".contains("501234567"))
     }
 
     @Test func thereAreTwelveClasses() {
@@ -188,5 +186,20 @@ struct DispositionTests {
         #expect(problem?.rows.map(\.code) == [1, 2])
         #expect(problem?.description.contains("pause_word") == true && problem?.description.contains("late") == true)
         #expect(ErrorClasses.none.count == 0 && ErrorClasses.none.entry(code: 3).errorClass == nil)
+    }
+}
+
+/// The state that a job is in after a step, as in `job_state` of `otp.delivery_status`.
+private enum JobState { case queued, unknown, accepted, failed, expired }
+
+extension Disposition.Step {
+    fileprivate var state: JobState {
+        switch self {
+        case .accepted: .accepted
+        case .failed: .failed
+        case .retry, .hold: .queued
+        case .expired: .expired
+        case .unknown: .unknown
+        }
     }
 }

@@ -71,10 +71,10 @@ struct MaskTests {
             try Code(text).append(to: &bytes)
             #expect(bytes == Array(text.utf8))
         }
-        #expect(throws: Code.Refusal.empty) { try Code("") }
-        #expect(throws: Code.Refusal.tooLong) { try Code("ABCDEFGHIJKLMNOPQ") }
+        #expect(throws: Code.FormError.empty) { try Code("") }
+        #expect(throws: Code.FormError.tooLong) { try Code("ABCDEFGHIJKLMNOPQ") }
         for bad in ["12 34", "١٢٣٤", "12\u{0}4", "12\n"] {
-            #expect(throws: Code.Refusal.notVisibleASCII) { try Code(bad) }
+            #expect(throws: Code.FormError.notVisibleASCII) { try Code(bad) }
         }
         #expect(try Code("0482913") != Code("482913"))
         #expect(try Code("482913") == Code("482913"))

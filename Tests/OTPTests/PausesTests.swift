@@ -78,12 +78,12 @@ struct PausesTests {
     @Test func wordsSayWhatAndHowItEnds() throws {
         for (scope, key) in [("all", ""), ("country", "SA")] {
             let pause = try Self.pause(scope, key)
-            #expect(pause.words.contains("because") && pause.words.contains(key))
+            #expect(pause.message.contains("because") && pause.message.contains(key))
             #expect(pause.endRemedy.hasSuffix(key.isEmpty ? "--all" : "--\(scope) \(key)"))
         }
         // Both stand beside masked numbers.
         let prefix = try Self.pause("prefix", "+96650123")
-        #expect(prefix.words.contains("because") && prefix.endRemedy.contains("--prefix"))
-        #expect(!(prefix.words + prefix.endRemedy).contains("6650"))
+        #expect(prefix.message.contains("because") && prefix.endRemedy.contains("--prefix"))
+        #expect(!(prefix.message + prefix.endRemedy).contains("6650"))
     }
 }

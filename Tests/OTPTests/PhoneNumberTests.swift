@@ -26,13 +26,13 @@ struct PhoneNumberTests {
         "\u{200E}+966501234567", "+9665\u{0}1234567", "\u{FF0B}966501234567",
     ])
     func anythingElseIsRefused(_ text: String) {
-        #expect(throws: PhoneNumber.Refusal.notE164) { try PhoneNumber(e164: text) }
+        #expect(throws: PhoneNumber.FormError.notE164) { try PhoneNumber(e164: text) }
     }
 
     @Test func bytesThatAreNotTextAreRefused() {
         for bytes: [UInt8] in [[0xFF], Array("+96650123456".utf8) + [0xC0], [0x2B] + Array(repeating: 0xFF, count: 12)]
         {
-            #expect(throws: PhoneNumber.Refusal.notE164) { try PhoneNumber(e164: bytes.span) }
+            #expect(throws: PhoneNumber.FormError.notE164) { try PhoneNumber(e164: bytes.span) }
         }
     }
 
@@ -40,7 +40,7 @@ struct PhoneNumberTests {
         let long = "+" + String(repeating: "5", count: 10_000_000)
         let took = ContinuousClock().measure {
             for _ in 0..<10_000 {
-                #expect(throws: PhoneNumber.Refusal.notE164) { try PhoneNumber(e164: long) }
+                #expect(throws: PhoneNumber.FormError.notE164) { try PhoneNumber(e164: long) }
             }
         }
         // Ten thousand looks at ten megabytes each would be a hundred thousand million bytes: most of a minute.
@@ -56,7 +56,7 @@ struct PhoneNumberTests {
     }
 
     @Test func theRefusalSaysWhatToDoAndNotTheNumber() {
-        #expect("\(PhoneNumber.Refusal.notE164)".contains("otp.verifications.e164"))
+        #expect("\(PhoneNumber.FormError.notE164)".contains("otp.verifications.e164"))
     }
 
     @Test func regionsAreTwoLettersOr001() throws {

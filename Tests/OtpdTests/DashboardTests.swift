@@ -86,12 +86,12 @@ struct TokenGuardTests {
     private static let token = String(repeating: "t", count: 32)
 
     @Test(arguments: [
-        (String?.none, TokenGuard.Verdict.missing), ("", .missing), ("Basic dDp0", .missing), ("Bearer", .missing),
+        (String?.none, TokenGuard.AuthDecision.missing), ("", .missing), ("Basic dDp0", .missing), ("Bearer", .missing),
         ("Bearer ", .missing), ("Bearer \(token)", .allowed), ("bearer \(token)", .allowed),
         ("Bearer \(token)t", .wrong), ("Bearer \(token.dropLast())", .wrong), ("Bearer x\(token.dropFirst())", .wrong),
         (token, .missing), ("Bearer \(token) \(token)", .wrong),
     ])
-    func verdicts(header: String?, verdict: TokenGuard.Verdict) {
+    func verdicts(header: String?, verdict: TokenGuard.AuthDecision) {
         var tokens = TokenGuard(token: Secret(Self.token))
         #expect(tokens.decide(header, client: "a", now: 0) == verdict)
         #expect(tokens.refused == (verdict == .wrong ? 1 : 0))

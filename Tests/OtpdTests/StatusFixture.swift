@@ -39,7 +39,7 @@ enum StatusFixture {
         snapshot.clock = "22:41:07 UTC"
         snapshot.database = "app"
         snapshot.steps = (0..<60).map { index in
-            var step = StatusSnapshot.Step()
+            var step = StatusSnapshot.FiveSeconds()
             (step.step, step.accepted) = (200_000 - 60 + index, index % 12 * 10)
             return step
         }
@@ -78,8 +78,8 @@ enum StatusFixture {
         (other.scope, other.allowed, other.used, other.periodSeconds) = ("total", "1000", "850", 3_600)
         snapshot.limits = [limit, other]
         snapshot.refusals = [
-            StatusSnapshot.Refusal(scope: "country", all: 1_200, lastHour: 40),
-            StatusSnapshot.Refusal(scope: "phone", all: 7, lastHour: 0),
+            StatusSnapshot.RefusedRequests(scope: "country", all: 1_200, lastHour: 40),
+            StatusSnapshot.RefusedRequests(scope: "phone", all: 7, lastHour: 0),
         ]
         return snapshot
     }

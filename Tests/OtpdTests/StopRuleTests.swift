@@ -11,8 +11,8 @@ import Testing
             ([0, 999], [.drain, .ignore]), ([0, 1000], [.drain, .leave]),
             ([0, 500, 999, 1000], [.drain, .ignore, .ignore, .leave]),
             ([0, 86_400_000], [.drain, .leave]),
-        ] as [([Int64], [StopRule.Step])])
-    func signals(at times: [Int64], steps: [StopRule.Step]) {
+        ] as [([Int64], [StopRule.Action])])
+    func signals(at times: [Int64], steps: [StopRule.Action]) {
         var rule = StopRule()
         #expect(!rule.isStopping)
         #expect(times.map { rule.received(at: Instant(nanoseconds: 5) + .milliseconds($0)) } == steps)

@@ -133,7 +133,7 @@ struct PipelineMachineTests {
                 == [.keep(id(2)), .keep(id(2)), .succeed(id(2)), .send(id(3), .none)])
     }
 
-    @Test("nothing is sent behind a statement that may be cancelled, and a late cancel holds the next one back")
+    @Test("nothing is sent behind a statement that may be canceled, and a late cancel holds the next one back")
     func cancel() {
         var driver = Driver()
         #expect(driver.submit(1, cancellable: true) == [.send(id(1), .prepare)])
@@ -141,7 +141,7 @@ struct PipelineMachineTests {
         #expect(driver.handle(.interrupt(id(1), .deadline, drop: false)) == [.startGrace(id(1)), .cancel])
         #expect(driver.handle(.interrupt(id(1), .cancellation, drop: false)) == [])
         #expect(
-            driver.answer(.success, .end, .refused(.cancelled), .end, .sync)
+            driver.answer(.success, .end, .refused(.canceled), .end, .sync)
                 == [.keepRefusal(id(1)), .fail(id(1), .interrupted(.deadline, .rolledBack))])
         #expect(driver.handle(.cancelEnded) == [.send(id(2), .none)])
         #expect(driver.handle(.graceOver(id(1))) == [])
@@ -167,7 +167,7 @@ struct PipelineMachineTests {
             driver.answer(.success, .end, .success, .end, .sync) == [.keep(id(1)), .succeed(id(1)), .cancel])
     }
 
-    @Test("a cancelled statement that does not answer takes the connection with it")
+    @Test("a canceled statement that does not answer takes the connection with it")
     func grace() {
         var driver = Driver()
         _ = driver.submit(1, cancellable: true)

@@ -34,7 +34,7 @@ private struct FakeServer {
         switch next {
         case .simple:
             for _ in 0..<Int.random(in: 0..<3, using: &dice) { answers.append(.success) }
-            if isCancelled { answers.append(.refused(.cancelled)) }
+            if isCancelled { answers.append(.refused(.canceled)) }
             if dice.chance(20) { answers.append(.refused(.other)) }
             answers.append(.end)
         case .execute(_, let name, let preparation):
@@ -56,7 +56,7 @@ private struct FakeServer {
             switch statements[name] {
             case nil: commands.append(.refused(.unknownStatement))
             case false?: commands.append(.refused(.stalePlan))
-            case true? where isCancelled: commands.append(.refused(.cancelled))
+            case true? where isCancelled: commands.append(.refused(.canceled))
             case true?: commands.append(dice.chance(15) ? .refused(.other) : .success)
             }
             var hasFailed = false

@@ -146,7 +146,7 @@ struct ErrorTests {
         let memory = HostMemory()
         let start = Instant(nanoseconds: 1_000_000_000)
         func order(at seconds: Int64, _ candidates: [ConnectPlan.Candidate]) -> String {
-            memory.order(candidates, at: start + .seconds(seconds))
+            ConnectPlan.order(candidates, by: memory, at: start + .seconds(seconds))
                 .map { "\($0.host.suffix(1))\($0.sessionAttributes?.prefix(1) ?? "")" }.joined(separator: " ")
         }
         #expect(order(at: 0, candidates) == "1 2 3")
@@ -189,7 +189,7 @@ struct ErrorTests {
     func codes(text: String, code: String?, words: String) {
         let refusal = RefusalText(text)
         #expect(refusal.sqlstate == code)
-        #expect(refusal.words == trimmed(words))
+        #expect(refusal.message == trimmed(words))
     }
 
     @Test(
@@ -212,12 +212,25 @@ struct ErrorTests {
 
     @Test("the pause of a session doubles up to its cap, and is spread over all of it")
     func backoff() {
-        let backoff = Session.Backoff()
-        #expect(backoff.pause(after: 1, random: 1) == .milliseconds(500))
-        #expect(backoff.pause(after: 3, random: 1) == .seconds(1))
-        #expect(backoff.pause(after: 3, random: 0.5) == .milliseconds(500))
-        #expect(backoff.pause(after: 1000, random: 1) == .seconds(1))
-        #expect(backoff.pause(after: 1000, random: 0) == .seconds(0))
+        let backoff = Session.backoff
+        #expect(backoff.delay(after: 1, random: 1) == .milliseconds(500))
+        #expect(backoff.delay(after: 3, random: 1) == .seconds(1))
+        #expect(backoff.delay(after: 3, random: 0.5) == .milliseconds(500))
+        #expect(backoff.delay(after: 1000, random: 1) == .seconds(1))
+        #expect(backoff.delay(after: 1000, random: 0) == .seconds(0))
+    }
+
+    @Test(
+        "what a SQLSTATE says about trying again",
+        arguments: [
+            ("40001", .conflict), ("40P01", .conflict), ("55P03", .locked), ("55000", .unavailable),
+            ("08006", .unavailable), ("25006", .unavailable), ("53100", .unavailable), ("57P01", .unavailable),
+            ("57014", .other), ("58030", .unavailable), ("42501", .misconfigured), ("42P01", .misconfigured),
+            ("3F000", .misconfigured), ("22P02", .invalidValue), ("23505", .invalidValue), ("OT007", .invalidValue),
+            ("P0001", .other), ("XX000", .other), ("54000", .other), ("", .other),
+        ] as [(String, ServerError.Kind)])
+    func kinds(sqlstate: String, kind: ServerError.Kind) {
+        #expect(ServerError(severity: "ERROR", sqlstate: sqlstate, message: "no").kind == kind)
     }
 }
 

@@ -65,8 +65,9 @@ struct AnswerTests {
             ("{\"code\":20003,\"message\":\"\"}", 20003, ""),
         ] as [(String, Int, String)])
     func refused(_ body: String, _ code: Int, _ message: String) {
+        #expect(ErrorBody(body.utf8.span)?.message == message)
         for status in [400, 401, 403, 404, 407, 408, 422, 499] {
-            #expect(classify(status, body) == .refused(.init(httpStatus: status, code: code, message: message)))
+            #expect(classify(status, body) == .refused(.init(httpStatus: status, code: code)))
         }
     }
 
@@ -107,8 +108,7 @@ struct AnswerTests {
 
     @Test func longMessagesAreCut() {
         let body = "{\"code\":21211,\"message\":\"\(String(repeating: "x", count: 60_000))\"}"
-        guard case .refused(let refused) = classify(400, body) else { return #expect(Bool(false)) }
-        #expect(refused.message.count == ErrorBody.maximumMessage)
+        #expect(ErrorBody(body.utf8.span)?.message.count == ErrorBody.maximumMessage)
     }
 
     @Test func deepNestingDoesNotOverflow() {

@@ -13,10 +13,10 @@ struct CallbackReaderTests {
     private func outcome(
         _ body: String, as format: CallbackReader.Format = .form, url: String = url, query: String = query,
         signature: String? = nil, token: Secret = token
-    ) -> Result<Receipt, CallbackReader.Refusal> {
+    ) -> Result<Receipt, CallbackReader.Rejection> {
         let reader = CallbackReader(publicURL: url, authToken: token)
         let signature = signature ?? Self.sign(body, format, url + query)
-        do throws(CallbackReader.Refusal) {
+        do throws(CallbackReader.Rejection) {
             return .success(try reader.read(body.utf8.span, as: format, query: query, signature: signature))
         } catch {
             return .failure(error)

@@ -5,7 +5,7 @@ import Testing
 @testable import Worker
 
 private let start = Instant(nanoseconds: 5_000_000_000)
-private let idle = Instant.Span.seconds(20)
+private let idle = Instant.Duration.seconds(20)
 
 @Suite("When the loops of an idle worker ask the database")
 struct AgendaTests {

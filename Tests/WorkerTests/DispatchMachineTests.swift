@@ -132,7 +132,7 @@ struct DispatchMachineTests {
         var machine = machine(10)
         var now = start
         for _ in 0..<4000 {
-            now = now + Instant.Span(nanoseconds: 500_000)
+            now = now + Instant.Duration(nanoseconds: 500_000)
             machine.schedule.wake(at: now)
             fill(&machine, count: 1, at: now)
             machine.sendEnded(at: now)
@@ -205,7 +205,7 @@ struct DispatchMachineTests {
         }
         #expect(sent == 10)
         let next = machine.nextToken(after: start)
-        #expect(next == start + .milliseconds(10) + Instant.Span(nanoseconds: 1))
+        #expect(next == start + .milliseconds(10) + Instant.Duration(nanoseconds: 1))
         let may = machine.mayHandOver(at: next!)
         #expect(may)
     }

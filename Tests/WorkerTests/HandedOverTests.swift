@@ -185,7 +185,7 @@ struct JobSetTests {
     func bounded() {
         var jobs = JobSet(span: .seconds(600))
         for page in 0...Int64(JobSet.mostPages) {
-            _ = jobs.insert(page << 12, at: start + Instant.Span(nanoseconds: page))
+            _ = jobs.insert(page << 12, at: start + Instant.Duration(nanoseconds: page))
         }
         #expect(!jobs.contains(0))
         #expect((1...Int64(JobSet.mostPages)).allSatisfy { jobs.contains($0 << 12) })

@@ -11,7 +11,7 @@ struct LowWaterMarkTests {
     /// `count` claims in a row, of this length each and as long apart, with scans of the machine's choice; the last scan.
     @discardableResult
     private func claims(
-        _ mark: inout LowWaterMark, _ count: Int, took: Instant.Span, every: Instant.Span, lowest: Int64? = nil,
+        _ mark: inout LowWaterMark, _ count: Int, took: Instant.Duration, every: Instant.Duration, lowest: Int64? = nil,
         at now: inout Instant
     ) -> Claim.Scan {
         var scan = Claim.Scan.oldestFirst
@@ -36,9 +36,9 @@ struct LowWaterMarkTests {
     func well(perSecond: Int, milliseconds: Double) {
         var mark = LowWaterMark()
         var now = start
-        let every = Instant.Span(seconds: 1 / Double(perSecond))
+        let every = Instant.Duration(seconds: 1 / Double(perSecond))
         for _ in 0..<5 * perSecond {
-            let scan = claims(&mark, 1, took: Instant.Span(seconds: milliseconds / 1000), every: every, at: &now)
+            let scan = claims(&mark, 1, took: Instant.Duration(seconds: milliseconds / 1000), every: every, at: &now)
             #expect(scan == .oldestFirst)
         }
         #expect(mark.start(at: now) == nil)
@@ -50,8 +50,8 @@ struct LowWaterMarkTests {
     func busy(perSecond: Int, milliseconds: Double) {
         var mark = LowWaterMark()
         var now = start
-        let every = Instant.Span(seconds: 1 / Double(perSecond))
-        let took = Instant.Span(seconds: milliseconds / 1000)
+        let every = Instant.Duration(seconds: 1 / Double(perSecond))
+        let took = Instant.Duration(seconds: milliseconds / 1000)
         claims(&mark, 3 * perSecond, took: took, every: every, lowest: 1000, at: &now)
         var (all, marked) = (0, 0)
         for _ in 0..<3 * perSecond {

@@ -12,7 +12,7 @@ struct RateEstimateTests {
         var estimate = RateEstimate()
         var now = start
         for _ in 0..<Int(rate * 3) {
-            now = now + Instant.Span(seconds: 1 / rate)
+            now = now + Instant.Duration(seconds: 1 / rate)
             estimate.count(at: now)
         }
         let said = estimate.perSecond(at: now)
@@ -33,7 +33,7 @@ struct RateEstimateTests {
         var estimate = RateEstimate()
         var said: [Double] = []
         for index in 0..<100 {
-            estimate.count(at: start + Instant.Span(nanoseconds: Int64(index) * 100_000))
+            estimate.count(at: start + Instant.Duration(nanoseconds: Int64(index) * 100_000))
             if index % 50 == 49 { said.append(estimate.perSecond(at: start + .milliseconds(Int64(index / 10)))) }
         }
         #expect(said == [500, 1000])

@@ -445,7 +445,7 @@ struct HeldTests {
         arguments: [(nil, 5), (0, 5), (7, 7), (60, 60), (86_400, 60)] as [(Int64?, Double)])
     func cut(asked: Int64?, waits: Double) {
         var machine = PauseMachine()
-        let retryAfter = asked.map { Instant.Span.seconds($0) }
+        let retryAfter = asked.map { Instant.Duration.seconds($0) }
         guard case .paused(let reason) = machine.throttled(retryAfter: retryAfter, takesNothing: true, at: start) else {
             return #expect(Bool(false))
         }
@@ -453,13 +453,13 @@ struct HeldTests {
         var now = start
         for _ in 0..<5 {
             #expect(wait(machine, at: now) == waits)
-            now = now + Instant.Span(seconds: waits)
+            now = now + Instant.Duration(seconds: waits)
             #expect(machine.allowance(at: now) == .probe)
             machine.probeTaken()
             // Said once, though each answer names another wait.
             #expect(machine.throttled(retryAfter: retryAfter, takesNothing: false, at: now) == .none)
         }
-        now = now + Instant.Span(seconds: waits)
+        now = now + Instant.Duration(seconds: waits)
         machine.probeTaken()
         #expect(machine.gotThrough(at: now) == .resumed(after: now - start))
     }
@@ -522,7 +522,7 @@ struct HeldTests {
         for round in 0..<5 {
             let wait = wait(machine, at: now)!
             waits.append(wait)
-            now = now + Instant.Span(seconds: wait)
+            now = now + Instant.Duration(seconds: wait)
             #expect(machine.allowance(at: now) == .probe)
             machine.probeTaken()
             // Another server of the same firewall answers: no news.

@@ -146,7 +146,7 @@ struct SharedRateTests {
                 // Everybody hears within a second.
                 let others = workers.count - 1
                 for key in workers.keys.sorted() {
-                    let delay = Instant.Span.milliseconds(Int64(random.next() % 990))
+                    let delay = Instant.Duration.milliseconds(Int64(random.next() % 990))
                     workers[key]?.news.append((now + delay, others))
                 }
                 stable = now + .milliseconds(2990)

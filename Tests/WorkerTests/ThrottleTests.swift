@@ -40,12 +40,12 @@ private struct Server {
                 let isTaken = flights.count(where: \.isTaken) < atATime && inSecond <= perSecond
                 let share = Double(random.next() % 1000) / 1000
                 let span = isTaken ? latency.lowerBound + share * (latency.upperBound - latency.lowerBound) : 0.002
-                flights.append((now + Instant.Span(seconds: span), now, isTaken, flights.count + 1))
+                flights.append((now + Instant.Duration(seconds: span), now, isTaken, flights.count + 1))
                 result.mostAtATime = max(result.mostAtATime, flights.count)
             }
             let ends = flights.map(\.ends).min()
             let turn = left > 0 ? machine.next(inFlight: flights.count, after: now) : nil
-            let next = [ends, turn.map { max($0, now + Instant.Span(nanoseconds: 1)) }].compactMap { $0 }.min()
+            let next = [ends, turn.map { max($0, now + Instant.Duration(nanoseconds: 1)) }].compactMap { $0 }.min()
             guard let next, now - start < .seconds(3600) else { break }
             now = next
             for flight in flights where flight.ends <= now {
@@ -218,9 +218,10 @@ struct ThrottleMachineTests {
     func longWaits(_ asked: Double?, _ sinceTaken: Double?, _ pauses: Bool) {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
         if sinceTaken != nil { machine.answered(concurrency: 1, at: start) }
-        let now = start + Instant.Span(seconds: sinceTaken ?? 0)
+        let now = start + Instant.Duration(seconds: sinceTaken ?? 0)
         let takesNothing = machine.throttled(
-            handedOverAt: now, concurrency: 1, retryAfter: asked.map { Instant.Span(seconds: $0) }, seen: nil, at: now)
+            handedOverAt: now, concurrency: 1, retryAfter: asked.map { Instant.Duration(seconds: $0) }, seen: nil,
+            at: now)
         #expect(takesNothing == pauses)
         // Nothing holds longer than what a pause would say.
         #expect(machine.next(inFlight: 0, after: now)! <= now + .seconds(6))

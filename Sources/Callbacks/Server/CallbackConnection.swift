@@ -4,7 +4,7 @@ import NIOHTTP1
 import Synchronization
 import Twilio
 
-/// One client: gathers a request, checks its signature, puts the callback into the inbox, answers.
+/// One client: gathers a request, checks its signature, puts the callback into the buffer, answers.
 ///
 /// Plain calls on the event loop; nothing waits, so that pipelined requests are answered in their order by themselves.
 final class CallbackConnection: ChannelInboundHandler {
@@ -14,11 +14,11 @@ final class CallbackConnection: ChannelInboundHandler {
     struct Shared: Sendable {
         let rule: RequestRule
         let reader: CurrentReader
-        let inbox: Inbox
+        let buffer: ReceiptBuffer
     }
 
     private let shared: Shared
-    private let wire: Wire
+    private let limiter: RequestLimiter
     private var gathering: Gathering?
     /// The client will send no more, or the receiver stops: the request under way is the last one.
     private var isLast = false
@@ -29,13 +29,13 @@ final class CallbackConnection: ChannelInboundHandler {
         var body = ByteBuffer()
     }
 
-    init(_ shared: Shared, wire: Wire) {
+    init(_ shared: Shared, limiter: RequestLimiter) {
         self.shared = shared
-        self.wire = wire
+        self.limiter = limiter
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
-        wire.onExcess = { [weak self] excess in
+        limiter.onExcess = { [weak self] excess in
             switch excess {
             case .headTooLarge: self?.refuse(.headTooLarge)
             case .tooLarge: self?.refuse(.tooLarge)
@@ -45,16 +45,16 @@ final class CallbackConnection: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        guard wire.phase != .leaving else { return }
+        guard limiter.phase != .leaving else { return }
         switch unwrapInboundIn(data) {
         case .head(let head):
             switch shared.rule.decide(head) {
             case .refuse(let answer): refuse(answer)
             case .read(let awaited):
-                wire.enter(.body)
+                limiter.enter(.body)
                 gathering = Gathering(awaited: awaited, keepsAlive: head.isKeepAlive)
                 if awaited.isExpecting {
-                    wire.write(Answer.goOn)
+                    limiter.write(HTTPReply.goOn)
                     context.flush()
                 }
             }
@@ -71,8 +71,8 @@ final class CallbackConnection: ChannelInboundHandler {
 
     private func take(_ request: Gathering) {
         let body = Array(request.body.readableBytesView)
-        do throws(CallbackReader.Refusal) {
-            shared.inbox.put(
+        do throws(CallbackReader.Rejection) {
+            shared.buffer.enqueue(
                 try shared.reader.value.read(
                     body.span, as: request.awaited.format, query: request.awaited.query,
                     signature: request.awaited.signature))
@@ -82,30 +82,30 @@ final class CallbackConnection: ChannelInboundHandler {
             case .notStatus: return refuse(.notStatus)
             }
         }
-        wire.trust()
+        limiter.trust()
         if request.keepsAlive, !isLast {
-            wire.enter(.idle)
-            wire.write(Answer.ok.bytes(keepsAlive: true))
+            limiter.enter(.idle)
+            limiter.write(HTTPReply.ok.bytes(keepsAlive: true))
         } else {
-            wire.leave(with: Answer.ok.bytes(keepsAlive: false))
+            limiter.leave(with: HTTPReply.ok.bytes(keepsAlive: false))
         }
     }
 
-    private func refuse(_ answer: Answer) {
+    private func refuse(_ answer: HTTPReply) {
         // A decoder that is cut off in the middle complains once more.
-        guard wire.phase != .leaving else { return }
+        guard limiter.phase != .leaving else { return }
         gathering = nil
-        shared.inbox.refused(answer)
-        wire.leave(with: answer.bytes(keepsAlive: false))
+        shared.buffer.refused(answer)
+        limiter.leave(with: answer.bytes(keepsAlive: false))
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
             // What was whole is answered already; what is not will never be.
-            wire.leave()
+            limiter.leave()
         } else if event is ChannelShouldQuiesceEvent {
             isLast = true
-            if wire.phase == .idle { wire.leave() }
+            if limiter.phase == .idle { limiter.leave() }
         }
         context.fireUserInboundEventTriggered(event)
     }

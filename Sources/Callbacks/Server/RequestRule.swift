@@ -20,7 +20,7 @@ struct RequestRule: Sendable {
 
     enum Decision: Equatable {
         case read(Awaited)
-        case refuse(Answer)
+        case refuse(HTTPReply)
     }
 
     func decide(_ head: HTTPRequestHead) -> Decision {

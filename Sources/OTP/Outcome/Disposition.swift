@@ -12,17 +12,6 @@ public struct Disposition: Sendable, Hashable {
         case expired(Failure)
         /// To be resolved; never blindly sent again.
         case unknown(Outcome.Unclear)
-
-        /// The state that the job is in then.
-        public var state: JobState {
-            switch self {
-            case .accepted: .accepted
-            case .failed: .failed
-            case .retry, .hold: .queued
-            case .expired: .expired
-            case .unknown: .unknown
-            }
-        }
     }
 
     /// Why a job is where it is, in words for `otp.delivery_status`.

@@ -15,13 +15,10 @@ public enum Outcome: Sendable, Hashable {
         public let httpStatus: Int
         /// Twilio's error code.
         public let code: Int
-        /// Twilio's own words; empty where there were none. May quote the number: never log it unmasked.
-        public let message: String
 
-        public init(httpStatus: Int, code: Int, message: String) {
+        public init(httpStatus: Int, code: Int) {
             self.httpStatus = httpStatus
             self.code = code
-            self.message = message
         }
     }
 

@@ -16,7 +16,7 @@ public struct Pause: Sendable, Hashable {
     }
 
     /// What happened, for somebody whose code waits. Never the prefix: beside a masked number it would give most of it away.
-    public var words: String {
+    public var message: String {
         switch scope {
         case .all, .budget: "sending is paused (\(reason))"
         case .country(let region): "sending to \(region.code) is paused (\(reason))"

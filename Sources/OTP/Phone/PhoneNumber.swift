@@ -11,7 +11,7 @@ public struct PhoneNumber: Sendable, Hashable {
     static let digitCounts = 7...15
 
     /// Checks a number that is E.164 already, as UTF-8: it can be refused here, never changed.
-    public init(e164 bytes: Span<UInt8>) throws(Refusal) {
+    public init(e164 bytes: Span<UInt8>) throws(FormError) {
         guard Self.digitCounts.contains(bytes.count - 1), bytes[0] == UInt8(ascii: "+"), bytes[1] != UInt8(ascii: "0")
         else { throw .notE164 }
         var value: UInt64 = 0
@@ -23,10 +23,10 @@ public struct PhoneNumber: Sendable, Hashable {
     }
 
     /// Checks a number that is E.164 already.
-    public init(e164 text: String) throws(Refusal) { try self.init(e164: text.utf8.span) }
+    public init(e164 text: String) throws(FormError) { try self.init(e164: text.utf8.span) }
 
     /// Why a number is refused. Never echoes the number.
-    public enum Refusal: Error, Sendable, Hashable {
+    public enum FormError: Error, Sendable, Hashable {
         case notE164
 
         /// What is wrong with the number.
@@ -71,7 +71,7 @@ public struct PhoneNumber: Sendable, Hashable {
     }
 }
 
-extension PhoneNumber.Refusal: CustomStringConvertible {
+extension PhoneNumber.FormError: CustomStringConvertible {
     public var description: String { "\(explanation): \(remedy)" }
 }
 

@@ -10,7 +10,7 @@ public struct Code: Sendable, Equatable {
     public static let maximumLength = 16
 
     /// Why a value cannot be a code. Never echoes it.
-    public enum Refusal: Error, Sendable, Hashable, CustomStringConvertible {
+    public enum FormError: Error, Sendable, Hashable, CustomStringConvertible {
         case empty, tooLong, notVisibleASCII
 
         public var description: String {
@@ -22,7 +22,7 @@ public struct Code: Sendable, Equatable {
         }
     }
 
-    public init(_ bytes: Span<UInt8>) throws(Refusal) {
+    public init(_ bytes: Span<UInt8>) throws(FormError) {
         guard !bytes.isEmpty else { throw .empty }
         guard bytes.count <= Code.maximumLength else { throw .tooLong }
         var packed: UInt128 = 0
@@ -34,7 +34,7 @@ public struct Code: Sendable, Equatable {
         count = bytes.count
     }
 
-    public init(_ text: String) throws(Refusal) {
+    public init(_ text: String) throws(FormError) {
         guard text.utf8.count <= Code.maximumLength else { throw .tooLong }
         try self.init(text.utf8.span)
     }

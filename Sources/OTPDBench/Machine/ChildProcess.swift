@@ -67,7 +67,7 @@ final class ChildProcess {
     }
 
     /// Waits for its end, at most `span`, and kills it then. Its exit code; 128 and the signal's number where one ended it.
-    func wait(atMost span: Instant.Span, on loop: EventLoop) async throws -> Int32 {
+    func wait(atMost span: Instant.Duration, on loop: EventLoop) async throws -> Int32 {
         let limit = Instant.now() + span
         while isRunning {
             if Instant.now() > limit { kill(pid, SIGKILL) }

@@ -36,7 +36,7 @@ struct Requests {
                     var sent: [Sent] = []
                     for job in stride(from: lane, to: count, by: connections) {
                         let offset = Int64(Double(job) * interval)
-                        try await loop.sleep(until: start + Instant.Span(nanoseconds: offset))
+                        try await loop.sleep(until: start + Instant.Duration(nanoseconds: offset))
                         var parameters = Parameters()
                         parameters.append(Int32(job))
                         _ = try await connection.execute(statement, parameters, deadline: .now() + .seconds(10))

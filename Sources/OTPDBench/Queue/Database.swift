@@ -191,7 +191,7 @@ struct Database {
     /// Runs SQL for its effect.
     func run(_ sql: String) async throws { _ = try await text(sql) }
 
-    private func text(_ sql: String) async throws -> Postgres.Result {
+    private func text(_ sql: String) async throws -> QueryResult {
         let results = try await connection.simple(sql, deadline: .now() + .seconds(300))
         guard let result = results.last else { throw BenchError("the database answered nothing") }
         return result

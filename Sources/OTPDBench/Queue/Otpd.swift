@@ -25,7 +25,7 @@ struct Otpd {
 
     /// Waits for something that takes a living worker.
     func until(
-        _ what: String, atMost span: Instant.Span, every pause: Instant.Span = .milliseconds(20),
+        _ what: String, atMost span: Instant.Duration, every pause: Instant.Duration = .milliseconds(20),
         _ isTrue: () async throws -> Bool
     ) async throws {
         let limit = Instant.now() + span

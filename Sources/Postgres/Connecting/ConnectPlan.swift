@@ -1,3 +1,5 @@
+internal import EventLoop
+
 /// Where to try, one after the other: every address of every host, as libpq would go through them.
 ///
 /// One `PGconn` per address and not one for all, since libpq's `connect_timeout` moves on to the next host only in its
@@ -58,6 +60,18 @@ struct ConnectPlan: Equatable {
                 host: names.isEmpty ? "" : names[index], address: addresses.isEmpty ? "" : addresses[index],
                 port: ports.isEmpty ? "" : ports[ports.count == 1 ? 0 : index])
         }
+    }
+
+    /// `candidates` in the order to try them: first those that nothing speaks against, in their own order; then the others,
+    /// the one that failed longest ago first.
+    static func order(_ candidates: [Candidate], by memory: HostMemory, at now: Instant) -> [Candidate] {
+        let avoided = memory.avoided(at: now)
+        guard !avoided.isEmpty else { return candidates }
+        let first = candidates.filter { avoided[$0.key] == nil }
+        let rest = candidates.enumerated().compactMap { place, candidate in
+            avoided[candidate.key].map { (failedAt: $0, place: place, candidate: candidate) }
+        }
+        return first + rest.sorted { ($0.failedAt, $0.place) < ($1.failedAt, $1.place) }.map(\.candidate)
     }
 
     /// The addresses to try, and what failed before the first attempt.

@@ -10,20 +10,20 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
     /// What `pg_stat_activity` shows, unless `conninfo` or PGAPPNAME says otherwise.
     public var applicationName: String
     /// The time for each address, name lookups apart; `connect_timeout` in `conninfo` wins.
-    public var connectTimeout: Instant.Span
+    public var connectTimeout: Instant.Duration
     /// Settings of each session, sent as `-c name=value` behind the options of `conninfo` or PGOPTIONS: out of reach of
     /// logged statements and of `pg_stat_activity`. Never printed.
     public var sessionOptions: [(name: String, value: String)]
     /// TCP: seconds of silence before the first keepalive probe, between probes, and the probes until the end.
     public var keepalives = (idle: 30, interval: 10, count: 3)
     /// TCP: how long sent data may stay unacknowledged before the connection counts as dead.
-    public var tcpUserTimeout = Instant.Span.seconds(30)
-    /// How long a cancelled statement may take to answer before its connection is dropped.
-    public var cancelGrace = Instant.Span.seconds(5)
+    public var tcpUserTimeout = Instant.Duration.seconds(30)
+    /// How long a canceled statement may take to answer before its connection is dropped.
+    public var cancelGrace = Instant.Duration.seconds(5)
 
     /// Settings for `conninfo`.
     public init(
-        _ conninfo: String = "", applicationName: String = "otpd", connectTimeout: Instant.Span = .seconds(5),
+        _ conninfo: String = "", applicationName: String = "otpd", connectTimeout: Instant.Duration = .seconds(5),
         sessionOptions: [(name: String, value: String)] = []
     ) {
         self.conninfo = conninfo
@@ -34,7 +34,7 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
 
     /// Hosts, ports, user and database, and the names of the session's options; no password, no option's value.
     public var description: String {
-        switch Swift.Result(catching: { () throws(PostgresError) in try Conninfo(conninfo) }) {
+        switch Result(catching: { () throws(PostgresError) in try Conninfo(conninfo) }) {
         case .success(let parsed):
             let options = sessionOptions.map(\.name).joined(separator: ",")
             return parsed.description + (options.isEmpty ? "" : " options=\(options)")
@@ -64,5 +64,28 @@ public struct ConnectionSettings: Sendable, CustomStringConvertible, CustomRefle
             guard isName else { throw .settings("a session option has no proper name") }
             guard !option.value.utf8.contains(0) else { throw .settings("the option \(option.name) contains a NUL") }
         }
+    }
+}
+
+extension ConnectionSettings {
+    /// Every value of `conninfo` and of the PG* variables in `environment` that libpq would refuse, found without
+    /// connecting. A variable that `conninfo` overrides is not looked at, as libpq does not.
+    ///
+    /// - Parameter isMissing: why a file can't be read; nil where it can.
+    public static func problems(
+        _ conninfo: String, environment: [String: String], isMissing: (_ path: String) -> String? = { _ in nil }
+    ) -> [InvalidOption] {
+        let said: [String: String]
+        do throws(InvalidOption) { said = try Conninfo.parse(conninfo) } catch { return [error] }
+        var values: [String: (value: String, variable: String)] = [:]
+        // A service file's values stand above the variables; they are libpq's to read.
+        if (environment["PGSERVICE"] ?? "").isEmpty {
+            for (keyword, variable) in ConninfoOptions.keywords {
+                guard let variable, let value = environment[variable] else { continue }
+                values[keyword] = (value, variable)
+            }
+        }
+        for (keyword, value) in said where !value.isEmpty { values[keyword] = (value, ConninfoOptions.variable) }
+        return OptionRules(values: values).problems(isMissing: isMissing, home: environment["HOME"])
     }
 }

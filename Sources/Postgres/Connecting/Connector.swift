@@ -7,10 +7,10 @@ actor Connector {
     private nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    private enum Wake { case ready, timeUp, cancelled }
+    private enum Wake { case ready, timeUp, canceled }
     private var sleeper: CheckedContinuation<Wake, Never>?
     private var timer: TimerID?
-    private var isCancelled = false
+    private var isCanceled = false
 
     init(on loop: EventLoop) { self.loop = loop }
 
@@ -24,7 +24,7 @@ actor Connector {
     func open(_ settings: ConnectionSettings, hosts: HostMemory, deadline: Instant) async throws(PostgresError)
         -> Opened
     {
-        let outcome: Swift.Result<Opened, PostgresError> = await withTaskCancellationHandler {
+        let outcome: Result<Opened, PostgresError> = await withTaskCancellationHandler {
             do throws(PostgresError) {
                 return .success(try await attempt(settings, hosts: hosts, deadline: deadline))
             } catch {
@@ -45,9 +45,9 @@ actor Connector {
         let defaults = try await lookUpDefaults(until: deadline)
         let effective = defaults.merging(values) { _, said in said }
         let hosts = try ConnectPlan.hosts(effective)
-        let patience = connectTimeout(effective["connect_timeout"]) ?? settings.connectTimeout
+        let timeout = connectTimeout(effective["connect_timeout"]) ?? settings.connectTimeout
         let names = Set(hosts.compactMap(\.nameToResolve))
-        let resolutions = try await lookUp(names, until: min(deadline, .now() + patience))
+        let resolutions = try await lookUp(names, until: min(deadline, .now() + timeout))
         var (candidates, failures) = ConnectPlan.candidates(
             hosts, resolutions, sessionAttributes: effective["target_session_attrs"])
 
@@ -57,22 +57,22 @@ actor Connector {
         if values["fallback_application_name"] == nil {
             values["fallback_application_name"] = settings.applicationName
         }
-        for candidate in memory.order(candidates, at: .now()) {
-            let due = min(deadline, .now() + patience)
+        for candidate in ConnectPlan.order(candidates, by: memory, at: .now()) {
+            let due = min(deadline, .now() + timeout)
             switch await connect(candidate, values, until: due) {
             case .success(let handle): return Opened(handle: handle, address: candidate.key)
             case .failure(.refused(let text, let stage)):
                 let refusal = RefusalText(text)
-                let safe = Conninfo.secrets.reduce(refusal.words) { redact($0, effective[$1]) }
+                let safe = ConninfoOptions.secrets.reduce(refusal.message) { redact($0, effective[$1]) }
                 failures.append(
                     .init(target: candidate.target, reason: safe, sqlstate: refusal.sqlstate, stage: stage))
             case .failure(.timedOut):
                 memory.avoid(candidate.key, at: .now())
-                let seconds = patience.millisecondsRoundedUp / 1000
+                let seconds = timeout.millisecondsRoundedUp / 1000
                 let reason = due < deadline ? "no answer within \(seconds) s" : "no answer in the time there was"
                 failures.append(.init(target: candidate.target, reason: reason))
                 if due >= deadline { throw .connect(ConnectFailure(attempts: failures)) }
-            case .failure(.cancelled): throw .cancelled(.notSent)
+            case .failure(.canceled): throw .canceled(.notSent)
             }
         }
         throw .connect(ConnectFailure(attempts: failures))
@@ -106,7 +106,7 @@ actor Connector {
         defer { for helper in helpers { helper.abandon() } }
         for name in names {
             let helper = Helper.start(on: loop) {
-                resolve(name)
+                HostResolver.resolve(name)
             } completion: { [weak self] resolution in
                 resolutions[name] = resolution
                 if resolutions.count == names.count { self?.assumeIsolated { $0.wake(.ready) } }
@@ -115,7 +115,7 @@ actor Connector {
             helpers.append(helper)
         }
         switch await sleep(until: due) {
-        case .cancelled: throw .cancelled(.notSent)
+        case .canceled: throw .canceled(.notSent)
         case .ready: break
         case .timeUp:
             for name in names where resolutions[name] == nil {
@@ -132,7 +132,7 @@ actor Connector {
 
     private func gaveUp(_ wake: Wake, _ what: String) -> PostgresError {
         switch wake {
-        case .cancelled: .cancelled(.notSent)
+        case .canceled: .canceled(.notSent)
         case .timeUp, .ready: .connect(ConnectFailure(attempts: [.init(target: what, reason: "it took too long")]))
         }
     }
@@ -142,12 +142,12 @@ actor Connector {
     private enum Failure: Error {
         case refused(String, ConnectFailure.Stage)
         case timedOut
-        case cancelled
+        case canceled
     }
 
     private func connect(
         _ candidate: ConnectPlan.Candidate, _ values: [String: String], until due: Instant
-    ) async -> Swift.Result<Handle, Failure> {
+    ) async -> Result<Handle, Failure> {
         var values = values
         // libpq takes an empty value for one that was not given.
         values["host"] = candidate.host
@@ -170,7 +170,7 @@ actor Connector {
             // The next poll may close this socket and open another, even under the same number.
             handle.unwatch()
             switch wake {
-            case .cancelled: return .failure(.cancelled)
+            case .canceled: return .failure(.canceled)
             case .timeUp: return .failure(.timedOut)
             case .ready: break
             }
@@ -183,7 +183,7 @@ actor Connector {
         }
     }
 
-    private func begin(_ handle: Handle) -> Swift.Result<Handle, Failure> {
+    private func begin(_ handle: Handle) -> Result<Handle, Failure> {
         let isReady = unsafe handle.with { pointer in
             unsafe PQsetErrorVerbosity(pointer, PQERRORS_DEFAULT)
             return unsafe PQsetnonblocking(pointer, 1) == 0 && PQenterPipelineMode(pointer) == 1
@@ -199,7 +199,7 @@ actor Connector {
     // MARK: Waiting
 
     private func sleep(until due: Instant) async -> Wake {
-        if isCancelled || Task.isCancelled { return .cancelled }
+        if isCanceled || Task.isCancelled { return .canceled }
         return await withCheckedContinuation { continuation in
             sleeper = continuation
             timer = loop.schedule(at: due) { [weak self] in self?.assumeIsolated { $0.wake(.timeUp) } }
@@ -215,8 +215,8 @@ actor Connector {
     }
 
     private func cancel() {
-        isCancelled = true
-        wake(.cancelled)
+        isCanceled = true
+        wake(.canceled)
     }
 }
 
@@ -234,7 +234,7 @@ extension ConnectFailure.Stage {
 }
 
 /// libpq's `connect_timeout`: whole seconds; 0, negative or nonsense is none of its own, 1 counts as 2.
-func connectTimeout(_ value: String?) -> Instant.Span? {
+func connectTimeout(_ value: String?) -> Instant.Duration? {
     guard let value, let seconds = Int64(value), seconds > 0 else { return nil }
     return .seconds(max(2, seconds))
 }

@@ -2,25 +2,6 @@ internal import CLibpq
 
 /// A connection string taken apart by libpq itself.
 struct Conninfo: Equatable, CustomStringConvertible {
-    /// Where a connection string comes from.
-    static let variable = "DATABASE_URL"
-    /// What must not be shown of a connection.
-    static let secrets: Set<String> = ["password", "sslpassword"]
-    /// Every option of this libpq, with the variable that sets it too.
-    static let keywords: [String: String?] = {
-        var message: UnsafeMutablePointer<CChar>?
-        guard let options = unsafe PQconninfoParse("", &message) else { return [:] }
-        defer { unsafe PQconninfoFree(options) }
-        var keywords: [String: String?] = [:]
-        var option = unsafe options
-        while let keyword = unsafe option.pointee.keyword {
-            let variable = unsafe option.pointee.envvar.map { unsafe String(cString: $0) }
-            unsafe keywords[String(cString: keyword)] = .some(variable)
-            unsafe option += 1
-        }
-        return keywords
-    }()
-
     /// Only what was said; by libpq's keyword.
     var values: [String: String]
 
@@ -29,7 +10,8 @@ struct Conninfo: Equatable, CustomStringConvertible {
         let problem: InvalidOption?
         do throws(InvalidOption) {
             values = try Self.parse(conninfo)
-            let rules = OptionRules(values: values.filter { !$0.value.isEmpty }.mapValues { ($0, Self.variable) })
+            let rules = OptionRules(
+                values: values.filter { !$0.value.isEmpty }.mapValues { ($0, ConninfoOptions.variable) })
             problem = rules.problems().first
         } catch {
             values = [:]
@@ -40,7 +22,9 @@ struct Conninfo: Equatable, CustomStringConvertible {
 
     /// The pieces of the string, where they are certain. Their values are not looked at.
     static func parse(_ conninfo: String) throws(InvalidOption) -> [String: String] {
-        func refuse(_ reason: String) -> InvalidOption { InvalidOption(variable: variable, reason: reason) }
+        func refuse(_ reason: String) -> InvalidOption {
+            InvalidOption(variable: ConninfoOptions.variable, reason: reason)
+        }
         if conninfo.isEmpty { return [:] }
         guard !conninfo.utf8.contains(0) else { throw refuse("contains a NUL; set it again") }
         if let reason = AddressForm.refusal(conninfo) { throw refuse(reason) }

@@ -10,7 +10,8 @@ extension ConnectionSettings {
         var values = try Conninfo(conninfo).values
         let effective = Conninfo.defaults().merging(values) { _, said in said }
         if let reason = Self.whyRefused(key: effective["sslkey"], of: effective["sslcert"], effective["sslmode"]) {
-            return InvalidOption(variable: values["sslkey"] == nil ? "PGSSLKEY" : Conninfo.variable, reason: reason)
+            return InvalidOption(
+                variable: values["sslkey"] == nil ? "PGSSLKEY" : ConninfoOptions.variable, reason: reason)
         }
         // An address that comes from elsewhere can't be taken away, and would be connected to.
         guard (effective["hostaddr"] ?? "").isEmpty || values["hostaddr"] != nil else { return nil }
@@ -26,7 +27,7 @@ extension ConnectionSettings {
         // It got as far as the socket.
         if words.contains(nowhere) { return nil }
         return InvalidOption(
-            variable: Conninfo.variable,
+            variable: ConninfoOptions.variable,
             reason: "or one of libpq's PG* variables can't be used: \(withoutQuotations(trimmed(words))); correct it")
     }
 

@@ -7,7 +7,7 @@ import Synchronization
 /// An old primary that nobody has fenced takes connections and says that it takes writes, and its commits hang. Without
 /// this memory, a session would go back to it after each deadline. Several sessions may share one, from any thread.
 public final class HostMemory: Sendable {
-    static let span = Instant.Span.seconds(300)
+    static let span = Instant.Duration.seconds(300)
 
     /// One address as the settings name it.
     struct Address: Hashable, Sendable {
@@ -23,18 +23,11 @@ public final class HostMemory: Sendable {
     /// Has `address` tried last from now on.
     func avoid(_ address: Address, at now: Instant) { avoided.withLock { $0[address] = now } }
 
-    /// `candidates` in the order to try them: first those that nothing speaks against, in their own order; then the others,
-    /// the one that failed longest ago first.
-    func order(_ candidates: [ConnectPlan.Candidate], at now: Instant) -> [ConnectPlan.Candidate] {
-        let avoided = avoided.withLock { avoided in
+    /// The addresses to try last at `now`, and when each failed.
+    func avoided(at now: Instant) -> [Address: Instant] {
+        avoided.withLock { avoided in
             avoided = avoided.filter { now - $0.value < Self.span }
             return avoided
         }
-        guard !avoided.isEmpty else { return candidates }
-        let first = candidates.filter { avoided[$0.key] == nil }
-        let rest = candidates.enumerated().compactMap { place, candidate in
-            avoided[candidate.key].map { (failedAt: $0, place: place, candidate: candidate) }
-        }
-        return first + rest.sorted { ($0.failedAt, $0.place) < ($1.failedAt, $1.place) }.map(\.candidate)
     }
 }

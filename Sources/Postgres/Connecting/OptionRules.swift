@@ -35,7 +35,7 @@ struct OptionRules {
         var problems: [InvalidOption] = []
         func add(_ keyword: String, _ what: String, _ remedy: String) {
             guard let variable = values[keyword]?.variable else { return }
-            let verb = variable == Conninfo.variable ? "sets \(keyword) to" : "is"
+            let verb = variable == ConninfoOptions.variable ? "sets \(keyword) to" : "is"
             problems.append(InvalidOption(variable: variable, reason: "\(verb) \(what); \(remedy)"))
         }
         for keyword in values.keys.sorted() where isSwallowed(keyword) {
@@ -100,7 +100,7 @@ struct OptionRules {
         text(keyword)?.split(separator: ",", omittingEmptySubsequences: false).map(String.init) ?? []
     }
 
-    private func isOfVariable(_ keyword: String) -> Bool { values[keyword]?.variable != Conninfo.variable }
+    private func isOfVariable(_ keyword: String) -> Bool { values[keyword]?.variable != ConninfoOptions.variable }
 
     /// Said of what may be a part of a password.
     private func encoding(_ keyword: String) -> String {
@@ -109,10 +109,10 @@ struct OptionRules {
 
     /// `host= password=x`: libpq takes `password=x` for the host.
     private func isSwallowed(_ keyword: String) -> Bool {
-        guard let value = text(keyword), !Conninfo.secrets.contains(keyword), keyword != "options",
+        guard let value = text(keyword), !ConninfoOptions.secrets.contains(keyword), keyword != "options",
             let equals = value.firstIndex(of: "=")
         else { return false }
-        return Conninfo.keywords[String(value[..<equals])] != nil
+        return ConninfoOptions.keywords[String(value[..<equals])] != nil
     }
 
     /// Hosts, addresses and ports have to be equally many, wherever they come from.
@@ -153,7 +153,7 @@ struct OptionRules {
         var problems: [InvalidOption] = []
         func check(_ keyword: String) {
             guard let (path, variable) = values[keyword], !path.isEmpty, let reason = isMissing(path) else { return }
-            let verb = variable == Conninfo.variable ? "sets \(keyword) to" : "names"
+            let verb = variable == ConninfoOptions.variable ? "sets \(keyword) to" : "names"
             problems.append(
                 InvalidOption(
                     variable: variable,
@@ -166,7 +166,7 @@ struct OptionRules {
             } else if let home, !home.isEmpty, isMissing(home + "/.postgresql/root.crt") != nil {
                 problems.append(
                     InvalidOption(
-                        variable: values["sslmode"]?.variable ?? Conninfo.variable,
+                        variable: values["sslmode"]?.variable ?? ConninfoOptions.variable,
                         reason: "asks for sslmode=\(mode), which needs the certificates to trust; set sslrootcert or "
                             + "PGSSLROOTCERT to a PEM file"))
             }
@@ -177,28 +177,5 @@ struct OptionRules {
             if let key = text("sslkey"), !key.contains(":") { check("sslkey") }
         }
         return problems
-    }
-}
-
-extension ConnectionSettings {
-    /// Every value of `conninfo` and of the PG* variables in `environment` that libpq would refuse, found without
-    /// connecting. A variable that `conninfo` overrides is not looked at, as libpq does not.
-    ///
-    /// - Parameter isMissing: why a file can't be read; nil where it can.
-    public static func problems(
-        _ conninfo: String, environment: [String: String], isMissing: (_ path: String) -> String? = { _ in nil }
-    ) -> [InvalidOption] {
-        let said: [String: String]
-        do throws(InvalidOption) { said = try Conninfo.parse(conninfo) } catch { return [error] }
-        var values: [String: (value: String, variable: String)] = [:]
-        // A service file's values stand above the variables; they are libpq's to read.
-        if (environment["PGSERVICE"] ?? "").isEmpty {
-            for (keyword, variable) in Conninfo.keywords {
-                guard let variable, let value = environment[variable] else { continue }
-                values[keyword] = (value, variable)
-            }
-        }
-        for (keyword, value) in said where !value.isEmpty { values[keyword] = (value, Conninfo.variable) }
-        return OptionRules(values: values).problems(isMissing: isMissing, home: environment["HOME"])
     }
 }

@@ -5,7 +5,7 @@
 /// it are in the server's language.
 struct RefusalText: Equatable {
     /// Without SQLSTATEs and places in PostgreSQL's source, on one line.
-    var words: String
+    var message: String
     /// The server's code that tells most; nil where libpq itself speaks, or a server older than SQLSTATEs.
     var sqlstate: String?
 
@@ -21,7 +21,7 @@ struct RefusalText: Equatable {
             codes.append(code)
             kept.append(line[..<range.lowerBound] + line[range.upperBound...])
         }
-        words = trimmed(kept.joined(separator: "\n"))
+        message = trimmed(kept.joined(separator: "\n"))
         // With sslmode=prefer libpq comes twice, and hears the second time that it may not come so.
         sqlstate = codes.first { $0 == "28P01" } ?? codes.last
     }

@@ -2,7 +2,7 @@ internal import EventLoop
 
 /// One statement from its submission to its reply. Belongs to its connection, on the loop.
 final class Call {
-    typealias Reply = Swift.Result<[Result], PostgresError>
+    typealias Reply = Result<[QueryResult], PostgresError>
 
     let statement: Statement
     let parameters: Parameters
@@ -11,7 +11,7 @@ final class Call {
     let onCancellation: OnCancellation
     var continuation: CheckedContinuation<Reply, Never>?
     var timer: TimerID?
-    var results: [Result] = []
+    var results: [QueryResult] = []
     var notices: [ServerError] = []
     var refusal: ServerError?
     /// Of the execution before the retry.

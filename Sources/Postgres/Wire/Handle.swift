@@ -29,11 +29,11 @@ internal import EventLoop
 
     deinit {
         guard let pointer = unsafe pointer else { return }
-        let remains = unsafe Remains(pointer: pointer, loop: loop, watched: watched)
+        let rest = unsafe DeferredClose(pointer: pointer, loop: loop, watched: watched)
         if loop.isOnLoop {
-            remains.bury()
+            rest.run()
         } else {
-            Task(executorPreference: loop) { remains.bury() }
+            Task(executorPreference: loop) { rest.run() }
         }
     }
 
@@ -82,12 +82,12 @@ internal import EventLoop
     }
 
     /// What `deinit` leaves to the loop. `@unchecked Sendable`: it has one holder at a time, and is used on the loop.
-    @safe private struct Remains: @unchecked Sendable {
+    @safe private struct DeferredClose: @unchecked Sendable {
         let pointer: OpaquePointer
         let loop: EventLoop
         let watched: Int32
 
-        func bury() {
+        func run() {
             if watched >= 0 { loop.unwatch(watched) }
             unsafe PQfinish(pointer)
         }
@@ -104,4 +104,11 @@ final class NoticeSink {
         defer { received = [] }
         return received
     }
+}
+
+/// Passes the loop's call on to whoever is behind it, without keeping it alive. On the loop's thread alone.
+final class Watcher: ReadinessHandler {
+    private let body: (Readiness) -> Void
+    init(_ body: @escaping (Readiness) -> Void) { self.body = body }
+    func ready(_ descriptor: Int32, _ readiness: Readiness) { body(readiness) }
 }

@@ -1,11 +1,14 @@
 import DequeModule
 
-/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Words.swift`), no clock,
+/// Names one request to a connection.
+struct RequestID: Hashable, Sendable { let serial: UInt64 }
+
+/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Events.swift`), no clock,
 /// no libpq.
 ///
 /// Statements overlap in pipeline mode, each with a sync of its own and so with its own implicit transaction: what fails
 /// in one is over at its sync. Three things are not overlapped. The simple protocol needs pipeline mode off. Behind a
-/// statement that may be cancelled nothing is sent, since a cancel strikes whatever the server is doing when it comes.
+/// statement that may be canceled nothing is sent, since a cancel strikes whatever the server is doing when it comes.
 /// While a cancel is under way nothing is sent, for the same reason.
 struct PipelineMachine {
     /// Each says what it can become.
@@ -14,20 +17,20 @@ struct PipelineMachine {
         case idle
         /// Statements are on their way, and more may follow. → idle, alone, closed
         case pipelining
-        /// As pipelining, but the last one may be cancelled: no more may follow. → idle, cancelling, closed
+        /// As pipelining, but the last one may be canceled: no more may follow. → idle, canceling, closed
         case alone
-        /// A simple query is on its way, alone. → idle, cancelling, closed
+        /// A simple query is on its way, alone. → idle, canceling, closed
         case simple
-        /// The first statement on its way is being cancelled. → idle when it has its answer and the cancel has ended;
+        /// The first statement on its way is being canceled. → idle when it has its answer and the cancel has ended;
         /// closed
-        case cancelling(RequestID, isAnswered: Bool, hasEnded: Bool)
+        case canceling(RequestID, isAnswered: Bool, hasEnded: Bool)
         /// Over. → nothing
         case closed
     }
 
     private struct InFlight {
         var request: Request
-        var step: Step
+        var step: Awaited
         /// Which server's copy of the statement it counts on.
         var copy = 0
         var refusal: Refusal?
@@ -35,7 +38,7 @@ struct PipelineMachine {
     }
 
     /// Which answer is awaited. → the next one below, `syncing` at once after a refusal
-    private enum Step: Equatable {
+    private enum Awaited: Equatable {
         case deallocating
         case preparing
         case executing
@@ -82,7 +85,7 @@ struct PipelineMachine {
         switch state {
         case .closed:
             actions.append(.fail(request.id, .lost(.notSent)))
-        case .idle, .pipelining, .alone, .simple, .cancelling:
+        case .idle, .pipelining, .alone, .simple, .canceling:
             waiting.append(request)
             sendWaiting(&actions)
         }
@@ -99,7 +102,7 @@ struct PipelineMachine {
             case (.idle, .execute(let name)), (.pipelining, .execute(let name)):
                 waiting.removeFirst()
                 send(next, name, &actions)
-            case (.pipelining, .simple), (.alone, _), (.simple, _), (.cancelling, _), (.closed, _):
+            case (.pipelining, .simple), (.alone, _), (.simple, _), (.canceling, _), (.closed, _):
                 return
             }
         }
@@ -107,7 +110,7 @@ struct PipelineMachine {
 
     private mutating func send(_ request: Request, _ name: String, _ actions: inout [Action]) {
         let preparation: Preparation
-        let step: Step
+        let step: Awaited
         switch prepared[name]?.isStale {
         case false?: (preparation, step) = (.none, .executing)
         case true?: (preparation, step) = (.replace, .deallocating)
@@ -129,7 +132,7 @@ struct PipelineMachine {
         switch state {
         case .closed: return
         case .idle: outOfStep(&actions)
-        case .pipelining, .alone, .simple, .cancelling:
+        case .pipelining, .alone, .simple, .canceling:
             guard let step = inFlight.first?.step else {
                 // Cancelling, and answered: nothing else can come.
                 outOfStep(&actions)
@@ -139,7 +142,7 @@ struct PipelineMachine {
         }
     }
 
-    private mutating func takePipelined(_ answer: Answer, _ step: Step, _ actions: inout [Action]) {
+    private mutating func takePipelined(_ answer: Answer, _ step: Awaited, _ actions: inout [Action]) {
         guard let id = awaited else { return }
         switch answer {
         case .success:
@@ -165,7 +168,7 @@ struct PipelineMachine {
         }
     }
 
-    private mutating func noteRefusal(_ refusal: Refusal, _ step: Step) {
+    private mutating func noteRefusal(_ refusal: Refusal, _ step: Awaited) {
         // Only a preparation of ours can meet a copy of ours; else it is the statement's own affair.
         let refusal = refusal == .duplicateStatement && step != .preparing ? .other : refusal
         inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
@@ -178,8 +181,8 @@ struct PipelineMachine {
         // In a transaction block that is aborted: the copy is still there.
         case (.deallocating, _): prepared[name]?.isStale = true
         case (.preparing, _): prepared[name] = nil
-        case (.executing, .cancelled), (.executing, .other): break
-        case (.syncing, .cancelled), (.syncing, .other), (.simple, .cancelled), (.simple, .other): break
+        case (.executing, .canceled), (.executing, .other): break
+        case (.syncing, .canceled), (.syncing, .other), (.simple, .canceled), (.simple, .other): break
         }
     }
 
@@ -200,7 +203,7 @@ struct PipelineMachine {
                 actions.append(.forget(id))
                 waiting.prepend(again)
             }
-        case .cancelled:
+        case .canceled:
             let failure = head.interruption.map { Failure.interrupted($0, .rolledBack) } ?? .server
             actions.append(.fail(id, failure))
         case .other: actions.append(.fail(id, .server))
@@ -219,8 +222,8 @@ struct PipelineMachine {
             guard let head = inFlight.popFirst() else { return }
             switch (head.refusal, head.interruption) {
             case (nil, _): actions.append(.succeed(id))
-            case (.cancelled, let interruption?): actions.append(.fail(id, .interrupted(interruption, .rolledBack)))
-            case (.cancelled, nil), (.unknownStatement, _), (.duplicateStatement, _), (.stalePlan, _), (.other, _):
+            case (.canceled, let interruption?): actions.append(.fail(id, .interrupted(interruption, .rolledBack)))
+            case (.canceled, nil), (.unknownStatement, _), (.duplicateStatement, _), (.stalePlan, _), (.other, _):
                 actions.append(.fail(id, .server))
             }
             advance(&actions)
@@ -233,13 +236,13 @@ struct PipelineMachine {
     private mutating func advance(_ actions: inout [Action]) {
         switch state {
         case .closed: return
-        case .cancelling(let id, _, let hasEnded):
-            state = hasEnded ? .idle : .cancelling(id, isAnswered: true, hasEnded: false)
+        case .canceling(let id, _, let hasEnded):
+            state = hasEnded ? .idle : .canceling(id, isAnswered: true, hasEnded: false)
         case .idle, .pipelining, .simple:
             state = inFlight.isEmpty ? .idle : .pipelining
         case .alone:
             if inFlight.isEmpty { state = .idle }
-            // The one that may be cancelled has come first, and was given up before.
+            // The one that may be canceled has come first, and was given up before.
             if let head = inFlight.first, head.interruption != nil { beginCancel(head.request.id, &actions) }
         }
         sendWaiting(&actions)
@@ -252,7 +255,7 @@ struct PipelineMachine {
     ) {
         switch state {
         case .closed: return
-        case .idle, .pipelining, .alone, .simple, .cancelling: break
+        case .idle, .pipelining, .alone, .simple, .canceling: break
         }
         if waiting.removeFirst(where: { $0.id == id }) != nil {
             actions.append(.fail(id, .interrupted(interruption, .notSent)))
@@ -275,18 +278,18 @@ struct PipelineMachine {
     }
 
     private mutating func beginCancel(_ id: RequestID, _ actions: inout [Action]) {
-        state = .cancelling(id, isAnswered: false, hasEnded: false)
+        state = .canceling(id, isAnswered: false, hasEnded: false)
         actions.append(.cancel)
     }
 
     private mutating func cancelEnded(_ actions: inout [Action]) {
         switch state {
-        case .cancelling(let id, let isAnswered, _):
+        case .canceling(let id, let isAnswered, _):
             if isAnswered {
                 state = .idle
                 sendWaiting(&actions)
             } else {
-                state = .cancelling(id, isAnswered: false, hasEnded: true)
+                state = .canceling(id, isAnswered: false, hasEnded: true)
             }
         // Of a cancel before the connection was left.
         case .closed: return
@@ -297,10 +300,10 @@ struct PipelineMachine {
     private mutating func graceOver(_ id: RequestID, _ actions: inout [Action]) {
         switch state {
         case .closed, .idle, .pipelining: return
-        case .alone, .simple, .cancelling:
+        case .alone, .simple, .canceling:
             if let entry = inFlight.first(where: { $0.request.id == id }), let interruption = entry.interruption {
                 drop(id, interruption, &actions)
-            } else if state == .cancelling(id, isAnswered: true, hasEnded: false) {
+            } else if state == .canceling(id, isAnswered: true, hasEnded: false) {
                 // The cancel that is still out could strike any later statement.
                 actions.append(.drop(.interrupted(.deadline)))
                 end(&actions)

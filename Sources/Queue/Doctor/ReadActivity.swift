@@ -98,30 +98,21 @@ public enum ReadActivity {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Activity {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
-        let paused = try await DoctorQuery.rows(pauses, on: connection, deadline: deadline)
-        var pauses: [Pause] = []
-        for row in 0..<paused.rowCount {
-            pauses.append(
-                Pause(
-                    scope: try paused.string(row, 0), reason: try paused.stringIfPresent(row, 1) ?? "",
-                    remedy: try paused.stringIfPresent(row, 2), held: try paused.int64IfPresent(row, 3).map { Int($0) })
-            )
-        }
-        let usedUp = try await DoctorQuery.rows(Self.limits, on: connection, deadline: deadline)
-        let refused = try await DoctorQuery.rows(refusals, on: connection, deadline: deadline)
-        var limits: [Limit] = []
-        for row in 0..<usedUp.rowCount {
-            limits.append(
-                Limit(
-                    name: try usedUp.string(row, 0), scope: try usedUp.string(row, 1),
-                    allowed: try usedUp.string(row, 2), period: try usedUp.string(row, 3),
-                    until: try usedUp.string(row, 4)))
-        }
+        var row = try await TextQuery.rows(sql, on: connection, deadline: deadline).reader()
+        let paused = try await TextQuery.rows(pauses, on: connection, deadline: deadline)
+        let usedUp = try await TextQuery.rows(limits, on: connection, deadline: deadline)
+        var refused = try await TextQuery.rows(refusals, on: connection, deadline: deadline).reader()
         return Activity(
-            workersAlive: Int(try rows.int64(0, 0)), versions: try rows.names(0, 1),
-            lastHeartbeat: try rows.doubleIfPresent(0, 2), due: Int(try rows.int64(0, 3)),
-            oldestDue: try rows.doubleIfPresent(0, 4), lastAccepted: try rows.doubleIfPresent(0, 5), pauses: pauses,
-            limits: limits, refused: Int(try refused.int64(0, 0)))
+            workersAlive: try row.next(), versions: try row.nextNames(), lastHeartbeat: try row.next(),
+            due: try row.next(), oldestDue: try row.next(), lastAccepted: try row.next(),
+            pauses: try paused.map { row throws(PostgresError) in
+                Pause(
+                    scope: try row.next(), reason: try row.next() ?? "", remedy: try row.next(), held: try row.next())
+            },
+            limits: try usedUp.map { row throws(PostgresError) in
+                Limit(
+                    name: try row.next(), scope: try row.next(), allowed: try row.next(), period: try row.next(),
+                    until: try row.next())
+            }, refused: try refused.next())
     }
 }

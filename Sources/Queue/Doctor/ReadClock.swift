@@ -7,6 +7,6 @@ public enum ReadClock {
 
     /// Microseconds since the Unix epoch.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Int64 {
-        try await DoctorQuery.rows(sql, on: connection, deadline: deadline).int64(0, 0)
+        try await TextQuery.rows(sql, on: connection, deadline: deadline).int64(0, 0)
     }
 }

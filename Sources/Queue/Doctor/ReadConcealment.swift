@@ -57,11 +57,10 @@ public enum ReadConcealment {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Concealment {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        var row = try await TextQuery.rows(sql, on: connection, deadline: deadline).reader()
         return Concealment(
-            isOn: try rows.bool(0, 0), ownerMay: try rows.bool(0, 1), owner: try rows.stringIfPresent(0, 2) ?? "",
-            logStatement: try rows.string(0, 3), logsDurations: try rows.bool(0, 4),
-            parameterLength: Int(try rows.int64(0, 5)), parameterLengthOnError: Int(try rows.int64(0, 6)),
-            webRoles: try rows.names(0, 7))
+            isOn: try row.next(), ownerMay: try row.next(), owner: try row.next() ?? "", logStatement: try row.next(),
+            logsDurations: try row.next(), parameterLength: try row.next(), parameterLengthOnError: try row.next(),
+            webRoles: try row.nextNames())
     }
 }

@@ -33,9 +33,7 @@ public enum ReadMissingGrants {
 
     /// Those that are missing, in the order of `WorkerGrant.everybodys`.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [WorkerGrant] {
-        let rows = try await DoctorQuery.rows(sql(WorkerGrant.everybodys), on: connection, deadline: deadline)
-        var missing: [WorkerGrant] = []
-        for row in 0..<rows.rowCount { missing.append(WorkerGrant.everybodys[Int(try rows.int64(row, 0))]) }
-        return missing
+        let rows = try await TextQuery.rows(sql(WorkerGrant.everybodys), on: connection, deadline: deadline)
+        return try rows.map { row throws(PostgresError) in WorkerGrant.everybodys[try row.next()] }
     }
 }

@@ -14,12 +14,8 @@ public enum ReadMissingRights {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Right] {
-        let rows = try await DoctorQuery.rows(
+        let rows = try await TextQuery.rows(
             "SELECT trouble, remedy FROM otp.missing_rights() ORDER BY remedy", on: connection, deadline: deadline)
-        var rights: [Right] = []
-        for row in 0..<rows.rowCount {
-            rights.append(Right(trouble: try rows.string(row, 0), remedy: try rows.string(row, 1)))
-        }
-        return rights
+        return try rows.map { row throws(PostgresError) in Right(trouble: try row.next(), remedy: try row.next()) }
     }
 }

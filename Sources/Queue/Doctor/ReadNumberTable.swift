@@ -19,10 +19,9 @@ public enum ReadNumberTable {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Reading {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { return Reading(table: nil, age: 0) }
-        return Reading(
-            table: NumberTable(version: try rows.string(0, 0), releasedOn: try rows.string(0, 1)),
-            age: Int(try rows.int64(0, 2)))
+        var row = rows.reader()
+        return Reading(table: NumberTable(version: try row.next(), releasedOn: try row.next()), age: try row.next())
     }
 }

@@ -35,10 +35,11 @@ public enum ReadOwner {
 
     /// Nil where there is no schema.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Owner? {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { return nil }
+        var row = rows.reader()
         return Owner(
-            name: try rows.string(0, 0), isSuperuser: try rows.bool(0, 1), canLogIn: try rows.bool(0, 2),
-            attributes: try rows.names(0, 3), hasMembershipOptions: try rows.bool(0, 4))
+            name: try row.next(), isSuperuser: try row.next(), canLogIn: try row.next(),
+            attributes: try row.nextNames(), hasMembershipOptions: try row.next())
     }
 }

@@ -53,15 +53,17 @@ public enum ReadRole {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Role {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { throw .misuse("the session's role is not in pg_roles") }
+        var row = rows.reader()
+        let name: String = try row.next()
+        let isSuperuser: Bool = try row.next()
         var attributes: [String] = []
-        if try rows.bool(0, 2) { attributes.append("CREATEROLE") }
-        if try rows.bool(0, 3) { attributes.append("REPLICATION") }
-        if try rows.bool(0, 4) { attributes.append("BYPASSRLS") }
+        for attribute in ["CREATEROLE", "REPLICATION", "BYPASSRLS"] where try row.next() {
+            attributes.append(attribute)
+        }
         return Role(
-            name: try rows.string(0, 0), isSuperuser: try rows.bool(0, 1), attributes: attributes,
-            isWorker: try rows.bool(0, 5), isMember: try rows.bool(0, 6), dangerous: try rows.names(0, 7),
-            missing: try rows.names(0, 8))
+            name: name, isSuperuser: isSuperuser, attributes: attributes, isWorker: try row.next(),
+            isMember: try row.next(), dangerous: try row.nextNames(), missing: try row.nextNames())
     }
 }

@@ -30,14 +30,8 @@ public enum ReadSeals {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Seals] {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
-        var seals: [Seals] = []
-        for row in 0..<rows.rowCount {
-            seals.append(
-                Seals(
-                    keyID: try rows.stringIfPresent(row, 0) ?? "", count: Int(try rows.int64(row, 1)),
-                    newestAge: try rows.double(row, 2)))
+        try await TextQuery.rows(sql, on: connection, deadline: deadline).map { row throws(PostgresError) in
+            Seals(keyID: try row.next() ?? "", count: try row.next(), newestAge: try row.next())
         }
-        return seals
     }
 }

@@ -51,12 +51,12 @@ public enum ReadServer {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Server {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        var row = try await TextQuery.rows(sql, on: connection, deadline: deadline).reader()
         return Server(
-            version: Int(try rows.int64(0, 0)), encoding: try rows.string(0, 1), isStandby: try rows.bool(0, 2),
-            backendPID: try rows.int32(0, 3), database: try rows.string(0, 4), hasPgcrypto: try rows.bool(0, 5),
-            hasAutovacuum: try rows.bool(0, 6), hasFsync: try rows.bool(0, 7), hasFullPageWrites: try rows.bool(0, 8),
-            synchronousCommit: try rows.string(0, 9), synchronousStandbyNames: try rows.string(0, 10),
-            timeZone: try rows.string(0, 11))
+            version: try row.next(), encoding: try row.next(), isStandby: try row.next(), backendPID: try row.next(),
+            database: try row.next(), hasPgcrypto: try row.next(), hasAutovacuum: try row.next(),
+            hasFsync: try row.next(),
+            hasFullPageWrites: try row.next(), synchronousCommit: try row.next(),
+            synchronousStandbyNames: try row.next(), timeZone: try row.next())
     }
 }

@@ -34,9 +34,8 @@ public enum ReadStandbys {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Standbys {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
+        var row = try await TextQuery.rows(sql, on: connection, deadline: deadline).reader()
         return Standbys(
-            streaming: Int(try rows.int64(0, 0)), synchronous: Int(try rows.int64(0, 1)),
-            isVisible: try rows.bool(0, 2), name: try rows.stringIfPresent(0, 3))
+            streaming: try row.next(), synchronous: try row.next(), isVisible: try row.next(), name: try row.next())
     }
 }

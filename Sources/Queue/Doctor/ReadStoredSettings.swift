@@ -46,15 +46,10 @@ public enum ReadStoredSettings {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Entry] {
-        let rows = try await DoctorQuery.rows(sql, on: connection, deadline: deadline)
-        var entries: [Entry] = []
-        for row in 0..<rows.rowCount {
-            entries.append(
-                Entry(
-                    role: try rows.stringIfPresent(row, 0), database: try rows.stringIfPresent(row, 1),
-                    name: try rows.string(row, 2), value: try rows.stringIfPresent(row, 3),
-                    isWebTier: try rows.boolIfPresent(row, 4) ?? false))
+        try await TextQuery.rows(sql, on: connection, deadline: deadline).map { row throws(PostgresError) in
+            Entry(
+                role: try row.next(), database: try row.next(), name: try row.next(), value: try row.next(),
+                isWebTier: try row.next() ?? false)
         }
-        return entries
     }
 }

@@ -23,26 +23,18 @@ public enum ReadTexts {
     public static func templates(
         on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [TemplateSet.Row] {
-        let rows = try await DoctorQuery.rows(templates, on: connection, deadline: deadline)
-        var texts: [TemplateSet.Row] = []
-        for row in 0..<rows.rowCount {
-            texts.append(
-                TemplateSet.Row(
-                    purpose: try rows.string(row, 0), locale: try rows.string(row, 1), text: try rows.string(row, 2),
-                    webOTPHost: try rows.stringIfPresent(row, 3)))
+        try await TextQuery.rows(templates, on: connection, deadline: deadline).map { row throws(PostgresError) in
+            TemplateSet.Row(
+                purpose: try row.next(), locale: try row.next(), text: try row.next(), webOTPHost: try row.next())
         }
-        return texts
     }
 
     /// The rows of `otp.countries`.
     public static func countries(
         on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [Country] {
-        let rows = try await DoctorQuery.rows(countries, on: connection, deadline: deadline)
-        var countries: [Country] = []
-        for row in 0..<rows.rowCount {
-            countries.append(Country(region: try rows.string(row, 0), sender: try rows.stringIfPresent(row, 1)))
+        try await TextQuery.rows(countries, on: connection, deadline: deadline).map { row throws(PostgresError) in
+            Country(region: try row.next(), sender: try row.next())
         }
-        return countries
     }
 }

@@ -19,12 +19,12 @@ public enum ReadTimeZone {
     }
 
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Zone {
-        let rows = try await DoctorQuery.rows(name, on: connection, deadline: deadline)
+        let rows = try await TextQuery.rows(name, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { throw .unsuitable("otp.settings has no row") }
         let zone = try rows.string(0, 0)
         do {
             return Zone(
-                name: zone, time: try await DoctorQuery.rows(time, on: connection, deadline: deadline).string(0, 0))
+                name: zone, time: try await TextQuery.rows(time, on: connection, deadline: deadline).string(0, 0))
         } catch {
             guard error.sqlstate == "22023" else { throw error }
             return Zone(name: zone, time: nil)

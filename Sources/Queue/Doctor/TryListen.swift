@@ -5,7 +5,7 @@ public import Postgres
 /// channel of its own, NOTIFY from a second session, and wait. Changes nothing that lasts.
 public enum TryListen {
     /// What was seen.
-    public struct Outcome: Sendable, Equatable {
+    public struct Hearing: Sendable, Equatable {
         public var isHeard: Bool
         /// Whether something between here and the server answers for it: the process that answers is another one than
         /// the connection was told at its start.
@@ -30,14 +30,14 @@ public enum TryListen {
     private static let pid = "SELECT pg_backend_pid()"
     private static let usage = "SELECT floor(pg_notification_queue_usage() * 100)::int"
 
-    /// Tries it on `listener`, which must have no transaction open; a notification that is not there within `patience`
+    /// Tries it on `listener`, which must have no transaction open; a notification that is not there within `timeout`
     /// does not come. `channel` is a name of letters, digits and underscores that nobody else uses.
     public static func run(
-        listener: Connection, notifier: Connection, channel: String, patience: Instant.Span, deadline: Instant
-    ) async throws(PostgresError) -> Outcome {
-        let queuePercent = try await DoctorQuery.rows(usage, on: notifier, deadline: deadline).int32(0, 0)
+        listener: Connection, notifier: Connection, channel: String, timeout: Instant.Duration, deadline: Instant
+    ) async throws(PostgresError) -> Hearing {
+        let queuePercent = try await TextQuery.rows(usage, on: notifier, deadline: deadline).int32(0, 0)
         guard queuePercent < fullFrom else {
-            return Outcome(isHeard: false, isPooled: false, changesBackend: false, queuePercent: queuePercent)
+            return Hearing(isHeard: false, isPooled: false, changesBackend: false, queuePercent: queuePercent)
         }
         let heard = Latch(on: listener.loop)
         let seen = Seen()
@@ -47,9 +47,9 @@ public enum TryListen {
             heard.signal()
         }
         try await listener.simple("LISTEN \(channel)", deadline: deadline)
-        let first = try await DoctorQuery.rows(pid, on: listener, deadline: deadline).int32(0, 0)
+        let first = try await TextQuery.rows(pid, on: listener, deadline: deadline).int32(0, 0)
         try await notifier.simple("NOTIFY \(channel)", deadline: deadline)
-        await heard.wait(until: .now() + patience)
+        await heard.wait(until: .now() + timeout)
         let isPooled = await listener.backendPID != first
         var changes = false
         if isPooled {
@@ -57,14 +57,14 @@ public enum TryListen {
             try await notifier.simple("BEGIN", deadline: deadline)
             try await notifier.simple(pid, deadline: deadline)
             // With a pool of one, the listener would wait for the transaction: then it has no server of its own either.
-            let second = try? await DoctorQuery.rows(pid, on: listener, deadline: .now() + patience).int32(0, 0)
+            let second = try? await TextQuery.rows(pid, on: listener, deadline: .now() + timeout).int32(0, 0)
             changes = second != first
             try await notifier.simple("ROLLBACK", deadline: deadline)
         }
         await listener.onNotification(nil)
         // A pooled server outlives this session.
         _ = try? await listener.simple("UNLISTEN \(channel)", deadline: deadline)
-        return Outcome(
+        return Hearing(
             isHeard: seen.isHeard, isPooled: isPooled, changesBackend: changes, queuePercent: queuePercent)
     }
 

@@ -124,10 +124,10 @@ public enum Claim {
 
     /// Claims at most `limit` jobs for `worker` until `lease` from now; with `suspects`, one suspect may be among them.
     ///
-    /// Never cancelled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
+    /// Never canceled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
     public static func run(
         on connection: Connection, limit: Int, _ scan: Scan = .oldestFirst, suspects: Bool,
-        worker: Int64, keys: CodeKeys, lease: Instant.Span, deadline: Instant
+        worker: Int64, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
@@ -161,7 +161,7 @@ public enum Claim {
             durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
     }
 
-    private static func read(_ result: Postgres.Result, _ keys: CodeKeys, _ lease: Instant.Span)
+    private static func read(_ result: QueryResult, _ keys: CodeKeys, _ lease: Instant.Duration)
         throws(PostgresError) -> [ClaimedJob]
     {
         guard result.rowCount > 0 else { return [] }
@@ -224,11 +224,11 @@ public struct ClaimedJob: Sendable {
     /// When the send was requested, by the database's clock, in microseconds since the Unix epoch.
     public let requestedAt: Int64
     /// How long it had waited when it was claimed.
-    public let age: Instant.Span
+    public let age: Instant.Duration
     /// How long its code had still to live when it was claimed.
-    public let life: Instant.Span
+    public let life: Instant.Duration
     /// The number to send to; where the row has none in E.164, the reason.
-    public let recipient: Swift.Result<PhoneNumber, PhoneNumber.Refusal>
+    public let recipient: Result<PhoneNumber, PhoneNumber.FormError>
     /// Its country as an ISO 3166 code, by SQL's table of numbers; empty where its verification is gone.
     public let country: String
     /// Half of its template's key.
@@ -257,7 +257,7 @@ public struct ClaimedJob: Sendable {
         case replaced
     }
 
-    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Span)
+    init(_ result: QueryResult, _ row: Int, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Duration)
         throws(PostgresError)
     {
         id = try result.int64(row, 0)
@@ -266,10 +266,10 @@ public struct ClaimedJob: Sendable {
         requestedAt = try result.unixMicroseconds(row, 3)
         let claimedAt = try result.unixMicroseconds(row, 4)
         leaseEnd = claimedAt + lease.nanoseconds / 1000
-        age = Instant.Span(nanoseconds: (claimedAt - requestedAt) * 1000)
-        life = Instant.Span(nanoseconds: (try result.unixMicroseconds(row, 5) - claimedAt) * 1000)
+        age = Instant.Duration(nanoseconds: (claimedAt - requestedAt) * 1000)
+        life = Instant.Duration(nanoseconds: (try result.unixMicroseconds(row, 5) - claimedAt) * 1000)
         let number = try result.stringIfPresent(row, 6) ?? ""
-        recipient = Swift.Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: number) }
+        recipient = Result { () throws(PhoneNumber.FormError) in try PhoneNumber(e164: number) }
         purpose = try result.stringIfPresent(row, 7) ?? ""
         locale = try result.stringIfPresent(row, 8) ?? ""
         code = opener.code(result, row, sealed: 9, keyID: 10)

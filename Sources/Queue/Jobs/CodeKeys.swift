@@ -88,7 +88,7 @@ internal import Postgres
 
         /// The code of a row that has its `sealed_code` and its `key_id` in these columns; nil where none of the secrets
         /// opens it.
-        func code(_ result: Postgres.Result, _ row: Int, sealed: Int, keyID: Int) -> Code? {
+        func code(_ result: QueryResult, _ row: Int, sealed: Int, keyID: Int) -> Code? {
             guard
                 let secret = unsafe result.withBytes(row, keyID, { id in unsafe id.flatMap { unsafe keys.secret($0) } })
             else {

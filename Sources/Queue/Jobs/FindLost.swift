@@ -47,7 +47,7 @@ public struct LostJob: Sendable {
     /// As `ClaimedJob.isResolved`.
     public let isResolved: Bool
 
-    init(_ result: Postgres.Result, _ row: Int) throws(PostgresError) {
+    init(_ result: QueryResult, _ row: Int) throws(PostgresError) {
         id = try result.int64(row, 0)
         attempt = try result.int32(row, 1)
         leaseEnd = try result.unixMicroseconds(row, 2)

@@ -116,7 +116,7 @@ public struct EndedLook: Sendable {
     /// What becomes of the job.
     public var step: Step
     /// For `again`: how long until the next look.
-    public var delay: Instant.Span
+    public var delay: Instant.Duration
     /// Whether this look counts among those that a resend needs.
     public var isCounted: Bool
     /// Why, for `resend` and `fail`; never a code or a whole number.
@@ -125,7 +125,7 @@ public struct EndedLook: Sendable {
     public var remedy: String?
 
     public init(
-        _ job: UnknownJob, _ step: Step, delay: Instant.Span = .seconds(0), isCounted: Bool = false,
+        _ job: UnknownJob, _ step: Step, delay: Instant.Duration = .seconds(0), isCounted: Bool = false,
         error: String? = nil, remedy: String? = nil
     ) {
         self.job = job.id

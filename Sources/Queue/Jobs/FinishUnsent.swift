@@ -172,7 +172,7 @@ public struct UnsentEnd: Sendable {
     /// What becomes of the job.
     public var outcome: UnsentOutcome
     /// For a retry: how long until it is due again; for an unknown outcome: until the first look.
-    public var delay: Instant.Span
+    public var delay: Instant.Duration
     /// Twilio's error code.
     public var errorCode: Int32?
     /// What happened, in plain words; never a code or a whole number.
@@ -188,11 +188,12 @@ public struct UnsentEnd: Sendable {
     /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
     public var lease: Int64?
     /// For an unknown outcome: for how long nothing of the attempt can have left.
-    public var age: Instant.Span
+    public var age: Instant.Duration
 
     public init(
-        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
-        age: Instant.Span = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
+        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome,
+        delay: Instant.Duration = .seconds(0),
+        age: Instant.Duration = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
         errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
     ) {
         self.job = job

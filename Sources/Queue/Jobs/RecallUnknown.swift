@@ -28,7 +28,7 @@ public struct RecallUnknown: Sendable {
         """,
         [.int8, .int8Array, .int4Array, .timestamptzArray, .float8Array])
 
-    private var attempts: [(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Span)] = []
+    private var attempts: [(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Duration)] = []
 
     public init() {}
 
@@ -36,7 +36,7 @@ public struct RecallUnknown: Sendable {
     public var count: Int { attempts.count }
 
     /// Adds an attempt of a job, of which nothing has left for `age`.
-    public mutating func append(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Span) {
+    public mutating func append(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Duration) {
         attempts.append((job, attempt, requestedAt, age))
     }
 

@@ -102,9 +102,9 @@ public enum Sweep {
         /// Jobs that stayed unknown, and that no worker has looked for since their code died.
         public var unknownFailed: Int
         /// Until the next lease of anybody's ends; nil while there is none, or it was not asked for.
-        public var nextLeaseEnd: Instant.Span?
+        public var nextLeaseEnd: Instant.Duration?
         /// Until the pause for the day's budget ends by itself; nil while there is none.
-        public var budgetPauseEnd: Instant.Span?
+        public var budgetPauseEnd: Instant.Duration?
         /// When it looked, by the database's clock, in microseconds since the Unix epoch.
         public var lookedAt: Int64
 
@@ -128,8 +128,8 @@ public enum Sweep {
         return Swept(
             lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
             unknownFailed: Int(try result.int32(0, 2)),
-            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Span(seconds: $0) },
-            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Span(seconds: $0) },
+            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Duration(seconds: $0) },
+            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Duration(seconds: $0) },
             lookedAt: try result.unixMicroseconds(0, 5))
     }
 

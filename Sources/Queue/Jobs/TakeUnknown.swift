@@ -34,7 +34,7 @@ public enum TakeUnknown {
 
     /// At most `limit` jobs to look for now; each is ours for `lease`.
     public static func run(
-        on connection: Connection, limit: Int, keys: CodeKeys, lease: Instant.Span, deadline: Instant
+        on connection: Connection, limit: Int, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> [UnknownJob] {
         var parameters = Parameters()
         parameters.append(Int32(limit))
@@ -67,7 +67,7 @@ public struct UnknownJob: Sendable {
     /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+    init(_ result: QueryResult, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
         id = try result.int64(row, 0)
         attempt = try result.int32(row, 1)
         verificationID = try result.int64(row, 2)

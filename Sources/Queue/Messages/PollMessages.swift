@@ -80,11 +80,13 @@ public enum PollMessages {
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var due = Due()
         due.taken = result.rowCount
-        for row in 0..<result.rowCount {
-            let sid = try result.string(row, 0)
-            switch try result.string(row, 1) {
+        for index in 0..<result.rowCount {
+            var row = result.reader(index)
+            let sid: String = try row.next()
+            let what: String = try row.next()
+            switch what {
             case "fetch": due.toFetch.append(sid)
-            case "redact": due.toRedact.append(Redaction(sid: sid, isLastTry: try result.bool(row, 2)))
+            case "redact": due.toRedact.append(Redaction(sid: sid, isLastTry: try row.next()))
             default: break
             }
         }

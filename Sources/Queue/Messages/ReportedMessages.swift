@@ -107,7 +107,7 @@ public struct ReportedMessage: Sendable {
     /// What the message must hold; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init?(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+    init?(_ result: QueryResult, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
         guard let sid = MessageSID(try result.string(row, 2)) else { return nil }
         self.sid = sid
         job = try result.int64(row, 0)

@@ -19,7 +19,7 @@ public enum BeginPause {
 
     /// Begins `pause`, first probed after `firstProbe`.
     public static func run(
-        on connection: Connection, _ pause: Pause, firstProbe: Instant.Span, worker: Int64, deadline: Instant
+        on connection: Connection, _ pause: Pause, firstProbe: Instant.Duration, worker: Int64, deadline: Instant
     ) async throws(PostgresError) {
         var parameters = Parameters()
         parameters.append(pause.scope.scope)

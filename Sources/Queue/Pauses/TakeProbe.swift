@@ -52,20 +52,19 @@ public enum TakeProbe {
         /// Held jobs that go as probes now.
         public var released: Int
         /// Until the next probe is due; not positive where one is and no job is held; nil when no pause is probed.
-        public var next: Instant.Span?
+        public var next: Instant.Duration?
     }
 
     /// Takes what turns are due; the wait after a first probe is twice `first`, after any at most `longest`.
     public static func run(
-        on connection: Connection, first: Instant.Span, longest: Instant.Span, deadline: Instant
+        on connection: Connection, first: Instant.Duration, longest: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> Taken {
         var parameters = Parameters()
         parameters.append(first.seconds)
         parameters.append(longest.seconds)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Taken(
-            released: Int(try result.int32(0, 0)),
-            next: try result.doubleIfPresent(0, 1).map { Instant.Span(seconds: $0) })
+        var row = result.reader()
+        return Taken(released: try row.next(), next: try row.nextDuration())
     }
 }

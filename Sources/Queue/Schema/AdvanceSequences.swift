@@ -32,14 +32,10 @@ public enum AdvanceSequences {
     private static func sequences(
         _ function: String, on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [Sequence] {
-        let rows = try await DoctorQuery.rows(
+        let rows = try await TextQuery.rows(
             "SELECT sequence, last_number, used_number FROM \(function)", on: connection, deadline: deadline)
-        var found: [Sequence] = []
-        for row in 0..<rows.rowCount {
-            found.append(
-                Sequence(
-                    sequence: try rows.string(row, 0), last: try rows.int64(row, 1), used: try rows.int64(row, 2)))
+        return try rows.map { row throws(PostgresError) in
+            Sequence(sequence: try row.next(), last: try row.next(), used: try row.next())
         }
-        return found
     }
 }

@@ -28,7 +28,7 @@ public struct Migrator {
         public var description: String {
             switch self {
             case .database(let error): "\(error)"
-            case .refused(let state): state.words
+            case .refused(let state): state.message
             case .step(let version, let name, let direction, let error, let eventTriggers):
                 "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
                     + "the steps before it stand. \(error)"
@@ -52,14 +52,10 @@ public struct Migrator {
         guard exists == "t" else { return [] }
         let result = try await rows(
             "SELECT version, name, checksum, applied_at::timestamptz(0) FROM otp.schema_migrations ORDER BY version")
-        var applied: [AppliedMigration] = []
-        for row in 0..<result.rowCount {
-            applied.append(
-                AppliedMigration(
-                    version: Int(try result.int64(row, 0)), name: try result.string(row, 1),
-                    checksum: try result.stringIfPresent(row, 2), appliedAt: try result.string(row, 3)))
+        return try result.map { row throws(PostgresError) in
+            AppliedMigration(
+                version: try row.next(), name: try row.next(), checksum: try row.next(), appliedAt: try row.next())
         }
-        return applied
     }
 
     /// How the schema stands to this program.
@@ -78,8 +74,8 @@ public struct Migrator {
         guard try await one("SELECT to_regclass('otp.number_table') IS NOT NULL") == "t" else { return nil }
         let result = try await rows("SELECT version, released_on, loaded_at::timestamptz(0) FROM otp.number_table")
         guard result.rowCount == 1 else { return nil }
-        return NumberTable(
-            version: try result.string(0, 0), releasedOn: try result.string(0, 1), loadedAt: try result.string(0, 2))
+        var row = result.reader()
+        return NumberTable(version: try row.next(), releasedOn: try row.next(), loadedAt: try row.next())
     }
 
     /// The same, with this type's own error.
@@ -167,9 +163,8 @@ public struct Migrator {
                    AND relname IN ('verifications', 'send_jobs', 'messages', 'unsent_jobs')
                  ORDER BY n_live_tup DESC
                 """)
-            var tables: [(String, Int64)] = []
-            for row in 0..<result.rowCount {
-                tables.append((try result.string(row, 0), try result.int64(row, 1)))
+            let tables: [(String, Int64)] = try result.map { row throws(PostgresError) in
+                (try row.next(), try row.next())
             }
             return Losses(database: name, tables: tables)
         }
@@ -186,7 +181,7 @@ public struct Migrator {
             }
             _ = try await rows("SELECT pg_advisory_lock(\(Self.lock))")
         }
-        let outcome: Swift.Result<T, Failure>
+        let outcome: Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
         // If the line is gone, so is the lock: what the body said matters more.
         _ = try? await rows("SELECT pg_advisory_unlock(\(Self.lock))")
@@ -236,7 +231,7 @@ public struct Migrator {
         "UPDATE otp.schema_migrations SET checksum = '\(migration.checksum)' WHERE version = \(migration.version)"
     }
 
-    private func rows(_ sql: String) async throws(PostgresError) -> Postgres.Result {
+    private func rows(_ sql: String) async throws(PostgresError) -> QueryResult {
         guard let last = try await connection.simple(sql, deadline: deadline).last else {
             throw .misuse("a query without a result")
         }

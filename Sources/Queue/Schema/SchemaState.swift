@@ -49,7 +49,7 @@ public enum SchemaState: Sendable, Equatable {
     public var isUsable: Bool { self == .current }
 
     /// What is wrong and what to do, in one line; for `.current` what is right.
-    public var words: String {
+    public var message: String {
         switch self {
         case .current:
             "The schema is current."

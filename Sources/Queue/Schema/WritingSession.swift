@@ -21,7 +21,7 @@ public enum WritingSession {
 
     /// Prepares `connection`; refuses a read-only standby. With `lockTimeout` no statement waits longer for a row that
     /// somebody else holds.
-    public static func begin(on connection: Connection, lockTimeout: Instant.Span? = nil, deadline: Instant)
+    public static func begin(on connection: Connection, lockTimeout: Instant.Duration? = nil, deadline: Instant)
         async throws(PostgresError)
     {
         try await SessionSettings.beginWriting(on: connection, deadline: deadline)

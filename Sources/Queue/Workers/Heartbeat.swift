@@ -14,9 +14,9 @@ public struct WorkerReport: Sendable {
     /// What to do about it.
     public var remedy: String?
     /// How long it has been paused.
-    public var pausedFor: Instant.Span?
+    public var pausedFor: Instant.Duration?
     /// How long until the pause's next probe; nil while one is under way, and where a person has to end it.
-    public var nextProbe: Instant.Span?
+    public var nextProbe: Instant.Duration?
     public var inFlight: Int
     public var claimed: Int64
     public var accepted: Int64
@@ -134,35 +134,35 @@ public enum Heartbeat {
         ])
 
     /// What a heartbeat found.
-    public struct Answer: Sendable {
+    public struct Reply: Sendable {
         /// Whether a NOTIFY would reach this session.
         public var isListening: Bool
         /// How long until the next queued job is due, negative when it is due; nil when there is none, or it was not asked.
-        public var nextDue: Instant.Span?
+        public var nextDue: Instant.Duration?
         /// How many other workers run.
         public var others: Int
         /// How many of them have a lower number.
         public var before: Int
         /// When loops next have something to do; nil where that was not asked.
-        public var findings: Findings?
+        public var nextWork: NextWork?
     }
 
     /// When the loops of an idle worker next have something to do; negative where they have.
-    public struct Findings: Sendable, Equatable {
+    public struct NextWork: Sendable, Equatable {
         /// Until a lease ends, or the code of a queued job dies: for `Sweep`.
-        public var nextEnd: Instant.Span?
+        public var nextEnd: Instant.Duration?
         /// Whether there is what only a sweep can tell: outcomes that are unknown, a budget for the day.
         public var needsSweeps: Bool
         /// Until an unknown outcome is to be looked for: for `TakeUnknown`.
-        public var nextLook: Instant.Span?
+        public var nextLook: Instant.Duration?
         /// Until a message is to be asked for: for `PollMessages`.
-        public var nextPoll: Instant.Span?
+        public var nextPoll: Instant.Duration?
         /// Whether a worker has died that is not marked: for `MarkDead`.
         public var hasDeadWorker: Bool
 
         public init(
-            nextEnd: Instant.Span? = nil, needsSweeps: Bool = false, nextLook: Instant.Span? = nil,
-            nextPoll: Instant.Span? = nil, hasDeadWorker: Bool = false
+            nextEnd: Instant.Duration? = nil, needsSweeps: Bool = false, nextLook: Instant.Duration? = nil,
+            nextPoll: Instant.Duration? = nil, hasDeadWorker: Bool = false
         ) {
             self.nextEnd = nextEnd
             self.needsSweeps = needsSweeps
@@ -173,11 +173,11 @@ public enum Heartbeat {
     }
 
     /// Writes the report of `worker`. The next due job is looked for, where that is asked, from `start` on (see
-    /// `Claim.run`); an idle worker asks for findings too.
+    /// `Claim.run`); an idle worker asks for its next work too.
     public static func run(
         on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil,
         asksNextDue: Bool = true, isIdle: Bool, deadline: Instant
-    ) async throws(PostgresError) -> Answer {
+    ) async throws(PostgresError) -> Reply {
         var parameters = Parameters()
         parameters.append(worker)
         parameters.append(report.host)
@@ -201,16 +201,14 @@ public enum Heartbeat {
         parameters.append(asksNextDue)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        func span(_ column: Int) throws(PostgresError) -> Instant.Span? {
-            try result.doubleIfPresent(0, column).map { Instant.Span(seconds: $0) }
-        }
-        var answer = Answer(
-            isListening: try result.bool(0, 0), nextDue: try span(1), others: Int(try result.int32(0, 2)),
-            before: Int(try result.int32(0, 3)))
+        var row = result.reader()
+        var answer = Reply(
+            isListening: try row.next(), nextDue: try row.nextDuration(), others: try row.next(), before: try row.next()
+        )
         if isIdle {
-            answer.findings = Findings(
-                nextEnd: try span(4), needsSweeps: try result.bool(0, 5), nextLook: try span(6), nextPoll: try span(7),
-                hasDeadWorker: try result.bool(0, 8))
+            answer.nextWork = NextWork(
+                nextEnd: try row.nextDuration(), needsSweeps: try row.next(), nextLook: try row.nextDuration(),
+                nextPoll: try row.nextDuration(), hasDeadWorker: try row.next())
         }
         return answer
     }

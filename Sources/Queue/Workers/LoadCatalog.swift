@@ -47,7 +47,7 @@ public enum LoadCatalog {
         /// The same by sender.
         public var senderRates: [String: Double] = [:]
         /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
-        public var nextProbe: Instant.Span?
+        public var nextProbe: Instant.Duration?
     }
 
     /// The channel that notifies of changes.
@@ -57,44 +57,38 @@ public enum LoadCatalog {
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Rows {
         var all = Rows()
         let texts = try await connection.execute(templates, Parameters(), deadline: deadline, onDeadline: .drop)
-        for row in 0..<texts.rowCount {
-            all.templates.append(
-                TemplateSet.Row(
-                    purpose: try texts.string(row, 0), locale: try texts.string(row, 1), text: try texts.string(row, 2),
-                    webOTPHost: try texts.stringIfPresent(row, 3)))
+        all.templates = try texts.map { row throws(PostgresError) in
+            TemplateSet.Row(
+                purpose: try row.next(), locale: try row.next(), text: try row.next(), webOTPHost: try row.next())
         }
         let codes = try await connection.execute(classes, Parameters(), deadline: deadline, onDeadline: .drop)
-        for row in 0..<codes.rowCount {
-            all.classes.append(
-                ErrorClasses.Row(
-                    code: Int(try codes.int64(row, 0)), className: try codes.string(row, 1),
-                    stage: try codes.string(row, 2), explanation: try codes.string(row, 3),
-                    remedy: try codes.string(row, 4)))
+        all.classes = try codes.map { row throws(PostgresError) in
+            ErrorClasses.Row(
+                code: try row.next(), className: try row.next(), stage: try row.next(), explanation: try row.next(),
+                remedy: try row.next())
         }
         let countries = try await connection.execute(senders, Parameters(), deadline: deadline, onDeadline: .drop)
-        for row in 0..<countries.rowCount { all.senders[try countries.string(row, 0)] = try countries.string(row, 1) }
+        for index in 0..<countries.rowCount {
+            var row = countries.reader(index)
+            let region: String = try row.next()
+            all.senders[region] = try row.next()
+        }
         let paused = try await connection.execute(pauses, Parameters(), deadline: deadline, onDeadline: .drop)
-        for row in 0..<paused.rowCount {
+        for index in 0..<paused.rowCount {
+            var row = paused.reader(index)
             // The table's own check admits no other.
-            guard let scope = PauseScope(scope: try paused.string(row, 0), key: try paused.string(row, 1)) else {
-                continue
-            }
+            guard let scope = PauseScope(scope: try row.next(), key: try row.next()) else { continue }
             all.pauses.append(
                 Pause(
-                    scope, reason: try paused.string(row, 2), remedy: try paused.stringIfPresent(row, 3),
-                    isProbed: try paused.bool(row, 4)))
-            if let span = try paused.doubleIfPresent(row, 5).map({ Instant.Span(seconds: $0) }) {
-                all.nextProbe = min(all.nextProbe ?? span, span)
-            }
+                    scope, reason: try row.next(), remedy: try row.next(), isProbed: try row.next()))
+            if let next = try row.nextDuration() { all.nextProbe = min(all.nextProbe ?? next, next) }
         }
         let limits = try await connection.execute(rates, Parameters(), deadline: deadline, onDeadline: .drop)
-        for row in 0..<limits.rowCount {
-            let rate = try limits.doubleIfPresent(row, 1)
-            if let sender = try limits.stringIfPresent(row, 0) {
-                all.senderRates[sender] = rate
-            } else {
-                all.rate = rate
-            }
+        for index in 0..<limits.rowCount {
+            var row = limits.reader(index)
+            let sender: String? = try row.next()
+            let rate: Double? = try row.next()
+            if let sender { all.senderRates[sender] = rate } else { all.rate = rate }
         }
         return all
     }

@@ -26,8 +26,6 @@ public enum MarkDead {
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Int64] {
         let result = try await connection.execute(
             statement, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var workers: [Int64] = []
-        for row in 0..<result.rowCount { workers.append(try result.int64(row, 0)) }
-        return workers
+        return try result.map { row throws(PostgresError) in try row.next() }
     }
 }

@@ -157,7 +157,7 @@ public enum ReadStatus {
 
     /// `named` are the columns that are numbers, where all come as text.
     static func part(
-        _ name: String, _ title: String, _ result: Result, numbers named: Set<String> = []
+        _ name: String, _ title: String, _ result: QueryResult, numbers named: Set<String> = []
     ) throws(PostgresError) -> Part {
         let columns = (0..<result.columnCount).map { result.name(of: $0) }
         // int2, int4, int8, float4, float8, numeric.

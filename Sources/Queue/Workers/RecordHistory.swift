@@ -7,9 +7,10 @@ public enum RecordHistory {
     static let statement = Statement("otpd_record_history", "SELECT otp.record_history()", [])
 
     /// How long until the next minute ends.
-    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Instant.Span {
+    public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Instant.Duration
+    {
         let result = try await connection.execute(
             statement, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Instant.Span(seconds: try result.double(0, 0))
+        return Instant.Duration(seconds: try result.double(0, 0))
     }
 }

@@ -29,9 +29,10 @@ public struct ServerInstance: Sendable, Equatable, Comparable {
     public static func read(on connection: Connection, deadline: Instant) async throws(PostgresError) -> ServerInstance?
     {
         do {
-            let result = try await connection.execute(statement, deadline: deadline)
-            return ServerInstance(
-                startedAt: try result.int64(0, 0), timeline: UInt32(truncatingIfNeeded: try result.int64(0, 1)))
+            var row = try await connection.execute(statement, deadline: deadline).reader()
+            let startedAt: Int64 = try row.next()
+            let timeline: Int64 = try row.next()
+            return ServerInstance(startedAt: startedAt, timeline: UInt32(truncatingIfNeeded: timeline))
         } catch {
             if case .server = error { return nil }
             throw error

@@ -41,7 +41,7 @@ extension Outcome {
             return .notSent(.throttled, retryAfter: retryAfter)
         case 400..<500:
             if let error = ErrorBody(body) {
-                return .refused(Refused(httpStatus: httpStatus, code: error.code, message: error.message))
+                return .refused(Refused(httpStatus: httpStatus, code: error.code))
             }
             // A proxy gave up waiting, and may have passed the request on.
             if httpStatus == 408 || httpStatus == 499 {

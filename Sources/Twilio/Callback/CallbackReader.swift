@@ -14,7 +14,7 @@ public struct CallbackReader: Sendable {
     }
 
     /// Why a request is no callback. Holds no byte of it.
-    public enum Refusal: Error, Sendable, Hashable {
+    public enum Rejection: Error, Sendable, Hashable {
         /// The signature is not Twilio's for this URL and body.
         case signature
         /// Twilio has signed it, and it tells no message's status.
@@ -40,7 +40,7 @@ public struct CallbackReader: Sendable {
     ///   - query: of the request's own target, from the `?` on, as sent; empty without one.
     ///   - signature: `X-Twilio-Signature`.
     public func read(_ body: Span<UInt8>, as format: Format, query: String, signature text: String)
-        throws(Refusal) -> Receipt
+        throws(Rejection) -> Receipt
     {
         var fields: [(name: String, value: String)] = []
         switch format {

@@ -11,7 +11,7 @@ struct Agenda: Sendable {
     enum Errand: Int, Sendable, CaseIterable { case sweep, look, poll }
 
     /// How long findings count: two heartbeats and a half.
-    static let validity = Instant.Span.seconds(25)
+    static let validity = Instant.Duration.seconds(25)
 
     private var heardAt: Instant?
     private var due = [Instant?](repeating: nil, count: Errand.allCases.count)
@@ -20,14 +20,14 @@ struct Agenda: Sendable {
     private(set) var mayHaveDead = true
 
     /// A heartbeat was answered; `found` is nil where it did not ask.
-    mutating func heard(_ found: Heartbeat.Findings?, at now: Instant) {
+    mutating func heard(_ found: Heartbeat.NextWork?, at now: Instant) {
         guard let found else {
             self = Agenda()
             return
         }
         heardAt = now
         // A little later than said: by then the database's clock agrees.
-        func at(_ span: Instant.Span?) -> Instant? { span.map { max(now, now + $0 + .milliseconds(50)) } }
+        func at(_ span: Instant.Duration?) -> Instant? { span.map { max(now, now + $0 + .milliseconds(50)) } }
         due[Errand.sweep.rawValue] = found.hasDeadWorker ? now : at(found.nextEnd)
         due[Errand.look.rawValue] = at(found.nextLook)
         due[Errand.poll.rawValue] = at(found.nextPoll)
@@ -41,7 +41,7 @@ struct Agenda: Sendable {
     }
 
     /// When the next round is due, where the last began at `began` and the loop's own cadence is `idle`.
-    func next(_ errand: Errand, since began: Instant, atMost idle: Instant.Span) -> Instant {
+    func next(_ errand: Errand, since began: Instant, atMost idle: Instant.Duration) -> Instant {
         guard let heardAt, !(errand == .sweep && sweepsByCadence) else {
             return min(due[errand.rawValue] ?? began + idle, began + idle)
         }

@@ -12,10 +12,12 @@ public import EventLoop
 /// next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
 public struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
-    static let wakeLooks: [Instant.Span] = [.milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80)]
+    static let wakeLooks: [Instant.Duration] = [
+        .milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80),
+    ]
     /// ±25%: at most 500 ms.
     static let pollInterval = 0.4
-    static let activeSpan = Instant.Span.seconds(10)
+    static let activeSpan = Instant.Duration.seconds(10)
     /// Looks that find nothing: so many at once, and so many a second. Any role may NOTIFY, and a thousand such wakes a
     /// second must not keep the worker and its database busy. A look that finds jobs pays for four others.
     static let spareLooks = 64.0
@@ -63,7 +65,7 @@ public struct ClaimSchedule: Sendable {
         let turn = (draw % workers.all + workers.before) % workers.all
         for (look, span) in Self.wakeLooks.enumerated() where look % workers.all == turn { add(now + span) }
         // With more than four there is none for some: they poll.
-        let poll = now + Instant.Span(seconds: Self.pollInterval)
+        let poll = now + Instant.Duration(seconds: Self.pollInterval)
         if looks.first.map({ $0 > poll }) ?? true { add(poll) }
     }
 
@@ -75,7 +77,9 @@ public struct ClaimSchedule: Sendable {
         looks.removeAll { $0 <= now }
         let refilled = spare.looks + max(0, (now - spare.at).seconds) * Self.spareLooksPerSecond
         spare = (min(refilled, Self.spareLooks) - 1, now)
-        if spare.looks < 1 { restsUntil = now + Instant.Span(seconds: (1 - spare.looks) / Self.spareLooksPerSecond) }
+        if spare.looks < 1 {
+            restsUntil = now + Instant.Duration(seconds: (1 - spare.looks) / Self.spareLooksPerSecond)
+        }
     }
 
     /// A look has ended, with `found` jobs; `isFull` when it got all it asked for, and so there may be more.
@@ -92,7 +96,7 @@ public struct ClaimSchedule: Sendable {
             add(now)
         } else if now < activeUntil || !isListening {
             // Whatever else is expected later: a retry in 15 s must not silence the poll.
-            let poll = now + Instant.Span(seconds: Self.pollInterval * (0.75 + 0.5 * jitter))
+            let poll = now + Instant.Duration(seconds: Self.pollInterval * (0.75 + 0.5 * jitter))
             if looks.first.map({ $0 > poll }) ?? true { add(poll) }
         }
     }

@@ -26,13 +26,13 @@ public struct DispatchMachine: Sendable {
 
     enum Phase: Sendable { case running, draining }
 
-    static let ahead = Instant.Span.milliseconds(250)
+    static let ahead = Instant.Duration.milliseconds(250)
     static let largestBatch = 512
     /// From the beginning of one batch of ends to that of the next, unless there are so many.
-    static let betweenRecords = Instant.Span.milliseconds(10)
+    static let betweenRecords = Instant.Duration.milliseconds(10)
     static let recordsAtOnce = 256
     /// A due job that waited this long, in a full batch, means overload.
-    static let overloadAge = Instant.Span.seconds(5)
+    static let overloadAge = Instant.Duration.seconds(5)
 
     public var schedule: ClaimSchedule
     public private(set) var pause = PauseMachine()
@@ -133,7 +133,7 @@ public struct DispatchMachine: Sendable {
 
     /// A claim has been answered: `count` rows of `limit`, the longest wait among them `oldestAge`.
     public mutating func claimEnded(
-        count: Int, limit: Int, oldestAge: Instant.Span, at now: Instant, jitter: Double
+        count: Int, limit: Int, oldestAge: Instant.Duration, at now: Instant, jitter: Double
     ) -> PauseMachine.Change {
         waiting += count
         let isFull = count >= limit
@@ -231,7 +231,7 @@ public struct DispatchMachine: Sendable {
     /// Twilio answered 429 or the like to a request that was handed over at `handedOverAt`, as one of `concurrency` under
     /// way. See `ThrottleMachine.throttled`.
     public mutating func throttled(
-        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> PauseMachine.Change {
         let takesNothing = throttle.throttled(
             handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)

@@ -16,7 +16,7 @@ import Queue
 /// and only the database protects them.
 struct HandedOver: Sendable {
     /// How long a hand-over is remembered: the longest life of a code.
-    static let span = Instant.Span.seconds(600)
+    static let span = Instant.Duration.seconds(600)
     static let mostAccepted = 32_768
     static let mostUnknown = 8_192
 
@@ -27,7 +27,7 @@ struct HandedOver: Sendable {
         /// Twilio accepted its message: the acceptance is to be written again.
         case accepted(MessageSID, attempt: Int32)
         /// It may be at Twilio: its outcome is unknown, and nothing of the attempt has left for `age`.
-        case unknown(age: Instant.Span)
+        case unknown(age: Instant.Duration)
     }
 
     private var jobs = JobSet(span: HandedOver.span)
@@ -131,7 +131,7 @@ struct HandedOver: Sendable {
         var endedAt: Instant
         var isForgotten = false
 
-        func isWithin(_ span: Instant.Span, of now: Instant) -> Bool { now - endedAt <= span }
+        func isWithin(_ span: Instant.Duration, of now: Instant) -> Bool { now - endedAt <= span }
     }
 
     /// The newest attempts in one ring, found by job through chains of equal hashes. Positions only grow, so an old link is

@@ -9,7 +9,7 @@ struct JobSet: Sendable {
     private static let idBits = 12
     private static let wordsPerPage = 1 << (idBits - 6)
 
-    private let span: Instant.Span
+    private let span: Instant.Duration
     /// By page number: where the page lies.
     private var places: [Int64: Int] = [:]
     private var words: [UInt64] = []
@@ -19,7 +19,7 @@ struct JobSet: Sendable {
     private var last: (number: Int64, place: Int)?
 
     /// A set that keeps what was added for `span`.
-    init(span: Instant.Span) { self.span = span }
+    init(span: Instant.Duration) { self.span = span }
 
     /// Adds an id; whether it was there.
     mutating func insert(_ id: Int64, at now: Instant) -> Bool {

@@ -3,11 +3,11 @@ import Synchronization
 
 /// Lets one line through per second, or per `span`, of what can happen a thousand times, and counts the rest. Pure.
 struct LogThrottle: Sendable {
-    private let span: Instant.Span
+    private let span: Instant.Duration
     private var saidAt: Instant?
     private var unsaid = 0
 
-    init(every span: Instant.Span = .seconds(1)) { self.span = span }
+    init(every span: Instant.Duration = .seconds(1)) { self.span = span }
 
     /// Counts one more; how many to speak of now, nil when it was said within the last `span`.
     mutating func count(at now: Instant) -> Int? {

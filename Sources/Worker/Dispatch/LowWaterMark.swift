@@ -14,7 +14,7 @@ public import Queue
 /// latest: so such a job waits 30 s longer at most, and what the dead entries cost meets fewer than one job in a hundred:
 /// at 1,000 claims a second for ten minutes, 0.15 s in 30. When claims of everything would take little time again, all are such.
 public struct LowWaterMark: Sendable {
-    static let longest = Instant.Span.seconds(30)
+    static let longest = Instant.Duration.seconds(30)
     /// The shares of the session's time that claims of everything may take before there is a mark, and that they would take
     /// when there is none any more.
     static let most = 0.25
@@ -45,7 +45,7 @@ public struct LowWaterMark: Sendable {
 
     /// A claim that looked at the queue by `scan` has been answered after `took`; `lowest` is what it says of the queue, nil
     /// where it says nothing.
-    public mutating func claimed(_ scan: Claim.Scan, lowest: Int64?, took: Instant.Span, at now: Instant) {
+    public mutating func claimed(_ scan: Claim.Scan, lowest: Int64?, took: Instant.Duration, at now: Instant) {
         rate.count(at: now)
         switch scan {
         case .newestFirst: return

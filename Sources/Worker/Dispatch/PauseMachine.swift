@@ -42,7 +42,7 @@ public struct PauseMachine: Sendable {
         /// pass what a knock asks for.
         case blocked
         /// Twilio takes nothing for now. Probes at intervals of this length.
-        case throttled(every: Instant.Span)
+        case throttled(every: Instant.Duration)
     }
 
     public enum State: Sendable, Equatable {
@@ -62,16 +62,16 @@ public struct PauseMachine: Sendable {
     public enum Change: Sendable, Equatable {
         case none
         case paused(Reason)
-        case resumed(after: Instant.Span)
+        case resumed(after: Instant.Duration)
     }
 
-    static let firstProbe = Instant.Span.seconds(5)
-    static let longestWait = Instant.Span.seconds(60)
-    static let firstKnock = Instant.Span.milliseconds(500)
+    static let firstProbe = Instant.Duration.seconds(5)
+    static let longestWait = Instant.Duration.seconds(60)
+    static let firstKnock = Instant.Duration.milliseconds(500)
     /// With what a knock itself may take (`Times.knock`), an outage is noticed to be over within four seconds.
-    static let longestKnock = Instant.Span.seconds(2)
+    static let longestKnock = Instant.Duration.seconds(2)
     /// After a probe that met the outage again though a knock was answered: each costs its job an unknown outcome.
-    static let longestOutageProbe = Instant.Span.seconds(4)
+    static let longestOutageProbe = Instant.Duration.seconds(4)
     /// Sends in a row that met nobody, by which an outage is known.
     static let outagesInARow = 8
 
@@ -225,7 +225,7 @@ public struct PauseMachine: Sendable {
     /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long it
     /// asked to wait: it is asked again after a minute at most.
     public mutating func throttled(
-        retryAfter: Instant.Span?, takesNothing: Bool, at now: Instant
+        retryAfter: Instant.Duration?, takesNothing: Bool, at now: Instant
     ) -> Change {
         outages = 0
         let reason = Reason.throttled(retryAfter: retryAfter)
@@ -269,7 +269,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// From one probe (or knock) to the next.
-    private static func wait(_ kind: Kind, afterProbes probes: Int) -> Instant.Span {
+    private static func wait(_ kind: Kind, afterProbes probes: Int) -> Instant.Duration {
         switch kind {
         case .refusal: doubled(firstProbe, probes, atMost: longestWait)
         case .outage, .blocked: doubled(firstKnock, probes, atMost: longestOutageProbe)
@@ -277,8 +277,10 @@ public struct PauseMachine: Sendable {
         }
     }
 
-    private static func doubled(_ span: Instant.Span, _ times: Int, atMost most: Instant.Span) -> Instant.Span {
-        min(most, Instant.Span(seconds: span.seconds * Double(1 << min(times, 6))))
+    private static func doubled(_ span: Instant.Duration, _ times: Int, atMost most: Instant.Duration)
+        -> Instant.Duration
+    {
+        min(most, Instant.Duration(seconds: span.seconds * Double(1 << min(times, 6))))
     }
 }
 
@@ -301,7 +303,7 @@ extension PauseMachine {
 
 extension PauseMachine.Reason {
     /// Twilio takes nothing for now, and asked to wait for `retryAfter`.
-    static func throttled(retryAfter: Instant.Span?) -> Self {
+    static func throttled(retryAfter: Instant.Duration?) -> Self {
         let every = min(max(retryAfter ?? .seconds(0), PauseMachine.firstProbe), PauseMachine.longestWait)
         let asked = retryAfter.map { " and asked to wait for \(words($0))" } ?? " to every request"
         return Self(
@@ -311,7 +313,7 @@ extension PauseMachine.Reason {
             kind: .throttled(every: every))
     }
 
-    private static func words(_ span: Instant.Span) -> String {
+    private static func words(_ span: Instant.Duration) -> String {
         let seconds = Int(span.seconds.rounded(.up))
         return switch seconds {
         case ..<120: "\(seconds) s"

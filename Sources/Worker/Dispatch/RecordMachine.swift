@@ -66,7 +66,7 @@ struct RecordMachine<Batch: ResultBatch> {
     /// What to do with the batch that failed.
     enum Answer: Equatable {
         /// The same again, after a moment. Everything else waits, since it would fail likewise.
-        case again(after: Instant.Span)
+        case again(after: Instant.Duration)
         /// Ask which of these jobs are locked, then call `separate`.
         case findLocked([Int64])
         /// It was halved: `next` brings the parts.
@@ -94,12 +94,12 @@ struct RecordMachine<Batch: ResultBatch> {
     static var tries: Int { 3 }
     /// In milliseconds; each further wait is twice as long.
     static var firstWait: Int64 { 250 }
-    static var longestWait: Instant.Span { .seconds(30) }
+    static var longestWait: Instant.Duration { .seconds(30) }
     /// Whether locks are still held is asked for all of them at once, and so more often.
-    static var longestLockWait: Instant.Span { .seconds(2) }
-    static var longestDrainWait: Instant.Span { .milliseconds(500) }
+    static var longestLockWait: Instant.Duration { .seconds(2) }
+    static var longestDrainWait: Instant.Duration { .milliseconds(500) }
     /// How long a refused result is tried again.
-    static var patience: Instant.Span { .seconds(3600) }
+    static var patience: Instant.Duration { .seconds(3600) }
 
     private var entries: [Entry] = []
     /// What is being written.

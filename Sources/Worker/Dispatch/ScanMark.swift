@@ -7,14 +7,14 @@ struct ScanMark: Sendable {
     static let restraint: Int64 = 200
 
     /// At the latest so long after a scan of everything comes the next.
-    let longest: Instant.Span
+    let longest: Instant.Duration
     /// In microseconds since the Unix epoch by the database's clock.
     var value: Int64?
     /// Until when scans begin at the mark.
     private var until: Instant?
 
     /// No mark: the first scan looks at everything.
-    init(longest: Instant.Span) { self.longest = longest }
+    init(longest: Instant.Duration) { self.longest = longest }
 
     /// From where on a scan that begins now looks; nil: at everything.
     func start(at now: Instant) -> Int64? {
@@ -23,8 +23,8 @@ struct ScanMark: Sendable {
     }
 
     /// A scan of everything has ended after `took`.
-    mutating func lookedAtAll(took: Instant.Span, at now: Instant) {
+    mutating func lookedAtAll(took: Instant.Duration, at now: Instant) {
         let pause = min(took.nanoseconds, longest.nanoseconds) * Self.restraint
-        until = now + min(Instant.Span(nanoseconds: pause), longest)
+        until = now + min(Instant.Duration(nanoseconds: pause), longest)
     }
 }

@@ -8,7 +8,7 @@ public import EventLoop
 /// that comes, or comes back from a pause, begins with nothing.
 public struct SharedRates: Sendable {
     /// NOTIFY takes some milliseconds; a heartbeat that is under way when it comes, as long as a statement.
-    static let settle = Instant.Span.seconds(1)
+    static let settle = Instant.Duration.seconds(1)
 
     /// What a job whose sender has a rate does now.
     public enum Turn: Sendable, Equatable {
@@ -16,7 +16,7 @@ public struct SharedRates: Sendable {
         /// It is parked in hand: its token comes within what is claimed ahead.
         case soon
         /// It goes back to the queue for so long, and lets the jobs of other senders pass.
-        case later(Instant.Span)
+        case later(Instant.Duration)
     }
 
     /// Tokens of one sender, and until when they are given away.
@@ -107,7 +107,7 @@ public struct SharedRates: Sendable {
     ///
     /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather than
     /// given back to it.
-    public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
+    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard !isEmpty else { return .max }
         advance(to: now)
         guard now >= joinsAt, workers != nil else { return 0 }
@@ -146,7 +146,7 @@ public struct SharedRates: Sendable {
         guard var lane = lanes[sender] else { return .now }
         defer { lanes[sender] = lane }
         guard var bucket = lane.bucket, now >= joinsAt else { return .later(Self.settle) }
-        let interval = Instant.Span(seconds: 1 / bucket.perSecond)
+        let interval = Instant.Duration(seconds: 1 / bucket.perSecond)
         if lane.parked == 0, bucket.nextToken(after: now) <= now { return .now }
         if lane.parked < bucket.within(DispatchMachine.ahead, of: now) {
             lane.parked += 1
@@ -155,7 +155,7 @@ public struct SharedRates: Sendable {
         }
         // Tokens that nobody has wanted for a while are not given away: those jobs have gone another way.
         if now - lane.lastTaken > .seconds(1) + interval + interval { lane.tail = now }
-        let free = bucket.nextToken(after: now) + Instant.Span(seconds: Double(lane.parked) / bucket.perSecond)
+        let free = bucket.nextToken(after: now) + Instant.Duration(seconds: Double(lane.parked) / bucket.perSecond)
         lane.tail = max(lane.tail + interval, free)
         // They come back in company, as many as can then be parked: not one claim for each.
         let step = DispatchMachine.ahead.nanoseconds

@@ -8,7 +8,7 @@ public import EventLoop
 /// and comes to light later (a commit that took as long) waits for the next sweep of everything, a minute at most. Where
 /// nobody holds dead entries a sweep takes a millisecond, and each is one of everything.
 public struct SweepMark: Sendable {
-    static let longest = Instant.Span.seconds(60)
+    static let longest = Instant.Duration.seconds(60)
     /// A lease, and with it the longest that a claimed job is out of the queue; in microseconds.
     static let margin: Int64 = 30_000_000
 
@@ -23,7 +23,9 @@ public struct SweepMark: Sendable {
 
     /// A sweep from `start` on has ended after `took`: it looked at `lookedAt` by the database's clock. With `isFull` there
     /// may be more where it was.
-    public mutating func swept(from start: Int64?, lookedAt: Int64, isFull: Bool, took: Instant.Span, at now: Instant) {
+    public mutating func swept(
+        from start: Int64?, lookedAt: Int64, isFull: Bool, took: Instant.Duration, at now: Instant
+    ) {
         guard !isFull else {
             forget()
             return

@@ -4,7 +4,7 @@ import EventLoop
 /// other: a refused sweep is halved until it takes one job of a kind, and that one is left out for a minute. Pure.
 struct SweepSize {
     static let most = 500
-    static let leftOutFor = Instant.Span.seconds(60)
+    static let leftOutFor = Instant.Duration.seconds(60)
 
     private(set) var limit = most
     private var leftOut: [(job: Int64, until: Instant)] = []

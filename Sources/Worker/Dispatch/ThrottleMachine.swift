@@ -13,42 +13,42 @@ public struct ThrottleMachine: Sendable {
     static let leastWindow = 16.0
     static let firstShare = 0.25
     /// However short a round trip is, the window takes so long to double: else it would be wide open before the first 429.
-    static let doubling = Instant.Span.milliseconds(25)
+    static let doubling = Instant.Duration.milliseconds(25)
     /// What a 429 leaves of the window.
     static let windowFactor = 0.95
     /// How long what was taken at a time proves that the window was not too large.
-    static let proof = Instant.Span.seconds(10)
+    static let proof = Instant.Duration.seconds(10)
     /// What a 429 leaves of the pace that Twilio has just been seen to take.
     static let paceFactor = 0.975
     /// After a decrease the pace stands still for so long, then grows by `slowGrowth` a second. Until a 429 has shown where
     /// the limit is it grows by `searchGrowth` after a second, and where none has come for `quiet`, by `fastGrowth`: the
     /// limit must have gone up. After `forget` there is none.
-    static let standstill = Instant.Span.seconds(5)
-    static let firstStandstill = Instant.Span.seconds(1)
+    static let standstill = Instant.Duration.seconds(5)
+    static let firstStandstill = Instant.Duration.seconds(1)
     /// A 429 so soon after a decrease means that what Twilio takes has run out for now.
-    static let soon = Instant.Span.seconds(1)
+    static let soon = Instant.Duration.seconds(1)
     static let slowGrowth = 0.003
     static let searchGrowth = 0.2
-    static let quiet = Instant.Span.seconds(60)
+    static let quiet = Instant.Duration.seconds(60)
     static let fastGrowth = 0.1
-    static let forget = Instant.Span.seconds(300)
+    static let forget = Instant.Duration.seconds(300)
     /// The window grows by one in so long, once a 429 has told where its end is.
-    static let windowStep = Instant.Span.seconds(2)
+    static let windowStep = Instant.Duration.seconds(2)
     /// The share of a second's requests that may follow each other at once: few, since a limit per second is met at its
     /// edges too, and not one alone, since then a timer that is a millisecond late loses its tokens.
     static let burst = 0.04
     /// What Twilio was seen to take counts over so long.
-    static let memory = Instant.Span.seconds(1)
-    static let sustainedMemory = Instant.Span.seconds(5)
+    static let memory = Instant.Duration.seconds(1)
+    static let sustainedMemory = Instant.Duration.seconds(5)
     /// Below this share of the best there has been the pace is searched for again.
     static let farBelow = 0.7
     /// A search grows by so many requests a second at least.
     static let leastSearch = 2.0
     /// A hold that is longer than this is a pause, which people can see.
-    static let longestHold = Instant.Span.seconds(5)
+    static let longestHold = Instant.Duration.seconds(5)
     /// So many 429s in a row, over so long a time without a request taken, mean that Twilio takes nothing for now.
     static let refusalsInARow = 8
-    static let stall = Instant.Span.seconds(2)
+    static let stall = Instant.Duration.seconds(2)
 
     private let most: Double
     private var window: Double
@@ -121,7 +121,7 @@ public struct ThrottleMachine: Sendable {
     }
 
     /// How many requests may be begun within `span`.
-    public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
+    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard isReleased(at: now) else { return 0 }
         return bucket?.within(span, of: now) ?? .max
     }
@@ -152,7 +152,7 @@ public struct ThrottleMachine: Sendable {
     /// (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame. Whether Twilio takes
     /// nothing at all for now, so that this worker has to pause.
     public mutating func throttled(
-        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> Bool {
         refusals += 1
         let since = refusedSince ?? now
@@ -173,7 +173,7 @@ public struct ThrottleMachine: Sendable {
     }
 
     private mutating func slowDown(
-        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Span?, seen: Int?, at now: Instant
+        handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) {
         let before = throttledAt
         throttledAt = now
@@ -253,12 +253,12 @@ public struct ThrottleMachine: Sendable {
 
 /// Counts over the last `span`, in tenths of it. Pure.
 struct RecentCount: Sendable {
-    private let span: Instant.Span
+    private let span: Instant.Duration
     /// The current tenth and the ten before it.
     private var counts = [Int](repeating: 0, count: 11)
     private var current: Int64 = 0
 
-    init(over span: Instant.Span) { self.span = span }
+    init(over span: Instant.Duration) { self.span = span }
 
     mutating func add(at now: Instant) {
         roll(at: now)

@@ -40,11 +40,12 @@ public struct TokenBucket: Sendable {
     /// When the next token will be there; `now` when there is one.
     public mutating func nextToken(after now: Instant) -> Instant {
         fill(at: now)
-        return tokens >= 1 ? now : now + Instant.Span(seconds: (1 - tokens) / rate) + Instant.Span(nanoseconds: 1)
+        return tokens >= 1
+            ? now : now + Instant.Duration(seconds: (1 - tokens) / rate) + Instant.Duration(nanoseconds: 1)
     }
 
     /// Tokens that will be spendable within `span`.
-    public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
+    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         fill(at: now)
         return Int(min(tokens + rate * span.seconds, 1e9))
     }

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// A claim whose answer was lost with its connection.
 struct LostClaim: Sendable {
@@ -101,7 +102,7 @@ extension Dispatcher {
                 ends.append(
                     UnsentEnd(
                         job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
-                        delay: Instant.Span(ResolutionRule.earlyLooks[0]), age: age, error: Self.forgotten,
+                        delay: Instant.Duration(ResolutionRule.earlyLooks[0]), age: age, error: Self.forgotten,
                         remedy: Self.remedy))
             }
         }
@@ -136,7 +137,7 @@ extension Dispatcher {
             counters.unknown += 1
             outcomeUnknown()
             drop(
-                next, .unknown, delay: Instant.Span(ResolutionRule.earlyLooks[0]), age: age, error: Self.forgotten,
+                next, .unknown, delay: Instant.Duration(ResolutionRule.earlyLooks[0]), age: age, error: Self.forgotten,
                 remedy: Self.remedy)
         }
         if let count = recognised.count(at: now) {

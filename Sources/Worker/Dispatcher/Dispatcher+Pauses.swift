@@ -3,11 +3,12 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 
 /// Pauses of everything, of a country, of a prefix: rows of `otp.pauses` that all workers share.
 extension Dispatcher {
     /// The pauses as the database has them; what is still to be written is added.
-    func pausesRead(_ rows: [Pause], nextProbe next: Instant.Span?) {
+    func pausesRead(_ rows: [Pause], nextProbe next: Instant.Duration?) {
         let old = pauses
         pauses = Pauses(rows)
         for name in pausesToEnd { pauses.remove(name) }
@@ -137,7 +138,7 @@ extension Dispatcher {
                         metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
                 }
                 return .refused
-            case .lost, .deadline, .cancelled, .connect, .settings, .unsuitable, .misuse: return .notAsked
+            case .lost, .deadline, .canceled, .connect, .settings, .unsuitable, .misuse: return .notAsked
             }
         }
     }

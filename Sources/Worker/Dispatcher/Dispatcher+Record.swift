@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Recording what became of sends. While one statement is in flight, results gather for the next one, and under load a
 /// moment longer (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with

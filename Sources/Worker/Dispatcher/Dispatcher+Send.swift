@@ -3,6 +3,7 @@ import HTTP
 import Logging
 import OTP
 import Queue
+import Runtime
 import Twilio
 
 /// The path of one send: plain calls on the loop, no string, no hop.
@@ -65,7 +66,7 @@ extension Dispatcher {
         }
         if let pause = pauses.pause(holding: recipient, of: job.country, butFor: job.probeOf) {
             return drop(
-                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, heldBy: pause.scope.name)
+                next, .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, heldBy: pause.scope.name)
         }
         let template: Template
         do {
@@ -128,8 +129,8 @@ extension Dispatcher {
 
     /// Ends a job that was claimed and not handed over.
     func drop(
-        _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
-        age: Instant.Span = .seconds(0), error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
+        _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Duration = .seconds(0),
+        age: Instant.Duration = .seconds(0), error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
         heldBy: String? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
@@ -173,7 +174,7 @@ extension Dispatcher {
             freeTags.append(completion.tag)
             machine.sendEnded(at: now)
             let outcome = OTP.Outcome(completion, recipient: try? sent.job.recipient.get())
-            if outcome == .unknown(.foreignAnswer) { http.distrustConnections() }
+            if outcome == .unknown(.foreignAnswer) { http.retireConnections() }
             if case .response(_, _, _, let seen) = completion.outcome {
                 settle(sent, outcome, seenAtATime: seen, at: now)
             } else {
@@ -209,7 +210,7 @@ extension Dispatcher {
         case .expired(let why):
             end(job, .expired, why)
         case .retry(let delay, let why):
-            let delay = Instant.Span(delay)
+            let delay = Instant.Duration(delay)
             machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .hold(let why):
@@ -221,7 +222,7 @@ extension Dispatcher {
             unsent.append(
                 UnsentEnd(
                     job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
-                    delay: Instant.Span(ResolutionRule.earlyLooks[0]),
+                    delay: Instant.Duration(ResolutionRule.earlyLooks[0]),
                     error: Words.sentence("\(reason.explanation): it may have been sent"),
                     remedy:
                         "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.",
@@ -249,14 +250,14 @@ extension Dispatcher {
             announce(
                 machine.throttled(
                     handedOverAt: handedOver.at, concurrency: handedOver.concurrency,
-                    retryAfter: retryAfter.map { Instant.Span($0) }, seen: seen, at: now))
+                    retryAfter: retryAfter.map { Instant.Duration($0) }, seen: seen, at: now))
         } else if outcome.provesAccount {
             machine.throttle.answered(concurrency: handedOver.concurrency, at: now)
         }
     }
 
     private func end(
-        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0),
+        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Duration = .seconds(0),
         heldBy: String? = nil
     ) {
         handedOver.wasNotSent(job.id)

@@ -4,6 +4,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// The heart of a worker: claims jobs, hands them to Twilio, and writes down what became of them.
@@ -251,13 +252,13 @@ actor Dispatcher {
     }
 
     /// What the heartbeat found.
-    func heard(_ answer: Heartbeat.Answer) {
+    func heard(_ answer: Heartbeat.Reply) {
         let now = Instant.now()
         machine.schedule.isListening = answer.isListening
         machine.schedule.workers = (answer.before, answer.others + 1)
         if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
         machine.rates.counted(others: answer.others, at: now)
-        agenda.heard(answer.findings, at: now)
+        agenda.heard(answer.nextWork, at: now)
         for latch in errands { latch.signal() }
         pump()
     }
@@ -325,7 +326,7 @@ actor Dispatcher {
             case .server:
                 // A refusal would repeat, so it is said once.
                 if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
-            case .lost, .deadline, .cancelled, .misuse:
+            case .lost, .deadline, .canceled, .misuse:
                 // A lost connection is the session's to report.
                 lostClaim = LostClaim(server: lostClaim.map { $0.server == server ? server : nil } ?? server)
             case .connect, .settings, .unsuitable: break
@@ -359,7 +360,7 @@ actor Dispatcher {
             + recorder.jobs + jobsUnwritten
     }
 
-    private func claimFailed(after span: Instant.Span) {
+    private func claimFailed(after span: Instant.Duration) {
         lowWater.forget()
         let now = Instant.now()
         announce(machine.claimFailed(at: now, retryAt: now + span))
@@ -418,7 +419,7 @@ actor Dispatcher {
     var isIdle: Bool { !isBusy && !isAmongDead }
 
     /// Until the status row should be written anew, at most `span`.
-    func awaitBeat(atMost span: Instant.Span) async { await beats.wait(until: .now() + span) }
+    func awaitBeat(atMost span: Instant.Duration) async { await beats.wait(until: .now() + span) }
 
     /// A loop begins a round; whether a worker may have died that nobody has marked.
     @discardableResult
@@ -431,7 +432,7 @@ actor Dispatcher {
     /// loop's last round began, `idle` its own cadence, where there is no agenda.
     @discardableResult
     func awaitErrand(
-        _ errand: Agenda.Errand, since began: Instant, atMost idle: Instant.Span, by limit: Instant? = nil
+        _ errand: Agenda.Errand, since began: Instant, atMost idle: Instant.Duration, by limit: Instant? = nil
     ) async -> Bool {
         while !Task.isCancelled {
             if isWanted[errand.rawValue] {

@@ -70,7 +70,7 @@ extension OTP.Outcome.NotSent {
             case .tlsFailed, .certificatesUnreadable: .tls
             case .noDescriptor(let errno): .noDescriptor(isSystems: errno == ENFILE)
             case .leaseEnded: .leaseTooShort
-            case .timedOut, .connectionLost, .cancelled, .failed: .bodyNotSent
+            case .timedOut, .connectionLost, .canceled, .failed: .bodyNotSent
             }
     }
 }
@@ -80,7 +80,7 @@ extension OTP.Outcome.Unclear {
         self =
             switch reason {
             case .timedOut: .timeout
-            case .closedWithoutAnswer, .connectionLost, .truncated, .cancelled, .failed: .connectionLost
+            case .closedWithoutAnswer, .connectionLost, .truncated, .canceled, .failed: .connectionLost
             case .answerTooLarge, .garbled: .unreadableAnswer(httpStatus: httpStatus)
             }
     }

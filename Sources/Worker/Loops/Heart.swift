@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
 ///
@@ -19,12 +20,12 @@ struct Heart {
     /// What a receiver of callbacks in this process has counted; nil where there is none.
     let callbackCounts: @Sendable () -> CallbackCounts?
 
-    static let busy = Instant.Span.seconds(5)
-    static let idle = Instant.Span.seconds(10)
+    static let busy = Instant.Duration.seconds(5)
+    static let idle = Instant.Duration.seconds(10)
     /// Between two, however often the catalog is said to have changed: any role may NOTIFY.
-    static let spacing = Instant.Span.milliseconds(250)
+    static let spacing = Instant.Duration.milliseconds(250)
 
-    /// Beats until cancelled.
+    /// Beats until canceled.
     func run() async {
         var last: Int64 = -1
         while !Task.isCancelled {
@@ -60,7 +61,7 @@ struct Heart {
 
     /// One beat, with `state` instead of the dispatcher's where given. What was reported.
     @discardableResult
-    func beat(state: WorkerReport.State?, within span: Instant.Span = Times.beat) async -> WorkerReport {
+    func beat(state: WorkerReport.State?, within span: Instant.Duration = Times.beat) async -> WorkerReport {
         var report = await dispatcher.report(from: base)
         report.callbacks = callbackCounts()
         if let state { report.state = state }

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
@@ -29,10 +30,10 @@ struct Poller {
 
     static let perRound = 20
     static let atATime = 5
-    static let shortest = Instant.Span.seconds(2)
-    static let longest = Instant.Span.seconds(60)
+    static let shortest = Instant.Duration.seconds(2)
+    static let longest = Instant.Duration.seconds(60)
 
-    /// Polls until cancelled.
+    /// Polls until canceled.
     func run() async {
         var wait = Self.shortest
         var accepted: Int64 = 0

@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Probes the pauses that all workers share: whichever worker is first when a probe is due lets one held job go
 /// (`TakeProbe`). What becomes of that job, wherever it is claimed, decides.
@@ -12,9 +13,9 @@ struct Prober {
     let log: Logger
 
     /// Where a probe is due and no job is held: a worker that holds one signals, this is for those that stopped first.
-    static let idle = Instant.Span.seconds(5)
+    static let idle = Instant.Duration.seconds(5)
 
-    /// Probes until cancelled.
+    /// Probes until canceled.
     func run() async {
         var quiet = QuietErrors()
         while !Task.isCancelled {

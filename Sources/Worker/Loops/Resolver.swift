@@ -4,6 +4,7 @@ import Logging
 import OTP
 import Postgres
 import Queue
+import Runtime
 import Twilio
 
 /// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what
@@ -26,17 +27,17 @@ struct Resolver: Sendable {
     static let atATime = 10
     /// How long a look is ours: longer than one can take, with what it asks Twilio and what it asks the database, so that its
     /// verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job waits for that.
-    static let lease = Instant.Span.seconds(25)
+    static let lease = Instant.Duration.seconds(25)
     /// A whole look, however many pages; then it says nothing.
     static let patience = Times.http
-    static let busy = Instant.Span.seconds(2)
-    static let idle = Instant.Span.seconds(20)
+    static let busy = Instant.Duration.seconds(2)
+    static let idle = Instant.Duration.seconds(20)
     /// How long after the last one it goes on looking every 2 s: longer than any wait between two looks.
-    static let active = Instant.Span.seconds(60)
+    static let active = Instant.Duration.seconds(60)
     /// One phone gets few messages; who gets more than this many pages is not looked through.
     static let mostPages = 20
 
-    /// Resolves until cancelled.
+    /// Resolves until canceled.
     func run() async {
         await withTaskGroup(of: Event.self) { group in
             var quiet = QuietErrors()
@@ -175,7 +176,7 @@ struct Resolver: Sendable {
             }
             return .adopted
         case .lookAgain(let span, let isCounted):
-            return .ended(EndedLook(job, .again, delay: Instant.Span(span), isCounted: isCounted))
+            return .ended(EndedLook(job, .again, delay: Instant.Duration(span), isCounted: isCounted))
         case .resend:
             return .ended(
                 EndedLook(

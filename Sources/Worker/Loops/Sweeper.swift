@@ -2,6 +2,7 @@ import EventLoop
 import Logging
 import Postgres
 import Queue
+import Runtime
 
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
 /// when a lease ends, a code dies or a worker is dead by the last heartbeat (`Agenda`). Every 20 s where there is what only a
@@ -14,11 +15,11 @@ struct Sweeper {
     let records: Session
     let log: Logger
 
-    static let busy = Instant.Span.seconds(2)
-    static let idle = Instant.Span.seconds(20)
-    static let pruning = Instant.Span.seconds(600)
+    static let busy = Instant.Duration.seconds(2)
+    static let idle = Instant.Duration.seconds(20)
+    static let pruning = Instant.Duration.seconds(600)
 
-    /// Sweeps until cancelled. Each of its tasks is tried whatever becomes of the others.
+    /// Sweeps until canceled. Each of its tasks is tried whatever becomes of the others.
     func run() async {
         var errors = Errors()
         var pruneAt = Instant.now() + .seconds(60)

@@ -2,6 +2,7 @@ import EventLoop
 import HTTP
 import Logging
 import OTP
+import Runtime
 import Synchronization
 import Twilio
 
@@ -78,7 +79,7 @@ struct TwilioReader: Sendable {
     ///
     /// A page in place of Twilio's answer (a captive portal, a proxy's redirect) is none. A refusal counts as an answer,
     /// whoever gave it: a firewall may refuse what is asked here and let messages pass.
-    func answers(within span: Instant.Span) async -> Bool {
+    func answers(within span: Instant.Duration) async -> Bool {
         do {
             let response = try await perform(.get, "\(endpoint.messages)?PageSize=1", deadline: .now() + span)
             return switch response.status {

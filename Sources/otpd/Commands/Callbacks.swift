@@ -5,7 +5,7 @@ internal import Glibc
 internal import HTTPServer
 internal import Logging
 internal import Queue
-internal import Worker
+internal import Runtime
 
 /// `otpd callbacks`: the receiver of status callbacks alone.
 struct CallbacksCommand: ParsableCommand {
@@ -26,8 +26,8 @@ struct CallbacksCommand: ParsableCommand {
         for warning in settings.warnings { log.warning("\(warning)") }
         let daemon = try Daemon(settings.database, environment: environment, log)
         let configuration = ReceiverConfiguration(
-            database: Database.settings(settings.database), host: settings.listen.host,
-            port: Int(settings.listen.port), publicURL: settings.publicURL.description, authToken: settings.authToken,
+            database: Database.settings(settings.database), listen: settings.listen,
+            publicURL: settings.publicURL.description, authToken: settings.authToken,
             statusRow: WorkerReport(host: HostName.own, pid: getpid(), version: Version.number))
         let reload = ReceiverReload(settings, environment: environment)
         try onLoop { loop in try await Self.run(configuration, reload, on: loop, daemon) }
@@ -37,64 +37,40 @@ struct CallbacksCommand: ParsableCommand {
         _ configuration: ReceiverConfiguration, _ reload: ReceiverReload, on loop: EventLoop, _ daemon: Daemon
     ) async throws {
         let receiver = CallbackReceiver(configuration, on: loop, log: daemon.log)
-        let (stop, hangUp) = try daemon.signals(on: loop)
-        enum Ended {
-            case receiver(Failure?)
-            case other
-        }
-        let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
-            group.addTask { .receiver(await Self.failure(of: receiver)) }
-            group.addTask {
-                guard await receiver.isListening() else { return .other }
-                daemon.log.notice(
-                    "started",
-                    metadata: [
-                        LogKeys.version: "\(Version.number)", LogKeys.database: "\(configuration.database)",
-                    ])
-                daemon.systemd.ready("receiving status callbacks")
-                await stop.wait()
-                if !Task.isCancelled { await receiver.drain() }
-                return .other
-            }
-            group.addTask {
+        try await daemon.run(
+            [Service(receiver)], on: loop,
+            started: [
+                LogKeys.version: "\(Version.number)", LogKeys.database: "\(configuration.database)",
+            ], status: "receiving status callbacks",
+            reload: { next in
                 var reload = reload
-                while true {
-                    await hangUp.wait()
-                    if Task.isCancelled { return .other }
-                    await reload.run(receiver, daemon.log, daemon.systemd)
-                }
-            }
-            group.addTask {
-                await daemon.feedWatchdog(on: loop)
-                return .other
-            }
-            while let ended = await group.next() {
-                guard case .receiver(let failure) = ended else { continue }
-                group.cancelAll()
-                return failure
-            }
-            return nil
-        }
-        if let failure { throw failure }
-        daemon.log.notice("stopped")
+                while await next() { await reload.run(receiver, daemon.log, daemon.systemd) }
+            })
     }
+}
 
-    /// Runs a receiver to its end; why it could not.
-    static func failure(of receiver: CallbackReceiver) async -> Failure? {
-        do throws(ReceiverFailure) {
-            try await receiver.run()
-            return nil
-        } catch {
-            let code: ExitCode =
-                switch error {
-                case .listen(let failure):
-                    switch failure.kind {
-                    case .unavailable: .unavailable
-                    case .refused: .refused
-                    }
-                case .schema: .configuration
+extension Service {
+    /// A receiver of callbacks. It listens before anything that comes after it begins.
+    init(_ receiver: CallbackReceiver) {
+        self.init(
+            run: {
+                do throws(ReceiverFailure) {
+                    try await receiver.run()
+                    return nil
+                } catch {
+                    return Failure(error)
                 }
-            return Failure(code, "Cannot receive status callbacks", because: "\(error)")
+            }, hasBegun: { await receiver.isListening() }, drain: { await receiver.drain() },
+            failureMessage: "status callbacks are no longer received")
+    }
+}
+
+extension Failure {
+    fileprivate init(_ failure: ReceiverFailure) {
+        let what = "Cannot receive status callbacks"
+        switch failure {
+        case .listen(let failure): self.init(failure, what)
+        case .schema: self.init(.configuration, what, because: "\(failure)")
         }
     }
 }

@@ -1,7 +1,7 @@
 internal import ArgumentParser
 internal import EventLoop
 internal import Logging
-internal import Worker
+internal import Runtime
 
 /// `otpd dashboard`: the page for browsers alone.
 struct DashboardCommand: ParsableCommand {
@@ -28,45 +28,26 @@ struct DashboardCommand: ParsableCommand {
     ) async throws {
         let database = Database.settings(settings.database)
         let dashboard = DashboardServer(settings.dashboard, database, on: loop, log: daemon.log)
-        let (stop, hangUp) = try daemon.signals(on: loop)
-        enum Ended {
-            case dashboard(Failure?)
-            case other
-        }
-        let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
-            group.addTask { .dashboard(await dashboard.run()) }
-            group.addTask {
-                guard await dashboard.isListening() else { return .other }
-                daemon.log.notice(
-                    "started",
-                    metadata: [LogKeys.version: "\(Version.number)", LogKeys.database: "\(database)"])
-                daemon.systemd.ready("serving the dashboard")
-                await stop.wait()
-                if !Task.isCancelled { await dashboard.drain() }
-                return .other
-            }
-            group.addTask {
-                while true {
-                    await hangUp.wait()
-                    if Task.isCancelled { return .other }
+        try await daemon.run(
+            [Service(dashboard)], on: loop,
+            started: [LogKeys.version: "\(Version.number)", LogKeys.database: "\(database)"],
+            status: "serving the dashboard",
+            reload: { next in
+                while await next() {
                     daemon.systemd.reloading()
                     daemon.log.notice(
                         "SIGHUP: the dashboard reads its settings when it starts; restart it to use others")
                     daemon.systemd.reloaded()
                 }
-            }
-            group.addTask {
-                await daemon.feedWatchdog(on: loop)
-                return .other
-            }
-            while let ended = await group.next() {
-                guard case .dashboard(let failure) = ended else { continue }
-                group.cancelAll()
-                return failure
-            }
-            return nil
-        }
-        if let failure { throw failure }
-        daemon.log.notice("stopped")
+            })
+    }
+}
+
+extension Service {
+    /// A dashboard.
+    init(_ dashboard: DashboardServer) {
+        self.init(
+            run: { await dashboard.run() }, hasBegun: { await dashboard.isListening() },
+            drain: { await dashboard.drain() })
     }
 }

@@ -17,10 +17,10 @@ struct DoctorCommand: ParsableCommand {
 
     func run() throws {
         let environment = ProcessEnvironment.current()
-        let examination = Examination(
+        let run = DoctorRun(
             parts: Settings.parts(environment: environment, readFile: SmallFile.read), environment: environment,
             files: FileReading.sources(environment))
-        let report = try onLoop { loop in await examination.run(on: loop) }
+        let report = try onLoop { loop in await run.run(on: loop) }
         Output.write(json ? report.json : report.text(colour: Terminal.isColoured))
         if report.exitCode != .done { Output.exit(report.exitCode) }
     }

@@ -42,7 +42,7 @@ struct EnqueueCommand: ParsableCommand {
                 connection throws(PostgresError) in
                 try await Enqueue.run(
                     on: connection, subject: subject, phoneNumber: number, region: region, purpose: purpose,
-                    locale: locale, deadline: .now() + Database.patience)
+                    locale: locale, deadline: .now() + Database.timeout)
             }
         }
         options.print(

@@ -79,7 +79,7 @@ struct JobsCommand: ParsableCommand {
             let wanted = filter
             let jobs = try JobsCommand.run("Cannot list the send jobs", needs: phone ? "otp_admin" : "otp_monitor") {
                 connection throws(PostgresError) in
-                try await ListJobs.run(on: connection, wanted, deadline: .now() + Database.patience)
+                try await ListJobs.run(on: connection, wanted, deadline: .now() + Database.timeout)
             }
             if options.json { return options.print(Table(jobs)) }
             guard !jobs.rows.isEmpty else {
@@ -103,7 +103,7 @@ struct JobsCommand: ParsableCommand {
             let id = id
             let (job, sends) = try JobsCommand.run("Cannot show the send job", needs: "otp_monitor") {
                 connection throws(PostgresError) in
-                try await ReadJob.run(on: connection, id, deadline: .now() + Database.patience)
+                try await ReadJob.run(on: connection, id, deadline: .now() + Database.timeout)
             }
             guard let row = job.rows.first else {
                 throw Failure(
@@ -138,8 +138,8 @@ struct JobsCommand: ParsableCommand {
             let id = id
             let (again, job) = try JobsCommand.run("Nothing was sent again", needs: "otp_admin") {
                 connection throws(PostgresError) in
-                let again = try await RetryJob.run(on: connection, id, deadline: .now() + Database.patience)
-                return (again, try await ReadJob.run(on: connection, again, deadline: .now() + Database.patience).sends)
+                let again = try await RetryJob.run(on: connection, id, deadline: .now() + Database.timeout)
+                return (again, try await ReadJob.run(on: connection, again, deadline: .now() + Database.timeout).sends)
             }
             if options.json { return options.print(Table(job).only("send_job_id", again)) }
             Output.write(
@@ -163,8 +163,8 @@ struct JobsCommand: ParsableCommand {
             let id = id
             let job = try JobsCommand.run("Nothing was canceled", needs: "otp_admin") {
                 connection throws(PostgresError) in
-                try await CancelJob.run(on: connection, id, deadline: .now() + Database.patience)
-                return try await ReadJob.run(on: connection, id, deadline: .now() + Database.patience).sends
+                try await CancelJob.run(on: connection, id, deadline: .now() + Database.timeout)
+                return try await ReadJob.run(on: connection, id, deadline: .now() + Database.timeout).sends
             }
             if options.json { return options.print(Table(job).only("send_job_id", id)) }
             Output.write("Send job \(id) is canceled.\n")

@@ -115,13 +115,15 @@ struct Migrate: ParsableCommand {
                 let state = try await migrator.read().state
                 return (state, try await migrator.readNumberTable())
             }
-            guard state.isUsable else { throw Failure(.configuration, "The schema does not fit", because: state.words) }
+            guard state.isUsable else {
+                throw Failure(.configuration, "The schema does not fit", because: state.message)
+            }
             guard numbers != nil else {
                 throw Failure(
                     .configuration, "The schema does not fit", because: "it has no table of phone numbers",
                     remedy: "Run: otpd migrate up")
             }
-            Output.write(state.words + "\n")
+            Output.write(state.message + "\n")
         }
     }
 
@@ -138,7 +140,7 @@ struct Migrate: ParsableCommand {
             }
             // A migration may take its time on a large table; the lock may be held by another one's.
             let migrator = Migrator(on: connection, deadline: .now() + .seconds(600))
-            let result: Swift.Result<Value, Migrator.Failure>
+            let result: Result<Value, Migrator.Failure>
             do throws(Migrator.Failure) {
                 result = .success(try await body(migrator))
             } catch {
@@ -152,7 +154,7 @@ struct Migrate: ParsableCommand {
     private static func failure(_ failure: Migrator.Failure) -> Failure {
         switch failure {
         case .database(let error): Database.failure("Cannot migrate", error)
-        case .refused(let state): Failure(.configuration, "Not migrated", because: state.words)
+        case .refused(let state): Failure(.configuration, "Not migrated", because: state.message)
         case .step(_, _, _, let error, _), .numbers(let error):
             Failure(Database.failure("", error).exitCode, "Cannot migrate", because: "\(failure)")
         }

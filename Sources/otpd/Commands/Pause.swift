@@ -45,9 +45,9 @@ struct PauseCommand: ParsableCommand {
             ) { connection throws(PostgresError) in
                 if let scope {
                     try await PauseByHand.run(
-                        on: connection, scope, reason: reason, deadline: .now() + Database.patience)
+                        on: connection, scope, reason: reason, deadline: .now() + Database.timeout)
                 }
-                return try await ReadPauses.run(on: connection, deadline: .now() + Database.patience)
+                return try await ReadPauses.run(on: connection, deadline: .now() + Database.timeout)
             }
         }
         if pauses.rows.isEmpty, !options.json { return Output.write("Nothing is paused.\n") }
@@ -82,8 +82,8 @@ struct ResumeCommand: ParsableCommand {
             try await Database.with(settings, on: loop, "Nothing was resumed", needs: "otp_admin") {
                 connection throws(PostgresError) in
                 let wasPaused = try await ResumeByHand.run(
-                    on: connection, scope, deadline: .now() + Database.patience)
-                return (wasPaused, try await ReadPauses.run(on: connection, deadline: .now() + Database.patience))
+                    on: connection, scope, deadline: .now() + Database.timeout)
+                return (wasPaused, try await ReadPauses.run(on: connection, deadline: .now() + Database.timeout))
             }
         }
         guard wasPaused else {

@@ -1,6 +1,7 @@
 internal import Callbacks
 internal import Logging
 internal import OTP
+internal import Runtime
 internal import Twilio
 internal import Worker
 

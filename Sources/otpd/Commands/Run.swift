@@ -5,6 +5,7 @@ internal import Glibc
 internal import Logging
 internal import Postgres
 internal import Queue
+internal import Runtime
 internal import Twilio
 internal import Worker
 
@@ -52,96 +53,33 @@ struct Run: ParsableCommand {
         let dashboard = dashboardSettings.map { settings, database in
             DashboardServer(settings, database, on: loop, log: log, isRunning: { await worker.isRunning() })
         }
-        let (stop, hangUp) = try daemon.signals(on: loop)
-
-        enum Ended {
-            case worker(Failure?)
-            case receiver(Failure?)
-            case dashboard(Failure?)
-            case other
+        var services: [Service] = []
+        // Nothing is claimed by a program that can't start: they listen before the worker begins.
+        if let receiver { services.append(Service(receiver)) }
+        if let dashboard {
+            var service = Service(dashboard)
+            service.isLast = true
+            services.append(service)
         }
-        let failure = await withTaskGroup(of: Ended.self) { group -> Failure? in
-            group.addTask {
-                await daemon.feedWatchdog(on: loop)
-                return .other
-            }
-            if let receiver {
-                group.addTask { .receiver(await CallbacksCommand.failure(of: receiver)) }
-                // Nothing is claimed by a program that can't start.
-                guard await receiver.isListening() else {
-                    while let ended = await group.next() {
-                        guard case .receiver(let failure) = ended else { continue }
-                        group.cancelAll()
-                        return failure
+        services.append(
+            Service(
+                run: {
+                    do throws(WorkerFailure) {
+                        try await worker.run()
+                        return nil
+                    } catch {
+                        return Failure(.configuration, "Cannot run", because: "\(error)")
                     }
-                    return nil
-                }
-            }
-            if let dashboard {
-                group.addTask { .dashboard(await dashboard.run()) }
-                guard await dashboard.isListening() else {
-                    await receiver?.drain()
-                    while let ended = await group.next() {
-                        guard case .dashboard(let failure) = ended else { continue }
-                        group.cancelAll()
-                        return failure
-                    }
-                    return nil
-                }
-            }
-            log.notice(
-                "started",
-                metadata: [LogKeys.version: "\(configuration.version)", LogKeys.database: "\(configuration.database)"])
-            systemd.ready("waiting for the database")
-            group.addTask {
-                do throws(WorkerFailure) {
-                    try await worker.run()
-                    return .worker(nil)
-                } catch {
-                    return .worker(Failure(.configuration, "Cannot run", because: "\(error)"))
-                }
-            }
-            group.addTask {
-                await stop.wait()
-                if !Task.isCancelled {
-                    await receiver?.drain()
-                    await worker.drain()
-                }
-                return .other
-            }
-            group.addTask {
+                }, drain: { await worker.drain() }))
+        try await daemon.run(
+            services, on: loop,
+            started: [
+                LogKeys.version: "\(configuration.version)", LogKeys.database: "\(configuration.database)",
+            ], status: "waiting for the database",
+            reload: { next in
                 var reload = reload
-                while true {
-                    await hangUp.wait()
-                    if Task.isCancelled { return .other }
-                    await reload.run(worker, receiver, log, systemd)
-                }
-            }
-            var failure: Failure?
-            var running = receiver == nil ? 1 : 2
-            while running > 0, let ended = await group.next() {
-                switch ended {
-                case .worker(let error):
-                    running -= 1
-                    failure = error
-                    // By its schema: then there is nothing to receive for.
-                    await receiver?.drain()
-                case .receiver(let error):
-                    running -= 1
-                    if error != nil { log.error("status callbacks are no longer received") }
-                case .dashboard, .other: break
-                }
-            }
-            // It answers until the worker has left.
-            await dashboard?.drain()
-            while dashboard != nil, let ended = await group.next() {
-                if case .dashboard = ended { break }
-            }
-            group.cancelAll()
-            return failure
-        }
-        if let failure { throw failure }
-        log.notice("stopped")
+                while await next() { await reload.run(worker, receiver, log, systemd) }
+            })
     }
 
     /// The receiver's part, where there is one. The auth token is there then: the settings see to that.
@@ -150,7 +88,7 @@ struct Run: ParsableCommand {
             let authToken = settings.twilio.authToken
         else { return nil }
         return ReceiverConfiguration(
-            database: Database.settings(settings.database), host: listen.host, port: Int(listen.port),
+            database: Database.settings(settings.database), listen: listen,
             publicURL: callbacks.publicURL.description, authToken: authToken)
     }
 
@@ -170,14 +108,5 @@ struct Run: ParsableCommand {
             resendsUnknown: settings.sending.resendUnknown == .afterGrace,
             statusCallback: settings.callbacks?.publicURL.description, caFile: settings.caFile, host: HostName.own,
             version: Version.number)
-    }
-}
-
-/// This machine's name.
-enum HostName {
-    static var own: String {
-        var name = [CChar](repeating: 0, count: 256)
-        guard unsafe gethostname(&name, name.count - 1) == 0 else { return "unknown" }
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }

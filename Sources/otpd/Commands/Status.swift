@@ -57,7 +57,7 @@ struct StatusCommand: ParsableCommand {
                 connection throws(PostgresError) in
                 (
                     "\(await connection.target)",
-                    try await ReadStatus.run(on: connection, deadline: .now() + Database.patience)
+                    try await ReadStatus.run(on: connection, deadline: .now() + Database.timeout)
                 )
             }
         }

@@ -38,7 +38,7 @@ struct VerifyCommand: ParsableCommand {
             try await Database.with(connectionSettings, on: loop, "Nothing was verified", needs: "otp_web") {
                 connection throws(PostgresError) in
                 try await VerifyCode.run(
-                    on: connection, subject: subject, code: code, purpose: purpose, deadline: .now() + Database.patience
+                    on: connection, subject: subject, code: code, purpose: purpose, deadline: .now() + Database.timeout
                 )
             }
         }

@@ -24,14 +24,14 @@ actor DashboardBoard {
     private var awaySince: Instant?
 
     /// One reading, the wait for a connection included; what failed is not tried again for as long as `failureAge`.
-    private static let patience = Instant.Span.seconds(3)
-    private static let failureAge = Instant.Span.seconds(1)
+    private static let timeout = Instant.Duration.seconds(3)
+    private static let failureAge = Instant.Duration.seconds(1)
 
     private struct Cached<Value: Sendable> {
-        let maxAge: Instant.Span
-        var last: (at: Instant, value: Swift.Result<Value, Failure>)?
+        let maxAge: Instant.Duration
+        var last: (at: Instant, value: Result<Value, Failure>)?
 
-        func fresh(at now: Instant) -> Swift.Result<Value, Failure>? {
+        func fresh(at now: Instant) -> Result<Value, Failure>? {
             guard let last else { return nil }
             let maxAge = if case .success = last.value { maxAge } else { DashboardBoard.failureAge }
             return now - last.at < maxAge ? last.value : nil
@@ -48,8 +48,8 @@ actor DashboardBoard {
         session = Session(
             settings, on: loop,
             onConnect: { connection throws(PostgresError) in
-                try await SessionSettings.begin(on: connection, deadline: .now() + Self.patience)
-                _ = try await connection.simple(Self.sessionSettings, deadline: .now() + Self.patience)
+                try await SessionSettings.begin(on: connection, deadline: .now() + Self.timeout)
+                _ = try await connection.simple(Self.sessionSettings, deadline: .now() + Self.timeout)
             })
     }
 
@@ -62,7 +62,7 @@ actor DashboardBoard {
         SET jit = off
         """
 
-    /// Keeps the session until cancelled.
+    /// Keeps the session until canceled.
     func run() async { await session.run() }
 
     /// What the reading is answered; `refusedTokens` is for the metrics.
@@ -97,7 +97,7 @@ actor DashboardBoard {
         }
     }
 
-    private func readStatus() async -> Swift.Result<StatusSnapshot, Failure> {
+    private func readStatus() async -> Result<StatusSnapshot, Failure> {
         if let known = status.fresh(at: .now()) { return known }
         let known = try? limits.fresh(at: .now())?.get()
         var value = await read { connection, deadline throws(PostgresError) in
@@ -117,7 +117,7 @@ actor DashboardBoard {
         return value
     }
 
-    private func readHistory(_ span: ReadHistory.Span?) async -> Swift.Result<DashboardHistory, Failure> {
+    private func readHistory(_ span: ReadHistory.Span?) async -> Result<DashboardHistory, Failure> {
         if let known = histories[span]?.fresh(at: .now()) { return known }
         let value = await read { connection, deadline throws(PostgresError) in
             DashboardHistory(try await ReadHistory.run(on: connection, span, deadline: deadline))
@@ -128,8 +128,8 @@ actor DashboardBoard {
 
     private func read<Value: Sendable>(
         _ body: (Connection, Instant) async throws(PostgresError) -> Value
-    ) async -> Swift.Result<Value, Failure> {
-        let deadline = Instant.now() + Self.patience
+    ) async -> Result<Value, Failure> {
+        let deadline = Instant.now() + Self.timeout
         // Known to be away, it is waited for no longer: whoever asks is to hear of it at once.
         let connected = awaySince == nil ? deadline : .now() + .milliseconds(100)
         do throws(PostgresError) {

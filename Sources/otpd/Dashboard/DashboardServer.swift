@@ -2,8 +2,8 @@ internal import EventLoop
 internal import HTTPServer
 internal import Logging
 internal import Postgres
+internal import Runtime
 internal import Synchronization
-internal import Worker
 
 /// The dashboard: a server on a thread of its own, and on the loop the board that reads the database for it.
 ///
@@ -18,15 +18,11 @@ actor DashboardServer {
     private let board: DashboardBoard
     private let gate: Gate
     private let log: Logger
-    private let started: Latch
-    private var stop = ServerStop()
-    private var port: Int?
-    private var isDraining = false
+    private lazy var server = makeServer()
+    private var listenErrors = LogOnce()
 
-    /// Until it listens again after the listening socket died.
-    private static let pause = Instant.Span.seconds(1)
     /// No more often is it said that wrong tokens were shown.
-    private static let reports = Instant.Span.seconds(60)
+    private static let reports = Instant.Duration.seconds(60)
 
     /// A question for the board.
     private struct Ask: Sendable {
@@ -75,7 +71,6 @@ actor DashboardServer {
         self.log = log
         board = DashboardBoard(database, host: HostName.own, on: loop, isRunning: isRunning)
         gate = Gate(DashboardRule(settings))
-        started = Latch(on: loop)
     }
 
     /// Serves until drained; why it could not at the start. Later it tries again.
@@ -91,60 +86,46 @@ actor DashboardServer {
             gate.close()
             group.cancelAll()
         }
-        // Whoever waits for it to listen waits no longer.
-        started.signal()
         return failure
     }
 
     /// Waits until it listens; false when it never will, and `run` has returned or is about to.
     func isListening() async -> Bool {
-        if port == nil { await started.wait() }
-        return port != nil
+        await server.isListening()
     }
 
     /// Takes no more connections; `run` returns once the requests under way are answered, or after a limit.
-    func drain() {
-        isDraining = true
-        stop.signal()
+    func drain() async {
+        await server.drain()
+    }
+
+    private func makeServer() -> RestartingServer {
+        let server = PageServer.make(
+            listen, setting: SettingName.dashboardListen.rawValue, log: log
+        ) { [gate] in gate.respond($0, $1) }
+        return RestartingServer(server, on: loop) { [weak self] event in self?.assumeIsolated { $0.server(event) } }
     }
 
     private func serve() async -> Failure? {
-        let server = PageServer(
-            host: listen.host, port: Int(listen.port), setting: SettingName.dashboardListen.rawValue, log: log
-        ) { [gate] in gate.respond($0, $1) }
-        var said: String?
-        while !isDraining, !Task.isCancelled {
-            let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
-            async let heard: Void = listening(ports)
-            stop = ServerStop()
-            var trouble: ListenFailure?
-            do throws(ListenFailure) {
-                try await server.run(until: stop) { continuation.yield($0) }
-            } catch {
-                trouble = error
-            }
-            continuation.finish()
-            await heard
-            if isDraining || Task.isCancelled { break }
-            if let trouble, port == nil { return Self.failure(trouble) }
-            let words = trouble?.description ?? "its socket has ended by itself"
-            if said != words {
-                said = words
-                log.error(
-                    "the dashboard can't be served; trying again until it can", metadata: [LogKeys.error: "\(words)"])
-            }
-            try? await loop.sleep(for: Self.pause)
+        do throws(ListenFailure) {
+            try await server.run()
+            return nil
+        } catch {
+            return Failure(error, "Cannot serve the dashboard")
         }
-        return nil
     }
 
-    private func listening(_ ports: AsyncStream<Int>) async {
-        for await port in ports {
-            self.port = port
-            let host = listen.host.contains(":") ? "[\(listen.host)]" : listen.host
-            log.notice("the dashboard is at http://\(host):\(port)/")
-            started.signal()
+    private func server(_ event: RestartingServer.Event) {
+        let trouble: String
+        switch event {
+        case .listening(let address):
+            listenErrors.reset()
+            return log.notice("the dashboard is at http://\(address)/")
+        case .failed(let error): trouble = "\(error)"
+        case .ended: trouble = "its socket has ended by itself"
         }
+        guard listenErrors.isNew(trouble) else { return }
+        log.error("the dashboard can't be served; trying again until it can", metadata: [LogKeys.error: "\(trouble)"])
     }
 
     /// Says that wrong tokens were shown, a line a minute at most.
@@ -162,14 +143,5 @@ actor DashboardServer {
                 ])
             last = now
         }
-    }
-
-    private static func failure(_ trouble: ListenFailure) -> Failure {
-        let code: ExitCode =
-            switch trouble.kind {
-            case .unavailable: .unavailable
-            case .refused: .refused
-            }
-        return Failure(code, "Cannot serve the dashboard", because: "\(trouble)")
     }
 }

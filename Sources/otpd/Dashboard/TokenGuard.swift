@@ -5,7 +5,7 @@ internal import OTP
 /// on where they differ. A client that has shown too many wrong tokens is asked to wait before the next wrong one; a client
 /// behind the same address with the right token is not. Pure: seconds are given to it.
 struct TokenGuard: Sendable {
-    enum Verdict: Equatable {
+    enum AuthDecision: Equatable {
         case allowed
         /// No token, or none that can be one.
         case missing
@@ -30,7 +30,7 @@ struct TokenGuard: Sendable {
     init(token: Secret?) { self.token = token }
 
     /// - Parameter now: seconds on a clock that only goes forward.
-    mutating func decide(_ authorization: String?, client: String, now: Double) -> Verdict {
+    mutating func decide(_ authorization: String?, client: String, now: Double) -> AuthDecision {
         guard let token else { return .allowed }
         guard let authorization, let shown = Self.bearer(authorization) else { return .missing }
         // First of all: no wrong token may keep the right one out.

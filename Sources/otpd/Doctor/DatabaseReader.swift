@@ -4,8 +4,6 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-typealias TemplateRow = TemplateSet.Row
-
 /// Reads everything about the database, over a connection as a worker's and a second one to notify it. Each read has its
 /// deadline; whoever does not answer is not asked again.
 struct DatabaseReader: Sendable {
@@ -13,11 +11,11 @@ struct DatabaseReader: Sendable {
     let loop: EventLoop
 
     /// For opening a connection, every address included.
-    static let opening = Instant.Span.seconds(10)
+    static let opening = Instant.Duration.seconds(10)
     /// For one read.
-    static let reading = Instant.Span.seconds(5)
+    static let reading = Instant.Duration.seconds(5)
     /// For a notification to arrive.
-    static let hearing = Instant.Span.seconds(2)
+    static let hearing = Instant.Duration.seconds(2)
 
     func read() async -> DatabaseReadings {
         let settings = Database.settings(database)
@@ -32,7 +30,7 @@ struct DatabaseReader: Sendable {
         return readings
     }
 
-    private func open(_ settings: ConnectionSettings) async -> Swift.Result<Connection, PostgresError> {
+    private func open(_ settings: ConnectionSettings) async -> Result<Connection, PostgresError> {
         do {
             return .success(try await Connection.open(settings, on: loop, deadline: .now() + Self.opening))
         } catch {
@@ -114,14 +112,14 @@ struct DatabaseReader: Sendable {
         return samples
     }
 
-    private func listen(on connection: Connection) async -> DatabaseReadings.Reading<TryListen.Outcome> {
+    private func listen(on connection: Connection) async -> DatabaseReadings.Reading<TryListen.Hearing> {
         switch await open(Database.settings(database)) {
         case .failure(let error): return .failure(error)
         case .success(let notifier):
             let channel = "otpd_doctor_\(String(UInt64.random(in: .min ... .max), radix: 16))"
             let outcome = await one { deadline throws(PostgresError) in
                 try await TryListen.run(
-                    listener: connection, notifier: notifier, channel: channel, patience: Self.hearing,
+                    listener: connection, notifier: notifier, channel: channel, timeout: Self.hearing,
                     deadline: deadline)
             }
             await notifier.close()

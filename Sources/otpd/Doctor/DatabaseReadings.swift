@@ -1,9 +1,12 @@
+internal import OTP
 internal import Postgres
 internal import Queue
 
+typealias TemplateRow = TemplateSet.Row
+
 /// What was read of the database, each thing by itself; nil where it was not tried.
 struct DatabaseReadings: Sendable {
-    typealias Reading<Value> = Swift.Result<Value, PostgresError>
+    typealias Reading<Value> = Result<Value, PostgresError>
 
     /// Hosts, user and database, as they may be shown.
     var target: String
@@ -27,5 +30,5 @@ struct DatabaseReadings: Sendable {
     var templates: Reading<[TemplateRow]>?
     var countries: Reading<[ReadTexts.Country]>?
     var activity: Reading<ReadActivity.Activity>?
-    var listen: Reading<TryListen.Outcome>?
+    var listen: Reading<TryListen.Hearing>?
 }

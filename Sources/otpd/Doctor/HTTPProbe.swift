@@ -6,7 +6,7 @@ internal import Twilio
 /// Asks Twilio, and the callback's URL: reads alone, and one POST that is not signed and so does nothing.
 struct HTTPProbe: Sendable {
     /// For one request, name lookup and all.
-    static let patience = Instant.Span.seconds(8)
+    static let timeout = Instant.Duration.seconds(8)
 
     let twilio: TwilioSettings
     let endpoint: Twilio.Endpoint
@@ -23,7 +23,7 @@ struct HTTPProbe: Sendable {
     }
 
     private static func client(caFile: String?, on loop: EventLoop) throws(HTTPError) -> HTTPClient {
-        var limits = HTTPClient.Configuration()
+        var limits = HTTPConfiguration()
         limits.caFile = caFile
         limits.maxConnections = 8
         limits.userAgent = "otpd/\(Version.number) doctor"
@@ -31,7 +31,7 @@ struct HTTPProbe: Sendable {
     }
 
     /// A GET of a path below the base URL.
-    func get(_ path: String) async -> TwilioChecks.Answer {
+    func get(_ path: String) async -> TwilioChecks.TwilioReply {
         let header = authorization.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
@@ -45,7 +45,7 @@ struct HTTPProbe: Sendable {
 
     /// A status that nobody signed, to the callback's URL. Its certificate is to be one that everybody trusts, since Twilio
     /// knows no OTPD_CA_FILE.
-    static func callback(_ url: WebAddress, on loop: EventLoop) async -> TwilioChecks.Answer {
+    static func callback(_ url: WebAddress, on loop: EventLoop) async -> TwilioChecks.TwilioReply {
         let client: HTTPClient
         do { client = try Self.client(caFile: nil, on: loop) } catch { return .failure(error) }
         let request = Request(
@@ -57,9 +57,9 @@ struct HTTPProbe: Sendable {
         return answer
     }
 
-    private static func perform(_ request: Request, on client: HTTPClient) async -> TwilioChecks.Answer {
+    private static func perform(_ request: Request, on client: HTTPClient) async -> TwilioChecks.TwilioReply {
         do {
-            let response = try await client.perform(request, deadline: .now() + patience)
+            let response = try await client.perform(request, deadline: .now() + timeout)
             return .response(status: response.status, body: response.body)
         } catch {
             return .failure(error)

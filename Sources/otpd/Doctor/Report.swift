@@ -7,7 +7,7 @@ struct Report: Equatable, Sendable {
     /// Of the failures the worst: what is wrong with the configuration, then with privileges, then what is unreachable.
     /// Trying again mends the last kind alone.
     var exitCode: ExitCode {
-        let harms = findings.compactMap { finding -> Finding.Harm? in
+        let harms = findings.compactMap { finding -> Finding.Severity? in
             if case .fail(let harm) = finding.verdict { harm } else { nil }
         }
         return [.configuration, .privileges, .unreachable].first(where: harms.contains)?.exitCode ?? .done

@@ -1,3 +1,5 @@
+internal import HTTPServer
+
 /// Twilio's status callbacks.
 struct CallbackSettings: Equatable, Sendable {
     /// What Twilio is told to call.
@@ -46,10 +48,10 @@ struct CallbackSettings: Equatable, Sendable {
     ) -> (ListenAddress?, WebAddress?) {
         (
             listen.value.flatMap {
-                reader.parse($0, .callbackListen) { (text: String) throws(Refusal) in try ListenAddress(text) }
+                reader.parse($0, .callbackListen) { (text: String) throws(InvalidValue) in try ListenAddress(text) }
             },
             publicURL.value.flatMap {
-                reader.parse($0, .callbackPublicURL) { (text: String) throws(Refusal) in try WebAddress(text) }
+                reader.parse($0, .callbackPublicURL) { (text: String) throws(InvalidValue) in try WebAddress(text) }
             }
         )
     }

@@ -30,22 +30,22 @@ struct CodeSecrets: Equatable, Sendable {
     }
 
     /// 32 or more of `A-Z a-z 0-9 - _`: it passes connection strings, service files and shells unquoted.
-    static func secret(_ text: String) throws(Refusal) -> Secret {
+    static func secret(_ text: String) throws(InvalidValue) -> Secret {
         guard text.utf8.allSatisfy(isAllowed) else {
-            throw Refusal("has characters other than A-Z a-z 0-9 - _; make one with: openssl rand -hex 32")
+            throw InvalidValue("has characters other than A-Z a-z 0-9 - _; make one with: openssl rand -hex 32")
         }
         guard text.utf8.count >= minimumLength else {
-            throw Refusal(
+            throw InvalidValue(
                 "has \(text.utf8.count) characters and needs \(minimumLength); make one with: openssl rand -hex 32")
         }
         guard Set(text.utf8).count >= minimumVariety else {
-            throw Refusal(
+            throw InvalidValue(
                 "has fewer than \(minimumVariety) different characters, which is no random value; make one with: openssl "
                     + "rand -hex 32")
         }
         let plain = text.lowercased().filter { $0 != "-" && $0 != "_" }
         guard !placeholders.contains(where: { plain.contains($0) }) else {
-            throw Refusal("is a placeholder, which others know too; make one with: openssl rand -hex 32")
+            throw InvalidValue("is a placeholder, which others know too; make one with: openssl rand -hex 32")
         }
         return Secret(text)
     }

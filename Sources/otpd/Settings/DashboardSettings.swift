@@ -1,3 +1,4 @@
+internal import HTTPServer
 internal import OTP
 
 /// The page for browsers, with what probes and scrapers read.
@@ -17,7 +18,7 @@ struct DashboardSettings: Equatable, Sendable {
         let foundListen = reader.find(.dashboardListen)
         if foundListen.isAbsent { return standard.map { DashboardSettings(listen: $0, token: token) } }
         let listen = foundListen.value.flatMap {
-            reader.parse($0, .dashboardListen) { (text: String) throws(Refusal) in try ListenAddress(text) }
+            reader.parse($0, .dashboardListen) { (text: String) throws(InvalidValue) in try ListenAddress(text) }
         }
         guard let listen else { return nil }
         if !listen.isLoopback, foundToken.isAbsent {

@@ -1,3 +1,5 @@
+internal import HTTPServer
+
 /// A host and a port, as in a URL.
 enum HostAndPort {
     /// Splits `host`, `host:port`, `[IPv6]` or `[IPv6]:port`; nil when it is none of them. The host comes in lower case,
@@ -57,28 +59,15 @@ enum HostAndPort {
     }
 }
 
-/// Where a server listens.
-struct ListenAddress: Equatable, Sendable, CustomStringConvertible {
-    /// A name or an address; IPv6 without brackets.
-    let host: String
-    let port: UInt16
-
-    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
-
+extension ListenAddress {
     /// Whether only this machine can reach it: `localhost`, 127.0.0.0/8 or ::1. Any other name may be anything.
     var isLoopback: Bool { HostAndPort.isLoopback(host) }
 
-    init(host: String, port: UInt16) {
-        self.host = host
-        self.port = port
-    }
-
     /// Parses `host:port` or `[IPv6]:port`.
-    init(_ text: String) throws(Refusal) {
+    init(_ text: String) throws(InvalidValue) {
         guard let (host, port) = HostAndPort.split(text[...]), let port else {
-            throw Refusal("is not an address to listen on; write it as 127.0.0.1:8080 or [::1]:8080")
+            throw InvalidValue("is not an address to listen on; write it as 127.0.0.1:8080 or [::1]:8080")
         }
-        self.host = host.first == "[" ? String(host.dropFirst().dropLast()) : host
-        self.port = port
+        self.init(host: host.first == "[" ? String(host.dropFirst().dropLast()) : host, port: Int(port))
     }
 }

@@ -22,19 +22,20 @@ struct SendingSettings: Equatable, Sendable {
             resendUnknown: reader.parse(.resendUnknown, Choice.parse) ?? .afterGrace)
     }
 
-    private static func maxInFlight(_ text: String) throws(Refusal) -> Int {
+    private static func maxInFlight(_ text: String) throws(InvalidValue) -> Int {
         guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }), let value = Int(text),
             maxInFlightRange.contains(value)
-        else { throw Refusal("is \(SingleLine.quoted(text)); set a whole number from 1 to 10000") }
+        else { throw InvalidValue("is \(SingleLine.quoted(text)); set a whole number from 1 to 10000") }
         return value
     }
 
-    private static func rate(_ text: String) throws(Refusal) -> Double {
+    private static func rate(_ text: String) throws(InvalidValue) -> Double {
         let plain = text.utf8.allSatisfy {
             $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") || $0 == UInt8(ascii: ".")
         }
         guard plain, let value = Double(text), value.isFinite, value > 0 else {
-            throw Refusal("is \(SingleLine.quoted(text)); set a number above 0, as 10 or 0.5, or unset it for no limit")
+            throw InvalidValue(
+                "is \(SingleLine.quoted(text)); set a number above 0, as 10 or 0.5, or unset it for no limit")
         }
         return value
     }
@@ -42,10 +43,10 @@ struct SendingSettings: Equatable, Sendable {
 
 /// A setting that is one of a few words.
 enum Choice {
-    static func parse<Value: RawRepresentable<String> & CaseIterable>(_ text: String) throws(Refusal) -> Value {
+    static func parse<Value: RawRepresentable<String> & CaseIterable>(_ text: String) throws(InvalidValue) -> Value {
         guard let value = Value(rawValue: text) else {
             let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
-            throw Refusal("is \(SingleLine.quoted(text)); set one of: \(words)")
+            throw InvalidValue("is \(SingleLine.quoted(text)); set one of: \(words)")
         }
         return value
     }

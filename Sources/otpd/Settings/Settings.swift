@@ -1,3 +1,4 @@
+internal import HTTPServer
 internal import OTP
 
 /// All settings of the worker (`otpd run`), and the parts that other commands need.
@@ -190,9 +191,10 @@ struct Settings: Equatable, Sendable {
     }
 
     /// A CA file without a certificate would make every connection fail, with a message about everything but the file.
-    private static func certificates(_ bytes: [UInt8]) throws(Refusal) {
+    private static func certificates(_ bytes: [UInt8]) throws(InvalidValue) {
         guard bytes.firstRange(of: Array("-----BEGIN CERTIFICATE-----".utf8)) != nil else {
-            throw Refusal("names a file without a PEM certificate in it; give one with -----BEGIN CERTIFICATE-----")
+            throw InvalidValue(
+                "names a file without a PEM certificate in it; give one with -----BEGIN CERTIFICATE-----")
         }
     }
 }

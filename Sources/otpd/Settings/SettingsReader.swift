@@ -79,13 +79,13 @@ struct SettingsReader {
     }
 
     /// A value with a parser that says why not: nil when it is absent or was reported.
-    mutating func parse<Value>(_ name: SettingName, _ parser: (String) throws(Refusal) -> Value) -> Value? {
+    mutating func parse<Value>(_ name: SettingName, _ parser: (String) throws(InvalidValue) -> Value) -> Value? {
         guard let text = find(name).value else { return nil }
         return parse(text, name, parser)
     }
 
     mutating func parse<Value>(
-        _ text: String, _ name: SettingName, _ parser: (String) throws(Refusal) -> Value
+        _ text: String, _ name: SettingName, _ parser: (String) throws(InvalidValue) -> Value
     ) -> Value? {
         do {
             return try parser(text)
@@ -96,7 +96,7 @@ struct SettingsReader {
     }
 
     /// A file that a variable names, which must be readable and pass the check.
-    mutating func readableFile(_ name: SettingName, _ check: ([UInt8]) throws(Refusal) -> Void) -> String? {
+    mutating func readableFile(_ name: SettingName, _ check: ([UInt8]) throws(InvalidValue) -> Void) -> String? {
         guard let path = find(name).value else { return nil }
         let bytes: [UInt8]
         do {
@@ -106,7 +106,7 @@ struct SettingsReader {
                 name, "names \(SingleLine.quoted(path)), which cannot be read (\(error)); correct the path or its mode")
             return nil
         }
-        return parse(path, name) { (path: String) throws(Refusal) in
+        return parse(path, name) { (path: String) throws(InvalidValue) in
             try check(bytes)
             return path
         }
@@ -225,7 +225,7 @@ struct SettingsReader {
 }
 
 /// Why a text is not a value of its setting: the rest of a sentence that begins with the setting's name.
-struct Refusal: Error, Equatable {
+struct InvalidValue: Error, Equatable {
     let reason: String
 
     init(_ reason: String) { self.reason = reason }

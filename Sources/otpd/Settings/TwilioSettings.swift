@@ -60,9 +60,10 @@ struct TwilioSettings: Equatable, Sendable {
             return nil
         case .broken: return nil
         case .value(let text):
-            return reader.parse(text, .accountSID) { (text: String) throws(Refusal) in
+            return reader.parse(text, .accountSID) { (text: String) throws(InvalidValue) in
                 guard !text.hasPrefix("SK") else {
-                    throw Refusal("is an API key's SID (SK…); put that into TWILIO_API_KEY_SID and the account's here")
+                    throw InvalidValue(
+                        "is an API key's SID (SK…); put that into TWILIO_API_KEY_SID and the account's here")
                 }
                 return try sid(text, "AC", "from the Twilio Console")
             }
@@ -113,29 +114,29 @@ struct TwilioSettings: Equatable, Sendable {
     }
 
     /// A phone number in E.164, a short code, or a name. `Sender` decides; this tells what may have been meant.
-    private static func sender(_ text: String) throws(Refusal) -> Sender {
+    private static func sender(_ text: String) throws(InvalidValue) -> Sender {
         do {
             return try Sender(from: text)
         } catch {
             if text.first == "+" {
-                throw Refusal("is not a number in E.164; write + and 7 to 15 digits, without spaces or dashes")
+                throw InvalidValue("is not a number in E.164; write + and 7 to 15 digits, without spaces or dashes")
             }
             guard text.utf8.contains(where: { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }) else {
-                throw Refusal("has neither a + nor a letter; write a number as + with its country code")
+                throw InvalidValue("has neither a + nor a letter; write a number as + with its country code")
             }
             if text.hasPrefix("MG") {
-                throw Refusal("is a messaging service (MG…); put it into TWILIO_MESSAGING_SERVICE_SID")
+                throw InvalidValue("is a messaging service (MG…); put it into TWILIO_MESSAGING_SERVICE_SID")
             }
-            throw Refusal(
+            throw InvalidValue(
                 "is no alphanumeric sender; use 1 to 11 letters (A–Z), digits and spaces, or a number with +")
         }
     }
 
-    private static func apiKeySID(_ text: String) throws(Refusal) -> String {
+    private static func apiKeySID(_ text: String) throws(InvalidValue) -> String {
         try sid(text, "SK", "from the Twilio Console, API keys")
     }
 
-    private static func messagingService(_ text: String) throws(Refusal) -> Sender {
+    private static func messagingService(_ text: String) throws(InvalidValue) -> Sender {
         do {
             return try Sender(messagingService: text)
         } catch {
@@ -143,19 +144,19 @@ struct TwilioSettings: Equatable, Sendable {
         }
     }
 
-    private static func sid(_ text: String, _ kind: String, _ source: String) throws(Refusal) -> String {
+    private static func sid(_ text: String, _ kind: String, _ source: String) throws(InvalidValue) -> String {
         guard Identifier.isValid(text, prefix: kind) else { throw notASID(kind, source) }
         return text
     }
 
-    private static func notASID(_ kind: String, _ source: String) -> Refusal {
-        Refusal("is not a SID of \(kind) and 32 hexadecimal digits; copy it \(source)")
+    private static func notASID(_ kind: String, _ source: String) -> InvalidValue {
+        InvalidValue("is not a SID of \(kind) and 32 hexadecimal digits; copy it \(source)")
     }
 
     /// A token or an API key's secret: visible ASCII without a space in it.
-    private static func credential(_ text: String) throws(Refusal) -> Secret {
+    private static func credential(_ text: String) throws(InvalidValue) -> Secret {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw Refusal("contains a space; copy it again from the Twilio Console")
+            throw InvalidValue("contains a space; copy it again from the Twilio Console")
         }
         return Secret(text)
     }

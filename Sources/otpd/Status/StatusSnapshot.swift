@@ -82,7 +82,7 @@ struct StatusSnapshot: Sendable {
     }
 
     /// Requests that a limit refused.
-    struct Refusal: Equatable, Sendable {
+    struct RefusedRequests: Equatable, Sendable {
         var scope = "phone"
         /// Since the schema was made.
         var all = 0
@@ -102,7 +102,7 @@ struct StatusSnapshot: Sendable {
     }
 
     /// What ended within five seconds.
-    struct Step: Sendable {
+    struct FiveSeconds: Sendable {
         /// Since 1970, in fives of seconds.
         var step = 0
         var accepted = 0
@@ -114,10 +114,10 @@ struct StatusSnapshot: Sendable {
     var pauses: [Pause] = []
     /// Those that are used up first.
     var limits: [Limit] = []
-    var refusals: [Refusal] = []
+    var refusals: [RefusedRequests] = []
     var sends: [Send] = []
     var failures: [Send] = []
-    var steps: [Step] = []
+    var steps: [FiveSeconds] = []
     /// The database's time: seconds since 1970, and for people.
     var now = 0.0
     var clock = ""
@@ -140,13 +140,13 @@ struct StatusSnapshot: Sendable {
                 case "limit_status": limits.append(Limit(row))
                 case "refusals":
                     refusals.append(
-                        Refusal(
+                        RefusedRequests(
                             scope: row.text("scope") ?? "", all: row.int("refused"), lastHour: row.int("refused_1h")))
                 case "delivery_status": sends.append(Send(row, age: "requested_seconds"))
                 case "failures": failures.append(Send(row, age: "failed_seconds"))
                 case "outcome_counts":
                     steps.append(
-                        Step(step: row.int("step"), accepted: row.int("accepted"), failed: row.int("failed")))
+                        FiveSeconds(step: row.int("step"), accepted: row.int("accepted"), failed: row.int("failed")))
                 case "clock":
                     now = row.double("now") ?? 0
                     clock = row.text("clock") ?? ""

@@ -12,10 +12,10 @@ actor StatusWatch {
     /// The signals that it takes; blocked before any other thread is started.
     static let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT]
     /// One reading, the wait for a connection included.
-    private static let patience = Instant.Span.seconds(5)
+    private static let timeout = Instant.Duration.seconds(5)
 
     private let settings: ConnectionSettings
-    private let interval: Instant.Span
+    private let interval: Instant.Duration
     private let screen: Screen?
     private let colour: Bool
     private let ended: Latch
@@ -24,12 +24,11 @@ actor StatusWatch {
     private var trouble: (since: Instant, words: String)?
     /// Ends the watch where trying again does not help: refused, no schema.
     private var failure: Failure?
-    private var hasShown = false
 
     init(_ settings: ConnectionSettings, interval: Double, on loop: EventLoop) {
         self.settings = settings
         self.loop = loop
-        self.interval = Instant.Span(seconds: interval)
+        self.interval = Instant.Duration(seconds: interval)
         screen = Terminal.isScreen ? Screen() : nil
         colour = Terminal.isColoured
         ended = Latch(on: loop)
@@ -54,7 +53,7 @@ actor StatusWatch {
         let session = Session(
             settings, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in
-                try await SessionSettings.begin(on: connection, deadline: .now() + Database.patience)
+                try await SessionSettings.begin(on: connection, deadline: .now() + Database.timeout)
                 await self?.connected(to: "\(connection.target)")
             },
             onState: { [weak self] state in self?.assumeIsolated { $0.connection(is: state) } })
@@ -75,7 +74,7 @@ actor StatusWatch {
 
     private func connected(to target: String) { view.database = target }
 
-    /// The first attempt that fails is shown at once, and not when the reading's patience is over.
+    /// The first attempt that fails is shown at once, and not when the reading's timeout is over.
     private func connection(is state: SessionState) {
         guard case .connecting(let since, let error?) = state else { return }
         let isNew = trouble == nil
@@ -88,8 +87,8 @@ actor StatusWatch {
         while !Task.isCancelled {
             let began = Instant.now()
             do throws(PostgresError) {
-                let connection = try await session.connection(deadline: began + Self.patience)
-                let snapshot = StatusSnapshot(try await ReadStatus.run(on: connection, deadline: began + Self.patience))
+                let connection = try await session.connection(deadline: began + Self.timeout)
+                let snapshot = StatusSnapshot(try await ReadStatus.run(on: connection, deadline: began + Self.timeout))
                 trouble = nil
                 view.snapshot = snapshot
                 view.history.add(snapshot)

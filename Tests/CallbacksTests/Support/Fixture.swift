@@ -57,27 +57,27 @@ enum Fixture {
         ].joined(separator: "\r\n")
     }
 
-    static func shared(_ inbox: Inbox, _ limits: Limits = Limits()) -> CallbackConnection.Shared {
+    static func shared(_ buffer: ReceiptBuffer, _ limits: Limits = Limits()) -> CallbackConnection.Shared {
         let reader = CallbackReader(publicURL: url, authToken: token)
         return CallbackConnection.Shared(
             rule: RequestRule(path: reader.path, bodyBytes: limits.bodyBytes), reader: CurrentReader(reader),
-            inbox: inbox)
+            buffer: buffer)
     }
 }
 
 /// One connection without a socket, on a clock that the test moves.
 final class Client {
-    let inbox: Inbox
+    let buffer: ReceiptBuffer
     private let channel: EmbeddedChannel
 
     init(_ limits: Limits = Limits()) throws {
-        inbox = Inbox(capacity: limits.buffered)
-        let wire = Wire(limits: limits.server)
+        buffer = ReceiptBuffer(capacity: limits.buffered)
+        let limiter = RequestLimiter(limits: limits.server)
         channel = EmbeddedChannel()
         let pipeline = channel.pipeline.syncOperations
-        try pipeline.addHandler(wire)
+        try pipeline.addHandler(limiter)
         try pipeline.addHandler(ByteToMessageHandler(HTTPRequestDecoder(leftOverBytesStrategy: .dropBytes)))
-        try pipeline.addHandler(CallbackConnection(Fixture.shared(inbox, limits), wire: wire))
+        try pipeline.addHandler(CallbackConnection(Fixture.shared(buffer, limits), limiter: limiter))
         try channel.connect(to: SocketAddress(ipAddress: "127.0.0.1", port: 1)).wait()
     }
 

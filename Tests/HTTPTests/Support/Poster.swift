@@ -8,7 +8,7 @@ enum Ended: Equatable, Sendable {
     case notSent(NotSentReason)
     case unknown(UnknownReason)
 
-    init(_ outcome: Completion.Outcome) {
+    init(_ outcome: Completion.TransferResult) {
         self =
             switch outcome {
             case .response(let status, let body, let retryAfter, let concurrent):
@@ -50,7 +50,7 @@ actor Poster {
 
     /// `meanwhile` runs on the loop when the POST has been started, in the same turn.
     func post(
-        _ url: String, _ body: String = "Body=x", lease: Instant.Span = .seconds(30),
+        _ url: String, _ body: String = "Body=x", lease: Instant.Duration = .seconds(30),
         meanwhile: @Sendable () -> Void = {}
     ) async throws -> Ended {
         let endpoint = try client.endpoint(url: url, authorization: Array("Basic QUM6dG9rZW4=".utf8))
@@ -70,7 +70,7 @@ actor Poster {
 
 /// Runs `body` with a client on a loop of its own, and ends both.
 func withPoster<Result: Sendable>(
-    _ configuration: HTTPClient.Configuration = .init(), _ body: (Poster) async throws -> Result
+    _ configuration: HTTPConfiguration = .init(), _ body: (Poster) async throws -> Result
 ) async throws -> Result {
     let loop = try EventLoop.start()
     defer { loop.stop() }
@@ -98,8 +98,8 @@ func withServer<Result>(
 }
 
 /// A configuration whose whole time is short, for tests of timeouts.
-func hurried(_ total: Instant.Span = .milliseconds(150)) -> HTTPClient.Configuration {
-    var configuration = HTTPClient.Configuration()
+func hurried(_ total: Instant.Duration = .milliseconds(150)) -> HTTPConfiguration {
+    var configuration = HTTPConfiguration()
     configuration.totalTimeout = total
     return configuration
 }
@@ -107,7 +107,7 @@ func hurried(_ total: Instant.Span = .milliseconds(150)) -> HTTPClient.Configura
 extension Poster {
     /// Posts, and expects that it ends as `wanted`.
     nonisolated func expect(
-        _ wanted: Ended, _ url: String, _ body: String = "Body=x", lease: Instant.Span = .seconds(30),
+        _ wanted: Ended, _ url: String, _ body: String = "Body=x", lease: Instant.Duration = .seconds(30),
         meanwhile: @Sendable () -> Void = {}, at location: SourceLocation = #_sourceLocation
     ) async throws {
         let ended = try await post(url, body, lease: lease, meanwhile: meanwhile)

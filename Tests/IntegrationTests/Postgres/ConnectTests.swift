@@ -5,7 +5,9 @@ import TestSupport
 import Testing
 
 /// The error of an attempt to connect.
-private func failure(_ settings: ConnectionSettings, within span: Instant.Span = .seconds(10)) async throws -> String {
+private func failure(_ settings: ConnectionSettings, within span: Instant.Duration = .seconds(10)) async throws
+    -> String
+{
     try await onLoop { loop in
         do {
             let connection = try await Connection.open(settings, on: loop, deadline: .now() + span)
@@ -96,8 +98,8 @@ struct ConnectTests {
         #expect(try await failure(ConnectionSettings("target_session_attrs=prefer-standby")) == "connected")
     }
 
-    @Test("cancelling the task ends the attempt at once")
-    func cancelled() async throws {
+    @Test("canceling the task ends the attempt at once")
+    func canceled() async throws {
         let silent = try Listener()
         let port = silent.port
         let error = try await onLoop { loop in
@@ -114,7 +116,7 @@ struct ConnectTests {
             task.cancel()
             return await task.value
         }
-        #expect(error == PostgresError.cancelled(.notSent).description)
+        #expect(error == PostgresError.canceled(.notSent).description)
     }
 
     @Test("an option reaches the session, spaces and backslashes intact, and pg_stat_activity does not show it")

@@ -145,7 +145,7 @@ struct FailureTests {
         }
     }
 
-    @Test("a cancelled task: waits, cancels, or drops, as it said", arguments: [OnCancellation.wait, .cancel, .drop])
+    @Test("a canceled task: waits, cancels, or drops, as it said", arguments: [OnCancellation.wait, .cancel, .drop])
     func cancellation(_ way: OnCancellation) async throws {
         try await onLoop { loop in
             let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
@@ -160,8 +160,8 @@ struct FailureTests {
             let error = await task.value
             switch way {
             case .wait: #expect(error == nil)
-            case .cancel: #expect(error == .cancelled(.rolledBack))
-            case .drop: #expect(error == .cancelled(.unknown))
+            case .cancel: #expect(error == .canceled(.rolledBack))
+            case .drop: #expect(error == .canceled(.unknown))
             }
             #expect(await connection.isLost == (way == .drop))
             await connection.close()

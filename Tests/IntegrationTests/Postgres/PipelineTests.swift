@@ -77,7 +77,7 @@ struct PipelineTests {
             // Leaked, the results alone would be 60 MB; the suites beside this one move up to 18 MB about (seen under load).
             #expect(growth < 32768, "\(growth) KiB more")
             // Other suites run beside this one and hold a few.
-            #expect(Result.live < 200, "\(Result.live) results are alive")
+            #expect(QueryResult.live < 200, "\(QueryResult.live) results are alive")
             print("10,000 executions: \(growth) KiB more, \(loop.foreignJobs - foreign) jobs from other threads")
             await connection.close()
         }

@@ -5,7 +5,7 @@ import Testing
 /// Runs `body` as a task of a loop of its own, with connections to the server of the PG* environment.
 func onLoop<T: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> T) async throws -> T {
     let loop = try EventLoop.start()
-    let outcome = await Task(executorPreference: loop) { () async -> Swift.Result<T, any Error> in
+    let outcome = await Task(executorPreference: loop) { () async -> Result<T, any Error> in
         do { return .success(try await body(loop)) } catch { return .failure(error) }
     }.value
     loop.stop()

@@ -6,7 +6,7 @@ import Testing
 
 @Suite("PostgreSQL: sessions", .timeLimit(.minutes(10)))
 struct SessionTests {
-    @Test("a session connects, connects again when its backend dies, runs its hook each time, and ends when cancelled")
+    @Test("a session connects, connects again when its backend dies, runs its hook each time, and ends when canceled")
     func reconnects() async throws {
         try await onLoop { loop in
             let states = States()

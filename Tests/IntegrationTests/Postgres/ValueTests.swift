@@ -115,4 +115,30 @@ struct ValueTests {
             #expect(result.commandTag == "INSERT 0 3")
         }
     }
+
+    @Test("a row's columns are read in their order, in both formats")
+    func inOrder() async throws {
+        let sql = "SELECT n::int8, n::int4, 'a' || n, n > 1, n / 2.0::float8, NULL::text FROM generate_series(1, 2) n"
+        try await withConnection { connection in
+            let binary = try await connection.execute(Statement("in_order", sql), deadline: soon)
+            let text = try #require(try await connection.simple(sql, deadline: soon).last)
+            for result in [binary, text] {
+                let rows = try result.map { row throws(PostgresError) in
+                    let (n, small): (Int64, Int32) = (try row.next(), try row.next())
+                    let (word, isLarge): (String, Bool?) = (try row.next(), try row.next())
+                    let (half, nothing): (Double, String?) = (try row.next(), try row.next())
+                    return "\(n) \(small) \(word) \(isLarge == true) \(half) \(nothing ?? "-")"
+                }
+                #expect(rows == ["1 1 a1 false 0.5 -", "2 2 a2 true 1.0 -"])
+                var row = result.reader(1)
+                let wide: Int = try row.next()
+                #expect(wide == 2)
+                #expect(throws: PostgresError.self) {
+                    var row = result.reader()
+                    for _ in 0..<5 { let _: String? = try row.next() }
+                    let _: String = try row.next()
+                }
+            }
+        }
+    }
 }

@@ -58,7 +58,7 @@ enum DoctorRole {
         guard let database = TestScope.current?.database else { throw Trouble("no TestScope") }
         let name = "\(database.name)_login"
         try await database.text("CREATE ROLE \(name) LOGIN PASSWORD '\(password)' \(membership)")
-        let outcome: Swift.Result<Void, any Error>
+        let outcome: Result<Void, any Error>
         do { outcome = .success(try await body(name)) } catch { outcome = .failure(error) }
         try await database.text("DROP ROLE \(name)")
         try outcome.get()

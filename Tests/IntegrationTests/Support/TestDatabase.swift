@@ -15,7 +15,7 @@ final class TestDatabase: Sendable {
 
     static let secret = "integration-tests-secret-0123456789_ABCDEF"
     private static let serial = Atomic(0)
-    private static let loop = Swift.Result { try EventLoop.start(name: "test-sql") }
+    private static let loop = Result { try EventLoop.start(name: "test-sql") }
 
     init(name: String) async throws {
         self.name = name

@@ -55,7 +55,7 @@ struct DatabaseTrait: SuiteTrait, TestTrait, TestScoping {
         let name = try await Template.clone(migrated: isMigrated)
         let database = try await TestDatabase(name: name)
         let scope = TestScope(database: database)
-        let outcome: Swift.Result<Void, any Error>
+        let outcome: Result<Void, any Error>
         do {
             outcome = .success(
                 try await TestScope.$current.withValue(scope) {

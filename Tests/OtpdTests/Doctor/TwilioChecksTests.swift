@@ -5,21 +5,21 @@ import Twilio
 @testable import otpd
 
 @Suite struct TwilioChecksTests {
-    private typealias Answer = TwilioChecks.Answer
+    private typealias TwilioReply = TwilioChecks.TwilioReply
     private let token = TwilioChecks.Context(baseURL: "https://api.twilio.com", usesKey: false)
     private let key = TwilioChecks.Context(baseURL: "https://api.twilio.com", usesKey: true)
-    private let good = Answer.response(status: 200, body: Array(#"{"messages": [], "next_page_uri": null}"#.utf8))
+    private let good = TwilioReply.response(status: 200, body: Array(#"{"messages": [], "next_page_uri": null}"#.utf8))
 
-    private func answer(_ status: Int, _ body: String = "") -> Answer {
+    private func answer(_ status: Int, _ body: String = "") -> TwilioReply {
         .response(status: status, body: Array(body.utf8))
     }
-    private func refusal(_ status: Int, _ code: Int, _ message: String = "Words") -> Answer {
+    private func refusal(_ status: Int, _ code: Int, _ message: String = "Words") -> TwilioReply {
         answer(status, #"{"code": \#(code), "message": "\#(message)", "status": \#(status)}"#)
     }
-    private func failure(_ reason: HTTPError.Reason) -> Answer {
+    private func failure(_ reason: HTTPError.Reason) -> TwilioReply {
         .failure(HTTPError(reason, origin: "https://api.twilio.com"))
     }
-    private func account(_ status: String, _ type: String) -> Answer {
+    private func account(_ status: String, _ type: String) -> TwilioReply {
         answer(200, #"{"sid": "AC1", "auth_token": "t0ken", "status": "\#(status)", "type": "\#(type)"}"#)
     }
 
@@ -83,14 +83,14 @@ import Twilio
     }
 
     @Test(arguments: [
-        (HTTPError.Reason.notSent(.nameLookupFailed), Finding.Harm.unreachable, "getent hosts api.twilio.com"),
+        (HTTPError.Reason.notSent(.nameLookupFailed), Finding.Severity.unreachable, "getent hosts api.twilio.com"),
         (.notSent(.tlsFailed("self-signed certificate")), .unreachable, "OTPD_CA_FILE"),
         (.notSent(.certificatesUnreadable), .configuration, "ca-certificates"),
         (.notSent(.connectTimedOut), .unreachable, "firewall"), (.unknown(.timedOut), .unreachable, "firewall"),
         (.notSent(.connectFailed(errno: 111)), .unreachable, "curl"), (.unknown(.garbled), .unreachable, "curl"),
         (.insecureURL, .configuration, "TWILIO_API_BASE_URL"),
     ])
-    func noAnswer(reason: HTTPError.Reason, harm: Finding.Harm, remedy: String) {
+    func noAnswer(reason: HTTPError.Reason, harm: Finding.Severity, remedy: String) {
         let finding = TwilioChecks.messages(failure(reason), token)
         #expect(finding.verdict == .fail(harm))
         #expect(finding.remedy?.contains(remedy) == true, "\(finding.remedy ?? "")")
@@ -98,11 +98,13 @@ import Twilio
 
     // MARK: Senders
 
-    private func numbers(_ entries: String) -> Answer { answer(200, #"{"incoming_phone_numbers": [\#(entries)]}"#) }
+    private func numbers(_ entries: String) -> TwilioReply {
+        answer(200, #"{"incoming_phone_numbers": [\#(entries)]}"#)
+    }
 
     @Test func aNumber() {
         let lookup = TwilioChecks.Lookup.number("+15005550006")
-        func verdict(_ answer: Answer?, _ countries: [String] = ["AE"]) -> Finding.Verdict {
+        func verdict(_ answer: TwilioReply?, _ countries: [String] = ["AE"]) -> Finding.Verdict {
             TwilioChecks.sender(lookup, answer, countries: countries, token).verdict
         }
         let can = numbers(#"{"phone_number": "+15005550006", "capabilities": {"sms": true}}"#)

@@ -55,11 +55,11 @@ enum ActivityChecks {
     private static func option(_ scope: String) -> String { "--\(scope)" }
 
     /// Jobs that are due for longer than this while nothing is accepted are not served.
-    static let patience = 30.0
+    static let timeout = 30.0
 
     static func accepted(_ activity: ReadActivity.Activity) -> Finding {
         let last = activity.lastAccepted.map { "\(Words.age($0)) ago" } ?? "never"
-        if activity.due > 0, let oldest = activity.oldestDue, oldest > patience {
+        if activity.due > 0, let oldest = activity.oldestDue, oldest > timeout {
             return accepted.warn(
                 "\(last), and \(activity.due) jobs are due, the oldest for \(Words.age(oldest))",
                 "See what they wait for: otpd status, then journalctl -u otpd -n 50")

@@ -11,7 +11,7 @@ enum CallbackCheck {
     private static let notTwilio = " (from this host; that Twilio gets there too shows in the console, Monitor, Errors)"
 
     /// What an unsigned POST came to. `hasReceiver` is whether otpd itself listens, by these settings.
-    static func finding(_ url: WebAddress, _ answer: TwilioChecks.Answer, hasReceiver: Bool) -> Finding {
+    static func finding(_ url: WebAddress, _ answer: TwilioChecks.TwilioReply, hasReceiver: Bool) -> Finding {
         let place = "\(url.scheme.rawValue)://\(url.host)\(url.port.map { ":\($0)" } ?? "")"
         let listening =
             hasReceiver
@@ -93,7 +93,7 @@ enum CallbackCheck {
                 : "Is it running? systemctl status otpd; ss -ltnp | grep otpd"
             let found = "\(place) does not answer from here: \(reason(error))"
             return url.scheme == .https ? check.warn(found, remedy) : check.fail(.unreachable, found, remedy)
-        case .invalidURL, .insecureURL, .invalidHeader, .cancelled, .setup:
+        case .invalidURL, .insecureURL, .invalidHeader, .canceled, .setup:
             return check.fail(.configuration, "\(error)", "Correct OTPD_CALLBACK_PUBLIC_URL.")
         }
     }
@@ -102,7 +102,7 @@ enum CallbackCheck {
         switch error.reason {
         case .notSent(let why): "\(why)"
         case .unknown(let why): "\(why)"
-        case .invalidURL, .insecureURL, .invalidHeader, .cancelled, .setup: "\(error)"
+        case .invalidURL, .insecureURL, .invalidHeader, .canceled, .setup: "\(error)"
         }
     }
 }

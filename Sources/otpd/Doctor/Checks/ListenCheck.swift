@@ -12,7 +12,7 @@ enum ListenCheck {
         + "xact_start FROM pg_stat_activity ORDER BY xact_start LIMIT 5; then SELECT pg_terminate_backend(PID). "
         + "PostgreSQL's log names the PID, too."
 
-    static func finding(_ outcome: TryListen.Outcome) -> Finding {
+    static func finding(_ outcome: TryListen.Hearing) -> Finding {
         if outcome.queuePercent >= TryListen.fullFrom {
             return check.fail(
                 .configuration,
@@ -26,7 +26,7 @@ enum ListenCheck {
     }
 
     /// Whether a NOTIFY gets through.
-    private static func way(_ outcome: TryListen.Outcome) -> Finding {
+    private static func way(_ outcome: TryListen.Hearing) -> Finding {
         switch (outcome.isHeard, outcome.isPooled, outcome.changesBackend) {
         case (true, false, _): check.pass("a NOTIFY arrives")
         case (true, true, false):

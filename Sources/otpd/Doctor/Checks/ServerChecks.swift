@@ -45,7 +45,7 @@ enum ServerChecks {
                     "Look whether it runs: systemctl status postgresql; \(isReady(attempts)); then what is in between."
                 )
             }
-        case .server, .lost, .deadline, .cancelled, .unsuitable, .misuse:
+        case .server, .lost, .deadline, .canceled, .unsuitable, .misuse:
             return connection.fail(.unreachable, failure.brief, "Look at PostgreSQL's log, then try again.")
         }
     }

@@ -10,7 +10,7 @@ enum TwilioChecks {
     static let all = [account, messages, sender]
 
     /// What a GET came to.
-    enum Answer: Sendable {
+    enum TwilioReply: Sendable {
         case response(status: Int, body: [UInt8])
         case failure(HTTPError)
 
@@ -38,7 +38,7 @@ enum TwilioChecks {
     // MARK: The account
 
     /// Standard API keys may send and list and not read the account: then `messages` tells whether they are right.
-    static func account(_ answer: Answer, messages: Answer, _ context: Context) -> Finding {
+    static func account(_ answer: TwilioReply, messages: TwilioReply, _ context: Context) -> Finding {
         guard case .response(let status, let body) = answer else { return unwell(account, answer, context) }
         if status == 401 || status == 403, context.usesKey, messages.status == 200 {
             return account.skip(
@@ -65,7 +65,7 @@ enum TwilioChecks {
     // MARK: Messages
 
     /// An unknown outcome is settled by Twilio's list: who may not read it sends the same code again only by guessing.
-    static func messages(_ answer: Answer, _ context: Context) -> Finding {
+    static func messages(_ answer: TwilioReply, _ context: Context) -> Finding {
         guard case .response(200, let body) = answer else { return unwell(messages, answer, context) }
         guard (try? MessagePage(json: body.span)) != nil else { return foreign(messages, context) }
         return messages.pass("they can be listed, so the credentials are right\(context.place)")
@@ -113,7 +113,7 @@ enum TwilioChecks {
     }
 
     /// `countries` are those whose messages it sends, as far as they are known.
-    static func sender(_ lookup: Lookup, _ answer: Answer?, countries: [String], _ context: Context) -> Finding {
+    static func sender(_ lookup: Lookup, _ answer: TwilioReply?, countries: [String], _ context: Context) -> Finding {
         let isSaudi = countries.contains("SA")
         let whose = countries.isEmpty ? "" : " for \(countries.joined(separator: ", "))"
         switch lookup {
@@ -167,7 +167,7 @@ enum TwilioChecks {
 
     // MARK: What any of them may come to
 
-    private static func unwell(_ check: Check, _ answer: Answer, _ context: Context) -> Finding {
+    private static func unwell(_ check: Check, _ answer: TwilioReply, _ context: Context) -> Finding {
         switch answer {
         case .failure(let error): return unanswered(check, error)
         case .response(let status, let body):
@@ -244,7 +244,7 @@ enum TwilioChecks {
         case .unknown(let why):
             return check.fail(
                 .unreachable, "\(origin) can't be asked: \(why)", "Try: curl -sSo /dev/null -m 10 \(origin)")
-        case .invalidURL, .insecureURL, .invalidHeader, .cancelled, .setup:
+        case .invalidURL, .insecureURL, .invalidHeader, .canceled, .setup:
             return check.fail(.configuration, "\(error)", "Correct TWILIO_API_BASE_URL in otpd.env.")
         }
     }

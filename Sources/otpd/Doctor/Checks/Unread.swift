@@ -18,7 +18,7 @@ extension Check {
                 return skip("that takes the current schema: \(refusal.message)")
             default: return fail(.unreachable, "\(refusal)", "Look at PostgreSQL's log.")
             }
-        case .settings, .connect, .lost, .deadline, .cancelled:
+        case .settings, .connect, .lost, .deadline, .canceled:
             return skip("the database did not answer: \(error.brief)")
         case .unsuitable(let reason):
             return fail(
@@ -35,7 +35,7 @@ extension PostgresError {
         case .lost(let loss): loss.farewell?.message ?? loss.reason
         case .deadline: "no answer in the time there was"
         case .server(let refusal): refusal.message
-        case .settings, .connect, .cancelled, .unsuitable, .misuse: "\(self)"
+        case .settings, .connect, .canceled, .unsuitable, .misuse: "\(self)"
         }
     }
 }

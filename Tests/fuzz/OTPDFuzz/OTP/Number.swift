@@ -2,7 +2,7 @@
 
 /// Bytes as a stored number: what is accepted is E.164, written back as it was, and never shown whole.
 func fuzzNumber(_ bytes: [UInt8]) {
-    let checked = Swift.Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: bytes.span) }
+    let checked = Result { () throws(PhoneNumber.FormError) in try PhoneNumber(e164: bytes.span) }
     switch checked {
     case .success(let number):
         isSound(number)

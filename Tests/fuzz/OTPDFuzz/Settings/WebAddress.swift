@@ -1,3 +1,5 @@
+import HTTPServer
+
 @testable import HTTP
 @testable import otpd
 

@@ -69,8 +69,8 @@ private func fuzzReader(_ form: [UInt8], _ token: String, _ url: String) {
     let mark = url.utf8.firstIndex(of: UInt8(ascii: "?")) ?? url.endIndex
     let reader = CallbackReader(publicURL: String(url[..<mark]), authToken: Secret(token))
     let signature = Signature(authToken: Secret(token)).make(url: url, parameters: fields)
-    func refusal(_ format: CallbackReader.Format, _ signature: String) -> CallbackReader.Refusal? {
-        do throws(CallbackReader.Refusal) {
+    func refusal(_ format: CallbackReader.Format, _ signature: String) -> CallbackReader.Rejection? {
+        do throws(CallbackReader.Rejection) {
             let receipt = try reader.read(
                 form.span, as: format, query: String(url[mark...]), signature: signature)
             require(fields.contains { $0.value == receipt.sid.description }, "the message is the form's")

@@ -48,7 +48,7 @@ func fuzzValues(_ bytes: [UInt8]) {
     require(result.column("a") == 0 && result.column("b") == nil && result.name(of: 0) == "a", "the column is found")
 }
 
-private func made(type: UInt32, isBinary: Bool, _ value: [UInt8]) -> Postgres.Result {
+private func made(type: UInt32, isBinary: Bool, _ value: [UInt8]) -> QueryResult {
     let result = PQmakeEmptyPGresult(nil, PGRES_TUPLES_OK)!
     let isMade = "a".withCString { name in
         var column = PGresAttDesc()
@@ -60,7 +60,7 @@ private func made(type: UInt32, isBinary: Bool, _ value: [UInt8]) -> Postgres.Re
     // Copied into memory of the very size first, so that a byte read beyond it is seen.
     var copy = value.map { CChar(bitPattern: $0) }
     require(isMade && PQsetvalue(result, 0, 0, &copy, Int32(value.count)) == 1, "libpq makes a result")
-    return Postgres.Result(owning: result)
+    return QueryResult(owning: result)
 }
 
 /// The elements are the parts between bytes 0xFF; an empty part is a NULL. Read back as `array_recv` reads them.

@@ -1,0 +1,100 @@
+internal import CCurl
+internal import EventLoop
+internal import Glibc
+
+/// The sockets of a client: opens and closes them for libcurl, and knows what becomes of each (`SocketTable`).
+///
+/// Owned by one `Multi` and touched on its loop's thread alone. libcurl holds unretained pointers to it until the multi
+/// handle is cleaned up, which its owner outlives.
+@safe final class Sockets {
+    private let loop: EventLoop
+    private let userTimeout: Instant.Duration
+    private var table = SocketTable()
+    /// The `errno` of the last socket that could not be opened; 0 since one could.
+    private(set) var openError: Int32 = 0
+
+    init(on loop: EventLoop, userTimeout: Instant.Duration) {
+        self.loop = loop
+        self.userTimeout = userTimeout
+    }
+
+    /// The sockets behind a pointer that libcurl was given.
+    static func from(_ pointer: UnsafeMutableRawPointer?) -> Sockets {
+        unsafe Unmanaged<Sockets>.fromOpaque(pointer!).takeUnretainedValue()
+    }
+
+    /// What libcurl is given to find this object again.
+    var pointer: UnsafeMutableRawPointer { unsafe Unmanaged.passUnretained(self).toOpaque() }
+
+    /// Connections open.
+    var open: Int { table.open }
+
+    func state(_ descriptor: Int32) -> SocketTable.State { table.state(descriptor) }
+
+    /// Watches a socket as libcurl wishes it, with `handler`.
+    func watch(_ descriptor: Int32, _ wish: Int32, _ handler: any ReadinessHandler) {
+        if wish == CURL_POLL_REMOVE {
+            switch table.state(descriptor) {
+            case .foreign: loop.unwatch(descriptor)
+            case .active, .idle:
+                table.use(descriptor, false)
+                cork(descriptor)
+            }
+            return
+        }
+        // Nothing is left to write.
+        if wish == CURL_POLL_IN, table.isCorked(descriptor) { push(descriptor) }
+        var readiness: Readiness = []
+        if wish & CURL_POLL_IN != 0 { readiness.insert(.read) }
+        if wish & CURL_POLL_OUT != 0 { readiness.insert(.write) }
+        table.use(descriptor, true)
+        loop.watch(descriptor, for: readiness, handler)
+    }
+
+    /// From its second request on, head and body leave a connection together: libcurl writes them one after the other,
+    /// since it asks for the body last, and each would be a segment of its own. Not before: handshakes would wait.
+    private func cork(_ descriptor: Int32) {
+        guard !table.isCorked(descriptor) else { return }
+        var isOn: Int32 = 1
+        guard
+            unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CORK, &isOn, socklen_t(MemoryLayout<Int32>.size)) == 0
+        else { return }
+        table.cork(descriptor)
+    }
+
+    /// Sends what a corked connection holds: at once, and not after the 200 ms that the kernel would wait (tcp(7)).
+    private func push(_ descriptor: Int32) {
+        var isOn: Int32 = 1
+        unsafe _ = setsockopt(
+            descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    /// Opens a socket that takes its unsent bytes with it when it is closed, also by the end of this process: a socket
+    /// that went on retransmitting could deliver a text long after the resolver has looked for it.
+    func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
+        let wanted = unsafe address.pointee
+        let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
+        openError = descriptor < 0 ? errno : 0
+        guard descriptor >= 0 else { return CURL_SOCKET_BAD }
+        var discard = linger(l_onoff: 1, l_linger: 0)
+        var limit = UInt32(clamping: userTimeout.millisecondsRoundedUp)
+        guard
+            unsafe setsockopt(
+                descriptor, SOL_SOCKET, SO_LINGER, &discard, socklen_t(MemoryLayout<linger>.size)) == 0,
+            unsafe setsockopt(
+                descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, socklen_t(MemoryLayout<UInt32>.size)) == 0
+        else {
+            Glibc.close(descriptor)
+            return CURL_SOCKET_BAD
+        }
+        table.opened(descriptor)
+        return descriptor
+    }
+
+    /// Closes a socket that libcurl has done with.
+    func close(_ descriptor: curl_socket_t) -> Int32 {
+        table.closed(descriptor)
+        loop.unwatch(descriptor)
+        return Glibc.close(descriptor)
+    }
+}

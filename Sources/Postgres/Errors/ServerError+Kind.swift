@@ -1,0 +1,49 @@
+extension ServerError {
+    /// What a refusal says about trying again: whether the same statement may succeed, and whether one row is at fault.
+    public enum Kind: Sendable, Hashable {
+        /// The server undid the transaction in favor of another one: the same statement may succeed at once.
+        case conflict
+        /// Another session holds a row, for longer than `lock_timeout`. Other rows may be free.
+        case locked
+        /// The server takes no writes now, whatever they are: it is full, read-only, starting, or shutting down.
+        case unavailable
+        /// The role lacks a privilege, or an object is missing or differs: a GRANT or a migration puts it right.
+        case misconfigured
+        /// The values themselves: the same statement fails for ever.
+        case invalidValue
+        /// Any other error: perhaps of one row alone.
+        case other
+    }
+
+    /// By SQLSTATE alone, since messages are in the server's language (PostgreSQL, Appendix A).
+    public var kind: Kind {
+        switch (sqlstate.prefix(2), sqlstate) {
+        // Another session holds the row.
+        case (_, "55P03"): .locked
+        // A statement timeout of the role, or a cancellation by an operator: fewer rows may pass.
+        case (_, "57014"): .other
+        // Transaction rollback: a serialization failure or a deadlock.
+        case ("40", _): .conflict
+        // Connection exception: a pooler or a proxy has lost its server.
+        case ("08", _): .unavailable
+        // Invalid transaction state: a read-only server, or a transaction that is aborted or timed out.
+        case ("25", _): .unavailable
+        // Insufficient resources: disk, memory, connections.
+        case ("53", _): .unavailable
+        // Object not in prerequisite state: an upgrade, or a publication without a replica identity.
+        case ("55", _): .unavailable
+        // Operator intervention: the server shuts down, starts, or the database was dropped.
+        case ("57", _): .unavailable
+        // System error: input and output, missing files.
+        case ("58", _): .unavailable
+        // Syntax error or access rule violation: no privilege; no such table, column or function.
+        case ("42", _): .misconfigured
+        // Invalid schema name: the schema is gone.
+        case ("3F", _): .misconfigured
+        // Data exception; integrity constraint violation; the schema's own errors, which are about values.
+        case ("22", _), ("23", _), ("OT", _): .invalidValue
+        // A trigger's own error (P0), a limit of the program (54), a damaged page (XX), …
+        default: .other
+        }
+    }
+}

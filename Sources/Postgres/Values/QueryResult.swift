@@ -1,0 +1,102 @@
+internal import CLibpq
+internal import Synchronization
+
+/// What one statement brought back: the sole owner of a `PGresult`, freed with it.
+///
+/// Rows are (result, row, column), all counted from 0; nothing is copied until it is asked for.
+///
+/// `@unchecked Sendable`: a PGresult is never changed once libpq has returned it, and may be read from any thread
+/// (libpq, "Behavior in Threaded Programs").
+@safe public final class QueryResult: @unchecked Sendable {
+    private let pointer: OpaquePointer
+    /// Rows brought back.
+    public let rowCount: Int
+    /// Columns of each row.
+    public let columnCount: Int
+    /// What the server remarked while it carried the statement out, its commit included (a WARNING with SQLSTATE 01000
+    /// "canceling wait for synchronous replication …" means: not durable). In explicit transactions the commit's own
+    /// remarks come with the COMMIT.
+    public internal(set) var notices: [ServerError] = []
+
+    /// Results that are alive in this process: a measure of leaks.
+    static var live: Int { count.load(ordering: .relaxed) }
+    private static let count = Atomic(0)
+
+    /// Takes `pointer` over.
+    init(owning pointer: OpaquePointer) {
+        unsafe self.pointer = pointer
+        rowCount = unsafe Int(PQntuples(pointer))
+        columnCount = unsafe Int(PQnfields(pointer))
+        Self.count.add(1, ordering: .relaxed)
+    }
+
+    deinit {
+        unsafe PQclear(pointer)
+        Self.count.subtract(1, ordering: .relaxed)
+    }
+
+    /// Rows inserted, updated, deleted, merged or selected; 0 for other commands.
+    public var affectedRows: Int {
+        guard let text = unsafe PQcmdTuples(pointer) else { return 0 }
+        return unsafe Int(String(cString: text)) ?? 0
+    }
+
+    /// What was done, such as `INSERT 0 1`.
+    public var commandTag: String {
+        guard let text = unsafe PQcmdStatus(pointer) else { return "" }
+        return unsafe String(cString: text)
+    }
+
+    /// Whether a WARNING with this SQLSTATE came with it; without one, any warning.
+    public func hasWarning(_ sqlstate: String? = nil) -> Bool {
+        notices.contains { $0.severity == "WARNING" && (sqlstate == nil || $0.sqlstate == sqlstate) }
+    }
+
+    /// The index of the column called `name`; nil when there is none.
+    public func column(_ name: String) -> Int? {
+        (0..<columnCount).first { column in
+            guard let found = unsafe PQfname(pointer, Int32(column)) else { return false }
+            return unsafe String(cString: found) == name
+        }
+    }
+
+    /// The name of a column.
+    public func name(of column: Int) -> String {
+        guard let name = unsafe PQfname(pointer, Int32(column)) else { return "" }
+        return unsafe String(cString: name)
+    }
+
+    /// The type of a column.
+    public func type(of column: Int) -> OID {
+        OID(rawValue: unsafe PQftype(pointer, Int32(column)))
+    }
+
+    /// Whether a value is NULL.
+    public func isNull(_ row: Int, _ column: Int) -> Bool {
+        check(row, column)
+        return unsafe PQgetisnull(pointer, Int32(row), Int32(column)) == 1
+    }
+
+    /// Whether a column came in binary format (`execute`) and not as text (`simple`).
+    func isBinary(_ column: Int) -> Bool { unsafe PQfformat(pointer, Int32(column)) == 1 }
+
+    /// Lends the bytes of one value to `body`, for that call only; nil when it is NULL.
+    public func withBytes<T, E: Error>(
+        _ row: Int, _ column: Int, _ body: (UnsafeRawBufferPointer?) throws(E) -> T
+    ) throws(E) -> T {
+        check(row, column)
+        let (row, column) = (Int32(row), Int32(column))
+        guard unsafe PQgetisnull(pointer, row, column) == 0, let start = unsafe PQgetvalue(pointer, row, column) else {
+            return try body(nil)
+        }
+        let length = unsafe Int(PQgetlength(pointer, row, column))
+        defer { withExtendedLifetime(self) {} }
+        return try unsafe body(UnsafeRawBufferPointer(start: start, count: length))
+    }
+
+    private func check(_ row: Int, _ column: Int) {
+        precondition(
+            row >= 0 && row < rowCount && column >= 0 && column < columnCount,
+            "row \(row), column \(column) of a result of \(rowCount) × \(columnCount)")
+    }
+}

@@ -1,0 +1,36 @@
+/// The keys of log metadata: one name for one thing, in every line of the program. Never a code, never a whole number.
+public enum LogKeys {
+    // What it is about.
+    public static let sendJob = "send_job_id"
+    public static let attempt = "attempt"
+    public static let outcome = "outcome"
+
+    // What happened.
+    public static let reason = "reason"
+    public static let remedy = "remedy"
+    public static let error = "error"
+    public static let errorCode = "error_code"
+    public static let pause = "pause"
+    public static let signal = "signal"
+    public static let variables = "variables"
+
+    // How much, how long.
+    public static let count = "count"
+    public static let seconds = "seconds"
+    public static let waiting = "waiting"
+
+    // Status callbacks since the start.
+    public static let received = "received"
+    public static let refused = "refused"
+    public static let malformed = "malformed"
+    public static let dropped = "dropped"
+    public static let written = "written"
+    public static let unknown = "unknown"
+
+    // Who and where.
+    public static let version = "version"
+    public static let address = "address"
+    public static let database = "database"
+    public static let state = "state"
+    public static let worker = "worker"
+}

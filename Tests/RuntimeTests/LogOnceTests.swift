@@ -1,0 +1,68 @@
+import EventLoop
+import Postgres
+import Runtime
+import Testing
+
+struct LogOnceTests {
+    @Test func equalErrorsInARowAreNewOnce() {
+        var errors = LogOnce()
+        #expect(["a", "a", "b", "a"].map { errors.isNew($0) } == [true, false, true, true])
+        errors.reset()
+        #expect(["a", "a"].map { errors.isNew($0) } == [true, false])
+    }
+}
+
+/// One loss of the database is one line, though two sessions lose it.
+struct OutageLogTests {
+    private enum Name { case claims, results }
+    private let refused = PostgresError.connect(
+        ConnectFailure(attempts: [.init(target: "db:5432", reason: "Connection refused")]))
+    private let password = PostgresError.connect(
+        ConnectFailure(attempts: [.init(target: "db:5432", reason: "no", sqlstate: "28P01", stage: .login)]))
+
+    private func lost(_ outcome: StatementFate) -> PostgresError {
+        .lost(Loss(reason: "gone", farewell: nil, outcome: outcome))
+    }
+
+    /// `#expect` cannot call what changes a value.
+    private func news(of name: Name, _ state: SessionState, _ log: inout OutageLog<Name>) -> OutageLog<Name>.News? {
+        log.news(of: name, state)
+    }
+
+    private func failing(_ error: PostgresError) -> SessionState {
+        .connecting(since: .init(nanoseconds: 0), lastError: error)
+    }
+
+    @Test func theSecondSessionsWordsForAnOutageAreNoNews() {
+        var log = OutageLog<Name>()
+        #expect(news(of: .claims, .connected, &log) == .connected)
+        #expect(news(of: .results, .connected, &log) == .connected)
+        #expect(news(of: .claims, failing(lost(.unknown)), &log) == .ended(lost(.unknown)))
+        #expect(news(of: .results, failing(lost(.notSent)), &log) == nil)
+        // That nothing listens there is news, once.
+        #expect(news(of: .results, failing(refused), &log) == .away(refused))
+        #expect(news(of: .claims, failing(refused), &log) == nil)
+        #expect(news(of: .results, failing(refused), &log) == nil)
+    }
+
+    @Test func theNextOutageIsNewsOnceAllAreBack() {
+        var log = OutageLog<Name>()
+        #expect(news(of: .claims, failing(refused), &log) == .away(refused))
+        #expect(news(of: .results, failing(refused), &log) == nil)
+        #expect(news(of: .claims, .connected, &log) == .connected)
+        #expect(news(of: .results, failing(refused), &log) == nil)
+        #expect(news(of: .results, .connected, &log) == .connected)
+        #expect(news(of: .results, failing(lost(.notSent)), &log) == .ended(lost(.notSent)))
+        #expect(news(of: .claims, failing(lost(.unknown)), &log) == nil)
+        #expect(news(of: .claims, failing(password), &log) == .refused(password))
+    }
+
+    /// A server that drops each new connection is an outage, and not only the end of the first one.
+    @Test func aConnectionThatNeverStandsIsAnOutage() {
+        var log = OutageLog<Name>()
+        _ = log.news(of: .claims, .connected)
+        #expect(news(of: .claims, failing(lost(.notSent)), &log) == .ended(lost(.notSent)))
+        #expect(news(of: .claims, failing(lost(.notSent)), &log) == .away(lost(.notSent)))
+        #expect(news(of: .claims, failing(lost(.notSent)), &log) == nil)
+    }
+}
