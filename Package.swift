@@ -107,9 +107,9 @@ let package = Package(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Queue", "Runtime"], swiftSettings: strict),
+        .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: [

@@ -85,7 +85,8 @@ public struct ListeningServer: Sendable {
             OpenConnections(limits: limits, on: eventLoop, log: log), eventLoop: eventLoop)
         let listener: any Channel
         do {
-            listener = try await bootstrap(on: eventLoop, connections).bind(host: address.host, port: address.port).get()
+            listener = try await bootstrap(on: eventLoop, connections).bind(host: address.host, port: address.port)
+                .get()
         } catch {
             return .failure(ListenFailure(address, error, setting: setting))
         }

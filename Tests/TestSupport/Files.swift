@@ -46,7 +46,7 @@ public enum Files {
 
 /// One folder in /tmp for what the processes of this run print; deleted when the run ends.
 public enum ScratchFolder {
-    public static let shared = Swift.Result<String, Trouble> { () throws(Trouble) in
+    public static let shared = Result<String, Trouble> { () throws(Trouble) in
         atexit { delete() }
         return try Files.makeFolder()
     }

@@ -1,6 +1,5 @@
 import DequeModule
 
-/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Words.swift`), no clock,
 /// Names one request to a connection.
 struct RequestID: Hashable, Sendable { let serial: UInt64 }
 
