@@ -72,7 +72,7 @@ let package = Package(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
             swiftSettings: strictMemory),
         .target(
-            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue", logging], swiftSettings: strict),
+            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue"], swiftSettings: strict),
         .target(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
@@ -109,7 +109,7 @@ let package = Package(
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Queue", "Runtime"], swiftSettings: strict),
+            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
