@@ -66,7 +66,7 @@ let package = Package(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
             swiftSettings: strictMemory),
         .target(
-            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue", logging], swiftSettings: strict),
+            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue"], swiftSettings: strict),
         .target(
             name: "Worker",
             dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
@@ -108,7 +108,7 @@ let package = Package(
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Queue", "Runtime"], swiftSettings: strict),
+            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",

@@ -64,16 +64,22 @@ public actor CallbackReceiver {
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
         let writer = Writer(loop: loop, buffer: buffer, session: session, batch: limits.batch, log: log)
         let reporter = Reporter(loop: loop, buffer: buffer, log: log)
-        let heartbeat = configuration.statusRow.map {
-            StatusRow($0, loop: loop, buffer: buffer, session: session, log: log).heartbeat
+        heartbeat = configuration.statusRow.map {
+            HeartbeatLoop(loop: loop, row: StatusRow($0, loop: loop, buffer: buffer, session: session, log: log))
         }
-        self.heartbeat = heartbeat
-        var loops: [any BackgroundLoop] = [session, reporter]
-        if let heartbeat { loops.append(heartbeat) }
-        let failure = await withBackground(loops) {
-            let failure = await foreground(writer)
-            await heartbeat?.sendFinal()
-            return failure
+        var failure: ReceiverFailure?
+        await withTaskGroup(of: Void.self) { background in
+            background.addTask { await session.run() }
+            background.addTask { await reporter.run() }
+            if let heartbeat {
+                background.addTask {
+                    var heartbeat = heartbeat
+                    await heartbeat.run()
+                }
+            }
+            failure = await foreground(writer)
+            await heartbeat?.sendFinal(.stopped)
+            background.cancelAll()
         }
         let counters = buffer.counters
         if counters != Counters() { reporter.report(counters, since: counters) }
@@ -159,7 +165,7 @@ public actor CallbackReceiver {
     private func server(_ event: RestartingServer.Event) {
         switch event {
         case .listening(let address):
-            listenErrors.reset()
+            listenErrors.succeeded()
             log.notice("listening for status callbacks", metadata: [LogKeys.address: "\(address)"])
         case .failed(let error):
             guard listenErrors.isNew(error) else { return }

@@ -3,7 +3,7 @@ import Logging
 import Runtime
 
 /// Says what has come: a line a minute at most, and none when nothing came.
-struct Reporter: BackgroundLoop {
+struct Reporter: Sendable {
     let loop: EventLoop
     let buffer: ReceiptBuffer
     let log: Logger

@@ -4,8 +4,38 @@ import Postgres
 import Queue
 import Runtime
 
-/// The row of `otp.worker_status` of a receiver that runs alone: what it has counted, written by a `HeartbeatLoop`. Where
-/// its role may not write there (one that can no more than `otp.record_status`), it logs that once and has no row.
+/// Keeps the row of `otp.worker_status` of a receiver that runs alone.
+struct HeartbeatLoop: BackgroundLoop, Sendable {
+    let loop: EventLoop
+    let row: StatusRow
+
+    static let interval = Instant.Duration.seconds(5)
+    /// Short: a stop waits for a heartbeat that is under way.
+    static let timeout = Instant.Duration.seconds(3)
+    static let finalTimeout = Instant.Duration.seconds(2)
+
+    enum Wait: Equatable {
+        /// Until the next heartbeat is due.
+        case interval
+        /// For ever: the role may not write the row.
+        case forever
+    }
+
+    func round() async -> Wait { await row.write(timeout: Self.timeout) ? .interval : .forever }
+
+    func pause(_ wait: Wait) async {
+        switch wait {
+        case .interval: try? await loop.sleep(for: Self.interval)
+        case .forever: await Latch(on: loop).wait()
+        }
+    }
+
+    /// Reports that the receiver is about to stop, or has stopped.
+    func sendFinal(_ state: WorkerReport.State) async { _ = await row.write(state, timeout: Self.finalTimeout) }
+}
+
+/// The row of `otp.worker_status` of a receiver that runs alone: what it has counted. Where its role may not write there
+/// (one that can no more than `otp.record_status`), it logs that once and has no row.
 actor StatusRow {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -17,10 +47,6 @@ actor StatusRow {
     private var worker: Int64?
     private var isRefused = false
 
-    static let interval = Instant.Duration.seconds(5)
-    /// Short: a stop waits for a heartbeat that is under way.
-    static let timeout = Instant.Duration.seconds(3)
-
     init(_ report: WorkerReport, loop: EventLoop, buffer: ReceiptBuffer, session: Session, log: Logger) {
         self.report = report
         self.loop = loop
@@ -30,31 +56,23 @@ actor StatusRow {
         self.report.state = .running
     }
 
-    /// What writes it.
-    nonisolated var heartbeat: HeartbeatLoop {
-        HeartbeatLoop(
-            timeout: Self.timeout,
-            send: { [self] in await write($0, timeout: $1) },
-            wait: { [loop] in try? await loop.sleep(for: $0) })
-    }
-
-    /// Writes the row; a final state only while there is a connection.
-    private func write(_ state: WorkerReport.State?, timeout: Instant.Duration) async -> Instant.Duration? {
-        guard !isRefused else { return nil }
+    /// Writes the row; a final state only while there is a connection. False where the role may not.
+    func write(_ state: WorkerReport.State? = nil, timeout: Instant.Duration) async -> Bool {
+        guard !isRefused else { return false }
         if let state {
             report.state = state
             if state == .stopped { report.databaseState = nil }
-            guard await session.current != nil else { return nil }
+            guard await session.current != nil else { return true }
         }
         do throws(PostgresError) {
             let connection = try await session.connection(deadline: .now() + timeout)
             if worker == nil { worker = try await Register.run(on: connection, deadline: .now() + timeout) }
-            guard let worker else { return Self.interval }
+            guard let worker else { return true }
             report.callbacks = buffer.counters.reported
             try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + timeout)
         } catch {
             // What is lost is the session's to report.
-            guard case .server(let refusal) = error, !Task.isCancelled else { return Self.interval }
+            guard case .server(let refusal) = error, !Task.isCancelled else { return true }
             isRefused = refusal.sqlstate == "42501"
             log.warning(
                 isRefused
@@ -64,7 +82,7 @@ actor StatusRow {
                     ? [LogKeys.remedy: "Make its role a member of otp_worker, or leave it so."]
                     : [LogKeys.error: "\(error)"])
         }
-        return isRefused ? nil : Self.interval
+        return !isRefused
     }
 }
 

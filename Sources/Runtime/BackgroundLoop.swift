@@ -1,21 +1,23 @@
-public import Postgres
+/// A loop that runs beside a service's main work: one round after another until its task is canceled.
+///
+/// A round decides what it waits for, so that tests call rounds one by one and no test waits.
+public protocol BackgroundLoop {
+    /// What a round can wait for.
+    associatedtype Wait
 
-/// A part of a service that works in the background: everything that runs for as long as the service does has this shape.
-public protocol BackgroundLoop: Sendable {
-    /// Works until its task is canceled.
-    func run() async
+    /// Does what is due now; what the next round waits for.
+    mutating func round() async -> Wait
+
+    /// Returns when the next round is due, or the task is canceled.
+    func pause(_ wait: Wait) async
 }
 
-extension Session: BackgroundLoop {}
-
-/// Runs `loops` beside `foreground`. When that has returned, cancels them and waits for their end.
-public func withBackground<Value: Sendable>(
-    _ loops: [any BackgroundLoop], _ foreground: () async -> Value
-) async -> Value {
-    await withTaskGroup(of: Void.self) { group in
-        for loop in loops { group.addTask { await loop.run() } }
-        let value = await foreground()
-        group.cancelAll()
-        return value
+extension BackgroundLoop {
+    /// Runs until the task is canceled.
+    public mutating func run() async {
+        while !Task.isCancelled {
+            let wait = await round()
+            await pause(wait)
+        }
     }
 }

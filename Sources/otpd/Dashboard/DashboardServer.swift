@@ -119,7 +119,7 @@ actor DashboardServer {
         let trouble: String
         switch event {
         case .listening(let address):
-            listenErrors.reset()
+            listenErrors.succeeded()
             return log.notice("the dashboard is at http://\(address)/")
         case .failed(let error): trouble = "\(error)"
         case .ended: trouble = "its socket has ended by itself"

@@ -3,7 +3,7 @@ internal import Glibc
 internal import Synchronization
 
 /// The root of everything asynchronous in a command: runs `body` on an event loop of its own, and waits for it on the
-/// main thread. The one place where a task is started that has no parent, besides cancellation handlers and the burial of
+/// main thread. The one place where a task is started that has no parent, besides cancellation handlers and the deferred close of
 /// a connection, which come back as jobs of the loop.
 func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) throws -> Value {
     let loop: EventLoop

@@ -7,8 +7,18 @@ struct LogOnceTests {
     @Test func equalErrorsInARowAreNewOnce() {
         var errors = LogOnce()
         #expect(["a", "a", "b", "a"].map { errors.isNew($0) } == [true, false, true, true])
-        errors.reset()
+        errors.succeeded()
         #expect(["a", "a"].map { errors.isNew($0) } == [true, false])
+    }
+}
+
+struct LogThrottleTests {
+    @Test func oneLineASecondCountsTheRest() {
+        var throttle = LogThrottle()
+        let counts = [0, 1, 999, 1000, 1001, 5000].map {
+            throttle.count(at: Instant(nanoseconds: Int64($0) * 1_000_000))
+        }
+        #expect(counts == [1, nil, nil, 3, nil, 2])
     }
 }
 
