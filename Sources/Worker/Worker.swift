@@ -55,8 +55,8 @@ public actor Worker {
         do {
             var limits = HTTPClient.Configuration()
             limits.totalTimeout = Times.http
-            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a knock.
-            limits.maxConnections = configuration.maxInFlight + Resolver.atATime + Poller.atATime + 1
+            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a connectivity check.
+            limits.maxConnections = configuration.maxInFlight + OutcomeReconciler.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
@@ -80,7 +80,7 @@ public actor Worker {
         await dispatcher.prepare()
         let claims = session(listens: true)
         let records = session(listens: false)
-        let heart = Heart(
+        let heart = HeartbeatLoop(
             dispatcher: dispatcher, claims: claims,
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
             onStatus: onStatus, callbackCounts: callbackCounts)
@@ -88,7 +88,7 @@ public actor Worker {
         let poller = Poller(
             loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys, log: log)
         let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let resolver = Resolver(
+        let resolver = OutcomeReconciler(
             loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,
             rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
 
@@ -101,7 +101,7 @@ public actor Worker {
             background.addTask { await resolver.run() }
             background.addTask { await prober.run() }
             await foreground(claims, records)
-            await heart.farewell()
+            await heart.sendFinal()
             background.cancelAll()
         }
         await http.close()

@@ -16,8 +16,8 @@ public struct DispatchMachine: Sendable {
     /// What to do now.
     public enum Decision: Sendable, Equatable {
         case claim(limit: Int, Order)
-        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call `knockBegan` first.
-        case knock
+        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call `connectivityCheckBegan` first.
+        case connectivityCheck
         /// Nothing before this instant (nil: before something happens).
         case wait(until: Instant?)
         /// Draining, and nothing is left in hand.
@@ -26,7 +26,7 @@ public struct DispatchMachine: Sendable {
 
     enum Phase: Sendable { case running, draining }
 
-    static let ahead = Instant.Span.milliseconds(250)
+    static let ahead = Times.claimedAhead
     static let largestBatch = 512
     /// From the beginning of one batch of ends to that of the next, unless there are so many.
     static let betweenRecords = Instant.Span.milliseconds(10)
@@ -62,7 +62,7 @@ public struct DispatchMachine: Sendable {
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
-    /// Claimed and not yet handed over; but for those that are parked until their sender's turn, and hold up no claim.
+    /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no claim.
     public private(set) var waiting = 0
 
     public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
@@ -80,23 +80,23 @@ public struct DispatchMachine: Sendable {
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.
     public mutating func decide(at now: Instant) -> Decision {
         switch phase {
-        case .draining: return inFlight + waiting + rates.parked == 0 ? .finished : .wait(until: nil)
+        case .draining: return inFlight + waiting + rates.rateLimited == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
         if isHalted { return .wait(until: nil) }
         let allowance = pause.allowance(at: now)
-        if allowance == .knock { return .knock }
+        if allowance == .connectivityCheck { return .connectivityCheck }
         guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
         else {
-            // An outage is knocked at whether or not a job is due.
+            // An outage is checked whether or not a job is due.
             if pause.reason?.kind == .outage, case .none(let until) = allowance { return .wait(until: until) }
             return .wait(until: nil)
         }
         let room: Int
         switch allowance {
         case .none(let until): return .wait(until: until)
-        case .knock: room = 0  // Returned above.
-        case .probe: room = inFlight + waiting + rates.parked == 0 ? 1 : 0
+        case .connectivityCheck: room = 0  // Returned above.
+        case .probe: room = inFlight + waiting + rates.rateLimited == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
         guard room > 0 else {
@@ -151,19 +151,19 @@ public struct DispatchMachine: Sendable {
         return probeInconclusive(at: now)
     }
 
-    public mutating func knockBegan() { pause.knockBegan() }
+    public mutating func connectivityCheckBegan() { pause.connectivityCheckBegan() }
 
-    /// A knock has ended; answered, it is followed by one job as a probe.
-    public mutating func knockEnded(isAnswered: Bool, at now: Instant) {
-        pause.knockEnded(isAnswered: isAnswered, at: now)
+    /// A connectivity check has ended; answered, it is followed by one job as a probe.
+    public mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
+        pause.connectivityCheckEnded(isAnswered: isAnswered, at: now)
         if isAnswered { schedule.wake(at: now) }
     }
 
     // MARK: Sends
 
-    /// Whether the next waiting job may be handed over now, or a parked one whose sender's turn it is.
+    /// Whether the next waiting job may be handed over now, or a rate-limited one whose sender's turn it is.
     public mutating func mayHandOver(at now: Instant) -> Bool {
-        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted else { return false }
+        guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
         // A probe is one job, and finds out what this worker waits for: it has to wait for no share.
         guard pause.isProbing || rates.next(after: now) ?? .init(nanoseconds: .max) <= now else { return false }
@@ -172,14 +172,14 @@ public struct DispatchMachine: Sendable {
 
     /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
     public mutating func nextToken(after now: Instant) -> Instant? {
-        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted,
+        guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted,
             var turn = throttle.next(inFlight: inFlight, after: now), let share = rates.next(after: now)
         else {
             return nil
         }
         turn = max(turn, share)
         if let own = bucket?.nextToken(after: now) { turn = max(turn, own) }
-        return waiting > 0 ? turn : rates.nextParked(after: now).map { max(turn, $0) }
+        return waiting > 0 ? turn : rates.nextRelease(after: now).map { max(turn, $0) }
     }
 
     /// A waiting job has been handed over, to be sent from `sender`: takes its tokens.
@@ -191,7 +191,7 @@ public struct DispatchMachine: Sendable {
         rates.sent(from: sender, at: now)
     }
 
-    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned. Parked,
+    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned. Rate-limited,
     /// it waits no longer; to be given back, it does until it is dropped.
     public mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
         if pause.isProbing { return .now }
@@ -200,9 +200,9 @@ public struct DispatchMachine: Sendable {
         return turn
     }
 
-    /// A parked job is taken up again.
-    public mutating func unparked(_ sender: String) {
-        rates.unparked(sender)
+    /// A rate-limited job is taken up again.
+    public mutating func released(_ sender: String) {
+        rates.released(sender)
         waiting += 1
     }
 
@@ -239,8 +239,8 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A send met nobody: by itself it says little, several in a row are an outage.
-    public mutating func metNobody(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
-        woken(pause.metNobody(reason, at: now), at: now)
+    public mutating func unreachable(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
+        woken(pause.unreachable(reason, at: now), at: now)
     }
 
     /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no outage.
@@ -251,8 +251,8 @@ public struct DispatchMachine: Sendable {
         return true
     }
 
-    public mutating func gotThrough(at now: Instant) -> PauseMachine.Change {
-        woken(pause.gotThrough(at: now), at: now)
+    public mutating func reachedTwilio(at now: Instant) -> PauseMachine.Change {
+        woken(pause.reachedTwilio(at: now), at: now)
     }
 
     /// The probe told nothing about the pause.

@@ -10,7 +10,7 @@ extension Dispatcher {
     /// Hands over what may go now.
     func pump() {
         let now = Instant.now()
-        if !parked.isEmpty { unpark(at: now) }
+        if !rateLimited.isEmpty { releaseRateLimited(at: now) }
         while !waiting.isEmpty, machine.pause.mayHandOver, machine.mayHandOver(at: now) {
             guard let next = waiting.popFirst() else { break }
             handOver(next, at: now)
@@ -20,20 +20,20 @@ extension Dispatcher {
         changed.signal()
     }
 
-    /// Hands over what was parked, as far as its senders' turns have come.
-    private func unpark(at now: Instant) {
-        for sender in parked.keys {
-            while machine.pause.mayHandOver, machine.mayHandOver(at: now), machine.rates.mayUnpark(sender, at: now),
-                let next = parked[sender]?.popFirst()
+    /// Hands over what was rate-limited, as far as its senders' turns have come.
+    private func releaseRateLimited(at now: Instant) {
+        for sender in rateLimited.keys {
+            while machine.pause.mayHandOver, machine.mayHandOver(at: now), machine.rates.mayRelease(sender, at: now),
+                let next = rateLimited[sender]?.popFirst()
             {
-                machine.unparked(sender)
+                machine.released(sender)
                 handOver(next, at: now, isItsTurn: true)
             }
-            if parked[sender]?.isEmpty == true { parked[sender] = nil }
+            if rateLimited[sender]?.isEmpty == true { rateLimited[sender] = nil }
         }
     }
 
-    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it is parked or given back.
+    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it is held in hand or given back.
     private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
         if let death = job.death {
@@ -91,7 +91,7 @@ extension Dispatcher {
             let sender = form.sender.text
             switch machine.turn(of: sender, at: now) {
             case .now: break
-            case .soon: return parked[sender, default: WaitingQueue()].append(next)
+            case .soon: return rateLimited[sender, default: WaitingQueue()].append(next)
             case .later(let delay):
                 machine.schedule.expect(at: now + delay + .milliseconds(50))
                 return drop(
@@ -147,13 +147,13 @@ extension Dispatcher {
     /// Gives back what was claimed and not handed over.
     func releaseWaiting() {
         while let next = waiting.popFirst() { drop(next, .release) }
-        for sender in parked.keys {
-            while let next = parked[sender]?.popFirst() {
-                machine.unparked(sender)
+        for sender in rateLimited.keys {
+            while let next = rateLimited[sender]?.popFirst() {
+                machine.released(sender)
                 drop(next, .release)
             }
         }
-        parked = [:]
+        rateLimited = [:]
     }
 
     /// The code leaves memory with the body it was written into.
@@ -285,7 +285,7 @@ extension Dispatcher {
         case .throttle: break
         case .pause, nil:
             if outcome.provesAccount {
-                announce(machine.gotThrough(at: now))
+                announce(machine.reachedTwilio(at: now))
             } else if outcome.isNoDescriptor, machine.noDescriptor(at: now) {
                 if let count = noDescriptors.count(at: now), let outage = outcome.outage {
                     log.warning(
@@ -298,7 +298,7 @@ extension Dispatcher {
                 announce(machine.probeInconclusive(at: now))
             } else if let outage = outcome.outage {
                 announce(
-                    machine.metNobody(
+                    machine.unreachable(
                         .init(
                             words: Words.sentence(outage.explanation), remedy: Words.sentence(outage.remedy),
                             kind: outage.isBlocked ? .blocked : .outage), at: now))

@@ -27,10 +27,10 @@ actor Dispatcher {
 
     var machine: DispatchMachine
     /// Where claims begin.
-    private(set) var lowWater = LowWaterMark()
+    private(set) var scanStart = ClaimScanStart()
     var waiting = WaitingQueue()
     /// By sender: what waits in hand for its turn, soon.
-    var parked: [String: WaitingQueue] = [:]
+    var rateLimited: [String: WaitingQueue] = [:]
     /// By tag: what is at Twilio now.
     var sending: [WaitingJob?] = []
     var freeTags: [Int] = []
@@ -95,18 +95,18 @@ actor Dispatcher {
     /// The status row should say what changed.
     private let beats: Latch
     /// When the loops next have something to do.
-    private var agenda = Agenda()
-    /// By errand: the agenda has changed, or the errand is wanted now.
-    private let errands: [Latch]
-    /// By errand: wanted now, whatever the agenda says.
-    private var isWanted = [Bool](repeating: false, count: Agenda.Errand.allCases.count)
+    private var idleSchedule = IdleSchedule()
+    /// By task: the idleSchedule has changed, or the task is wanted now.
+    private let tasks: [Latch]
+    /// By task: wanted now, whatever the idleSchedule says.
+    private var isWanted = [Bool](repeating: false, count: MaintenanceTask.allCases.count)
     private var tokenTimer: (id: TimerID, due: Instant)?
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
     /// Since when this worker knows that everything is paused.
     var haltedAt: Instant?
-    private var quiet = QuietErrors()
-    private var beatErrors = QuietErrors()
+    private var errors = LogOnce()
+    private var beatErrors = LogOnce()
     /// What can happen a thousand times a second is said once a second, with its count.
     var unknowns = LogThrottle()
     var alerts = LogThrottle()
@@ -137,7 +137,7 @@ actor Dispatcher {
         changed = Latch(on: loop)
         ends = Latch(on: loop)
         beats = Latch(on: loop)
-        errands = Agenda.Errand.allCases.map { _ in Latch(on: loop) }
+        tasks = MaintenanceTask.allCases.map { _ in Latch(on: loop) }
         probes = Latch(on: loop)
     }
 
@@ -257,8 +257,8 @@ actor Dispatcher {
         machine.schedule.workers = (answer.before, answer.others + 1)
         if let nextDue = answer.nextDue { machine.schedule.expect(at: max(now, now + nextDue)) }
         machine.rates.counted(others: answer.others, at: now)
-        agenda.heard(answer.findings, at: now)
-        for latch in errands { latch.signal() }
+        idleSchedule.heard(answer.findings, at: now)
+        for latch in tasks { latch.signal() }
         pump()
     }
 
@@ -287,10 +287,10 @@ actor Dispatcher {
                 return
             case .wait(let until):
                 await changed.wait(until: until)
-            case .knock:
-                machine.knockBegan()
-                let isAnswered = await twilio.answers(within: Times.knock)
-                machine.knockEnded(isAnswered: isAnswered, at: .now())
+            case .connectivityCheck:
+                machine.connectivityCheckBegan()
+                let isAnswered = await twilio.answers(within: Times.connectivityCheck)
+                machine.connectivityCheckEnded(isAnswered: isAnswered, at: .now())
             case .claim(let limit, let order):
                 machine.claimBegan(at: now)
                 await claim(limit: limit, newestFirst: order == .newestFirst, claims)
@@ -312,19 +312,19 @@ actor Dispatcher {
             if let until = claimsHeldUntil, until > .now() { return claimFailed(after: until - .now()) }
             claimsHeldUntil = nil
             let began = Instant.now()
-            let scan = newestFirst ? .newestFirst : lowWater.scan(at: began)
+            let scan = newestFirst ? .newestFirst : scanStart.scan(at: began)
             let claimed = try await Claim.run(
                 on: connection, limit: limit, scan, suspects: suspects == 0,
                 worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
             let now = Instant.now()
-            lowWater.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
+            scanStart.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
             take(claimed, limit: limit, claimedAt: began)
-            quiet.succeeded()
+            errors.succeeded()
         } catch {
             switch error {
             case .server:
                 // A refusal would repeat, so it is said once.
-                if quiet.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
+                if errors.isNew(error) { log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"]) }
             case .lost, .deadline, .cancelled, .misuse:
                 // A lost connection is the session's to report.
                 lostClaim = LostClaim(server: lostClaim.map { $0.server == server ? server : nil } ?? server)
@@ -341,9 +341,9 @@ actor Dispatcher {
                 let connection = try await claims.connection(deadline: .now() + Times.statement)
                 guard let worker else { return }
                 try await reassert(on: connection, worker)
-                quiet.succeeded()
+                errors.succeeded()
             } catch {
-                if case .server = error, quiet.isNew(error) {
+                if case .server = error, errors.isNew(error) {
                     log.error(
                         "what this worker has sent can't be compared with the database; nothing is claimed before",
                         metadata: [LogKeys.error: "\(error)"])
@@ -355,12 +355,13 @@ actor Dispatcher {
 
     /// The jobs of this worker's that are `sending` and that it knows of.
     var jobsInHand: [Int64] {
-        waiting.jobs + parked.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs + unsent.jobs
+        waiting.jobs + rateLimited.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id } + accepted.jobs
+            + unsent.jobs
             + recorder.jobs + jobsUnwritten
     }
 
     private func claimFailed(after span: Instant.Span) {
-        lowWater.forget()
+        scanStart.forget()
         let now = Instant.now()
         announce(machine.claimFailed(at: now, retryAt: now + span))
     }
@@ -408,11 +409,11 @@ actor Dispatcher {
     // MARK: What the loops wait for
 
     /// Whether there is work in hand.
-    var isBusy: Bool { machine.inFlight + machine.waiting + machine.rates.parked + unsaved > 0 }
+    var isBusy: Bool { machine.inFlight + machine.waiting + machine.rates.rateLimited + unsaved > 0 }
 
     /// Whether there are dead entries at the front of the indexes, over which a look for what is due or ends next would step,
     /// while it polls in any case.
-    var isAmongDead: Bool { lowWater.isMarking && machine.schedule.isActive(at: .now()) }
+    var isAmongDead: Bool { scanStart.isMarking && machine.schedule.isActive(at: .now()) }
 
     /// Whether there is nothing in hand, and it may be asked when there will be.
     var isIdle: Bool { !isBusy && !isAmongDead }
@@ -422,34 +423,34 @@ actor Dispatcher {
 
     /// A loop begins a round; whether a worker may have died that nobody has marked.
     @discardableResult
-    func begin(_ errand: Agenda.Errand) -> Bool {
-        agenda.began(errand, at: .now())
-        return agenda.mayHaveDead
+    func begin(_ task: MaintenanceTask) -> Bool {
+        idleSchedule.began(task, at: .now())
+        return idleSchedule.mayHaveDead
     }
 
-    /// Until an errand is wanted, or due by the agenda, and at latest at `limit`; whether it was wanted. `began` is when the
-    /// loop's last round began, `idle` its own cadence, where there is no agenda.
+    /// Until an task is wanted, or due by the idleSchedule, and at latest at `limit`; whether it was wanted. `began` is when the
+    /// loop's last round began, `idle` its own cadence, where there is no idleSchedule.
     @discardableResult
-    func awaitErrand(
-        _ errand: Agenda.Errand, since began: Instant, atMost idle: Instant.Span, by limit: Instant? = nil
+    func awaitTask(
+        _ task: MaintenanceTask, since began: Instant, atMost idle: Instant.Span, by limit: Instant? = nil
     ) async -> Bool {
         while !Task.isCancelled {
-            if isWanted[errand.rawValue] {
-                isWanted[errand.rawValue] = false
+            if isWanted[task.rawValue] {
+                isWanted[task.rawValue] = false
                 return true
             }
-            let due = agenda.next(errand, since: began, atMost: idle)
+            let due = idleSchedule.next(task, since: began, atMost: idle)
             let end = limit.map { min($0, due) } ?? due
             if end <= .now() { return false }
-            // A beat moves the agenda: looked at again.
-            await errands[errand.rawValue].wait(until: end)
+            // A beat moves the idleSchedule: looked at again.
+            await tasks[task.rawValue].wait(until: end)
         }
         return false
     }
 
-    private func want(_ errand: Agenda.Errand) {
-        isWanted[errand.rawValue] = true
-        errands[errand.rawValue].signal()
+    private func want(_ task: MaintenanceTask) {
+        isWanted[task.rawValue] = true
+        tasks[task.rawValue].signal()
     }
 
     /// The state has changed: the status row should say so.
@@ -459,7 +460,7 @@ actor Dispatcher {
     func messageAccepted() { want(.poll) }
 
     /// An outcome is unknown, here or by the sweep.
-    func outcomeUnknown() { want(.look) }
+    func outcomeUnknown() { want(.lookUp) }
 
     // MARK: Resolved outcomes
 
@@ -529,7 +530,7 @@ actor Dispatcher {
 }
 
 /// Remembers the last error that was said, so that what repeats is said once and again when it changes.
-struct QuietErrors {
+struct LogOnce {
     private var last: String?
 
     mutating func isNew(_ error: PostgresError) -> Bool {

@@ -9,7 +9,7 @@ import Twilio
 /// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
 ///
 /// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the last
-/// heartbeat (`Agenda`); without heartbeats more and more rarely, up to a minute.
+/// heartbeat (`IdleSchedule`); without heartbeats more and more rarely, up to a minute.
 struct Poller {
     let loop: EventLoop
     let dispatcher: Dispatcher
@@ -36,16 +36,16 @@ struct Poller {
     func run() async {
         var wait = Self.shortest
         var accepted: Int64 = 0
-        var quiet = QuietErrors()
+        var errors = LogOnce()
         while !Task.isCancelled {
             var asked = 0
             let began = Instant.now()
             await dispatcher.begin(.poll)
             do {
                 asked = try await round()
-                quiet.succeeded()
+                errors.succeeded()
             } catch {
-                if case .server = error, quiet.isNew(error) {
+                if case .server = error, errors.isNew(error) {
                     log.error("messages can't be asked for", metadata: [LogKeys.error: "\(error)"])
                 }
             }
@@ -54,7 +54,7 @@ struct Poller {
             accepted = now
             wait = isBusy ? Self.shortest : min(Self.longest, wait + wait)
             guard (try? await loop.sleep(for: Self.shortest)) != nil else { return }
-            if !isBusy { await dispatcher.awaitErrand(.poll, since: began, atMost: wait) }
+            if !isBusy { await dispatcher.awaitTask(.poll, since: began, atMost: wait) }
         }
     }
 

@@ -16,7 +16,7 @@ struct Prober {
 
     /// Probes until cancelled.
     func run() async {
-        var quiet = QuietErrors()
+        var errors = LogOnce()
         while !Task.isCancelled {
             await dispatcher.awaitProbe()
             guard await dispatcher.mayProbe else {
@@ -29,9 +29,9 @@ struct Prober {
                     on: connection, first: PauseMachine.firstProbe, longest: PauseMachine.longestWait,
                     deadline: .now() + Times.statement)
                 await dispatcher.probed(taken)
-                quiet.succeeded()
+                errors.succeeded()
             } catch {
-                if case .server = error, quiet.isNew(error) {
+                if case .server = error, errors.isNew(error) {
                     log.error("pauses can't be probed; trying again", metadata: [LogKeys.error: "\(error)"])
                 }
                 guard (try? await loop.sleep(for: .seconds(1))) != nil else { return }

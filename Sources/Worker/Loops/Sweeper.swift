@@ -4,7 +4,7 @@ import Postgres
 import Queue
 
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
-/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`Agenda`). Every 20 s where there is what only a
+/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`IdleSchedule`). Every 20 s where there is what only a
 /// sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is used up.
 /// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
 /// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
@@ -23,7 +23,7 @@ struct Sweeper {
         var errors = Errors()
         var pruneAt = Instant.now() + .seconds(60)
         var historyAt = Instant.now()
-        var mark = SweepMark()
+        var mark = SweepScanStart()
         var size = SweepSize()
         while !Task.isCancelled {
             var (isFull, isIdle) = (false, true)
@@ -90,22 +90,22 @@ struct Sweeper {
             if isBusy || !isIdle {
                 guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
             } else {
-                await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
+                await dispatcher.awaitTask(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
             }
         }
     }
 
     /// By task: the last error that was said.
     private struct Errors {
-        var sweep = QuietErrors()
-        var dead = QuietErrors()
-        var history = QuietErrors()
-        var prune = QuietErrors()
+        var sweep = LogOnce()
+        var dead = LogOnce()
+        var history = LogOnce()
+        var prune = LogOnce()
     }
 
     /// Performs a task; what the database refuses is said once.
     private func attempt(
-        _ trouble: Logger.Message, _ errors: inout QuietErrors, _ task: (Connection) async throws(PostgresError) -> Void
+        _ trouble: Logger.Message, _ errors: inout LogOnce, _ task: (Connection) async throws(PostgresError) -> Void
     ) async {
         do throws(PostgresError) {
             try await task(try await records.connection(deadline: .now() + Times.statement))

@@ -7,11 +7,11 @@ import Testing
 private let start = Instant(nanoseconds: 5_000_000_000)
 
 @Suite("Where a claim begins")
-struct LowWaterMarkTests {
+struct ClaimScanStartTests {
     /// `count` claims in a row, of this length each and as long apart, with scans of the machine's choice; the last scan.
     @discardableResult
     private func claims(
-        _ mark: inout LowWaterMark, _ count: Int, took: Instant.Span, every: Instant.Span, lowest: Int64? = nil,
+        _ mark: inout ClaimScanStart, _ count: Int, took: Instant.Span, every: Instant.Span, lowest: Int64? = nil,
         at now: inout Instant
     ) -> Claim.Scan {
         var scan = Claim.Scan.oldestFirst
@@ -24,8 +24,8 @@ struct LowWaterMarkTests {
     }
 
     /// A machine that has met dead entries: claims of 100 ms, one after the other.
-    private func marked(_ lowest: Int64, at now: inout Instant) -> LowWaterMark {
-        var mark = LowWaterMark()
+    private func marked(_ lowest: Int64, at now: inout Instant) -> ClaimScanStart {
+        var mark = ClaimScanStart()
         claims(&mark, 10, took: .milliseconds(100), every: .milliseconds(100), lowest: lowest, at: &now)
         return mark
     }
@@ -34,7 +34,7 @@ struct LowWaterMarkTests {
         "a queue that is well is looked at as a whole, and nobody asks what was lowest in it",
         arguments: [(240, 0.5), (1000, 0.2), (5, 20), (1, 20)])
     func well(perSecond: Int, milliseconds: Double) {
-        var mark = LowWaterMark()
+        var mark = ClaimScanStart()
         var now = start
         let every = Instant.Span(seconds: 1 / Double(perSecond))
         for _ in 0..<5 * perSecond {
@@ -48,7 +48,7 @@ struct LowWaterMarkTests {
         "claims of everything that take much of the session's time are replaced by claims from a mark",
         arguments: [(240, 1.5), (1000, 0.4), (20, 20)])
     func busy(perSecond: Int, milliseconds: Double) {
-        var mark = LowWaterMark()
+        var mark = ClaimScanStart()
         var now = start
         let every = Instant.Span(seconds: 1 / Double(perSecond))
         let took = Instant.Span(seconds: milliseconds / 1000)
@@ -92,13 +92,13 @@ struct LowWaterMarkTests {
 
     @Test("what lies below the mark is looked for every 30 s, however slow that is and whatever is found above it")
     func longest() {
-        var mark = LowWaterMark()
+        var mark = ClaimScanStart()
         var now = start
         var last = start
         for step in 0..<3000 {
             let scan = mark.scan(at: now)
             if scan == .oldestFirst || scan == .pastDead(from: nil) { last = now }
-            #expect(now - last <= LowWaterMark.longest)
+            #expect(now - last <= ClaimScanStart.longest)
             // A claim from the mark that is as slow moves nothing.
             mark.claimed(scan, lowest: scan == .oldestFirst ? nil : Int64(step), took: .seconds(9), at: now)
             now = now + .milliseconds(7)
@@ -137,7 +137,7 @@ struct LowWaterMarkTests {
 
     @Test("claims that find nothing, slowly, give no mark")
     func nothing() {
-        var mark = LowWaterMark()
+        var mark = ClaimScanStart()
         var now = start
         claims(&mark, 10, took: .milliseconds(100), every: .milliseconds(100), at: &now)
         #expect(mark.scan(at: now) == .pastDead(from: nil))

@@ -13,7 +13,7 @@ public import Queue
 /// looks at everything. One is made as soon as two hundred times the length of the last has passed, and after 30 s at the
 /// latest: so such a job waits 30 s longer at most, and what the dead entries cost meets fewer than one job in a hundred:
 /// at 1,000 claims a second for ten minutes, 0.15 s in 30. When claims of everything would take little time again, all are such.
-public struct LowWaterMark: Sendable {
+public struct ClaimScanStart: Sendable {
     static let longest = Instant.Span.seconds(30)
     /// The shares of the session's time that claims of everything may take before there is a mark, and that they would take
     /// when there is none any more.
@@ -28,7 +28,7 @@ public struct LowWaterMark: Sendable {
     private var length = 0.0
     /// Whether there are dead entries enough for claims to begin at a mark.
     public private(set) var isMarking = false
-    private var mark = ScanMark(longest: Self.longest)
+    private var mark = ScanStart(longest: Self.longest)
 
     /// No mark: the first claim looks at everything.
     public init() {}
@@ -62,5 +62,5 @@ public struct LowWaterMark: Sendable {
     }
 
     /// What is known is known no more: a claim failed.
-    public mutating func forget() { self = LowWaterMark() }
+    public mutating func forget() { self = ClaimScanStart() }
 }

@@ -7,12 +7,12 @@ public import EventLoop
 /// of the next two hundred times its length begin where it ended, less `margin`: a lease or a life that ended before that
 /// and comes to light later (a commit that took as long) waits for the next sweep of everything, a minute at most. Where
 /// nobody holds dead entries a sweep takes a millisecond, and each is one of everything.
-public struct SweepMark: Sendable {
+public struct SweepScanStart: Sendable {
     static let longest = Instant.Span.seconds(60)
     /// A lease, and with it the longest that a claimed job is out of the queue; in microseconds.
     static let margin: Int64 = 30_000_000
 
-    private var mark = ScanMark(longest: Self.longest)
+    private var mark = ScanStart(longest: Self.longest)
 
     /// No mark: the first sweep looks at everything.
     public init() {}
@@ -33,5 +33,5 @@ public struct SweepMark: Sendable {
     }
 
     /// What is known is known no more: a sweep failed.
-    public mutating func forget() { self = SweepMark() }
+    public mutating func forget() { self = SweepScanStart() }
 }

@@ -6,9 +6,9 @@ import Queue
 /// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
 ///
 /// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out for the
-/// other loops when they next have something to do (`Agenda`). A heartbeat that fails says
+/// other loops when they next have something to do (`IdleSchedule`). A heartbeat that fails says
 /// that the database is down: claiming stops until the session is back.
-struct Heart {
+struct HeartbeatLoop {
     let dispatcher: Dispatcher
     let claims: Session
     let base: WorkerReport
@@ -54,8 +54,8 @@ struct Heart {
     }
 
     /// The last beat; not waited for when the database is away.
-    func farewell() async {
-        if await dispatcher.machine.canClaim { await beat(state: .stopped, within: Times.farewell) }
+    func sendFinal() async {
+        if await dispatcher.machine.canClaim { await beat(state: .stopped, within: Times.finalBeat) }
     }
 
     /// One beat, with `state` instead of the dispatcher's where given. What was reported.
@@ -68,7 +68,7 @@ struct Heart {
         guard let worker = await dispatcher.worker else { return report }
         do {
             let connection = try await claims.connection(deadline: .now() + span)
-            let start = await dispatcher.lowWater.start(at: .now())
+            let start = await dispatcher.scanStart.start(at: .now())
             let isAmongDead = await dispatcher.isAmongDead
             let answer = try await Heartbeat.run(
                 on: connection, worker: worker, report, from: start,

@@ -11,9 +11,9 @@ import Twilio
 ///
 /// Up to ten looks are under way at a time, over connections that nothing else uses (`Worker`). A look that hangs delays no
 /// other: its place alone stays taken. The database is asked for more as soon as a look has ended, every 2 s while there is
-/// something to look for, else when a look is due by the last heartbeat (`Agenda`; without heartbeats every 20 s), and at
+/// something to look for, else when a look is due by the last heartbeat (`IdleSchedule`; without heartbeats every 20 s), and at
 /// once when an outcome of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
-struct Resolver: Sendable {
+struct OutcomeReconciler: Sendable {
     let loop: EventLoop
     let dispatcher: Dispatcher
     let records: Session
@@ -28,7 +28,7 @@ struct Resolver: Sendable {
     /// verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job waits for that.
     static let lease = Instant.Span.seconds(25)
     /// A whole look, however many pages; then it says nothing.
-    static let patience = Times.http
+    static let timeout = Times.http
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
     /// How long after the last one it goes on looking every 2 s: longer than any wait between two looks.
@@ -39,25 +39,25 @@ struct Resolver: Sendable {
     /// Resolves until cancelled.
     func run() async {
         await withTaskGroup(of: Event.self) { group in
-            var quiet = QuietErrors()
+            var errors = LogOnce()
             var activeUntil = Instant.now()
             var (underWay, isTicking) = (0, false)
             var said = Said()
             while !Task.isCancelled {
                 let began = Instant.now()
                 let room = Self.atATime - underWay
-                await dispatcher.begin(.look)
+                await dispatcher.begin(.lookUp)
                 do throws(PostgresError) {
                     let jobs = room > 0 ? try await take(room) : []
                     underWay += jobs.count
                     for job in jobs { group.addTask { .ended(await verdict(on: job)) } }
                     if !jobs.isEmpty { activeUntil = .now() + Self.active }
-                    quiet.succeeded()
+                    errors.succeeded()
                 } catch {
-                    if case .server = error, quiet.isNew(error) { report(error) }
+                    if case .server = error, errors.isNew(error) { report(error) }
                 }
                 if underWay == 0, .now() >= activeUntil {
-                    if await dispatcher.awaitErrand(.look, since: began, atMost: Self.idle) {
+                    if await dispatcher.awaitTask(.lookUp, since: began, atMost: Self.idle) {
                         activeUntil = .now() + Self.active
                     }
                     continue
@@ -76,7 +76,7 @@ struct Resolver: Sendable {
                         try await write(verdict, &said)
                     } catch {
                         // Its lease lapses, and it is looked for again.
-                        if case .server = error, quiet.isNew(error) { report(error) }
+                        if case .server = error, errors.isNew(error) { report(error) }
                     }
                 case .tick?: isTicking = false
                 case nil: break
@@ -206,7 +206,7 @@ struct Resolver: Sendable {
         }
         var search = MessageSearch(for: code, to: recipient, since: job.requestedAt / 1_000_000)
         finding.isComplete = false
-        let deadline = Instant.now() + Self.patience
+        let deadline = Instant.now() + Self.timeout
         var path: String? = twilio.endpoint.messages(to: recipient, pageSize: 100)
         for _ in 0..<Self.mostPages {
             guard let next = path else { break }

@@ -49,7 +49,7 @@ enum RecordFailure: Sendable, Equatable {
 /// so that no row holds up another for longer than one statement. Which rows are locked is asked of the database, without
 /// a wait.
 ///
-/// Nothing is dropped silently: a result that the database refuses for `patience` is given up with an error. Results
+/// Nothing is dropped silently: a result that the database refuses for `giveUpAfter` is given up with an error. Results
 /// behind a lock, or of a database that takes no writes, are kept for as long as the worker runs.
 struct RecordMachine<Batch: ResultBatch> {
     enum Step {
@@ -99,7 +99,7 @@ struct RecordMachine<Batch: ResultBatch> {
     static var longestLockWait: Instant.Span { .seconds(2) }
     static var longestDrainWait: Instant.Span { .milliseconds(500) }
     /// How long a refused result is tried again.
-    static var patience: Instant.Span { .seconds(3600) }
+    static var giveUpAfter: Instant.Span { .seconds(3600) }
 
     private var entries: [Entry] = []
     /// What is being written.
@@ -232,7 +232,7 @@ struct RecordMachine<Batch: ResultBatch> {
     }
 
     private static func isOver(_ entry: Entry, at now: Instant) -> Bool {
-        entry.refusedSince.map { now - $0 >= patience } ?? false
+        entry.refusedSince.map { now - $0 >= giveUpAfter } ?? false
     }
 
     private mutating func begin(_ index: Int) -> Step {

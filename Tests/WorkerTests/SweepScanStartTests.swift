@@ -6,10 +6,10 @@ import Testing
 private let start = Instant(nanoseconds: 5_000_000_000)
 
 @Suite("Where a sweep begins")
-struct SweepMarkTests {
+struct SweepScanStartTests {
     @Test("sweeps of a millisecond are all of everything")
     func quick() {
-        var mark = SweepMark()
+        var mark = SweepScanStart()
         for second in stride(from: 0, to: 60, by: 2) {
             let now = start + .seconds(Int64(second))
             #expect(mark.start(at: now) == nil)
@@ -19,7 +19,7 @@ struct SweepMarkTests {
 
     @Test("after a slow one the next begin half a minute before the last, for two hundred times its length")
     func slow() {
-        var mark = SweepMark()
+        var mark = SweepScanStart()
         mark.swept(from: nil, lookedAt: 100_000_000, isFull: false, took: .milliseconds(40), at: start)
         #expect(mark.start(at: start + .seconds(2)) == 70_000_000)
         let now = start + .seconds(2)
@@ -30,7 +30,7 @@ struct SweepMarkTests {
 
     @Test("one of everything comes once a minute, however slow that is")
     func longest() {
-        var mark = SweepMark()
+        var mark = SweepScanStart()
         mark.swept(from: nil, lookedAt: 100_000_000, isFull: false, took: .seconds(1_000_000_000), at: start)
         #expect(mark.start(at: start + .milliseconds(59_999)) != nil)
         #expect(mark.start(at: start + .seconds(60)) == nil)
@@ -38,7 +38,7 @@ struct SweepMarkTests {
 
     @Test("where there may be more, or nothing is known, everything is looked at")
     func full() {
-        var mark = SweepMark()
+        var mark = SweepScanStart()
         mark.swept(from: nil, lookedAt: 100_000_000, isFull: false, took: .milliseconds(100), at: start)
         mark.swept(from: 70_000_000, lookedAt: 102_000_000, isFull: true, took: .milliseconds(3), at: start)
         #expect(mark.start(at: start) == nil)
