@@ -77,31 +77,23 @@ public actor Worker {
     /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
     ///   first claim. A schema that changes later makes it wait, and say so.
     public func run() async throws(WorkerFailure) {
-        await dispatcher.prepare()
+        await dispatcher.prepare(http)
         let claims = session(listens: true)
         let records = session(listens: false)
-        let heart = HeartbeatLoop(
-            dispatcher: dispatcher, claims: claims,
-            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
+        let identity = HeartbeatLoop.Identity(
+            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version),
             onStatus: onStatus, callbackCounts: callbackCounts)
-        let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(
-            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys, log: log)
-        let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let resolver = OutcomeReconciler(
-            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,
-            rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
-
-        await withTaskGroup(of: Void.self) { background in
+        let rule = ResolutionRule(resends: configuration.resendsUnknown)
+        await withTaskGroup(of: Void.self) { [dispatcher, twilio] background in
             background.addTask { await claims.run() }
             background.addTask { await records.run() }
-            background.addTask { await heart.run() }
-            background.addTask { await sweeper.run() }
-            background.addTask { await poller.run() }
-            background.addTask { await resolver.run() }
-            background.addTask { await prober.run() }
+            background.addTask { await dispatcher.beat(claims, identity) }
+            background.addTask { await dispatcher.sweep(records) }
+            background.addTask { await dispatcher.poll(records, twilio) }
+            background.addTask { await dispatcher.reconcile(records, twilio, rule) }
+            background.addTask { await dispatcher.probe(records) }
             await foreground(claims, records)
-            await heart.sendFinal()
+            await dispatcher.sendFinalHeartbeat()
             background.cancelAll()
         }
         await http.close()
@@ -149,11 +141,11 @@ public actor Worker {
         let dispatcher = dispatcher
         await withTaskGroup(of: Ended.self) { group in
             group.addTask {
-                await dispatcher.claimLoop(claims)
+                await dispatcher.claim(claims)
                 return .loop
             }
             group.addTask {
-                await dispatcher.recordLoop(records)
+                await dispatcher.record(records)
                 return .loop
             }
             group.addTask { [self] in
@@ -264,7 +256,7 @@ public actor Worker {
 
     private func loadCatalog(_ connection: Connection) async throws(PostgresError) {
         let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-        await dispatcher.catalog(rows)
+        await dispatcher.read(rows)
     }
 
     /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a

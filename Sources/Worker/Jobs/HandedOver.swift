@@ -19,6 +19,11 @@ struct HandedOver: Sendable {
     static let span = Instant.Span.seconds(600)
     static let mostAccepted = 32_768
     static let mostUnknown = 8_192
+    /// For the row of a job that came back though it had been handed over.
+    static let forgottenError = "The database had forgotten an attempt to send it: it may have been sent."
+    /// For the row of a job whose outcome is unknown.
+    static let forgottenRemedy =
+        "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it."
 
     /// What is known of a job that a claim brought.
     enum Finding: Sendable, Equatable {

@@ -1,5 +1,21 @@
 import EventLoop
+import Postgres
 import Synchronization
+
+/// Remembers the last error that was logged, so that a repeated one is logged once, and again after a change.
+struct LogOnce {
+    private var last: String?
+
+    /// Whether `error` differs from the last one.
+    mutating func isNew(_ error: PostgresError) -> Bool {
+        let words = "\(error)"
+        defer { last = words }
+        return words != last
+    }
+
+    /// What failed has succeeded: the next error is new.
+    mutating func succeeded() { last = nil }
+}
 
 /// Lets one line through per second, or per `span`, of what can happen a thousand times, and counts the rest. Pure.
 struct LogThrottle: Sendable {
@@ -17,11 +33,4 @@ struct LogThrottle: Sendable {
         saidAt = now
         return unsaid
     }
-}
-
-/// The same, of a loop that is a value.
-final class SharedLogThrottle: Sendable {
-    private let throttle = Mutex(LogThrottle())
-
-    func count(at now: Instant) -> Int? { throttle.withLock { $0.count(at: now) } }
 }
