@@ -105,7 +105,10 @@ let package = Package(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Twilio", "Worker", logging],
+            swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: [

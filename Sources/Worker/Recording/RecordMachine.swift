@@ -215,9 +215,6 @@ struct RecordMachine<Batch: ResultBatch> {
         }
     }
 
-    /// It could not be asked which jobs are locked: they are written as if none were.
-    mutating func foundNothing(at now: Instant) { found(locked: [], at: now) }
-
     /// Results that the database has refused for too long; they are no longer tried.
     mutating func givenUp(at now: Instant) -> [Batch] {
         let over = entries.filter { Self.isOver($0, at: now) }
