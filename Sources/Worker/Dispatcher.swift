@@ -6,10 +6,11 @@ import Postgres
 import Queue
 import Twilio
 
-/// Owns the parts of a worker that claim jobs, hand them over and record what became of them, and tells each what happened.
+/// Owns the parts of a worker that claim jobs, hand them over and record what became of them, and tells each what
+/// happened.
 ///
-/// The parts are confined to the loop: they call each other plainly, so that nothing hops between a claim's answer and the
-/// POST. What involves several of them is here.
+/// The parts are confined to the loop: they call each other plainly, so that nothing hops between a claim's answer and
+/// the POST. What involves several of them is here.
 actor Dispatcher {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -82,7 +83,7 @@ actor Dispatcher {
 
     /// The connection that claims is there and listens, or has gone.
     func claims(areUp isUp: Bool) {
-        core.machine.canClaim = isUp
+        core.machine.database.canClaim = isUp
         core.machine.schedule.isListening = isUp
         if isUp {
             let now = Instant.now()
@@ -118,7 +119,7 @@ actor Dispatcher {
         core.machine.schedule.workers = (answer.before, answer.others + 1)
         if let nextDue = answer.nextDue { core.machine.schedule.expect(at: max(now, now + nextDue)) }
         core.machine.rates.counted(others: answer.others, at: now)
-        maintenance.heard(answer.findings, at: now)
+        maintenance.heard(answer.nextWork, at: now)
         sender.pump()
     }
 

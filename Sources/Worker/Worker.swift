@@ -236,8 +236,8 @@ public actor Worker {
             worker, host: configuration.host, pid: getpid(), on: connection, deadline: deadline)
     }
 
-    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one, it is
-    /// closed and opened again; an older one than the other's is refused, so that the next address is tried.
+    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one,
+    /// it is closed and opened again; an older one than the other's is refused, so that the next address is tried.
     private func server(of connection: Connection, listens: Bool, deadline: Instant)
         async throws(PostgresError) -> ServerInstance?
     {

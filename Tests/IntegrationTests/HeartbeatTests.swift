@@ -7,11 +7,11 @@ import Testing
 @Suite(.database) struct HeartbeatTests {
     let database = TestScope.current?.database
 
-    private func findings(_ session: TestDatabase.Session) async throws -> Heartbeat.Findings {
+    private func findings(_ session: TestDatabase.Session) async throws -> Heartbeat.NextWork {
         let report = WorkerReport(host: "h", pid: 1, version: "1")
         let answer = try await Heartbeat.run(
             on: session.connection, worker: 7, report, isIdle: true, deadline: .now() + .seconds(120))
-        return try #require(answer.findings)
+        return try #require(answer.nextWork)
     }
 
     private func isAbout(_ span: Instant.Span?, _ seconds: Double) -> Bool {
@@ -32,12 +32,12 @@ import Testing
         try await database.text(
             "UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now() + interval '200 seconds'")
         let unknown = try await findings(session)
-        #expect(isAbout(unknown.nextLook, 200))
+        #expect(isAbout(unknown.nextLookup, 200))
         #expect(unknown.needsSweeps)
         #expect(unknown.nextEnd == nil)
         // A last look decides what is unknown when its code dies.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
-        #expect(isAbout(try await findings(session).nextLook, 200))
+        #expect(isAbout(try await findings(session).nextLookup, 200))
         try await database.text("DELETE FROM otp.send_jobs")
 
         try await database.text(
@@ -78,7 +78,7 @@ import Testing
         let answer = try await Heartbeat.run(
             on: session.connection, worker: 7, WorkerReport(host: "h", pid: 1, version: "1"), isIdle: false,
             deadline: .now() + .seconds(120))
-        #expect(answer.findings == nil)
+        #expect(answer.nextWork == nil)
         await session.close()
     }
 }

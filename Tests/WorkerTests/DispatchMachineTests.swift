@@ -10,8 +10,8 @@ struct DispatchMachineTests {
     /// A machine whose window has opened to the whole, unless it is to be cold.
     private func machine(_ maxInFlight: Int = 64, rate: Double? = nil, isCold: Bool = false) -> DispatchMachine {
         var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, now: start)
-        machine.canClaim = true
-        machine.canRecord = true
+        machine.database.canClaim = true
+        machine.database.canRecord = true
         machine.schedule.isListening = true
         if !isCold {
             for step in 0..<Int64(maxInFlight) {
@@ -74,19 +74,19 @@ struct DispatchMachineTests {
     @Test("without a database it claims nothing")
     func noDatabase() {
         var machine = machine()
-        machine.canClaim = false
+        machine.database.canClaim = false
         #expect(machine.decide(at: start) == .wait(until: nil))
-        machine.canClaim = true
-        machine.canRecord = false
+        machine.database.canClaim = true
+        machine.database.canRecord = false
         #expect(machine.decide(at: start) == .wait(until: nil), "what can't be written down is not begun")
     }
 
     @Test("with too many ends unsaved it claims nothing, and goes on when they are written")
     func unsaved() {
         var machine = machine(10)
-        machine.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
+        machine.database.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
         #expect(machine.decide(at: start) == .wait(until: nil))
-        machine.unsaved -= 1
+        machine.database.unsaved -= 1
         #expect(machine.decide(at: start) == .claim(limit: 10, .oldestFirst))
     }
 
@@ -301,9 +301,9 @@ struct DispatchMachineTests {
         for _ in 0..<PauseMachine.outagesInARow { _ = machine.unreachable(reason, at: start) }
         let checkAt = start + PauseMachine.firstCheck
         #expect(machine.decide(at: start) == .wait(until: checkAt))
-        machine.canClaim = false
+        machine.database.canClaim = false
         #expect(machine.decide(at: checkAt) == .connectivityCheck, "the database has nothing to do with it")
-        machine.canClaim = true
+        machine.database.canClaim = true
         machine.connectivityCheckBegan()
         #expect(machine.decide(at: checkAt) == .wait(until: nil))
         machine.connectivityCheckEnded(isAnswered: true, at: checkAt)

@@ -40,7 +40,7 @@ struct IdleScheduleTests {
     @Test("each loop asks when its own finding is due, once")
     func due() {
         var idleSchedule = IdleSchedule()
-        idleSchedule.heard(.init(nextEnd: .seconds(3), nextLook: .seconds(4), nextPoll: .seconds(-60)), at: start)
+        idleSchedule.heard(.init(nextEnd: .seconds(3), nextLookup: .seconds(4), nextPoll: .seconds(-60)), at: start)
         #expect(idleSchedule.next(.sweep, since: start, atMost: idle) == start + .milliseconds(3050))
         #expect(idleSchedule.next(.lookUp, since: start, atMost: idle) == start + .milliseconds(4050))
         #expect(idleSchedule.next(.poll, since: start, atMost: idle) == start)

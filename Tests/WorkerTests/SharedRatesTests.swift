@@ -360,8 +360,8 @@ struct SharedRateDispatchTests {
         -> DispatchMachine
     {
         var machine = DispatchMachine(maxInFlight: 64, ratePerSecond: nil, now: start - .seconds(2))
-        machine.canClaim = true
-        machine.canRecord = true
+        machine.database.canClaim = true
+        machine.database.canRecord = true
         machine.schedule.isListening = true
         machine.rates.read(total: total, senders: senders, inUse: inUse, at: start - .seconds(2))
         machine.rates.counted(others: 0, at: start - .seconds(2))

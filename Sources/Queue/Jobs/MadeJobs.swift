@@ -9,7 +9,7 @@ extension ClaimedJob {
         id: Int64, attempt: Int32 = 1, tries: Int32 = 1, age: Instant.Span = .seconds(0),
         life: Instant.Span = .seconds(600), recipient: Swift.Result<PhoneNumber, PhoneNumber.Refusal>,
         country: String, purpose: String = "login", locale: String = "en", code: Code?, death: Death? = nil,
-        isSuspect: Bool = false, isResolved: Bool = false, probeOf: String? = nil
+        isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil
     ) {
         self.id = id
         place = TupleID(block: 0, offset: 1)
@@ -26,7 +26,7 @@ extension ClaimedJob {
         self.locale = locale
         self.code = code
         self.death = death
-        self.isSuspect = isSuspect
+        self.isQuarantined = isQuarantined
         self.isResolved = isResolved
         self.probeOf = probeOf
     }

@@ -64,7 +64,7 @@ public struct CallbackCounts: Sendable, Equatable {
 /// dies silently), when the next job is due, and how many other workers run, among whom rates and looks are divided. One
 /// whose heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
+/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Scheduling/IdleSchedule.swift`):
 /// six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
@@ -144,36 +144,36 @@ public enum Heartbeat {
         /// How many of them have a lower number.
         public var before: Int
         /// When loops next have something to do; nil where that was not asked.
-        public var findings: Findings?
+        public var nextWork: NextWork?
     }
 
     /// When the loops of an idle worker next have something to do; negative where they have.
-    public struct Findings: Sendable, Equatable {
+    public struct NextWork: Sendable, Equatable {
         /// Until a lease ends, or the code of a queued job dies: for `Sweep`.
         public var nextEnd: Instant.Span?
         /// Whether there is what only a sweep can tell: outcomes that are unknown, a budget for the day.
         public var needsSweeps: Bool
         /// Until an unknown outcome is to be looked for: for `TakeUnknown`.
-        public var nextLook: Instant.Span?
+        public var nextLookup: Instant.Span?
         /// Until a message is to be asked for: for `PollMessages`.
         public var nextPoll: Instant.Span?
         /// Whether a worker has died that is not marked: for `MarkDead`.
         public var hasDeadWorker: Bool
 
         public init(
-            nextEnd: Instant.Span? = nil, needsSweeps: Bool = false, nextLook: Instant.Span? = nil,
+            nextEnd: Instant.Span? = nil, needsSweeps: Bool = false, nextLookup: Instant.Span? = nil,
             nextPoll: Instant.Span? = nil, hasDeadWorker: Bool = false
         ) {
             self.nextEnd = nextEnd
             self.needsSweeps = needsSweeps
-            self.nextLook = nextLook
+            self.nextLookup = nextLookup
             self.nextPoll = nextPoll
             self.hasDeadWorker = hasDeadWorker
         }
     }
 
     /// Writes the report of `worker`. The next due job is looked for, where that is asked, from `start` on (see
-    /// `Claim.run`); an idle worker asks for findings too.
+    /// `Claim.run`); an idle worker asks for its next work too.
     public static func run(
         on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil,
         asksNextDue: Bool = true, isIdle: Bool, deadline: Instant
@@ -208,8 +208,9 @@ public enum Heartbeat {
             isListening: try result.bool(0, 0), nextDue: try span(1), others: Int(try result.int32(0, 2)),
             before: Int(try result.int32(0, 3)))
         if isIdle {
-            answer.findings = Findings(
-                nextEnd: try span(4), needsSweeps: try result.bool(0, 5), nextLook: try span(6), nextPoll: try span(7),
+            answer.nextWork = NextWork(
+                nextEnd: try span(4), needsSweeps: try result.bool(0, 5), nextLookup: try span(6),
+                nextPoll: try span(7),
                 hasDeadWorker: try result.bool(0, 8))
         }
         return answer

@@ -4,8 +4,8 @@ import OTP
 import Queue
 import Twilio
 
-/// Texts, senders by country, error classes and rates as operators set them: read anew when they change. Rows that can't be
-/// used are logged; they cost their own jobs and no others. Confined to the loop.
+/// Texts, senders by country, error classes and rates as operators set them: read anew when they change. Rows that
+/// can't be used are logged; they cost their own jobs and no others. Confined to the loop.
 final class Catalog {
     private let core: DispatchCore
     private(set) var templates = TemplateSet([])

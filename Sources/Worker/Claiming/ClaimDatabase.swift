@@ -6,7 +6,7 @@ import Queue
 /// What the claimer asks of a connection.
 protocol ClaimDatabase: ResultDatabase {
     /// Claims at most `limit` jobs until the lease, counted from `began` on the local clock.
-    func claim(limit: Int, _ scan: Claim.Scan, suspects: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
+    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
         async throws(PostgresError) -> ClaimedJobs
     /// The jobs that are `worker`'s by the database, but for those that it has in hand.
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob]
@@ -18,10 +18,10 @@ protocol ClaimDatabase: ResultDatabase {
 
 extension Connection: ClaimDatabase {
     nonisolated func claim(
-        limit: Int, _ scan: Claim.Scan, suspects: Bool, worker: Int64, keys: CodeKeys, at began: Instant
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: self, limit: limit, scan, suspects: suspects, worker: worker, keys: keys, lease: Times.lease,
+            on: self, limit: limit, scan, quarantined: quarantined, worker: worker, keys: keys, lease: Times.lease,
             deadline: began + Times.statement)
     }
 

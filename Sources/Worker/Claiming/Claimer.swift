@@ -30,9 +30,9 @@ final class Claimer {
     /// Claims until the worker has drained. `take` is given what each claim brought, and when it left.
     func run(_ claims: ConnectionSource<any ClaimDatabase>, take: (ClaimedJobs, Instant) -> Void) async {
         while !Task.isCancelled {
-            if reasserter.isNeeded, core.machine.canClaim { await reassert(claims) }
+            if reasserter.isNeeded, core.machine.database.canClaim { await reassert(claims) }
             let now = Instant.now()
-            core.machine.unsaved = recorder.unsaved
+            core.machine.database.unsaved = recorder.unsaved
             switch core.machine.decide(at: now) {
             case .finished: return recorder.claimsEnded()
             case .wait(let until): await core.claimsMayGo.wait(until: until)
@@ -62,7 +62,7 @@ final class Claimer {
             let began = Instant.now()
             let scan = newestFirst ? .newestFirst : scanStart.scan(at: began)
             let claimed = try await connection.claim(
-                limit: limit, scan, suspects: jobs.quarantined == 0, worker: worker, keys: keys, at: began)
+                limit: limit, scan, quarantined: jobs.quarantined == 0, worker: worker, keys: keys, at: began)
             let now = Instant.now()
             scanStart.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
             claimEnded(claimed, limit: limit)
@@ -97,9 +97,10 @@ final class Claimer {
         core.announce(core.machine.claimFailed(at: now, retryAt: now + span))
     }
 
-    /// Writes what this worker knows to the server that its session has come to, until it is there: sooner nothing is claimed.
+    /// Writes what this worker knows to the server that its session has come to, until it is there: sooner nothing is
+    /// claimed.
     private func reassert(_ claims: ConnectionSource<any ClaimDatabase>) async {
-        while reasserter.isNeeded, core.machine.canClaim, !Task.isCancelled {
+        while reasserter.isNeeded, core.machine.database.canClaim, !Task.isCancelled {
             do {
                 let connection = try await claims.connection()
                 guard let worker = core.worker else { return }
@@ -123,8 +124,8 @@ final class Claimer {
         core.machine.inFlight + core.machine.waiting + core.machine.rates.rateLimited + recorder.unsaved > 0
     }
 
-    /// Whether there are dead entries at the front of the indexes, over which a look for what is due or ends next would step,
-    /// while it polls in any case.
+    /// Whether there are dead entries at the front of the indexes, over which a look for what is due or ends next would
+    /// step, while it polls in any case.
     var isAmongDead: Bool { scanStart.isMarking && core.machine.schedule.isActive(at: .now()) }
 
     /// Whether there is nothing in hand, and it may be asked when there will be.

@@ -4,9 +4,9 @@ import OTP
 import Postgres
 import Queue
 
-/// Where the database has forgotten what this worker has done: after a failover to an asynchronous standby, a restart from
-/// a backup, or on a server that does not keep its promise. What the worker knows is written again, and nothing that may be
-/// at Twilio is handed over again. Confined to the loop.
+/// Where the database has forgotten what this worker has done: after a failover to an asynchronous standby, a restart
+/// from a backup, or on a server that does not keep its promise. What the worker knows is written again, and nothing
+/// that may be at Twilio is handed over again. Confined to the loop.
 final class Reasserter {
     private static let batch = 512
 
@@ -35,8 +35,8 @@ final class Reasserter {
 
     // MARK: What it is told
 
-    /// The session that claims has reached `server` (nil: it does not say which one it is). On another one than before, what
-    /// this worker knows may be missing. After a promotion, other workers get a moment to write what they know.
+    /// The session that claims has reached `server` (nil: it does not say which one it is). On another one than before,
+    /// what this worker knows may be missing. After a promotion, other workers get a moment to write what they know.
     func reached(_ server: ServerInstance?) {
         if core.worker != nil, server == nil || server != self.server { isNeeded = true }
         if let server, let last = self.server, server.timeline != last.timeline, core.machine.schedule.workers.all > 1 {
@@ -117,8 +117,9 @@ final class Reasserter {
         }
     }
 
-    /// Finds out what a lost claim took, where there is one. What was never handed over goes back to the queue, if the server
-    /// is still the one that was asked: another may have forgotten how a job ended, so there the lease has to lapse.
+    /// Finds out what a lost claim took, where there is one. What was never handed over goes back to the queue, if the
+    /// server is still the one that was asked: another may have forgotten how a job ended, so there the lease has to
+    /// lapse.
     func settleLostClaim(on database: any ClaimDatabase, _ worker: Int64) async throws(PostgresError) {
         guard let lost else { return }
         let found = try await database.findLost(worker: worker, inHand: jobs.ids + recorder.ids)

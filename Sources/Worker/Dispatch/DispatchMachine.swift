@@ -16,7 +16,8 @@ public struct DispatchMachine: Sendable {
     /// What to do now.
     public enum Decision: Sendable, Equatable {
         case claim(limit: Int, Order)
-        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call `connectivityCheckBegan` first.
+        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call
+        /// `connectivityCheckBegan` first.
         case connectivityCheck
         /// Nothing before this instant (nil: before something happens).
         case wait(until: Instant?)
@@ -34,6 +35,19 @@ public struct DispatchMachine: Sendable {
     /// A due job that waited this long, in a full batch, means overload.
     static let overloadAge = Instant.Span.seconds(5)
 
+    /// What is known of the database.
+    public struct Database: Sendable {
+        /// Whether there is a connection to claim with.
+        public var canClaim = false
+        /// Whether there is a connection to record results with: what can't be recorded is not begun.
+        public var canRecord = false
+        /// Whether the last heartbeat could be written.
+        public var isHeard = true
+        /// Results that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash
+        /// would make each of them an unknown outcome.
+        public var unsaved = 0
+    }
+
     public var schedule: ClaimSchedule
     public private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
@@ -45,24 +59,17 @@ public struct DispatchMachine: Sendable {
     private var phase = Phase.running
     private var order = Order.oldestFirst
     private var rate = RateEstimate()
-    /// Whether there is a connection to claim with.
-    public var canClaim = false
-    /// Whether there is a connection to write ends with: what can't be written down is not begun.
-    public var canRecord = false
-    /// Whether the last heartbeat could be written.
-    public var isHeard = true
+    /// Whether the database can take what a claim leads to.
+    public var database = Database()
     /// Whether everything is paused by hand: nothing is claimed, nothing handed over.
     public private(set) var isHalted = false
-    /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
-    /// make each of them an unknown outcome.
-    public var unsaved = 0
-
     /// When a batch of ends was begun last.
     private var recordedAt: Instant?
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
-    /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no claim.
+    /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no
+    /// claim.
     public private(set) var waiting = 0
 
     public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
@@ -86,7 +93,8 @@ public struct DispatchMachine: Sendable {
         if isHalted { return .wait(until: nil) }
         let allowance = pause.allowance(at: now)
         if allowance == .connectivityCheck { return .connectivityCheck }
-        guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
+        guard database.canClaim, database.canRecord, database.isHeard,
+            database.unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
         else {
             // An outage is checked whether or not a job is due.
             if pause.reason?.kind == .outage, case .none(let until) = allowance { return .wait(until: until) }
@@ -191,8 +199,8 @@ public struct DispatchMachine: Sendable {
         rates.sent(from: sender, at: now)
     }
 
-    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned. Rate-limited,
-    /// it waits no longer; to be given back, it does until it is dropped.
+    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned.
+    /// Rate-limited, it waits no longer; to be given back, it does until it is dropped.
     public mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
         if pause.isProbing { return .now }
         let turn = rates.turn(of: sender, at: now)
@@ -243,8 +251,8 @@ public struct DispatchMachine: Sendable {
         woken(pause.unreachable(reason, at: now), at: now)
     }
 
-    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no outage.
-    /// Whether that is so; if not, it is one.
+    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no
+    /// outage. Whether that is so; if not, it is one.
     public mutating func noDescriptor(at now: Instant) -> Bool {
         guard inFlight > 0 else { return false }
         throttle.noDescriptor(concurrency: inFlight, at: now)
@@ -293,8 +301,8 @@ public struct DispatchMachine: Sendable {
     // MARK: Ends
 
     /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
-    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the server
-    /// nine of ten statements.
+    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the
+    /// server nine of ten statements.
     public func recordsWait(count: Int, at now: Instant) -> Instant? {
         guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
         let next = recordedAt + Self.betweenRecords

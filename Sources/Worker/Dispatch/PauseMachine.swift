@@ -3,10 +3,10 @@ public import EventLoop
 /// Whether this worker sends, and if not, why and until when. Pure.
 ///
 /// A pause is entered by an answer of Twilio's that no retry of the same job would change (bad credentials, a suspended
-/// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends in a
-/// row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and what
-/// becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes first: a request that
-/// changes nothing, and that may be repeated as often as it takes.
+/// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends
+/// in a row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and
+/// what becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes
+/// first: a request that changes nothing, and that may be repeated as often as it takes.
 public struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
     public struct Reason: Sendable, Equatable {
@@ -68,9 +68,11 @@ public struct PauseMachine: Sendable {
     static let firstProbe = Instant.Span.seconds(5)
     static let longestWait = Instant.Span.seconds(60)
     static let firstCheck = Instant.Span.milliseconds(500)
-    /// With what a connectivity check itself may take (`Times.connectivityCheck`), an outage is noticed to be over within four seconds.
+    /// With what a connectivity check itself may take (`Times.connectivityCheck`), an outage is noticed to be over
+    /// within four seconds.
     static let longestCheckWait = Instant.Span.seconds(2)
-    /// After a probe that met the outage again though a connectivity check was answered: each costs its job an unknown outcome.
+    /// After a probe that met the outage again though a connectivity check was answered: each costs its job an unknown
+    /// outcome.
     static let longestOutageProbe = Instant.Span.seconds(4)
     /// Sends in a row that met nobody, by which an outage is known.
     static let outagesInARow = 8
@@ -113,7 +115,8 @@ public struct PauseMachine: Sendable {
         }
     }
 
-    /// What may be done at `now`: jobs taken without bound when open, one as a probe, a connectivity check, nothing while waiting.
+    /// What may be done at `now`: jobs taken without bound when open, one as a probe, a connectivity check, nothing
+    /// while waiting.
     public func allowance(at now: Instant) -> Allowance {
         switch state {
         case .open: return .unbounded
@@ -222,8 +225,8 @@ public struct PauseMachine: Sendable {
         }
     }
 
-    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long it
-    /// asked to wait: it is asked again after a minute at most.
+    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long
+    /// it asked to wait: it is asked again after a minute at most.
     public mutating func throttled(
         retryAfter: Instant.Span?, takesNothing: Bool, at now: Instant
     ) -> Change {

@@ -3,9 +3,9 @@ public import EventLoop
 /// This worker's part of what all workers may send in a second: of everything (`otp.settings.sends_per_second`) and of
 /// single senders (`otp.sender_rates`). Pure.
 ///
-/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when the
-/// others have heard too and take less: so the sum stays within the rate while workers come and go. For the same reason one
-/// that comes, or comes back from a pause, begins with nothing.
+/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when
+/// the others have heard too and take less: so the sum stays within the rate while workers come and go. For the same
+/// reason one that comes, or comes back from a pause, begins with nothing.
 public struct SharedRates: Sendable {
     /// NOTIFY takes some milliseconds; a heartbeat that is under way when it comes, as long as a statement.
     static let settle = Instant.Span.seconds(1)
@@ -105,8 +105,8 @@ public struct SharedRates: Sendable {
 
     /// How many may be claimed for `span`.
     ///
-    /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather than
-    /// given back to it.
+    /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather
+    /// than given back to it.
     public mutating func within(_ span: Instant.Span, of now: Instant) -> Int {
         guard !isEmpty else { return .max }
         advance(to: now)

@@ -7,13 +7,13 @@ import Queue
 /// A database can forget: after a failover to an asynchronous standby, a job that was sent may be due again. A code lives
 /// for ten minutes at most, so ten minutes of memory cover every job that could be claimed a second time.
 ///
-/// There are two kinds of memory. `JobSet` holds one bit per job that may be at Twilio, and never forgets one in time. The
-/// two `Recent` hold details of the newest attempts: the SIDs, which can be written again, and the unknown outcomes. A job
-/// whose details are gone counts as an unknown outcome.
+/// There are two kinds of memory. `JobSet` holds one bit per job that may be at Twilio, and never forgets one in time.
+/// The two `Recent` hold details of the newest attempts: the SIDs, which can be written again, and the unknown
+/// outcomes. A job whose details are gone counts as an unknown outcome.
 ///
-/// Memory: 2.4 MB for the set at most (17 million job ids in ten minutes), 2.9 MB for 32,768 accepted messages, 0.8 MB for
-/// 8,192 unknown outcomes. All of it grows with use. Beyond 8,192 unknown outcomes in ten minutes, the oldest are forgotten,
-/// and only the database protects them.
+/// Memory: 2.4 MB for the set at most (17 million job ids in ten minutes), 2.9 MB for 32,768 accepted messages, 0.8 MB
+/// for 8,192 unknown outcomes. All of it grows with use. Beyond 8,192 unknown outcomes in ten minutes, the oldest are
+/// forgotten, and only the database protects them.
 struct HandedOver: Sendable {
     /// How long a hand-over is remembered: the longest life of a code.
     static let span = Instant.Span.seconds(600)
@@ -139,8 +139,8 @@ struct HandedOver: Sendable {
         func isWithin(_ span: Instant.Span, of now: Instant) -> Bool { now - endedAt <= span }
     }
 
-    /// The newest attempts in one ring, found by job through chains of equal hashes. Positions only grow, so an old link is
-    /// known by its position and nothing has to be taken out of a chain.
+    /// The newest attempts in one ring, found by job through chains of equal hashes. Positions only grow, so an old
+    /// link is known by its position and nothing has to be taken out of a chain.
     private struct Recent: Sendable {
         private let capacity: Int
         private var attempts: [Attempt] = []

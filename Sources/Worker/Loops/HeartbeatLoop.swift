@@ -5,9 +5,9 @@ import Queue
 
 /// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
 ///
-/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out for the
-/// other loops when they next have something to do (`IdleSchedule`). A heartbeat that fails says that the database is down:
-/// claiming stops until the session is back. Confined to the loop.
+/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out
+/// for the other loops when they next have something to do (`IdleSchedule`). A heartbeat that fails says that the
+/// database is down: claiming stops until the session is back. Confined to the loop.
 final class HeartbeatLoop: BackgroundLoop {
     static let busy = Instant.Span.seconds(5)
     static let idle = Instant.Span.seconds(10)
@@ -69,7 +69,7 @@ final class HeartbeatLoop: BackgroundLoop {
 
     /// The last beat; not waited for when the database is away.
     func sendFinal() async {
-        if core.machine.canClaim { await beat(state: .stopped, within: Times.finalBeat) }
+        if core.machine.database.canClaim { await beat(state: .stopped, within: Times.finalBeat) }
     }
 
     /// One beat, with `state` instead of the dispatcher's where given. What was reported.
@@ -118,7 +118,7 @@ final class HeartbeatLoop: BackgroundLoop {
 
     /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
     private func ended(error: PostgresError?) {
-        core.machine.isHeard = error == nil
+        core.machine.database.isHeard = error == nil
         if let error, errors.isNew(error) {
             core.log.error(
                 "the worker's status can't be written; nothing is claimed", metadata: [LogKeys.error: "\(error)"])

@@ -8,7 +8,7 @@ import Twilio
 /// What a lookup came to.
 enum LookupResult: Sendable {
     case adopted
-    case ended(EndedLook)
+    case ended(EndedLookup)
 }
 
 /// Looks for single jobs' messages, many at a time.
@@ -40,7 +40,7 @@ struct Lookups: Sendable {
         }
         // Oldest first: should there be several, the first is the job's message, the others are kept beside it.
         let matches = finding.matches.reversed()
-        let missed: Look = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
+        let missed: Lookup = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
         let step = rule.decide(matches.first.map { .found($0.sid, $0.status) } ?? missed, job.subject)
         log.debug(
             "looked for a send at Twilio",
@@ -56,17 +56,17 @@ struct Lookups: Sendable {
                         requestedAt: job.requestedAt, sid: match.sid, status: match.status, sender: nil))
             }
             return .adopted
-        case .lookAgain(let span, let isCounted):
-            return .ended(EndedLook(job, .again, delay: Instant.Span(span), isCounted: isCounted))
+        case .lookUpAgain(let span, let isCounted):
+            return .ended(EndedLookup(job, .again, delay: Instant.Span(span), isCounted: isCounted))
         case .resend:
             return .ended(
-                EndedLook(
+                EndedLookup(
                     job, .resend,
                     error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
                     remedy: "Nothing: it goes by itself."))
         case .fail(let why):
             return .ended(
-                EndedLook(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+                EndedLookup(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
         }
     }
 
@@ -110,7 +110,7 @@ extension ResolutionStep {
     fileprivate var word: String {
         switch self {
         case .adopt: "adopt"
-        case .lookAgain: "look_again"
+        case .lookUpAgain: "look_again"
         case .resend: "resend"
         case .fail: "fail"
         }
@@ -120,7 +120,7 @@ extension ResolutionStep {
 /// What the reconciler and its lookups ask of a connection.
 protocol LookupDatabase: Sendable {
     func takeUnknown(limit: Int, keys: CodeKeys, lease: Instant.Span) async throws(PostgresError) -> [UnknownJob]
-    func finish(_ looks: FinishLook) async throws(PostgresError) -> FinishLook.Written
+    func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID>
 }
 
@@ -132,7 +132,7 @@ extension Connection: LookupDatabase {
             on: self, limit: limit, keys: keys, lease: lease, deadline: .now() + Times.statement)
     }
 
-    nonisolated func finish(_ looks: FinishLook) async throws(PostgresError) -> FinishLook.Written {
+    nonisolated func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
         try await looks.run(on: self, deadline: .now() + Times.statement)
     }
 }

@@ -8,10 +8,11 @@ import Twilio
 /// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what
 /// `ResolutionRule` decides.
 ///
-/// Up to ten looks are under way at a time, over connections that nothing else uses (`Worker`). A look that hangs delays no
-/// other: its place alone stays taken. The database is asked for more as soon as a look has ended, every 2 s while there is
-/// something to look for, else when a look is due by the last heartbeat (`IdleSchedule`; without heartbeats every 20 s), and at
-/// once when an outcome of this worker's is unknown. Any worker looks for any job: the one that sent it may be gone.
+/// Up to ten looks are under way at a time, over connections that nothing else uses (`Worker`). A look that hangs
+/// delays no other: its place alone stays taken. The database is asked for more as soon as a look has ended, every 2 s
+/// while there is something to look for, else when a look is due by the last heartbeat (`IdleSchedule`; without
+/// heartbeats every 20 s), and at once when an outcome of this worker's is unknown. Any worker looks for any job: the
+/// one that sent it may be gone.
 final class OutcomeReconciler {
     private let core: DispatchCore
     private let maintenance: MaintenanceSchedule
@@ -32,8 +33,9 @@ final class OutcomeReconciler {
 
     /// Looks under way at a time.
     static let atATime = 10
-    /// How long a look is ours: longer than one can take, with what it asks Twilio and what it asks the database, so that its
-    /// verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job waits for that.
+    /// How long a look is ours: longer than one can take, with what it asks Twilio and what it asks the database, so
+    /// that its verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job
+    /// waits for that.
     static let lease = Instant.Span.seconds(25)
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)
@@ -110,7 +112,7 @@ final class OutcomeReconciler {
             }
             return
         }
-        var looks = FinishLook()
+        var looks = FinishLookup()
         looks.append(look)
         let written = try await lookups.records.connection().finish(looks)
         if written.resent > 0 {

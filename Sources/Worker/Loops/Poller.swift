@@ -8,8 +8,8 @@ import Twilio
 /// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
 /// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
 ///
-/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the last
-/// heartbeat (`IdleSchedule`); without heartbeats more and more rarely, up to a minute. Confined to the loop.
+/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the
+/// last heartbeat (`IdleSchedule`); without heartbeats more and more rarely, up to a minute. Confined to the loop.
 struct Poller: BackgroundLoop {
     static let perRound = 20
     static let atATime = 5
@@ -113,7 +113,8 @@ struct Poller: BackgroundLoop {
     /// confirms becomes the job's message; what Twilio denies is not asked for again.
     private mutating func confirmReports(_ database: any PollDatabase) async throws(PostgresError) -> Int {
         let reports = try await database.takeReports(limit: Self.perRound, keys: keys)
-        let findings = await aFewAtATime(reports) { [twilio] report in (report, await Self.finding(of: report, twilio)) }
+        let findings = await aFewAtATime(reports) { [twilio] report in (report, await Self.finding(of: report, twilio))
+        }
         for (report, finding) in findings {
             switch finding {
             case .isTheirs(let message):

@@ -4,11 +4,11 @@ import Postgres
 import Queue
 
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
-/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`IdleSchedule`). Every 20 s where there is what only a
-/// sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is used up.
-/// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
-/// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
-/// Confined to the loop.
+/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`IdleSchedule`). Every 20 s where there is
+/// what only a sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is
+/// used up. Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other
+/// worker has. Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second
+/// while there is more. Confined to the loop.
 struct Sweeper: BackgroundLoop {
     static let busy = Instant.Span.seconds(2)
     static let idle = Instant.Span.seconds(20)

@@ -181,8 +181,8 @@ final class PauseBook {
     /// Whether this worker could send a probe.
     var mayProbe: Bool {
         let machine = core.machine
-        return machine.pause.reason == nil && !machine.isHalted && !machine.isDraining && machine.canClaim
-            && machine.isHeard
+        return machine.pause.reason == nil && !machine.isHalted && !machine.isDraining && machine.database.canClaim
+            && machine.database.isHeard
     }
 
     /// What a look for due probes came to.

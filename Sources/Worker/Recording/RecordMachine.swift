@@ -44,10 +44,10 @@ enum RecordFailure: Sendable, Equatable {
 
 /// Decides what the recorder writes next, and what becomes of results that the database does not take. Pure.
 ///
-/// A new batch is written as a whole. A batch that fails is halved until the result at fault is alone, and that one is set
-/// aside: it is tried again after waits that double. Between two tries of what was set aside, new results are written,
-/// so that no row holds up another for longer than one statement. Which rows are locked is asked of the database, without
-/// a wait.
+/// A new batch is written as a whole. A batch that fails is halved until the result at fault is alone, and that one is
+/// set aside: it is tried again after waits that double. Between two tries of what was set aside, new results are
+/// written, so that no row holds up another for longer than one statement. Which rows are locked is asked of the
+/// database, without a wait.
 ///
 /// Nothing is dropped silently: a result that the database refuses for `giveUpAfter` is given up with an error. Results
 /// behind a lock, or of a database that takes no writes, are kept for as long as the worker runs.

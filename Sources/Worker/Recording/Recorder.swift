@@ -3,9 +3,9 @@ import Logging
 import Postgres
 import Queue
 
-/// Records what became of sends. While one statement is in flight, results gather for the next one, and under load a moment
-/// longer (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with them.
-/// `RecordMachine` decides what becomes of results that the database does not take. Confined to the loop.
+/// Records what became of sends. While one statement is in flight, results gather for the next one, and under load a
+/// moment longer (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with
+/// them. `RecordMachine` decides what becomes of results that the database does not take. Confined to the loop.
 final class Recorder {
     private let core: DispatchCore
     private let jobs: JobsInHand
@@ -49,7 +49,7 @@ final class Recorder {
 
     /// The session that records is there, or has gone.
     func connection(isUp: Bool) {
-        core.machine.canRecord = isUp
+        core.machine.database.canRecord = isUp
         connectedAt = .now()
         accepted.forgetPlaces()
         batches.forgetPlaces()

@@ -4,13 +4,13 @@ import Queue
 /// What a background loop asks the database for in a round.
 enum MaintenanceTask: Int, Sendable, CaseIterable { case sweep, lookUp, poll }
 
-/// When the loops of an idle worker next have something to do: pure, told what each heartbeat found and when a loop begins
-/// a round.
+/// When the loops of an idle worker next have something to do: pure, told what each heartbeat found and when a loop
+/// begins a round.
 ///
-/// While there is work a heartbeat brings no findings, and each loop keeps its own cadence; so it does when findings are
-/// older than two heartbeats, since then the database, or the session that beats, is away.
+/// While there is work a heartbeat brings no next work, and each loop keeps its own cadence. So it does when the last
+/// one is older than two heartbeats: then the database, or the session that beats, is away.
 struct IdleSchedule: Sendable {
-    /// How long findings count: two heartbeats and a half.
+    /// How long what a heartbeat told counts: two heartbeats and a half.
     static let validity = Instant.Span.seconds(25)
 
     private var heardAt: Instant?
@@ -20,7 +20,7 @@ struct IdleSchedule: Sendable {
     private(set) var mayHaveDead = true
 
     /// A heartbeat was answered; `found` is nil where it did not ask.
-    mutating func heard(_ found: Heartbeat.Findings?, at now: Instant) {
+    mutating func heard(_ found: Heartbeat.NextWork?, at now: Instant) {
         guard let found else {
             self = IdleSchedule()
             return
@@ -29,7 +29,7 @@ struct IdleSchedule: Sendable {
         // A little later than said: by then the database's clock agrees.
         func at(_ span: Instant.Span?) -> Instant? { span.map { max(now, now + $0 + .milliseconds(50)) } }
         due[MaintenanceTask.sweep.rawValue] = found.hasDeadWorker ? now : at(found.nextEnd)
-        due[MaintenanceTask.lookUp.rawValue] = at(found.nextLook)
+        due[MaintenanceTask.lookUp.rawValue] = at(found.nextLookup)
         due[MaintenanceTask.poll.rawValue] = at(found.nextPoll)
         sweepsByCadence = found.needsSweeps
         mayHaveDead = found.hasDeadWorker

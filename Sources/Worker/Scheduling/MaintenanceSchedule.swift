@@ -1,7 +1,8 @@
 import EventLoop
 import Queue
 
-/// When the background loops begin their rounds: by `IdleSchedule`, or at once where a task is wanted. Confined to the loop.
+/// When the background loops begin their rounds: by `IdleSchedule`, or at once where a task is wanted. Confined to the
+/// loop.
 final class MaintenanceSchedule {
     private var schedule = IdleSchedule()
     /// By task: the schedule has changed, or the task is wanted now.
@@ -15,8 +16,8 @@ final class MaintenanceSchedule {
     var mayHaveDead: Bool { schedule.mayHaveDead }
 
     /// A heartbeat was answered.
-    func heard(_ findings: Heartbeat.Findings?, at now: Instant) {
-        schedule.heard(findings, at: now)
+    func heard(_ nextWork: Heartbeat.NextWork?, at now: Instant) {
+        schedule.heard(nextWork, at: now)
         for latch in latches { latch.signal() }
     }
 
@@ -30,8 +31,8 @@ final class MaintenanceSchedule {
         latches[task.rawValue].signal()
     }
 
-    /// Until a task is wanted, or due by the schedule, and at latest at `limit`; whether it was wanted. `began` is when the
-    /// loop's last round began, `idle` its own cadence, where there are no findings.
+    /// Until a task is wanted, or due by the schedule, and at latest at `limit`; whether it was wanted. `began` is when
+    /// the loop's last round began, `idle` its own cadence, where no heartbeat told of next work.
     @discardableResult
     func wait(
         for task: MaintenanceTask, since began: Instant, atMost idle: Instant.Span, by limit: Instant? = nil

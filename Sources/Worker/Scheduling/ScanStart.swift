@@ -1,7 +1,7 @@
 import EventLoop
 
-/// From where on the scans of an index begin between two that look at everything: pure, told what those found and how long
-/// they took. What comes to light below it waits for the next scan of everything.
+/// From where on the scans of an index begin between two that look at everything: pure, told what those found and how
+/// long they took. What comes to light below it waits for the next scan of everything.
 struct ScanStart: Sendable {
     /// Scans of everything take a two-hundredth of the time: what they cost meets fewer than one job in a hundred.
     static let restraint: Int64 = 200

@@ -28,7 +28,7 @@ extension JobSender {
 
     private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, seenAtATime: Int?, at now: Instant) {
         let job = sent.job
-        if job.isSuspect { jobs.quarantined -= 1 }
+        if job.isQuarantined { jobs.quarantined -= 1 }
         let disposition = catalog.rule.decide(
             outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), using: &random)
         switch disposition.step {

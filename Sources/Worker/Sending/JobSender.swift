@@ -3,8 +3,8 @@ import Logging
 import OTP
 import Queue
 
-/// The path of one send: plain calls on the loop, no hop, no allocation of its own. Decides when a job in hand is handed to
-/// its channel; what its end means is in `JobSender+Outcomes.swift`. Confined to the loop.
+/// The path of one send: plain calls on the loop, no hop, no allocation of its own. Decides when a job in hand is
+/// handed to its channel; what its end means is in `JobSender+Outcomes.swift`. Confined to the loop.
 final class JobSender<Channel: SendChannel> {
     let core: DispatchCore
     let jobs: JobsInHand
@@ -44,7 +44,7 @@ final class JobSender<Channel: SendChannel> {
     func take(_ claimed: ClaimedJobs, claimedAt: Instant) {
         let now = Instant.now()
         for job in claimed.jobs {
-            if job.isSuspect { jobs.quarantined += 1 }
+            if job.isQuarantined { jobs.quarantined += 1 }
             let next = WaitingJob(job, claimedAt: claimedAt)
             if jobs.handedOver.contains(job.id), recognize(next, at: now) { continue }
             jobs.waiting.append(next)
@@ -69,7 +69,7 @@ final class JobSender<Channel: SendChannel> {
         case .free: return false
         case .accepted(let sid, let attempt):
             core.announce(core.machine.dropped(at: now))
-            if job.isSuspect { jobs.quarantined -= 1 }
+            if job.isQuarantined { jobs.quarantined -= 1 }
             recorder.rewrite(
                 AcceptedMessage(
                     job: job.id, attempt: attempt, verification: job.verificationID, requestedAt: job.requestedAt,
@@ -122,7 +122,8 @@ final class JobSender<Channel: SendChannel> {
         }
     }
 
-    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it stays in hand or goes back.
+    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it stays in hand or goes
+    /// back.
     private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
         if let death = job.death { return drop(next, Unsendable(.canceled, error: death.words)) }
@@ -182,7 +183,7 @@ final class JobSender<Channel: SendChannel> {
     private func drop(_ next: WaitingJob, _ why: Unsendable) {
         let now = Instant.now()
         core.announce(core.machine.dropped(at: now))
-        if next.job.isSuspect { jobs.quarantined -= 1 }
+        if next.job.isQuarantined { jobs.quarantined -= 1 }
         if why.outcome == .failed { core.tally.failed += 1 }
         if why.outcome == .retry { core.machine.schedule.expect(at: now + why.delay + .milliseconds(50)) }
         recorder.end(

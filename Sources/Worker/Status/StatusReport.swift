@@ -13,7 +13,7 @@ struct StatusReport {
     /// Whether the worker takes jobs and sends them: connected, neither paused nor leaving.
     var isRunning: Bool {
         let machine = core.machine
-        return machine.canClaim && !machine.isDraining && machine.pause.reason == nil && !machine.isHalted
+        return machine.database.canClaim && !machine.isDraining && machine.pause.reason == nil && !machine.isHalted
     }
 
     /// `base` with what the dispatcher knows; begins a new stretch of latencies.
@@ -35,7 +35,7 @@ struct StatusReport {
         report.latency = (tally.latency.percentile(0.5), tally.latency.percentile(0.95), tally.latency.percentile(0.99))
         // The connection that claims is there: it writes this.
         report.databaseState =
-            !machine.canRecord
+            !machine.database.canRecord
             ? "the connection that writes endings is lost; \(recorder.unsaved) wait"
             : recorder.trouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
                 ?? "connected"

@@ -1,5 +1,5 @@
-/// Random numbers for jitter, drawn without a system call: SplitMix64 (Steele, Lea, Flood 2014). Not for anything that has to
-/// be hard to guess.
+/// Random numbers for jitter, drawn without a system call: SplitMix64 (Steele, Lea, Flood 2014). Not for anything that
+/// has to be hard to guess.
 struct JitterGenerator: RandomNumberGenerator {
     private var state: UInt64
 

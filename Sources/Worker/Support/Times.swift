@@ -13,8 +13,8 @@ enum Times {
     static let connectivityCheck = Instant.Span.seconds(2)
     /// From SIGTERM until the worker leaves, whatever is left.
     static let drain = Instant.Span.seconds(15)
-    /// For a heartbeat. On a server whose commits hang it is what an idle worker notices first, so it is given less time than
-    /// other statements.
+    /// For a heartbeat. On a server whose commits hang it is what an idle worker notices first, so it is given less
+    /// time than other statements.
     static let beat = Instant.Span.seconds(5)
     /// For the last heartbeat.
     static let finalBeat = Instant.Span.seconds(2)

@@ -26,7 +26,7 @@ final class ClaimStandIn: ClaimDatabase {
 
     var source: ConnectionSource<any ClaimDatabase> { ConnectionSource { _ throws(PostgresError) in self } }
 
-    func claim(limit: Int, _ scan: Claim.Scan, suspects: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
+    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
         async throws(PostgresError) -> ClaimedJobs
     { try claims.answer(limit) }
 
@@ -84,7 +84,7 @@ final class ClaimStandIn: ClaimDatabase {
     func unregistered() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop)
-            parts.core.machine.canClaim = true
+            parts.core.machine.database.canClaim = true
             parts.recorder.connection(isUp: true)
             let database = ClaimStandIn()
             let source = ConnectionSource<any ClaimDatabase> { _ throws(PostgresError) in
@@ -198,7 +198,7 @@ final class ClaimStandIn: ClaimDatabase {
 
 /// A connection of a database that refuses each message.
 private struct RefusingStandIn: ClaimDatabase {
-    func claim(limit: Int, _ scan: Claim.Scan, suspects: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
+    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
         async throws(PostgresError) -> ClaimedJobs
     { throw .refused("42501") }
 

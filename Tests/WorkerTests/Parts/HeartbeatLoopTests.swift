@@ -35,7 +35,7 @@ private final class HeartbeatStandIn: HeartbeatDatabase {
 
 extension Heartbeat.Answer {
     fileprivate static func made(isListening: Bool = true) -> Heartbeat.Answer {
-        Heartbeat.Answer(isListening: isListening, nextDue: nil, others: 0, before: 0, findings: nil)
+        Heartbeat.Answer(isListening: isListening, nextDue: nil, others: 0, before: 0, nextWork: nil)
     }
 }
 
@@ -69,10 +69,10 @@ extension Heartbeat.Answer {
             let database = HeartbeatStandIn([.failure(.refused("42501")), .failure(.refused("42501"))])
             let heartbeat = Self.loop(parts, database) { _ in }
             for _ in 0..<2 { _ = await heartbeat.round() }
-            #expect(!parts.core.machine.isHeard)
+            #expect(!parts.core.machine.database.isHeard)
             #expect(parts.log.messages == ["the worker's status can't be written; nothing is claimed"])
             _ = await heartbeat.round()
-            #expect(parts.core.machine.isHeard)
+            #expect(parts.core.machine.database.isHeard)
         }
     }
 
@@ -111,7 +111,7 @@ extension Heartbeat.Answer {
             let heartbeat = Self.loop(parts, database) { _ in }
             await heartbeat.sendFinal()
             #expect(database.beats.calls == [.stopped])
-            parts.core.machine.canClaim = false
+            parts.core.machine.database.canClaim = false
             await heartbeat.sendFinal()
             #expect(database.beats.calls == [.stopped])
         }

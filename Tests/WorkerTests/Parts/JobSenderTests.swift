@@ -129,7 +129,7 @@ private final class NotingChannel: SendChannel {
             let channel = NotingChannel()
             channel.outcomes[1] = .accepted(.made(1), status: .queued)
             let sender = parts.sender(channel)
-            claim([job(1, isSuspect: true)], parts, sender)
+            claim([job(1, isQuarantined: true)], parts, sender)
             #expect(parts.jobs.quarantined == 1)
             sender.completed([completion(tag: 0)])
             #expect(parts.jobs.quarantined == 0)

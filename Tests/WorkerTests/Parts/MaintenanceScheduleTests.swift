@@ -21,10 +21,10 @@ import Testing
         try await onLoop { loop in
             let maintenance = MaintenanceSchedule(on: loop)
             let now = Instant.now()
-            maintenance.heard(Heartbeat.Findings(hasDeadWorker: true), at: now)
+            maintenance.heard(Heartbeat.NextWork(hasDeadWorker: true), at: now)
             #expect(await !maintenance.wait(for: .sweep, since: now, atMost: .seconds(60)))
             #expect(maintenance.mayHaveDead)
-            maintenance.heard(Heartbeat.Findings(), at: now)
+            maintenance.heard(Heartbeat.NextWork(), at: now)
             #expect(!maintenance.mayHaveDead)
         }
     }

@@ -11,7 +11,7 @@ import Twilio
 /// A connection of the reconciler.
 private final class LookupStandIn: LookupDatabase {
     let taken: Script<Int, [UnknownJob]>
-    let finished = Script<Int, FinishLook.Written>(then: .init(resent: 1, failed: 0), onEmpty: cancelTask)
+    let finished = Script<Int, FinishLookup.Written>(then: .init(resent: 1, failed: 0), onEmpty: cancelTask)
     let known: Set<MessageSID>
 
     init(_ jobs: [UnknownJob] = [], known: Set<MessageSID> = []) {
@@ -25,7 +25,7 @@ private final class LookupStandIn: LookupDatabase {
         try taken.answer(limit)
     }
 
-    func finish(_ looks: FinishLook) async throws(PostgresError) -> FinishLook.Written {
+    func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
         try finished.answer(looks.count)
     }
 
@@ -52,7 +52,9 @@ private final class LookupStandIn: LookupDatabase {
         #expect(await Self.step(LookupStandIn(known: [.made(1)]), twilio) == .resend)
     }
 
-    @Test("where the list is read to its end without it, it is sent again; where the list can't be had, it is looked for again")
+    @Test(
+        "where the list is read to its end without it, it is sent again; where the list can't be had, it is looked for again"
+    )
     func absent() async throws {
         #expect(await Self.step(LookupStandIn(), ReaderStandIn()) == .resend)
         #expect(await Self.step(LookupStandIn(), ReaderStandIn(isUnclear: true)) == .again)
@@ -100,7 +102,7 @@ private final class LookupStandIn: LookupDatabase {
             adopt: adopt)
     }
 
-    private static func step(_ database: LookupStandIn, _ twilio: ReaderStandIn) async -> EndedLook.Step? {
+    private static func step(_ database: LookupStandIn, _ twilio: ReaderStandIn) async -> EndedLookup.Step? {
         let result = await lookups(database, twilio) { _ in }.verdict(on: job())
         guard case .ended(let look) = result else { return nil }
         return look.step

@@ -41,7 +41,7 @@ final class Parts {
     /// As after a start: registered, connected, with one text.
     func ready() -> Parts {
         core.registered(as: 1)
-        core.machine.canClaim = true
+        core.machine.database.canClaim = true
         recorder.connection(isUp: true)
         catalog.read(rows())
         return self
@@ -83,11 +83,11 @@ extension MessageSID {
 /// A job to be sent now.
 func job(
     _ id: Int64, code: String? = "123456", life: Instant.Span = .seconds(600), death: ClaimedJob.Death? = nil,
-    locale: String = "en", isSuspect: Bool = false
+    locale: String = "en", isQuarantined: Bool = false
 ) -> ClaimedJob {
     ClaimedJob(
         id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
-        code: code.map { try! Code($0) }, death: death, isSuspect: isSuspect)
+        code: code.map { try! Code($0) }, death: death, isQuarantined: isQuarantined)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {
@@ -112,7 +112,8 @@ final class Script<Call: Sendable, Answer: Sendable>: Sendable {
 
     /// `answers` in order, then `last`, before which `onEmpty` is called each time.
     init(
-        _ answers: [Swift.Result<Answer, PostgresError>] = [], then last: Answer, onEmpty: @escaping @Sendable () -> Void = {}
+        _ answers: [Swift.Result<Answer, PostgresError>] = [], then last: Answer,
+        onEmpty: @escaping @Sendable () -> Void = {}
     ) {
         state = Mutex(([], answers))
         self.last = last

@@ -155,7 +155,9 @@ private final class PollStandIn: PollDatabase {
         }
     }
 
-    @Test("a reported message that is the job's is adopted; one that is not counts for nothing, at its last try if absent")
+    @Test(
+        "a reported message that is the job's is adopted; one that is not counts for nothing, at its last try if absent"
+    )
     func reports() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()

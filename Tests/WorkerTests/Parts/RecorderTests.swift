@@ -47,7 +47,8 @@ private struct ResultStandIn: ResultDatabase {
     func halves() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
-            let database = ResultStandIn([.failure(.refused("23505")), .failure(.refused("23505"))], onEmpty: cancelTask)
+            let database = ResultStandIn(
+                [.failure(.refused("23505")), .failure(.refused("23505"))], onEmpty: cancelTask)
             for id in [1, 2] { parts.recorder.accept(message(Int64(id)), at: .now()) }
             await parts.recorder.run(database.source, pauses: PauseStandIn().source)
             #expect(database.script.calls == [[1, 2], [1], [2]])

@@ -102,7 +102,8 @@ extension Sweep.Swept {
     func refused() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
-            let refusals = Array(repeating: Swift.Result<Sweep.Swept, PostgresError>.failure(.refused("23514")), count: 9)
+            let refusals = Array(
+                repeating: Swift.Result<Sweep.Swept, PostgresError>.failure(.refused("23514")), count: 9)
             let database = SweepStandIn(refusals)
             var sweeper = Sweeper(parts.core, parts.claimer(), parts.maintenance, database.source)
             var waits: [Sweeper.Wait] = []

@@ -10,7 +10,7 @@ public import Postgres
 /// later look has the last word. A job of which a backend reports a SID that Twilio has not confirmed or denied yet
 /// (`ReportedMessages`) is neither sent again nor failed: it is looked for again. The primary key serves it: `= ANY (…)` and `+ 0` as in
 /// `FinishAccepted`.
-public struct FinishLook: Sendable {
+public struct FinishLookup: Sendable {
     static let statement = Statement(
         "otpd_finish_look",
         """
@@ -58,7 +58,7 @@ public struct FinishLook: Sendable {
         """,
         [.int8Array, .int4Array, .timestamptzArray, .textArray, .float8Array, .int4Array, .textArray, .textArray])
 
-    private var looks: [EndedLook] = []
+    private var looks: [EndedLookup] = []
 
     public init() {}
 
@@ -66,7 +66,7 @@ public struct FinishLook: Sendable {
     public var count: Int { looks.count }
 
     /// Adds what a look came to.
-    public mutating func append(_ look: EndedLook) { looks.append(look) }
+    public mutating func append(_ look: EndedLookup) { looks.append(look) }
 
     /// What a batch did.
     public struct Written: Sendable, Equatable {
@@ -101,7 +101,7 @@ public struct FinishLook: Sendable {
 }
 
 /// What a look that did not find its message came to.
-public struct EndedLook: Sendable {
+public struct EndedLookup: Sendable {
     /// What becomes of the job.
     public enum Step: String, Sendable {
         case again, resend, fail
