@@ -11,7 +11,8 @@ struct ClaimScanStartTests {
     /// `count` claims in a row, of this length each and as long apart, with scans of the machine's choice; the last scan.
     @discardableResult
     private func claims(
-        _ mark: inout ClaimScanStart, _ count: Int, took: Instant.Duration, every: Instant.Duration, lowest: Int64? = nil,
+        _ mark: inout ClaimScanStart, _ count: Int, took: Instant.Duration, every: Instant.Duration,
+        lowest: Int64? = nil,
         at now: inout Instant
     ) -> Claim.Scan {
         var scan = Claim.Scan.oldestFirst

@@ -219,7 +219,8 @@ struct ThrottleMachineTests {
         if sinceTaken != nil { machine.answered(concurrency: 1, at: start) }
         let now = start + Instant.Duration(seconds: sinceTaken ?? 0)
         let takesNothing = machine.throttled(
-            handedOverAt: now, concurrency: 1, retryAfter: asked.map { Instant.Duration(seconds: $0) }, seen: nil, at: now)
+            handedOverAt: now, concurrency: 1, retryAfter: asked.map { Instant.Duration(seconds: $0) }, seen: nil,
+            at: now)
         #expect(takesNothing == pauses)
         // Nothing holds longer than what a pause would say.
         #expect(machine.next(inFlight: 0, after: now)! <= now + .seconds(6))

@@ -12,7 +12,9 @@ public import EventLoop
 /// to the next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
 public struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
-    static let wakeLooks: [Instant.Duration] = [.milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80)]
+    static let wakeLooks: [Instant.Duration] = [
+        .milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80),
+    ]
     /// ±25%: at most 500 ms.
     static let pollInterval = 0.4
     static let activeSpan = Instant.Duration.seconds(10)
@@ -75,7 +77,9 @@ public struct ClaimSchedule: Sendable {
         looks.removeAll { $0 <= now }
         let refilled = spare.looks + max(0, (now - spare.at).seconds) * Self.spareLooksPerSecond
         spare = (min(refilled, Self.spareLooks) - 1, now)
-        if spare.looks < 1 { restsUntil = now + Instant.Duration(seconds: (1 - spare.looks) / Self.spareLooksPerSecond) }
+        if spare.looks < 1 {
+            restsUntil = now + Instant.Duration(seconds: (1 - spare.looks) / Self.spareLooksPerSecond)
+        }
     }
 
     /// A look has ended, with `found` jobs; `isFull` when it got all it asked for, and so there may be more.

@@ -280,7 +280,9 @@ public struct PauseMachine: Sendable {
         }
     }
 
-    private static func doubled(_ span: Instant.Duration, _ times: Int, atMost most: Instant.Duration) -> Instant.Duration {
+    private static func doubled(_ span: Instant.Duration, _ times: Int, atMost most: Instant.Duration)
+        -> Instant.Duration
+    {
         min(most, Instant.Duration(seconds: span.seconds * Double(1 << min(times, 6))))
     }
 }

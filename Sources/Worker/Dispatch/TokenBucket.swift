@@ -40,7 +40,8 @@ public struct TokenBucket: Sendable {
     /// When the next token will be there; `now` when there is one.
     public mutating func nextToken(after now: Instant) -> Instant {
         fill(at: now)
-        return tokens >= 1 ? now : now + Instant.Duration(seconds: (1 - tokens) / rate) + Instant.Duration(nanoseconds: 1)
+        return tokens >= 1
+            ? now : now + Instant.Duration(seconds: (1 - tokens) / rate) + Instant.Duration(nanoseconds: 1)
     }
 
     /// Tokens that will be spendable within `span`.

@@ -24,7 +24,9 @@ public struct SweepScanStart: Sendable {
 
     /// A sweep from `start` on has ended after `took`: it looked at `lookedAt` by the database's clock. With `isFull`
     /// there may be more where it was.
-    public mutating func swept(from start: Int64?, lookedAt: Int64, isFull: Bool, took: Instant.Duration, at now: Instant) {
+    public mutating func swept(
+        from start: Int64?, lookedAt: Int64, isFull: Bool, took: Instant.Duration, at now: Instant
+    ) {
         guard !isFull else {
             forget()
             return

@@ -141,7 +141,7 @@ private final class NotingChannel: SendChannel {
         try await onLoop { loop in
             let parts = Parts(on: loop, maxInFlight: 1).ready()
             let channel = NotingChannel()
-            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003, message: ""))
+            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003))
             let sender = parts.sender(channel)
             claim([job(1), job(2)], parts, sender)
             sender.completed([completion(tag: 0)])
@@ -155,7 +155,7 @@ private final class NotingChannel: SendChannel {
         try await onLoop { loop in
             let parts = Parts(on: loop, maxInFlight: 1).ready()
             let channel = NotingChannel()
-            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003, message: ""))
+            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003))
             let sender = parts.sender(channel)
             claim([job(1)], parts, sender)
             sender.credentialsSince = .now()

@@ -163,7 +163,7 @@ final class LogLines: Sendable {
 
 extension Completion {
     /// How the request with `tag` ended.
-    static func made(tag: Int, _ outcome: Outcome) -> Completion {
+    static func made(tag: Int, _ outcome: TransferResult) -> Completion {
         Completion(
             tag: tag, outcome: outcome, received: AnswerBody(AnswerBuffer()), receivedStatus: 0,
             origin: AnswerOrigin(),
