@@ -109,7 +109,12 @@ let package = Package(
         .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
         .testTarget(
             name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime"], swiftSettings: strict),
-        .testTarget(name: "WorkerTests", dependencies: ["TestSupport", "EventLoop", "Worker"], swiftSettings: strict),
+        .testTarget(
+            name: "WorkerTests",
+            dependencies: [
+                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "TestSupport", "Twilio", "Worker", logging,
+            ],
+            swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",
             dependencies: [

@@ -56,8 +56,8 @@ public actor Worker {
         do {
             var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
-            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a knock.
-            limits.maxConnections = configuration.maxInFlight + Resolver.atATime + Poller.atATime + 1
+            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a connectivity check.
+            limits.maxConnections = configuration.maxInFlight + OutcomeReconciler.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
@@ -78,31 +78,23 @@ public actor Worker {
     /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
     ///   first claim. A schema that changes later makes it wait, and say so.
     public func run() async throws(WorkerFailure) {
-        await dispatcher.prepare()
+        await dispatcher.prepare(http)
         let claims = session(listens: true)
         let records = session(listens: false)
-        let heart = Heart(
-            dispatcher: dispatcher, claims: claims,
-            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version), log: log,
+        let identity = HeartbeatLoop.Identity(
+            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version),
             onStatus: onStatus, callbackCounts: callbackCounts)
-        let sweeper = Sweeper(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let poller = Poller(
-            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys, log: log)
-        let prober = Prober(loop: loop, dispatcher: dispatcher, records: records, log: log)
-        let resolver = Resolver(
-            loop: loop, dispatcher: dispatcher, records: records, twilio: twilio, keys: configuration.keys,
-            rule: ResolutionRule(resends: configuration.resendsUnknown), log: log)
-
-        await withTaskGroup(of: Void.self) { background in
+        let rule = ResolutionRule(resends: configuration.resendsUnknown)
+        await withTaskGroup(of: Void.self) { [dispatcher, twilio] background in
             background.addTask { await claims.run() }
             background.addTask { await records.run() }
-            background.addTask { await heart.run() }
-            background.addTask { await sweeper.run() }
-            background.addTask { await poller.run() }
-            background.addTask { await resolver.run() }
-            background.addTask { await prober.run() }
+            background.addTask { await dispatcher.beat(claims, identity) }
+            background.addTask { await dispatcher.sweep(records) }
+            background.addTask { await dispatcher.poll(records, twilio) }
+            background.addTask { await dispatcher.reconcile(records, twilio, rule) }
+            background.addTask { await dispatcher.probe(records) }
             await foreground(claims, records)
-            await heart.farewell()
+            await dispatcher.sendFinalHeartbeat()
             background.cancelAll()
         }
         await http.close()
@@ -150,11 +142,11 @@ public actor Worker {
         let dispatcher = dispatcher
         await withTaskGroup(of: Ended.self) { group in
             group.addTask {
-                await dispatcher.claimLoop(claims)
+                await dispatcher.claim(claims)
                 return .loop
             }
             group.addTask {
-                await dispatcher.recordLoop(records)
+                await dispatcher.record(records)
                 return .loop
             }
             group.addTask { [self] in
@@ -245,8 +237,8 @@ public actor Worker {
             worker, host: configuration.host, pid: getpid(), on: connection, deadline: deadline)
     }
 
-    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one, it is
-    /// closed and opened again; an older one than the other's is refused, so that the next address is tried.
+    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one,
+    /// it is closed and opened again; an older one than the other's is refused, so that the next address is tried.
     private func server(of connection: Connection, listens: Bool, deadline: Instant)
         async throws(PostgresError) -> ServerInstance?
     {
@@ -265,7 +257,7 @@ public actor Worker {
 
     private func loadCatalog(_ connection: Connection) async throws(PostgresError) {
         let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
-        await dispatcher.catalog(rows)
+        await dispatcher.read(rows)
     }
 
     /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a

@@ -32,12 +32,12 @@ import Testing
         try await database.text(
             "UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now() + interval '200 seconds'")
         let unknown = try await nextWork(session)
-        #expect(isAbout(unknown.nextLook, 200))
+        #expect(isAbout(unknown.nextLookup, 200))
         #expect(unknown.needsSweeps)
         #expect(unknown.nextEnd == nil)
         // A last look decides what is unknown when its code dies.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
-        #expect(isAbout(try await nextWork(session).nextLook, 200))
+        #expect(isAbout(try await nextWork(session).nextLookup, 200))
         try await database.text("DELETE FROM otp.send_jobs")
 
         try await database.text(

@@ -9,8 +9,8 @@ import Testing
     let database = TestScope.current?.database
 
     private static let statements = [
-        Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, FindLost.statement, FinishAccepted.plain,
-        FinishAccepted.careful, FinishUnsent.statement, FindLocked.statement, FinishLook.statement,
+        Claim.oldestFirst, Claim.newestFirst, Claim.fromMark, FindLost.statement, FinishAccepted.plain,
+        FinishAccepted.careful, FinishUnsent.statement, FindLocked.statement, FinishLookup.statement,
         TakeUnknown.statement, Sweep.statement, ReportedMessages.statement, ReportedMessages.closing,
         TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,
         RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement, RecallUnknown.statement,

@@ -82,7 +82,7 @@ import Testing
         let session = try await database.connect()
         func claim() async throws(PostgresError) -> Int {
             try await Claim.run(
-                on: session.connection, limit: 1, suspects: true, worker: 1, keys: .tests, lease: .seconds(30),
+                on: session.connection, limit: 1, quarantined: true, worker: 1, keys: .tests, lease: .seconds(30),
                 deadline: soon
             ).jobs.count
         }
@@ -326,8 +326,8 @@ import Testing
             try await TakeUnknown.run(
                 on: session.connection, limit: 1, keys: .tests, lease: .seconds(20), deadline: soon
             ).first)
-        var looks = FinishLook()
-        looks.append(EndedLook(unknown, .fail, error: "e"))
+        var looks = FinishLookup()
+        looks.append(EndedLookup(unknown, .fail, error: "e"))
         _ = try await looks.run(on: session.connection, deadline: soon)
         // Twilio answers with the SID of another message.
         try await database.text(

@@ -75,7 +75,7 @@ extension Protocol {
         var violation: Property?
         switch verdict {
         case .none: return
-        case .lookAgain(let ticks): next.setLookAt(job, ticks)
+        case .lookUpAgain(let ticks): next.setLookAt(job, ticks)
         case .countAndLookAgain:
             next.rows[job].looks = min(3, next.rows[job].looks + 1)
             next.rows[job].sinceLook = 0
@@ -128,8 +128,8 @@ extension PendingLook.Verdict {
         self =
             switch step {
             case .adopt: preconditionFailure("nothing was found, and the rule adopts it")
-            case .lookAgain(let delay, let isCounted):
-                isCounted ? .countAndLookAgain : .lookAgain(after: Protocol.ticks(delay))
+            case .lookUpAgain(let delay, let isCounted):
+                isCounted ? .countAndLookAgain : .lookUpAgain(after: Protocol.ticks(delay))
             case .resend: .resend
             case .fail: .fail
             }

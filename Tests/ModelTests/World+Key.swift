@@ -117,7 +117,7 @@ extension PendingLook {
         let kind: Int16 =
             switch verdict {
             case .none: 0
-            case .lookAgain(let ticks): Int16(ticks)
+            case .lookUpAgain(let ticks): Int16(ticks)
             case .countAndLookAgain: 8
             case .resend: 9
             case .fail: 10
@@ -132,7 +132,7 @@ extension PendingLook {
         case 8: verdict = .countAndLookAgain
         case 9: verdict = .resend
         case 10: verdict = .fail
-        case let ticks: verdict = .lookAgain(after: Int8(ticks))
+        case let ticks: verdict = .lookUpAgain(after: Int8(ticks))
         }
         attempt = Int8(code >> 4 & 3)
         job = Int8(code >> 6 & 1)

@@ -114,7 +114,7 @@ struct Attempt {
 struct PendingLook {
     enum Verdict: Equatable {
         case none
-        case lookAgain(after: Int8)
+        case lookUpAgain(after: Int8)
         case countAndLookAgain
         case resend
         case fail

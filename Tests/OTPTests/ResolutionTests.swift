@@ -29,7 +29,7 @@ struct ResolutionTests {
     func unclearConcludesNothing(resends: Bool) {
         let rule = ResolutionRule(resends: resends)
         for subject in Self.subjects {
-            #expect(rule.decide(.unclear, subject) == .lookAgain(after: .seconds(10), isCounted: false))
+            #expect(rule.decide(.unclear, subject) == .lookUpAgain(after: .seconds(10), isCounted: false))
         }
     }
 
@@ -38,7 +38,7 @@ struct ResolutionTests {
     @Test(
         "after the code's death",
         arguments: [
-            ("at once, where the grace is over", 45, 0, Look.absent, Duration?.none),
+            ("at once, where the grace is over", 45, 0, Lookup.absent, Duration?.none),
             ("whatever was counted", 600, 500, .absent, nil),
             ("at the end of the grace", 40, 1, .absent, .seconds(5)),
             ("or 15 s after the death", 3, 1, .absent, .seconds(14)),
@@ -47,15 +47,15 @@ struct ResolutionTests {
             ("a list that can't be had", 50, 1, .unclear, .seconds(10)),
             ("for a minute", 109, 59, .unclear, .seconds(10)),
             ("and no longer", 110, 60, .unclear, nil),
-        ] as [(String, Int, Int, Look, Duration?)])
-    func afterTheDeath(_ name: String, _ age: Int, _ deadFor: Int, _ look: Look, _ again: Duration?) {
+        ] as [(String, Int, Int, Lookup, Duration?)])
+    func afterTheDeath(_ name: String, _ age: Int, _ deadFor: Int, _ look: Lookup, _ again: Duration?) {
         for resends in [true, false] {
             for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
                 let subject = ResolutionRule.Subject(
                     age: .seconds(age), looks: looks, lostClaims: lostClaims, deadFor: .seconds(deadFor))
                 let step = ResolutionRule(resends: resends).decide(look, subject)
                 if let again {
-                    #expect(step == .lookAgain(after: again, isCounted: false), "\(name)")
+                    #expect(step == .lookUpAgain(after: again, isCounted: false), "\(name)")
                 } else if case .fail(let why) = step {
                     #expect(why.error.hasPrefix("Outcome unknown") && !why.remedy.isEmpty, "\(name)")
                 } else {
@@ -77,7 +77,7 @@ struct ResolutionTests {
                 case ..<(.seconds(15)): .seconds(15)
                 default: .seconds(45)
                 }
-            #expect(rule.decide(.absent, subject) == .lookAgain(after: next - subject.age, isCounted: false))
+            #expect(rule.decide(.absent, subject) == .lookUpAgain(after: next - subject.age, isCounted: false))
         }
     }
 
@@ -87,7 +87,7 @@ struct ResolutionTests {
         for subject in Self.subjects where subject.age >= .seconds(45) {
             let step = rule.decide(.absent, subject)
             switch (subject.looks, subject.lostClaims) {
-            case (0, _): #expect(step == .lookAgain(after: .seconds(15), isCounted: true))
+            case (0, _): #expect(step == .lookUpAgain(after: .seconds(15), isCounted: true))
             case (_, 3...):
                 #expect(step == .fail(Poison.failure(unfinishedClaims: subject.lostClaims)!))
             case (_, _) where resends: #expect(step == .resend)
@@ -112,7 +112,7 @@ struct ResolutionTests {
             repeat {
                 looked.append(subject.age)
                 step = rule.decide(.absent, subject)
-                guard case .lookAgain(let delay, let isCounted) = step else { break }
+                guard case .lookUpAgain(let delay, let isCounted) = step else { break }
                 #expect(delay > .zero)
                 subject.age += delay
                 if isCounted { subject.looks += 1 }

@@ -11,8 +11,8 @@ struct DispatchMachineTests {
     /// A machine whose window has opened to the whole, unless it is to be cold.
     private func machine(_ maxInFlight: Int = 64, rate: Double? = nil, isCold: Bool = false) -> DispatchMachine {
         var machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: rate, now: start)
-        machine.canClaim = true
-        machine.canRecord = true
+        machine.database.canClaim = true
+        machine.database.canRecord = true
         machine.schedule.isListening = true
         if !isCold {
             for step in 0..<Int64(maxInFlight) {
@@ -75,19 +75,19 @@ struct DispatchMachineTests {
     @Test("without a database it claims nothing")
     func noDatabase() {
         var machine = machine()
-        machine.canClaim = false
+        machine.database.canClaim = false
         #expect(machine.decide(at: start) == .wait(until: nil))
-        machine.canClaim = true
-        machine.canRecord = false
+        machine.database.canClaim = true
+        machine.database.canRecord = false
         #expect(machine.decide(at: start) == .wait(until: nil), "what can't be written down is not begun")
     }
 
     @Test("with too many ends unsaved it claims nothing, and goes on when they are written")
     func unsaved() {
         var machine = machine(10)
-        machine.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
+        machine.database.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
         #expect(machine.decide(at: start) == .wait(until: nil))
-        machine.unsaved -= 1
+        machine.database.unsaved -= 1
         #expect(machine.decide(at: start) == .claim(limit: 10, .oldestFirst))
     }
 
@@ -233,7 +233,7 @@ struct DispatchMachineTests {
         fill(&machine, count: 1, at: probeAt)
         #expect(machine.decide(at: probeAt) == .wait(until: nil))
         machine.sendEnded(at: probeAt)
-        #expect(machine.gotThrough(at: probeAt) == .resumed(after: PauseMachine.firstProbe))
+        #expect(machine.reachedTwilio(at: probeAt) == .resumed(after: PauseMachine.firstProbe))
         #expect(machine.decide(at: probeAt) == .claim(limit: 16 + 2, .oldestFirst), "no stampede")
     }
 
@@ -289,29 +289,31 @@ struct DispatchMachineTests {
         fill(&machine, count: 1, at: next)
         machine.probeNow(at: next)
         machine.sendEnded(at: next)
-        #expect(machine.gotThrough(at: next) == .resumed(after: next - start))
+        #expect(machine.reachedTwilio(at: next) == .resumed(after: next - start))
     }
 
-    @Test("in an outage it knocks though nothing is due; what was claimed ahead goes when one job has got through")
+    @Test(
+        "in an outage it checks the connection though nothing is due; what was claimed ahead goes when one job has got through"
+    )
     func outage() {
         var machine = machine()
         fill(&machine, count: 0, at: start)
         let reason = PauseMachine.Reason(words: "w", remedy: "r", kind: .outage)
-        for _ in 0..<PauseMachine.outagesInARow { _ = machine.metNobody(reason, at: start) }
-        let knockAt = start + PauseMachine.firstKnock
-        #expect(machine.decide(at: start) == .wait(until: knockAt))
-        machine.canClaim = false
-        #expect(machine.decide(at: knockAt) == .knock, "the database has nothing to do with it")
-        machine.canClaim = true
-        machine.knockBegan()
-        #expect(machine.decide(at: knockAt) == .wait(until: nil))
-        machine.knockEnded(isAnswered: true, at: knockAt)
-        #expect(machine.decide(at: knockAt) == .claim(limit: 1, .oldestFirst))
-        machine.claimBegan(at: knockAt)
+        for _ in 0..<PauseMachine.outagesInARow { _ = machine.unreachable(reason, at: start) }
+        let checkAt = start + PauseMachine.firstCheck
+        #expect(machine.decide(at: start) == .wait(until: checkAt))
+        machine.database.canClaim = false
+        #expect(machine.decide(at: checkAt) == .connectivityCheck, "the database has nothing to do with it")
+        machine.database.canClaim = true
+        machine.connectivityCheckBegan()
+        #expect(machine.decide(at: checkAt) == .wait(until: nil))
+        machine.connectivityCheckEnded(isAnswered: true, at: checkAt)
+        #expect(machine.decide(at: checkAt) == .claim(limit: 1, .oldestFirst))
+        machine.claimBegan(at: checkAt)
         #expect(
-            machine.claimEnded(count: 0, limit: 1, oldestAge: .seconds(0), at: knockAt, jitter: 0)
-                == .resumed(after: PauseMachine.firstKnock))
-        #expect(machine.decide(at: knockAt) == .claim(limit: 16, .oldestFirst), "no stampede")
+            machine.claimEnded(count: 0, limit: 1, oldestAge: .seconds(0), at: checkAt, jitter: 0)
+                == .resumed(after: PauseMachine.firstCheck))
+        #expect(machine.decide(at: checkAt) == .claim(limit: 16, .oldestFirst), "no stampede")
     }
 
     @Test("refused claims are repeated once a second, however many wakes come")
@@ -326,7 +328,7 @@ struct DispatchMachineTests {
                 claims += 1
                 machine.claimBegan(at: now)
                 _ = machine.claimFailed(at: now, retryAt: now + .seconds(1))
-            case .wait, .knock, .finished: break
+            case .wait, .connectivityCheck, .finished: break
             }
             now = now + .milliseconds(7)
         }
@@ -344,14 +346,14 @@ struct DispatchMachineTests {
             case 0: machine.schedule.wake(at: now)
             case 1 where machine.inFlight > 0:
                 machine.sendEnded(at: now)
-                if random.next() % 2 == 0 { _ = machine.gotThrough(at: now) }
+                if random.next() % 2 == 0 { _ = machine.reachedTwilio(at: now) }
             case 2 where machine.waiting > 0: _ = machine.dropped(at: now)
             case 3 where random.next() % 10 == 0: _ = machine.paused(.init(words: "w", remedy: "r"), at: now)
             case 4 where random.next() % 2 == 0:
-                _ = machine.metNobody(.init(words: "n", remedy: "r", kind: .outage), at: now)
-            case 5 where machine.decide(at: now) == .knock:
-                machine.knockBegan()
-                machine.knockEnded(isAnswered: random.next() % 2 == 0, at: now)
+                _ = machine.unreachable(.init(words: "n", remedy: "r", kind: .outage), at: now)
+            case 5 where machine.decide(at: now) == .connectivityCheck:
+                machine.connectivityCheckBegan()
+                machine.connectivityCheckEnded(isAnswered: random.next() % 2 == 0, at: now)
             default:
                 guard case .claim(let limit, _) = machine.decide(at: now) else { break }
                 #expect(limit > 0 && limit <= DispatchMachine.largestBatch)

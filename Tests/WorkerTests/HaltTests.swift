@@ -9,8 +9,8 @@ struct HaltTests {
 
     private func machine() -> DispatchMachine {
         var machine = DispatchMachine(maxInFlight: 4, ratePerSecond: nil, now: start)
-        machine.canClaim = true
-        machine.canRecord = true
+        machine.database.canClaim = true
+        machine.database.canRecord = true
         return machine
     }
 
@@ -40,8 +40,8 @@ struct HaltTests {
         /// How many requests at a time it ventures after many got through, with `inFlight` still under way.
         func concurrency(inFlight: Int) -> Int {
             var machine = DispatchMachine(maxInFlight: 64, ratePerSecond: nil, now: start)
-            machine.canClaim = true
-            machine.canRecord = true
+            machine.database.canClaim = true
+            machine.database.canRecord = true
             var now = start
             for _ in 0..<200 {
                 machine.claimBegan(at: now)

@@ -298,10 +298,10 @@ struct PauseMachineTests {
     func older() {
         var machine = PauseMachine()
         _ = machine.pause(reason, at: start)
-        #expect(machine.gotThrough(at: start) == .none)
+        #expect(machine.reachedTwilio(at: start) == .none)
         #expect(machine.reason == reason)
         machine.probeTaken()
-        #expect(machine.gotThrough(at: start + .seconds(6)) == .resumed(after: .seconds(6)))
+        #expect(machine.reachedTwilio(at: start + .seconds(6)) == .resumed(after: .seconds(6)))
         #expect(machine.state == .open)
         #expect(machine.allowance(at: start) == .unbounded)
     }
@@ -315,10 +315,10 @@ struct OutageTests {
     private func out() -> PauseMachine {
         var machine = PauseMachine()
         for _ in 1..<PauseMachine.outagesInARow {
-            #expect(machine.metNobody(nobody, at: start) == .none)
+            #expect(machine.unreachable(nobody, at: start) == .none)
             #expect(machine.state == .open)
         }
-        #expect(machine.metNobody(nobody, at: start) == .paused(nobody))
+        #expect(machine.unreachable(nobody, at: start) == .paused(nobody))
         return machine
     }
 
@@ -326,14 +326,14 @@ struct OutageTests {
     func inARow() {
         var machine = PauseMachine()
         for _ in 0..<50 {
-            for _ in 1..<PauseMachine.outagesInARow { #expect(machine.metNobody(nobody, at: start) == .none) }
-            #expect(machine.gotThrough(at: start) == .none)
+            for _ in 1..<PauseMachine.outagesInARow { #expect(machine.unreachable(nobody, at: start) == .none) }
+            #expect(machine.reachedTwilio(at: start) == .none)
         }
         #expect(machine.state == .open)
     }
 
-    @Test("it knocks at growing intervals up to two seconds, and takes no job meanwhile")
-    func knocks() {
+    @Test("it checks the connection at growing intervals up to two seconds, and takes no job meanwhile")
+    func connectivityChecks() {
         var machine = out()
         var now = start
         var waits: [Double] = []
@@ -341,19 +341,19 @@ struct OutageTests {
             guard case .none(let until?) = machine.allowance(at: now) else { return #expect(Bool(false)) }
             waits.append((until - now).seconds)
             now = until
-            #expect(machine.allowance(at: now) == .knock)
+            #expect(machine.allowance(at: now) == .connectivityCheck)
             #expect(!machine.mayHandOver)
-            machine.knockBegan()
+            machine.connectivityCheckBegan()
             #expect(machine.allowance(at: now) == .none(until: nil))
-            machine.knockEnded(isAnswered: false, at: now)
+            machine.connectivityCheckEnded(isAnswered: false, at: now)
         }
         #expect(waits == [0.5, 1, 2, 2, 2])
     }
 
-    /// Answers a knock and takes the probe.
+    /// Answers a connectivity check and takes the probe.
     private func probe(_ machine: inout PauseMachine, at now: Instant) {
-        machine.knockBegan()
-        machine.knockEnded(isAnswered: true, at: now)
+        machine.connectivityCheckBegan()
+        machine.connectivityCheckEnded(isAnswered: true, at: now)
         #expect(machine.allowance(at: now) == .probe)
         #expect(!machine.mayHandOver)
         machine.probeTaken()
@@ -361,22 +361,22 @@ struct OutageTests {
         #expect(machine.allowance(at: now) == .none(until: nil))
     }
 
-    @Test("an answered knock is followed by one job, and that decides")
+    @Test("an answered check is followed by one job, and that decides")
     func probes() {
         var machine = out()
         probe(&machine, at: start + .seconds(3))
-        #expect(machine.gotThrough(at: start + .seconds(4)) == .resumed(after: .seconds(4)))
+        #expect(machine.reachedTwilio(at: start + .seconds(4)) == .resumed(after: .seconds(4)))
         #expect(machine.state == .open)
     }
 
-    @Test("where the knock is answered and the probe meets nobody, the next probe is not before 1, 2, 4, 4 s")
+    @Test("where the check is answered and the probe meets nobody, the next probe is not before 1, 2, 4, 4 s")
     func failedProbes() {
         var machine = out()
         var now = start
         var waits: [Double] = []
         for _ in 0..<4 {
             probe(&machine, at: now)
-            #expect(machine.metNobody(nobody, at: now) == .none)
+            #expect(machine.unreachable(nobody, at: now) == .none)
             guard case .none(let until?) = machine.allowance(at: now) else { return #expect(Bool(false)) }
             waits.append((until - now).seconds)
             now = until
@@ -384,27 +384,27 @@ struct OutageTests {
         #expect(waits == [1, 2, 4, 4])
     }
 
-    @Test("an answered knock ends the outage when no job is there to probe with")
+    @Test("an answered check ends the outage when no job is there to probe with")
     func nothingDue() {
         var machine = out()
         probe(&machine, at: start + .seconds(1))
         #expect(machine.probeInconclusive(at: start + .seconds(2)) == .resumed(after: .seconds(2)))
         #expect(machine.state == .open)
         // It begins to count anew.
-        #expect(machine.metNobody(nobody, at: start) == .none)
+        #expect(machine.unreachable(nobody, at: start) == .none)
     }
 
-    @Test("sends of before that come back change nothing while it knocks", arguments: [false, true])
+    @Test("sends of before that come back change nothing while it checks", arguments: [false, true])
     func stragglers(isAnswered: Bool) {
         var machine = out()
-        machine.knockBegan()
-        if isAnswered { machine.knockEnded(isAnswered: true, at: start) }
+        machine.connectivityCheckBegan()
+        if isAnswered { machine.connectivityCheckEnded(isAnswered: true, at: start) }
         let before = machine.state
-        #expect(machine.metNobody(nobody, at: start) == .none)
-        #expect(machine.gotThrough(at: start) == .none)
+        #expect(machine.unreachable(nobody, at: start) == .none)
+        #expect(machine.reachedTwilio(at: start) == .none)
         #expect(machine.pause(nobody, at: start) == .none)
         #expect(machine.probeInconclusive(at: start) == .none)
-        machine.knockBegan()
+        machine.connectivityCheckBegan()
         #expect(machine.state == before)
     }
 
@@ -414,7 +414,7 @@ struct OutageTests {
         var machine = PauseMachine()
         #expect(machine.pause(refusal, at: start) == .paused(refusal))
         machine.probeTaken()
-        #expect(machine.metNobody(nobody, at: start) == .none)
+        #expect(machine.unreachable(nobody, at: start) == .none)
         #expect(machine.reason == refusal)
         #expect(machine.allowance(at: start) == .none(until: start + PauseMachine.firstProbe))
     }
@@ -461,7 +461,7 @@ struct HeldTests {
         }
         now = now + Instant.Duration(seconds: waits)
         machine.probeTaken()
-        #expect(machine.gotThrough(at: now) == .resumed(after: now - start))
+        #expect(machine.reachedTwilio(at: now) == .resumed(after: now - start))
     }
 
     @Test("a 429 among requests that are taken pauses nothing")
@@ -475,14 +475,14 @@ struct HeldTests {
     func notAll() {
         var machine = PauseMachine()
         _ = machine.throttled(retryAfter: .seconds(86_400), takesNothing: true, at: start)
-        #expect(machine.gotThrough(at: start) == .none)
+        #expect(machine.reachedTwilio(at: start) == .none)
         #expect(wait(machine, at: start) == 5)
         // Not so for a refusal.
         machine = PauseMachine()
         _ = machine.pause(refusal, at: start)
         machine.probeTaken()
         _ = machine.pause(refusal, at: start)
-        _ = machine.gotThrough(at: start)
+        _ = machine.reachedTwilio(at: start)
         #expect(wait(machine, at: start) == 10)
     }
 
@@ -499,8 +499,8 @@ struct HeldTests {
         for takesNothing in [false, true] {
             machine = PauseMachine()
             _ = machine.pause(nobody, at: start)
-            machine.knockBegan()
-            machine.knockEnded(isAnswered: true, at: start)
+            machine.connectivityCheckBegan()
+            machine.connectivityCheckEnded(isAnswered: true, at: start)
             machine.probeTaken()
             let change = machine.throttled(retryAfter: .seconds(30), takesNothing: takesNothing, at: start)
             if takesNothing {
@@ -512,11 +512,11 @@ struct HeldTests {
         }
     }
 
-    @Test("what answers in Twilio's place is asked by a job, not by a knock, after 0.5, 1, 2, 4, 4 s")
+    @Test("what answers in Twilio's place is asked by a job, not by a connectivity check, after 0.5, 1, 2, 4, 4 s")
     func blockedOnTheWay() {
         var machine = PauseMachine()
-        for _ in 1..<PauseMachine.outagesInARow { #expect(machine.metNobody(blocked, at: start) == .none) }
-        #expect(machine.metNobody(blocked, at: start) == .paused(blocked))
+        for _ in 1..<PauseMachine.outagesInARow { #expect(machine.unreachable(blocked, at: start) == .none) }
+        #expect(machine.unreachable(blocked, at: start) == .paused(blocked))
         var now = start
         var waits: [Double] = []
         for round in 0..<5 {
@@ -527,7 +527,7 @@ struct HeldTests {
             machine.probeTaken()
             // Another server of the same firewall answers: no news.
             let same = PauseMachine.Reason(words: "proxy \(round) refused it", remedy: "Look", kind: .blocked)
-            #expect(machine.metNobody(same, at: now) == .none)
+            #expect(machine.unreachable(same, at: now) == .none)
             #expect(machine.reason == same)
         }
         #expect(waits == [0.5, 1, 2, 4, 4])
@@ -538,7 +538,7 @@ struct HeldTests {
         #expect(machine.reason?.kind == .blocked)
         now = now + .seconds(5)
         machine.probeTaken()
-        #expect(machine.gotThrough(at: now) == .resumed(after: now - start))
+        #expect(machine.reachedTwilio(at: now) == .resumed(after: now - start))
     }
 
     @Test("an outage behind a firewall, and a firewall after an outage, take each other's place")
@@ -546,12 +546,12 @@ struct HeldTests {
         var machine = PauseMachine()
         _ = machine.pause(blocked, at: start)
         machine.probeTaken()
-        #expect(machine.metNobody(nobody, at: start) == .paused(nobody))
-        #expect(machine.allowance(at: start + .seconds(5)) == .knock)
-        machine.knockBegan()
-        machine.knockEnded(isAnswered: true, at: start)
+        #expect(machine.unreachable(nobody, at: start) == .paused(nobody))
+        #expect(machine.allowance(at: start + .seconds(5)) == .connectivityCheck)
+        machine.connectivityCheckBegan()
+        machine.connectivityCheckEnded(isAnswered: true, at: start)
         machine.probeTaken()
-        #expect(machine.metNobody(blocked, at: start) == .paused(blocked))
+        #expect(machine.unreachable(blocked, at: start) == .paused(blocked))
         #expect(machine.allowance(at: start + .seconds(5)) == .probe)
     }
 }

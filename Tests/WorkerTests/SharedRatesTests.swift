@@ -189,7 +189,7 @@ struct SenderRateTests {
         return rates
     }
 
-    @Test("a job goes, is parked until its token comes soon, or goes back for longer; other senders pass")
+    @Test("a job goes, is rateLimited until its token comes soon, or goes back for longer; other senders pass")
     func turns() {
         var rates = rates(["A": 8])
         let turns = (0..<5).map { _ in
@@ -205,23 +205,23 @@ struct SenderRateTests {
             }
             #expect(span > .seconds(0) && span <= .milliseconds(500))
         }
-        #expect(rates.parked == 2)
+        #expect(rates.rateLimited == 2)
         #expect(rates.turn(of: "B", at: start) == .now)
-        #expect(rates.mayUnpark("A", at: start + .milliseconds(124)) == false)
-        let due = rates.nextParked(after: start)
+        #expect(rates.mayRelease("A", at: start + .milliseconds(124)) == false)
+        let due = rates.nextRelease(after: start)
         #expect(due.map { $0 - start <= .milliseconds(126) } == true)
-        #expect(rates.mayUnpark("A", at: due!) == true)
-        rates.unparked("A")
+        #expect(rates.mayRelease("A", at: due!) == true)
+        rates.released("A")
         rates.sent(from: "A", at: due!)
-        #expect(rates.parked == 1 && rates.mayUnpark("A", at: due!) == false)
+        #expect(rates.rateLimited == 1 && rates.mayRelease("A", at: due!) == false)
     }
 
-    @Test("who comes while others are parked does not overtake them")
+    @Test("who comes while others are rateLimited does not overtake them")
     func noOvertaking() {
         var rates = rates(["A": 8])
         if rates.turn(of: "A", at: start) == .now { rates.sent(from: "A", at: start) }
         #expect(rates.turn(of: "A", at: start) == .soon)
-        // The token is there now, and the parked job's.
+        // The token is there now, and the rate-limited job's.
         #expect(rates.turn(of: "A", at: start + .milliseconds(130)) != .now)
     }
 
@@ -232,14 +232,14 @@ struct SenderRateTests {
         var rates = rates(["A": rate], others: 0)
         var queue: [(due: Instant, returns: Int)] = (0..<100).map { _ in (start, 0) }
         var (sentAt, most, now) = ([Instant](), 0, start)
-        var parked: [Int] = []
+        var rateLimited: [Int] = []
         while sentAt.count < 100, now - start < .seconds(600) {
-            while let next = parked.first, rates.mayUnpark("A", at: now) {
-                rates.unparked("A")
+            while let next = rateLimited.first, rates.mayRelease("A", at: now) {
+                rates.released("A")
                 rates.sent(from: "A", at: now)
                 sentAt.append(now)
                 most = max(most, next)
-                parked.removeFirst()
+                rateLimited.removeFirst()
             }
             for index in queue.indices.reversed() where queue[index].due <= now {
                 switch rates.turn(of: "A", at: now) {
@@ -249,7 +249,7 @@ struct SenderRateTests {
                     most = max(most, queue[index].returns)
                     queue.remove(at: index)
                 case .soon:
-                    parked.append(queue[index].returns)
+                    rateLimited.append(queue[index].returns)
                     queue.remove(at: index)
                 case .later(let span):
                     // The database writes it a little later, and the claim finds it a little later.
@@ -271,7 +271,8 @@ struct SenderRateTests {
         _ = limited.turn(of: "A", at: start)
         limited.sent(from: "A", at: start)
         #expect(limited.turn(of: "A", at: start) == .soon)
-        #expect(limited.within(.milliseconds(250), of: start) == 2 + 2 - 1, "what is parked has its tokens already")
+        #expect(
+            limited.within(.milliseconds(250), of: start) == 2 + 2 - 1, "what is rateLimited has its tokens already")
         var mixed = rates(["A": 8])
         #expect(mixed.within(.milliseconds(250), of: start) == .max)
         var one = rates(["A": 2], inUse: ["A"])
@@ -289,9 +290,9 @@ struct SenderRateTests {
             if rates.turn(of: "A", at: now) == .now {
                 rates.sent(from: "A", at: now)
                 count += 1
-            } else if rates.parked > 0 {
-                if rates.mayUnpark("A", at: now) {
-                    rates.unparked("A")
+            } else if rates.rateLimited > 0 {
+                if rates.mayRelease("A", at: now) {
+                    rates.released("A")
                     rates.sent(from: "A", at: now)
                     count += 1
                 }
@@ -301,15 +302,15 @@ struct SenderRateTests {
         #expect((99...102).contains(count))
     }
 
-    @Test("a rate that is taken away lets what is parked go")
+    @Test("a rate that is taken away lets what is rateLimited go")
     func removed() {
         var rates = rates(["A": 8])
         for _ in 0..<3 where rates.turn(of: "A", at: start) == .now { rates.sent(from: "A", at: start) }
-        #expect(rates.parked == 2)
+        #expect(rates.rateLimited == 2)
         rates.read(total: nil, senders: [:], inUse: ["A"], at: start)
-        #expect(rates.mayUnpark("A", at: start) == true)
-        for _ in 0..<2 { rates.unparked("A") }
-        #expect(rates.parked == 0)
+        #expect(rates.mayRelease("A", at: start) == true)
+        for _ in 0..<2 { rates.released("A") }
+        #expect(rates.rateLimited == 0)
         #expect(rates.turn(of: "A", at: start) == .now)
     }
 
@@ -360,8 +361,8 @@ struct SharedRateDispatchTests {
         -> DispatchMachine
     {
         var machine = DispatchMachine(maxInFlight: 64, ratePerSecond: nil, now: start - .seconds(2))
-        machine.canClaim = true
-        machine.canRecord = true
+        machine.database.canClaim = true
+        machine.database.canRecord = true
         machine.schedule.isListening = true
         machine.rates.read(total: total, senders: senders, inUse: inUse, at: start - .seconds(2))
         machine.rates.counted(others: 0, at: start - .seconds(2))
@@ -389,8 +390,8 @@ struct SharedRateDispatchTests {
         #expect(next.map { $0 > start && $0 - start <= .milliseconds(51) } == true)
     }
 
-    @Test("jobs that are parked hold up neither the claims nor the sends of others")
-    func parked() {
+    @Test("jobs that are rate-limited hold up neither the claims nor the sends of others")
+    func rateLimited() {
         var machine = machine(senders: ["A": 8])
         claim(16, &machine)
         var (sent, given) = (0, 0)
@@ -405,19 +406,19 @@ struct SharedRateDispatchTests {
                 given += 1
             }
         }
-        #expect(sent == 1 && given == 12 && machine.waiting == 1 && machine.rates.parked == 2)
+        #expect(sent == 1 && given == 12 && machine.waiting == 1 && machine.rates.rateLimited == 2)
         #expect(machine.mayHandOver(at: start) == true, "the last one is B's")
         machine.handedOver(from: "B", at: start)
         guard case .claim(let limit, _) = machine.decide(at: start) else { return #expect(Bool(false)) }
         #expect(limit >= 14)
         let next = machine.nextToken(after: start)
         #expect(next.map { $0 > start && $0 - start <= .milliseconds(126) } == true)
-        machine.unparked("A")
+        machine.released("A")
         machine.handedOver(from: "A", at: next!)
-        #expect(machine.rates.parked == 1 && machine.waiting == 0 && machine.inFlight == 3)
+        #expect(machine.rates.rateLimited == 1 && machine.waiting == 0 && machine.inFlight == 3)
     }
 
-    @Test("a drain waits for what is parked")
+    @Test("a drain waits for what is rateLimited")
     func drain() {
         var machine = machine(senders: ["A": 8])
         claim(2, &machine)
@@ -425,7 +426,7 @@ struct SharedRateDispatchTests {
         machine.sendEnded(at: start)
         machine.drain()
         #expect(machine.decide(at: start) == .wait(until: nil))
-        machine.unparked("A")
+        machine.released("A")
         _ = machine.dropped(at: start)
         #expect(machine.decide(at: start) == .finished)
     }
@@ -456,7 +457,7 @@ struct SharedRateDispatchTests {
         #expect(machine.mayHandOver(at: probe) && machine.turn(of: "A", at: probe) == .now)
         machine.handedOver(from: "A", at: probe)
         machine.sendEnded(at: probe)
-        _ = machine.gotThrough(at: probe)
+        _ = machine.reachedTwilio(at: probe)
         guard case .wait(let until?) = machine.decide(at: probe + .milliseconds(10)) else {
             return #expect(Bool(false))
         }

@@ -1,5 +1,5 @@
 /// What a look at Twilio's own list of messages showed of a send whose outcome is unknown.
-public enum Look: Sendable, Hashable {
+public enum Lookup: Sendable, Hashable {
     /// Twilio has it: its message, as listed.
     case found(MessageSID, MessageStatus)
     /// The whole list was read, and it is not there.
@@ -13,7 +13,7 @@ public enum ResolutionStep: Sendable, Hashable {
     /// Twilio has it: the job has ended as accepted.
     case adopt(MessageSID, MessageStatus)
     /// Still unknown; look again after this. `isCounted`: it was one of the looks that a resend needs.
-    case lookAgain(after: Duration, isCounted: Bool)
+    case lookUpAgain(after: Duration, isCounted: Bool)
     /// Twilio does not have it: back to `queued`, the same code.
     case resend
     /// Twilio does not have it, and it is not sent again.
@@ -70,25 +70,25 @@ public struct ResolutionRule: Sendable {
     }
 
     /// Decides after a look that began when the job was `subject`.
-    public func decide(_ look: Look, _ subject: Subject) -> ResolutionStep {
+    public func decide(_ look: Lookup, _ subject: Subject) -> ResolutionStep {
         switch look {
         case .found(let sid, let status): return .adopt(sid, status)
         case .unclear:
             if let deadFor = subject.deadFor, deadFor >= Self.longestWait { return .fail(Self.undecided) }
-            return .lookAgain(after: Self.afterUnclear, isCounted: false)
+            return .lookUpAgain(after: Self.afterUnclear, isCounted: false)
         case .absent: break
         }
         if let deadFor = subject.deadFor {
             // Nothing is sent again: what is left is to find it. A look decides that, however late it comes.
             let left = min(Self.grace - subject.age, Self.afterDeath - deadFor)
-            return left > .zero ? .lookAgain(after: left, isCounted: false) : .fail(Self.undecided)
+            return left > .zero ? .lookUpAgain(after: left, isCounted: false) : .fail(Self.undecided)
         }
         guard subject.age >= Self.grace else {
             let next = Self.earlyLooks.first { $0 > subject.age } ?? Self.grace
-            return .lookAgain(after: next - subject.age, isCounted: false)
+            return .lookUpAgain(after: next - subject.age, isCounted: false)
         }
         guard subject.looks + 1 >= Self.neededLooks else {
-            return .lookAgain(after: Self.secondLook, isCounted: true)
+            return .lookUpAgain(after: Self.secondLook, isCounted: true)
         }
         if let poison = Poison.failure(unfinishedClaims: subject.lostClaims) { return .fail(poison) }
         guard resends else {

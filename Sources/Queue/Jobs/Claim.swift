@@ -11,7 +11,7 @@ public import Postgres
 ///   and whether one has an elder is known since it was made (`has_elder`); only then is it looked whether that still
 ///   lives. By the verification's index: `o.id + 0`, so that no planner prefers to walk through all lower ids.
 /// - Dead entries at the front of `send_jobs_due`, which an open transaction of somebody's holds, are stepped over once
-///   (`Scan.pastDead`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
+///   (`Scan.fromMark`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
 ///   begins. That costs a claim of one job 35 µs more, of 90 in all.
 /// - `= ANY (…)` and no join, so that the update finds its rows directly whatever the statistics say: joined, the
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now). By `ctid`, 0.4 µs a
@@ -26,8 +26,8 @@ public import Postgres
 /// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
 ///   next finish. What has expired is not: it is the sweep's.
 /// - Codes come sealed, and are opened here (`CodeKeys`): a row sealed under another secret fails alone.
-/// - A job whose claim was lost with its worker is a suspect: should it be what stopped the worker, it must not take the
-///   same neighbours down again. One suspect a claim, and only when the worker has no other in hand;
+/// - A job whose claim was lost with its worker is quarantined: should it be what stopped the worker, it must not take the
+///   same neighbors down again. One such job a claim, and only when the worker has no other in hand;
 ///   `otp.send_jobs_suspect` finds it.
 public enum Claim {
     /// The channel that notifies of new jobs.
@@ -86,7 +86,7 @@ public enum Claim {
     static let newestFirst = Statement(
         "otpd_claim_newest", sql(order: "q.due_at DESC, q.id DESC", lowest: "", above: ""),
         [.int4, .int8, .float8, .bool])
-    static let pastDead = Statement(
+    static let fromMark = Statement(
         "otpd_claim_past_dead",
         sql(
             order: "q.due_at, q.id",
@@ -110,32 +110,32 @@ public enum Claim {
     public enum Scan: Sendable, Equatable {
         case oldestFirst, newestFirst
         /// Oldest first from there on, or from the beginning: `ClaimedJobs.lowest` of an earlier claim of this kind (see
-        /// `LowWaterMark`).
-        case pastDead(from: Int64?)
+        /// `ClaimScanStart`).
+        case fromMark(from: Int64?)
 
         fileprivate var statement: Statement {
             switch self {
             case .oldestFirst: Claim.oldestFirst
             case .newestFirst: Claim.newestFirst
-            case .pastDead: Claim.pastDead
+            case .fromMark: Claim.fromMark
             }
         }
     }
 
-    /// Claims at most `limit` jobs for `worker` until `lease` from now; with `suspects`, one suspect may be among them.
+    /// Claims at most `limit` jobs for `worker` until `lease` from now; with `quarantined`, one quarantined job may be among them.
     ///
     /// Never canceled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
     public static func run(
-        on connection: Connection, limit: Int, _ scan: Scan = .oldestFirst, suspects: Bool,
+        on connection: Connection, limit: Int, _ scan: Scan = .oldestFirst, quarantined: Bool,
         worker: Int64, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
         parameters.append(worker)
         parameters.append(lease.seconds)
-        parameters.append(suspects)
+        parameters.append(quarantined)
         var tellsLowest = false
-        if case .pastDead(let start) = scan {
+        if case .fromMark(let start) = scan {
             if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
             tellsLowest = true
         }
@@ -199,7 +199,7 @@ public struct ClaimedJobs: Sendable {
     /// The jobs, in no particular order.
     public var jobs: [ClaimedJob]
     /// When the first of all queued jobs that the claim could see was due, itself and others' included, at most now, and a
-    /// second less: where a later claim may begin. Of `Scan.pastDead` alone, and nil where there are no jobs.
+    /// second less: where a later claim may begin. Of `Scan.fromMark` alone, and nil where there are no jobs.
     public var lowest: Int64?
     /// A warning that came with the commit, such as a synchronous standby that did not confirm: the claim may not be
     /// durable, so nothing of it may be sent.
@@ -240,7 +240,7 @@ public struct ClaimedJob: Sendable {
     /// Why the code is dead already; nil while it lives.
     public let death: Death?
     /// Whether a claim of it was lost with its worker.
-    public let isSuspect: Bool
+    public let isQuarantined: Bool
     /// Whether looks at Twilio's list missed an earlier attempt whose outcome was unknown, so that it is sent again.
     public let isResolved: Bool
     /// The pause whose probe it is: that one lets it pass.
@@ -274,7 +274,7 @@ public struct ClaimedJob: Sendable {
         locale = try result.stringIfPresent(row, 8) ?? ""
         code = opener.code(result, row, sealed: 9, keyID: 10)
         death = try result.stringIfPresent(row, 11).flatMap(Death.init)
-        isSuspect = try result.int32(row, 12) > 0
+        isQuarantined = try result.int32(row, 12) > 0
         country = try result.stringIfPresent(row, 13) ?? ""
         probeOf = try result.stringIfPresent(row, 14)
         tries = try result.int32(row, 15)

@@ -6,7 +6,7 @@ public import Postgres
 ///
 /// `otp.send_jobs_unknown` (look_at) WHERE state = 'unknown' serves it. Setting `look_at` first shares the work between
 /// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
-/// (`FinishLook`). A job whose code has died is taken too: its last look decides how it ends.
+/// (`FinishLookup`). A job whose code has died is taken too: its last look decides how it ends.
 public enum TakeUnknown {
     static let statement = Statement(
         "otpd_take_unknown",

@@ -64,7 +64,7 @@ public struct CallbackCounts: Sendable, Equatable {
 /// dies silently), when the next job is due, and how many other workers run, among whom rates and looks are divided. One
 /// whose heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
 ///
-/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Dispatch/Agenda.swift`):
+/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Scheduling/IdleSchedule.swift`):
 /// six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
@@ -154,19 +154,19 @@ public enum Heartbeat {
         /// Whether there is what only a sweep can tell: outcomes that are unknown, a budget for the day.
         public var needsSweeps: Bool
         /// Until an unknown outcome is to be looked for: for `TakeUnknown`.
-        public var nextLook: Instant.Duration?
+        public var nextLookup: Instant.Duration?
         /// Until a message is to be asked for: for `PollMessages`.
         public var nextPoll: Instant.Duration?
         /// Whether a worker has died that is not marked: for `MarkDead`.
         public var hasDeadWorker: Bool
 
         public init(
-            nextEnd: Instant.Duration? = nil, needsSweeps: Bool = false, nextLook: Instant.Duration? = nil,
+            nextEnd: Instant.Duration? = nil, needsSweeps: Bool = false, nextLookup: Instant.Duration? = nil,
             nextPoll: Instant.Duration? = nil, hasDeadWorker: Bool = false
         ) {
             self.nextEnd = nextEnd
             self.needsSweeps = needsSweeps
-            self.nextLook = nextLook
+            self.nextLookup = nextLookup
             self.nextPoll = nextPoll
             self.hasDeadWorker = hasDeadWorker
         }
@@ -207,7 +207,7 @@ public enum Heartbeat {
         )
         if isIdle {
             answer.nextWork = NextWork(
-                nextEnd: try row.nextDuration(), needsSweeps: try row.next(), nextLook: try row.nextDuration(),
+                nextEnd: try row.nextDuration(), needsSweeps: try row.next(), nextLookup: try row.nextDuration(),
                 nextPoll: try row.nextDuration(), hasDeadWorker: try row.next())
         }
         return answer

@@ -7,9 +7,9 @@ public import EventLoop
 /// every 500 ms for 10 s, and for as long as LISTEN is not healthy. SQL `wake_workers` relies on both. Otherwise it looks
 /// only when told of a due job.
 ///
-/// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a number
-/// that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his to the
-/// next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
+/// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a
+/// number that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his
+/// to the next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
 public struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
     static let wakeLooks: [Instant.Duration] = [

@@ -16,8 +16,9 @@ public struct DispatchMachine: Sendable {
     /// What to do now.
     public enum Decision: Sendable, Equatable {
         case claim(limit: Int, Order)
-        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call `knockBegan` first.
-        case knock
+        /// Ask Twilio for something that changes nothing, to see whether an outage is over; call
+        /// `connectivityCheckBegan` first.
+        case connectivityCheck
         /// Nothing before this instant (nil: before something happens).
         case wait(until: Instant?)
         /// Draining, and nothing is left in hand.
@@ -26,13 +27,26 @@ public struct DispatchMachine: Sendable {
 
     enum Phase: Sendable { case running, draining }
 
-    static let ahead = Instant.Duration.milliseconds(250)
+    static let ahead = Times.claimedAhead
     static let largestBatch = 512
     /// From the beginning of one batch of ends to that of the next, unless there are so many.
     static let betweenRecords = Instant.Duration.milliseconds(10)
     static let recordsAtOnce = 256
     /// A due job that waited this long, in a full batch, means overload.
     static let overloadAge = Instant.Duration.seconds(5)
+
+    /// What is known of the database.
+    public struct Database: Sendable {
+        /// Whether there is a connection to claim with.
+        public var canClaim = false
+        /// Whether there is a connection to record results with: what can't be recorded is not begun.
+        public var canRecord = false
+        /// Whether the last heartbeat could be written.
+        public var isHeard = true
+        /// Results that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash
+        /// would make each of them an unknown outcome.
+        public var unsaved = 0
+    }
 
     public var schedule: ClaimSchedule
     public private(set) var pause = PauseMachine()
@@ -45,24 +59,17 @@ public struct DispatchMachine: Sendable {
     private var phase = Phase.running
     private var order = Order.oldestFirst
     private var rate = RateEstimate()
-    /// Whether there is a connection to claim with.
-    public var canClaim = false
-    /// Whether there is a connection to write ends with: what can't be written down is not begun.
-    public var canRecord = false
-    /// Whether the last heartbeat could be written.
-    public var isHeard = true
+    /// Whether the database can take what a claim leads to.
+    public var database = Database()
     /// Whether everything is paused by hand: nothing is claimed, nothing handed over.
     public private(set) var isHalted = false
-    /// Ends that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash would
-    /// make each of them an unknown outcome.
-    public var unsaved = 0
-
     /// When a batch of ends was begun last.
     private var recordedAt: Instant?
 
     /// Requests at Twilio.
     public private(set) var inFlight = 0
-    /// Claimed and not yet handed over; but for those that are parked until their sender's turn, and hold up no claim.
+    /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no
+    /// claim.
     public private(set) var waiting = 0
 
     public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
@@ -80,23 +87,24 @@ public struct DispatchMachine: Sendable {
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.
     public mutating func decide(at now: Instant) -> Decision {
         switch phase {
-        case .draining: return inFlight + waiting + rates.parked == 0 ? .finished : .wait(until: nil)
+        case .draining: return inFlight + waiting + rates.rateLimited == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
         if isHalted { return .wait(until: nil) }
         let allowance = pause.allowance(at: now)
-        if allowance == .knock { return .knock }
-        guard canClaim, canRecord, isHeard, unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
+        if allowance == .connectivityCheck { return .connectivityCheck }
+        guard database.canClaim, database.canRecord, database.isHeard,
+            database.unsaved <= 2 * maxInFlight + Self.largestBatch, let look = schedule.next
         else {
-            // An outage is knocked at whether or not a job is due.
+            // An outage is checked whether or not a job is due.
             if pause.reason?.kind == .outage, case .none(let until) = allowance { return .wait(until: until) }
             return .wait(until: nil)
         }
         let room: Int
         switch allowance {
         case .none(let until): return .wait(until: until)
-        case .knock: room = 0  // Returned above.
-        case .probe: room = inFlight + waiting + rates.parked == 0 ? 1 : 0
+        case .connectivityCheck: room = 0  // Returned above.
+        case .probe: room = inFlight + waiting + rates.rateLimited == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
         guard room > 0 else {
@@ -151,19 +159,19 @@ public struct DispatchMachine: Sendable {
         return probeInconclusive(at: now)
     }
 
-    public mutating func knockBegan() { pause.knockBegan() }
+    public mutating func connectivityCheckBegan() { pause.connectivityCheckBegan() }
 
-    /// A knock has ended; answered, it is followed by one job as a probe.
-    public mutating func knockEnded(isAnswered: Bool, at now: Instant) {
-        pause.knockEnded(isAnswered: isAnswered, at: now)
+    /// A connectivity check has ended; answered, it is followed by one job as a probe.
+    public mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
+        pause.connectivityCheckEnded(isAnswered: isAnswered, at: now)
         if isAnswered { schedule.wake(at: now) }
     }
 
     // MARK: Sends
 
-    /// Whether the next waiting job may be handed over now, or a parked one whose sender's turn it is.
+    /// Whether the next waiting job may be handed over now, or a rate-limited one whose sender's turn it is.
     public mutating func mayHandOver(at now: Instant) -> Bool {
-        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted else { return false }
+        guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
         // A probe is one job, and finds out what this worker waits for: it has to wait for no share.
         guard pause.isProbing || rates.next(after: now) ?? .init(nanoseconds: .max) <= now else { return false }
@@ -172,14 +180,14 @@ public struct DispatchMachine: Sendable {
 
     /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
     public mutating func nextToken(after now: Instant) -> Instant? {
-        guard waiting + rates.parked > 0, inFlight < maxInFlight, !isHalted,
+        guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted,
             var turn = throttle.next(inFlight: inFlight, after: now), let share = rates.next(after: now)
         else {
             return nil
         }
         turn = max(turn, share)
         if let own = bucket?.nextToken(after: now) { turn = max(turn, own) }
-        return waiting > 0 ? turn : rates.nextParked(after: now).map { max(turn, $0) }
+        return waiting > 0 ? turn : rates.nextRelease(after: now).map { max(turn, $0) }
     }
 
     /// A waiting job has been handed over, to be sent from `sender`: takes its tokens.
@@ -191,8 +199,8 @@ public struct DispatchMachine: Sendable {
         rates.sent(from: sender, at: now)
     }
 
-    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned. Parked,
-    /// it waits no longer; to be given back, it does until it is dropped.
+    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned.
+    /// Rate-limited, it waits no longer; to be given back, it does until it is dropped.
     public mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
         if pause.isProbing { return .now }
         let turn = rates.turn(of: sender, at: now)
@@ -200,9 +208,9 @@ public struct DispatchMachine: Sendable {
         return turn
     }
 
-    /// A parked job is taken up again.
-    public mutating func unparked(_ sender: String) {
-        rates.unparked(sender)
+    /// A rate-limited job is taken up again.
+    public mutating func released(_ sender: String) {
+        rates.released(sender)
         waiting += 1
     }
 
@@ -239,20 +247,20 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A send met nobody: by itself it says little, several in a row are an outage.
-    public mutating func metNobody(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
-        woken(pause.metNobody(reason, at: now), at: now)
+    public mutating func unreachable(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
+        woken(pause.unreachable(reason, at: now), at: now)
     }
 
-    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no outage.
-    /// Whether that is so; if not, it is one.
+    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no
+    /// outage. Whether that is so; if not, it is one.
     public mutating func noDescriptor(at now: Instant) -> Bool {
         guard inFlight > 0 else { return false }
         throttle.noDescriptor(concurrency: inFlight, at: now)
         return true
     }
 
-    public mutating func gotThrough(at now: Instant) -> PauseMachine.Change {
-        woken(pause.gotThrough(at: now), at: now)
+    public mutating func reachedTwilio(at now: Instant) -> PauseMachine.Change {
+        woken(pause.reachedTwilio(at: now), at: now)
     }
 
     /// The probe told nothing about the pause.
@@ -293,8 +301,8 @@ public struct DispatchMachine: Sendable {
     // MARK: Ends
 
     /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
-    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the server
-    /// nine of ten statements.
+    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the
+    /// server nine of ten statements.
     public func recordsWait(count: Int, at now: Instant) -> Instant? {
         guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
         let next = recordedAt + Self.betweenRecords

@@ -3,10 +3,10 @@ public import EventLoop
 /// Whether this worker sends, and if not, why and until when. Pure.
 ///
 /// A pause is entered by an answer of Twilio's that no retry of the same job would change (bad credentials, a suspended
-/// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends in a
-/// row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and what
-/// becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a knock goes first: a request that
-/// changes nothing, and that may be repeated as often as it takes.
+/// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends
+/// in a row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and
+/// what becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes
+/// first: a request that changes nothing, and that may be repeated as often as it takes.
 public struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
     public struct Reason: Sendable, Equatable {
@@ -36,10 +36,10 @@ public struct PauseMachine: Sendable {
     public enum Kind: Sendable, Equatable {
         /// Twilio refuses what no retry would change. Probes at intervals that double to a minute.
         case refusal
-        /// Twilio does not answer. A knock goes before each probe.
+        /// Twilio does not answer. A connectivity check goes before each probe.
         case outage
         /// Something other than Twilio refuses requests. A probe costs nothing, and it alone tells: a firewall may let
-        /// pass what a knock asks for.
+        /// pass what a connectivity check asks for.
         case blocked
         /// Twilio takes nothing for now. Probes at intervals of this length.
         case throttled(every: Instant.Duration)
@@ -48,11 +48,11 @@ public struct PauseMachine: Sendable {
     public enum State: Sendable, Equatable {
         /// Sends; becomes `waiting` by a pause.
         case open
-        /// Sends nothing before `probeAt`; becomes `probing` then, or `knocking` in an outage.
+        /// Sends nothing before `probeAt`; becomes `probing` then, or `checking` in an outage.
         case waiting(Reason, since: Instant, probeAt: Instant, probes: Int)
-        /// A knock is on its way; becomes `answered`, or `waiting` again.
-        case knocking(Reason, since: Instant, knocks: Int)
-        /// Somebody answered the knock; becomes `probing`.
+        /// A connectivity check is on its way; becomes `answered`, or `waiting` again.
+        case checking(Reason, since: Instant, checks: Int)
+        /// Somebody answered the check; becomes `probing`.
         case answered(Reason, since: Instant)
         /// One job is on its way; becomes `open` when it gets through, `waiting` when it meets the pause again.
         case probing(Reason, since: Instant, probes: Int)
@@ -67,10 +67,12 @@ public struct PauseMachine: Sendable {
 
     static let firstProbe = Instant.Duration.seconds(5)
     static let longestWait = Instant.Duration.seconds(60)
-    static let firstKnock = Instant.Duration.milliseconds(500)
-    /// With what a knock itself may take (`Times.knock`), an outage is noticed to be over within four seconds.
-    static let longestKnock = Instant.Duration.seconds(2)
-    /// After a probe that met the outage again though a knock was answered: each costs its job an unknown outcome.
+    static let firstCheck = Instant.Duration.milliseconds(500)
+    /// With what a connectivity check itself may take (`Times.connectivityCheck`), an outage is noticed to be over
+    /// within four seconds.
+    static let longestCheckWait = Instant.Duration.seconds(2)
+    /// After a probe that met the outage again though a connectivity check was answered: each costs its job an unknown
+    /// outcome.
     static let longestOutageProbe = Instant.Duration.seconds(4)
     /// Sends in a row that met nobody, by which an outage is known.
     static let outagesInARow = 8
@@ -89,7 +91,7 @@ public struct PauseMachine: Sendable {
     public var reason: Reason? {
         switch state {
         case .open: nil
-        case .waiting(let reason, _, _, _), .knocking(let reason, _, _), .answered(let reason, _),
+        case .waiting(let reason, _, _, _), .checking(let reason, _, _), .answered(let reason, _),
             .probing(let reason, _, _):
             reason
         }
@@ -99,58 +101,59 @@ public struct PauseMachine: Sendable {
     public var since: Instant? {
         switch state {
         case .open: nil
-        case .waiting(_, let since, _, _), .knocking(_, let since, _), .answered(_, let since),
+        case .waiting(_, let since, _, _), .checking(_, let since, _), .answered(_, let since),
             .probing(_, let since, _):
             since
         }
     }
 
-    /// When the next probe or knock goes; nil when not paused, and while one is under way.
+    /// When the next probe or check goes; nil when not paused, and while one is under way.
     public var nextProbe: Instant? {
         switch state {
         case .waiting(_, _, let probeAt, _): probeAt
-        case .open, .knocking, .answered, .probing: nil
+        case .open, .checking, .answered, .probing: nil
         }
     }
 
-    /// What may be done at `now`: jobs taken without bound when open, one as a probe, a knock, nothing while waiting.
+    /// What may be done at `now`: jobs taken without bound when open, one as a probe, a connectivity check, nothing
+    /// while waiting.
     public func allowance(at now: Instant) -> Allowance {
         switch state {
         case .open: return .unbounded
         case .waiting(let reason, _, let probeAt, _):
             guard now >= probeAt else { return .none(until: probeAt) }
-            return reason.kind == .outage ? .knock : .probe
+            return reason.kind == .outage ? .connectivityCheck : .probe
         case .answered: return .probe
-        case .knocking, .probing: return .none(until: nil)
+        case .checking, .probing: return .none(until: nil)
         }
     }
 
     public enum Allowance: Sendable, Equatable {
         case unbounded
         case probe
-        case knock
+        case connectivityCheck
         case none(until: Instant?)
     }
 
-    /// A knock has begun.
-    public mutating func knockBegan() {
+    /// A connectivity check has begun.
+    public mutating func connectivityCheckBegan() {
         switch state {
         case .waiting(let reason, let since, _, let probes):
-            state = .knocking(reason, since: since, knocks: probes + 1)
-        case .open, .knocking, .answered, .probing: break
+            state = .checking(reason, since: since, checks: probes + 1)
+        case .open, .checking, .answered, .probing: break
         }
     }
 
-    /// A knock has ended, with an answer of whatever kind or without one.
-    public mutating func knockEnded(isAnswered: Bool, at now: Instant) {
+    /// A connectivity check has ended, with an answer of whatever kind or without one.
+    public mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
         switch state {
-        case .knocking(let reason, let since, let knocks):
+        case .checking(let reason, let since, let checks):
             state =
                 isAnswered
                 ? .answered(reason, since: since)
                 : .waiting(
                     reason, since: since,
-                    probeAt: now + Self.doubled(Self.firstKnock, knocks, atMost: Self.longestKnock), probes: knocks)
+                    probeAt: now + Self.doubled(Self.firstCheck, checks, atMost: Self.longestCheckWait), probes: checks)
         case .open, .waiting, .answered, .probing: break
         }
     }
@@ -161,19 +164,19 @@ public struct PauseMachine: Sendable {
         case .waiting(let reason, let since, _, let probes):
             state = .probing(reason, since: since, probes: probes + 1)
         case .answered(let reason, let since): state = .probing(reason, since: since, probes: failedProbes + 1)
-        case .open, .knocking, .probing: break
+        case .open, .checking, .probing: break
         }
     }
 
     /// The probe ended without saying anything about the pause (no job was due, or it went no further). After an outage
-    /// the answered knock is enough then; else it is tried again soon.
+    /// the answered check is enough then; else it is tried again soon.
     public mutating func probeInconclusive(at now: Instant) -> Change {
         switch state {
         case .probing(let reason, let since, _) where reason.kind == .outage: return open(since: since, at: now)
         case .probing(let reason, let since, let probes):
             let wait = isProbeWanted ? .seconds(0) : Self.firstProbe
             state = .waiting(reason, since: since, probeAt: now + wait, probes: max(0, probes - 1))
-        case .open, .waiting, .knocking, .answered: break
+        case .open, .waiting, .checking, .answered: break
         }
         return .none
     }
@@ -185,7 +188,7 @@ public struct PauseMachine: Sendable {
             isProbeWanted = true
             state = .waiting(reason, since: since, probeAt: now, probes: 0)
         case .probing: isProbeWanted = true
-        case .open, .knocking, .answered: break
+        case .open, .checking, .answered: break
         }
     }
 
@@ -197,7 +200,7 @@ public struct PauseMachine: Sendable {
             state = .waiting(reason, since: now, probeAt: now + Self.wait(reason.kind, afterProbes: 0), probes: 0)
             return .paused(reason)
         // Requests that were on their way when it began: one reason is enough.
-        case .waiting, .knocking, .answered: return .none
+        case .waiting, .checking, .answered: return .none
         case .probing(let old, let since, let probes):
             let isOutage = reason.kind == .outage
             failedProbes = isOutage ? probes : 0
@@ -212,18 +215,18 @@ public struct PauseMachine: Sendable {
     }
 
     /// A send met nobody: the probe of an outage, or one of several in a row, makes a pause of it.
-    public mutating func metNobody(_ reason: Reason, at now: Instant) -> Change {
+    public mutating func unreachable(_ reason: Reason, at now: Instant) -> Change {
         outages += 1
         switch state {
         case .open: return outages >= Self.outagesInARow ? pause(reason, at: now) : .none
         case .probing(let old, _, _):
             return old.kind == .refusal ? probeInconclusive(at: now) : pause(reason, at: now)
-        case .waiting, .knocking, .answered: return .none
+        case .waiting, .checking, .answered: return .none
         }
     }
 
-    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long it
-    /// asked to wait: it is asked again after a minute at most.
+    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long
+    /// it asked to wait: it is asked again after a minute at most.
     public mutating func throttled(
         retryAfter: Instant.Duration?, takesNothing: Bool, at now: Instant
     ) -> Change {
@@ -239,12 +242,12 @@ public struct PauseMachine: Sendable {
             // It says nothing of what was refused.
             case .refusal: return probeInconclusive(at: now)
             }
-        case .waiting, .knocking, .answered: return .none
+        case .waiting, .checking, .answered: return .none
         }
     }
 
     /// Twilio took a message, or refused one for a reason of its own: the account works.
-    public mutating func gotThrough(at now: Instant) -> Change {
+    public mutating func reachedTwilio(at now: Instant) -> Change {
         outages = 0
         switch state {
         // Others of the same moment were taken: not all is refused, so the probe need not wait for long.
@@ -255,7 +258,7 @@ public struct PauseMachine: Sendable {
             }
             return .none
         // An older request may still get through: the probe decides.
-        case .open, .knocking, .answered: return .none
+        case .open, .checking, .answered: return .none
         case .probing(_, let since, _): return open(since: since, at: now)
         }
     }
@@ -268,11 +271,11 @@ public struct PauseMachine: Sendable {
         return .resumed(after: now - since)
     }
 
-    /// From one probe (or knock) to the next.
+    /// From one probe (or check) to the next.
     private static func wait(_ kind: Kind, afterProbes probes: Int) -> Instant.Duration {
         switch kind {
         case .refusal: doubled(firstProbe, probes, atMost: longestWait)
-        case .outage, .blocked: doubled(firstKnock, probes, atMost: longestOutageProbe)
+        case .outage, .blocked: doubled(firstCheck, probes, atMost: longestOutageProbe)
         case .throttled(let every): every
         }
     }
@@ -289,14 +292,14 @@ extension PauseMachine {
     var mayHandOver: Bool {
         switch state {
         case .open, .probing: true
-        case .waiting, .knocking, .answered: false
+        case .waiting, .checking, .answered: false
         }
     }
 
     var isProbing: Bool {
         switch state {
         case .probing: true
-        case .open, .waiting, .knocking, .answered: false
+        case .open, .waiting, .checking, .answered: false
         }
     }
 }

@@ -3,9 +3,9 @@ public import EventLoop
 /// This worker's part of what all workers may send in a second: of everything (`otp.settings.sends_per_second`) and of
 /// single senders (`otp.sender_rates`). Pure.
 ///
-/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when the
-/// others have heard too and take less: so the sum stays within the rate while workers come and go. For the same reason one
-/// that comes, or comes back from a pause, begins with nothing.
+/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when
+/// the others have heard too and take less: so the sum stays within the rate while workers come and go. For the same
+/// reason one that comes, or comes back from a pause, begins with nothing.
 public struct SharedRates: Sendable {
     /// NOTIFY takes some milliseconds; a heartbeat that is under way when it comes, as long as a statement.
     static let settle = Instant.Duration.seconds(1)
@@ -13,7 +13,7 @@ public struct SharedRates: Sendable {
     /// What a job whose sender has a rate does now.
     public enum Turn: Sendable, Equatable {
         case now
-        /// It is parked in hand: its token comes within what is claimed ahead.
+        /// It is held in hand: its token comes within what is claimed ahead.
         case soon
         /// It goes back to the queue for so long, and lets the jobs of other senders pass.
         case later(Instant.Duration)
@@ -23,7 +23,7 @@ public struct SharedRates: Sendable {
     private struct Lane: Sendable {
         var rate: Double
         var bucket: TokenBucket?
-        var parked = 0
+        var rateLimited = 0
         /// When the last job that went back is due.
         var tail = Instant(nanoseconds: 0)
         var lastTaken = Instant(nanoseconds: 0)
@@ -51,8 +51,8 @@ public struct SharedRates: Sendable {
     /// A sender's rate, all workers together; 0 where it has none.
     public func rate(of sender: String) -> Double { lanes[sender]?.rate ?? 0 }
 
-    /// Jobs that are parked in hand; also those whose sender has no rate any more.
-    public private(set) var parked = 0
+    /// Rate-limited jobs in hand; also those whose sender has no rate any more.
+    public private(set) var rateLimited = 0
 
     // MARK: What it is told
 
@@ -105,8 +105,8 @@ public struct SharedRates: Sendable {
 
     /// How many may be claimed for `span`.
     ///
-    /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather than
-    /// given back to it.
+    /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather
+    /// than given back to it.
     public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard !isEmpty else { return .max }
         advance(to: now)
@@ -117,7 +117,7 @@ public struct SharedRates: Sendable {
             for sender in sendersInUse { sum += lanes[sender]?.bucket?.within(span, of: now) ?? 0 }
             most = min(most, sum)
         }
-        return most - parked
+        return most - rateLimited
     }
 
     /// When a claim may be worth while again, where `within` left no room; nil while that is not known.
@@ -139,7 +139,7 @@ public struct SharedRates: Sendable {
 
     // MARK: One sender
 
-    /// Whether a job of `sender` may go now; else it is parked, or given back.
+    /// Whether a job of `sender` may go now; else it is held in hand, or given back.
     public mutating func turn(of sender: String, at now: Instant) -> Turn {
         guard !lanes.isEmpty else { return .now }
         advance(to: now)
@@ -147,41 +147,41 @@ public struct SharedRates: Sendable {
         defer { lanes[sender] = lane }
         guard var bucket = lane.bucket, now >= joinsAt else { return .later(Self.settle) }
         let interval = Instant.Duration(seconds: 1 / bucket.perSecond)
-        if lane.parked == 0, bucket.nextToken(after: now) <= now { return .now }
-        if lane.parked < bucket.within(DispatchMachine.ahead, of: now) {
-            lane.parked += 1
-            parked += 1
+        if lane.rateLimited == 0, bucket.nextToken(after: now) <= now { return .now }
+        if lane.rateLimited < bucket.within(Times.claimedAhead, of: now) {
+            lane.rateLimited += 1
+            rateLimited += 1
             return .soon
         }
         // Tokens that nobody has wanted for a while are not given away: those jobs have gone another way.
         if now - lane.lastTaken > .seconds(1) + interval + interval { lane.tail = now }
-        let free = bucket.nextToken(after: now) + Instant.Duration(seconds: Double(lane.parked) / bucket.perSecond)
+        let free = bucket.nextToken(after: now) + Instant.Duration(seconds: Double(lane.rateLimited) / bucket.perSecond)
         lane.tail = max(lane.tail + interval, free)
-        // They come back in company, as many as can then be parked: not one claim for each.
-        let step = DispatchMachine.ahead.nanoseconds
+        // They come back in company, as many as can then be held in hand: not one claim for each.
+        let step = Times.claimedAhead.nanoseconds
         let due = Instant(nanoseconds: lane.tail.nanoseconds / step * step)
         return .later(max(due - now, .milliseconds(50)))
     }
 
-    /// Whether the next parked job of `sender` may go now.
-    public mutating func mayUnpark(_ sender: String, at now: Instant) -> Bool {
+    /// Whether the next rate-limited job of `sender` may go now.
+    public mutating func mayRelease(_ sender: String, at now: Instant) -> Bool {
         guard lanes[sender] != nil else { return true }
         advance(to: now)
         return now >= joinsAt && lanes[sender]?.bucket?.next(after: now) ?? now <= now
     }
 
-    /// A parked job of `sender` went, or was given back.
-    public mutating func unparked(_ sender: String) {
-        parked -= 1
-        if let count = lanes[sender]?.parked, count > 0 { lanes[sender]?.parked -= 1 }
+    /// A rate-limited job of `sender` went, or was given back.
+    public mutating func released(_ sender: String) {
+        rateLimited -= 1
+        if let count = lanes[sender]?.rateLimited, count > 0 { lanes[sender]?.rateLimited -= 1 }
     }
 
-    /// When the next parked job has its token.
-    public mutating func nextParked(after now: Instant) -> Instant? {
-        guard parked > 0 else { return nil }
+    /// When the next rate-limited job has its token.
+    public mutating func nextRelease(after now: Instant) -> Instant? {
+        guard rateLimited > 0 else { return nil }
         advance(to: now)
         let from = max(now, joinsAt)
-        return lanes.values.lazy.filter { $0.parked > 0 }.compactMap { $0.bucket?.next(after: from) }.min()
+        return lanes.values.lazy.filter { $0.rateLimited > 0 }.compactMap { $0.bucket?.next(after: from) }.min()
     }
 
     // MARK: In words

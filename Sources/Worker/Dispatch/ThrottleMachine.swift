@@ -12,7 +12,8 @@ public import EventLoop
 public struct ThrottleMachine: Sendable {
     static let leastWindow = 16.0
     static let firstShare = 0.25
-    /// However short a round trip is, the window takes so long to double: else it would be wide open before the first 429.
+    /// However short a round trip is, the window takes so long to double: else it would be wide open before the first
+    /// 429.
     static let doubling = Instant.Duration.milliseconds(25)
     /// What a 429 leaves of the window.
     static let windowFactor = 0.95
@@ -20,9 +21,9 @@ public struct ThrottleMachine: Sendable {
     static let proof = Instant.Duration.seconds(10)
     /// What a 429 leaves of the pace that Twilio has just been seen to take.
     static let paceFactor = 0.975
-    /// After a decrease the pace stands still for so long, then grows by `slowGrowth` a second. Until a 429 has shown where
-    /// the limit is it grows by `searchGrowth` after a second, and where none has come for `quiet`, by `fastGrowth`: the
-    /// limit must have gone up. After `forget` there is none.
+    /// After a decrease the pace stands still for so long, then grows by `slowGrowth` a second. Until a 429 has shown
+    /// where the limit is it grows by `searchGrowth` after a second, and where none has come for `quiet`, by
+    /// `fastGrowth`: the limit must have gone up. After `forget` there is none.
     static let standstill = Instant.Duration.seconds(5)
     static let firstStandstill = Instant.Duration.seconds(1)
     /// A 429 so soon after a decrease means that what Twilio takes has run out for now.
@@ -50,13 +51,35 @@ public struct ThrottleMachine: Sendable {
     static let refusalsInARow = 8
     static let stall = Instant.Duration.seconds(2)
 
-    private let most: Double
-    private var window: Double
-    /// No 429 yet since the start, a pause, or `forget`: the window doubles with each round trip.
-    private var isSlowStart = true
-    /// When the first answer of it came, and the window that it began with.
-    private var slowStartAt: Instant?
-    private var slowStartWindow: Double
+    /// How many requests may be under way.
+    private struct Window: Sendable {
+        let most: Double
+        var size: Double
+        /// No 429 yet since the start, a pause, or `forget`: it doubles with each round trip.
+        var isSlowStart = true
+        /// When the first answer of that came, and the size that it began with.
+        var slowStartAt: Instant?
+        var slowStartSize: Double
+        var grownAt: Instant
+    }
+
+    /// What Twilio was seen to take, and to refuse.
+    private struct Past: Sendable {
+        /// When a request was last taken; the 429s since, and when the first of them came.
+        var takenAt: Instant?
+        var refusals = 0
+        var refusedSince: Instant?
+        var taken = RecentCount(over: memory)
+        /// The same over `sustainedMemory`, and the most that there has been: the pace may not stay far below what was
+        /// taken before a storm of 429s that said nothing of any limit.
+        var sustained = RecentCount(over: sustainedMemory)
+        var best = 0.0
+        /// The most requests at a time of which one was lately taken.
+        var proven = (concurrency: 0, at: Instant(nanoseconds: 0))
+    }
+
+    private var window: Window
+    private var past = Past()
     private var bucket: TokenBucket?
     /// Requests per second; nil before the first 429.
     public private(set) var pace: Double?
@@ -64,34 +87,21 @@ public struct ThrottleMachine: Sendable {
     private var isPaceFound = false
     private var throttledAt: Instant?
     private var grownAt: Instant
-    private var windowGrownAt: Instant
     /// What was handed over before this says nothing new.
     private var decreasedAt: Instant?
     /// Even the lowered pace was too fast: nothing before this.
     private var heldUntil: Instant?
-    /// When a request was last taken; the 429s since, and when the first of them came.
-    private var takenAt: Instant?
-    private var refusals = 0
-    private var refusedSince: Instant?
-    private var taken = RecentCount(over: memory)
-    /// The same over `sustainedMemory`, and the most that there has been: the pace may not stay far below what was taken
-    /// before a storm of 429s that said nothing of any limit.
-    private var sustained = RecentCount(over: sustainedMemory)
-    private var best = 0.0
-    /// The most requests at a time of which one was lately taken.
-    private var proven = (concurrency: 0, at: Instant(nanoseconds: 0))
 
     /// At most `maxInFlight` requests at a time.
     public init(maxInFlight: Int, now: Instant) {
-        most = Double(maxInFlight)
-        window = min(max(Self.leastWindow, most * Self.firstShare), most)
-        slowStartWindow = window
+        let most = Double(maxInFlight)
+        let size = min(max(Self.leastWindow, most * Self.firstShare), most)
+        window = Window(most: most, size: size, slowStartSize: size, grownAt: now)
         grownAt = now
-        windowGrownAt = now
     }
 
     /// Requests at a time now.
-    public var concurrency: Int { max(1, Int(window)) }
+    public var concurrency: Int { max(1, Int(window.size)) }
 
     /// Whether a 429 has lowered what is sent, and it is not forgotten.
     public var isThrottled: Bool { throttledAt != nil }
@@ -128,21 +138,24 @@ public struct ThrottleMachine: Sendable {
 
     /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
     public mutating func answered(concurrency: Int, at now: Instant) {
-        takenAt = now
-        refusals = 0
-        refusedSince = nil
-        taken.add(at: now)
-        sustained.add(at: now)
-        best = max(best, sustained.perSecond(at: now))
-        if concurrency >= proven.concurrency || now - proven.at > Self.proof { proven = (concurrency, now) }
-        if isSlowStart {
-            let begin = slowStartAt ?? now
-            slowStartAt = begin
+        past.takenAt = now
+        past.refusals = 0
+        past.refusedSince = nil
+        past.taken.add(at: now)
+        past.sustained.add(at: now)
+        past.best = max(past.best, past.sustained.perSecond(at: now))
+        if concurrency >= past.proven.concurrency || now - past.proven.at > Self.proof {
+            past.proven = (concurrency, now)
+        }
+        if window.isSlowStart {
+            let begin = window.slowStartAt ?? now
+            window.slowStartAt = begin
             let doublings = min(16, (now - begin).nanoseconds / Self.doubling.nanoseconds)
-            window = min(most, window + 1, max(window, slowStartWindow * Double(2 << doublings)))
-        } else if now - windowGrownAt >= Self.windowStep {
-            window = min(most, window + 1)
-            windowGrownAt = now
+            window.size = min(
+                window.most, window.size + 1, max(window.size, window.slowStartSize * Double(2 << doublings)))
+        } else if now - window.grownAt >= Self.windowStep {
+            window.size = min(window.most, window.size + 1)
+            window.grownAt = now
         }
     }
 
@@ -154,22 +167,22 @@ public struct ThrottleMachine: Sendable {
     public mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> Bool {
-        refusals += 1
-        let since = refusedSince ?? now
-        refusedSince = since
+        past.refusals += 1
+        let since = past.refusedSince ?? now
+        past.refusedSince = since
         slowDown(handedOverAt: handedOverAt, concurrency: concurrency, retryAfter: retryAfter, seen: seen, at: now)
-        if let retryAfter, retryAfter > Self.longestHold, takenAt.map({ now - $0 >= Self.stall }) ?? true {
+        if let retryAfter, retryAfter > Self.longestHold, past.takenAt.map({ now - $0 >= Self.stall }) ?? true {
             return true
         }
-        return refusals >= Self.refusalsInARow && now - since >= Self.stall
+        return past.refusals >= Self.refusalsInARow && now - since >= Self.stall
     }
 
     /// No descriptor was free for one more connection than the `concurrency` that there are: it has to do with those, and
     /// feels for more as slowly as after a 429.
     public mutating func noDescriptor(concurrency: Int, at now: Instant) {
-        isSlowStart = false
-        window = max(1, min(window, Double(concurrency)))
-        windowGrownAt = now
+        window.isSlowStart = false
+        window.size = max(1, min(window.size, Double(concurrency)))
+        window.grownAt = now
     }
 
     private mutating func slowDown(
@@ -177,39 +190,40 @@ public struct ThrottleMachine: Sendable {
     ) {
         let before = throttledAt
         throttledAt = now
-        isSlowStart = false
+        window.isSlowStart = false
         if let decreasedAt, handedOverAt <= decreasedAt { return }
         let isSoonAgain = decreasedAt.map { now - $0 <= Self.soon } ?? false
         decreasedAt = now
-        windowGrownAt = now
-        let wasTaken = now - proven.at <= Self.proof && Double(concurrency) <= 0.8 * Double(proven.concurrency)
-        let isTooFast = concurrency <= 2 || wasTaken || seen.map { Double($0) * 2 < window } ?? false
+        window.grownAt = now
+        let wasTaken =
+            now - past.proven.at <= Self.proof && Double(concurrency) <= 0.8 * Double(past.proven.concurrency)
+        let isTooFast = concurrency <= 2 || wasTaken || seen.map { Double($0) * 2 < window.size } ?? false
         guard isTooFast else {
-            window = max(1, min(window, Double(concurrency)) * Self.windowFactor)
+            window.size = max(1, min(window.size, Double(concurrency)) * Self.windowFactor)
             return
         }
         // The first time, and where the lowered pace is refused too, all wait for as long as Twilio asks, up to a bound.
         if pace == nil || isSoonAgain, let retryAfter {
             heldUntil = max(heldUntil ?? now, now + min(retryAfter, Self.longestHold))
         }
-        let took = taken.perSecond(at: now)
+        let took = past.taken.perSecond(at: now)
         isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
         // Where it is the limit that has come down, the search for what once was ends: by half in a minute.
-        best *= 1 - min((before.map { now - $0 } ?? .seconds(0)).seconds, 5) / 86
+        past.best *= 1 - min((before.map { now - $0 } ?? .seconds(0)).seconds, 5) / 86
         set(pace: max(min(max(took, 1), pace ?? .infinity) * Self.paceFactor, 0.5), at: now)
     }
 
     /// A pause has ended: nothing is known of how much Twilio takes now, so it begins carefully.
     public mutating func pauseEnded(at now: Instant) {
-        window = min(window, Self.leastWindow)
+        window.size = min(window.size, Self.leastWindow)
         beginSlowStart()
-        windowGrownAt = now
+        window.grownAt = now
     }
 
     private mutating func beginSlowStart() {
-        isSlowStart = true
-        slowStartAt = nil
-        slowStartWindow = max(window, Self.leastWindow)
+        window.isSlowStart = true
+        window.slowStartAt = nil
+        window.slowStartSize = max(window.size, Self.leastWindow)
     }
 
     private mutating func isReleased(at now: Instant) -> Bool {
@@ -229,11 +243,11 @@ public struct ThrottleMachine: Sendable {
             bucket = nil
             beginSlowStart()
             isPaceFound = false
-            best = 0
+            past.best = 0
             return
         }
         let step = now - grownAt
-        let isSearching = !isPaceFound || pace < Self.farBelow * best
+        let isSearching = !isPaceFound || pace < Self.farBelow * past.best
         guard calm >= (isSearching ? Self.firstStandstill : Self.standstill), step >= .milliseconds(200) else { return }
         let growth = isSearching ? Self.searchGrowth : calm >= Self.quiet ? Self.fastGrowth : Self.slowGrowth
         let least = isSearching ? Self.leastSearch : 0.05

@@ -9,84 +9,95 @@ import Twilio
 /// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
 /// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
 ///
-/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the last
-/// heartbeat (`Agenda`); without heartbeats more and more rarely, up to a minute.
-struct Poller {
-    let loop: EventLoop
-    let dispatcher: Dispatcher
-    let records: Session
-    let twilio: TwilioReader
-    let keys: CodeKeys
-    let log: Logger
-    private let denied = SharedLogThrottle()
-    private let refused = SharedLogThrottle()
-
-    init(
-        loop: EventLoop, dispatcher: Dispatcher, records: Session, twilio: TwilioReader, keys: CodeKeys, log: Logger
-    ) {
-        (self.loop, self.dispatcher, self.records) = (loop, dispatcher, records)
-        (self.twilio, self.keys, self.log) = (twilio, keys, log)
-    }
-
+/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the
+/// last heartbeat (`IdleSchedule`); without heartbeats more and more rarely, up to a minute. Confined to the loop.
+struct Poller: BackgroundLoop {
     static let perRound = 20
     static let atATime = 5
     static let shortest = Instant.Duration.seconds(2)
     static let longest = Instant.Duration.seconds(60)
 
-    /// Polls until canceled.
-    func run() async {
-        var wait = Self.shortest
-        var accepted: Int64 = 0
-        var quiet = QuietErrors()
-        while !Task.isCancelled {
-            var asked = 0
-            let began = Instant.now()
-            await dispatcher.begin(.poll)
-            do {
-                asked = try await round()
-                quiet.succeeded()
-            } catch {
-                if case .server = error, quiet.isNew(error) {
-                    log.error("messages can't be asked for", metadata: [LogKeys.error: "\(error)"])
-                }
+    private let core: DispatchCore
+    private let maintenance: MaintenanceSchedule
+    private let recorder: Recorder
+    private let records: ConnectionSource<any PollDatabase>
+    private let twilio: any MessageReader
+    private let keys: CodeKeys
+    private var denied = LogThrottle()
+    private var refused = LogThrottle()
+    private var errors = LogOnce()
+    /// Without heartbeats, how long after a round the next one comes.
+    private var idle = Self.shortest
+    /// Messages accepted by the last round.
+    private var accepted: Int64 = 0
+
+    init(
+        _ core: DispatchCore, _ maintenance: MaintenanceSchedule, _ recorder: Recorder,
+        _ records: ConnectionSource<any PollDatabase>, twilio: any MessageReader, keys: CodeKeys
+    ) {
+        (self.core, self.maintenance, self.recorder, self.records) = (core, maintenance, recorder, records)
+        (self.twilio, self.keys) = (twilio, keys)
+    }
+
+    enum Wait: Equatable {
+        /// There was something to ask for, or there soon is.
+        case shortest
+        /// Until a message is due by the schedule; at most for `atMost` from `since` on.
+        case wanted(since: Instant, atMost: Instant.Duration)
+    }
+
+    mutating func round() async -> Wait {
+        var asked = 0
+        let began = Instant.now()
+        maintenance.began(.poll)
+        do {
+            asked = try await poll()
+            errors.succeeded()
+        } catch {
+            if case .server = error, errors.isNew(error) {
+                core.log.error("messages can't be asked for", metadata: [LogKeys.error: "\(error)"])
             }
-            let now = await dispatcher.counters.accepted
-            let isBusy = asked > 0 || now != accepted
-            accepted = now
-            wait = isBusy ? Self.shortest : min(Self.longest, wait + wait)
-            guard (try? await loop.sleep(for: Self.shortest)) != nil else { return }
-            if !isBusy { await dispatcher.awaitErrand(.poll, since: began, atMost: wait) }
+        }
+        let isBusy = asked > 0 || core.tally.accepted != accepted
+        accepted = core.tally.accepted
+        idle = isBusy ? Self.shortest : min(Self.longest, idle + idle)
+        return isBusy ? .shortest : .wanted(since: began, atMost: idle)
+    }
+
+    func pause(_ wait: Wait) async {
+        guard (try? await core.loop.sleep(for: Self.shortest)) != nil else { return }
+        if case .wanted(let began, let span) = wait {
+            await maintenance.wait(for: .poll, since: began, atMost: span)
         }
     }
 
     /// One round; how many messages were asked for.
-    private func round() async throws(PostgresError) -> Int {
-        let connection = try await records.connection(deadline: .now() + Times.statement)
+    private mutating func poll() async throws(PostgresError) -> Int {
+        let database = try await records.connection()
         var reported = 0
         do throws(PostgresError) {
-            reported = try await confirmReports(connection)
+            reported = try await confirmReports(database)
         } catch {
             guard case .server = error else { throw error }
             if let count = refused.count(at: .now()) {
-                log.error(
+                core.log.error(
                     "backends' reports of messages cannot be checked; trying again later",
                     metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
             }
         }
-        let due = try await PollMessages.run(
-            on: connection, limit: Self.perRound, deadline: .now() + Times.statement)
-        let reports = await aFewAtATime(due.toFetch) { await fetch($0) }
-        if !reports.isEmpty { try await record(reports, connection) }
-        let redactions = await aFewAtATime(due.toRedact) { redaction in
-            (redaction, isEmptied: await redact(redaction.sid))
+        let due = try await database.dueMessages(limit: Self.perRound)
+        let reports = await aFewAtATime(due.toFetch) { [twilio] in await Self.fetch($0, twilio) }
+        if !reports.isEmpty { try await record(reports, database) }
+        let redactions = await aFewAtATime(due.toRedact) { [twilio] redaction in
+            (redaction, isEmptied: await Self.redact(redaction.sid, twilio))
         }
         let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
         let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.sid)
         if !emptied.isEmpty || !kept.isEmpty {
-            try await recordRedactions(emptied: emptied, kept: kept, connection)
+            try await recordRedactions(emptied: emptied, kept: kept, database)
         }
         if !kept.isEmpty {
-            log.error(
+            core.log.error(
                 "texts of messages are still at Twilio, and are not tried again",
                 metadata: [
                     LogKeys.count: "\(kept.count)",
@@ -101,22 +112,22 @@ struct Poller {
 
     /// Asks Twilio for the messages that backends report and that are not recorded; how many there were. What Twilio
     /// confirms becomes the job's message; what Twilio denies is not asked for again.
-    private func confirmReports(_ connection: Connection) async throws(PostgresError) -> Int {
-        let reports = try await ReportedMessages.take(
-            on: connection, limit: Self.perRound, keys: keys, deadline: .now() + Times.statement)
-        let findings = await aFewAtATime(reports) { report in (report, await finding(of: report)) }
+    private mutating func confirmReports(_ database: any PollDatabase) async throws(PostgresError) -> Int {
+        let reports = try await database.takeReports(limit: Self.perRound, keys: keys)
+        let findings = await aFewAtATime(reports) { [twilio] report in (report, await Self.finding(of: report, twilio))
+        }
         for (report, finding) in findings {
             switch finding {
             case .isTheirs(let message):
-                await dispatcher.adopt(
+                recorder.adopt(
                     AcceptedMessage(
                         job: report.job, attempt: report.attempt, verification: report.verificationID,
                         requestedAt: report.requestedAt, sid: message.sid, status: message.status,
                         sender: message.sender))
             case .isAnother:
-                try await ReportedMessages.close(on: connection, report, deadline: .now() + Times.statement)
+                try await database.close(report)
                 if let count = denied.count(at: .now()) {
-                    log.warning(
+                    core.log.warning(
                         "a backend reported a message that Twilio does not have for that send job; it counts for nothing",
                         metadata: [
                             LogKeys.sendJob: "\(report.job)", LogKeys.count: "\(count)",
@@ -136,7 +147,7 @@ struct Poller {
     }
 
     /// Whether Twilio has the reported message, to the job's number and with its code.
-    private func finding(of report: ReportedMessage) async -> Finding {
+    private static func finding(of report: ReportedMessage, _ twilio: any MessageReader) async -> Finding {
         guard let recipient = report.recipient, let code = report.code else { return .isUnclear }
         switch await twilio.lookUp(report.sid) {
         case .found(let message):
@@ -150,12 +161,11 @@ struct Poller {
     }
 
     /// Writes redactions: together, or each by itself where the database refuses one of them.
-    private func recordRedactions(emptied: [String], kept: [String], _ connection: Connection)
+    private func recordRedactions(emptied: [String], kept: [String], _ database: any PollDatabase)
         async throws(PostgresError)
     {
         func write(_ emptied: [String], _ kept: [String]) async throws(PostgresError) {
-            try await RecordRedactions.run(
-                on: connection, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+            try await database.recordRedactions(emptied: emptied, kept: kept)
         }
         do throws(PostgresError) {
             return try await write(emptied, kept)
@@ -175,10 +185,10 @@ struct Poller {
     }
 
     /// Writes reports. One that the database refuses now is asked for again with the next poll of its message.
-    private func record(_ reports: [MessageReport], _ connection: Connection) async throws(PostgresError) {
-        let refusal = try await RecordStatus.run(on: connection, reports, deadline: .now() + Times.statement)
+    private mutating func record(_ reports: [MessageReport], _ database: any PollDatabase) async throws(PostgresError) {
+        let refusal = try await database.recordStatus(reports)
         if let refusal, let count = refused.count(at: .now()) {
-            log.error(
+            core.log.error(
                 "the status of a message cannot be recorded; it is asked for again later",
                 metadata: [LogKeys.error: "\(refusal)", LogKeys.count: "\(count)"])
         }
@@ -201,22 +211,20 @@ struct Poller {
         return made
     }
 
-    private func redact(_ text: String) async -> Bool {
+    private static func redact(_ text: String, _ twilio: any MessageReader) async -> Bool {
         guard let sid = MessageSID(text) else { return false }
         return await twilio.redact(sid)
     }
 
     /// What Twilio says of one message; nil when it says nothing now: it is asked again later.
-    private func fetch(_ text: String) async -> MessageReport? {
+    private static func fetch(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
         guard let sid = MessageSID(text), let message = await twilio.message(sid) else { return nil }
         return MessageReport(
             sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
-            segments: message.segments.map { Int32(Int16(clamping: $0)) }, price: message.price.flatMap(Self.decimal),
+            segments: message.segments.map { Int32(Int16(clamping: $0)) }, price: message.price.flatMap(decimal),
             priceUnit: message.priceUnit, sender: message.sender)
     }
-}
 
-extension Poller: Sendable {
     /// A price as PostgreSQL's numeric takes it; nil for anything else that an answer may hold.
     static func decimal(_ text: String) -> String? {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
@@ -225,5 +233,38 @@ extension Poller: Sendable {
             (1...2).contains(parts.count) && digits.utf8.count <= 30
             && parts.allSatisfy { part in !part.isEmpty && part.utf8.allSatisfy { (0x30...0x39).contains($0) } }
         return isDecimal ? text : nil
+    }
+}
+
+/// What the poller asks of a connection.
+protocol PollDatabase: Sendable {
+    func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due
+    func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError?
+    func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError)
+    /// Messages that backends report and that are not recorded.
+    func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage]
+    /// Twilio does not have the message.
+    func close(_ report: ReportedMessage) async throws(PostgresError)
+}
+
+extension Connection: PollDatabase {
+    nonisolated func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due {
+        try await PollMessages.run(on: self, limit: limit, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError? {
+        try await RecordStatus.run(on: self, reports, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {
+        try await RecordRedactions.run(on: self, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage] {
+        try await ReportedMessages.take(on: self, limit: limit, keys: keys, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func close(_ report: ReportedMessage) async throws(PostgresError) {
+        try await ReportedMessages.close(on: self, report, deadline: .now() + Times.statement)
     }
 }

@@ -5,38 +5,49 @@ import Queue
 import Runtime
 
 /// Probes the pauses that all workers share: whichever worker is first when a probe is due lets one held job go
-/// (`TakeProbe`). What becomes of that job, wherever it is claimed, decides.
-struct Prober {
-    let loop: EventLoop
-    let dispatcher: Dispatcher
-    let records: Session
-    let log: Logger
+/// (`TakeProbe`). What becomes of that job, wherever it is claimed, decides. Confined to the loop.
+struct Prober: BackgroundLoop {
+    private let core: DispatchCore
+    private let pauses: PauseBook
+    private let records: ConnectionSource<any PauseDatabase>
+    private var errors = LogOnce()
 
-    /// Where a probe is due and no job is held: a worker that holds one signals, this is for those that stopped first.
-    static let idle = Instant.Duration.seconds(5)
+    init(_ core: DispatchCore, _ pauses: PauseBook, _ records: ConnectionSource<any PauseDatabase>) {
+        (self.core, self.pauses, self.records) = (core, pauses, records)
+    }
 
-    /// Probes until canceled.
-    func run() async {
-        var quiet = QuietErrors()
+    enum Wait: Equatable {
+        /// Until a probe may be due.
+        case nextProbe
+        /// This worker may not probe, or its database did not answer: for a second, and until a probe may be due.
+        case retry
+    }
+
+    mutating func round() async -> Wait {
+        guard pauses.mayProbe else { return .retry }
+        do {
+            pauses.probed(try await records.connection().takeProbe())
+            errors.succeeded()
+            return .nextProbe
+        } catch {
+            if case .server = error, errors.isNew(error) {
+                core.log.error("pauses can't be probed; trying again", metadata: [LogKeys.error: "\(error)"])
+            }
+            return .retry
+        }
+    }
+
+    func pause(_ wait: Wait) async {
+        if wait == .retry, (try? await core.loop.sleep(for: .seconds(1))) == nil { return }
+        await pauses.awaitProbe()
+    }
+
+    /// Runs until the task is canceled, from the first probe that may be due.
+    mutating func run() async {
+        var wait = Wait.nextProbe
         while !Task.isCancelled {
-            await dispatcher.awaitProbe()
-            guard await dispatcher.mayProbe else {
-                guard (try? await loop.sleep(for: .seconds(1))) != nil else { return }
-                continue
-            }
-            do {
-                let connection = try await records.connection(deadline: .now() + Times.statement)
-                let taken = try await TakeProbe.run(
-                    on: connection, first: PauseMachine.firstProbe, longest: PauseMachine.longestWait,
-                    deadline: .now() + Times.statement)
-                await dispatcher.probed(taken)
-                quiet.succeeded()
-            } catch {
-                if case .server = error, quiet.isNew(error) {
-                    log.error("pauses can't be probed; trying again", metadata: [LogKeys.error: "\(error)"])
-                }
-                guard (try? await loop.sleep(for: .seconds(1))) != nil else { return }
-            }
+            await pause(wait)
+            if !Task.isCancelled { wait = await round() }
         }
     }
 }

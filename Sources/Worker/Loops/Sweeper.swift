@@ -5,133 +5,208 @@ import Queue
 import Runtime
 
 /// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
-/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`Agenda`). Every 20 s where there is what only a
-/// sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is used up.
-/// Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other worker has.
-/// Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second while there is more.
-struct Sweeper {
-    let loop: EventLoop
-    let dispatcher: Dispatcher
-    let records: Session
-    let log: Logger
-
+/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`IdleSchedule`). Every 20 s where there is
+/// what only a sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is
+/// used up. Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other
+/// worker has. Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second
+/// while there is more. Confined to the loop.
+struct Sweeper: BackgroundLoop {
     static let busy = Instant.Duration.seconds(2)
     static let idle = Instant.Duration.seconds(20)
     static let pruning = Instant.Duration.seconds(600)
 
-    /// Sweeps until canceled. Each of its tasks is tried whatever becomes of the others.
-    func run() async {
-        var errors = Errors()
-        var pruneAt = Instant.now() + .seconds(60)
-        var historyAt = Instant.now()
-        var mark = SweepMark()
-        var size = SweepSize()
-        while !Task.isCancelled {
-            var (isFull, isIdle) = (false, true)
-            var next = Self.idle
-            let began = Instant.now()
-            let mayHaveDead = await dispatcher.begin(.sweep)
-            await attempt("expired jobs cannot be swept", &errors.sweep) { connection throws(PostgresError) in
-                let (start, asked) = (mark.start(at: began), Instant.now())
-                isIdle = await dispatcher.isIdle
-                let excluded = size.excluded(at: asked)
-                let swept: Sweep.Swept
-                do throws(PostgresError) {
-                    swept = try await Sweep.run(
-                        on: connection, from: start, isIdle: isIdle, limit: size.limit, excluded: excluded,
-                        deadline: .now() + Times.statement)
-                } catch {
-                    mark.forget()
-                    guard case .server = error else { throw error }
-                    guard size.refused() else {
-                        isFull = true
-                        throw error
-                    }
-                    (isIdle, next) = (false, Self.busy)
-                    let jobs = try await Sweep.next(
-                        on: connection, excluded: excluded, deadline: .now() + Times.statement)
-                    size.leaveOut(jobs, at: .now())
+    private let core: DispatchCore
+    private let claimer: Claimer
+    private let maintenance: MaintenanceSchedule
+    private let records: ConnectionSource<any SweepDatabase>
+    private let now: () -> Instant
+    private var errors = Errors()
+    private var start = SweepScanStart()
+    private var size = SweepSize()
+    private var pruneAt: Instant
+    private var historyAt: Instant
+
+    init(
+        _ core: DispatchCore, _ claimer: Claimer, _ maintenance: MaintenanceSchedule,
+        _ records: ConnectionSource<any SweepDatabase>, now: @escaping () -> Instant = Instant.now
+    ) {
+        (self.core, self.claimer, self.maintenance, self.records) = (core, claimer, maintenance, records)
+        self.now = now
+        pruneAt = now() + .seconds(60)
+        historyAt = now()
+    }
+
+    /// By task: the last error that was logged.
+    private struct Errors {
+        var sweep = LogOnce()
+        var dead = LogOnce()
+        var history = LogOnce()
+        var prune = LogOnce()
+    }
+
+    enum Wait: Equatable {
+        /// There may be more where this sweep was.
+        case none
+        case span(Instant.Duration)
+        /// Until a sweep is wanted, or due by the schedule, at most for `atMost` from `since` on, and at latest at `by`.
+        case wanted(since: Instant, atMost: Instant.Duration, by: Instant)
+    }
+
+    /// Each of its tasks is tried whatever becomes of the others.
+    mutating func round() async -> Wait {
+        let began = now()
+        maintenance.began(.sweep)
+        let mayHaveDead = maintenance.mayHaveDead
+        let swept = await sweep(began)
+        if mayHaveDead { await markDead() }
+        if now() >= historyAt { await recordHistory() }
+        if now() >= pruneAt { await prune() }
+        if swept.isFull { return .none }
+        if claimer.isBusy || !swept.isIdle { return .span(min(Self.busy, max(swept.next, .milliseconds(1)))) }
+        return .wanted(since: began, atMost: swept.next, by: min(pruneAt, historyAt))
+    }
+
+    func pause(_ wait: Wait) async {
+        switch wait {
+        case .none: break
+        case .span(let span): try? await core.loop.sleep(for: span)
+        case .wanted(let began, let span, let limit):
+            await maintenance.wait(for: .sweep, since: began, atMost: span, by: limit)
+        }
+    }
+
+    // MARK: Tasks
+
+    private typealias Swept = (isFull: Bool, isIdle: Bool, next: Instant.Duration)
+
+    private mutating func sweep(_ began: Instant) async -> Swept {
+        var (isFull, isIdle, next) = (false, true, Self.idle)
+        do throws(PostgresError) {
+            let database = try await records.connection()
+            let (from, asked) = (start.start(at: began), now())
+            isIdle = claimer.isIdle
+            let excluded = size.excluded(at: asked)
+            let swept: Sweep.Swept
+            do throws(PostgresError) {
+                swept = try await database.sweep(
+                    from: from, isIdle: isIdle, limit: size.limit, excluded: excluded)
+            } catch {
+                start.forget()
+                guard case .server = error else { throw error }
+                guard size.refused() else {
+                    isFull = true
                     throw error
                 }
-                isFull = swept.isFull(size.limit)
-                size.swept()
-                mark.swept(from: start, lookedAt: swept.lookedAt, isFull: isFull, took: .now() - asked, at: .now())
-                // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
-                next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
-                    .compactMap { $0 }.reduce(next, min)
-                await report(swept)
+                (isIdle, next) = (false, Self.busy)
+                size.leaveOut(try await database.sweepNext(excluded: excluded), at: now())
+                throw error
             }
-            if mayHaveDead {
-                await attempt("dead workers cannot be marked", &errors.dead) { connection throws(PostgresError) in
-                    for worker in try await MarkDead.run(on: connection, deadline: .now() + Times.statement) {
-                        log.warning(
-                            "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
-                    }
-                }
-            }
-            if Instant.now() >= historyAt {
-                // Failed, it is tried when the next is due.
-                historyAt = .now() + .seconds(60)
-                await attempt("the history cannot be recorded", &errors.history) { connection throws(PostgresError) in
-                    historyAt =
-                        .now() + (try await RecordHistory.run(on: connection, deadline: .now() + Times.statement))
-                        + .milliseconds(100)
-                }
-            }
-            if Instant.now() >= pruneAt {
-                // What could not be done is due no sooner than a sweep.
-                pruneAt = .now() + Self.idle
-                await attempt("old history cannot be deleted", &errors.prune) { connection throws(PostgresError) in
-                    let hasMore = try await Prune.run(on: connection, deadline: .now() + Times.statement)
-                    pruneAt = .now() + (hasMore ? .seconds(1) : Self.pruning)
-                }
-            }
-            if isFull { continue }
-            let isBusy = await dispatcher.isBusy
-            if isBusy || !isIdle {
-                guard (try? await loop.sleep(for: min(Self.busy, max(next, .milliseconds(1))))) != nil else { return }
-            } else {
-                await dispatcher.awaitErrand(.sweep, since: began, atMost: next, by: min(pruneAt, historyAt))
-            }
-        }
-    }
-
-    /// By task: the last error that was said.
-    private struct Errors {
-        var sweep = QuietErrors()
-        var dead = QuietErrors()
-        var history = QuietErrors()
-        var prune = QuietErrors()
-    }
-
-    /// Performs a task; what the database refuses is said once.
-    private func attempt(
-        _ trouble: Logger.Message, _ errors: inout QuietErrors, _ task: (Connection) async throws(PostgresError) -> Void
-    ) async {
-        do throws(PostgresError) {
-            try await task(try await records.connection(deadline: .now() + Times.statement))
-            errors.succeeded()
+            isFull = swept.isFull(size.limit)
+            size.swept()
+            start.swept(from: from, lookedAt: swept.lookedAt, isFull: isFull, took: now() - asked, at: now())
+            // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
+            next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
+                .compactMap { $0 }.reduce(next, min)
+            report(swept)
+            errors.sweep.succeeded()
         } catch {
-            if case .server = error, errors.isNew(error) {
-                log.error(trouble, metadata: [LogKeys.error: "\(error)"])
+            say("expired jobs cannot be swept", error, &errors.sweep)
+        }
+        return (isFull, isIdle, next)
+    }
+
+    private mutating func markDead() async {
+        do throws(PostgresError) {
+            for worker in try await records.connection().markDead() {
+                core.log.warning(
+                    "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
             }
+            errors.dead.succeeded()
+        } catch {
+            say("dead workers cannot be marked", error, &errors.dead)
         }
     }
 
-    private func report(_ swept: Sweep.Swept) async {
+    private mutating func recordHistory() async {
+        // Failed, it is tried when the next is due.
+        let began = now()
+        historyAt = began + .seconds(60)
+        do throws(PostgresError) {
+            historyAt = began + (try await records.connection().recordHistory()) + .milliseconds(100)
+            errors.history.succeeded()
+        } catch {
+            say("the history cannot be recorded", error, &errors.history)
+        }
+    }
+
+    private mutating func prune() async {
+        // What could not be done is due no sooner than a sweep.
+        pruneAt = now() + Self.idle
+        do throws(PostgresError) {
+            let hasMore = try await records.connection().prune()
+            pruneAt = now() + (hasMore ? .seconds(1) : Self.pruning)
+            errors.prune.succeeded()
+        } catch {
+            say("old history cannot be deleted", error, &errors.prune)
+        }
+    }
+
+    /// What the database refuses is said once.
+    private func say(_ trouble: Logger.Message, _ error: PostgresError, _ once: inout LogOnce) {
+        if case .server = error, once.isNew(error) { core.log.error(trouble, metadata: [LogKeys.error: "\(error)"]) }
+    }
+
+    private func report(_ swept: Sweep.Swept) {
         if swept.lostLeases > 0 {
-            await dispatcher.outcomeUnknown()
-            log.warning(
+            maintenance.want(.lookUp)
+            core.log.warning(
                 "jobs whose worker stopped in the middle: what became of them is unknown",
                 metadata: [LogKeys.count: "\(swept.lostLeases)"])
         }
         if swept.expired > 0 {
-            log.warning("codes expired before they could be sent", metadata: [LogKeys.count: "\(swept.expired)"])
+            core.log.warning("codes expired before they could be sent", metadata: [LogKeys.count: "\(swept.expired)"])
         }
         if swept.unknownFailed > 0 {
-            log.warning(
+            core.log.warning(
                 "sends whose outcome stayed unknown: no worker could look for them at Twilio within two minutes",
                 metadata: [LogKeys.count: "\(swept.unknownFailed)"])
         }
+    }
+}
+
+/// What the sweeper asks of a connection.
+protocol SweepDatabase: Sendable {
+    func sweep(from start: Int64?, isIdle: Bool, limit: Int, excluded: [Int64]) async throws(PostgresError)
+        -> Sweep.Swept
+    /// The jobs of which a sweep of one job of a kind would take the first.
+    func sweepNext(excluded: [Int64]) async throws(PostgresError) -> [Int64]
+    func markDead() async throws(PostgresError) -> [Int64]
+    func recordHistory() async throws(PostgresError) -> Instant.Duration
+    func prune() async throws(PostgresError) -> Bool
+}
+
+extension Connection: SweepDatabase {
+    nonisolated func sweep(from start: Int64?, isIdle: Bool, limit: Int, excluded: [Int64])
+        async throws(PostgresError) -> Sweep.Swept
+    {
+        try await Sweep.run(
+            on: self, from: start, isIdle: isIdle, limit: limit, excluded: excluded,
+            deadline: .now() + Times.statement)
+    }
+
+    nonisolated func sweepNext(excluded: [Int64]) async throws(PostgresError) -> [Int64] {
+        try await Sweep.next(on: self, excluded: excluded, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func markDead() async throws(PostgresError) -> [Int64] {
+        try await MarkDead.run(on: self, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func recordHistory() async throws(PostgresError) -> Instant.Duration {
+        try await RecordHistory.run(on: self, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func prune() async throws(PostgresError) -> Bool {
+        try await Prune.run(on: self, deadline: .now() + Times.statement)
     }
 }

@@ -6,8 +6,30 @@ import Runtime
 import Synchronization
 import Twilio
 
+/// What the loops ask Twilio for: of `TwilioReader`, or in tests of a stand-in.
+protocol MessageReader: Sendable {
+    /// A message as Twilio has it now; nil when it does not say.
+    func message(_ sid: MessageSID) async -> MessageResource?
+    /// What Twilio says of a message that another program told of.
+    func lookUp(_ sid: MessageSID) async -> MessageLookup
+    /// Empties a message's text at Twilio, for good; whether it is empty now. Repeating it is harmless.
+    func redact(_ sid: MessageSID) async -> Bool
+    /// The path and query of the first page of the messages to a number.
+    func list(to number: PhoneNumber, pageSize: Int) -> String
+    /// A page of Twilio's list, by its path and query; nil when it can't be had or read.
+    func page(_ path: String, deadline: Instant) async -> MessagePage?
+}
+
+/// What Twilio says of a message that another program told of.
+enum MessageLookup: Sendable {
+    case found(MessageResource)
+    /// Twilio does not know it.
+    case absent
+    case unclear
+}
+
 /// Reads from Twilio, off the hot path: a message, or a page of its list; and has it empty a text. Nothing is sent by it.
-struct TwilioReader: Sendable {
+struct TwilioReader: MessageReader {
     let http: HTTPClient
     let baseURL: String
     let endpoint: Twilio.Endpoint
@@ -23,16 +45,8 @@ struct TwilioReader: Sendable {
         return message
     }
 
-    /// What Twilio says of a message that somebody else told of.
-    enum Lookup: Sendable {
-        case found(MessageResource)
-        /// Twilio does not know it.
-        case absent
-        case unclear
-    }
-
     /// Looks up a message by its SID, over a connection of its own, as `page` does.
-    func lookUp(_ sid: MessageSID) async -> Lookup {
+    func lookUp(_ sid: MessageSID) async -> MessageLookup {
         do {
             let response = try await perform(
                 .get, endpoint.message(sid), isAlone: true, deadline: .now() + Times.http)
@@ -58,6 +72,8 @@ struct TwilioReader: Sendable {
         let message = decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
         return message?.sid == sid && message?.body?.isEmpty == true
     }
+
+    func list(to number: PhoneNumber, pageSize: Int) -> String { endpoint.messages(to: number, pageSize: pageSize) }
 
     /// A page of Twilio's list, by its path and query; nil when it can't be had or read. Over a connection of its own: a
     /// page of somebody else's messages would look like a message that is not there.

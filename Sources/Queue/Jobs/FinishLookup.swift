@@ -1,0 +1,140 @@
+public import EventLoop
+public import Postgres
+
+/// Writes what looks at Twilio's list came to, where they did not find the message (what was found is evidence, and
+/// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
+///
+/// A look is due at the code's death at the latest, so that the last one comes in time.
+///
+/// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
+/// later look has the last word. A job of which a backend reports a SID that Twilio has not confirmed or denied yet
+/// (`ReportedMessages`) is neither sent again nor failed: it is looked for again. The primary key serves it: `= ANY (…)` and `+ 0` as in
+/// `FinishAccepted`.
+public struct FinishLookup: Sendable {
+    static let statement = Statement(
+        "otpd_finish_look",
+        """
+        WITH e AS MATERIALIZED (
+            SELECT e.*, j.*
+              FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::float8[], $6::int[], $7::text[],
+                          $8::text[])
+                AS e(id, attempt, token, step, delay, counted, error, remedy)
+             CROSS JOIN LATERAL (
+                   SELECT j.verification_id, j.requested_at, j.resend_of, j.expires_at, j.last_error_code, j.last_error,
+                          (SELECT true FROM otp.status_reports r
+                            WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
+                     FROM otp.send_jobs j
+                    WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
+                      AND CASE j.state WHEN 'unknown' THEN true END
+                      FOR UPDATE) j
+        ), again AS (
+            UPDATE otp.send_jobs j
+               SET look_at = CASE WHEN e.expires_at > now() THEN least(e.expires_at, now() + make_interval(secs => e.delay))
+                                  ELSE now() + make_interval(secs => e.delay) END,
+                   looks = j.looks + e.counted
+              FROM e
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'again'
+        ), resent AS (
+            UPDATE otp.send_jobs j
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
+                   due_at = now(), last_error = e.error, last_remedy = e.remedy
+              FROM e
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend' AND e.is_reported IS NULL
+         RETURNING 1
+        ), gone AS (
+            DELETE FROM otp.send_jobs j
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail' AND e.is_reported IS NULL))
+         RETURNING j.id
+        ), ended AS (
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
+                                         error_class, requested_at, ended_at, resend_of)
+            SELECT e.id, e.verification_id, 'failed', e.attempt, e.last_error_code,
+                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.resend_of
+              FROM e
+              JOIN gone g ON g.id = e.id
+         RETURNING 1
+        )
+        SELECT (SELECT count(*)::int FROM resent), (SELECT count(*)::int FROM ended)
+        """,
+        [.int8Array, .int4Array, .timestamptzArray, .textArray, .float8Array, .int4Array, .textArray, .textArray])
+
+    private var looks: [EndedLookup] = []
+
+    public init() {}
+
+    /// How many looks are to be written.
+    public var count: Int { looks.count }
+
+    /// Adds what a look came to.
+    public mutating func append(_ look: EndedLookup) { looks.append(look) }
+
+    /// What a batch did.
+    public struct Written: Sendable, Equatable {
+        /// Jobs queued again.
+        public var resent: Int
+        /// Jobs that failed.
+        public var failed: Int
+
+        public init(resent: Int, failed: Int) {
+            self.resent = resent
+            self.failed = failed
+        }
+    }
+
+    /// Writes them all.
+    public func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Written {
+        var parameters = Parameters()
+        parameters.append(looks.lazy.map(\.job))
+        parameters.append(looks.lazy.map(\.attempt))
+        parameters.appendArray(of: .timestamptz) { array in
+            for look in looks { array.append(unixMicroseconds: look.token) }
+        }
+        parameters.append(looks.map(\.step.rawValue))
+        parameters.append(looks.lazy.map(\.delay.seconds))
+        parameters.append(looks.lazy.map { $0.isCounted ? 1 : 0 as Int32 })
+        parameters.append(looks.map(\.error))
+        parameters.append(looks.map(\.remedy))
+        let result = try await connection.execute(
+            Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        return Written(resent: Int(try result.int32(0, 0)), failed: Int(try result.int32(0, 1)))
+    }
+}
+
+/// What a look that did not find its message came to.
+public struct EndedLookup: Sendable {
+    /// What becomes of the job.
+    public enum Step: String, Sendable {
+        case again, resend, fail
+    }
+
+    /// The send job.
+    public var job: Int64
+    /// The attempt.
+    public var attempt: Int32
+    /// The look's fencing token.
+    public var token: Int64
+    /// What becomes of the job.
+    public var step: Step
+    /// For `again`: how long until the next look.
+    public var delay: Instant.Duration
+    /// Whether this look counts among those that a resend needs.
+    public var isCounted: Bool
+    /// Why, for `resend` and `fail`; never a code or a whole number.
+    public var error: String?
+    /// What to do about it.
+    public var remedy: String?
+
+    public init(
+        _ job: UnknownJob, _ step: Step, delay: Instant.Duration = .seconds(0), isCounted: Bool = false,
+        error: String? = nil, remedy: String? = nil
+    ) {
+        self.job = job.id
+        attempt = job.attempt
+        token = job.token
+        self.step = step
+        self.delay = delay
+        self.isCounted = isCounted
+        self.error = error
+        self.remedy = remedy
+    }
+}

@@ -1,0 +1,70 @@
+internal import EventLoop
+internal import OTP
+internal import Postgres
+
+// Jobs that are made and not read from a result: for tests of what works on them.
+
+extension ClaimedJob {
+    init(
+        id: Int64, attempt: Int32 = 1, tries: Int32 = 1, age: Instant.Duration = .seconds(0),
+        life: Instant.Duration = .seconds(600), recipient: Result<PhoneNumber, PhoneNumber.FormError>,
+        country: String, purpose: String = "login", locale: String = "en", code: Code?, death: Death? = nil,
+        isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil
+    ) {
+        self.id = id
+        place = TupleID(block: 0, offset: 1)
+        self.attempt = attempt
+        leaseEnd = 0
+        self.tries = tries
+        verificationID = id
+        requestedAt = id
+        self.age = age
+        self.life = life
+        self.recipient = recipient
+        self.country = country
+        self.purpose = purpose
+        self.locale = locale
+        self.code = code
+        self.death = death
+        self.isQuarantined = isQuarantined
+        self.isResolved = isResolved
+        self.probeOf = probeOf
+    }
+}
+
+extension LostJob {
+    init(id: Int64, attempt: Int32 = 1, isResolved: Bool = false) {
+        self.id = id
+        self.attempt = attempt
+        leaseEnd = 0
+        verificationID = id
+        requestedAt = id
+        self.isResolved = isResolved
+    }
+}
+
+extension UnknownJob {
+    init(id: Int64, requestedAt: Int64, subject: ResolutionRule.Subject, recipient: PhoneNumber?, code: Code?) {
+        self.id = id
+        attempt = 1
+        verificationID = id
+        self.requestedAt = requestedAt
+        token = 0
+        self.subject = subject
+        self.recipient = recipient
+        self.code = code
+    }
+}
+
+extension ReportedMessage {
+    init(job: Int64, sid: MessageSID, isLastTry: Bool, requestedAt: Int64, recipient: PhoneNumber?, code: Code?) {
+        self.job = job
+        attempt = 1
+        self.sid = sid
+        self.isLastTry = isLastTry
+        verificationID = job
+        self.requestedAt = requestedAt
+        self.recipient = recipient
+        self.code = code
+    }
+}

@@ -1,0 +1,203 @@
+import EventLoop
+import HTTP
+import Logging
+import OTP
+import Postgres
+import Queue
+import Runtime
+import Twilio
+
+/// Owns the parts of a worker that claim jobs, hand them over and record what became of them, and tells each what
+/// happened.
+///
+/// The parts are confined to the loop: they call each other plainly, so that nothing hops between a claim's answer and
+/// the POST. What involves several of them is here.
+actor Dispatcher {
+    nonisolated let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private let core: DispatchCore
+    private let maintenance: MaintenanceSchedule
+    private let pauses: PauseBook
+    private let catalog: Catalog
+    private let recorder: Recorder
+    private let sender: JobSender<SMSChannel<HTTPClient>>
+    private let reasserter: Reasserter
+    private let claimer: Claimer
+    private let status: StatusReport
+    private let keys: CodeKeys
+    private var heartbeat: HeartbeatLoop?
+
+    init(
+        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
+        on loop: EventLoop, log: Logger
+    ) {
+        self.loop = loop
+        keys = configuration.keys
+        let machine = DispatchMachine(
+            maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
+        core = DispatchCore(machine, on: loop, log: log)
+        maintenance = MaintenanceSchedule(on: loop)
+        pauses = PauseBook(core)
+        catalog = Catalog(
+            core,
+            senders: CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback))
+        let jobs = JobsInHand()
+        recorder = Recorder(
+            core, jobs, pauses, maintenance,
+            sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
+        let channel = SMSChannel(
+            http, endpoint: messages, appName: configuration.appName, catalog: catalog, pauses: pauses)
+        sender = JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel)
+        reasserter = Reasserter(core, jobs, recorder, maintenance)
+        claimer = Claimer(core, jobs, recorder, reasserter, keys: keys) {
+            await twilio.answers(within: Times.connectivityCheck)
+        }
+        status = StatusReport(core: core, pauses: pauses, recorder: recorder, windowNote: configuration.windowNote)
+    }
+
+    // MARK: What it is asked
+
+    /// The worker's number, from its first connection.
+    var worker: Int64? { core.worker }
+    /// Which server the session that claims is on; nil where it does not say.
+    var server: ServerInstance? { reasserter.server }
+    /// What would be left behind if the worker left now.
+    var leftOvers: (inFlight: Int, unsaved: Int) { (core.machine.inFlight, recorder.unsaved) }
+    /// Whether it takes jobs and sends them: connected, neither paused nor leaving.
+    var isRunning: Bool { status.isRunning }
+
+    // MARK: What it is told
+
+    /// Starts to listen to the HTTP client; once, before the loops.
+    func prepare(_ http: HTTPClient) {
+        http.onCompletions { [weak self] completions in
+            self?.assumeIsolated { $0.sender.completed(completions) }
+        }
+    }
+
+    /// The worker's number, from its first connection.
+    func registered(as worker: Int64) { core.registered(as: worker) }
+
+    /// The session that claims has reached `server`: see `Reasserter`.
+    func reached(_ server: ServerInstance?) { reasserter.reached(server) }
+
+    /// The connection that claims is there and listens, or has gone.
+    func claims(areUp isUp: Bool) {
+        core.machine.database.canClaim = isUp
+        core.machine.schedule.isListening = isUp
+        if isUp {
+            let now = Instant.now()
+            core.machine.schedule.wake(at: now)
+            // The others may have done without this worker meanwhile: they hear of it by its heartbeat.
+            core.machine.rates.joins(at: now)
+            core.statusChanged.signal()
+        }
+        core.claimsMayGo.signal()
+    }
+
+    /// The connection that records results is there, or has gone.
+    func records(areUp isUp: Bool) { recorder.connection(isUp: isUp) }
+
+    /// Texts, error classes, senders by country, pauses and rates as they are now.
+    func read(_ rows: LoadCatalog.Rows) {
+        catalog.read(rows)
+        if pauses.read(rows.pauses, nextProbe: rows.nextProbe) { sender.releaseWaiting() }
+        sender.pump()
+    }
+
+    /// A NOTIFY: jobs may be due, or the catalog has changed.
+    func notified(_ notification: Postgres.Notification) {
+        if notification.channel == LoadCatalog.channel { return catalog.changed() }
+        core.machine.schedule.notified(draw: Int(notification.payload), at: .now())
+        core.claimsMayGo.signal()
+    }
+
+    /// What the heartbeat found.
+    private func heard(_ answer: Heartbeat.Reply) {
+        let now = Instant.now()
+        core.machine.schedule.isListening = answer.isListening
+        core.machine.schedule.workers = (answer.before, answer.others + 1)
+        if let nextDue = answer.nextDue { core.machine.schedule.expect(at: max(now, now + nextDue)) }
+        core.machine.rates.counted(others: answer.others, at: now)
+        maintenance.heard(answer.nextWork, at: now)
+        sender.pump()
+    }
+
+    /// No further claims; what was claimed ahead goes back, what is at Twilio is waited for.
+    func drain() {
+        core.machine.drain()
+        recorder.drain()
+        sender.releaseWaiting()
+        core.claimsMayGo.signal()
+        core.hasResults.signal()
+        core.statusChanged.signal()
+    }
+
+    /// Credentials have changed: what is handed over from now on goes to `endpoint`, which carries them.
+    func use(_ endpoint: HTTP.Endpoint) {
+        sender.channel.endpoint = endpoint
+        sender.credentialsSince = .now()
+    }
+
+    /// Sends a probe now, where paused.
+    func probeNow() {
+        core.machine.probeNow(at: .now())
+        core.claimsMayGo.signal()
+    }
+
+    /// Twilio has the message of a job whose outcome was unknown.
+    private func adopt(_ message: AcceptedMessage) { recorder.adopt(message) }
+
+    // MARK: Loops
+
+    /// Claims until the worker has drained.
+    func claim(_ claims: Session) async {
+        await claimer.run(ConnectionSource(claims) { $0 }) { claimed, began in
+            sender.take(claimed, claimedAt: began)
+        }
+    }
+
+    /// Records results until the worker has drained and nothing is left to record.
+    func record(_ records: Session) async {
+        await recorder.run(ConnectionSource(records) { $0 }, pauses: ConnectionSource(records) { $0 })
+    }
+
+    /// Beats until canceled.
+    func beat(_ claims: Session, _ identity: HeartbeatLoop.Identity) async {
+        var heartbeat = HeartbeatLoop(
+            core, claimer, catalog, status, ConnectionSource(claims) { $0 }, identity,
+            heard: { self.heard($0) }, read: { self.read($0) })
+        self.heartbeat = heartbeat
+        await heartbeat.run()
+    }
+
+    /// The last heartbeat.
+    func sendFinalHeartbeat() async { await heartbeat?.sendFinal() }
+
+    /// Sweeps until canceled.
+    func sweep(_ records: Session) async {
+        var sweeper = Sweeper(core, claimer, maintenance, ConnectionSource(records) { $0 })
+        await sweeper.run()
+    }
+
+    /// Polls until canceled.
+    func poll(_ records: Session, _ twilio: TwilioReader) async {
+        var poller = Poller(core, maintenance, recorder, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys)
+        await poller.run()
+    }
+
+    /// Probes until canceled.
+    func probe(_ records: Session) async {
+        var prober = Prober(core, pauses, ConnectionSource(records) { $0 })
+        await prober.run()
+    }
+
+    /// Settles unknown outcomes until canceled.
+    func reconcile(_ records: Session, _ twilio: TwilioReader, _ rule: ResolutionRule) async {
+        let reconciler = OutcomeReconciler(
+            core, maintenance, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys, rule: rule
+        ) { await self.adopt($0) }
+        await reconciler.run()
+    }
+}

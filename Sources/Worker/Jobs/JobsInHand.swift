@@ -1,0 +1,41 @@
+import EventLoop
+import Queue
+
+/// The jobs that this worker has claimed and whose attempts have not ended, and what it remembers of those that have.
+/// Confined to the loop.
+final class JobsInHand {
+    /// What waits to be handed over.
+    var waiting = WaitingQueue()
+    /// By sender: what waits in hand for its turn, soon.
+    var rateLimited: [String: WaitingQueue] = [:]
+    /// Jobs whose earlier claim was lost with its worker: one at a time (`Claim`).
+    var quarantined = 0
+    /// What this process has handed to Twilio, whatever the database remembers of it.
+    var handedOver = HandedOver()
+    /// By tag: what is at Twilio now.
+    private var sending: [WaitingJob?] = []
+    private var freeTags: [Int] = []
+
+    /// What is at Twilio now.
+    var underWay: [WaitingJob] { sending.compactMap { $0 } }
+
+    /// The ids of them all.
+    var ids: [Int64] {
+        waiting.jobs + rateLimited.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id }
+    }
+
+    /// A job is being handed over; the tag by which its end is told.
+    func began(_ job: WaitingJob) -> Int {
+        let tag = freeTags.popLast() ?? sending.count
+        if tag == sending.count { sending.append(job) } else { sending[tag] = job }
+        return tag
+    }
+
+    /// The request with this tag has ended; nil where there is none.
+    func ended(_ tag: Int) -> WaitingJob? {
+        guard let job = sending[tag] else { return nil }
+        sending[tag] = nil
+        freeTags.append(tag)
+        return job
+    }
+}

@@ -1,0 +1,163 @@
+import EventLoop
+import Logging
+import Postgres
+import Queue
+import Runtime
+
+/// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
+///
+/// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out
+/// for the other loops when they next have something to do (`IdleSchedule`). A heartbeat that fails says that the
+/// database is down: claiming stops until the session is back. Confined to the loop.
+final class HeartbeatLoop: BackgroundLoop {
+    static let busy = Instant.Duration.seconds(5)
+    static let idle = Instant.Duration.seconds(10)
+    /// Between two, however often the catalog is said to have changed: any role may NOTIFY.
+    static let spacing = Instant.Duration.milliseconds(250)
+
+    /// Who the worker is, and who hears of it.
+    struct Identity: Sendable {
+        /// Host, process and version.
+        let base: WorkerReport
+        /// Told what the worker does, in a few words (systemd's STATUS=).
+        let onStatus: @Sendable (String) -> Void
+        /// What a receiver of callbacks in this process has counted; nil where there is none.
+        let callbackCounts: @Sendable () -> CallbackCounts?
+    }
+
+    private let core: DispatchCore
+    private let claimer: Claimer
+    private let catalog: Catalog
+    private let status: StatusReport
+    private let claims: ConnectionSource<any HeartbeatDatabase>
+    private let identity: Identity
+    /// Told what a heartbeat was answered.
+    private let heard: (Heartbeat.Reply) -> Void
+    /// Told the catalog when it was read anew.
+    private let read: (LoadCatalog.Rows) -> Void
+    private var errors = LogOnce()
+    /// Jobs claimed by the last heartbeat.
+    private var claimed: Int64 = -1
+
+    init(
+        _ core: DispatchCore, _ claimer: Claimer, _ catalog: Catalog, _ status: StatusReport,
+        _ claims: ConnectionSource<any HeartbeatDatabase>, _ identity: Identity,
+        heard: @escaping (Heartbeat.Reply) -> Void, read: @escaping (LoadCatalog.Rows) -> Void
+    ) {
+        (self.core, self.claimer, self.catalog, self.status) = (core, claimer, catalog, status)
+        (self.claims, self.identity, self.heard, self.read) = (claims, identity, heard, read)
+    }
+
+    /// When a heartbeat began, and how soon the next comes unless the state changes.
+    struct Wait: Equatable {
+        var began: Instant
+        var atMost: Instant.Duration
+    }
+
+    func round() async -> Wait {
+        let began = Instant.now()
+        let report = await beat(state: nil)
+        let isBusy = report.inFlight > 0 || report.claimed != claimed
+        claimed = report.claimed
+        return Wait(began: began, atMost: isBusy ? Self.busy : Self.idle)
+    }
+
+    func pause(_ wait: Wait) async {
+        await core.statusChanged.wait(until: .now() + wait.atMost)
+        let spaced = wait.began + Self.spacing - Instant.now()
+        if spaced > .seconds(0) { try? await core.loop.sleep(for: spaced) }
+    }
+
+    /// The last beat; not waited for when the database is away.
+    func sendFinal() async {
+        if core.machine.database.canClaim { await beat(state: .stopped, within: Times.finalBeat) }
+    }
+
+    /// One beat, with `state` instead of the dispatcher's where given. What was reported.
+    @discardableResult
+    func beat(state: WorkerReport.State?, within span: Instant.Duration = Times.beat) async -> WorkerReport {
+        var report = status.make(from: identity.base)
+        report.callbacks = identity.callbackCounts()
+        if let state { report.state = state }
+        if report.state == .stopped { (report.databaseState, report.twilioState) = (nil, nil) }
+        guard let worker = core.worker else { return report }
+        do {
+            let connection = try await claims.connection(within: span)
+            let start = claimer.scanStart.start(at: .now())
+            let answer = try await connection.beat(
+                report, worker: worker, from: start, asksNextDue: start != nil || !claimer.isAmongDead,
+                isIdle: claimer.isIdle, within: span)
+            if !answer.isListening, state == nil {
+                // LISTEN dies silently; a new session begins with a new LISTEN.
+                core.log.warning("this session no longer listens for new jobs; opening another")
+                await connection.close()
+            }
+            heard(answer)
+            identity.onStatus(report.words)
+            await readCatalog(connection)
+            ended(error: nil)
+        } catch {
+            // A lost connection is the session's to report.
+            if case .server = error { ended(error: error) }
+        }
+        return report
+    }
+
+    /// Reads texts, senders, error classes, pauses and rates anew, if they have changed.
+    private func readCatalog(_ database: any HeartbeatDatabase) async {
+        guard catalog.takeStale() else { return }
+        do {
+            read(try await database.loadCatalog())
+            core.log.notice("texts, senders, error classes, pauses and rates were read anew")
+        } catch {
+            core.log.error(
+                "texts, senders, error classes, pauses and rates can't be read; trying again",
+                metadata: [LogKeys.error: "\(error)"])
+            catalog.changed()
+        }
+    }
+
+    /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
+    private func ended(error: PostgresError?) {
+        core.machine.database.isHeard = error == nil
+        if let error, errors.isNew(error) {
+            core.log.error(
+                "the worker's status can't be written; nothing is claimed", metadata: [LogKeys.error: "\(error)"])
+        }
+        if error == nil { errors.succeeded() }
+        core.claimsMayGo.signal()
+    }
+}
+
+extension WorkerReport {
+    /// One line for a person.
+    fileprivate var words: String {
+        let counts = "\(inFlight) in flight; \(accepted) accepted, \(failed) failed, \(unknown) unknown since the start"
+        return "\(state.rawValue)\(reason.map { ": \($0)" } ?? ""); \(counts)"
+    }
+}
+
+/// What a heartbeat asks of a connection.
+protocol HeartbeatDatabase: Sendable {
+    func beat(
+        _ report: WorkerReport, worker: Int64, from start: Int64?, asksNextDue: Bool, isIdle: Bool,
+        within span: Instant.Duration
+    ) async throws(PostgresError) -> Heartbeat.Reply
+    func loadCatalog() async throws(PostgresError) -> LoadCatalog.Rows
+    func close() async
+}
+
+extension Connection: HeartbeatDatabase {
+    nonisolated func beat(
+        _ report: WorkerReport, worker: Int64, from start: Int64?, asksNextDue: Bool, isIdle: Bool,
+        within span: Instant.Duration
+    ) async throws(PostgresError) -> Heartbeat.Reply {
+        try await Heartbeat.run(
+            on: self, worker: worker, report, from: start, asksNextDue: asksNextDue, isIdle: isIdle,
+            deadline: .now() + span)
+    }
+
+    nonisolated func loadCatalog() async throws(PostgresError) -> LoadCatalog.Rows {
+        try await LoadCatalog.run(on: self, deadline: .now() + Times.statement)
+    }
+}

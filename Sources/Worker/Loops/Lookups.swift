@@ -1,0 +1,139 @@
+import EventLoop
+import Logging
+import OTP
+import Postgres
+import Queue
+import Runtime
+import Twilio
+
+/// What a lookup came to.
+enum LookupResult: Sendable {
+    case adopted
+    case ended(EndedLookup)
+}
+
+/// Looks for single jobs' messages, many at a time.
+struct Lookups: Sendable {
+    /// A whole lookup, however many pages; then it says nothing.
+    static let timeout = Times.http
+    /// One phone gets few messages; who gets more than this many pages is not looked through.
+    static let mostPages = 20
+
+    let records: ConnectionSource<any LookupDatabase>
+    let twilio: any MessageReader
+    let rule: ResolutionRule
+    let log: Logger
+    let adopt: @Sendable (AcceptedMessage) async -> Void
+
+    /// Looks for one job, and decides.
+    func verdict(on job: UnknownJob) async -> LookupResult {
+        var finding = await look(for: job)
+        let sids = finding.matches.map(\.sid) + finding.hidden
+        if !sids.isEmpty {
+            do {
+                let known = try await records.connection().known(sids)
+                finding.matches.removeAll { known.contains($0.sid) }
+                finding.hidden.removeAll { known.contains($0) }
+            } catch {
+                // What is not known to be another job's can't be taken for this one's.
+                finding = Finding(isComplete: false)
+            }
+        }
+        // Oldest first: should there be several, the first is the job's message, the others are kept beside it.
+        let matches = finding.matches.reversed()
+        let missed: Lookup = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
+        let step = rule.decide(matches.first.map { .found($0.sid, $0.status) } ?? missed, job.subject)
+        log.debug(
+            "looked for a send at Twilio",
+            metadata: [
+                LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(step.word)",
+            ])
+        switch step {
+        case .adopt:
+            for match in matches {
+                await adopt(
+                    AcceptedMessage(
+                        job: job.id, attempt: job.attempt, verification: job.verificationID,
+                        requestedAt: job.requestedAt, sid: match.sid, status: match.status, sender: nil))
+            }
+            return .adopted
+        case .lookUpAgain(let span, let isCounted):
+            return .ended(EndedLookup(job, .again, delay: Instant.Duration(span), isCounted: isCounted))
+        case .resend:
+            return .ended(
+                EndedLookup(
+                    job, .resend,
+                    error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
+                    remedy: "Nothing: it goes by itself."))
+        case .fail(let why):
+            return .ended(
+                EndedLookup(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+        }
+    }
+
+    /// What a look brought.
+    private struct Finding {
+        var matches: [(sid: MessageSID, status: MessageStatus)] = []
+        var hidden: [MessageSID] = []
+        var isComplete = true
+    }
+
+    /// Looks for one job's message.
+    private func look(for job: UnknownJob) async -> Finding {
+        var finding = Finding()
+        // What is not E.164 is never handed over: there is nothing to look for.
+        guard let recipient = job.recipient else { return finding }
+        guard let code = job.code else {
+            finding.isComplete = false
+            return finding
+        }
+        var search = MessageSearch(for: code, to: recipient, since: job.requestedAt / 1_000_000)
+        finding.isComplete = false
+        let deadline = Instant.now() + Self.timeout
+        var path: String? = twilio.list(to: recipient, pageSize: 100)
+        for _ in 0..<Self.mostPages {
+            guard let next = path else { break }
+            guard let page = await twilio.page(next, deadline: deadline) else { break }
+            path = page.nextPage
+            guard search.read(page) else {
+                finding.isComplete = true
+                break
+            }
+        }
+        finding.matches = search.matches
+        finding.hidden = search.hidden
+        return finding
+    }
+}
+
+extension ResolutionStep {
+    /// For the log.
+    fileprivate var word: String {
+        switch self {
+        case .adopt: "adopt"
+        case .lookUpAgain: "look_again"
+        case .resend: "resend"
+        case .fail: "fail"
+        }
+    }
+}
+
+/// What the reconciler and its lookups ask of a connection.
+protocol LookupDatabase: Sendable {
+    func takeUnknown(limit: Int, keys: CodeKeys, lease: Instant.Duration) async throws(PostgresError) -> [UnknownJob]
+    func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written
+    func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID>
+}
+
+extension Connection: LookupDatabase {
+    nonisolated func takeUnknown(limit: Int, keys: CodeKeys, lease: Instant.Duration)
+        async throws(PostgresError) -> [UnknownJob]
+    {
+        try await TakeUnknown.run(
+            on: self, limit: limit, keys: keys, lease: lease, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
+        try await looks.run(on: self, deadline: .now() + Times.statement)
+    }
+}

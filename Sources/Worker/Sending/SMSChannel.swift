@@ -1,0 +1,107 @@
+import EventLoop
+import HTTP
+import OTP
+import Queue
+import Twilio
+
+/// Codes by SMS, through Twilio's Messages API.
+struct SMSChannel<Client: PostClient>: SendChannel {
+    struct Draft: ChannelDraft {
+        let recipient: PhoneNumber
+        let template: Template
+        let form: CreateMessage
+
+        var sender: String { form.sender.text }
+    }
+
+    private let client: Client
+    /// Where messages are created, with the credentials in force.
+    var endpoint: Client.Endpoint
+    private let appName: [UInt8]
+    private let catalog: Catalog
+    private let pauses: PauseBook
+
+    /// `appName` fills `{app}` in texts.
+    init(_ client: Client, endpoint: Client.Endpoint, appName: String, catalog: Catalog, pauses: PauseBook) {
+        self.client = client
+        self.endpoint = endpoint
+        self.appName = Array(appName.utf8)
+        self.catalog = catalog
+        self.pauses = pauses
+    }
+
+    func draft(_ job: ClaimedJob) throws(Unsendable) -> Draft {
+        let recipient: PhoneNumber
+        switch job.recipient {
+        case .success(let number): recipient = number
+        case .failure(let refusal):
+            throw Unsendable(
+                .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
+                errorClass: "invalid_number")
+        }
+        if let pause = pauses.pause(holding: recipient, of: job) {
+            throw Unsendable(
+                .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, heldBy: pause.scope.name)
+        }
+        let template: Template
+        do {
+            template = try catalog.templates.template(purpose: job.purpose, locale: job.locale)
+        } catch {
+            // The database takes no verification without a text: this copy of the texts is old, or the text is gone.
+            catalog.changed()
+            throw Unsendable(
+                .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
+                remedy: "Insert or mend the text in otp.templates: the job is tried again until its code expires.")
+        }
+        do {
+            return Draft(
+                recipient: recipient, template: template, form: try catalog.senders.form(country: job.country))
+        } catch {
+            // The table refuses such a sender: it was written around its trigger, so perhaps it is mended so too.
+            catalog.changed()
+            throw Unsendable(
+                .retry, delay: .seconds(2), error: Words.sentence("\(error)"), remedy: CountrySenders.BadRow.remedy)
+        }
+    }
+
+    func render(_ draft: Draft, of job: ClaimedJob, code: Code, lifeLeft: Duration, into text: inout [UInt8])
+        throws(Unsendable)
+    {
+        draft.template.render(into: &text, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+        guard MessageLength.fits(utf8: text) else {
+            throw Unsendable(
+                .failed,
+                error: "Its text is longer than the \(MessageLength.limit) characters that Twilio takes.",
+                remedy:
+                    "Shorten the text for \(job.purpose), \(job.locale) in otp.templates: {app} may be in it often.",
+                errorClass: ErrorClass.badJob.rawValue)
+        }
+    }
+
+    func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int) {
+        client.post(endpoint, tag: tag, leaseEnd: job.trustedUntil) { buffer in
+            // Refused only below a second of life, which `JobSender` hands over no job with.
+            let isWritten = draft.form.write(
+                into: &buffer, to: draft.recipient, body: text.span, lifeLeft: lifeLeft, job: job.job.id,
+                attempt: job.job.attempt)
+            precondition(isWritten, "a message with less than a second to live was handed over")
+        }
+    }
+
+    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
+        OTP.Outcome(completion, recipient: try? job.recipient.get())
+    }
+
+    func retireConnections() { client.retireConnections() }
+}
+
+/// What hands POSTs over: the HTTP client, or in tests a stand-in.
+protocol PostClient {
+    /// A URL with the headers of its requests.
+    associatedtype Endpoint
+
+    func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void)
+    func retireConnections()
+}
+
+extension HTTPClient: PostClient {}

@@ -1,0 +1,177 @@
+import EventLoop
+import HTTP
+import OTP
+import Testing
+
+@testable import Queue
+@testable import Worker
+
+/// A channel that notes what it is given.
+private final class NotingChannel: SendChannel {
+    struct Draft: ChannelDraft { let sender: String }
+
+    var posted: [(job: Int64, tag: Int, text: String)] = []
+    var outcomes: [Int64: OTP.Outcome] = [:]
+    var unsendable: [Int64: Unsendable] = [:]
+    var retired = 0
+
+    func draft(_ job: ClaimedJob) throws(Unsendable) -> Draft {
+        if let why = unsendable[job.id] { throw why }
+        return Draft(sender: "+15550001")
+    }
+
+    func render(_ draft: Draft, of job: ClaimedJob, code: Code, lifeLeft: Duration, into text: inout [UInt8])
+        throws(Unsendable)
+    {
+        code.append(to: &text)
+    }
+
+    func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int) {
+        posted.append((job.job.id, tag, String(decoding: text, as: UTF8.self)))
+    }
+
+    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome { outcomes[job.id]! }
+
+    func retireConnections() { retired += 1 }
+}
+
+@Suite struct JobSenderTests {
+    @Test("what a claim brought is handed over with its code, as many as may be under way")
+    func handsOver() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop, maxInFlight: 2).ready()
+            let channel = NotingChannel()
+            let sender = parts.sender(channel)
+            claim([job(1), job(2), job(3)], parts, sender)
+            #expect(channel.posted.map(\.job) == [1, 2])
+            #expect(channel.posted.map(\.text) == ["123456", "123456"])
+            #expect(parts.jobs.waiting.jobs == [3] && parts.jobs.handedOver.contains(1))
+            #expect(parts.core.machine.inFlight == 2 && parts.recorder.unsaved == 0)
+        }
+    }
+
+    @Test("an end makes room for the next job, and its tag is used again")
+    func completes() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop, maxInFlight: 1).ready()
+            let channel = NotingChannel()
+            let sender = parts.sender(channel)
+            channel.outcomes[1] = .accepted(.made(1), status: .queued)
+            claim([job(1), job(2)], parts, sender)
+            sender.completed([completion(tag: 0)])
+            #expect(channel.posted.map(\.job) == [1, 2] && channel.posted.map(\.tag) == [0, 0])
+            #expect(parts.core.tally.accepted == 1 && parts.recorder.unsaved == 1)
+            #expect(parts.core.tally.twilioState == "answering")
+        }
+    }
+
+    @Test("a dead, an expired and a sealed job end without leaving; what the channel refuses ends as it says")
+    func doesNotSend() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let channel = NotingChannel()
+            channel.unsendable[4] = Unsendable(.failed, error: "It can't.")
+            let sender = parts.sender(channel)
+            claim(
+                [job(1, death: .canceled), job(2, life: .milliseconds(500)), job(3, code: nil), job(4)], parts, sender)
+            #expect(channel.posted.isEmpty && parts.recorder.ids == [1, 2, 3, 4])
+            #expect(parts.core.tally.failed == 1 && parts.core.machine.waiting == 0)
+            #expect(parts.log.messages == ["codes are sealed under another secret: their jobs wait"])
+        }
+    }
+
+    @Test("an unknown outcome is remembered, recorded, and looked for at once")
+    func unknown() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let channel = NotingChannel()
+            channel.outcomes[1] = .unknown(.foreignAnswer)
+            let sender = parts.sender(channel)
+            claim([job(1)], parts, sender)
+            sender.completed([completion(tag: 0)])
+            #expect(parts.core.tally.unknown == 1 && parts.recorder.ids == [1])
+            #expect(parts.jobs.handedOver.unknownAttempts(at: .now()).map(\.job) == [1])
+            #expect(channel.retired == 1, "another message's answer: the connection is one behind")
+            #expect(await parts.maintenance.wait(for: .lookUp, since: .now(), atMost: .seconds(60)))
+        }
+    }
+
+    @Test("a job that this process has handed over before is not sent again")
+    func recognizes() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let channel = NotingChannel()
+            channel.outcomes[1] = .accepted(.made(1), status: .queued)
+            let sender = parts.sender(channel)
+            claim([job(1)], parts, sender)
+            sender.completed([completion(tag: 0)])
+            claim([job(1)], parts, sender)
+            #expect(channel.posted.count == 1 && parts.recorder.unsaved == 2)
+            #expect(parts.core.tally.accepted == 1 && parts.core.machine.waiting == 0)
+        }
+    }
+
+    @Test("a claim that may not survive a failover goes back whole")
+    func durability() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let channel = NotingChannel()
+            let sender = parts.sender(channel)
+            claim([job(1), job(2)], parts, sender, warning: "canceling wait for synchronous replication")
+            #expect(channel.posted.isEmpty && parts.recorder.ids == [1, 2])
+        }
+    }
+
+    @Test("a quarantined job counts until it ends")
+    func quarantine() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let channel = NotingChannel()
+            channel.outcomes[1] = .accepted(.made(1), status: .queued)
+            let sender = parts.sender(channel)
+            claim([job(1, isQuarantined: true)], parts, sender)
+            #expect(parts.jobs.quarantined == 1)
+            sender.completed([completion(tag: 0)])
+            #expect(parts.jobs.quarantined == 0)
+        }
+    }
+
+    @Test("a rejection of the account pauses the worker, and what was claimed ahead goes back")
+    func pauses() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop, maxInFlight: 1).ready()
+            let channel = NotingChannel()
+            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003))
+            let sender = parts.sender(channel)
+            claim([job(1), job(2)], parts, sender)
+            sender.completed([completion(tag: 0)])
+            #expect(channel.posted.map(\.job) == [1] && parts.recorder.ids.sorted() == [1, 2])
+            #expect(parts.core.machine.pause.reason != nil && parts.jobs.waiting.isEmpty)
+        }
+    }
+
+    @Test("what was rejected with credentials of before brings a probe with those of now")
+    func oldCredentials() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop, maxInFlight: 1).ready()
+            let channel = NotingChannel()
+            channel.outcomes[1] = .refused(.init(httpStatus: 401, code: 20003))
+            let sender = parts.sender(channel)
+            claim([job(1)], parts, sender)
+            sender.credentialsSince = .now()
+            sender.completed([completion(tag: 0)])
+            #expect(parts.core.machine.decide(at: .now()) == .claim(limit: 1, .oldestFirst))
+        }
+    }
+
+    /// As the claimer does it.
+    private func claim(
+        _ jobs: [ClaimedJob], _ parts: Parts, _ sender: JobSender<NotingChannel>, warning: String? = nil
+    ) {
+        _ = parts.core.machine.claimEnded(
+            count: jobs.count, limit: 512, oldestAge: .seconds(0), at: .now(), jitter: 0)
+        sender.take(claimed(jobs, warning: warning), claimedAt: .now())
+    }
+
+    private func completion(tag: Int) -> Completion { .made(tag: tag, .unknown(.timedOut)) }
+}
