@@ -1,4 +1,4 @@
-internal import Postgres
+import Postgres
 
 /// Which errors of a worker's two sessions are news. Both lose the same database, and the second one's word for it is not
 /// logged.

@@ -1,5 +1,5 @@
-public import EventLoop
-public import Queue
+import EventLoop
+import Queue
 
 /// Where a claim's scan of the queue begins: pure, told what each claim found and how long it took.
 ///
@@ -14,7 +14,7 @@ public import Queue
 /// at the latest: so such a job waits 30 s longer at most, and what the dead entries cost meets fewer than one job in a
 /// hundred: at 1,000 claims a second for ten minutes, 0.15 s in 30. When claims of everything would take little time
 /// again, all are such.
-public struct ClaimScanStart: Sendable {
+struct ClaimScanStart: Sendable {
     static let longest = Instant.Duration.seconds(30)
     /// The shares of the session's time that claims of everything may take before there is a mark, and that they would
     /// take when there is none any more.
@@ -28,25 +28,25 @@ public struct ClaimScanStart: Sendable {
     /// What a claim of everything takes, in seconds.
     private var length = 0.0
     /// Whether there are dead entries enough for claims to begin at a mark.
-    public private(set) var isMarking = false
+    private(set) var isMarking = false
     private var mark = ScanStart(longest: Self.longest)
 
     /// No mark: the first claim looks at everything.
-    public init() {}
+    init() {}
 
     /// How a claim that begins now looks at the queue, oldest first.
-    public func scan(at now: Instant) -> Claim.Scan {
+    func scan(at now: Instant) -> Claim.Scan {
         guard isMarking else { return .oldestFirst }
         return .fromMark(from: start(at: now))
     }
 
     /// From where on there may be queued jobs, in microseconds since the Unix epoch by the database's clock; nil: from
     /// the beginning.
-    public func start(at now: Instant) -> Int64? { mark.start(at: now) }
+    func start(at now: Instant) -> Int64? { mark.start(at: now) }
 
     /// A claim that looked at the queue by `scan` has been answered after `took`; `lowest` is what it says of the
     /// queue, nil where it says nothing.
-    public mutating func claimed(_ scan: Claim.Scan, lowest: Int64?, took: Instant.Duration, at now: Instant) {
+    mutating func claimed(_ scan: Claim.Scan, lowest: Int64?, took: Instant.Duration, at now: Instant) {
         rate.count(at: now)
         switch scan {
         case .newestFirst: return
@@ -63,5 +63,5 @@ public struct ClaimScanStart: Sendable {
     }
 
     /// What is known is known no more: a claim failed.
-    public mutating func forget() { self = ClaimScanStart() }
+    mutating func forget() { self = ClaimScanStart() }
 }

@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 
 /// When to look for due jobs: pure, told what happened and what time it is.
 ///
@@ -10,7 +10,7 @@ public import EventLoop
 /// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a
 /// number that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his
 /// to the next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
-public struct ClaimSchedule: Sendable {
+struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
     static let wakeLooks: [Instant.Duration] = [
         .milliseconds(0), .milliseconds(5), .milliseconds(20), .milliseconds(80),
@@ -24,9 +24,9 @@ public struct ClaimSchedule: Sendable {
     static let spareLooksPerSecond = 20.0
 
     /// Whether a NOTIFY would reach this worker.
-    public var isListening = false
+    var isListening = false
     /// How many other workers come before this one, and how many there are with it: by the last heartbeat.
-    public var workers = (before: 0, all: 1)
+    var workers = (before: 0, all: 1)
 
     private var looks: [Instant] = []
     /// No look before this: the last one was refused.
@@ -38,7 +38,7 @@ public struct ClaimSchedule: Sendable {
     private var restsUntil: Instant
 
     /// A schedule that looks at once.
-    public init(now: Instant) {
+    init(now: Instant) {
         looks = [now]
         activeUntil = now
         spare = (Self.spareLooks, now)
@@ -46,20 +46,20 @@ public struct ClaimSchedule: Sendable {
     }
 
     /// When the next look is due; nil when only a wake brings one.
-    public var next: Instant? { looks.first.map { max($0, restsUntil) } }
+    var next: Instant? { looks.first.map { max($0, restsUntil) } }
 
     /// Whether it polls, whatever it is told: there was something to do a moment ago.
-    public func isActive(at now: Instant) -> Bool { now < activeUntil }
+    func isActive(at now: Instant) -> Bool { now < activeUntil }
 
     /// There may be due jobs, or the connection is new: looks at once and a few times soon after.
-    public mutating func wake(at now: Instant) {
+    mutating func wake(at now: Instant) {
         activeUntil = now + Self.activeSpan
         for span in Self.wakeLooks { add(now + span) }
     }
 
     /// A NOTIFY arrived, with the number that was drawn for it (nil: everybody looks): takes this worker's share of the
     /// looks.
-    public mutating func notified(draw: Int?, at now: Instant) {
+    mutating func notified(draw: Int?, at now: Instant) {
         guard let draw, draw >= 0, workers.all > 1 else { return wake(at: now) }
         activeUntil = now + Self.activeSpan
         let turn = (draw % workers.all + workers.before) % workers.all
@@ -70,10 +70,10 @@ public struct ClaimSchedule: Sendable {
     }
 
     /// Something is known to be due at `due`: a retry of our own, or the next due job by the heartbeat.
-    public mutating func expect(at due: Instant) { add(due) }
+    mutating func expect(at due: Instant) { add(due) }
 
     /// A look has begun: what was due by now is served by it.
-    public mutating func looked(at now: Instant) {
+    mutating func looked(at now: Instant) {
         looks.removeAll { $0 <= now }
         let refilled = spare.looks + max(0, (now - spare.at).seconds) * Self.spareLooksPerSecond
         spare = (min(refilled, Self.spareLooks) - 1, now)
@@ -85,7 +85,7 @@ public struct ClaimSchedule: Sendable {
     /// A look has ended, with `found` jobs; `isFull` when it got all it asked for, and so there may be more.
     ///
     /// - Parameter jitter: random in 0..<1, so that many workers do not poll in step.
-    public mutating func found(_ found: Int, isFull: Bool, at now: Instant, jitter: Double) {
+    mutating func found(_ found: Int, isFull: Bool, at now: Instant, jitter: Double) {
         if found > 0 {
             activeUntil = now + Self.activeSpan
             spare.looks = min(spare.looks + 5, Self.spareLooks)
@@ -102,7 +102,7 @@ public struct ClaimSchedule: Sendable {
     }
 
     /// A look was refused: the next is at `instant`, and what wakes it before then waits too.
-    public mutating func hold(until instant: Instant) {
+    mutating func hold(until instant: Instant) {
         heldUntil = instant
         looks.removeAll { $0 <= instant }
         add(instant)

@@ -1,20 +1,20 @@
-public import EventLoop
+import EventLoop
 
 /// How many jobs to claim, when, and in which order: pure, told what happened and what time it is.
 ///
 /// It claims for the free slots and, under load, a little ahead: with only the free slots a batch is small and a quarter
 /// of the throughput goes (DESIGN 2: 25–32%); but after a crash what was claimed ahead waits for the resolver, so it is
 /// never more than a quarter of a second of work at the present rate.
-public struct DispatchMachine: Sendable {
+struct DispatchMachine: Sendable {
     /// The order in which due jobs are taken.
-    public enum Order: Sendable, Equatable {
+    enum Order: Sendable, Equatable {
         case oldestFirst
         /// Overload: a code that arrives after its user gave up is worthless, so most get theirs at once.
         case newestFirst
     }
 
     /// What to do now.
-    public enum Decision: Sendable, Equatable {
+    enum Decision: Sendable, Equatable {
         case claim(limit: Int, Order)
         /// Ask Twilio for something that changes nothing, to see whether an outage is over; call
         /// `connectivityCheckBegan` first.
@@ -36,43 +36,43 @@ public struct DispatchMachine: Sendable {
     static let overloadAge = Instant.Duration.seconds(5)
 
     /// What is known of the database.
-    public struct Database: Sendable {
+    struct Database: Sendable {
         /// Whether there is a connection to claim with.
-        public var canClaim = false
+        var canClaim = false
         /// Whether there is a connection to record results with: what can't be recorded is not begun.
-        public var canRecord = false
+        var canRecord = false
         /// Whether the last heartbeat could be written.
-        public var isHeard = true
+        var isHeard = true
         /// Results that are not in the database yet. Beyond a bound nothing is claimed: memory is bounded, and a crash
         /// would make each of them an unknown outcome.
-        public var unsaved = 0
+        var unsaved = 0
     }
 
-    public var schedule: ClaimSchedule
-    public private(set) var pause = PauseMachine()
+    var schedule: ClaimSchedule
+    private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
     /// What this worker may send of what all may together.
-    public var rates: SharedRates
+    var rates: SharedRates
     /// What Twilio's answers say of how much it takes.
-    public var throttle: ThrottleMachine
+    var throttle: ThrottleMachine
     private let maxInFlight: Int
     private var phase = Phase.running
     private var order = Order.oldestFirst
     private var rate = RateEstimate()
     /// Whether the database can take what a claim leads to.
-    public var database = Database()
+    var database = Database()
     /// Whether everything is paused by hand: nothing is claimed, nothing handed over.
-    public private(set) var isHalted = false
+    private(set) var isHalted = false
     /// When a batch of ends was begun last.
     private var recordedAt: Instant?
 
     /// Requests at Twilio.
-    public private(set) var inFlight = 0
+    private(set) var inFlight = 0
     /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no
     /// claim.
-    public private(set) var waiting = 0
+    private(set) var waiting = 0
 
-    public init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
+    init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
         self.maxInFlight = maxInFlight
         bucket = ratePerSecond.map { TokenBucket(perSecond: $0, now: now) }
         rates = SharedRates(now: now)
@@ -80,12 +80,12 @@ public struct DispatchMachine: Sendable {
         schedule = ClaimSchedule(now: now)
     }
 
-    public var isDraining: Bool { phase == .draining }
+    var isDraining: Bool { phase == .draining }
 
     // MARK: Claims
 
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.
-    public mutating func decide(at now: Instant) -> Decision {
+    mutating func decide(at now: Instant) -> Decision {
         switch phase {
         case .draining: return inFlight + waiting + rates.rateLimited == 0 ? .finished : .wait(until: nil)
         case .running: break
@@ -134,13 +134,13 @@ public struct DispatchMachine: Sendable {
         return min(max(room, 0), Self.largestBatch)
     }
 
-    public mutating func claimBegan(at now: Instant) {
+    mutating func claimBegan(at now: Instant) {
         schedule.looked(at: now)
         pause.probeTaken()
     }
 
     /// A claim has been answered: `count` rows of `limit`, the longest wait among them `oldestAge`.
-    public mutating func claimEnded(
+    mutating func claimEnded(
         count: Int, limit: Int, oldestAge: Instant.Duration, at now: Instant, jitter: Double
     ) -> PauseMachine.Change {
         waiting += count
@@ -154,15 +154,15 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A claim failed: nothing is known to be ours, and the look has to be made again, not before `retryAt`.
-    public mutating func claimFailed(at now: Instant, retryAt: Instant) -> PauseMachine.Change {
+    mutating func claimFailed(at now: Instant, retryAt: Instant) -> PauseMachine.Change {
         schedule.hold(until: retryAt)
         return probeInconclusive(at: now)
     }
 
-    public mutating func connectivityCheckBegan() { pause.connectivityCheckBegan() }
+    mutating func connectivityCheckBegan() { pause.connectivityCheckBegan() }
 
     /// A connectivity check has ended; answered, it is followed by one job as a probe.
-    public mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
+    mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
         pause.connectivityCheckEnded(isAnswered: isAnswered, at: now)
         if isAnswered { schedule.wake(at: now) }
     }
@@ -170,7 +170,7 @@ public struct DispatchMachine: Sendable {
     // MARK: Sends
 
     /// Whether the next waiting job may be handed over now, or a rate-limited one whose sender's turn it is.
-    public mutating func mayHandOver(at now: Instant) -> Bool {
+    mutating func mayHandOver(at now: Instant) -> Bool {
         guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
         // A probe is one job, and finds out what this worker waits for: it has to wait for no share.
@@ -179,7 +179,7 @@ public struct DispatchMachine: Sendable {
     }
 
     /// When a job that waits only for a token may go; nil when nothing waits, or a request has to end first.
-    public mutating func nextToken(after now: Instant) -> Instant? {
+    mutating func nextToken(after now: Instant) -> Instant? {
         guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted,
             var turn = throttle.next(inFlight: inFlight, after: now), let share = rates.next(after: now)
         else {
@@ -191,7 +191,7 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A waiting job has been handed over, to be sent from `sender`: takes its tokens.
-    public mutating func handedOver(from sender: String, at now: Instant) {
+    mutating func handedOver(from sender: String, at now: Instant) {
         waiting -= 1
         inFlight += 1
         _ = bucket?.take(at: now)
@@ -201,7 +201,7 @@ public struct DispatchMachine: Sendable {
 
     /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned.
     /// Rate-limited, it waits no longer; to be given back, it does until it is dropped.
-    public mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
+    mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
         if pause.isProbing { return .now }
         let turn = rates.turn(of: sender, at: now)
         if turn == .soon { waiting -= 1 }
@@ -209,36 +209,36 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A rate-limited job is taken up again.
-    public mutating func released(_ sender: String) {
+    mutating func released(_ sender: String) {
         rates.released(sender)
         waiting += 1
     }
 
     /// A waiting job ended without being handed over (given back, refused, dead): as a probe it said nothing.
-    public mutating func dropped(at now: Instant) -> PauseMachine.Change {
+    mutating func dropped(at now: Instant) -> PauseMachine.Change {
         waiting -= 1
         return probeInconclusive(at: now)
     }
 
     /// A request has ended, one way or another.
-    public mutating func sendEnded(at now: Instant) {
+    mutating func sendEnded(at now: Instant) {
         inFlight -= 1
         rate.count(at: now)
     }
 
     /// See `PauseMachine.probeNow`.
-    public mutating func probeNow(at now: Instant) {
+    mutating func probeNow(at now: Instant) {
         pause.probeNow(at: now)
         schedule.wake(at: now)
     }
 
-    public mutating func paused(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
+    mutating func paused(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
         pause.pause(reason, at: now)
     }
 
     /// Twilio answered 429 or the like to a request that was handed over at `handedOverAt`, as one of `concurrency` under
     /// way. See `ThrottleMachine.throttled`.
-    public mutating func throttled(
+    mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> PauseMachine.Change {
         let takesNothing = throttle.throttled(
@@ -247,24 +247,24 @@ public struct DispatchMachine: Sendable {
     }
 
     /// A send met nobody: by itself it says little, several in a row are an outage.
-    public mutating func unreachable(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
+    mutating func unreachable(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
         woken(pause.unreachable(reason, at: now), at: now)
     }
 
     /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no
     /// outage. Whether that is so; if not, it is one.
-    public mutating func noDescriptor(at now: Instant) -> Bool {
+    mutating func noDescriptor(at now: Instant) -> Bool {
         guard inFlight > 0 else { return false }
         throttle.noDescriptor(concurrency: inFlight, at: now)
         return true
     }
 
-    public mutating func reachedTwilio(at now: Instant) -> PauseMachine.Change {
+    mutating func reachedTwilio(at now: Instant) -> PauseMachine.Change {
         woken(pause.reachedTwilio(at: now), at: now)
     }
 
     /// The probe told nothing about the pause.
-    public mutating func probeInconclusive(at now: Instant) -> PauseMachine.Change {
+    mutating func probeInconclusive(at now: Instant) -> PauseMachine.Change {
         woken(pause.probeInconclusive(at: now), at: now)
     }
 
@@ -281,10 +281,10 @@ public struct DispatchMachine: Sendable {
     }
 
     /// Everything was paused by hand; what is under way ends as it does.
-    public mutating func halt() { isHalted = true }
+    mutating func halt() { isHalted = true }
 
     /// The pause of everything has ended: what waits is looked for at once.
-    public mutating func resume(at now: Instant) {
+    mutating func resume(at now: Instant) {
         isHalted = false
         throttle.pauseEnded(at: now)
         rates.joins(at: now)
@@ -293,7 +293,7 @@ public struct DispatchMachine: Sendable {
 
     /// The pause of a country or a prefix has ended: what it held is due. Where it held everything there was, nothing is
     /// known of how much Twilio takes now.
-    public mutating func partResumed(at now: Instant) {
+    mutating func partResumed(at now: Instant) {
         if inFlight == 0 { throttle.pauseEnded(at: now) }
         schedule.wake(at: now)
     }
@@ -303,17 +303,17 @@ public struct DispatchMachine: Sendable {
     /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
     /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the
     /// server nine of ten statements.
-    public func recordsWait(count: Int, at now: Instant) -> Instant? {
+    func recordsWait(count: Int, at now: Instant) -> Instant? {
         guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
         let next = recordedAt + Self.betweenRecords
         return now < next ? next : nil
     }
 
     /// A batch of ends is being written down.
-    public mutating func recordsBegan(at now: Instant) { recordedAt = now }
+    mutating func recordsBegan(at now: Instant) { recordedAt = now }
 
     /// No further claims; ends when what is in hand has ended.
-    public mutating func drain() { phase = .draining }
+    mutating func drain() { phase = .draining }
 }
 
 /// Sends per second, over the last second or two. Pure.

@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 
 /// Whether this worker sends, and if not, why and until when. Pure.
 ///
@@ -7,16 +7,16 @@ public import EventLoop
 /// in a row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and
 /// what becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes
 /// first: a request that changes nothing, and that may be repeated as often as it takes.
-public struct PauseMachine: Sendable {
+struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
-    public struct Reason: Sendable, Equatable {
+    struct Reason: Sendable, Equatable {
         /// What happened and why.
-        public var words: String
+        var words: String
         /// What to do about it.
-        public var remedy: String
-        public var kind: Kind
+        var remedy: String
+        var kind: Kind
 
-        public init(words: String, remedy: String, kind: Kind = .refusal) {
+        init(words: String, remedy: String, kind: Kind = .refusal) {
             self.words = words
             self.remedy = remedy
             self.kind = kind
@@ -33,7 +33,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// What a pause waits for.
-    public enum Kind: Sendable, Equatable {
+    enum Kind: Sendable, Equatable {
         /// Twilio refuses what no retry would change. Probes at intervals that double to a minute.
         case refusal
         /// Twilio does not answer. A connectivity check goes before each probe.
@@ -45,7 +45,7 @@ public struct PauseMachine: Sendable {
         case throttled(every: Instant.Duration)
     }
 
-    public enum State: Sendable, Equatable {
+    enum State: Sendable, Equatable {
         /// Sends; becomes `waiting` by a pause.
         case open
         /// Sends nothing before `probeAt`; becomes `probing` then, or `checking` in an outage.
@@ -59,7 +59,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// What changed, for the log and the status row.
-    public enum Change: Sendable, Equatable {
+    enum Change: Sendable, Equatable {
         case none
         case paused(Reason)
         case resumed(after: Instant.Duration)
@@ -77,7 +77,7 @@ public struct PauseMachine: Sendable {
     /// Sends in a row that met nobody, by which an outage is known.
     static let outagesInARow = 8
 
-    public private(set) var state: State = .open
+    private(set) var state: State = .open
     /// Sends in a row that met nobody.
     private var outages = 0
     /// Probes of this outage that met it again.
@@ -85,10 +85,10 @@ public struct PauseMachine: Sendable {
     /// Somebody asked for a probe (`probeNow`), and none has said anything since.
     private var isProbeWanted = false
 
-    public init() {}
+    init() {}
 
     /// The reason, while paused.
-    public var reason: Reason? {
+    var reason: Reason? {
         switch state {
         case .open: nil
         case .waiting(let reason, _, _, _), .checking(let reason, _, _), .answered(let reason, _),
@@ -98,7 +98,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// Since when, while paused.
-    public var since: Instant? {
+    var since: Instant? {
         switch state {
         case .open: nil
         case .waiting(_, let since, _, _), .checking(_, let since, _), .answered(_, let since),
@@ -108,7 +108,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// When the next probe or check goes; nil when not paused, and while one is under way.
-    public var nextProbe: Instant? {
+    var nextProbe: Instant? {
         switch state {
         case .waiting(_, _, let probeAt, _): probeAt
         case .open, .checking, .answered, .probing: nil
@@ -117,7 +117,7 @@ public struct PauseMachine: Sendable {
 
     /// What may be done at `now`: jobs taken without bound when open, one as a probe, a connectivity check, nothing
     /// while waiting.
-    public func allowance(at now: Instant) -> Allowance {
+    func allowance(at now: Instant) -> Allowance {
         switch state {
         case .open: return .unbounded
         case .waiting(let reason, _, let probeAt, _):
@@ -128,7 +128,7 @@ public struct PauseMachine: Sendable {
         }
     }
 
-    public enum Allowance: Sendable, Equatable {
+    enum Allowance: Sendable, Equatable {
         case unbounded
         case probe
         case connectivityCheck
@@ -136,7 +136,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// A connectivity check has begun.
-    public mutating func connectivityCheckBegan() {
+    mutating func connectivityCheckBegan() {
         switch state {
         case .waiting(let reason, let since, _, let probes):
             state = .checking(reason, since: since, checks: probes + 1)
@@ -145,7 +145,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// A connectivity check has ended, with an answer of whatever kind or without one.
-    public mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
+    mutating func connectivityCheckEnded(isAnswered: Bool, at now: Instant) {
         switch state {
         case .checking(let reason, let since, let checks):
             state =
@@ -159,7 +159,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// A probe has been claimed.
-    public mutating func probeTaken() {
+    mutating func probeTaken() {
         switch state {
         case .waiting(let reason, let since, _, let probes):
             state = .probing(reason, since: since, probes: probes + 1)
@@ -170,7 +170,7 @@ public struct PauseMachine: Sendable {
 
     /// The probe ended without saying anything about the pause (no job was due, or it went no further). After an outage
     /// the answered check is enough then; else it is tried again soon.
-    public mutating func probeInconclusive(at now: Instant) -> Change {
+    mutating func probeInconclusive(at now: Instant) -> Change {
         switch state {
         case .probing(let reason, let since, _) where reason.kind == .outage: return open(since: since, at: now)
         case .probing(let reason, let since, let probes):
@@ -182,7 +182,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// Somebody may have mended what this pause is about: the next job that is due goes as a probe.
-    public mutating func probeNow(at now: Instant) {
+    mutating func probeNow(at now: Instant) {
         switch state {
         case .waiting(let reason, let since, _, _):
             isProbeWanted = true
@@ -193,7 +193,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// An answer demanded a pause.
-    public mutating func pause(_ reason: Reason, at now: Instant) -> Change {
+    mutating func pause(_ reason: Reason, at now: Instant) -> Change {
         outages = 0
         switch state {
         case .open:
@@ -215,7 +215,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// A send met nobody: the probe of an outage, or one of several in a row, makes a pause of it.
-    public mutating func unreachable(_ reason: Reason, at now: Instant) -> Change {
+    mutating func unreachable(_ reason: Reason, at now: Instant) -> Change {
         outages += 1
         switch state {
         case .open: return outages >= Self.outagesInARow ? pause(reason, at: now) : .none
@@ -227,7 +227,7 @@ public struct PauseMachine: Sendable {
 
     /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long
     /// it asked to wait: it is asked again after a minute at most.
-    public mutating func throttled(
+    mutating func throttled(
         retryAfter: Instant.Duration?, takesNothing: Bool, at now: Instant
     ) -> Change {
         outages = 0
@@ -247,7 +247,7 @@ public struct PauseMachine: Sendable {
     }
 
     /// Twilio took a message, or refused one for a reason of its own: the account works.
-    public mutating func reachedTwilio(at now: Instant) -> Change {
+    mutating func reachedTwilio(at now: Instant) -> Change {
         outages = 0
         switch state {
         // Others of the same moment were taken: not all is refused, so the probe need not wait for long.

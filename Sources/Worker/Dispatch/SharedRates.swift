@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 
 /// This worker's part of what all workers may send in a second: of everything (`otp.settings.sends_per_second`) and of
 /// single senders (`otp.sender_rates`). Pure.
@@ -6,12 +6,12 @@ public import EventLoop
 /// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when
 /// the others have heard too and take less: so the sum stays within the rate while workers come and go. For the same
 /// reason one that comes, or comes back from a pause, begins with nothing.
-public struct SharedRates: Sendable {
+struct SharedRates: Sendable {
     /// NOTIFY takes some milliseconds; a heartbeat that is under way when it comes, as long as a statement.
     static let settle = Instant.Duration.seconds(1)
 
     /// What a job whose sender has a rate does now.
-    public enum Turn: Sendable, Equatable {
+    enum Turn: Sendable, Equatable {
         case now
         /// It is held in hand: its token comes within what is claimed ahead.
         case soon
@@ -40,24 +40,24 @@ public struct SharedRates: Sendable {
     /// Nothing before this: the others do not know yet that this worker sends.
     private var joinsAt: Instant
 
-    public init(now: Instant) { joinsAt = now + Self.settle }
+    init(now: Instant) { joinsAt = now + Self.settle }
 
     /// Whether there is any rate.
-    public var isEmpty: Bool { total == nil && lanes.isEmpty }
+    var isEmpty: Bool { total == nil && lanes.isEmpty }
 
     /// Whether any sender has a rate.
-    public var hasSenders: Bool { !lanes.isEmpty }
+    var hasSenders: Bool { !lanes.isEmpty }
 
     /// A sender's rate, all workers together; 0 where it has none.
-    public func rate(of sender: String) -> Double { lanes[sender]?.rate ?? 0 }
+    func rate(of sender: String) -> Double { lanes[sender]?.rate ?? 0 }
 
     /// Rate-limited jobs in hand; also those whose sender has no rate any more.
-    public private(set) var rateLimited = 0
+    private(set) var rateLimited = 0
 
     // MARK: What it is told
 
     /// The rates as the database has them, and the senders that messages can go from.
-    public mutating func read(
+    mutating func read(
         total rate: Double?, senders: [String: Double], inUse: Set<String>, at now: Instant
     ) {
         advance(to: now)
@@ -75,7 +75,7 @@ public struct SharedRates: Sendable {
     }
 
     /// So many other workers run.
-    public mutating func counted(others: Int, at now: Instant) {
+    mutating func counted(others: Int, at now: Instant) {
         advance(to: now)
         let all = others + 1
         if let workers, all < workers {
@@ -90,12 +90,12 @@ public struct SharedRates: Sendable {
     }
 
     /// This worker begins, or begins again, to send.
-    public mutating func joins(at now: Instant) { joinsAt = now + Self.settle }
+    mutating func joins(at now: Instant) { joinsAt = now + Self.settle }
 
     // MARK: Everything
 
     /// When one more may be sent; nil while it is not known how many workers there are.
-    public mutating func next(after now: Instant) -> Instant? {
+    mutating func next(after now: Instant) -> Instant? {
         guard !isEmpty else { return now }
         advance(to: now)
         let from = max(now, joinsAt)
@@ -107,7 +107,7 @@ public struct SharedRates: Sendable {
     ///
     /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather
     /// than given back to it.
-    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
+    mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard !isEmpty else { return .max }
         advance(to: now)
         guard now >= joinsAt, workers != nil else { return 0 }
@@ -121,7 +121,7 @@ public struct SharedRates: Sendable {
     }
 
     /// When a claim may be worth while again, where `within` left no room; nil while that is not known.
-    public mutating func nextClaim(after now: Instant) -> Instant? {
+    mutating func nextClaim(after now: Instant) -> Instant? {
         guard let until = next(after: now), areAllLimited else { return next(after: now) }
         let from = max(now, joinsAt)
         return sendersInUse.compactMap { lanes[$0]?.bucket?.next(after: from) }.min().map { max(until, $0) }
@@ -130,7 +130,7 @@ public struct SharedRates: Sendable {
     private var areAllLimited: Bool { !lanes.isEmpty && sendersInUse.allSatisfy { lanes[$0] != nil } }
 
     /// One was sent, from `sender`.
-    public mutating func sent(from sender: String, at now: Instant) {
+    mutating func sent(from sender: String, at now: Instant) {
         _ = total?.bucket?.take(at: now)
         guard !lanes.isEmpty else { return }
         _ = lanes[sender]?.bucket?.take(at: now)
@@ -140,7 +140,7 @@ public struct SharedRates: Sendable {
     // MARK: One sender
 
     /// Whether a job of `sender` may go now; else it is held in hand, or given back.
-    public mutating func turn(of sender: String, at now: Instant) -> Turn {
+    mutating func turn(of sender: String, at now: Instant) -> Turn {
         guard !lanes.isEmpty else { return .now }
         advance(to: now)
         guard var lane = lanes[sender] else { return .now }
@@ -164,20 +164,20 @@ public struct SharedRates: Sendable {
     }
 
     /// Whether the next rate-limited job of `sender` may go now.
-    public mutating func mayRelease(_ sender: String, at now: Instant) -> Bool {
+    mutating func mayRelease(_ sender: String, at now: Instant) -> Bool {
         guard lanes[sender] != nil else { return true }
         advance(to: now)
         return now >= joinsAt && lanes[sender]?.bucket?.next(after: now) ?? now <= now
     }
 
     /// A rate-limited job of `sender` went, or was given back.
-    public mutating func released(_ sender: String) {
+    mutating func released(_ sender: String) {
         rateLimited -= 1
         if let count = lanes[sender]?.rateLimited, count > 0 { lanes[sender]?.rateLimited -= 1 }
     }
 
     /// When the next rate-limited job has its token.
-    public mutating func nextRelease(after now: Instant) -> Instant? {
+    mutating func nextRelease(after now: Instant) -> Instant? {
         guard rateLimited > 0 else { return nil }
         advance(to: now)
         let from = max(now, joinsAt)
@@ -187,7 +187,7 @@ public struct SharedRates: Sendable {
     // MARK: In words
 
     /// For the status row; nil without rates.
-    public func words(at now: Instant) -> String? {
+    func words(at now: Instant) -> String? {
         guard !isEmpty else { return nil }
         guard let workers, now >= joinsAt else { return "waiting for its share of otp.settings and otp.sender_rates" }
         var parts: [String] = []

@@ -1,4 +1,4 @@
-public import EventLoop
+import EventLoop
 
 /// How many requests may be at Twilio at a time, and how fast they may follow each other, learned from its answers. Pure.
 ///
@@ -9,7 +9,7 @@ public import EventLoop
 /// once for all that was under way when it happened. The window begins small and doubles with each round trip, so that
 /// neither a start nor the end of a pause is a stampede: at the start with a quarter of what the operator allows, and
 /// after a pause, when nothing is known of Twilio, with `leastWindow`.
-public struct ThrottleMachine: Sendable {
+struct ThrottleMachine: Sendable {
     static let leastWindow = 16.0
     static let firstShare = 0.25
     /// However short a round trip is, the window takes so long to double: else it would be wide open before the first
@@ -82,7 +82,7 @@ public struct ThrottleMachine: Sendable {
     private var past = Past()
     private var bucket: TokenBucket?
     /// Requests per second; nil before the first 429.
-    public private(set) var pace: Double?
+    private(set) var pace: Double?
     /// Whether a 429 came while requests followed each other at the pace: the limit is about there.
     private var isPaceFound = false
     private var throttledAt: Instant?
@@ -93,7 +93,7 @@ public struct ThrottleMachine: Sendable {
     private var heldUntil: Instant?
 
     /// At most `maxInFlight` requests at a time.
-    public init(maxInFlight: Int, now: Instant) {
+    init(maxInFlight: Int, now: Instant) {
         let most = Double(maxInFlight)
         let size = min(max(Self.leastWindow, most * Self.firstShare), most)
         window = Window(most: most, size: size, slowStartSize: size, grownAt: now)
@@ -101,10 +101,10 @@ public struct ThrottleMachine: Sendable {
     }
 
     /// Requests at a time now.
-    public var concurrency: Int { max(1, Int(window.size)) }
+    var concurrency: Int { max(1, Int(window.size)) }
 
     /// Whether a 429 has lowered what is sent, and it is not forgotten.
-    public var isThrottled: Bool { throttledAt != nil }
+    var isThrottled: Bool { throttledAt != nil }
 
     /// For the status row.
     var words: String {
@@ -114,30 +114,30 @@ public struct ThrottleMachine: Sendable {
     }
 
     /// Whether one more request may be handed over.
-    public mutating func mayHandOver(inFlight: Int, at now: Instant) -> Bool {
+    mutating func mayHandOver(inFlight: Int, at now: Instant) -> Bool {
         guard inFlight < concurrency, isReleased(at: now) else { return false }
         grow(at: now)
         return bucket?.nextToken(after: now) ?? now <= now
     }
 
     /// A request has been handed over: takes its token.
-    public mutating func handedOver(at now: Instant) { _ = bucket?.take(at: now) }
+    mutating func handedOver(at now: Instant) { _ = bucket?.take(at: now) }
 
     /// When a request that waits only for its turn may go: now, or later; nil when it waits for another one to end.
-    public mutating func next(inFlight: Int, after now: Instant) -> Instant? {
+    mutating func next(inFlight: Int, after now: Instant) -> Instant? {
         guard inFlight < concurrency else { return nil }
         let free = heldUntil.map { max($0, now) } ?? now
         return bucket?.nextToken(after: free) ?? free
     }
 
     /// How many requests may be begun within `span`.
-    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
+    mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard isReleased(at: now) else { return 0 }
         return bucket?.within(span, of: now) ?? .max
     }
 
     /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
-    public mutating func answered(concurrency: Int, at now: Instant) {
+    mutating func answered(concurrency: Int, at now: Instant) {
         past.takenAt = now
         past.refusals = 0
         past.refusedSince = nil
@@ -164,7 +164,7 @@ public struct ThrottleMachine: Sendable {
     /// `retryAfter` is what Twilio asked to wait. `seen` is how many requests Twilio saw at a time
     /// (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame. Whether Twilio takes
     /// nothing at all for now, so that this worker has to pause.
-    public mutating func throttled(
+    mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> Bool {
         past.refusals += 1
@@ -179,7 +179,7 @@ public struct ThrottleMachine: Sendable {
 
     /// No descriptor was free for one more connection than the `concurrency` that there are: it has to do with those, and
     /// feels for more as slowly as after a 429.
-    public mutating func noDescriptor(concurrency: Int, at now: Instant) {
+    mutating func noDescriptor(concurrency: Int, at now: Instant) {
         window.isSlowStart = false
         window.size = max(1, min(window.size, Double(concurrency)))
         window.grownAt = now
@@ -214,7 +214,7 @@ public struct ThrottleMachine: Sendable {
     }
 
     /// A pause has ended: nothing is known of how much Twilio takes now, so it begins carefully.
-    public mutating func pauseEnded(at now: Instant) {
+    mutating func pauseEnded(at now: Instant) {
         window.size = min(window.size, Self.leastWindow)
         beginSlowStart()
         window.grownAt = now

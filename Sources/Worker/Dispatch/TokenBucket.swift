@@ -1,10 +1,10 @@
-public import EventLoop
+import EventLoop
 
 /// A token bucket: sends per second. Pure.
 ///
 /// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate is a promise about every
 /// second, not about the mean.
-public struct TokenBucket: Sendable {
+struct TokenBucket: Sendable {
     private var rate: Double
     var perSecond: Double { rate }
     private let share: Double
@@ -13,7 +13,7 @@ public struct TokenBucket: Sendable {
     private var filledAt: Instant
 
     /// A full bucket of `rate` tokens per second (> 0); the burst is `share` of a second's tokens.
-    public init(perSecond rate: Double, burst share: Double = 0.1, now: Instant) {
+    init(perSecond rate: Double, burst share: Double = 0.1, now: Instant) {
         self.rate = rate
         self.share = share
         burst = max(1, rate * share)
@@ -22,7 +22,7 @@ public struct TokenBucket: Sendable {
     }
 
     /// Goes on at another rate; what had gathered stays, as far as the new burst holds it.
-    public mutating func change(to rate: Double, at now: Instant) {
+    mutating func change(to rate: Double, at now: Instant) {
         fill(at: now)
         self.rate = rate
         burst = max(1, rate * share)
@@ -30,7 +30,7 @@ public struct TokenBucket: Sendable {
     }
 
     /// Takes one token if there is one.
-    public mutating func take(at now: Instant) -> Bool {
+    mutating func take(at now: Instant) -> Bool {
         fill(at: now)
         guard tokens >= 1 else { return false }
         tokens -= 1
@@ -38,14 +38,14 @@ public struct TokenBucket: Sendable {
     }
 
     /// When the next token will be there; `now` when there is one.
-    public mutating func nextToken(after now: Instant) -> Instant {
+    mutating func nextToken(after now: Instant) -> Instant {
         fill(at: now)
         return tokens >= 1
             ? now : now + Instant.Duration(seconds: (1 - tokens) / rate) + Instant.Duration(nanoseconds: 1)
     }
 
     /// Tokens that will be spendable within `span`.
-    public mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
+    mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         fill(at: now)
         return Int(min(tokens + rate * span.seconds, 1e9))
     }
