@@ -100,7 +100,7 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
 CREATE FUNCTION otp.random_bytes(count int) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE RETURN gen_random_bytes(count);
 
--- Opened by the daemon (Sources/Queue/Jobs/CodeKeys.swift), which reads nothing but what these options write. The secret is
+-- Opened by the daemon (Sources/Queue/CodeKeys.swift), which reads nothing but what these options write. The secret is
 -- random and long: stretching it (s2k-mode=3, the default) would make each seal cost 368 µs more.
 CREATE FUNCTION otp.seal(code text, secret text) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE
