@@ -40,9 +40,10 @@ for n in 1 2 3; do sql -c "BEGIN" -c "SELECT otp.record_history('$moment')" -c "
 gives "three workers at once" 1 "SELECT count(*) FROM otp.history"
 
 # What today costs.
+now=$(sql -c "SELECT now()")     # one moment for both: between two statements a minute may end
 sql -c "TRUNCATE otp.history, otp.history_quarters" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'UTC'" -c "UPDATE otp.countries SET price_estimate = NULL, expected_cost = 0.03 WHERE region = 'SA'"
-sql -c "UPDATE otp.messages SET accepted_at = now(), price = NULL WHERE message_sid LIKE 'SMb%'" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMa%'" -c "UPDATE otp.messages SET price = -0.05, price_unit = 'EUR' WHERE message_sid = 'SMb1'" -c "UPDATE otp.messages SET price = -0.04, price_unit = 'USD' WHERE message_sid = 'SMb2'"
-sql -c "SELECT otp.record_history(now() + interval '1 minute')" >/dev/null
+sql -c "UPDATE otp.messages SET accepted_at = '$now', price = NULL WHERE message_sid LIKE 'SMb%'" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMa%'" -c "UPDATE otp.messages SET price = -0.05, price_unit = 'EUR' WHERE message_sid = 'SMb1'" -c "UPDATE otp.messages SET price = -0.04, price_unit = 'USD' WHERE message_sid = 'SMb2'"
+sql -c "SELECT otp.record_history(timestamptz '$now' + interval '1 minute')" >/dev/null
 spend="SET ROLE otp_monitor; SELECT currency, billed, round(expected, 4), budget FROM otp.spend_today ORDER BY 1"
 gives "billed by currency, the rest by its estimate" "EUR|0.05|0.0000|
 USD|0.04|0.1800|" "$spend"
