@@ -168,7 +168,8 @@ import Testing
         try await database.text("ANALYZE otp.verifications; SELECT pg_stat_force_next_flush()")
         let refused = try await migrate("down", "--to", "3")
         #expect(refused.code == 64)
-        #expect(refused.errors.contains("tables of the schema otp of database \(database.name) go"), "\(refused.errors)")
+        #expect(
+            refused.errors.contains("tables of the schema otp of database \(database.name) go"), "\(refused.errors)")
         #expect(refused.errors.contains("otpd migrate down --to 3 --yes"), "\(refused.errors)")
         #expect(try await migrate("check").code == 0)
         #expect(try await migrate("down", "--to", "3", "--yes").code == 0)

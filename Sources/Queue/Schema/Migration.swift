@@ -33,7 +33,9 @@ public struct Migration: Sendable {
     /// The tables that taking this step back drops, with their rows.
     var droppedTables: [String] {
         down.split(separator: ";").flatMap { statement -> [String] in
-            guard let list = statement.split(separator: "DROP TABLE ", maxSplits: 1).dropFirst().first else { return [] }
+            guard let list = statement.split(separator: "DROP TABLE ", maxSplits: 1).dropFirst().first else {
+                return []
+            }
             return list.split(separator: ",").compactMap { $0.split(separator: "otp.").last.map(String.init) }
         }
     }
