@@ -104,7 +104,7 @@ let package = Package(
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["Twilio", "OTP"], swiftSettings: strict),
-        .testTarget(name: "QueueTests", dependencies: ["Queue"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Postgres", "Queue"], swiftSettings: strict),
         .testTarget(name: "WorkerTests", dependencies: ["EventLoop", "Worker"], swiftSettings: strict),
         .testTarget(
             name: "HTTPServerTests",

@@ -15,43 +15,43 @@ END $$;
 SET LOCAL search_path = pg_catalog;
 
 -- Takes the national prefix off, where what remains can still be a number (libphonenumber's rule).
-CREATE FUNCTION otp.strip_national_prefix(number text, land otp.regions) RETURNS text
+CREATE FUNCTION otp.strip_national_prefix(number text, region_row otp.regions) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
     groups text[];
     stripped text;
 BEGIN
-    IF land.national_prefix IS NULL OR number = '' THEN
+    IF region_row.national_prefix IS NULL OR number = '' THEN
         RETURN number;
     END IF;
-    groups := regexp_match(number, land.national_prefix);
+    groups := regexp_match(number, region_row.national_prefix);
     IF groups IS NULL THEN
         RETURN number;
     END IF;
-    IF land.transform IS NULL OR groups[cardinality(groups)] IS NULL THEN
-        stripped := regexp_replace(number, land.national_prefix, '');
+    IF region_row.transform IS NULL OR groups[cardinality(groups)] IS NULL THEN
+        stripped := regexp_replace(number, region_row.national_prefix, '');
     ELSE
-        stripped := regexp_replace(number, land.national_prefix, land.transform);
+        stripped := regexp_replace(number, region_row.national_prefix, region_row.transform);
     END IF;
-    IF number ~ land.general AND NOT stripped ~ land.general THEN
+    IF number ~ region_row.general AND NOT stripped ~ region_row.general THEN
         RETURN number;
     END IF;
     RETURN stripped;
 END $$;
 
-CREATE FUNCTION otp.phone_number_type(number text, land otp.regions) RETURNS text
+CREATE FUNCTION otp.phone_number_type(number text, region_row otp.regions) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE
-    WHEN NOT number ~ (land).general THEN NULL
-    WHEN number ~ (land).premium_rate THEN 'premium rate'
-    WHEN number ~ (land).toll_free THEN 'toll free'
-    WHEN number ~ (land).shared_cost THEN 'shared cost'
-    WHEN number ~ (land).voip THEN 'voip'
-    WHEN number ~ (land).personal THEN 'personal'
-    WHEN number ~ (land).pager THEN 'pager'
-    WHEN number ~ (land).uan THEN 'company'
-    WHEN number ~ (land).voicemail THEN 'voicemail'
-    WHEN number ~ (land).mobile THEN CASE WHEN number ~ (land).fixed_line THEN 'fixed line or mobile' ELSE 'mobile' END
-    WHEN number ~ (land).fixed_line THEN 'fixed line'
+    WHEN NOT number ~ (region_row).general THEN NULL
+    WHEN number ~ (region_row).premium_rate THEN 'premium rate'
+    WHEN number ~ (region_row).toll_free THEN 'toll free'
+    WHEN number ~ (region_row).shared_cost THEN 'shared cost'
+    WHEN number ~ (region_row).voip THEN 'voip'
+    WHEN number ~ (region_row).personal THEN 'personal'
+    WHEN number ~ (region_row).pager THEN 'pager'
+    WHEN number ~ (region_row).uan THEN 'company'
+    WHEN number ~ (region_row).voicemail THEN 'voicemail'
+    WHEN number ~ (region_row).mobile THEN CASE WHEN number ~ (region_row).fixed_line THEN 'fixed line or mobile' ELSE 'mobile' END
+    WHEN number ~ (region_row).fixed_line THEN 'fixed line'
 END;
 
 -- What people type, with nothing left that is only there for the eye: digits of every script become ASCII; white space, line
@@ -112,7 +112,7 @@ DECLARE
         '\\u2E00-\\u2E7F\\u3000-\\u303F\\uE000-\\uF8FF\\uFE00-\\uFE6F\\uFF00-\\uFF0F\\uFF1A-\\uFF20\\uFF3B-\\uFF40\\uFF5B-\\uFF65\\uFFE0-\\uFFFD'
         '\\U0001F000-\\U0001FAFF\\U000E0000-\\U000E01FF]';
     home otp.regions;   -- where a number without a country code is taken to be
-    land otp.regions;   -- where the number turns out to be
+    region_row otp.regions;   -- where the number turns out to be
     home_region CONSTANT text COLLATE "C" := upper(region COLLATE "C");
     digits text COLLATE "C" := raw;
     number text COLLATE "C";
@@ -152,11 +152,11 @@ BEGIN
     number := ltrim(digits, '+');
     international := starts_with(digits, '+');
     IF international THEN
-        SELECT r.* INTO land FROM otp.regions r
+        SELECT r.* INTO region_row FROM otp.regions r
         WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
             AND starts_with(number, r.country_code::text);
     END IF;
-    IF land.region IS NULL THEN     -- no plus, or one before nothing known: '+0096650…' is read without it
+    IF region_row.region IS NULL THEN     -- no plus, or one before nothing known: '+0096650…' is read without it
         SELECT r.* INTO home FROM otp.regions r
         WHERE r.region = home_region AND r.region <> '001';
         IF home.region IS NULL THEN
@@ -173,62 +173,62 @@ BEGIN
             number := rest;
             international := true;
             IF number <> '' THEN
-                SELECT r.* INTO land FROM otp.regions r
+                SELECT r.* INTO region_row FROM otp.regions r
                 WHERE r.rank = 0
                     AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
                     AND starts_with(number, r.country_code::text);
             END IF;
         END IF;
     END IF;
-    IF international AND (land.region IS NULL OR length(number) <= 2) THEN
+    IF international AND (region_row.region IS NULL OR length(number) <= 2) THEN
         reason := 'its country code does not exist';
         RETURN;
     ELSIF international THEN
-        number := substr(number, length(land.country_code::text) + 1);
+        number := substr(number, length(region_row.country_code::text) + 1);
     ELSE
-        land := home;
+        region_row := home;
         IF starts_with(number, home.country_code::text) THEN
             rest := otp.strip_national_prefix(substr(number, length(home.country_code::text) + 1), home);
             IF NOT number ~ home.general AND rest ~ home.general
                 OR length(number) > home.lengths[cardinality(home.lengths)] THEN
                 number := rest;
                 IF home.rank <> 0 THEN
-                    SELECT r.* INTO land FROM otp.regions r WHERE r.country_code = home.country_code AND r.rank = 0;
+                    SELECT r.* INTO region_row FROM otp.regions r WHERE r.country_code = home.country_code AND r.rank = 0;
                 END IF;
             END IF;
         END IF;
     END IF;
-    code := land.country_code;
+    code := region_row.country_code;
 
     -- Its national prefix goes, unless what remains has a length that no number there has.
-    rest := otp.strip_national_prefix(number, land);
-    IF length(rest) = ANY (land.lengths) AND NOT length(rest) = ANY (land.local_lengths)
-        OR length(rest) > land.lengths[cardinality(land.lengths)] THEN
+    rest := otp.strip_national_prefix(number, region_row);
+    IF length(rest) = ANY (region_row.lengths) AND NOT length(rest) = ANY (region_row.local_lengths)
+        OR length(rest) > region_row.lengths[cardinality(region_row.lengths)] THEN
         number := rest;
     END IF;
 
     -- Is it one? Of the regions that share a country code, the first that knows the number is its country.
-    type := otp.phone_number_type(number, land);
-    IF type IS NULL OR land.rank <> 0 OR land.leading_digits IS NOT NULL THEN
-        FOR land IN SELECT r.* FROM otp.regions r WHERE r.country_code = code ORDER BY r.rank LOOP
-            CONTINUE WHEN NOT number ~ land.leading_digits;
-            type := otp.phone_number_type(number, land);
-            EXIT WHEN type IS NOT NULL OR land.leading_digits IS NOT NULL;
+    type := otp.phone_number_type(number, region_row);
+    IF type IS NULL OR region_row.rank <> 0 OR region_row.leading_digits IS NOT NULL THEN
+        FOR region_row IN SELECT r.* FROM otp.regions r WHERE r.country_code = code ORDER BY r.rank LOOP
+            CONTINUE WHEN NOT number ~ region_row.leading_digits;
+            type := otp.phone_number_type(number, region_row);
+            EXIT WHEN type IS NOT NULL OR region_row.leading_digits IS NOT NULL;
         END LOOP;
     END IF;
     IF type IS NULL THEN
-        SELECT r.* INTO land FROM otp.regions r WHERE r.country_code = code AND r.rank = 0;
+        SELECT r.* INTO region_row FROM otp.regions r WHERE r.country_code = code AND r.rank = 0;
         reason := CASE
-            WHEN length(number) < land.lengths[1] THEN format('it has too few digits for %s (+%s)', land.region, code)
-            WHEN length(number) > land.lengths[cardinality(land.lengths)]
-                THEN format('it has too many digits for %s (+%s)', land.region, code)
-            ELSE format('no such number is in use in %s (+%s)', land.region, code) END;
+            WHEN length(number) < region_row.lengths[1] THEN format('it has too few digits for %s (+%s)', region_row.region, code)
+            WHEN length(number) > region_row.lengths[cardinality(region_row.lengths)]
+                THEN format('it has too many digits for %s (+%s)', region_row.region, code)
+            ELSE format('no such number is in use in %s (+%s)', region_row.region, code) END;
     ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail', 'pager') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE
         -- What is stored reads as itself: otherwise the same number, given as E.164, would be another one.
-        IF land.rank = 0 THEN
-            home := land;
+        IF region_row.rank = 0 THEN
+            home := region_row;
         ELSE
             SELECT r.* INTO home FROM otp.regions r WHERE r.country_code = code AND r.rank = 0;
         END IF;
@@ -237,10 +237,10 @@ BEGIN
             reason := 'it has more than 15 digits';
         ELSIF rest <> number AND (length(rest) = ANY (home.lengths) AND NOT length(rest) = ANY (home.local_lengths)
             OR length(rest) > home.lengths[cardinality(home.lengths)]) THEN
-            reason := format('it reads as another number once its national prefix is taken off (%s, +%s)', land.region, code);
+            reason := format('it reads as another number once its national prefix is taken off (%s, +%s)', region_row.region, code);
         ELSE
             e164 := '+' || code || number;
-            country := land.region;
+            country := region_row.region;
         END IF;
     END IF;
 END $$;

@@ -6,6 +6,6 @@ DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
 
-DROP FUNCTION otp.draw_code, otp.hash_code, otp.secret_for, otp.key_id, otp.session_secret;
+DROP FUNCTION otp.generate_code, otp.hash_code, otp.secret_for, otp.key_id, otp.session_secret;
 
 DELETE FROM otp.schema_migrations WHERE version = 7;

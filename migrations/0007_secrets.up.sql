@@ -56,8 +56,8 @@ RETURN otp.hmac_sha256(
     convert_to(id || E'\n' || purpose || E'\n' || e164 || E'\n' || code || E'\n' || subject, 'UTF8'),
     convert_to(secret, 'UTF8'));
 
--- Six digits, each as likely: numbers of the last, incomplete million of the 2³² are drawn again.
-CREATE FUNCTION otp.draw_code() RETURNS text
+-- Six digits, each as likely: random numbers of the last, incomplete million of the 2³² are drawn again.
+CREATE FUNCTION otp.generate_code() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE
     bytes bytea;

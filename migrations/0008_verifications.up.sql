@@ -34,7 +34,7 @@ CREATE TABLE otp.verifications (
     attempts int DEFAULT 0, -- wrong tries
     verified_at timestamptz,
     canceled_at timestamptz,
-    made_by oid,            -- the login role that made it, or asked for it last: others cannot send it
+    created_by oid,            -- the login role that made it, or asked for it last: others cannot send it
     resend_id bigint        -- the send job that a failed delivery led to
 ) WITH (fillfactor = 85);
 -- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
@@ -84,7 +84,7 @@ BEGIN
     NEW.attempts := 0;
     NEW.verified_at := NULL;
     NEW.canceled_at := NULL;
-    NEW.made_by := quote_ident(session_user)::regrole;
+    NEW.created_by := quote_ident(session_user)::regrole;
     NEW.resend_id := NULL;
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN
@@ -125,7 +125,7 @@ BEGIN
     END IF;
 
     IF NEW.code IS NULL THEN
-        NEW.code := otp.draw_code();
+        NEW.code := otp.generate_code();
     ELSIF NOT NEW.code ~ '^[A-Za-z0-9]{4,12}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'code must be 4 to 12 letters or digits (ASCII)',
             HINT = 'Leave it out and six digits are drawn.';
@@ -138,7 +138,7 @@ BEGIN
 END $$;
 
 -- A verification is what it was when it was made: its hash covers these columns. Others follow the last request for its
--- code: locale, client_ip, made_by.
+-- code: locale, client_ip, created_by.
 CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

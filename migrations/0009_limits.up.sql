@@ -102,7 +102,7 @@ BEGIN
             WHEN context LIKE '%otp.send_counts%' THEN 'the send counter of this subject, phone number or client address'
             WHEN context LIKE '%otp.shared_counts%' THEN 'a send counter that many share'
             WHEN context LIKE '%otp.verify_failures%' THEN 'the count of wrong codes of this phone number'
-            WHEN context LIKE '%otp.requests%' THEN 'the requests of this subject and purpose'
+            WHEN context LIKE '%otp.request_locks%' THEN 'the requests of this subject and purpose'
             ELSE 'this verification, or a send job of it' END,
         DETAIL = format('This call waited for %s (lock_timeout).',
             coalesce(nullif(current_setting('lock_timeout'), '0'), otp.lock_timeout())),

@@ -10,6 +10,7 @@ DROP FUNCTION otp.within_limits;
 DROP TRIGGER release_removed ON otp.sender_rates;
 DROP TRIGGER release_deferred ON otp.sender_rates;
 DROP TABLE otp.wake_ups, otp.send_jobs;
+DROP TYPE otp.hold_kind;
 DROP FUNCTION otp.release_deferred, otp.wake_workers, otp.send_jobs_before_insert;
 DROP SEQUENCE otp.wake_key;
 

@@ -15,13 +15,25 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
+-- What a queued job waits for, beside the time at which it is due.
+CREATE TYPE otp.hold_kind AS ENUM (
+    'pause',    -- a pause: hold_key is its otp.pauses.name. Not due before that ends; due all the same, it is its probe
+    'rate'      -- its turn at its sender's rate: hold_key is the otp.sender_rates.sender. The turn is due_at
+);
+COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a pause, or its turn at its sender''s rate.';
+
 -- Live jobs only, so that a claim costs the same after a year: a job that ends leaves (DELETE) in the statement that
 -- writes its ending to messages or unsent_jobs. At any time a job is in exactly one of the three.
 CREATE TABLE otp.send_jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     verification_id bigint,
     channel text DEFAULT 'sms',
-    state text COLLATE "C" DEFAULT 'queued',    -- queued → sending → (gone | queued again | unknown)
+    -- queued: waits until due_at, and for its turn among the jobs of its verification
+    -- sending: a worker has it in hand, until lease_expires_at
+    -- unknown: it may have been sent; looked for in Twilio's list at next_lookup_at
+    -- Text and no enum: the view otp.delivery_status puts it beside the states of ended jobs. No CHECK either: it would
+    -- make a claim 3% dearer, and no role but the owner and otp_worker can write it.
+    state text COLLATE "C" DEFAULT 'queued',
     attempt int DEFAULT 0,                      -- claims so far; with worker the fencing token
     worker bigint,
     lease_expires_at timestamptz,
@@ -31,16 +43,15 @@ CREATE TABLE otp.send_jobs (
     resend_of bigint,                           -- the job whose code it sends again: of its failure, or for an operator
     lost_claims int DEFAULT 0,                  -- claims that ended with their worker: three, and the job is poisonous
     unknown_at timestamptz,                     -- unknown: since when nothing of the attempt can leave any more
-    look_at timestamptz,                        -- unknown: when to look at Twilio's list next; a look's fencing token
-    looks int DEFAULT 0,                        -- unknown: looks after the grace that did not find it
+    next_lookup_at timestamptz,                 -- unknown: when to look at Twilio's list next; a lookup's fencing token
+    lookups int DEFAULT 0,                      -- unknown: lookups after the grace that did not find it
     last_error_code int,
     last_error text,                            -- why the last attempt failed, while the job waits for the next
     last_remedy text,                           -- and what to do about it
-    held_by text COLLATE "C",                   -- queued: the pause (otp.pauses.name) that holds it, not due before its end;
-                                                -- due all the same, it is that pause's probe. Or 'rate ' and the sender
-                                                -- (otp.sender_rates) for whose turn it waits until due_at
+    hold_kind otp.hold_kind,                    -- queued: what it waits for; null: for nothing but due_at
+    hold_key text COLLATE "C",                  -- and which one: a pause's name, or a sender
     returned int DEFAULT 0,                     -- of the claims so far, those after which it was given back untried
-    has_elder boolean DEFAULT true,             -- an earlier job of its verification lived when it was made: that goes first
+    has_predecessor boolean DEFAULT true,       -- an earlier job of its verification lived when it was made: that goes first
     client_ip inet                              -- write-only: who asks for this send, where the verification does not say
 ) WITH (
     fillfactor = 70,
@@ -52,11 +63,12 @@ CREATE TABLE otp.send_jobs (
 CREATE INDEX send_jobs_due ON otp.send_jobs (due_at, id) WHERE state = 'queued';
 CREATE INDEX send_jobs_expiring ON otp.send_jobs (expires_at) WHERE state = 'queued';
 CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <> 'queued';
-CREATE INDEX send_jobs_unknown ON otp.send_jobs (look_at) WHERE state = 'unknown';
-CREATE INDEX send_jobs_suspect ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
+CREATE INDEX send_jobs_unknown ON otp.send_jobs (next_lookup_at) WHERE state = 'unknown';
+CREATE INDEX send_jobs_quarantined ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
 CREATE UNIQUE INDEX send_jobs_resend ON otp.send_jobs (verification_id) WHERE resend_of IS NOT NULL;
-CREATE INDEX send_jobs_held ON otp.send_jobs (held_by, id) WHERE state = 'queued' AND held_by IS NOT NULL;
+CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
+    WHERE state = 'queued' AND hold_kind IS NOT NULL;
 COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
 
 -- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns. So a transaction
@@ -105,7 +117,7 @@ BEGIN
         -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
         -- job for everybody.
         SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-            v.made_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+            v.created_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
             (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
                 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
         INTO verification
@@ -114,7 +126,7 @@ BEGIN
         trouble := CASE
             WHEN verification IS NULL THEN 'it does not exist'
             -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
-            WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.made_by, 'USAGE')
+            WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.created_by, 'USAGE')
                 THEN 'another role made it'
             WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
             WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
@@ -160,7 +172,7 @@ BEGIN
     -- With a snapshot of its own, taken under the lock, which only READ COMMITTED gives: otherwise the claim has to look.
     SELECT EXISTS (SELECT FROM otp.send_jobs j WHERE j.id = NEW.id) AS id_is_taken,
         current_setting('transaction_isolation') <> 'read committed'
-            OR EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = NEW.verification_id) AS has_elder
+            OR EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = NEW.verification_id) AS has_predecessor
     INTO queue;
     IF queue.id_is_taken THEN
         PERFORM otp.refuse_taken_id('send_jobs', NEW.id);
@@ -173,14 +185,15 @@ BEGIN
     NEW.expires_at := verification.expires_at;
     NEW.lost_claims := 0;
     NEW.unknown_at := NULL;
-    NEW.look_at := NULL;
-    NEW.looks := 0;
+    NEW.next_lookup_at := NULL;
+    NEW.lookups := 0;
     NEW.last_error_code := NULL;
     NEW.last_error := NULL;
     NEW.last_remedy := NULL;
-    NEW.held_by := NULL;
+    NEW.hold_kind := NULL;
+    NEW.hold_key := NULL;
     NEW.returned := 0;
-    NEW.has_elder := queue.has_elder;
+    NEW.has_predecessor := queue.has_predecessor;
     RETURN NEW;
 END $$;
 
@@ -214,9 +227,9 @@ END $$;
 CREATE FUNCTION otp.release_deferred() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
+    UPDATE otp.send_jobs j SET hold_kind = NULL, hold_key = NULL, due_at = clock_timestamp()
     WHERE j.state = 'queued' AND j.due_at > clock_timestamp()
-        AND j.held_by IN (SELECT 'rate ' || r.sender FROM changed_rates r);
+        AND j.hold_kind = 'rate' AND j.hold_key IN (SELECT r.sender FROM changed_rates r);
     PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
     RETURN NULL;
 END $$;

@@ -28,7 +28,7 @@ CREATE TABLE otp.pauses (
     since timestamptz NOT NULL DEFAULT clock_timestamp(),
     next_probe_at timestamptz,              -- null: by hand, and so ended by hand
     probes int NOT NULL DEFAULT 0,
-    made_by text NOT NULL DEFAULT session_user,
+    created_by text NOT NULL DEFAULT session_user,
     -- A prefix leaves four digits open even of the longest number: a whole one is nobody's to read here.
     CHECK (CASE scope WHEN 'all' THEN key = '' WHEN 'budget' THEN key = '' WHEN 'country' THEN key ~ '^([A-Z]{2}|001)$'
         WHEN 'prefix' THEN key ~ '^\+[1-9][0-9]{0,10}$' ELSE false END)
@@ -48,8 +48,8 @@ END $$;
 CREATE FUNCTION otp.release_held() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE otp.send_jobs j SET held_by = NULL, due_at = clock_timestamp()
-    WHERE j.state = 'queued' AND j.held_by IS NOT NULL AND (TG_OP = 'TRUNCATE' OR j.held_by = OLD.name);
+    UPDATE otp.send_jobs j SET hold_kind = NULL, hold_key = NULL, due_at = clock_timestamp()
+    WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND (TG_OP = 'TRUNCATE' OR j.hold_key = OLD.name);
     -- In this order: a worker should know that the pause has ended before it claims what it held.
     PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
     RETURN NULL;

@@ -22,10 +22,11 @@ CREATE TABLE otp.messages (
     attempt int NOT NULL,
     worker bigint,
     sender text,                    -- number, name or messaging service that it was sent from; null until it is known
-    ended_job boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
+    is_primary boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
     requested_at timestamptz NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    status text NOT NULL,           -- Twilio's word, verbatim
+    -- Twilio's word, verbatim, also one that it invents later: otp.status_rank says how far along each is.
+    status text NOT NULL,
     error_code int,
     segments smallint,
     price numeric,
@@ -37,12 +38,12 @@ CREATE TABLE otp.messages (
     follow_up text,                 -- what came of its failure: the resend, or why there is none
     redacted_at timestamptz,        -- since when Twilio has no text of it
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
-    -- True where another job of the history has this send_job_id, since the sequence stood behind; ended_job is then false.
+    -- True where another job of the history has this send_job_id, since the sequence stood behind; is_primary is then false.
     id_taken boolean
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- A job ends once; what else turns up of it is kept beside that.
-CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE ended_job;
-CREATE INDEX messages_beside ON otp.messages (send_job_id) WHERE NOT ended_job;
+CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE is_primary;
+CREATE INDEX messages_surplus ON otp.messages (send_job_id) WHERE NOT is_primary;
 CREATE INDEX messages_taken ON otp.messages (send_job_id) WHERE id_taken;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
@@ -54,7 +55,12 @@ CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS
 CREATE TABLE otp.unsent_jobs (
     send_job_id bigint,
     verification_id bigint NOT NULL,
-    state text COLLATE "C" NOT NULL CHECK (state IN ('failed', 'expired', 'limited', 'canceled')),
+    state text COLLATE "C" NOT NULL CHECK (state IN (
+        'failed',       -- refused for good, or its outcome stayed unknown
+        'expired',      -- its code died before it could be sent
+        'limited',      -- a limit that many share was exceeded
+        'canceled'      -- called off, used or replaced before it was sent
+    )),
     attempts int NOT NULL,
     error_code int,
     error text,
@@ -90,7 +96,7 @@ BEGIN
     IF TG_TABLE_NAME = 'messages' THEN
         INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
         SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), otp.own_shard(), count(*)
-        FROM ended e WHERE e.ended_job GROUP BY 1 ORDER BY 1
+        FROM ended e WHERE e.is_primary GROUP BY 1 ORDER BY 1
         ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
     ELSE
         INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)

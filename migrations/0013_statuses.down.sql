@@ -8,7 +8,7 @@ END $$;
 
 DROP FUNCTION otp.record_status, otp.report_status;
 DROP TRIGGER failed ON otp.messages;
-DROP TRIGGER born_failed ON otp.messages;
+DROP TRIGGER failed_on_insert ON otp.messages;
 DROP TABLE otp.status_reports;
 DROP FUNCTION otp.delivery_failed;
 

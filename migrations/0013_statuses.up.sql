@@ -33,7 +33,7 @@ CREATE INDEX status_reports_reported_at ON otp.status_reports (reported_at);
 COMMENT ON TABLE otp.status_reports IS 'SIDs that backends report, at most three a job; workers ask Twilio for them.';
 
 -- Takes a report without a lock on any row that workers write. False where the message and its job are unknown, or another
--- login role's (made_by, as for send jobs), or where the job has three reports.
+-- login role's (created_by, as for send jobs), or where the job has three reports.
 CREATE FUNCTION otp.report_status(message_sid text, status text, send_job_id bigint, attempt int) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -51,12 +51,12 @@ BEGIN
         FROM otp.unsent_jobs u WHERE u.send_job_id = report_status.send_job_id AND u.attempts >= report_status.attempt
         UNION ALL SELECT m.send_job_id, report_status.attempt, m.verification_id, m.requested_at, false, true, false
         FROM otp.messages m
-        WHERE m.send_job_id = report_status.send_job_id AND m.ended_job AND m.attempt >= report_status.attempt) k
+        WHERE m.send_job_id = report_status.send_job_id AND m.is_primary AND m.attempt >= report_status.attempt) k
     WHERE k.is_known OR report_status.attempt > 0
     LIMIT 1;
     IF job IS NULL OR job.requested_at < moment - interval '1 day' OR NOT EXISTS (
         SELECT FROM otp.verifications v
-        WHERE v.id = job.verification_id AND pg_has_role(session_user, v.made_by, 'USAGE'))
+        WHERE v.id = job.verification_id AND pg_has_role(session_user, v.created_by, 'USAGE'))
     THEN
         RETURN false;
     END IF;
@@ -114,23 +114,23 @@ BEGIN
     -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
     DELETE FROM otp.send_jobs j
     WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
-    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS ended_job INTO job;
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS is_primary INTO job;
     IF job IS NULL THEN
         SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.resend_of,
-            false AS ended_job
+            false AS is_primary
         INTO job
         FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.resend_of FROM otp.unsent_jobs u
                 WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
             UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.resend_of FROM otp.messages m
-                WHERE m.send_job_id = referenced[1]::bigint AND m.ended_job AND m.attempt >= referenced[2]::int) e
+                WHERE m.send_job_id = referenced[1]::bigint AND m.is_primary AND m.attempt >= referenced[2]::int) e
         LIMIT 1;
     END IF;
     IF job IS NULL THEN
         RETURN false;
     END IF;
-    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job, requested_at,
+    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
         accepted_at, status, error_code, final_at, next_poll_at, resend_of)
-    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.ended_job,
+    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.resend_of)
     -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
     ON CONFLICT (message_sid) DO UPDATE
@@ -173,13 +173,13 @@ BEGIN
     FROM otp.verifications v WHERE v.id = NEW.verification_id;
 
     IF class.class = 'fraud_hold' AND verification.e164 IS NOT NULL AND NEW.accepted_at > moment - interval '1 hour' THEN
-        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, made_by)
+        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, created_by)
         VALUES ('prefix', left(verification.e164, greatest(length(verification.e164) - 4, 2)),
             left(class.explanation, 500), class.remedy, moment + interval '1 minute', 'a delivery receipt')
         ON CONFLICT (name) DO NOTHING;
     END IF;
 
-    IF class.resend_after IS NULL OR NOT NEW.ended_job THEN
+    IF class.resend_after IS NULL OR NOT NEW.is_primary THEN
         RETURN NULL;
     END IF;
     refusal := CASE
@@ -202,7 +202,7 @@ BEGIN
         THEN
             refusal := 'it had been asked for again already.';
         ELSIF EXISTS (SELECT FROM otp.messages m
-            WHERE m.send_job_id = NEW.send_job_id AND NOT m.ended_job AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
+            WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
         THEN
             refusal := 'a second message of its send job has arrived, or may.';
         ELSE
@@ -222,7 +222,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
-CREATE TRIGGER born_failed AFTER INSERT ON otp.messages FOR EACH ROW
+CREATE TRIGGER failed_on_insert AFTER INSERT ON otp.messages FOR EACH ROW
 WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL)
 EXECUTE FUNCTION otp.delivery_failed();
 -- Once: when the status becomes final, or when its code is told later than that.

@@ -63,7 +63,7 @@ BEGIN
         IF spent < budget.amount THEN
             RETURN NULL;
         END IF;
-        INSERT INTO otp.pauses (scope, reason, remedy, made_by)
+        INSERT INTO otp.pauses (scope, reason, remedy, created_by)
         VALUES ('budget', format('The budget of %s %s for today is used up: %s %s spent or expected.',
                 trim_scale(budget.amount), budget.unit, trim_scale(round(spent, 4)), budget.unit),
             format('Raise otp.settings.daily_budget, or wait until 00:00 %s: then sending goes on by itself.', budget.timezone),

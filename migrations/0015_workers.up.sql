@@ -25,7 +25,14 @@ CREATE TABLE otp.worker_status (
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     state text NOT NULL DEFAULT 'starting'
-        CHECK (state IN ('starting', 'running', 'paused', 'draining', 'stopped', 'dead')),  -- dead: so said another worker
+        CHECK (state IN (
+            'starting',     -- connects and looks at the schema
+            'running',
+            'paused',       -- sends nothing for the reason given, until a probe succeeds
+            'draining',     -- claims nothing more, and ends what is under way
+            'stopped',      -- said so itself
+            'dead'          -- another worker said so: its heartbeats ended
+        )),
     reason text,
     remedy text,
     paused_since timestamptz,

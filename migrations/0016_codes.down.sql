@@ -7,6 +7,6 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.request, otp.cancel, otp.verify, otp.cancel_queued_sends;
-DROP TABLE otp.requests, otp.verify_failures;
+DROP TABLE otp.request_locks, otp.verify_failures;
 
 DELETE FROM otp.schema_migrations WHERE version = 16;

@@ -25,7 +25,7 @@ CREATE TABLE otp.verify_failures (
 ) WITH (fillfactor = 70);
 
 -- One live verification per subject and purpose is drawn by one caller at a time: this row is the turnstile.
-CREATE TABLE otp.requests (
+CREATE TABLE otp.request_locks (
     subject text COLLATE "C" NOT NULL,
     purpose text COLLATE "C" NOT NULL,
     requests bigint NOT NULL DEFAULT 1,
@@ -201,7 +201,7 @@ BEGIN
             IF is_unbounded THEN
                 nothing := set_config('lock_timeout', otp.lock_timeout(), true);
             END IF;
-            INSERT INTO otp.requests AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
+            INSERT INTO otp.request_locks AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
             ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
             SELECT v.* INTO newest FROM otp.verifications v
             WHERE v.subject = request.subject AND v.purpose = wanted_purpose
@@ -245,8 +245,8 @@ BEGIN
         wanted_locale := CASE WHEN request.locale IS NULL THEN newest.locale
             ELSE otp.required_locale(wanted_purpose, request.locale) END;
         UPDATE otp.verifications v
-        SET made_by = quote_ident(session_user)::regrole, locale = wanted_locale, client_ip = request.client_ip
-        WHERE v.id = newest.id AND (v.made_by, v.locale, v.client_ip)
+        SET created_by = quote_ident(session_user)::regrole, locale = wanted_locale, client_ip = request.client_ip
+        WHERE v.id = newest.id AND (v.created_by, v.locale, v.client_ip)
             IS DISTINCT FROM (quote_ident(session_user)::regrole::oid, wanted_locale, request.client_ip);
     END IF;
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);

@@ -52,11 +52,11 @@ DECLARE
 BEGIN
     SELECT j.* INTO live FROM otp.send_jobs j WHERE j.id = wanted FOR UPDATE;
     IF live.state = 'queued' THEN
-        IF live.held_by LIKE 'rate %' THEN
-            PERFORM otp.refuse_job(wanted, format('waits for the turn of its sender, %s', substr(live.held_by, 6)),
+        IF live.hold_kind = 'rate' THEN
+            PERFORM otp.refuse_job(wanted, format('waits for the turn of its sender, %s', live.hold_key),
                 'It goes by itself; sooner if the sender may send more (otp.sender_rates).');
-        ELSIF live.held_by IS NOT NULL THEN
-            PERFORM otp.refuse_job(wanted, format('is held by a pause: %s', live.held_by),
+        ELSIF live.hold_kind = 'pause' THEN
+            PERFORM otp.refuse_job(wanted, format('is held by a pause: %s', live.hold_key),
                 'It goes when the pause ends, or at once with otpd resume.');
         END IF;
         UPDATE otp.send_jobs j SET due_at = least(j.due_at, clock_timestamp()) WHERE j.id = wanted;
@@ -70,7 +70,7 @@ BEGIN
     END IF;
 
     SELECT u.* INTO ended FROM otp.unsent_jobs u WHERE u.send_job_id = wanted;
-    SELECT m.status INTO other FROM otp.messages m WHERE m.send_job_id = wanted ORDER BY m.ended_job DESC LIMIT 1;
+    SELECT m.status INTO other FROM otp.messages m WHERE m.send_job_id = wanted ORDER BY m.is_primary DESC LIMIT 1;
     IF FOUND THEN
         PERFORM otp.refuse_job(wanted, format('was accepted by Twilio already (message %s)', other),
             'If the user has no message, let them ask for a code again.');

@@ -46,12 +46,12 @@ FROM (
         attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
-        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS ended_job
+        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
     FROM otp.send_jobs
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
         message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
-        false, ended_job
+        false, is_primary
     FROM otp.messages
     UNION ALL
     SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
@@ -65,13 +65,13 @@ FROM (
 ) j
 LEFT JOIN LATERAL (     -- evidence that came after a job had ended unsent
     SELECT e.* FROM otp.messages e
-    WHERE e.send_job_id = j.send_job_id AND NOT e.ended_job AND e.id_taken IS NULL AND j.is_unsent
+    WHERE e.send_job_id = j.send_job_id AND NOT e.is_primary AND e.id_taken IS NULL AND j.is_unsent
     ORDER BY e.accepted_at DESC LIMIT 1
 ) m ON true
 LEFT JOIN otp.verifications v ON v.id = j.verification_id
 LEFT JOIN otp.error_classes c ON c.code = coalesce(j.error_code, m.error_code)
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
-WHERE j.ended_job;
+WHERE j.is_primary;
 COMMENT ON VIEW otp.delivery_status IS 'Send jobs and how far they got. job_state is otpd''s word, message_status Twilio''s.';
 
 -- What failed, and when: ORDER BY failed_at DESC LIMIT n reads n rows, however much history there is (no WHERE in the
@@ -86,11 +86,11 @@ SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164
         AS remedy
 FROM (
     SELECT ended_at AS failed_at, send_job_id, verification_id, state AS job_state, NULL::text AS message_status, attempts,
-        error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS ended_job
+        error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS is_primary
     FROM otp.unsent_jobs
     UNION ALL
     SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
-        error_code, ended_job
+        error_code, is_primary
     FROM otp.messages
     UNION ALL
     SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
@@ -100,14 +100,14 @@ FROM (
 LEFT JOIN otp.verifications v ON v.id = f.verification_id
 LEFT JOIN otp.error_classes c ON c.code = f.error_code
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
-WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.ended_job;
+WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.is_primary;
 COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (by the time Twilio took them): read the newest.';
 
 -- One job's whole story, by its send_job_id: what otp.delivery_status has, and what only the job, its message or its
 -- verification knows.
 CREATE VIEW otp.job_details AS
-SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS worker, j.due_at, j.held_by,
-    j.lease_expires_at, j.unknown_at, j.look_at, j.looks, j.lost_claims, m.sender, m.polls, m.next_poll_at,
+SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS worker, j.due_at, j.hold_kind, j.hold_key,
+    j.lease_expires_at, j.unknown_at, j.next_lookup_at, j.lookups, j.lost_claims, m.sender, m.polls, m.next_poll_at,
     u.ended_at, u.error_class, v.created_at AS code_drawn_at, v.expires_at AS code_expires_at, v.verified_at,
     v.canceled_at, v.attempts AS wrong_tries
 FROM otp.delivery_status d
@@ -119,8 +119,8 @@ COMMENT ON VIEW otp.job_details IS 'One send job with everything that is known o
 
 -- Those that all workers share, and those of one worker alone while it is alive.
 CREATE VIEW otp.pause_status AS
-SELECT p.name AS scope, p.reason, p.remedy, p.since, p.next_probe_at, p.probes, p.made_by,
-    (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.held_by = p.name) AS held
+SELECT p.name AS scope, p.reason, p.remedy, p.since, p.next_probe_at, p.probes, p.created_by,
+    (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND j.hold_key = p.name) AS held
 FROM otp.pauses p
 UNION ALL
 SELECT 'worker ' || w.worker_id, w.reason, w.remedy, w.paused_since, w.next_probe_at, NULL,
@@ -168,7 +168,7 @@ LEFT JOIN (
     SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
         WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
     FROM (SELECT accepted_at, requested_at FROM otp.messages
-        WHERE accepted_at > now() - interval '1 minute' AND ended_job ORDER BY accepted_at DESC LIMIT 500) m
+        WHERE accepted_at > now() - interval '1 minute' AND is_primary ORDER BY accepted_at DESC LIMIT 500) m
 ) latency ON true
 LEFT JOIN (
     SELECT count(*) FILTER (WHERE kind = 'worker' AND state NOT IN ('stopped', 'dead')) AS alive
@@ -237,8 +237,8 @@ FROM (
     -- What the promise leaves possible in principle: counted here, and alarmed by the worker that recorded it.
     SELECT 'sent_twice', NULL, 'A second message of the same send job turned up: its user got the same code twice.',
         m.accepted_at
-    FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
-    WHERE NOT m.ended_job AND m.id_taken IS NULL
+    FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
+    WHERE NOT m.is_primary AND m.id_taken IS NULL
 ) f
 GROUP BY 1, 2, 3;
 
@@ -281,8 +281,8 @@ COMMENT ON VIEW otp.limit_status IS 'Shared limits (prefix, country, total, budg
 -- What the promise leaves possible in principle, as failure_summary has it, without reading everything.
 CREATE VIEW otp.sent_twice AS
 SELECT count(*) AS messages
-FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.ended_job
-WHERE NOT m.ended_job AND m.id_taken IS NULL;
+FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
+WHERE NOT m.is_primary AND m.id_taken IS NULL;
 COMMENT ON VIEW otp.sent_twice IS 'How many second messages of one send job there are: users that got the same code twice.';
 
 CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status

@@ -116,7 +116,7 @@ BEGIN
             SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
                 WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
             FROM (SELECT accepted_at, requested_at FROM otp.messages
-                WHERE accepted_at >= ended AND accepted_at < ended + interval '1 minute' AND ended_job
+                WHERE accepted_at >= ended AND accepted_at < ended + interval '1 minute' AND is_primary
                 ORDER BY accepted_at DESC LIMIT 500) m
         ) latency
         ON CONFLICT (minute) DO NOTHING;

@@ -86,8 +86,8 @@ BEGIN
     GET DIAGNOSTICS counted = ROW_COUNT;
     counters := counters + counted;
     more := more OR counted >= batch;
-    DELETE FROM otp.requests r WHERE r.ctid = ANY (ARRAY(
-        SELECT o.ctid FROM otp.requests o WHERE o.requested_at < moment - interval '1 day'
+    DELETE FROM otp.request_locks r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.request_locks o WHERE o.requested_at < moment - interval '1 day'
         LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS counted = ROW_COUNT;
     counters := counters + counted;
@@ -138,8 +138,8 @@ BEGIN
         SELECT 'otp.verifications_id_seq', greatest((SELECT max(v.id) FROM otp.verifications v),
             (SELECT max(m.verification_id) FROM otp.messages m), (SELECT max(u.verification_id) FROM otp.unsent_jobs u))
         UNION ALL SELECT 'otp.send_jobs_id_seq', greatest((SELECT max(j.id) FROM otp.send_jobs j),
-            (SELECT max(m.send_job_id) FROM otp.messages m WHERE m.ended_job),
-            (SELECT max(m.send_job_id) FROM otp.messages m WHERE NOT m.ended_job),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE m.is_primary),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE NOT m.is_primary),
             (SELECT max(u.send_job_id) FROM otp.unsent_jobs u))
         UNION ALL SELECT 'otp.worker_ids', greatest((SELECT max(w.worker_id) FROM otp.worker_status w),
             (SELECT max(j.worker) FROM otp.send_jobs j WHERE j.state <> 'queued'))

@@ -10,7 +10,7 @@ import Testing
 
     private static let statements = [
         Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, FindLost.statement, FinishAccepted.plain,
-        FinishAccepted.careful, FinishUnsent.statement, FindLocked.statement, FinishLook.statement,
+        FinishAccepted.careful, FinishUnsent.statement, FindLocked.statement, FinishLookup.statement,
         TakeUnknown.statement, Sweep.statement, ReportedMessages.statement, ReportedMessages.closing,
         TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,
         RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement, RecallUnknown.statement,

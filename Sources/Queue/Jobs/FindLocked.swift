@@ -25,7 +25,10 @@ public enum FindLocked {
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var locked: Set<Int64> = []
-        for row in 0..<result.rowCount { locked.insert(try result.int64(row, 0)) }
+        for row in 0..<result.rowCount {
+            var columns = RowReader(result, row)
+            locked.insert(try columns.int64())
+        }
         return locked
     }
 }

@@ -40,8 +40,9 @@ public struct FinishUnsent: Sendable {
         WITH e AS MATERIALIZED (
             SELECT e.*, j.*
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                          $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate, lease, age)
+                          $9::text[], $10::text[], $11::text[], $12::float8[], $13::timestamptz[], $14::float8[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_kind, hold_key, rate,
+                     lease, age)
              CROSS JOIN LATERAL (
                    SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
                      FROM otp.send_jobs j
@@ -50,11 +51,13 @@ public struct FinishUnsent: Sendable {
                       AND CASE j.state WHEN 'sending' THEN true WHEN 'unknown' THEN e.outcome <> 'unknown' END
                       FOR UPDATE) j
         ), pauses AS MATERIALIZED (
-            SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($10::text[]) FOR KEY SHARE
+            SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($11::text[]) FOR KEY SHARE
         ), queued AS (
             UPDATE otp.send_jobs j
-               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
-                   held_by = coalesce(p.name, 'rate ' || r.sender),
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, next_lookup_at = NULL,
+                   hold_kind = CASE WHEN p.name IS NOT NULL THEN 'pause'::otp.hold_kind
+                                    WHEN r.sender IS NOT NULL THEN 'rate'::otp.hold_kind END,
+                   hold_key = coalesce(p.name, r.sender),
                    -- A class says that Twilio refused it: that was a try.
                    returned = j.returned + (e.outcome IN ('release', 'deferred')
                                             OR e.outcome = 'hold' AND e.error_class IS NULL)::int,
@@ -67,14 +70,15 @@ public struct FinishUnsent: Sendable {
                    last_error = coalesce(e.error, j.last_error),
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
-              LEFT JOIN pauses p ON p.name = e.held_by
+              LEFT JOIN pauses p ON e.hold_kind = 'pause' AND p.name = e.hold_key
               LEFT JOIN otp.sender_rates r
-                ON e.outcome = 'deferred' AND 'rate ' || r.sender = e.held_by AND r.sends_per_second::float8 = e.rate
+                ON e.outcome = 'deferred' AND e.hold_kind = 'rate' AND r.sender = e.hold_key
+                    AND r.sends_per_second::float8 = e.rate
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now() - make_interval(secs => e.age),
-                   look_at = now() + make_interval(secs => e.delay), looks = 0,
+                   next_lookup_at = now() + make_interval(secs => e.delay), lookups = 0,
                    last_error_code = e.error_code, last_error = e.error, last_remedy = e.remedy
               FROM e
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome = 'unknown'
@@ -96,7 +100,7 @@ public struct FinishUnsent: Sendable {
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
-            .textArray, .float8Array, .timestamptzArray, .float8Array,
+            .textArray, .textArray, .float8Array, .timestamptzArray, .float8Array,
         ])
 
     private var ends: [UnsentEnd] = []
@@ -149,7 +153,8 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
-        parameters.append(ends.map(\.heldBy))
+        parameters.append(ends.map(\.hold?.kind))
+        parameters.append(ends.map(\.hold?.key))
         parameters.append(ends.lazy.map(\.rate))
         parameters.appendArray(of: .timestamptz) { array in
             for end in ends {
@@ -159,7 +164,8 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.lazy.map(\.age.seconds))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Int(try result.int32(0, 0))
+        var columns = RowReader(result, 0)
+        return Int(try columns.int32())
     }
 }
 
@@ -181,8 +187,8 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
-    /// For `hold`: the name of the pause. For `deferred`: `rate ` and the sender.
-    public var heldBy: String?
+    /// For `hold` and `deferred`: what the job waits for.
+    public var hold: JobHold?
     /// For `deferred`: the sender's rate by which it was.
     public var rate: Double
     /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
@@ -193,7 +199,7 @@ public struct UnsentEnd: Sendable {
     public init(
         job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
         age: Instant.Span = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
-        errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
+        errorClass: String? = nil, hold: JobHold? = nil, rate: Double = 0
     ) {
         self.job = job
         self.attempt = attempt
@@ -203,7 +209,7 @@ public struct UnsentEnd: Sendable {
         self.error = error
         self.remedy = remedy
         self.errorClass = errorClass
-        self.heldBy = heldBy
+        self.hold = hold
         self.rate = rate
         self.lease = lease
         self.age = age

@@ -4,9 +4,9 @@ public import Postgres
 
 /// Takes jobs whose outcome is unknown and due to be looked for at Twilio, for as long as a look may take.
 ///
-/// `otp.send_jobs_unknown` (look_at) WHERE state = 'unknown' serves it. Setting `look_at` first shares the work between
+/// `otp.send_jobs_unknown` (next_lookup_at) WHERE state = 'unknown' serves it. Setting `next_lookup_at` first shares the work between
 /// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
-/// (`FinishLook`). A job whose code has died is taken too: its last look decides how it ends.
+/// (`FinishLookup`). A job whose code has died is taken too: its last look decides how it ends.
 public enum TakeUnknown {
     static let statement = Statement(
         "otpd_take_unknown",
@@ -14,19 +14,19 @@ public enum TakeUnknown {
         WITH due AS MATERIALIZED (
             SELECT id
               FROM otp.send_jobs
-             WHERE state = 'unknown' AND look_at <= now()
-             ORDER BY look_at
+             WHERE state = 'unknown' AND next_lookup_at <= now()
+             ORDER BY next_lookup_at
              LIMIT $1
                FOR UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE otp.send_jobs j
-               SET look_at = now() + make_interval(secs => $2)
+               SET next_lookup_at = now() + make_interval(secs => $2)
              WHERE j.id = ANY (ARRAY (SELECT due.id FROM due))
          RETURNING j.*
         )
-        SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.look_at,
-               extract(epoch FROM now() - t.unknown_at)::float8, t.looks, t.lost_claims,
-               v.e164, v.sealed_code, v.key_id, extract(epoch FROM now() - t.expires_at)::float8
+        SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.next_lookup_at,
+               extract(epoch FROM now() - t.unknown_at)::float8, t.lookups, t.lost_claims,
+               extract(epoch FROM now() - t.expires_at)::float8, v.e164, v.sealed_code, v.key_id
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id BETWEEN t.verification_id AND t.verification_id
         """,
@@ -43,7 +43,10 @@ public enum TakeUnknown {
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var jobs: [UnknownJob] = []
         let opener = keys.opener()
-        for row in 0..<result.rowCount { jobs.append(try UnknownJob(result, row, opener)) }
+        for row in 0..<result.rowCount {
+            var columns = RowReader(result, row)
+            jobs.append(try UnknownJob(&columns, opener))
+        }
         return jobs
     }
 }
@@ -67,18 +70,20 @@ public struct UnknownJob: Sendable {
     /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        id = try result.int64(row, 0)
-        attempt = try result.int32(row, 1)
-        verificationID = try result.int64(row, 2)
-        requestedAt = try result.unixMicroseconds(row, 3)
-        token = try result.unixMicroseconds(row, 4)
-        let deadFor = try result.double(row, 11)
+    init(_ columns: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        id = try columns.int64()
+        attempt = try columns.int32()
+        verificationID = try columns.int64()
+        requestedAt = try columns.unixMicroseconds()
+        token = try columns.unixMicroseconds()
+        let age = try columns.double()
+        let lookups = Int(try columns.int32())
+        let lostClaims = Int(try columns.int32())
+        let deadFor = try columns.double()
         subject = ResolutionRule.Subject(
-            age: .milliseconds(Int64(try result.double(row, 5) * 1000)), looks: Int(try result.int32(row, 6)),
-            lostClaims: Int(try result.int32(row, 7)),
+            age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
             deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
-        recipient = try result.stringIfPresent(row, 8).flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(result, row, sealed: 9, keyID: 10)
+        recipient = try columns.stringIfPresent().flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&columns)
     }
 }

@@ -11,8 +11,9 @@ public enum VerifyCode {
     ) async throws(PostgresError) -> Bool {
         var parameters = Parameters()
         for value in [subject, code, purpose] { parameters.append(value) }
-        // Not cancelled at the deadline: whether it counted would stay unknown.
+        // Not canceled at the deadline: whether it counted would stay unknown.
         let result = try await connection.execute(statement, parameters, deadline: deadline)
-        return try result.bool(0, 0)
+        var columns = RowReader(result, 0)
+        return try columns.bool()
     }
 }

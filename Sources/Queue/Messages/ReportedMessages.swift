@@ -51,7 +51,7 @@ public enum ReportedMessages {
                SELECT u.verification_id, u.requested_at FROM otp.unsent_jobs u WHERE u.send_job_id = d.send_job_id
                 UNION ALL
                SELECT m.verification_id, m.requested_at FROM otp.messages m
-                WHERE m.send_job_id = d.send_job_id AND m.ended_job
+                WHERE m.send_job_id = d.send_job_id AND m.is_primary
                 LIMIT 1) job
           LEFT JOIN LATERAL (SELECT v.e164, v.sealed_code, v.key_id FROM otp.verifications v
                               WHERE v.id = job.verification_id OFFSET 0) v ON true
@@ -74,7 +74,8 @@ public enum ReportedMessages {
         var reports: [ReportedMessage] = []
         let opener = keys.opener()
         for row in 0..<result.rowCount {
-            if let report = try ReportedMessage(result, row, opener) { reports.append(report) }
+            var columns = RowReader(result, row)
+            if let report = try ReportedMessage(&columns, opener) { reports.append(report) }
         }
         return reports
     }
@@ -107,15 +108,15 @@ public struct ReportedMessage: Sendable {
     /// What the message must hold; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init?(_ result: Postgres.Result, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        guard let sid = MessageSID(try result.string(row, 2)) else { return nil }
+    init?(_ columns: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        job = try columns.int64()
+        attempt = try columns.int32()
+        guard let sid = MessageSID(try columns.stringIfPresent() ?? "") else { return nil }
         self.sid = sid
-        job = try result.int64(row, 0)
-        attempt = try result.int32(row, 1)
-        isLastTry = try result.int32(row, 3) >= 2
-        verificationID = try result.int64(row, 4)
-        requestedAt = try result.unixMicroseconds(row, 5)
-        recipient = try result.stringIfPresent(row, 6).flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(result, row, sealed: 7, keyID: 8)
+        isLastTry = try columns.int32() >= 2
+        verificationID = try columns.int64()
+        requestedAt = try columns.unixMicroseconds()
+        recipient = try columns.stringIfPresent().flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&columns)
     }
 }

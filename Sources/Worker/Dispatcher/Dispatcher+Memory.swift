@@ -126,7 +126,7 @@ extension Dispatcher {
         case .free: return false
         case .accepted(let sid, let attempt):
             announce(machine.dropped(at: now))
-            if job.isSuspect { suspects -= 1 }
+            if job.isQuarantined { quarantined -= 1 }
             accepted.append(
                 AcceptedMessage(
                     job: job.id, attempt: attempt, verification: job.verificationID, requestedAt: job.requestedAt,

@@ -137,7 +137,7 @@ extension Dispatcher {
         """
 
     /// Says what the promise leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
-    func report(_ beside: FinishAccepted.Beside) {
+    func report(_ beside: FinishAccepted.Surplus) {
         if beside.second > 0 {
             log.critical(
                 "a second message of a send job turned up: its user got the same code twice",
@@ -229,13 +229,13 @@ enum SendResults: Sendable, ResultBatch {
 
     /// Writes them; what came beside their jobs' ends.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
-        -> FinishAccepted.Beside
+        -> FinishAccepted.Surplus
     {
         switch self {
         case .accepted(let batch): return try await batch.run(on: connection, worker: worker, deadline: deadline)
         case .unsent(let batch):
             let takenIDs = try await batch.run(on: connection, worker: worker, deadline: deadline)
-            return FinishAccepted.Beside(all: 0, second: 0, takenIDs: takenIDs)
+            return FinishAccepted.Surplus(all: 0, second: 0, takenIDs: takenIDs)
         }
     }
 }

@@ -65,7 +65,7 @@ extension Dispatcher {
         }
         if let pause = pauses.pause(holding: recipient, of: job.country, butFor: job.probeOf) {
             return drop(
-                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, heldBy: pause.scope.name)
+                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, hold: .pause(pause.scope.name))
         }
         let template: Template
         do {
@@ -97,7 +97,7 @@ extension Dispatcher {
                 return drop(
                     next, .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
                     remedy: "Nothing; or raise the sender's rate in otp.sender_rates.",
-                    heldBy: SenderTurn.name(of: sender), rate: machine.rates.rate(of: sender))
+                    hold: .rate(sender: sender), rate: machine.rates.rate(of: sender))
             }
         }
         let lifeLeft = next.lifeLeft(at: now)
@@ -130,17 +130,17 @@ extension Dispatcher {
     func drop(
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
         age: Instant.Span = .seconds(0), error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
-        heldBy: String? = nil, rate: Double = 0
+        hold: JobHold? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
-        if next.job.isSuspect { suspects -= 1 }
+        if next.job.isQuarantined { quarantined -= 1 }
         if outcome == .failed { counters.failed += 1 }
         if outcome == .retry { machine.schedule.expect(at: now + delay + .milliseconds(50)) }
         unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, lease: next.job.leaseEnd, outcome, delay: delay, age: age,
-                error: error, remedy: remedy, errorClass: errorClass, heldBy: heldBy, rate: rate))
+                error: error, remedy: remedy, errorClass: errorClass, hold: hold, rate: rate))
         ends.signal()
     }
 
@@ -188,7 +188,7 @@ extension Dispatcher {
 
     private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, seenAtATime: Int?, at now: Instant) {
         let job = sent.job
-        if job.isSuspect { suspects -= 1 }
+        if job.isQuarantined { quarantined -= 1 }
         let disposition = rule.decide(
             outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), using: &random)
         switch disposition.step {
@@ -213,7 +213,7 @@ extension Dispatcher {
             machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .hold(let why):
-            end(job, .hold, why, heldBy: shared(disposition.effect, job)?.scope.name)
+            end(job, .hold, why, hold: shared(disposition.effect, job).map { .pause($0.scope.name) })
         case .unknown(let reason):
             counters.unknown += 1
             outcomeUnknown()
@@ -257,7 +257,7 @@ extension Dispatcher {
 
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0),
-        heldBy: String? = nil
+        hold: JobHold? = nil
     ) {
         handedOver.wasNotSent(job.id)
         unsent.append(
@@ -265,7 +265,7 @@ extension Dispatcher {
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
                 error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
-                errorClass: why.errorClass?.rawValue, heldBy: heldBy))
+                errorClass: why.errorClass?.rawValue, hold: hold))
         log.debug(
             "a send was not accepted",
             metadata: [

@@ -35,7 +35,7 @@ actor Dispatcher {
     var sending: [WaitingJob?] = []
     var freeTags: [Int] = []
     /// Jobs in hand whose earlier claim was lost with its worker: one at a time (`Claim`).
-    var suspects = 0
+    var quarantined = 0
     var body: [UInt8] = []
 
     var templates = TemplateSet([])
@@ -314,7 +314,7 @@ actor Dispatcher {
             let began = Instant.now()
             let scan = newestFirst ? .newestFirst : lowWater.scan(at: began)
             let claimed = try await Claim.run(
-                on: connection, limit: limit, scan, suspects: suspects == 0,
+                on: connection, limit: limit, scan, quarantined: quarantined == 0,
                 worker: worker, keys: keys, lease: Times.lease, deadline: began + Times.statement)
             let now = Instant.now()
             lowWater.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
@@ -373,7 +373,7 @@ actor Dispatcher {
                 at: now, jitter: Double.random(in: 0..<1, using: &random)))
         counters.claimed += Int64(claimed.jobs.count)
         for job in claimed.jobs {
-            if job.isSuspect { suspects += 1 }
+            if job.isQuarantined { quarantined += 1 }
             let next = WaitingJob(job, claimedAt: claimedAt)
             if handedOver.contains(job.id), settle(next, at: now) { continue }
             waiting.append(next)

@@ -110,7 +110,7 @@ struct Resolver: Sendable {
             }
             return
         }
-        var looks = FinishLook()
+        var looks = FinishLookup()
         looks.append(look)
         let connection = try await records.connection(deadline: .now() + Times.statement)
         let written = try await looks.run(on: connection, deadline: .now() + Times.statement)
@@ -138,7 +138,7 @@ struct Resolver: Sendable {
 
     private enum Verdict: Sendable {
         case adopted
-        case ended(EndedLook)
+        case ended(EndedLookup)
     }
 
     /// Looks for one job, and decides.
@@ -175,16 +175,16 @@ struct Resolver: Sendable {
             }
             return .adopted
         case .lookAgain(let span, let isCounted):
-            return .ended(EndedLook(job, .again, delay: Instant.Span(span), isCounted: isCounted))
+            return .ended(EndedLookup(job, .again, delay: Instant.Span(span), isCounted: isCounted))
         case .resend:
             return .ended(
-                EndedLook(
+                EndedLookup(
                     job, .resend,
                     error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
                     remedy: "Nothing: it goes by itself."))
         case .fail(let why):
             return .ended(
-                EndedLook(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+                EndedLookup(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
         }
     }
 
