@@ -1,68 +1,107 @@
 internal import Postgres
 
-/// Reads one row's columns in the order in which its statement selects them.
+/// Reads the columns of one row in the order in which the statement names them.
+///
+///     try result.map { row throws(PostgresError) in Country(region: try row.next(), sender: try row.next()) }
 struct RowReader {
     private let result: Postgres.Result
     private let row: Int
     private var column = 0
 
-    init(_ result: Postgres.Result, _ row: Int) {
+    fileprivate init(_ result: Postgres.Result, _ row: Int) {
         self.result = result
         self.row = row
     }
 
-    mutating func int64() throws(PostgresError) -> Int64 {
+    /// The next column, as the type that is wanted; an optional one may be NULL.
+    ///
+    /// - Throws: `.misuse` for NULL, or a value of another type.
+    mutating func next<Value: ColumnValue>() throws(PostgresError) -> Value {
         defer { column += 1 }
-        return try result.int64(row, column)
+        return try Value.decode(result, row, column)
     }
 
-    mutating func int64IfPresent() throws(PostgresError) -> Int64? {
-        defer { column += 1 }
-        return try result.int64IfPresent(row, column)
-    }
-
-    mutating func int32() throws(PostgresError) -> Int32 {
-        defer { column += 1 }
-        return try result.int32(row, column)
-    }
-
-    mutating func bool() throws(PostgresError) -> Bool {
-        defer { column += 1 }
-        return try result.bool(row, column)
-    }
-
-    mutating func double() throws(PostgresError) -> Double {
-        defer { column += 1 }
-        return try result.double(row, column)
-    }
-
-    mutating func doubleIfPresent() throws(PostgresError) -> Double? {
-        defer { column += 1 }
-        return try result.doubleIfPresent(row, column)
-    }
-
-    mutating func stringIfPresent() throws(PostgresError) -> String? {
-        defer { column += 1 }
-        return try result.stringIfPresent(row, column)
-    }
-
-    mutating func unixMicroseconds() throws(PostgresError) -> Int64 {
+    /// The next column, a `timestamptz`, in microseconds since the Unix epoch.
+    mutating func nextUnixMicroseconds() throws(PostgresError) -> Int64 {
         defer { column += 1 }
         return try result.unixMicroseconds(row, column)
     }
 
-    mutating func tupleID() throws(PostgresError) -> TupleID {
-        defer { column += 1 }
-        return try result.tupleID(row, column)
-    }
-
-    /// The bytes of the next two columns, nil for NULL: they are the result's, and end with `body`.
-    mutating func withTwo<Value>(
-        _ body: (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?) -> Value
-    ) -> Value {
+    /// What `body` makes of the bytes of the next two columns, nil for NULL. The bytes are the result's, and end with it.
+    mutating func withNextTwo<Value>(_ body: (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?) -> Value) -> Value {
         defer { column += 2 }
         return unsafe result.withBytes(row, column) { first in
             unsafe result.withBytes(row, column + 1) { second in unsafe body(first, second) }
         }
+    }
+}
+
+extension Postgres.Result {
+    /// A reader of one row, 0-based.
+    func reader(_ row: Int = 0) -> RowReader { RowReader(self, row) }
+
+    /// What `read` makes of each row.
+    func map<Value>(_ read: (inout RowReader) throws(PostgresError) -> Value) throws(PostgresError) -> [Value] {
+        var values: [Value] = []
+        values.reserveCapacity(rowCount)
+        for row in 0..<rowCount {
+            var reader = reader(row)
+            values.append(try read(&reader))
+        }
+        return values
+    }
+}
+
+/// A type that a column's value can be read as.
+protocol ColumnValue {
+    /// The value of a column, 0-based as the row.
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Self
+}
+
+extension Int64: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Int64 {
+        try result.int64(row, column)
+    }
+}
+
+extension Int: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Int {
+        Int(try result.int64(row, column))
+    }
+}
+
+extension Int32: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
+        try result.int32(row, column)
+    }
+}
+
+extension Bool: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Bool {
+        try result.bool(row, column)
+    }
+}
+
+extension Double: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Double {
+        try result.double(row, column)
+    }
+}
+
+extension String: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> String {
+        try result.string(row, column)
+    }
+}
+
+extension TupleID: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> TupleID {
+        try result.tupleID(row, column)
+    }
+}
+
+extension Optional: ColumnValue where Wrapped: ColumnValue {
+    static func decode(_ result: Postgres.Result, _ row: Int, _ column: Int) throws(PostgresError) -> Wrapped? {
+        result.isNull(row, column) ? nil : try Wrapped.decode(result, row, column)
     }
 }

@@ -32,7 +32,7 @@ import Testing
         try await claims.text(
             """
             SET plan_cache_mode = force_generic_plan;
-            PREPARE claim (int, bigint, float8, bool, timestamptz) AS \(Claim.pastDead.sql)
+            PREPARE claim (int, bigint, float8, bool, timestamptz) AS \(Claim.fromMark.sql)
             """)
         let snapshot = try await database.connect()
         try await snapshot.text("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.send_jobs")
@@ -43,7 +43,7 @@ import Testing
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
-            on: claims.connection, limit: 10, .pastDead(from: nil), quarantined: true, worker: 1, keys: .tests,
+            on: claims.connection, limit: 10, .fromMark(from: nil), quarantined: true, worker: 1, keys: .tests,
             lease: .seconds(30),
             deadline: .now() + .seconds(120))
         let mark = try #require(last.lowest)
@@ -64,7 +64,7 @@ import Testing
         -> ClaimedJobs
     {
         try await Claim.run(
-            on: session.connection, limit: limit, .pastDead(from: start), quarantined: true, worker: 1,
+            on: session.connection, limit: limit, .fromMark(from: start), quarantined: true, worker: 1,
             keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(120))
     }
 

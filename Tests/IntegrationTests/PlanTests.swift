@@ -9,7 +9,7 @@ import Testing
     let database = TestScope.current?.database
 
     private static let statements = [
-        Claim.oldestFirst, Claim.newestFirst, Claim.pastDead, FindLost.statement, FinishAccepted.plain,
+        Claim.oldestFirst, Claim.newestFirst, Claim.fromMark, FindLost.statement, FinishAccepted.plain,
         FinishAccepted.careful, FinishUnsent.statement, FindLocked.statement, FinishLookup.statement,
         TakeUnknown.statement, Sweep.statement, ReportedMessages.statement, ReportedMessages.closing,
         TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,

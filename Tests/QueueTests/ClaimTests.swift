@@ -21,10 +21,10 @@ struct ClaimTests {
                              now()) AS due_at
             ),
             """
-        let pastDead = Claim.pastDead.sql
-        #expect(pastDead.hasPrefix("WITH \(lowest) claimed AS ("))
+        let fromMark = Claim.fromMark.sql
+        #expect(fromMark.hasPrefix("WITH \(lowest) claimed AS ("))
         #expect(
-            pastDead.replacing("WITH \(lowest) claimed AS (", with: "WITH claimed AS (")
+            fromMark.replacing("WITH \(lowest) claimed AS (", with: "WITH claimed AS (")
                 .replacing("\n              AND q.due_at >= (SELECT m.due_at FROM mark m)", with: "")
                 .replacing(",\n       (SELECT m.due_at FROM mark m) - interval '1 second'", with: "") == oldest)
     }

@@ -56,9 +56,9 @@ struct LowWaterMarkTests {
         var (all, marked) = (0, 0)
         for _ in 0..<3 * perSecond {
             let scan = mark.scan(at: now)
-            if scan == .pastDead(from: 1000) { marked += 1 } else { all += 1 }
+            if scan == .fromMark(from: 1000) { marked += 1 } else { all += 1 }
             // From the mark it is quick.
-            let length = scan == .pastDead(from: nil) ? took : .milliseconds(0)
+            let length = scan == .fromMark(from: nil) ? took : .milliseconds(0)
             mark.claimed(scan, lowest: 1000, took: length, at: now)
             now = now + every
         }
@@ -72,7 +72,7 @@ struct LowWaterMarkTests {
         var now = start
         var mark = marked(1000, at: &now)
         let all = now + .seconds(11)
-        mark.claimed(.pastDead(from: nil), lowest: 1000, took: .milliseconds(10), at: all)
+        mark.claimed(.fromMark(from: nil), lowest: 1000, took: .milliseconds(10), at: all)
         #expect(mark.start(at: all + .milliseconds(1999)) == 1000)
         #expect(mark.start(at: all + .seconds(2)) == nil)
     }
@@ -81,11 +81,11 @@ struct LowWaterMarkTests {
     func quickly() {
         var now = start
         var mark = marked(1000, at: &now)
-        for _ in 0..<20 { mark.claimed(.pastDead(from: 1000), lowest: 2000, took: .milliseconds(1), at: now) }
-        #expect(mark.scan(at: now) == .pastDead(from: 2000))
+        for _ in 0..<20 { mark.claimed(.fromMark(from: 1000), lowest: 2000, took: .milliseconds(1), at: now) }
+        #expect(mark.scan(at: now) == .fromMark(from: 2000))
         for _ in 0..<40 {
             now = now + .milliseconds(100)
-            mark.claimed(.pastDead(from: nil), lowest: 3000, took: .milliseconds(1), at: now)
+            mark.claimed(.fromMark(from: nil), lowest: 3000, took: .milliseconds(1), at: now)
         }
         #expect(mark.scan(at: now) == .oldestFirst)
     }
@@ -97,7 +97,7 @@ struct LowWaterMarkTests {
         var last = start
         for step in 0..<3000 {
             let scan = mark.scan(at: now)
-            if scan == .oldestFirst || scan == .pastDead(from: nil) { last = now }
+            if scan == .oldestFirst || scan == .fromMark(from: nil) { last = now }
             #expect(now - last <= LowWaterMark.longest)
             // A claim from the mark that is as slow moves nothing.
             mark.claimed(scan, lowest: scan == .oldestFirst ? nil : Int64(step), took: .seconds(9), at: now)
@@ -110,19 +110,19 @@ struct LowWaterMarkTests {
     func monotonic() {
         var now = start
         var mark = marked(1000, at: &now)
-        mark.claimed(.pastDead(from: nil), lowest: 1000, took: .milliseconds(100), at: now)
-        mark.claimed(.pastDead(from: 1000), lowest: 3000, took: .milliseconds(1), at: now)
+        mark.claimed(.fromMark(from: nil), lowest: 1000, took: .milliseconds(100), at: now)
+        mark.claimed(.fromMark(from: 1000), lowest: 3000, took: .milliseconds(1), at: now)
         #expect(mark.start(at: now) == 3000)
         // The slack puts it below where the claim began: nothing is known of what lies there.
-        mark.claimed(.pastDead(from: 3000), lowest: 2500, took: .milliseconds(1), at: now)
+        mark.claimed(.fromMark(from: 3000), lowest: 2500, took: .milliseconds(1), at: now)
         #expect(mark.start(at: now) == 3000)
         // Nothing was found: nothing is learned.
-        mark.claimed(.pastDead(from: 3000), lowest: nil, took: .milliseconds(1), at: now)
+        mark.claimed(.fromMark(from: 3000), lowest: nil, took: .milliseconds(1), at: now)
         #expect(mark.start(at: now) == 3000)
         // Newest first says nothing of the oldest.
         mark.claimed(.newestFirst, lowest: nil, took: .milliseconds(1), at: now)
         #expect(mark.start(at: now) == 3000)
-        mark.claimed(.pastDead(from: nil), lowest: 2000, took: .milliseconds(100), at: now)
+        mark.claimed(.fromMark(from: nil), lowest: 2000, took: .milliseconds(100), at: now)
         #expect(mark.start(at: now) == 2000)
     }
 
@@ -140,7 +140,7 @@ struct LowWaterMarkTests {
         var mark = LowWaterMark()
         var now = start
         claims(&mark, 10, took: .milliseconds(100), every: .milliseconds(100), at: &now)
-        #expect(mark.scan(at: now) == .pastDead(from: nil))
+        #expect(mark.scan(at: now) == .fromMark(from: nil))
         #expect(mark.start(at: now) == nil)
     }
 }

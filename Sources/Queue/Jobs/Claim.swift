@@ -10,7 +10,7 @@ public import Postgres
 ///   and whether one has an earlier job is known since it was made (`has_predecessor`); only then is it looked whether that
 ///   still lives. By the verification's index: `o.id + 0`, so that no planner prefers to walk through all lower ids.
 /// - Dead entries at the front of `send_jobs_due`, which an open transaction of somebody's holds, are stepped over once
-///   (`Scan.pastDead`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
+///   (`Scan.fromMark`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
 ///   begins. That costs a claim of one job 35 µs more, of 90 in all.
 /// - `= ANY (…)` and no join, so that the update finds its rows directly whatever the statistics say: joined, the
 ///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now). By `ctid`, 0.4 µs a
@@ -26,7 +26,7 @@ public import Postgres
 ///   next finish. What has expired is not: it is the sweep's.
 /// - Codes come sealed, and are opened here (`CodeKeys`): a row sealed under another secret fails alone.
 /// - A job whose claim was lost with its worker is quarantined: should it be what stopped the worker, it must not take the
-///   same neighbours down again. One quarantined job a claim, and only when the worker has no other in hand;
+///   same neighbors down again. One quarantined job a claim, and only when the worker has no other in hand;
 ///   `otp.send_jobs_quarantined` finds it.
 public enum Claim {
     /// The channel that notifies of new jobs.
@@ -125,8 +125,8 @@ public enum Claim {
         [.int4, .int8, .float8, .bool])
 
     /// As `oldestFirst`, from the lowest due time of any queued job on, which is the last column.
-    static let pastDead = Statement(
-        "otpd_claim_past_dead",
+    static let fromMark = Statement(
+        "otpd_claim_from_mark",
         """
         WITH mark AS MATERIALIZED (
             SELECT least((SELECT min(f.due_at)
@@ -187,13 +187,13 @@ public enum Claim {
         case oldestFirst, newestFirst
         /// Oldest first from there on, or from the beginning: `ClaimedJobs.lowest` of an earlier claim of this kind (see
         /// `LowWaterMark`).
-        case pastDead(from: Int64?)
+        case fromMark(from: Int64?)
 
         fileprivate var statement: Statement {
             switch self {
             case .oldestFirst: Claim.oldestFirst
             case .newestFirst: Claim.newestFirst
-            case .pastDead: Claim.pastDead
+            case .fromMark: Claim.fromMark
             }
         }
     }
@@ -211,25 +211,15 @@ public enum Claim {
         parameters.append(lease.seconds)
         parameters.append(quarantined)
         var tellsLowest = false
-        if case .pastDead(let start) = scan {
+        if case .fromMark(let start) = scan {
             if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
             tellsLowest = true
         }
         let result = try await connection.execute(
             scan.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [ClaimedJob] = []
-        jobs.reserveCapacity(result.rowCount)
-        var isLimited = false
-        var lowest: Int64?
-        let opener = keys.opener()
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            jobs.append(try ClaimedJob(&columns, opener, lease))
-            guard row == 0 else { continue }
-            isLimited = try columns.bool()
-            if tellsLowest { lowest = try columns.unixMicroseconds() }
-        }
-        if isLimited {
+        let claimed = try read(result, keys, lease, tellsLowest)
+        var jobs = claimed.jobs
+        if claimed.isLimited {
             do {
                 let allowed = try await Self.allowed(jobs, on: connection, deadline: deadline)
                 jobs.removeAll { !allowed.contains($0.id) }
@@ -241,8 +231,27 @@ public enum Claim {
         }
         return ClaimedJobs(
             jobs: jobs,
-            lowest: lowest,
+            lowest: claimed.lowest,
             durabilityWarning: result.notices.first { $0.severity == "WARNING" }?.message)
+    }
+
+    private static func read(
+        _ result: Postgres.Result, _ keys: CodeKeys, _ lease: Instant.Span, _ tellsLowest: Bool
+    ) throws(PostgresError) -> (jobs: [ClaimedJob], isLimited: Bool, lowest: Int64?) {
+        var jobs: [ClaimedJob] = []
+        guard result.rowCount > 0 else { return (jobs, false, nil) }
+        jobs.reserveCapacity(result.rowCount)
+        var isLimited = false
+        var lowest: Int64?
+        let opener = keys.opener()
+        for index in 0..<result.rowCount {
+            var row = result.reader(index)
+            jobs.append(try ClaimedJob(&row, opener, lease))
+            guard index == 0 else { continue }
+            isLimited = try row.next()
+            if tellsLowest { lowest = try row.nextUnixMicroseconds() }
+        }
+        return (jobs, isLimited, lowest)
     }
 
     private static func release(
@@ -261,12 +270,7 @@ public enum Claim {
         parameters.append(jobs.lazy.map(\.attempt))
         let result = try await connection.execute(
             withinLimits, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var allowed: Set<Int64> = []
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            allowed.insert(try columns.int64())
-        }
-        return allowed
+        return Set(try result.map { row throws(PostgresError) -> Int64 in try row.next() })
     }
 }
 
@@ -275,7 +279,7 @@ public struct ClaimedJobs: Sendable {
     /// The jobs, in no particular order.
     public var jobs: [ClaimedJob]
     /// When the first of all queued jobs that the claim could see was due, itself and others' included, at most now, and a
-    /// second less: where a later claim may begin. Of `Scan.pastDead` alone, and nil where there are no jobs.
+    /// second less: where a later claim may begin. Of `Scan.fromMark` alone, and nil where there are no jobs.
     public var lowest: Int64?
     /// A warning that came with the commit, such as a synchronous standby that did not confirm: the claim may not be
     /// durable, so nothing of it may be sent.

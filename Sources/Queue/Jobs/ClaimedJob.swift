@@ -54,26 +54,26 @@ public struct ClaimedJob: Sendable {
     }
 
     /// Reads the columns of `Claim`'s statements, up to the last that tell of the job.
-    init(_ columns: inout RowReader, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Span) throws(PostgresError) {
-        id = try columns.int64()
-        attempt = try columns.int32()
-        verificationID = try columns.int64()
-        requestedAt = try columns.unixMicroseconds()
-        let claimedAt = try columns.unixMicroseconds()
+    init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Span) throws(PostgresError) {
+        id = try row.next()
+        attempt = try row.next()
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        let claimedAt = try row.nextUnixMicroseconds()
         leaseEnd = claimedAt + lease.nanoseconds / 1000
         age = Instant.Span(nanoseconds: (claimedAt - requestedAt) * 1000)
-        life = Instant.Span(nanoseconds: (try columns.unixMicroseconds() - claimedAt) * 1000)
-        let number = try columns.stringIfPresent() ?? ""
+        life = Instant.Span(nanoseconds: (try row.nextUnixMicroseconds() - claimedAt) * 1000)
+        let number = (try row.next() as String?) ?? ""
         recipient = Swift.Result { () throws(PhoneNumber.Refusal) in try PhoneNumber(e164: number) }
-        purpose = try columns.stringIfPresent() ?? ""
-        locale = try columns.stringIfPresent() ?? ""
-        code = opener.code(&columns)
-        death = try columns.stringIfPresent().flatMap(Death.init)
-        isQuarantined = try columns.bool()
-        country = try columns.stringIfPresent() ?? ""
-        probeOf = try columns.stringIfPresent()
-        tries = try columns.int32()
-        place = try columns.tupleID()
-        isResolved = try columns.bool()
+        purpose = (try row.next() as String?) ?? ""
+        locale = (try row.next() as String?) ?? ""
+        code = opener.code(&row)
+        death = (try row.next() as String?).flatMap(Death.init)
+        isQuarantined = try row.next()
+        country = (try row.next() as String?) ?? ""
+        probeOf = try row.next()
+        tries = try row.next()
+        place = try row.next()
+        isResolved = try row.next()
     }
 }

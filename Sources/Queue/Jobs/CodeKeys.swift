@@ -88,8 +88,8 @@ internal import Postgres
 
         /// The code of a row that has its `sealed_code` and its `key_id` in these columns; nil where none of the secrets
         /// opens it.
-        func code(_ columns: inout RowReader) -> Code? {
-            unsafe columns.withTwo { seal, id in
+        func code(_ row: inout RowReader) -> Code? {
+            unsafe row.withNextTwo { seal, id in
                 guard let seal = unsafe seal, let secret = unsafe id.flatMap({ unsafe keys.secret($0) }) else {
                     return nil
                 }

@@ -36,7 +36,7 @@ public enum Enqueue {
         parameters.append(phoneNumber)
         for value in [region, purpose, locale] { parameters.append(value) }
         let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)
-        var columns = RowReader(result, 0)
-        return Enqueued(sendJobID: try columns.int64(), verificationID: try columns.int64())
+        var row = result.reader()
+        return Enqueued(sendJobID: try row.next(), verificationID: try row.next())
     }
 }

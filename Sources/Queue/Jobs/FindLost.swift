@@ -26,12 +26,7 @@ public enum FindLost {
         parameters.append(inHand)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [LostJob] = []
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            jobs.append(try LostJob(&columns))
-        }
-        return jobs
+        return try result.map { row throws(PostgresError) in try LostJob(&row) }
     }
 }
 
@@ -50,12 +45,12 @@ public struct LostJob: Sendable {
     /// As `ClaimedJob.isResolved`.
     public let isResolved: Bool
 
-    init(_ columns: inout RowReader) throws(PostgresError) {
-        id = try columns.int64()
-        attempt = try columns.int32()
-        leaseEnd = try columns.unixMicroseconds()
-        verificationID = try columns.int64()
-        requestedAt = try columns.unixMicroseconds()
-        isResolved = try columns.bool()
+    init(_ row: inout RowReader) throws(PostgresError) {
+        id = try row.next()
+        attempt = try row.next()
+        leaseEnd = try row.nextUnixMicroseconds()
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        isResolved = try row.next()
     }
 }

@@ -172,9 +172,9 @@ public struct FinishAccepted: Sendable {
         }
         let result = try await connection.execute(
             Self.careful, carefulParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var columns = RowReader(result, 0)
+        var row = result.reader()
         return Surplus(
-            all: Int(try columns.int32()), second: Int(try columns.int32()), takenIDs: Int(try columns.int32()))
+            all: try row.next(), second: try row.next(), takenIDs: try row.next())
     }
 
     private func plainParameters(_ worker: Int64) -> Parameters {

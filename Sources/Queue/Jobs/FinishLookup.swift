@@ -96,8 +96,8 @@ public struct FinishLookup: Sendable {
         parameters.append(lookups.map(\.remedy))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var columns = RowReader(result, 0)
-        return Written(resent: Int(try columns.int32()), failed: Int(try columns.int32()))
+        var row = result.reader()
+        return Written(resent: try row.next(), failed: try row.next())
     }
 }
 

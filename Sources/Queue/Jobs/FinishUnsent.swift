@@ -164,8 +164,8 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.lazy.map(\.age.seconds))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var columns = RowReader(result, 0)
-        return Int(try columns.int32())
+        var row = result.reader()
+        return try row.next()
     }
 }
 

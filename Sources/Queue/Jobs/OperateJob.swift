@@ -12,8 +12,8 @@ public enum RetryJob {
         var parameters = Parameters()
         parameters.append(id)
         let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)
-        var columns = RowReader(result, 0)
-        return try columns.int64()
+        var row = result.reader()
+        return try row.next()
     }
 }
 

@@ -52,7 +52,7 @@ public struct RecallUnknown: Sendable {
         parameters.append(attempts.lazy.map(\.age.seconds))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var columns = RowReader(result, 0)
-        return Int(try columns.int32())
+        var row = result.reader()
+        return try row.next()
     }
 }

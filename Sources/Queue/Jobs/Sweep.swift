@@ -125,13 +125,13 @@ public enum Sweep {
         parameters.append(excluded)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var columns = RowReader(result, 0)
+        var row = result.reader()
         return Swept(
-            lostLeases: Int(try columns.int32()), expired: Int(try columns.int32()),
-            unknownFailed: Int(try columns.int32()),
-            nextLeaseEnd: try columns.doubleIfPresent().map { Instant.Span(seconds: $0) },
-            budgetPauseEnd: try columns.doubleIfPresent().map { Instant.Span(seconds: $0) },
-            lookedAt: try columns.unixMicroseconds())
+            lostLeases: try row.next(), expired: try row.next(),
+            unknownFailed: try row.next(),
+            nextLeaseEnd: (try row.next() as Double?).map { Instant.Span(seconds: $0) },
+            budgetPauseEnd: (try row.next() as Double?).map { Instant.Span(seconds: $0) },
+            lookedAt: try row.nextUnixMicroseconds())
     }
 
     /// The jobs that a sweep of one of a kind takes next, apart from those `excluded`.
@@ -142,11 +142,6 @@ public enum Sweep {
         parameters.append(excluded)
         let result = try await connection.execute(
             next, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [Int64] = []
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            if let job = try columns.int64IfPresent() { jobs.append(job) }
-        }
-        return jobs
+        return try result.map { row throws(PostgresError) -> Int64? in try row.next() }.compactMap(\.self)
     }
 }

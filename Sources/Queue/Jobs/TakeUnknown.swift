@@ -41,13 +41,8 @@ public enum TakeUnknown {
         parameters.append(lease.seconds)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [UnknownJob] = []
         let opener = keys.opener()
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            jobs.append(try UnknownJob(&columns, opener))
-        }
-        return jobs
+        return try result.map { row throws(PostgresError) in try UnknownJob(&row, opener) }
     }
 }
 
@@ -70,20 +65,20 @@ public struct UnknownJob: Sendable {
     /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init(_ columns: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        id = try columns.int64()
-        attempt = try columns.int32()
-        verificationID = try columns.int64()
-        requestedAt = try columns.unixMicroseconds()
-        token = try columns.unixMicroseconds()
-        let age = try columns.double()
-        let lookups = Int(try columns.int32())
-        let lostClaims = Int(try columns.int32())
-        let deadFor = try columns.double()
+    init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        id = try row.next()
+        attempt = try row.next()
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        token = try row.nextUnixMicroseconds()
+        let age: Double = try row.next()
+        let lookups: Int = try row.next()
+        let lostClaims: Int = try row.next()
+        let deadFor: Double = try row.next()
         subject = ResolutionRule.Subject(
             age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
             deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
-        recipient = try columns.stringIfPresent().flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(&columns)
+        recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&row)
     }
 }

@@ -71,13 +71,8 @@ public enum ReportedMessages {
         parameters.append(Int32(limit))
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var reports: [ReportedMessage] = []
         let opener = keys.opener()
-        for row in 0..<result.rowCount {
-            var columns = RowReader(result, row)
-            if let report = try ReportedMessage(&columns, opener) { reports.append(report) }
-        }
-        return reports
+        return try result.map { row throws(PostgresError) in try ReportedMessage(&row, opener) }.compactMap(\.self)
     }
 
     /// Twilio has no such message for the job: it is not asked again.
@@ -108,15 +103,15 @@ public struct ReportedMessage: Sendable {
     /// What the message must hold; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init?(_ columns: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        job = try columns.int64()
-        attempt = try columns.int32()
-        guard let sid = MessageSID(try columns.stringIfPresent() ?? "") else { return nil }
+    init?(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        job = try row.next()
+        attempt = try row.next()
+        guard let sid = MessageSID((try row.next() as String?) ?? "") else { return nil }
         self.sid = sid
-        isLastTry = try columns.int32() >= 2
-        verificationID = try columns.int64()
-        requestedAt = try columns.unixMicroseconds()
-        recipient = try columns.stringIfPresent().flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(&columns)
+        isLastTry = (try row.next() as Int32) >= 2
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&row)
     }
 }

@@ -36,7 +36,7 @@ public struct LowWaterMark: Sendable {
     /// How a claim that begins now looks at the queue, oldest first.
     public func scan(at now: Instant) -> Claim.Scan {
         guard isMarking else { return .oldestFirst }
-        return .pastDead(from: start(at: now))
+        return .fromMark(from: start(at: now))
     }
 
     /// From where on there may be queued jobs, in microseconds since the Unix epoch by the database's clock; nil: from the
@@ -49,13 +49,13 @@ public struct LowWaterMark: Sendable {
         rate.count(at: now)
         switch scan {
         case .newestFirst: return
-        case .oldestFirst, .pastDead(nil):
+        case .oldestFirst, .fromMark(nil):
             length += (took.seconds - length) * Self.weight
             isMarking = length * rate.perSecond(at: now) > (isMarking ? Self.little : Self.most)
             if let lowest { mark.value = lowest }
             if case .oldestFirst = scan { return }
             mark.lookedAtAll(took: took, at: now)
-        case .pastDead(let start?):
+        case .fromMark(let start?):
             // Nothing below `start` was looked at: below it nothing is known.
             if let lowest { mark.value = max(start, lowest) }
         }
