@@ -29,7 +29,7 @@ import Testing
 
     private func hold(_ jobs: [Int64], on connection: Connection) async throws {
         var ends = FinishUnsent()
-        for job in jobs { ends.append(UnsentEnd(job: job, attempt: 1, .hold, error: "e", hold: .pause("country SA"))) }
+        for job in jobs { ends.append(UnsentEnd(job: job, attempt: 1, .hold, error: "e", holdKey: "country SA")) }
         try await ends.run(on: connection, worker: 1, deadline: soon)
     }
 

@@ -21,7 +21,7 @@ import Testing
     {
         UnsentEnd(
             job: job.id, attempt: job.attempt, outcome, delay: .seconds(30), error: "e", errorClass: errorClass,
-            hold: outcome == .deferred ? .rate(sender: "Slow") : nil, rate: rate)
+            holdKey: outcome == .deferred ? "Slow" : nil, rate: rate)
     }
 
     @Test func aPauseOfEverythingStopsClaimsFromItsCommitOn() async throws {

@@ -40,9 +40,8 @@ public struct FinishUnsent: Sendable {
         WITH e AS MATERIALIZED (
             SELECT e.*, j.*
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
-                          $9::text[], $10::text[], $11::text[], $12::float8[], $13::timestamptz[], $14::float8[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_kind, hold_key, rate,
-                     lease, age)
+                          $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_key, rate, lease, age)
              CROSS JOIN LATERAL (
                    SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
                      FROM otp.send_jobs j
@@ -51,7 +50,7 @@ public struct FinishUnsent: Sendable {
                       AND CASE j.state WHEN 'sending' THEN true WHEN 'unknown' THEN e.outcome <> 'unknown' END
                       FOR UPDATE) j
         ), pauses AS MATERIALIZED (
-            SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($11::text[]) FOR KEY SHARE
+            SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($10::text[]) FOR KEY SHARE
         ), queued AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, next_lookup_at = NULL,
@@ -70,10 +69,9 @@ public struct FinishUnsent: Sendable {
                    last_error = coalesce(e.error, j.last_error),
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
-              LEFT JOIN pauses p ON e.hold_kind = 'pause' AND p.name = e.hold_key
+              LEFT JOIN pauses p ON e.outcome = 'hold' AND p.name = e.hold_key
               LEFT JOIN otp.sender_rates r
-                ON e.outcome = 'deferred' AND e.hold_kind = 'rate' AND r.sender = e.hold_key
-                    AND r.sends_per_second::float8 = e.rate
+                ON e.outcome = 'deferred' AND r.sender = e.hold_key AND r.sends_per_second::float8 = e.rate
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
@@ -100,7 +98,7 @@ public struct FinishUnsent: Sendable {
         """,
         [
             .int8, .int8Array, .int4Array, .textArray, .float8Array, .int4Array, .textArray, .textArray, .textArray,
-            .textArray, .textArray, .float8Array, .timestamptzArray, .float8Array,
+            .textArray, .float8Array, .timestamptzArray, .float8Array,
         ])
 
     private var ends: [UnsentEnd] = []
@@ -153,8 +151,7 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
-        parameters.append(ends.map(\.hold?.kind))
-        parameters.append(ends.map(\.hold?.key))
+        parameters.append(ends.map(\.holdKey))
         parameters.append(ends.lazy.map(\.rate))
         parameters.appendArray(of: .timestamptz) { array in
             for end in ends {
@@ -187,8 +184,8 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
-    /// For `hold` and `deferred`: what the job waits for.
-    public var hold: JobHold?
+    /// For `hold`: the name of the pause. For `deferred`: the sender.
+    public var holdKey: String?
     /// For `deferred`: the sender's rate by which it was.
     public var rate: Double
     /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
@@ -199,7 +196,7 @@ public struct UnsentEnd: Sendable {
     public init(
         job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
         age: Instant.Span = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
-        errorClass: String? = nil, hold: JobHold? = nil, rate: Double = 0
+        errorClass: String? = nil, holdKey: String? = nil, rate: Double = 0
     ) {
         self.job = job
         self.attempt = attempt
@@ -209,7 +206,7 @@ public struct UnsentEnd: Sendable {
         self.error = error
         self.remedy = remedy
         self.errorClass = errorClass
-        self.hold = hold
+        self.holdKey = holdKey
         self.rate = rate
         self.lease = lease
         self.age = age

@@ -65,7 +65,7 @@ extension Dispatcher {
         }
         if let pause = pauses.pause(holding: recipient, of: job.country, butFor: job.probeOf) {
             return drop(
-                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, hold: .pause(pause.scope.name))
+                next, .hold, error: "It waits: \(pause.words)", remedy: pause.endRemedy, holdKey: pause.scope.name)
         }
         let template: Template
         do {
@@ -97,7 +97,7 @@ extension Dispatcher {
                 return drop(
                     next, .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
                     remedy: "Nothing; or raise the sender's rate in otp.sender_rates.",
-                    hold: .rate(sender: sender), rate: machine.rates.rate(of: sender))
+                    holdKey: sender, rate: machine.rates.rate(of: sender))
             }
         }
         let lifeLeft = next.lifeLeft(at: now)
@@ -130,7 +130,7 @@ extension Dispatcher {
     func drop(
         _ next: WaitingJob, _ outcome: UnsentOutcome, delay: Instant.Span = .seconds(0),
         age: Instant.Span = .seconds(0), error: String? = nil, remedy: String? = nil, errorClass: String? = nil,
-        hold: JobHold? = nil, rate: Double = 0
+        holdKey: String? = nil, rate: Double = 0
     ) {
         let now = Instant.now()
         announce(machine.dropped(at: now))
@@ -140,7 +140,7 @@ extension Dispatcher {
         unsent.append(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, lease: next.job.leaseEnd, outcome, delay: delay, age: age,
-                error: error, remedy: remedy, errorClass: errorClass, hold: hold, rate: rate))
+                error: error, remedy: remedy, errorClass: errorClass, holdKey: holdKey, rate: rate))
         ends.signal()
     }
 
@@ -213,7 +213,7 @@ extension Dispatcher {
             machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .hold(let why):
-            end(job, .hold, why, hold: shared(disposition.effect, job).map { .pause($0.scope.name) })
+            end(job, .hold, why, holdKey: shared(disposition.effect, job)?.scope.name)
         case .unknown(let reason):
             counters.unknown += 1
             outcomeUnknown()
@@ -257,7 +257,7 @@ extension Dispatcher {
 
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Span = .seconds(0),
-        hold: JobHold? = nil
+        holdKey: String? = nil
     ) {
         handedOver.wasNotSent(job.id)
         unsent.append(
@@ -265,7 +265,7 @@ extension Dispatcher {
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
                 error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
-                errorClass: why.errorClass?.rawValue, hold: hold))
+                errorClass: why.errorClass?.rawValue, holdKey: holdKey))
         log.debug(
             "a send was not accepted",
             metadata: [
