@@ -88,13 +88,13 @@ internal import Postgres
 
         /// The code of a row that has its `sealed_code` and its `key_id` in these columns; nil where none of the secrets
         /// opens it.
-        func code(_ result: QueryResult, _ row: Int, sealed: Int, keyID: Int) -> Code? {
-            guard
-                let secret = unsafe result.withBytes(row, keyID, { id in unsafe id.flatMap { unsafe keys.secret($0) } })
-            else {
-                return nil
+        func code(_ row: inout RowReader) -> Code? {
+            unsafe row.withNextTwo { seal, id in
+                guard let seal = unsafe seal, let secret = unsafe id.flatMap({ unsafe keys.secret($0) }) else {
+                    return nil
+                }
+                return unsafe open(seal, secret)
             }
-            return unsafe result.withBytes(row, sealed) { seal in unsafe seal.flatMap { unsafe open($0, secret) } }
         }
 
         /// The code in a seal; nil where it is not as it was written, or under another secret.

@@ -63,7 +63,7 @@ import Testing
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
         #expect(
-            try await database.text("SELECT count(*), count(*) FILTER (WHERE ended_job) FROM otp.messages") == "20|20")
+            try await database.text("SELECT count(*), count(*) FILTER (WHERE is_primary) FROM otp.messages") == "20|20")
         #expect(!otpd.errors.contains("turned up"))
     }
 
@@ -109,7 +109,7 @@ import Testing
         try await database.text(
             """
             WITH gone AS (DELETE FROM otp.send_jobs RETURNING *)
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job,
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary,
                                       requested_at, accepted_at, status, next_poll_at)
             SELECT 'SM' || lpad(row_number() OVER (ORDER BY id)::text, 32, 'f'), id, verification_id, 1, 1, true,
                    requested_at, now(), 'queued', now()
@@ -122,7 +122,7 @@ import Testing
         try await database.enqueueMany(count)
         try await database.text(
             """
-            UPDATE otp.send_jobs SET state = 'unknown', attempt = 1, worker = 1, unknown_at = now(), look_at = now(),
+            UPDATE otp.send_jobs SET state = 'unknown', attempt = 1, worker = 1, unknown_at = now(), next_lookup_at = now(),
                                      lease_expires_at = NULL
             """)
     }
@@ -220,7 +220,7 @@ import Testing
         #expect(try await database.text(Self.statuses) == "delivered|50")
         #expect(
             try await database.text(
-                "SELECT count(*) FILTER (WHERE ended_job), count(DISTINCT send_job_id) FROM otp.messages") == "50|50")
+                "SELECT count(*) FILTER (WHERE is_primary), count(DISTINCT send_job_id) FROM otp.messages") == "50|50")
         #expect(try await database.text("SELECT count(*) FROM otp.send_jobs") == "0")
     }
 

@@ -30,7 +30,8 @@ import Testing
         #expect(isAbout(try await nextWork(session).nextEnd, 100))
 
         try await database.text(
-            "UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now() + interval '200 seconds'")
+            "UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), next_lookup_at = now() + interval '200 seconds'"
+        )
         let unknown = try await nextWork(session)
         #expect(isAbout(unknown.nextLookup, 200))
         #expect(unknown.needsSweeps)
@@ -42,7 +43,7 @@ import Testing
 
         try await database.text(
             """
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status,
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status,
                                       next_poll_at)
             SELECT 'SM1', 1, id, 1, true, now(), 'queued', now() + interval '300 seconds' FROM otp.verifications
             """)

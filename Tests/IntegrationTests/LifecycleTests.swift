@@ -130,12 +130,12 @@ import Testing
             try await database.becomes(
                 "t", within: .seconds(40),
                 """
-                SELECT count(*) FILTER (WHERE state IN ('queued', 'sending')) = 0 AND coalesce(min(look_at) > now(), true)
+                SELECT count(*) FILTER (WHERE state IN ('queued', 'sending')) = 0 AND coalesce(min(next_lookup_at) > now(), true)
                   FROM otp.send_jobs
                 """)
             try await database.text(
                 """
-                UPDATE otp.send_jobs SET unknown_at = unknown_at - interval '60 seconds', look_at = now()
+                UPDATE otp.send_jobs SET unknown_at = unknown_at - interval '60 seconds', next_lookup_at = now()
                  WHERE state = 'unknown'
                 """)
         }
@@ -269,7 +269,7 @@ import Testing
         try await otpd.says("a job came back that was handed over already")
         try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
         try simulator.faults(#"{"list_lag_ms": 0}"#)
-        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.text("UPDATE otp.send_jobs SET next_lookup_at = now()")
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.stats().creates == 1)
     }

@@ -161,6 +161,25 @@ import Testing
         #expect(try await migrate("up").code == 0)
     }
 
+    /// Steps that made tables take their data along only when that is asked for; an interrupted way up goes on.
+    @Test func dataGoesOnlyWhenAskedFor() async throws {
+        let database = try #require(database)
+        #expect(try await migrate("up").code == 0)
+        try await database.text("INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')")
+        try await database.text("ANALYZE otp.verifications; SELECT pg_stat_force_next_flush()")
+        let refused = try await migrate("down", "--to", "3")
+        #expect(refused.code == 64)
+        #expect(
+            refused.errors.contains("tables of the schema otp of database \(database.name) go"), "\(refused.errors)")
+        #expect(refused.errors.contains("otpd migrate down --to 3 --yes"), "\(refused.errors)")
+        #expect(try await migrate("check").code == 0)
+        #expect(try await migrate("down", "--to", "3", "--yes").code == 0)
+        let up = try await migrate("up")
+        #expect(up.code == 0, "\(up.errors)")
+        #expect(up.output.hasPrefix("up    4  "), "\(up.output)")
+        #expect(try await migrate("check").code == 0)
+    }
+
     @Test func withoutPrivilegesItSaysSo() async throws {
         let database = try #require(database)
         let role = "otpd_test_nobody_\(database.name)"

@@ -29,7 +29,7 @@ import Testing
 
     private func hold(_ jobs: [Int64], on connection: Connection) async throws {
         var ends = FinishUnsent()
-        for job in jobs { ends.append(UnsentEnd(job: job, attempt: 1, .hold, error: "e", heldBy: "country SA")) }
+        for job in jobs { ends.append(UnsentEnd(job: job, attempt: 1, .hold, error: "e", holdKey: "country SA")) }
         try await ends.run(on: connection, worker: 1, deadline: soon)
     }
 
@@ -40,7 +40,7 @@ import Testing
         try await hold(jobs, on: session.connection)
         #expect(
             try await database.text(
-                "SELECT state, held_by IS NULL, due_at - now() < '1 second', last_error FROM otp.send_jobs")
+                "SELECT state, hold_kind IS NULL, due_at - now() < '1 second', last_error FROM otp.send_jobs")
                 == "queued|t|t|e")
         await session.close()
     }
@@ -65,7 +65,7 @@ import Testing
         try await ended
         #expect(
             try await database.text(
-                "SELECT count(*) FROM otp.send_jobs WHERE held_by IS NULL AND due_at <= clock_timestamp()")
+                "SELECT count(*) FROM otp.send_jobs WHERE hold_kind IS NULL AND due_at <= clock_timestamp()")
                 == "2")
         for session in [worker, ending] { await session.close() }
     }
@@ -99,7 +99,7 @@ import Testing
                     SELECT string_agg(j.id::text, ',') = '\(jobs[3])', p.probes,
                            round(extract(epoch FROM p.next_probe_at - now())) BETWEEN \(probe == 1 ? 8 : 13) AND \(probe == 1 ? 10 : 15)
                       FROM otp.send_jobs j, otp.pauses p
-                     WHERE j.held_by = p.name AND j.due_at <= now() AND j.expires_at > now()
+                     WHERE j.hold_kind = 'pause' AND j.hold_key = p.name AND j.due_at <= now() AND j.expires_at > now()
                      GROUP BY 2, 3
                     """) == "t|\(probe)|t")
             // It met the pause again.

@@ -37,7 +37,7 @@ import Testing
         #expect(
             try await database.text(
                 """
-                SELECT reason, remedy <> '', next_probe_at - since BETWEEN '4 seconds' AND '6 seconds', probes, made_by ~ 'otpd worker'
+                SELECT reason, remedy <> '', next_probe_at - since BETWEEN '4 seconds' AND '6 seconds', probes, created_by ~ 'otpd worker'
                   FROM otp.pauses
                 """) == "Sending to this country is not enabled in the Twilio account.|t|t|0|t")
         // The next five meet the pause and not Twilio; another country does not meet it.
@@ -46,7 +46,7 @@ import Testing
         try await database.becomes("accepted|4\nqueued|6", Self.states)
         try await database.becomes(
             "6|6",
-            "SELECT count(*), count(*) FILTER (WHERE due_at = expires_at) FROM otp.send_jobs WHERE held_by = 'country SA'"
+            "SELECT count(*), count(*) FILTER (WHERE due_at = expires_at) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'country SA')"
         )
         #expect(
             try await database.text(
@@ -79,14 +79,18 @@ import Testing
         for worker in workers { try await worker.says("a pause has begun: its jobs wait") }
         try await enqueue(6, to: "+96650124")
         try await database.becomes(
-            "7", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'country SA' AND due_at = expires_at")
+            "7",
+            "SELECT count(*) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'country SA') AND due_at = expires_at"
+        )
         for probes in 1...2 {
             try await database.becomes(
                 "\(probes)|t", within: .seconds(30),
                 "SELECT probes, next_probe_at - now() BETWEEN '\(5 << probes) seconds'::interval - '5 seconds' AND '\(5 << probes) seconds' FROM otp.pauses"
             )
             try await database.becomes(
-                "7", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'country SA' AND due_at = expires_at")
+                "7",
+                "SELECT count(*) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'country SA') AND due_at = expires_at"
+            )
             #expect(try simulator.stats().creates == 1 + probes)
         }
         // The newest was the probe, both times.
@@ -107,7 +111,8 @@ import Testing
         try await Otpd.run(simulator)
         try simulator.faults(refusals(21408, 1000))
         try await enqueue(3, to: "+96650123")
-        try await database.becomes("3", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'country SA'")
+        try await database.becomes(
+            "3", "SELECT count(*) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'country SA')")
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired|3", Self.states)
         #expect(
@@ -128,7 +133,8 @@ import Testing
         try await enqueue(2, to: "+96650123", from: 2001)
         try await enqueue(2, to: "+96650124")
         try await database.becomes("accepted|2\nqueued|3", Self.states)
-        try await database.becomes("3", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'prefix +96650123'")
+        try await database.becomes(
+            "3", "SELECT count(*) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'prefix +96650123')")
         let resumed = try await Otpd.command(["resume", "--prefix", "+96650123"])
         #expect(resumed.code == 0)
         try await database.becomes("accepted|5", Self.states)
@@ -175,7 +181,8 @@ import Testing
         try await enqueue(3, to: "+96650123")
         try await enqueue(1, to: "+96279012")
         try await database.becomes("accepted|1\nqueued|3", Self.states)
-        try await database.becomes("3", "SELECT count(*) FROM otp.send_jobs WHERE held_by = 'country SA'")
+        try await database.becomes(
+            "3", "SELECT count(*) FROM otp.send_jobs WHERE (hold_kind, hold_key) = ('pause', 'country SA')")
         try await stays("nothing is probed", for: .seconds(7)) { try simulator.stats().creates == 1 }
         let list = try await Otpd.command(["pause"])
         #expect(list.code == 0 && list.output.contains("country SA") && list.output.contains("wait"))

@@ -21,7 +21,7 @@ import Testing
     {
         UnsentEnd(
             job: job.id, attempt: job.attempt, outcome, delay: .seconds(30), error: "e", errorClass: errorClass,
-            heldBy: outcome == .deferred ? "rate Slow" : nil, rate: rate)
+            holdKey: outcome == .deferred ? "Slow" : nil, rate: rate)
     }
 
     @Test func aPauseOfEverythingStopsClaimsFromItsCommitOn() async throws {
@@ -55,7 +55,7 @@ import Testing
         #expect(
             try await database.text(
                 """
-                SELECT held_by, due_at = expires_at,
+                SELECT hold_kind || ' ' || hold_key, due_at = expires_at,
                        due_at > now() + interval '20 seconds' AS far, due_at <= now() + interval '1 second' AS soon
                   FROM otp.send_jobs ORDER BY id
                 """) == "rate Slow|f|t|f\n|f|f|t\nrate Slow|t|f|f")

@@ -80,7 +80,7 @@ import Testing
         try await database.becomes(
             "t|t|t",
             """
-            SELECT count(*) FILTER (WHERE last_error LIKE 'It waits for its turn%' AND held_by = 'rate Slow') > 40,
+            SELECT count(*) FILTER (WHERE last_error LIKE 'It waits for its turn%' AND hold_kind = 'rate' AND hold_key = 'Slow') > 40,
                    max(returned) <= 3,
                    max(due_at) - now() > interval '15 seconds'
               FROM otp.send_jobs
@@ -118,7 +118,7 @@ import Testing
         for index in 100..<103 { try await database.enqueue("+201001234\(index)", life: "2 minutes") }
         try await database.becomes(
             "2",
-            "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND held_by = 'rate Slow' AND due_at = expires_at"
+            "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND hold_kind = 'rate' AND hold_key = 'Slow' AND due_at = expires_at"
         )
         try await database.becomes("1", "SELECT count(*) FROM otp.messages")
         #expect(try simulator.stats().created == 1)

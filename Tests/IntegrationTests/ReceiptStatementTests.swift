@@ -65,7 +65,7 @@ import Testing
         let beside = try await ends.run(on: session.connection, worker: 1, deadline: soon)
         #expect(beside.all == 1 && beside.second == 1)
         #expect(
-            try await database.text("SELECT count(*), count(*) FILTER (WHERE ended_job) FROM otp.messages") == "2|1")
+            try await database.text("SELECT count(*), count(*) FILTER (WHERE is_primary) FROM otp.messages") == "2|1")
         #expect(try await database.text("SELECT count(*) FROM otp.send_jobs") == "0")
         await session.close()
     }
@@ -200,7 +200,7 @@ import Testing
                     INSERT INTO otp.verifications (subject, phone_number, client_ip)
                     VALUES ('\(sid)', '050123456\(number)', '192.0.2.1')
                     RETURNING id)
-                INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status)
+                INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status)
                 SELECT '\(sid)', \(number - 2), id, 1, true, now(), 'sent' FROM v
                 """)
             reports.append(
@@ -315,7 +315,7 @@ import Testing
             UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1,
                                      lease_expires_at = now() + interval '1 minute';
             UPDATE otp.send_jobs SET state = 'queued', expires_at = now() WHERE id = \(try await job("expired").id);
-            UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), look_at = now()
+            UPDATE otp.send_jobs SET state = 'unknown', unknown_at = now(), next_lookup_at = now()
              WHERE id = \(try await job("unknown").id)
             """)
         _ = try await Sweep.run(on: session.connection, from: nil, isIdle: true, deadline: soon)
@@ -332,7 +332,7 @@ import Testing
         // Twilio answers with the SID of another message.
         try await database.text(
             """
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status)
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status)
             VALUES ('\(Self.sid)', 1000, 1000, 1, true, now(), 'sent')
             """)
         let repeated = try await job("repeated")

@@ -78,7 +78,7 @@ import Testing
         try await database.becomes(
             "another|accepted\nsame block|queued",
             "SELECT subject, job_state FROM otp.delivery_status WHERE error_code IS DISTINCT FROM 30450 ORDER BY 1")
-        try await database.becomes("prefix +96659013", "SELECT held_by FROM otp.send_jobs")
+        try await database.becomes("prefix +96659013", "SELECT hold_key FROM otp.send_jobs")
     }
 
     // MARK: The bill

@@ -17,7 +17,7 @@ import Testing
     private func end(_ session: TestDatabase.Session, _ database: TestDatabase) async throws {
         await session.close()
         try await database.text(
-            "UPDATE otp.verifications SET made_by = 'postgres'::regrole; DROP ROLE \"web_\(database.name)\"")
+            "UPDATE otp.verifications SET created_by = 'postgres'::regrole; DROP ROLE \"web_\(database.name)\"")
     }
 
     /// The 201 is lost and Twilio's list does not show the message: the report leads to it, and Twilio confirms it.
@@ -91,7 +91,7 @@ import Testing
         let database = try #require(database)
         try await database.text(
             """
-            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status)
+            INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status)
             SELECT 'SM' || lpad(n::text, 32, '0'), n, 1000000 + n, 1, true, now() - interval '1 day', 'delivered'
               FROM generate_series(1, 2) n;
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at)

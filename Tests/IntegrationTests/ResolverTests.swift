@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Outcomes that are unknown are found out at Twilio (CONTRACT 7.2). The waits of the rule are data (`unknown_at`,
-/// `look_at`), so that no test waits them out.
+/// `next_lookup_at`), so that no test waits them out.
 @Suite(.database) struct ResolverTests {
     let database = TestScope.current?.database
 
@@ -13,14 +13,14 @@ import Testing
     private func letWaitPass(_ database: TestDatabase) async throws {
         try await database.text(
             """
-            UPDATE otp.send_jobs SET unknown_at = least(unknown_at, now() - interval '45 seconds'), look_at = now()
+            UPDATE otp.send_jobs SET unknown_at = least(unknown_at, now() - interval '45 seconds'), next_lookup_at = now()
              WHERE state = 'unknown'
             """)
     }
 
     /// Waits until as many looks have been counted.
     private func looks(_ count: Int, _ database: TestDatabase) async throws {
-        try await database.becomes("unknown|\(count)", "SELECT state, looks FROM otp.send_jobs")
+        try await database.becomes("unknown|\(count)", "SELECT state, lookups FROM otp.send_jobs")
     }
 
     @Test func whatTwilioHasIsAdopted() async throws {
@@ -31,7 +31,7 @@ import Testing
         try await database.becomes(
             "accepted|delivered|1|t",
             """
-            SELECT d.job_state, d.message_status, d.attempts, m.ended_job
+            SELECT d.job_state, d.message_status, d.attempts, m.is_primary
               FROM otp.delivery_status d JOIN otp.messages m USING (send_job_id)
             """)
         #expect(try simulator.stats().creates == 1)
@@ -47,7 +47,8 @@ import Testing
         try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
         // Looked for and not found before the grace: that says nothing.
         try await database.becomes(
-            "unknown|0|t", "SELECT state, looks, look_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
+            "unknown|0|t",
+            "SELECT state, lookups, next_lookup_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
         try await letWaitPass(database)
         try await looks(1, database)
         #expect(try simulator.stats().creates == 1)
@@ -71,7 +72,7 @@ import Testing
             try await database.becomes("1", "SELECT count(*) FROM otp.send_jobs WHERE state = 'unknown'")
             try await letWaitPass(database)
             if look == 1 {
-                try await database.becomes("1", "SELECT looks FROM otp.send_jobs WHERE state = 'unknown'")
+                try await database.becomes("1", "SELECT lookups FROM otp.send_jobs WHERE state = 'unknown'")
             }
         }
         try await database.becomes(
@@ -91,9 +92,10 @@ import Testing
         try await Otpd.run(simulator)
         try await database.enqueue("0501234567")
         try await database.becomes(
-            "unknown|0|t", "SELECT state, looks, look_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
+            "unknown|0|t",
+            "SELECT state, lookups, next_lookup_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
         try simulator.faults(#"{"list_lag_ms": 0}"#)
-        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.text("UPDATE otp.send_jobs SET next_lookup_at = now()")
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.stats().creates == 1)
     }
@@ -110,7 +112,7 @@ import Testing
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         // The second takes its look's lease away as well: its worker may have died with it.
         try await database.text(
-            "UPDATE otp.send_jobs SET expires_at = now(), lease_expires_at = now(), look_at = now() + interval '1 hour'"
+            "UPDATE otp.send_jobs SET expires_at = now(), lease_expires_at = now(), next_lookup_at = now() + interval '1 hour'"
         )
         for sweep in 1...2 {
             try await database.text(
@@ -130,7 +132,7 @@ import Testing
                 """)
         }
         try simulator.faults(#"{"next": []}"#)
-        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.text("UPDATE otp.send_jobs SET next_lookup_at = now()")
         try await database.becomes(
             "accepted", "SELECT job_state FROM otp.delivery_status WHERE subject = 'unknown'")
     }
@@ -145,7 +147,7 @@ import Testing
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         try await database.text(
             """
-            UPDATE otp.send_jobs SET expires_at = now(), look_at = now(), unknown_at = now() - interval '45 seconds'
+            UPDATE otp.send_jobs SET expires_at = now(), next_lookup_at = now(), unknown_at = now() - interval '45 seconds'
             """)
         try await database.becomes(
             "failed|t|1",
@@ -165,7 +167,7 @@ import Testing
             try await database.text(
                 """
                 UPDATE otp.send_jobs SET state = 'unknown', attempt = 1, lease_expires_at = now(), expires_at = now(),
-                                         unknown_at = now() - interval '1 hour', look_at = now() - interval '\(lookDue)'
+                                         unknown_at = now() - interval '1 hour', next_lookup_at = now() - interval '\(lookDue)'
                 """)
             return try await Sweep.run(
                 on: session.connection, from: nil, isIdle: true, deadline: .now() + .seconds(20)
@@ -189,8 +191,8 @@ import Testing
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         for _ in 1...3 {
             try await letWaitPass(database)
-            try await database.becomes("t", "SELECT look_at > now() + interval '5 seconds' FROM otp.send_jobs")
-            #expect(try await database.text("SELECT state, looks FROM otp.send_jobs") == "unknown|0")
+            try await database.becomes("t", "SELECT next_lookup_at > now() + interval '5 seconds' FROM otp.send_jobs")
+            #expect(try await database.text("SELECT state, lookups FROM otp.send_jobs") == "unknown|0")
         }
         try simulator.faults(#"{"next": []}"#)
         try await letWaitPass(database)
@@ -266,10 +268,10 @@ import Testing
         try await letWaitPass(database)
         try await database.becomes("unknown|2", "SELECT state, attempt FROM otp.send_jobs")
         try simulator.faults(#"{"list_lag_ms": 0}"#)
-        try await database.text("UPDATE otp.send_jobs SET look_at = now()")
+        try await database.text("UPDATE otp.send_jobs SET next_lookup_at = now()")
         try await program.says("a second message of a send job turned up")
         #expect(
-            try await database.text("SELECT count(*), count(*) FILTER (WHERE ended_job) FROM otp.messages") == "2|1")
+            try await database.text("SELECT count(*), count(*) FILTER (WHERE is_primary) FROM otp.messages") == "2|1")
         #expect(try await database.text("SELECT error_class, failures FROM otp.failure_summary") == "sent_twice|1")
         #expect(try await database.text("SELECT job_state, attempts FROM otp.delivery_status") == "accepted|2")
     }

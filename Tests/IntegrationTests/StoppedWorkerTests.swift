@@ -54,7 +54,7 @@ import Testing
         try await database.becomes(
             "0|t|t", within: .seconds(60),
             """
-            SELECT count(*) FILTER (WHERE state <> 'unknown' OR look_at < now()), count(*) > 0, count(*) < \(held)
+            SELECT count(*) FILTER (WHERE state <> 'unknown' OR next_lookup_at < now()), count(*) > 0, count(*) < \(held)
               FROM otp.send_jobs
             """)
         sleeper.signal(SIGCONT)

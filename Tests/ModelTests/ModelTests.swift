@@ -98,7 +98,7 @@ import Testing
         breaking(.sidSettlesAlways, .evidenceLost), breaking(.listIsBelieved, .twice),
         breaking(.grace, .twice),
         breaking(.secondLook, .looksTooClose), breaking(.verdictFencedByToken, .looksTooClose),
-        // By looks of equal times alone: in microseconds, `look_at` by itself is nearly a fence of attempts too.
+        // By looks of equal times alone: in microseconds, `next_lookup_at` by itself is nearly a fence of attempts too.
         breaking(.verdictFencedByAttempt, .twice) {
             $0.attemptsPerJob = 3
             $0.failsOver = false

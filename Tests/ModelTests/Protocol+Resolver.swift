@@ -1,7 +1,7 @@
 import OTP
 
 extension Protocol {
-    /// Looks that begin now: `state = 'unknown'` and `look_at` due; taking one sets `look_at` to the end of its lease.
+    /// Looks that begin now: `state = 'unknown'` and `next_lookup_at` due; taking one sets `next_lookup_at` to the end of its lease.
     mutating func takeLooks(_ world: World, _ job: Int) {
         let row = world.rows[job]
         guard row.state == .unknown, row.lookAt <= 0 else { return }

@@ -109,7 +109,7 @@ extension World {
         setLookAt(job, 0)
     }
 
-    /// Writes `look_at`, which tells each look of the job under way whether it is still the one.
+    /// Writes `next_lookup_at`, which tells each look of the job under way whether it is still the one.
     mutating func setLookAt(_ job: Int, _ ticks: Int8) {
         rows[job].lookAt = ticks
         for slot in 0..<World.looks where looks[slot].verdict != .none && Int(looks[slot].job) == job {

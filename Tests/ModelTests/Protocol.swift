@@ -97,7 +97,7 @@ extension Protocol {
         }
     }
 
-    /// `look_at` only grows, so that what is not current now will never be.
+    /// `next_lookup_at` only grows, so that what is not current now will never be.
     private func isFencedOutForGood(_ look: PendingLook, _ world: World) -> Bool {
         let row = world.rows[Int(look.job)]
         guard row.state.isLive else { return true }

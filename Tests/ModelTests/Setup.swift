@@ -62,7 +62,7 @@ enum Rule: UInt32, CaseIterable {
     case listIsBelieved
     case grace
     case secondLook
-    /// A verdict is written only if `look_at` is what its look took.
+    /// A verdict is written only if `next_lookup_at` is what its look took.
     case verdictFencedByToken
     /// A verdict is written only for the attempt that was looked for.
     case verdictFencedByAttempt

@@ -45,7 +45,7 @@ struct Row {
     var lease: Int8 = 0
     /// Since `unknown_at`.
     var age: Int8 = 0
-    /// `look_at` from now; due at 0.
+    /// `next_lookup_at` from now; due at 0.
     var lookAt: Int8 = 0
     var looks: Int8 = 0
     var lostClaims: Int8 = 0
@@ -123,8 +123,8 @@ struct PendingLook {
     var verdict = Verdict.none
     var job: Int8 = 0
     var attempt: Int8 = 0
-    /// The `look_at` that was taken, from now; below 0 it can't be written anew any more.
+    /// The `next_lookup_at` that was taken, from now; below 0 it can't be written anew any more.
     var token: Int8 = 0
-    /// The row's `look_at` is the one taken.
+    /// The row's `next_lookup_at` is the one taken.
     var isCurrent = false
 }

@@ -334,7 +334,7 @@ import Testing
         "purpose": "phone_verification", "locale": "ar", "channel": "sms", "attempts": "2", "verification_id": "7",
         "wrong_tries": "1", "requested_at": "2026-11-25 22:41:01+00", "ended_at": "2026-11-25 22:41:03+00",
         "final_at": "2026-11-25 22:41:03+00", "code_drawn_at": "2026-11-25 22:41:01+00",
-        "code_expires_at": "2026-11-25 22:46:01+00", "code_is_dead": "t", "looks": "0",
+        "code_expires_at": "2026-11-25 22:46:01+00", "code_is_dead": "t", "lookups": "0",
     ]
 
     @Test func aFailure() {
@@ -358,14 +358,16 @@ import Testing
     @Test func aQueuedOneSaysWhatItWaitsFor() {
         var values = Self.failed
         values["job_state"] = "queued"
-        values["held_by"] = "country SA"
+        values["hold_kind"] = "pause"
+        values["hold_key"] = "country SA"
         values["due_at"] = "2026-11-25 22:46:01+00"
         values["ended_at"] = nil
         values["final_at"] = nil
         let held = JobStory(values).lines(width: 80).map(\.plain)
         #expect(held.contains("  Waits for     the end of a pause: country SA"))
         #expect(!held.contains { $0.hasSuffix("it is due") })
-        values["held_by"] = nil
+        values["hold_kind"] = nil
+        values["hold_key"] = nil
         #expect(JobStory(values).lines(width: 80).contains { $0.plain.hasSuffix("it is due") })
     }
 

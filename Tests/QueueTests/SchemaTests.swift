@@ -51,6 +51,15 @@ struct SchemaTests {
         }
     }
 
+    @Test("a step that makes tables says which ones go with it")
+    func tables() {
+        for step in Migration.all.dropFirst() {
+            let made = step.up.matches(of: #/\nCREATE TABLE otp\.(\w+)/#).map { String($0.output.1) }
+            #expect(step.droppedTables.sorted() == made.sorted(), "\(step.name)")
+        }
+        #expect(Migration.all.first?.down.contains("DROP SCHEMA otp CASCADE") == true)
+    }
+
     @Test("every file of migrations/ is compiled in, byte for byte, numbered from 1 without gaps")
     func embedded() throws {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()

@@ -10,7 +10,7 @@ LOOKS = 25
 
 JOBS = """
 SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
-    (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.ended_job),
+    (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.is_primary),
     (SELECT string_agg(m.message_sid, ' ') FROM otp.messages m WHERE m.send_job_id = s.job),
     u.state, coalesce(u.error_class, u.error_code::text, '')
 FROM chaos.steps s JOIN otp.verifications v ON v.id = s.verification

@@ -107,7 +107,7 @@ async def forgetful(stage):
         pass
     await stage.settle()
     sql = await stage.sql()
-    accepted = await sql.value("SELECT count(*) FROM otp.messages WHERE ended_job")
+    accepted = await sql.value("SELECT count(*) FROM otp.messages WHERE is_primary")
     sql.close()
     stage.expect(accepted == "12", f"{accepted} of 12 jobs ended as accepted")
 

@@ -171,7 +171,7 @@ async def poison(stage):
         "SELECT u.error FROM otp.unsent_jobs u JOIN otp.verifications v ON v.id = u.verification_id "
         f"WHERE v.e164 = '{number}'")
     accepted, slowest = (await sql("SELECT count(*), round(max(extract(epoch FROM accepted_at - requested_at))) "
-                                   "FROM otp.messages WHERE ended_job"))[0]
+                                   "FROM otp.messages WHERE is_primary"))[0]
     sql.close()
     stage.figures.append(f"{killed} workers taken down, failed after {time.time() - began:.0f} s; "
                          f"{accepted} others accepted, the slowest after {slowest} s")

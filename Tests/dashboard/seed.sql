@@ -6,7 +6,7 @@ INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expi
 SELECT 'user-' || n, 'phone_verification', CASE n % 20 WHEN 0 THEN '+2010' WHEN 1 THEN '+97150' ELSE '+96650' END || lpad((n * 7919 % 10000000)::text, 7, '0'),
     CASE n % 20 WHEN 0 THEN 'EG' WHEN 1 THEN 'AE' ELSE 'SA' END, now() - n * interval '0.4 seconds', now() - n * interval '0.4 seconds' + interval '5 minutes'
 FROM generate_series(1, 3000) n;
-INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, ended_job, requested_at, accepted_at, status, error_code, segments, price, price_unit, final_at)
+INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at, accepted_at, status, error_code, segments, price, price_unit, final_at)
 SELECT 'SM' || lpad(id::text, 32, '0'), id, id, 1, 1, true, created_at, created_at + (40 + id * 31 % 60) * interval '1 millisecond' + CASE WHEN id % 50 = 0 THEN interval '700 milliseconds' ELSE '0' END,
     CASE WHEN id % 97 = 0 THEN 'undelivered' WHEN id % 12 = 0 THEN 'sent' ELSE 'delivered' END, CASE WHEN id % 97 = 0 THEN 30003 END, 1, -0.0135, 'USD', created_at
 FROM otp.verifications WHERE id % 101 > 0;
@@ -20,11 +20,11 @@ INSERT INTO otp.worker_status (host, pid, version, started_at, heartbeat_at, sta
 VALUES ('sms-1', 812, '0.1.0', now() - interval '9 hours', now(), 'running', NULL, NULL, 3, 84210, 83950, 260, 'connected', 'answering', 83120, 2, 0, 83120, 60, 95, 120),
     ('sms-2', 1204, '0.1.0', now() - interval '9 hours', now(), 'running', NULL, NULL, 2, 83007, 82801, 206, 'connected', 'answering', NULL, NULL, NULL, NULL, 61, 96, 130),
     ('sms-2', 977, '0.1.0', now() - interval '10 hours', now() - interval '8 minutes', 'dead', 'Its heartbeats ended while it was running.', 'See the end of its log: journalctl -u otpd.', 0, 510, 500, 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, held_by)
-SELECT id, 'queued', now() - interval '2 seconds', now() - interval '1 second', now() + interval '5 minutes', NULL FROM otp.verifications ORDER BY id LIMIT 7;
-INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, held_by)
-SELECT id, 'queued', now() - interval '2 seconds', now() + interval '4 minutes', now() + interval '5 minutes', 'country AE' FROM otp.verifications WHERE country = 'AE' ORDER BY id LIMIT 4;
-INSERT INTO otp.pauses (scope, key, reason, remedy, since, next_probe_at, made_by)
+INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, hold_kind, hold_key)
+SELECT id, 'queued', now() - interval '2 seconds', now() - interval '1 second', now() + interval '5 minutes', NULL::otp.hold_kind, NULL FROM otp.verifications ORDER BY id LIMIT 7;
+INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, hold_kind, hold_key)
+SELECT id, 'queued', now() - interval '2 seconds', now() + interval '4 minutes', now() + interval '5 minutes', 'pause'::otp.hold_kind, 'country AE' FROM otp.verifications WHERE country = 'AE' ORDER BY id LIMIT 4;
+INSERT INTO otp.pauses (scope, key, reason, remedy, since, next_probe_at, created_by)
 VALUES ('country', 'AE', 'Sending to this country is not enabled in the Twilio account.', 'Enable it in the Twilio console under Messaging > Settings > Geo permissions, or remove it from otp.countries.', now() - interval '11 minutes', now() + interval '40 seconds', 'otpd worker 1');
 -- The day before, with a quiet night, a busy evening and ten minutes in which no worker ran.
 INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed, latency_p50_ms, latency_p95_ms, latency_p99_ms, delivered, undelivered, messages)

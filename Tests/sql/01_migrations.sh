@@ -1,7 +1,14 @@
 # Forward and back, again after DROP SCHEMA, in several databases at once, beside a pgcrypto that lives elsewhere.
-gives "three migrations are recorded" "1 foundation,2 error_classes,3 languages" \
+gives "every migration is recorded" "$(for f in "$migrations"/*.up.sql; do basename "$f" .up.sql; done | sed 's/^0*\([0-9]*\)_/\1 /' | paste -sd ,)" \
     "SELECT string_agg(version || ' ' || name, ',' ORDER BY version) FROM otp.schema_migrations"
-for step in 0003_languages 0002_error_classes 0001_foundation; do
+for step in $steps_down; do
+    if [ "$step" = 0001_foundation ]; then
+        gives "each step took away what it had made" "f otp.hmac_sha256 otp.random_bytes otp.seal,r schema_migrations" "
+            SELECT string_agg(x.line, ',' ORDER BY x.line) FROM (
+                SELECT 'f ' || string_agg(p.oid::regproc::text, ' ' ORDER BY p.proname COLLATE \"C\") AS line FROM pg_proc p WHERE p.pronamespace = 'otp'::regnamespace
+                UNION ALL SELECT c.relkind::text || ' ' || c.relname FROM pg_class c WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind NOT IN ('i', 't')
+                UNION ALL SELECT 'type ' || t.typname FROM pg_type t WHERE t.typnamespace = 'otp'::regnamespace AND t.typrelid = 0 AND t.typelem = 0) x"
+    fi
     check "$step goes down" "" "$(sql -1 -f "$migrations/$step.down.sql")"
 done
 gives "nothing is left" "0" "SELECT count(*) FROM pg_namespace WHERE nspname = 'otp'"
@@ -22,7 +29,7 @@ PGDATABASE=postgres psql -qX -c "GRANT SET ON PARAMETER log_min_error_statement,
 check "and then can" t "$(PGUSER=${PGDATABASE}_owner PGDATABASE=${PGDATABASE}_owner psql -qXAt -c "SELECT otp.conceal_statements()")"
 check "the functions still work" "t" "$(PGDATABASE=${PGDATABASE}_owner sql -c "SET ROLE otp_web" -c "SELECT verification_id > 0 FROM otp.request('b', '0501234567')")"
 for kind in creator owner; do
-    for step in 0003_languages 0002_error_classes 0001_foundation; do
+    for step in $steps_down; do
         check "the $kind takes $step back" "" "$(PGUSER=${PGDATABASE}_$kind PGDATABASE=${PGDATABASE}_$kind sql -1 -f "$migrations/$step.down.sql")"
     done
     PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_$kind" -c "REVOKE ALL ON PARAMETER log_min_error_statement, log_error_verbosity FROM ${PGDATABASE}_$kind" -c "DROP ROLE ${PGDATABASE}_$kind"

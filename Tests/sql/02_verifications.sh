@@ -6,9 +6,9 @@ gives "six digits" "t" "SELECT bool_and(unseal(sealed_code, key_id) ~ '^[0-9]{6}
 gives "code is never returned" "" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('c', '0501234567', '001234') RETURNING code"
 gives "leading zeros survive in the seal" "001234" "SELECT unseal(sealed_code, key_id) FROM otp.verifications WHERE subject = 'c'"
 gives "codes have no bias that 20,000 draws show" "t" \
-    "SELECT max(n) - min(n) < 450 FROM (SELECT left(otp.draw_code(), 1) d, count(*) n FROM generate_series(1, 20000) GROUP BY 1) x"
+    "SELECT max(n) - min(n) < 450 FROM (SELECT left(otp.generate_code(), 1) d, count(*) n FROM generate_series(1, 20000) GROUP BY 1) x"
 gives "and verify" "f|f|t" "SELECT otp.verify('c', '1234'), otp.verify('c', '01234'), otp.verify('c', '001234')"
-gives "drawn ones keep theirs: a tenth begins with 0, all have six digits" "t|t" "SELECT bool_and(code ~ '^[0-9]{6}\$'), count(*) FILTER (WHERE code LIKE '0%') BETWEEN 400 AND 600 FROM (SELECT otp.draw_code() code FROM generate_series(1, 5000)) x"
+gives "drawn ones keep theirs: a tenth begins with 0, all have six digits" "t|t" "SELECT bool_and(code ~ '^[0-9]{6}\$'), count(*) FILTER (WHERE code LIKE '0%') BETWEEN 400 AND 600 FROM (SELECT otp.generate_code() code FROM generate_series(1, 5000)) x"
 fails "OT003 without secret" OT003 "SET otp.secret = ''; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"
 fails "OT003 short secret" OT003 "SET otp.secret = 'short'; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"
 fails "OT003 strange secret" OT003 "SET otp.secret = '0123456789 0123456789 0123456789 0123456789'; INSERT INTO otp.verifications (subject, phone_number) VALUES ('a', '0501234567')"

@@ -55,18 +55,18 @@ sql -c "UPDATE otp.limits SET max_sends = 100 WHERE scope = 'client_ip'"
 clean; v=$(verification race)
 for n in $(seq 64); do (sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" >"$work/race$n") & done; wait
 gives "64 at once: exactly five sends" "5" "SELECT count(*) FROM otp.send_jobs"
-gives "one of them has no elder: the first" "1|t" "SELECT count(*) FILTER (WHERE NOT has_elder), min(id) FILTER (WHERE NOT has_elder) = min(id) FROM otp.send_jobs"
+gives "one of them has no earlier job: the first" "1|t" "SELECT count(*) FILTER (WHERE NOT has_predecessor), min(id) FILTER (WHERE NOT has_predecessor) = min(id) FROM otp.send_jobs"
 check "the other 59 hear OT001" "59" "$(cat "$work"/race* | grep -c OT001)"
 clean; v=$(verification race2)
 for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c COMMIT >"$work/rr$n"; grep -qE '40001|40P01' "$work/rr$n" || break; done) & done; wait
 gives "64 at once under REPEATABLE READ, retrying: exactly five" "5" "SELECT count(*) FROM otp.send_jobs"
-gives "of these each may have: no snapshot tells" "t" "SELECT bool_and(has_elder) FROM otp.send_jobs"
+gives "of these each may have: no snapshot tells" "t" "SELECT bool_and(has_predecessor) FROM otp.send_jobs"
 check "the other 59 hear OT001 there too" "59" "$(cat "$work"/rr* | grep -c OT001)"
 gives "ids of a verification grow as they commit" "t" "SELECT bool_and(ordered) FROM (SELECT requested_at >= lag(requested_at, 1, requested_at) OVER (ORDER BY id) ordered FROM otp.send_jobs) x"
-clean; v=$(verification elder)
-gives "who has an elder, in one statement" "f,t,t" "WITH i AS (INSERT INTO otp.send_jobs (verification_id) VALUES ($v), ($v), ($v) RETURNING id, has_elder) SELECT string_agg(has_elder::text, ',' ORDER BY id) FROM (SELECT id, left(has_elder::text, 1) AS has_elder FROM i) x"
+clean; v=$(verification earlier)
+gives "which has an earlier job, in one statement" "f,t,t" "WITH i AS (INSERT INTO otp.send_jobs (verification_id) VALUES ($v), ($v), ($v) RETURNING id, has_predecessor) SELECT string_agg(has_predecessor::text, ',' ORDER BY id) FROM (SELECT id, left(has_predecessor::text, 1) AS has_predecessor FROM i) x"
 sql -c "DELETE FROM otp.send_jobs"
-gives "none, once those before have ended" f "INSERT INTO otp.send_jobs (verification_id, has_elder) VALUES ($v, true) RETURNING has_elder"
+gives "none, once those before have ended" f "INSERT INTO otp.send_jobs (verification_id, has_predecessor) VALUES ($v, true) RETURNING has_predecessor"
 clean; spelled=(0501234567 501234567 966501234567 +966501234567 00966501234567 '+966 (0)50 123-4567' ٠٥٠١٢٣٤٥٦٧ '050.123.4567'); rm -f "$work"/sp*
 for n in $(seq 64); do (sql -c "SELECT 'sent' FROM otp.request('spelled $n', '${spelled[n % 8]}', client_ip => '192.0.2.$n')" >"$work/sp$n") & done; wait
 gives "64 strangers in eight spellings, one phone: exactly five sends, and no verification of the refused" "5|5" "SELECT (SELECT count(*) FROM otp.send_jobs), (SELECT count(*) FROM otp.verifications)"

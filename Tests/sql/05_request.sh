@@ -21,7 +21,7 @@ fails "OT007 null subject" OT007 "SELECT otp.request(NULL, '0501234567')"
 fails "OT007 ttl" OT007 "SELECT otp.request('r2', '0501234567', ttl => '-1 minute')"
 fails "OT007 huge ttl" OT007 "SELECT otp.request('r2', '0501234567', ttl => '1 year')"
 fails "OT003" OT003 "SET otp.secret = ''; SELECT otp.request('r2', '0501234567')"
-gives "nothing half-written" "0|0" "SELECT (SELECT count(*) FROM otp.verifications WHERE subject = 'r2'), (SELECT count(*) FROM otp.requests WHERE subject = 'r2')"
+gives "nothing half-written" "0|0" "SELECT (SELECT count(*) FROM otp.verifications WHERE subject = 'r2'), (SELECT count(*) FROM otp.request_locks WHERE subject = 'r2')"
 clean
 for n in $(seq 32); do (sql -c "SELECT otp.request('one', '0501231231')" >"$work/q$n") & done; wait
 gives "32 at once draw one code" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"

@@ -19,7 +19,7 @@ fails "OT007 no status" OT007 "SELECT otp.record_status('$(sid 2)', repeat('x', 
 sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy, requested_at) VALUES (5000, 1, 'failed', 2, NULL, 'The outcome stayed unknown.', 'None.', now())"
 gives "evidence after the end" "t" "SELECT otp.record_status('$(sid 3)', 'delivered', reference => '5000.1')"
 gives "adds the message to the failed job" "failed|delivered|$(sid 3)|The outcome stayed unknown." "SELECT job_state, message_status, message_sid, error FROM otp.delivery_status WHERE send_job_id = 5000"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, error_code) VALUES ('$(sid 4)', 6000, 1, 1, true, now(), 'undelivered', 30003), ('$(sid 5)', 6001, 1, 1, true, now(), 'failed', 39999)"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) VALUES ('$(sid 4)', 6000, 1, 1, true, now(), 'undelivered', 30003), ('$(sid 5)', 6001, 1, 1, true, now(), 'failed', 39999)"
 gives "a message's error in words" "The phone cannot be reached: switched off, without signal, or roaming.|Ask the user to check the phone and request the code again." "SELECT error, remedy FROM otp.delivery_status WHERE send_job_id = 6000"
 says "also one that nobody knows" "Twilio reported error 39999.*add a row" "SELECT error, remedy FROM otp.delivery_status WHERE send_job_id = 6001"
 gives "every job once" "t" "SELECT count(*) = count(DISTINCT send_job_id) FROM otp.delivery_status"

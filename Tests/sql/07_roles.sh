@@ -12,13 +12,13 @@ may otp_web "SELECT count(*) FROM otp.delivery($v, 'web')" 1
 may otp_web "SELECT otp.cancel($v, 'web')" t
 may otp_web "SELECT count(*) FROM otp.verified_phones('web')" 0
 may otp_web "SELECT otp.to_e164('0501234567')" +966501234567
-for table in verifications send_jobs messages unsent_jobs settings templates limits countries error_classes send_counts verify_failures requests worker_status; do
+for table in verifications send_jobs messages unsent_jobs settings templates limits countries error_classes send_counts verify_failures request_locks worker_status; do
     may_not otp_web "SELECT * FROM otp.$table"
     may_not otp_web "DELETE FROM otp.$table"
     may_not otp_monitor "DELETE FROM otp.$table"
 done
 # Of other subjects' rows: keys and an expiry, which INSERT … RETURNING needs, and nothing else.
-for column in subject phone_number region purpose locale code client_ip e164 country sealed_code code_hash key_id created_at attempts verified_at canceled_at made_by; do
+for column in subject phone_number region purpose locale code client_ip e164 country sealed_code code_hash key_id created_at attempts verified_at canceled_at created_by; do
     may_not otp_web "SELECT $column FROM otp.verifications"
 done
 for column in channel state attempt due_at requested_at last_error; do may_not otp_web "SELECT $column FROM otp.send_jobs"; done
@@ -49,7 +49,7 @@ may_not otp_web "UPDATE otp.verifications SET attempts = 0"
 may_not otp_web "INSERT INTO otp.verifications (subject, phone_number, e164) VALUES ('a', 'b', 'c')"
 may_not otp_web "INSERT INTO otp.send_jobs (verification_id, state) VALUES ($v, 'sending')"
 may_not otp_web "SELECT otp.seal('1', 'x')"
-may_not otp_web "SELECT otp.draw_code()"
+may_not otp_web "SELECT otp.generate_code()"
 may_not otp_web "SELECT otp.session_secret()"
 may_not otp_web "SELECT otp.conceal_statements()"
 may_not otp_web "SELECT otp.cancel_queued_sends(1, 'x')"

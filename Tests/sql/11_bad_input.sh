@@ -1,5 +1,5 @@
 # Every text argument null, empty, huge, quoted, odd: a clear SQLSTATE, the reason in words, nothing half-written.
-clean; rows() { sql -c "SELECT (SELECT count(*) FROM otp.verifications) + (SELECT count(*) FROM otp.send_jobs) + (SELECT count(*) FROM otp.requests) + (SELECT count(*) FROM otp.send_counts) + (SELECT count(*) FROM otp.messages)"; }
+clean; rows() { sql -c "SELECT (SELECT count(*) FROM otp.verifications) + (SELECT count(*) FROM otp.send_jobs) + (SELECT count(*) FROM otp.request_locks) + (SELECT count(*) FROM otp.send_counts) + (SELECT count(*) FROM otp.messages)"; }
 odd=("NULL" "''" "' '" "repeat('x', 1000000)" "repeat('9', 1000000)" "'''; DROP TABLE otp.verifications; --'" "'%s %L {code}'" "E'\\u202e\\u0000'" "E'\\xff'" "E'a\\nb'" "'\$1'" "'😀'")
 before=$(rows)
 for value in "${odd[@]}"; do
@@ -22,6 +22,6 @@ check "and repeats no value of a megabyte" "t" "$([ "$(psql -qXAt -d "$PGDATABAS
 ranks="('scheduled', 0), ('accepted', 1), ('queued', 2), ('receiving', 2), ('sending', 3), ('sent', 4), ('partially_delivered', 5), ('delivered', 6), ('undelivered', 6), ('failed', 6), ('canceled', 6), ('received', 6), ('read', 7)"
 gives "every pair of statuses has its order" "" "WITH twilio (status, rank) AS (VALUES $ranks, ('a_word_of_next_year', 3)) SELECT string_agg(a.status || ' ' || b.status, ', ') FROM twilio a, twilio b WHERE sign(a.rank - b.rank) <> sign(otp.status_rank(a.status) - otp.status_rank(b.status)) OR otp.status_advances(a.status, b.status) <> CASE WHEN b.status = 'read' THEN a.rank < 6 OR a.status = 'delivered' ELSE b.rank > a.rank END"
 gives "50 and above is final" "" "WITH twilio (status, rank) AS (VALUES $ranks) SELECT string_agg(status, ', ') FROM twilio WHERE (rank >= 6) <> (otp.status_rank(status) >= 50)"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SMabcdefABCDEF00000000000000000001', 1, 1, 1, true, now(), 'undelivered')"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) VALUES ('SMabcdefABCDEF00000000000000000001', 1, 1, 1, true, now(), 'undelivered')"
 gives "what was not delivered is never read" "undelivered" "DO 'BEGIN PERFORM otp.record_status(''SMabcdefABCDEF00000000000000000001'', ''read''); END'; SELECT status FROM otp.messages WHERE message_sid = 'SMabcdefABCDEF00000000000000000001'"
 clean

@@ -17,10 +17,10 @@ sql -c "TRUNCATE otp.pauses, otp.worker_status"
 
 # Held jobs: not due, alive, and back when the pause ends, however it ends.
 pause() { sql -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'x'), ('prefix', '+96650', 'y')"; }
-hold() { sql -c "UPDATE otp.send_jobs SET held_by = '$1', due_at = expires_at WHERE id IN (SELECT id FROM otp.send_jobs WHERE held_by IS NULL ORDER BY id LIMIT $2)"; }
-held() { sql -c "SELECT count(*) FILTER (WHERE held_by = 'country SA'), count(*) FILTER (WHERE held_by = 'prefix +96650'), count(*) FILTER (WHERE due_at <= now() AND held_by IS NULL) FROM otp.send_jobs"; }
+hold() { sql -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = '$1', due_at = expires_at WHERE id IN (SELECT id FROM otp.send_jobs WHERE hold_kind IS NULL ORDER BY id LIMIT $2)"; }
+held() { sql -c "SELECT count(*) FILTER (WHERE hold_key = 'country SA'), count(*) FILTER (WHERE hold_key = 'prefix +96650'), count(*) FILTER (WHERE due_at <= now() AND hold_kind IS NULL) FROM otp.send_jobs"; }
 for n in 1 2 3 4 5; do sql -c "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('p$n', '050123456$n') RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v"; done
-gives "no backend inserts a held job" "" "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('p6', '0501234566') RETURNING id) INSERT INTO otp.send_jobs (verification_id, held_by) SELECT id, 'all' FROM v RETURNING held_by"
+gives "no backend inserts a held job" "" "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('p6', '0501234566') RETURNING id) INSERT INTO otp.send_jobs (verification_id, hold_kind, hold_key) SELECT id, 'pause', 'all' FROM v RETURNING coalesce(hold_kind::text, hold_key)"
 pause; hold "country SA" 2; hold "prefix +96650" 3
 check "five are held" "2|3|1" "$(held)"
 gives "pause_status counts them" "2,3" "SELECT string_agg(held::text, ',' ORDER BY scope) FROM otp.pause_status"
@@ -34,7 +34,7 @@ check "so does TRUNCATE" "0|0|6" "$(held)"
 
 # A worker locks the pause while it gives a job to it: an end waits for that, and then releases the job.
 pause
-(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.pauses WHERE scope = 'country' FOR KEY SHARE" -c "UPDATE otp.send_jobs SET held_by = 'country SA', due_at = expires_at" \
+(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.pauses WHERE scope = 'country' FOR KEY SHARE" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'country SA', due_at = expires_at" \
     -c "\\! touch $work/holding; until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM otp.pauses%'\" | grep -q 1; do :; done" -c "COMMIT" >/dev/null) &
 until [ -e "$work/holding" ]; do sleep 0.01; done
 sql -c "DELETE FROM otp.pauses"; wait $!

@@ -5,7 +5,7 @@ codes() {
     bare "WITH v AS (INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at, verified_at)
         SELECT 's' || n, 'phone_verification', '$1' || lpad(n::text, 12 - length('$1'), '0'), 'SA', $4, $4 + interval '5 minutes', CASE WHEN n <= $3 THEN $4 + interval '1 minute' END
         FROM generate_series(1, $2) n RETURNING id)
-        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
+        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
 }
 yesterday="date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') AT TIME ZONE 'Asia/Riyadh' - interval '12 hours'"
 codes +966501 60 17 "$yesterday"
@@ -19,7 +19,7 @@ others|51|1|0.0196|t'
 gives "a row per prefix with enough codes, and one for the others" "$expected" "$view"
 gives "of the day they were asked for" "t|SA" "SELECT DISTINCT day = (now() AT TIME ZONE 'Asia/Riyadh')::date - 1, country FROM otp.conversion_daily"
 gives "no whole number" "0" "SELECT count(*) FROM otp.conversion_daily c WHERE c::text ~ '[0-9]{7}'"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMagain' || verification_id, send_job_id + 1, verification_id, 1, true, now(), 'delivered' FROM otp.messages"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMagain' || verification_id, send_job_id + 1, verification_id, 1, true, now(), 'delivered' FROM otp.messages"
 gives "a code that was sent twice is one" "$expected" "$view"
 bare "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'n' || n, 'phone_verification', '+966501999999', 'SA', $yesterday, $yesterday FROM generate_series(1, 9) n"
 gives "what Twilio never took is none" "$expected" "$view"

@@ -7,7 +7,7 @@ accepted() {    # subject, number of the SID, phone number
     taken "$1" "$2"
 }
 taken() {       # subject, number of the SID
-    sql -c "WITH j AS (DELETE FROM otp.send_jobs WHERE id = (SELECT max(j.id) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = '$1') RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, resend_of) SELECT '$(sid "$2")', id, verification_id, 1, true, requested_at, 'queued', resend_of FROM j RETURNING send_job_id"
+    sql -c "WITH j AS (DELETE FROM otp.send_jobs WHERE id = (SELECT max(j.id) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = '$1') RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, resend_of) SELECT '$(sid "$2")', id, verification_id, 1, true, requested_at, 'queued', resend_of FROM j RETURNING send_job_id"
 }
 follow_up() { sql -c "SELECT follow_up FROM otp.messages WHERE message_sid = '$(sid "$1")'"; }
 live() { sql -c "SELECT count(*) FROM otp.send_jobs"; }
@@ -115,11 +115,11 @@ sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '
 gives "and nothing of it is counted" "1" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone' AND key = '+201006666663'"
 accepted gone 64 +201006666664 >/dev/null; sql -c "DELETE FROM otp.verifications WHERE subject = 'gone'"
 refused "its verification is gone" "its verification is gone." 64
-accepted beside 65 +201006666665 >/dev/null; sql -c "UPDATE otp.messages SET ended_job = false WHERE message_sid = '$(sid 65)'" -c "SELECT otp.record_status('$(sid 65)', 'undelivered', 30003)" >/dev/null
+accepted beside 65 +201006666665 >/dev/null; sql -c "UPDATE otp.messages SET is_primary = false WHERE message_sid = '$(sid 65)'" -c "SELECT otp.record_status('$(sid 65)', 'undelivered', 30003)" >/dev/null
 check "what came beside the end of its job is not sent again" "0|" "$(live)|$(follow_up 65)"
-job=$(accepted double 67 +201006666667); sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 68)', send_job_id, verification_id, 1, false, requested_at, 'sent' FROM otp.messages WHERE message_sid = '$(sid 67)'"
+job=$(accepted double 67 +201006666667); sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 68)', send_job_id, verification_id, 1, false, requested_at, 'sent' FROM otp.messages WHERE message_sid = '$(sid 67)'"
 refused "its job was sent twice, and the other message may have arrived" "a second message of its send job has arrived, or may." 67
-accepted double2 69 +201006666668 >/dev/null; sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 59)', send_job_id, verification_id, 1, false, requested_at, 'undelivered' FROM otp.messages WHERE message_sid = '$(sid 69)'" -c "SELECT otp.record_status('$(sid 69)', 'undelivered', 30003)" >/dev/null
+accepted double2 69 +201006666668 >/dev/null; sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 59)', send_job_id, verification_id, 1, false, requested_at, 'undelivered' FROM otp.messages WHERE message_sid = '$(sid 69)'" -c "SELECT otp.record_status('$(sid 69)', 'undelivered', 30003)" >/dev/null
 check "if neither has, it is sent again" "1" "$(live)"
 sql -c "DELETE FROM otp.send_jobs"
 
@@ -182,7 +182,7 @@ fraud() {       # number of the SID, phone, code
 }
 sql -c "TRUNCATE otp.pauses"
 fraud 100 0501234567 30450
-gives "fraud_hold pauses the block of its number, first probed after a minute" "prefix +96650123|Twilio blocked the message as likely fraud (SMS pumping).|t|t|a delivery receipt" "SELECT name, reason, remedy IS NOT NULL, next_probe_at <= since + interval '1 minute' AND next_probe_at >= (SELECT max(final_at) FROM otp.messages) + interval '1 minute', made_by FROM otp.pauses"
+gives "fraud_hold pauses the block of its number, first probed after a minute" "prefix +96650123|Twilio blocked the message as likely fraud (SMS pumping).|t|t|a delivery receipt" "SELECT name, reason, remedy IS NOT NULL, next_probe_at <= since + interval '1 minute' AND next_probe_at >= (SELECT max(final_at) FROM otp.messages) + interval '1 minute', created_by FROM otp.pauses"
 fraud 101 0501239999 30453
 gives "another number of the block adds none" "1" "SELECT count(*) FROM otp.pauses"
 fraud 102 0501299999 30453

@@ -9,7 +9,7 @@ sql -c "SELECT otp.record_status('SM00000000000000000000000000000001', 'delivere
 gives "a callback that makes a message final leaves it to be asked for its bill" t "SELECT final_at IS NOT NULL AND next_poll_at <= now() FROM otp.messages"
 sql -c "UPDATE otp.messages SET final_at = NULL, status = 'sent', next_poll_at = '2030-01-01'" -c "SELECT otp.record_status('SM00000000000000000000000000000001', 'delivered')" >/dev/null
 gives "and moves no poll" "t|t" "SELECT final_at IS NOT NULL, next_poll_at = '2030-01-01' FROM otp.messages"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, next_poll_at) SELECT 'SMsettled' || n, n + 1000, n, 1, true, now(), 'delivered', CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, 5000) n" -c "ANALYZE otp.messages"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, next_poll_at) SELECT 'SMsettled' || n, n + 1000, n, 1, true, now(), 'delivered', CASE WHEN n % 100 = 0 THEN now() END FROM generate_series(1, 5000) n" -c "ANALYZE otp.messages"
 check "the index holds what is to be asked, and finds it" "1" "$(sql -c "EXPLAIN SELECT FROM otp.messages m WHERE m.next_poll_at <= now() ORDER BY m.next_poll_at LIMIT 20" | grep -c 'messages_to_poll')"
 gives "no more than that" t "SELECT pg_relation_size('otp.messages_to_poll') < pg_relation_size('otp.messages_pkey') / 4"
 gives "texts stay at Twilio unless an operator wants otherwise" f "SELECT redact_bodies FROM otp.settings"

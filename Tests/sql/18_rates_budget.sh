@@ -26,9 +26,9 @@ check "without rates nobody hears" "" "$(told -c "$(beat 1 paused)" -c "$(beat 1
 # What waits for a sender's turn is shared out anew at another rate, and nothing else is touched.
 sql -c "INSERT INTO otp.sender_rates VALUES ('A', 1), ('B', 1)"
 for n in 1 2 3 4; do sql -c "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('r$n', '050123456$n') RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v"; done
-sql -c "UPDATE otp.send_jobs j SET held_by = (ARRAY['rate A', 'rate B', 'country SA', NULL])[n], due_at = now() + interval '1 minute' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM otp.send_jobs) o WHERE o.id = j.id"
+sql -c "UPDATE otp.send_jobs j SET hold_kind = ('{rate,rate,pause,NULL}'::otp.hold_kind[])[n], hold_key = (ARRAY['A', 'B', 'country SA', NULL])[n], due_at = now() + interval '1 minute' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM otp.send_jobs) o WHERE o.id = j.id"
 sql -c "UPDATE otp.sender_rates SET sends_per_second = 2 WHERE sender = 'A'"
-gives "a raised rate lets its own go" "1:t,2:f,3:f,4:f" "SELECT string_agg(n || ':' || CASE WHEN due THEN 't' ELSE 'f' END, ',' ORDER BY n) FROM (SELECT row_number() OVER (ORDER BY id) n, due_at <= clock_timestamp() AND held_by IS NULL AS due FROM otp.send_jobs) j"
+gives "a raised rate lets its own go" "1:t,2:f,3:f,4:f" "SELECT string_agg(n || ':' || CASE WHEN due THEN 't' ELSE 'f' END, ',' ORDER BY n) FROM (SELECT row_number() OVER (ORDER BY id) n, due_at <= clock_timestamp() AND hold_kind IS NULL AS due FROM otp.send_jobs) j"
 sql -c "DELETE FROM otp.sender_rates"
 gives "one that is removed too" "2" "SELECT count(*) FROM otp.send_jobs WHERE due_at <= clock_timestamp()"
 
@@ -52,7 +52,7 @@ echo 0 >"$work/serial"
 messages() {    # subject, count, status, segments, price, price_unit, accepted
     local serial=$(($(cat "$work/serial") + 1000))
     echo $serial >"$work/serial"
-    echo "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status, segments, price, price_unit) SELECT 'SMtally' || $serial + n, $serial + n, id, 1, true, now(), ${7:-now()}, '$3', $4, $5, $6 FROM otp.verifications, generate_series(1, $2) n WHERE subject = '$1'"
+    echo "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, price, price_unit) SELECT 'SMtally' || $serial + n, $serial + n, id, 1, true, now(), ${7:-now()}, '$3', $4, $5, $6 FROM otp.verifications, generate_series(1, $2) n WHERE subject = '$1'"
 }
 by_hand="SELECT coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, s.budget_unit)), 0) FROM otp.settings s CROSS JOIN otp.messages m LEFT JOIN otp.verifications v ON v.id = m.verification_id LEFT JOIN otp.countries c ON c.region = v.country WHERE (m.accepted_at AT TIME ZONE s.timezone)::date = (now() AT TIME ZONE s.timezone)::date"
 agrees() { gives "the tally agrees: $1" "$2|t" "SELECT trim_scale(t.amount), t.amount = ($by_hand) FROM (SELECT coalesce(sum(amount), 0) AS amount FROM otp.spend_tally WHERE day = (now() AT TIME ZONE 'Asia/Riyadh')::date) t"; }
@@ -107,7 +107,7 @@ state() { sql -c "SELECT coalesce((SELECT name FROM otp.pauses), 'none')"; }
 day 36.01; check "below the budget there is no pause" none "$(state)"
 gives "and no end of it" "" "SELECT otp.check_budget()"
 check "nobody is told of what changes nothing" "" "$(told -c "SELECT otp.check_budget()" -c "UPDATE otp.messages SET segments = 1 WHERE segments IS NULL" -c "UPDATE otp.messages SET segments = 2 WHERE message_sid LIKE 'SMother%'")"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMlast', 9, id, 1, true, now(), 'queued' FROM otp.verifications"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMlast', 9, id, 1, true, now(), 'queued' FROM otp.verifications"
 check "the message that reaches it begins one, in its own transaction" budget "$(state)"
 gives "that says why and what to do" "The budget of 36.01 USD for today is used up: 36.1 USD spent or expected.|Raise otp.settings.daily_budget, or wait until 00:00 Asia/Riyadh: then sending goes on by itself.|t" "SELECT reason, remedy, next_probe_at IS NULL FROM otp.pause_status WHERE scope = 'budget'"
 gives "check_budget knows when it ends" "t" "SELECT abs(otp.check_budget() - extract(epoch FROM ((now() AT TIME ZONE 'Asia/Riyadh')::date + 1)::timestamp AT TIME ZONE 'Asia/Riyadh' - now())) < 1"

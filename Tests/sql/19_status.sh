@@ -9,12 +9,12 @@ job=$(code retry 1)
 sql -c "UPDATE otp.send_jobs SET due_at = now() + interval '3 minutes', attempt = 1, last_error = 'x'"
 check "a job in its backoff is due at once" "$job" "$(admin "SELECT otp.retry_job($job)")"
 gives "and stays what it was" "t|1|x" "SELECT due_at <= clock_timestamp(), attempt, last_error FROM otp.send_jobs WHERE id = $job"
-sql -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'test')" -c "UPDATE otp.send_jobs SET held_by = 'country SA', due_at = expires_at"
+sql -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'test')" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'country SA', due_at = expires_at"
 says "one that a pause holds waits for its end" "held by a pause: country SA" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
 sql -c "DELETE FROM otp.pauses"
-sql -c "UPDATE otp.send_jobs SET held_by = 'rate Mgask', due_at = now() + interval '1 minute'"
+sql -c "UPDATE otp.send_jobs SET hold_kind = 'rate', hold_key = 'Mgask', due_at = now() + interval '1 minute'"
 says "one that waits for its sender's turn gets no other" "waits for the turn of its sender, Mgask" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
-sql -c "UPDATE otp.send_jobs SET held_by = NULL, state = 'sending'"
+sql -c "UPDATE otp.send_jobs SET hold_kind = NULL, hold_key = NULL, state = 'sending'"
 check "not while it is sent" "ERROR:  OT006" "$(admin "SELECT otp.retry_job($job)")"
 sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
 says "not while its outcome is unknown" "may have reached Twilio" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
@@ -30,7 +30,7 @@ done
 gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT resend_of FROM otp.job_details WHERE send_job_id = $again"
 ends "$again" failed
 check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_job($again)" | grep ERROR; sql -c "UPDATE otp.send_counts SET sent_at = '{}'")"
-sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
+sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
 says "nor what Twilio had after all" "was accepted by Twilio already \\(message delivered\\)" "SET ROLE otp_admin; SELECT otp.retry_job($again)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.retry_job(999999999)")"
 # Nor what may have arrived all the same: an outcome that stayed unknown, and a code that was asked for again meanwhile.
@@ -40,7 +40,7 @@ for class in unknown repeated_sid; do
     gives "and nothing is queued ($class)" "0" "SELECT count(*) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = 'may $class'"
 done
 first=$(code again 6); ends "$first" failed; second=$(code again 6)
-sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
+sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
 says "nor what was asked for again and sent" "has a successor that Twilio took: send job $second" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
 gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $first"
 sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(sid 3)'"
@@ -92,7 +92,7 @@ check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(99
 clean
 lost=$(code f1 1); ends "$lost" failed
 called_off=$(code f2 2); ends "$called_off" canceled
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status, error_code) SELECT '$(sid 2)', 900001, id, 1, true, now(), now() + interval '1 second', 'undelivered', 30003 FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 3)', 900002, id, 1, true, now(), now(), 'delivered', NULL FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 4)', 900003, id, 1, true, now(), now(), 'sent', 30003 FROM otp.verifications WHERE subject = 'f1'"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, error_code) SELECT '$(sid 2)', 900001, id, 1, true, now(), now() + interval '1 second', 'undelivered', 30003 FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 3)', 900002, id, 1, true, now(), now(), 'delivered', NULL FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 4)', 900003, id, 1, true, now(), now(), 'sent', 30003 FROM otp.verifications WHERE subject = 'f1'"
 gives "failures, the newest first" "900001|undelivered|+9665•••••561|t
 $lost||+9665•••••561|f" "SET ROLE otp_monitor; SELECT send_job_id, message_status, phone_number, remedy IS NOT NULL FROM otp.failures ORDER BY failed_at DESC"
 gives "job_details knows no number" "0" "SET ROLE otp_monitor; SELECT count(*) FROM otp.job_details d WHERE d::text LIKE '%501234561%'"
@@ -109,7 +109,7 @@ sql -c "DELETE FROM otp.worker_status"
 # Plans, with enough history for a wrong one to show: no statement of otpd status reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
-    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
+    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT id, id, 'failed', 1, created_at, created_at FROM otp.verifications WHERE id % 10 = 0" -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages" -c "ANALYZE otp.unsent_jobs"
 sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, state, due_at, expires_at) SELECT id, 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
 sql -c "VACUUM ANALYZE otp.send_jobs"

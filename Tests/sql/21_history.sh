@@ -4,7 +4,7 @@ sql -c "TRUNCATE otp.history, otp.history_quarters" -c "TRUNCATE otp.worker_stat
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'd' || n, 'phone_verification', '+966501000001', CASE WHEN n < 9 THEN 'SA' ELSE 'EG' END, now(), now() FROM generate_series(1, 9) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 sql -c "CREATE SEQUENCE public.history_jobs"
 took() {    # SIDs' prefix, when
-    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status, segments) SELECT '$1' || row_number() OVER (ORDER BY v.id), nextval('public.history_jobs'), v.id, 1, true, $2 - interval '1 second', $2, 'sent', 1 FROM otp.verifications v WHERE v.subject LIKE 'd_'"
+    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments) SELECT '$1' || row_number() OVER (ORDER BY v.id), nextval('public.history_jobs'), v.id, 1, true, $2 - interval '1 second', $2, 'sent', 1 FROM otp.verifications v WHERE v.subject LIKE 'd_'"
 }
 # The database's clock goes on meanwhile: everything is told one moment.
 moment=$(sql -c "SELECT date_bin('1 minute', now(), 'epoch') + interval '5 seconds'")
@@ -55,12 +55,12 @@ gives "and of a day without messages something is known too" "USD|0|0.0000|" "$s
 # Who may.
 fails "otp_monitor writes no history" 42501 "SET ROLE otp_monitor; SELECT otp.record_history()"
 fails "nor by hand" 42501 "SET ROLE otp_worker; INSERT INTO otp.history SELECT * FROM otp.history"
-gives "a second message is counted" "1" "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) SELECT 'SMtwice', send_job_id, verification_id, 2, false, now(), 'sent' FROM otp.messages WHERE message_sid = 'SMb2'; SET ROLE otp_monitor; SELECT messages FROM otp.sent_twice"
+gives "a second message is counted" "1" "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMtwice', send_job_id, verification_id, 2, false, now(), 'sent' FROM otp.messages WHERE message_sid = 'SMb2'; SET ROLE otp_monitor; SELECT messages FROM otp.sent_twice"
 
 # Plans, with enough history for a wrong one to show: neither the row nor the page reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
-    -c "ALTER TABLE otp.messages DISABLE TRIGGER ALL" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications" -c "ALTER TABLE otp.messages ENABLE TRIGGER ALL" \
+    -c "ALTER TABLE otp.messages DISABLE TRIGGER ALL" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications" -c "ALTER TABLE otp.messages ENABLE TRIGGER ALL" \
     -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages"
 read_rows="SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp' AND relname IN ('messages', 'verifications', 'unsent_jobs', 'send_jobs')"
 gives "a minute reads the messages of four minutes, with their countries, and no more" "t" "BEGIN; DO \$\$ BEGIN PERFORM otp.record_history(); END \$\$; SELECT r.sum BETWEEN 100 AND 4 * 60 * 4 FROM ($read_rows) r; ROLLBACK"

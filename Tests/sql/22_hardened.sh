@@ -7,8 +7,17 @@ fresh() {   # SQL of a superuser in the new database; the installer owns it and 
     PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS $hardened WITH (FORCE)" -c "CREATE DATABASE $hardened OWNER $installer"
     in_hardened -v ON_ERROR_STOP=1 -c "$1"
 }
-# The first step that fails says why and ends it; HINT lines of notices are not of interest here.
-up() { (for f in "$migrations"/*.up.sql "$migrations/numbers.sql"; do PGUSER=${1:-$PGUSER} psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -o /dev/null -f "$f" 2>&1 || exit 1; done) | sed -n '/ERROR/,$p'; }
+# The first step that fails says why and ends it, the steps before it stand, and the next call goes on with it. HINT lines of
+# notices are not of interest here.
+up() {
+    local last file step
+    last=$(in_hardened -c "SELECT max(version) FROM otp.schema_migrations" | grep -x '[0-9]\+')
+    for file in "$migrations"/*.up.sql "$migrations/numbers.sql"; do
+        step=$(basename "$file")
+        [[ $step == [0-9]* && 10#${step%%_*} -le ${last:-0} ]] && continue
+        PGUSER=${1:-$PGUSER} psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -o /dev/null -f "$file" 2>&1 || break
+    done | sed -n '/ERROR/,$p'
+}
 remedy() { sed -n 's/^HINT: *[^:]*: \(.*\);  then migrate again\.$/\1/p' <<<"$1"; }
 works() {   # what
     check "$1: codes are drawn, sent and verified" "t|f|t" "$(in_hardened -c "SET ROLE otp_web" \
@@ -68,7 +77,7 @@ if [ -z "${OTP_SQL_OWN:-}" ]; then
     check "the same on a server of its own, and whose roles they are" 1 "$(OTP_SQL_OWN=1 "$here/../../.ci/with-postgres" "$here/run" 22_hardened 2>&1 | tee "$work/own" | grep -c ' passed, 0 failed'; grep -A3 '^FAILED' "$work/own")"
 else
 # Installers: one that makes the roles itself, then one that finds those of somebody else.
-migrate_down() { for step in 0003_languages 0002_error_classes 0001_foundation; do PGUSER=$1 psql -qX1 -v ON_ERROR_STOP=1 -d "$2" -f "$migrations/$step.down.sql" 2>&1; done; }
+migrate_down() { for step in $steps_down; do PGUSER=$1 psql -qX1 -v ON_ERROR_STOP=1 -d "$2" -f "$migrations/$step.down.sql" 2>&1; done; }
 migrate_down "$PGUSER" "$PGDATABASE"
 version=$(sql -c "SHOW server_version_num")
 gives "the roles went with the last schema" 0 "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'otp\\_%' AND rolname NOT LIKE 'otp\\_sql\\_test%'"

@@ -111,7 +111,7 @@ sql -c "REVOKE EXECUTE ON FUNCTION otp.own_shard FROM clerk_$$"
 sql -c "DROP ROLE teller_$$, clerk_$$"
 
 # ── the day's cost, added up under a lock on otp.messages
-message="INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SM1', 1, 1, 1, true, now(), 'queued')"
+message="INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) VALUES ('SM1', 1, 1, 1, true, now(), 'queued')"
 hold web "$message"
 says "an operator's budget waits for 2 seconds" "ERROR:  another transaction is writing to otp.messages" "UPDATE otp.settings SET daily_budget = 5"
 gives "and is not set" "t" "SELECT daily_budget IS NULL FROM otp.settings"

@@ -26,7 +26,7 @@ done
 gives "still three rows" "3|$nothing" "SELECT (SELECT count(*) FROM otp.status_reports), s.* FROM ($state) s (a, b, c, d, e, f, g, h, i)"
 
 # Of recorded messages: only Twilio's own answer changes them; an end that is reported has Twilio asked now.
-message() { sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $1 RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status, next_poll_at) SELECT '$2', id, verification_id, attempt, true, requested_at, 'sent', now() + interval '1 hour' FROM g"; }
+message() { sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $1 RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, next_poll_at) SELECT '$2', id, verification_id, attempt, true, requested_at, 'sent', now() + interval '1 hour' FROM g"; }
 message "$foreign" "$(sid 30001)"
 check "somebody else's message" "f" "$(as_role reports_web "SELECT otp.record_status('$(sid 30001)', 'delivered')")"
 check "also with a job of one's own" "f" "$(as_role reports_web "SELECT otp.record_status('$(sid 30001)', 'failed', 30450, '$own.1')")"

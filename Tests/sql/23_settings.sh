@@ -80,7 +80,7 @@ schema() { pg_dump -d "$1" -n otp --schema-only | grep -v '^--\|^\\\(un\)\?restr
 check "make the same schema" "" "$(diff <(schema "${PGDATABASE}_plain") <(schema "${PGDATABASE}_hostile"))"
 check "with the same rows" "$(sql -c "SELECT md5(string_agg(r::text, '|' ORDER BY country_code, rank)) FROM otp.regions r" -c "SELECT md5(string_agg(e::text, '|' ORDER BY code)) FROM otp.error_classes e")" \
     "$(PGDATABASE=${PGDATABASE}_hostile sql -c "SELECT md5(string_agg(r::text, '|' ORDER BY country_code, rank)) FROM otp.regions r" -c "SELECT md5(string_agg(e::text, '|' ORDER BY code)) FROM otp.error_classes e")"
-for step in 0003_languages 0002_error_classes 0001_foundation; do
+for step in $steps_down; do
     check "$step goes down under them" "" "$(PGOPTIONS="$PGOPTIONS $(tr '\n' ' ' <<<"$hostile")" psql -qX1 -v ON_ERROR_STOP=1 -d "${PGDATABASE}_hostile" -f "$migrations/$step.down.sql" 2>&1)"
 done
 PGDATABASE=postgres psql -qX -c "DROP DATABASE ${PGDATABASE}_hostile" -c "DROP DATABASE ${PGDATABASE}_plain"

@@ -16,7 +16,7 @@ gives "and then it goes on" "t" "SELECT verification_id > 0 FROM otp.request('u'
 # An id that the history has keeps both results.
 sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (7000, 1, 'failed', 1, now() - interval '1 day'), (7000, 2, 'expired', 1, now())"
 gives "both are kept" "failed|expired" "SELECT min(job_state) FILTER (WHERE verification_id = 1), min(job_state) FILTER (WHERE verification_id = 2) FROM otp.delivery_status WHERE send_job_id = 7000"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, id_taken, requested_at, status) VALUES ('SM1', 8000, 1, 1, true, NULL, now() - interval '1 day', 'delivered'), ('SM2', 8000, 2, 1, false, true, now(), 'failed')"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, id_taken, requested_at, status) VALUES ('SM1', 8000, 1, 1, true, NULL, now() - interval '1 day', 'delivered'), ('SM2', 8000, 2, 1, false, true, now(), 'failed')"
 gives "a message beside another job's is a job of its own" "SM1|SM2" "SELECT string_agg(message_sid, '|' ORDER BY message_sid) FROM otp.delivery_status WHERE send_job_id = 8000"
 gives "and no second message" "0|0" "SELECT (SELECT messages FROM otp.sent_twice), (SELECT count(*) FROM otp.failure_summary WHERE error_class = 'sent_twice')"
 clean

@@ -7,7 +7,7 @@ gives "none is behind" 0 "SELECT count(*) FROM otp.sequences_behind()"
 gives "so none is moved" 0 "SET ROLE otp_worker; SELECT count(*) FROM otp.advance_sequences()"
 # History beyond the sequences, as a restore brings it: of a message, an unsent job, a worker, a job of that worker.
 sql -c "SET session_replication_role = replica" \
-    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, ended_job, requested_at, status) VALUES ('SM00000000000000000000000000000024', $job + 50, $v + 70, 1, true, now(), 'sent')" \
+    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) VALUES ('SM00000000000000000000000000000024', $job + 50, $v + 70, 1, true, now(), 'sent')" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES ($job + 40, $v + 80, 'failed', 1, now())" \
     -c "INSERT INTO otp.worker_status (worker_id, host, pid, version) VALUES (1000000, 'h', 1, '1')"
 gives "those that are behind, with the remedy" "otp.send_jobs_id_seq|$((job + 50))|SELECT setval('otp.send_jobs_id_seq', $((job + 50)));

@@ -53,7 +53,7 @@ struct Database {
     func reset() async throws {
         _ = try await text(
             """
-            TRUNCATE otp.send_jobs, otp.verifications, otp.messages, otp.unsent_jobs, otp.send_counts, otp.requests,
+            TRUNCATE otp.send_jobs, otp.verifications, otp.messages, otp.unsent_jobs, otp.send_counts, otp.request_locks,
                 otp.worker_status
             """)
     }
@@ -150,7 +150,7 @@ struct Database {
     func endings() async throws -> (accepted: Int, otherwise: Int, open: Int) {
         let row = try await text(
             """
-            SELECT (SELECT count(*) FROM otp.messages WHERE ended_job), (SELECT count(*) FROM otp.unsent_jobs),
+            SELECT (SELECT count(*) FROM otp.messages WHERE is_primary), (SELECT count(*) FROM otp.unsent_jobs),
                 (SELECT count(*) FROM otp.send_jobs)
             """)
         func number(_ column: Int) throws -> Int { Int(try row.string(0, column)) ?? 0 }

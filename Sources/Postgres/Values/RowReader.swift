@@ -18,6 +18,22 @@ public struct RowReader {
         defer { column += 1 }
         return try Value.decode(result, row, column)
     }
+
+    /// The next column, a `timestamptz`, in microseconds since the Unix epoch.
+    public mutating func nextUnixMicroseconds() throws(PostgresError) -> Int64 {
+        defer { column += 1 }
+        return try result.unixMicroseconds(row, column)
+    }
+
+    /// What `body` makes of the bytes of the next two columns, nil for NULL. The bytes are the result's, and end with it.
+    public mutating func withNextTwo<Value>(
+        _ body: (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?) -> Value
+    ) -> Value {
+        defer { column += 2 }
+        return unsafe result.withBytes(row, column) { first in
+            unsafe result.withBytes(row, column + 1) { second in unsafe body(first, second) }
+        }
+    }
 }
 
 extension QueryResult {
@@ -77,6 +93,12 @@ extension Double: ColumnValue {
 extension String: ColumnValue {
     public static func decode(_ result: QueryResult, _ row: Int, _ column: Int) throws(PostgresError) -> String {
         try result.string(row, column)
+    }
+}
+
+extension TupleID: ColumnValue {
+    public static func decode(_ result: QueryResult, _ row: Int, _ column: Int) throws(PostgresError) -> TupleID {
+        try result.tupleID(row, column)
     }
 }
 

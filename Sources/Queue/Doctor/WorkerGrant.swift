@@ -1,5 +1,8 @@
-/// One thing that a role must be granted: `otp_worker` for a worker to work, `otp_web` for a backend to. Held against the schema's own grants by
-/// `Tests/IntegrationTests/DoctorDatabaseTests.swift`.
+/// One thing that a role must be granted: `otp_worker` for a worker to work, `otp_web` for a backend to.
+///
+/// The GRANTs of the migrations are the one list. It is read from the texts that are compiled in, and held against what a
+/// migrated database has by `Tests/IntegrationTests/DoctorTests.swift`. What each role may is reviewed in
+/// `Tests/sql/privileges.expected`.
 public struct WorkerGrant: Sendable, Equatable {
     public enum Kind: String, Sendable {
         case schema = "SCHEMA"
@@ -28,55 +31,59 @@ public struct WorkerGrant: Sendable, Equatable {
     /// All that are needed, of either role.
     public static var everybodys: [WorkerGrant] { all + web }
 
-    /// Those of the web tier.
-    public static let web: [WorkerGrant] =
-        [WorkerGrant(role: "otp_web", kind: .schema, name: "otp", privilege: "USAGE", column: nil)]
-        + [
-            "id", "subject", "phone_number", "region", "purpose", "locale", "code", "expires_at", "client_ip",
-        ].map { web("verifications", "INSERT", $0) }
-        + ["id", "expires_at"].map { web("verifications", "SELECT", $0) }
-        + ["id", "verification_id", "channel"].map { web("send_jobs", "INSERT", $0) }
-        + ["id", "verification_id"].map { web("send_jobs", "SELECT", $0) }
-        + [
-            "request", "verify", "cancel", "delivery", "record_status", "to_e164", "verified_phones",
-        ].map { WorkerGrant(role: "otp_web", kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
+    /// All that a worker needs.
+    public static let all = granted(to: "otp_worker")
 
-    private static func web(_ table: String, _ privilege: String, _ column: String) -> WorkerGrant {
-        WorkerGrant(role: "otp_web", kind: .table, name: table, privilege: privilege, column: column)
+    /// Those of the web tier.
+    public static let web = granted(to: "otp_web")
+
+    /// What the schema's steps grant to `role`.
+    private static func granted(to role: String) -> [WorkerGrant] {
+        Migration.all.flatMap { read($0.up) }.filter { $0.role == role }
     }
 
-    /// All that a worker needs.
-    public static let all: [WorkerGrant] =
-        [WorkerGrant(kind: .schema, name: "otp", privilege: "USAGE", column: nil)]
-        + tables(
-            "SELECT",
-            [
-                "schema_migrations", "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "settings",
-                "templates", "countries", "limits", "error_classes", "error_class_defaults", "delivery_status",
-                "failures", "queue_status", "pause_status", "outcome_counts", "sender_rates", "spend_tally",
-                "history", "history_quarters", "spend_today", "sent_twice", "limit_status", "refusals",
-                "status_reports", "number_table",
-            ])
-        + tables("INSERT", ["messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally"])
-        + tables(
-            "UPDATE",
-            [
-                "send_jobs", "messages", "unsent_jobs", "worker_status", "pauses", "outcome_counts", "spend_tally",
-                "status_reports",
-            ])
-        + tables("DELETE", ["send_jobs", "unsent_jobs", "worker_status", "pauses"])
-        + [
-            "id", "subject", "e164", "country", "region", "purpose", "locale", "sealed_code", "key_id", "created_at",
-            "expires_at", "attempts", "verified_at", "canceled_at",
-        ].map { WorkerGrant(kind: .table, name: "verifications", privilege: "SELECT", column: $0) }
-        + [WorkerGrant(kind: .sequence, name: "worker_ids", privilege: "USAGE", column: nil)]
-        + [
-            "prune", "within_limits", "status_rank", "is_settled", "status_advances", "mask", "record_status",
-            "check_budget", "message_cost", "record_history", "notify", "own_shard",
-            "advance_sequences", "sequences_behind", "missing_rights",
-        ].map { WorkerGrant(kind: .function, name: $0, privilege: "EXECUTE", column: nil) }
+    /// The GRANTs of a step, each of which begins a line: `GRANT SELECT (id, code), INSERT ON otp.a, otp.b TO x, y;`.
+    static func read(_ sql: String) -> [WorkerGrant] {
+        sql.split(separator: "\nGRANT ").dropFirst().flatMap(grants)
+    }
 
-    private static func tables(_ privilege: String, _ names: [String]) -> [WorkerGrant] {
-        names.map { WorkerGrant(kind: .table, name: $0, privilege: privilege, column: nil) }
+    private static func grants(_ text: Substring) -> [WorkerGrant] {
+        let words = text.prefix { $0 != ";" }.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+        let parts = words.split(separator: " ON ").flatMap { $0.split(separator: " TO ") }
+        guard parts.count == 3 else { return [] }
+        let (kind, names) = objects(parts[1])
+        var grants: [WorkerGrant] = []
+        for role in parts[2].split(separator: ", ") {
+            for name in names {
+                for (privilege, column) in privileges(parts[0]) {
+                    grants.append(
+                        WorkerGrant(
+                            role: String(role), kind: kind, name: name, privilege: privilege, column: column))
+                }
+            }
+        }
+        return grants
+    }
+
+    private static func objects(_ text: Substring) -> (kind: Kind, names: [String]) {
+        let kind = [Kind.schema, .sequence, .function].first { text.hasPrefix($0.rawValue + " ") } ?? .table
+        let list = kind == .table ? text : text.dropFirst(kind.rawValue.count + 1)
+        return (kind, list.split(separator: ", ").map { String($0.hasPrefix("otp.") ? $0.dropFirst(4) : $0) })
+    }
+
+    /// `INSERT (a, b), SELECT` → INSERT of a, INSERT of b, SELECT of all.
+    private static func privileges(_ text: Substring) -> [(String, String?)] {
+        var privileges: [(String, String?)] = []
+        for part in text.split(separator: "), ") {
+            let (plain, columns) = (part.prefix { $0 != "(" }, part.drop { $0 != "(" })
+            let names = plain.split(whereSeparator: { $0 == "," || $0 == " " }).map(String.init)
+            guard !columns.isEmpty, let last = names.last else {
+                privileges += names.map { ($0, nil) }
+                continue
+            }
+            privileges += names.dropLast().map { ($0, nil) }
+            privileges += columns.split(whereSeparator: { "(), ".contains($0) }).map { (last, String($0)) }
+        }
+        return privileges
     }
 }

@@ -36,6 +36,7 @@ public enum Enqueue {
         parameters.append(phoneNumber)
         for value in [region, purpose, locale] { parameters.append(value) }
         let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)
-        return Enqueued(sendJobID: try result.int64(0, 0), verificationID: try result.int64(0, 1))
+        var row = result.reader()
+        return Enqueued(sendJobID: try row.next(), verificationID: try row.next())
     }
 }

@@ -24,8 +24,6 @@ public enum FindLocked {
         parameters.append(jobs)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var locked: Set<Int64> = []
-        for row in 0..<result.rowCount { locked.insert(try result.int64(row, 0)) }
-        return locked
+        return Set(try result.map { row throws(PostgresError) -> Int64 in try row.next() })
     }
 }

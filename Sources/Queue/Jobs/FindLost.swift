@@ -11,7 +11,7 @@ public enum FindLost {
     static let statement = Statement(
         "otpd_find_lost",
         """
-        SELECT id, attempt, lease_expires_at, verification_id, requested_at, looks > 0
+        SELECT id, attempt, lease_expires_at, verification_id, requested_at, lookups > 0
           FROM otp.send_jobs
          WHERE state = 'sending' AND worker = $1 AND id <> ALL ($2::bigint[])
         """,
@@ -26,9 +26,7 @@ public enum FindLost {
         parameters.append(inHand)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [LostJob] = []
-        for row in 0..<result.rowCount { jobs.append(try LostJob(result, row)) }
-        return jobs
+        return try result.map { row throws(PostgresError) in try LostJob(&row) }
     }
 }
 
@@ -47,12 +45,12 @@ public struct LostJob: Sendable {
     /// As `ClaimedJob.isResolved`.
     public let isResolved: Bool
 
-    init(_ result: QueryResult, _ row: Int) throws(PostgresError) {
-        id = try result.int64(row, 0)
-        attempt = try result.int32(row, 1)
-        leaseEnd = try result.unixMicroseconds(row, 2)
-        verificationID = try result.int64(row, 3)
-        requestedAt = try result.unixMicroseconds(row, 4)
-        isResolved = try result.bool(row, 5)
+    init(_ row: inout RowReader) throws(PostgresError) {
+        id = try row.next()
+        attempt = try row.next()
+        leaseEnd = try row.nextUnixMicroseconds()
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        isResolved = try row.next()
     }
 }

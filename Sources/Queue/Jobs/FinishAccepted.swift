@@ -5,7 +5,7 @@ public import Postgres
 /// Records messages that Twilio took: their jobs leave the queue and become messages, in one statement.
 ///
 /// A SID is evidence, so nothing here is fenced: it settles its job in any state that is not final, from any attempt,
-/// stale or not; where the job has ended otherwise, the message is kept all the same (`ended_job` false). A SID that is
+/// stale or not; where the job has ended otherwise, the message is kept all the same (`is_primary` false). A SID that is
 /// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless.
 ///
 /// As a rule each job lies where its claim wrote it and each SID is new: that is tried first, with a statement that can
@@ -20,7 +20,7 @@ public import Postgres
 /// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
 /// the status, that schedule begins further on.
 public struct FinishAccepted: Sendable {
-    /// What is so as a rule: the row says the rest.
+    /// Fast path: rows unmoved since the claim, SIDs new.
     static let plain = Statement(
         "otpd_finish_accepted",
         """
@@ -31,14 +31,14 @@ public struct FinishAccepted: Sendable {
              WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
          RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.resend_of, e.sid, e.status, e.sender
         )
-        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, ended_job,
+        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, is_primary,
                                   requested_at, accepted_at, status, next_poll_at, polls, resend_of)
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
                g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $2, $2, g.resend_of
           FROM gone g
         """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray])
 
-    /// What may be, too.
+    /// Slow path: stale attempts, repeated SIDs, ids that another job has.
     static let careful = Statement(
         "otpd_finish_evidence",
         """
@@ -55,21 +55,21 @@ public struct FinishAccepted: Sendable {
          RETURNING e.*, j.resend_of
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
-                                      ended_job, requested_at, accepted_at, status, next_poll_at, polls, resend_of,
+                                      is_primary, requested_at, accepted_at, status, next_poll_at, polls, resend_of,
                                       id_taken)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
-                   a.ended_job, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $2, $2,
+                   a.is_primary, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $2, $2,
                    a.resend_of, a.id_taken
-              FROM (SELECT g.*, h.sid IS NULL AS ended_job, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
+              FROM (SELECT g.*, h.sid IS NULL AS is_primary, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
                       FROM gone g
                       -- A live job is not in the history: what has its id there is another job.
                       LEFT JOIN LATERAL (SELECT h.message_sid AS sid FROM otp.messages h
-                                          WHERE h.send_job_id = g.id AND h.ended_job LIMIT 1) h ON true
+                                          WHERE h.send_job_id = g.id AND h.is_primary LIMIT 1) h ON true
                      UNION ALL
                     SELECT e.*, NULL, false, NULL
                       FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
-         RETURNING message_sid, send_job_id, ended_job, id_taken
+         RETURNING message_sid, send_job_id, is_primary, id_taken
         ), repeated AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                                          requested_at, ended_at, resend_of)
@@ -80,11 +80,11 @@ public struct FinishAccepted: Sendable {
               FROM gone g
              WHERE (g.sid, g.id) NOT IN (SELECT k.message_sid, k.send_job_id FROM kept k)
         )
-        SELECT count(*) FILTER (WHERE NOT k.ended_job AND k.id_taken IS NULL)::int,
-               count(*) FILTER (WHERE NOT k.ended_job AND k.id_taken IS NULL
-                                  AND (k.send_job_id IN (SELECT o.send_job_id FROM kept o WHERE o.ended_job)
+        SELECT count(*) FILTER (WHERE NOT k.is_primary AND k.id_taken IS NULL)::int,
+               count(*) FILTER (WHERE NOT k.is_primary AND k.id_taken IS NULL
+                                  AND (k.send_job_id IN (SELECT o.send_job_id FROM kept o WHERE o.is_primary)
                                        OR EXISTS (SELECT FROM otp.messages m
-                                                   WHERE m.send_job_id = k.send_job_id AND m.ended_job)))::int,
+                                                   WHERE m.send_job_id = k.send_job_id AND m.is_primary)))::int,
                count(k.id_taken)::int
           FROM kept k
         """,
@@ -140,7 +140,7 @@ public struct FinishAccepted: Sendable {
     }
 
     /// Messages that came beside the end of their job.
-    public struct Beside: Sendable, Equatable {
+    public struct Surplus: Sendable, Equatable {
         /// All of them: the job had ended otherwise, or with another message.
         public var all: Int
         /// Those of jobs that had a message already: sent twice.
@@ -155,12 +155,13 @@ public struct FinishAccepted: Sendable {
         }
 
         /// Each message ended its job.
-        public static let none = Beside(all: 0, second: 0)
+        public static let none = Surplus(all: 0, second: 0)
     }
 
     /// Records them all.
     @discardableResult
-    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Beside {
+    public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Surplus
+    {
         do {
             let plain = try await connection.execute(
                 Self.plain, plainParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
@@ -171,9 +172,9 @@ public struct FinishAccepted: Sendable {
         }
         let result = try await connection.execute(
             Self.careful, carefulParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Beside(
-            all: Int(try result.int32(0, 0)), second: Int(try result.int32(0, 1)),
-            takenIDs: Int(try result.int32(0, 2)))
+        var row = result.reader()
+        return Surplus(
+            all: try row.next(), second: try row.next(), takenIDs: try row.next())
     }
 
     private func plainParameters(_ worker: Int64) -> Parameters {

@@ -12,7 +12,7 @@ public import Postgres
 /// `FinishAccepted`.
 public struct FinishLookup: Sendable {
     static let statement = Statement(
-        "otpd_finish_look",
+        "otpd_finish_lookup",
         """
         WITH e AS MATERIALIZED (
             SELECT e.*, j.*
@@ -24,19 +24,19 @@ public struct FinishLookup: Sendable {
                           (SELECT true FROM otp.status_reports r
                             WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
                      FROM otp.send_jobs j
-                    WHERE j.id = e.id AND j.attempt = e.attempt AND j.look_at + interval '0' = e.token
+                    WHERE j.id = e.id AND j.attempt = e.attempt AND j.next_lookup_at + interval '0' = e.token
                       AND CASE j.state WHEN 'unknown' THEN true END
                       FOR UPDATE) j
         ), again AS (
             UPDATE otp.send_jobs j
-               SET look_at = CASE WHEN e.expires_at > now() THEN least(e.expires_at, now() + make_interval(secs => e.delay))
+               SET next_lookup_at = CASE WHEN e.expires_at > now() THEN least(e.expires_at, now() + make_interval(secs => e.delay))
                                   ELSE now() + make_interval(secs => e.delay) END,
-                   looks = j.looks + e.counted
+                   lookups = j.lookups + e.counted
               FROM e
              WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'again'
         ), resent AS (
             UPDATE otp.send_jobs j
-               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, next_lookup_at = NULL,
                    due_at = now(), last_error = e.error, last_remedy = e.remedy
               FROM e
              WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend' AND e.is_reported IS NULL
@@ -58,15 +58,15 @@ public struct FinishLookup: Sendable {
         """,
         [.int8Array, .int4Array, .timestamptzArray, .textArray, .float8Array, .int4Array, .textArray, .textArray])
 
-    private var looks: [EndedLookup] = []
+    private var lookups: [EndedLookup] = []
 
     public init() {}
 
-    /// How many looks are to be written.
-    public var count: Int { looks.count }
+    /// How many lookups are to be written.
+    public var count: Int { lookups.count }
 
-    /// Adds what a look came to.
-    public mutating func append(_ look: EndedLookup) { looks.append(look) }
+    /// Adds what a lookup came to.
+    public mutating func append(_ lookup: EndedLookup) { lookups.append(lookup) }
 
     /// What a batch did.
     public struct Written: Sendable, Equatable {
@@ -84,19 +84,20 @@ public struct FinishLookup: Sendable {
     /// Writes them all.
     public func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Written {
         var parameters = Parameters()
-        parameters.append(looks.lazy.map(\.job))
-        parameters.append(looks.lazy.map(\.attempt))
+        parameters.append(lookups.lazy.map(\.job))
+        parameters.append(lookups.lazy.map(\.attempt))
         parameters.appendArray(of: .timestamptz) { array in
-            for look in looks { array.append(unixMicroseconds: look.token) }
+            for lookup in lookups { array.append(unixMicroseconds: lookup.token) }
         }
-        parameters.append(looks.map(\.step.rawValue))
-        parameters.append(looks.lazy.map(\.delay.seconds))
-        parameters.append(looks.lazy.map { $0.isCounted ? 1 : 0 as Int32 })
-        parameters.append(looks.map(\.error))
-        parameters.append(looks.map(\.remedy))
+        parameters.append(lookups.map(\.step.rawValue))
+        parameters.append(lookups.lazy.map(\.delay.seconds))
+        parameters.append(lookups.lazy.map { $0.isCounted ? 1 : 0 as Int32 })
+        parameters.append(lookups.map(\.error))
+        parameters.append(lookups.map(\.remedy))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Written(resent: Int(try result.int32(0, 0)), failed: Int(try result.int32(0, 1)))
+        var row = result.reader()
+        return Written(resent: try row.next(), failed: try row.next())
     }
 }
 

@@ -41,7 +41,7 @@ public struct FinishUnsent: Sendable {
             SELECT e.*, j.*
               FROM unnest($2::bigint[], $3::int[], $4::text[], $5::float8[], $6::int[], $7::text[], $8::text[],
                           $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
-                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, held_by, rate, lease, age)
+                AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_key, rate, lease, age)
              CROSS JOIN LATERAL (
                    SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
                      FROM otp.send_jobs j
@@ -53,8 +53,10 @@ public struct FinishUnsent: Sendable {
             SELECT p.name FROM otp.pauses p WHERE p.name = ANY ($10::text[]) FOR KEY SHARE
         ), queued AS (
             UPDATE otp.send_jobs j
-               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, look_at = NULL,
-                   held_by = coalesce(p.name, 'rate ' || r.sender),
+               SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, next_lookup_at = NULL,
+                   hold_kind = CASE WHEN p.name IS NOT NULL THEN 'pause'::otp.hold_kind
+                                    WHEN r.sender IS NOT NULL THEN 'rate'::otp.hold_kind END,
+                   hold_key = coalesce(p.name, r.sender),
                    -- A class says that Twilio refused it: that was a try.
                    returned = j.returned + (e.outcome IN ('release', 'deferred')
                                             OR e.outcome = 'hold' AND e.error_class IS NULL)::int,
@@ -67,14 +69,14 @@ public struct FinishUnsent: Sendable {
                    last_error = coalesce(e.error, j.last_error),
                    last_remedy = coalesce(e.remedy, j.last_remedy)
               FROM e
-              LEFT JOIN pauses p ON p.name = e.held_by
+              LEFT JOIN pauses p ON e.outcome = 'hold' AND p.name = e.hold_key
               LEFT JOIN otp.sender_rates r
-                ON e.outcome = 'deferred' AND 'rate ' || r.sender = e.held_by AND r.sends_per_second::float8 = e.rate
+                ON e.outcome = 'deferred' AND r.sender = e.hold_key AND r.sends_per_second::float8 = e.rate
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome IN ('retry', 'release', 'hold', 'deferred')
         ), unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', unknown_at = now() - make_interval(secs => e.age),
-                   look_at = now() + make_interval(secs => e.delay), looks = 0,
+                   next_lookup_at = now() + make_interval(secs => e.delay), lookups = 0,
                    last_error_code = e.error_code, last_error = e.error, last_remedy = e.remedy
               FROM e
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome = 'unknown'
@@ -149,7 +151,7 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.map(\.error))
         parameters.append(ends.map(\.remedy))
         parameters.append(ends.map(\.errorClass))
-        parameters.append(ends.map(\.heldBy))
+        parameters.append(ends.map(\.holdKey))
         parameters.append(ends.lazy.map(\.rate))
         parameters.appendArray(of: .timestamptz) { array in
             for end in ends {
@@ -159,7 +161,8 @@ public struct FinishUnsent: Sendable {
         parameters.append(ends.lazy.map(\.age.seconds))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Int(try result.int32(0, 0))
+        var row = result.reader()
+        return try row.next()
     }
 }
 
@@ -181,8 +184,8 @@ public struct UnsentEnd: Sendable {
     public var remedy: String?
     /// The class by which it was decided.
     public var errorClass: String?
-    /// For `hold`: the name of the pause. For `deferred`: `rate ` and the sender.
-    public var heldBy: String?
+    /// For `hold`: the name of the pause. For `deferred`: the sender.
+    public var holdKey: String?
     /// For `deferred`: the sender's rate by which it was.
     public var rate: Double
     /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
@@ -191,10 +194,9 @@ public struct UnsentEnd: Sendable {
     public var age: Instant.Duration
 
     public init(
-        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome,
-        delay: Instant.Duration = .seconds(0),
+        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Duration = .seconds(0),
         age: Instant.Duration = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
-        errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
+        errorClass: String? = nil, holdKey: String? = nil, rate: Double = 0
     ) {
         self.job = job
         self.attempt = attempt
@@ -204,7 +206,7 @@ public struct UnsentEnd: Sendable {
         self.error = error
         self.remedy = remedy
         self.errorClass = errorClass
-        self.heldBy = heldBy
+        self.holdKey = holdKey
         self.rate = rate
         self.lease = lease
         self.age = age

@@ -12,7 +12,8 @@ public enum RetryJob {
         var parameters = Parameters()
         parameters.append(id)
         let result = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .cancel)
-        return try result.int64(0, 0)
+        var row = result.reader()
+        return try row.next()
     }
 }
 

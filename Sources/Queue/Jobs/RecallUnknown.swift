@@ -15,8 +15,8 @@ public struct RecallUnknown: Sendable {
             SELECT * FROM unnest($2::bigint[], $3::int[], $4::timestamptz[], $5::float8[]) AS e(id, attempt, requested_at, age)
         ), recalled AS (
             UPDATE otp.send_jobs j
-               SET state = 'unknown', attempt = e.attempt, worker = $1, lease_expires_at = now(), held_by = NULL,
-                   unknown_at = now() - make_interval(secs => e.age), look_at = now(), looks = 0, last_error_code = NULL,
+               SET state = 'unknown', attempt = e.attempt, worker = $1, lease_expires_at = now(), hold_kind = NULL, hold_key = NULL,
+                   unknown_at = now() - make_interval(secs => e.age), next_lookup_at = now(), lookups = 0, last_error_code = NULL,
                    last_error = 'The database had forgotten an attempt to send it: it may have been sent.',
                    last_remedy = 'Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.'
               FROM e
@@ -52,6 +52,7 @@ public struct RecallUnknown: Sendable {
         parameters.append(attempts.lazy.map(\.age.seconds))
         let result = try await connection.execute(
             Self.statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        return Int(try result.int32(0, 0))
+        var row = result.reader()
+        return try row.next()
     }
 }

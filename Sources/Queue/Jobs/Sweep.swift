@@ -24,7 +24,7 @@ public enum Sweep {
             UPDATE otp.send_jobs j
                SET state = 'unknown', lost_claims = j.lost_claims + 1,
                    -- Its worker's trust ended with the lease: since then nothing of the attempt can leave.
-                   unknown_at = j.lease_expires_at, look_at = now(), looks = 0, last_error_code = NULL,
+                   unknown_at = j.lease_expires_at, next_lookup_at = now(), lookups = 0, last_error_code = NULL,
                    last_error = 'The worker that was sending it stopped before it could say what became of it.',
                    last_remedy = 'Look in the log of otpd for why it stopped.'
              WHERE j.id = ANY (ARRAY (SELECT lost.id FROM lost))
@@ -37,9 +37,9 @@ public enum Sweep {
              LIMIT $3 FOR UPDATE SKIP LOCKED
         ), undecided AS (
             SELECT id FROM otp.send_jobs
-             WHERE state = 'unknown' AND expires_at <= now() AND look_at < now() - interval '2 minutes'
+             WHERE state = 'unknown' AND expires_at <= now() AND next_lookup_at < now() - interval '2 minutes'
                AND id <> ALL ($4)
-             ORDER BY look_at
+             ORDER BY next_lookup_at
              LIMIT $3 FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM otp.send_jobs j
@@ -87,7 +87,7 @@ public enum Sweep {
               ORDER BY expires_at LIMIT 1 FOR UPDATE SKIP LOCKED),
             (SELECT id FROM otp.send_jobs
               WHERE state = 'unknown' AND lease_expires_at < now() AND expires_at <= now() AND id <> ALL ($1)
-              ORDER BY look_at LIMIT 1 FOR UPDATE SKIP LOCKED)])
+              ORDER BY next_lookup_at LIMIT 1 FOR UPDATE SKIP LOCKED)])
         """, [.int8Array])
 
     /// Jobs of a kind in one sweep.
@@ -125,12 +125,13 @@ public enum Sweep {
         parameters.append(excluded)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
+        var row = result.reader()
         return Swept(
-            lostLeases: Int(try result.int32(0, 0)), expired: Int(try result.int32(0, 1)),
-            unknownFailed: Int(try result.int32(0, 2)),
-            nextLeaseEnd: try result.doubleIfPresent(0, 3).map { Instant.Duration(seconds: $0) },
-            budgetPauseEnd: try result.doubleIfPresent(0, 4).map { Instant.Duration(seconds: $0) },
-            lookedAt: try result.unixMicroseconds(0, 5))
+            lostLeases: try row.next(), expired: try row.next(),
+            unknownFailed: try row.next(),
+            nextLeaseEnd: (try row.next() as Double?).map { Instant.Duration(seconds: $0) },
+            budgetPauseEnd: (try row.next() as Double?).map { Instant.Duration(seconds: $0) },
+            lookedAt: try row.nextUnixMicroseconds())
     }
 
     /// The jobs that a sweep of one of a kind takes next, apart from those `excluded`.
@@ -141,8 +142,6 @@ public enum Sweep {
         parameters.append(excluded)
         let result = try await connection.execute(
             next, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [Int64] = []
-        for row in 0..<result.rowCount { if let job = try result.int64IfPresent(row, 0) { jobs.append(job) } }
-        return jobs
+        return try result.map { row throws(PostgresError) -> Int64? in try row.next() }.compactMap(\.self)
     }
 }

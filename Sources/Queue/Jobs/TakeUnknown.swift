@@ -4,7 +4,7 @@ public import Postgres
 
 /// Takes jobs whose outcome is unknown and due to be looked for at Twilio, for as long as a look may take.
 ///
-/// `otp.send_jobs_unknown` (look_at) WHERE state = 'unknown' serves it. Setting `look_at` first shares the work between
+/// `otp.send_jobs_unknown` (next_lookup_at) WHERE state = 'unknown' serves it. Setting `next_lookup_at` first shares the work between
 /// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
 /// (`FinishLookup`). A job whose code has died is taken too: its last look decides how it ends.
 public enum TakeUnknown {
@@ -14,19 +14,19 @@ public enum TakeUnknown {
         WITH due AS MATERIALIZED (
             SELECT id
               FROM otp.send_jobs
-             WHERE state = 'unknown' AND look_at <= now()
-             ORDER BY look_at
+             WHERE state = 'unknown' AND next_lookup_at <= now()
+             ORDER BY next_lookup_at
              LIMIT $1
                FOR UPDATE SKIP LOCKED
         ), taken AS (
             UPDATE otp.send_jobs j
-               SET look_at = now() + make_interval(secs => $2)
+               SET next_lookup_at = now() + make_interval(secs => $2)
              WHERE j.id = ANY (ARRAY (SELECT due.id FROM due))
          RETURNING j.*
         )
-        SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.look_at,
-               extract(epoch FROM now() - t.unknown_at)::float8, t.looks, t.lost_claims,
-               v.e164, v.sealed_code, v.key_id, extract(epoch FROM now() - t.expires_at)::float8
+        SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.next_lookup_at,
+               extract(epoch FROM now() - t.unknown_at)::float8, t.lookups, t.lost_claims,
+               extract(epoch FROM now() - t.expires_at)::float8, v.e164, v.sealed_code, v.key_id
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id BETWEEN t.verification_id AND t.verification_id
         """,
@@ -41,10 +41,8 @@ public enum TakeUnknown {
         parameters.append(lease.seconds)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var jobs: [UnknownJob] = []
         let opener = keys.opener()
-        for row in 0..<result.rowCount { jobs.append(try UnknownJob(result, row, opener)) }
-        return jobs
+        return try result.map { row throws(PostgresError) in try UnknownJob(&row, opener) }
     }
 }
 
@@ -67,18 +65,20 @@ public struct UnknownJob: Sendable {
     /// What to look for; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init(_ result: QueryResult, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        id = try result.int64(row, 0)
-        attempt = try result.int32(row, 1)
-        verificationID = try result.int64(row, 2)
-        requestedAt = try result.unixMicroseconds(row, 3)
-        token = try result.unixMicroseconds(row, 4)
-        let deadFor = try result.double(row, 11)
+    init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        id = try row.next()
+        attempt = try row.next()
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        token = try row.nextUnixMicroseconds()
+        let age: Double = try row.next()
+        let lookups: Int = try row.next()
+        let lostClaims: Int = try row.next()
+        let deadFor: Double = try row.next()
         subject = ResolutionRule.Subject(
-            age: .milliseconds(Int64(try result.double(row, 5) * 1000)), looks: Int(try result.int32(row, 6)),
-            lostClaims: Int(try result.int32(row, 7)),
+            age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
             deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
-        recipient = try result.stringIfPresent(row, 8).flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(result, row, sealed: 9, keyID: 10)
+        recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&row)
     }
 }

@@ -13,6 +13,7 @@ public enum VerifyCode {
         for value in [subject, code, purpose] { parameters.append(value) }
         // Not canceled at the deadline: whether it counted would stay unknown.
         let result = try await connection.execute(statement, parameters, deadline: deadline)
-        return try result.bool(0, 0)
+        var row = result.reader()
+        return try row.next()
     }
 }

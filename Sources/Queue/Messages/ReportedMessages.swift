@@ -51,7 +51,7 @@ public enum ReportedMessages {
                SELECT u.verification_id, u.requested_at FROM otp.unsent_jobs u WHERE u.send_job_id = d.send_job_id
                 UNION ALL
                SELECT m.verification_id, m.requested_at FROM otp.messages m
-                WHERE m.send_job_id = d.send_job_id AND m.ended_job
+                WHERE m.send_job_id = d.send_job_id AND m.is_primary
                 LIMIT 1) job
           LEFT JOIN LATERAL (SELECT v.e164, v.sealed_code, v.key_id FROM otp.verifications v
                               WHERE v.id = job.verification_id OFFSET 0) v ON true
@@ -71,12 +71,8 @@ public enum ReportedMessages {
         parameters.append(Int32(limit))
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
-        var reports: [ReportedMessage] = []
         let opener = keys.opener()
-        for row in 0..<result.rowCount {
-            if let report = try ReportedMessage(result, row, opener) { reports.append(report) }
-        }
-        return reports
+        return try result.map { row throws(PostgresError) in try ReportedMessage(&row, opener) }.compactMap(\.self)
     }
 
     /// Twilio has no such message for the job: it is not asked again.
@@ -107,15 +103,15 @@ public struct ReportedMessage: Sendable {
     /// What the message must hold; nil where none of the worker's secrets opens its seal.
     public let code: Code?
 
-    init?(_ result: QueryResult, _ row: Int, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
-        guard let sid = MessageSID(try result.string(row, 2)) else { return nil }
+    init?(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
+        job = try row.next()
+        attempt = try row.next()
+        guard let sid = MessageSID((try row.next() as String?) ?? "") else { return nil }
         self.sid = sid
-        job = try result.int64(row, 0)
-        attempt = try result.int32(row, 1)
-        isLastTry = try result.int32(row, 3) >= 2
-        verificationID = try result.int64(row, 4)
-        requestedAt = try result.unixMicroseconds(row, 5)
-        recipient = try result.stringIfPresent(row, 6).flatMap { try? PhoneNumber(e164: $0) }
-        code = opener.code(result, row, sealed: 7, keyID: 8)
+        isLastTry = (try row.next() as Int32) >= 2
+        verificationID = try row.next()
+        requestedAt = try row.nextUnixMicroseconds()
+        recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
+        code = opener.code(&row)
     }
 }

@@ -8,7 +8,7 @@ public enum BeginPause {
     static let statement = Statement(
         "otpd_begin_pause",
         """
-        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, made_by)
+        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, created_by)
         VALUES ($1, $2, left($3, 500), $4, now() + make_interval(secs => $5), 'otpd worker ' || $6)
         ON CONFLICT (name) DO UPDATE
            SET reason = excluded.reason, remedy = excluded.remedy

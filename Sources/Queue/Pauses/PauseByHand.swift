@@ -10,7 +10,7 @@ public enum PauseByHand {
         INSERT INTO otp.pauses AS p (scope, key, reason)
         VALUES ($1, $2, $3)
         ON CONFLICT (name) DO UPDATE
-           SET reason = excluded.reason, remedy = NULL, next_probe_at = NULL, made_by = excluded.made_by
+           SET reason = excluded.reason, remedy = NULL, next_probe_at = NULL, created_by = excluded.created_by
         """,
         [.text, .text, .text])
 

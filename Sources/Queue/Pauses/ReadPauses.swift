@@ -4,7 +4,7 @@ public import Postgres
 /// Reads every pause for a person: the shared ones, and those of workers that are alive.
 public enum ReadPauses {
     static let sql = """
-        SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, made_by, held
+        SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, created_by, held
           FROM otp.pause_status
          ORDER BY scope
         """

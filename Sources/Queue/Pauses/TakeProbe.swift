@@ -4,7 +4,7 @@ public import Postgres
 /// Takes the turn to probe pauses that are due for it, and lets one held job of each go: the newest, whose code has the
 /// longest to live. Of all workers one has a pause's turn, since it moves `next_probe_at`; the waits double.
 ///
-/// A job that is due while `held_by` names a pause is that pause's probe. Without a held job no turn is taken: the first
+/// A job that is due while `hold_key` names a pause is that pause's probe. Without a held job no turn is taken: the first
 /// one to come is probed with at once. `otp.send_jobs_held` serves it.
 public enum TakeProbe {
     static let statement = Statement(
@@ -15,7 +15,7 @@ public enum TakeProbe {
               FROM otp.pauses p
              WHERE p.next_probe_at <= now()
                AND EXISTS (SELECT FROM otp.send_jobs j
-                            WHERE j.state = 'queued' AND j.held_by = p.name
+                            WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND j.hold_key = p.name
                               AND j.due_at > now() AND j.expires_at > now())
                FOR NO KEY UPDATE SKIP LOCKED
         ), taken AS (
@@ -31,7 +31,7 @@ public enum TakeProbe {
              WHERE CASE j.state WHEN 'queued' THEN true END
                AND j.id = ANY (ARRAY (SELECT (SELECT h.id
                                                 FROM otp.send_jobs h
-                                               WHERE h.state = 'queued' AND h.held_by = t.name
+                                               WHERE h.state = 'queued' AND h.hold_kind = 'pause' AND h.hold_key = t.name
                                                  AND h.due_at > now() AND h.expires_at > now()
                                                ORDER BY h.id DESC
                                                LIMIT 1

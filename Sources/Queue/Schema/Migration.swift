@@ -30,6 +30,16 @@ public struct Migration: Sendable {
             down: text(entry.down, entry.down_length))
     }
 
+    /// The tables that taking this step back drops, with their rows.
+    var droppedTables: [String] {
+        down.split(separator: ";").flatMap { statement -> [String] in
+            guard let list = statement.split(separator: "DROP TABLE ", maxSplits: 1).dropFirst().first else {
+                return []
+            }
+            return list.split(separator: ",").compactMap { $0.split(separator: "otp.").last.map(String.init) }
+        }
+    }
+
     /// The newest step this program knows.
     public static var newest: Int { all.last?.version ?? 0 }
 

@@ -139,21 +139,25 @@ public struct Migrator {
         }
     }
 
-    /// What would be deleted by taking the first step back.
+    /// What would be deleted by taking steps back that made tables.
     public struct Losses: Sendable, Equatable {
         public var database: String
+        /// Whether the whole schema goes.
+        public var isWhole: Bool
         /// The tables with rows, and how many these are by PostgreSQL's statistics.
         public var tables: [(name: String, rows: Int64)]
 
         public static func == (a: Losses, b: Losses) -> Bool {
-            a.database == b.database && a.tables.elementsEqual(b.tables) { $0 == $1 }
+            a.database == b.database && a.isWhole == b.isWhole && a.tables.elementsEqual(b.tables) { $0 == $1 }
         }
     }
 
-    /// What `down(to:)` would delete; nil where the first step stays, or is not there.
+    /// What `down(to:)` would delete; nil where no table goes.
     public func losses(to target: Int?) async throws(Failure) -> Losses? {
         let newest = try await read().applied.map(\.version).max() ?? 0
-        guard newest > 0, (target ?? newest - 1) < 1 else { return nil }
+        let target = target ?? newest - 1
+        let dropped = Migration.all.filter { $0.version > target && $0.version <= newest }.flatMap(\.droppedTables)
+        guard !dropped.isEmpty || newest > 0 && target < 1 else { return nil }
         return try await database { () async throws(PostgresError) in
             let name = try await one("SELECT current_database()") ?? ""
             let result = try await rows(
@@ -163,10 +167,11 @@ public struct Migrator {
                    AND relname IN ('verifications', 'send_jobs', 'messages', 'unsent_jobs')
                  ORDER BY n_live_tup DESC
                 """)
-            let tables: [(String, Int64)] = try result.map { row throws(PostgresError) in
-                (try row.next(), try row.next())
+            var tables: [(String, Int64)] = []
+            for row in 0..<result.rowCount where dropped.contains(try result.string(row, 0)) {
+                tables.append((try result.string(row, 0), try result.int64(row, 1)))
             }
-            return Losses(database: name, tables: tables)
+            return Losses(database: name, isWhole: target < 1, tables: tables)
         }
     }
 

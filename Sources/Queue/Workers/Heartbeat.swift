@@ -110,7 +110,7 @@ public enum Heartbeat {
                $25 AND (EXISTS (SELECT FROM otp.send_jobs j WHERE j.state = 'unknown')
                         OR EXISTS (SELECT FROM otp.settings s WHERE s.daily_budget IS NOT NULL)),
                CASE WHEN $25 THEN (
-                   SELECT extract(epoch FROM min(j.look_at) - now())::float8
+                   SELECT extract(epoch FROM min(j.next_lookup_at) - now())::float8
                      FROM otp.send_jobs j WHERE j.state = 'unknown')
                END,
                CASE WHEN $25 THEN (

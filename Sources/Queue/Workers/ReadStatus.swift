@@ -61,7 +61,7 @@ public enum ReadStatus {
         (
             "pause_status", "Pauses",
             """
-            SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, made_by, held,
+            SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, created_by, held,
                    round(extract(epoch FROM now() - since))::int AS since_seconds,
                    round(extract(epoch FROM next_probe_at - now()))::int AS next_probe_seconds
               FROM otp.pause_status

@@ -226,7 +226,7 @@ final class Recorder {
         """
 
     /// Says what the promise leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
-    func report(_ beside: FinishAccepted.Beside) {
+    func report(_ beside: FinishAccepted.Surplus) {
         if beside.second > 0 {
             core.log.critical(
                 "a second message of a send job turned up: its user got the same code twice",

@@ -67,13 +67,13 @@ enum SendResults: Sendable, ResultBatch {
 
     /// Writes them; what came beside their jobs' ends.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
-        -> FinishAccepted.Beside
+        -> FinishAccepted.Surplus
     {
         switch self {
         case .accepted(let batch): return try await batch.run(on: connection, worker: worker, deadline: deadline)
         case .unsent(let batch):
             let takenIDs = try await batch.run(on: connection, worker: worker, deadline: deadline)
-            return FinishAccepted.Beside(all: 0, second: 0, takenIDs: takenIDs)
+            return FinishAccepted.Surplus(all: 0, second: 0, takenIDs: takenIDs)
         }
     }
 }
@@ -81,13 +81,13 @@ enum SendResults: Sendable, ResultBatch {
 /// What the recorder asks of a connection.
 protocol ResultDatabase: Sendable {
     /// Writes results of one kind; what came beside their jobs' ends.
-    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Beside
+    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus
     /// Which of these jobs another session holds.
     func locked(_ jobs: [Int64]) async throws(PostgresError) -> Set<Int64>
 }
 
 extension Connection: ResultDatabase {
-    nonisolated func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Beside {
+    nonisolated func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus {
         try await results.write(on: self, worker: worker, deadline: .now() + Times.statement)
     }
 

@@ -52,7 +52,7 @@ extension JobSender {
             core.machine.schedule.expect(at: now + delay + .milliseconds(50))
             end(job, .retry, why, delay: delay)
         case .hold(let why):
-            end(job, .hold, why, heldBy: pauses.demanded(by: disposition.effect, for: job)?.scope.name)
+            end(job, .hold, why, holdKey: pauses.demanded(by: disposition.effect, for: job)?.scope.name)
         case .unknown(let reason): isUnknown(job, reason, at: now)
         }
         if let pause = pauses.demanded(by: disposition.effect, for: job) { pauses.begin(pause) }
@@ -97,7 +97,7 @@ extension JobSender {
 
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Duration = .seconds(0),
-        heldBy: String? = nil
+        holdKey: String? = nil
     ) {
         jobs.handedOver.wasNotSent(job.id)
         recorder.end(
@@ -105,7 +105,7 @@ extension JobSender {
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
                 error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
-                errorClass: why.errorClass?.rawValue, heldBy: heldBy))
+                errorClass: why.errorClass?.rawValue, holdKey: holdKey))
         core.log.debug(
             "a send was not accepted",
             metadata: [

@@ -150,7 +150,7 @@ final class JobSender<Channel: SendChannel> {
                     Unsendable(
                         .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
                         remedy: "Nothing; or raise the sender's rate in otp.sender_rates.",
-                        heldBy: SenderTurn.name(of: sender), rate: core.machine.rates.rate(of: sender)))
+                        holdKey: sender, rate: core.machine.rates.rate(of: sender)))
             }
         }
         let lifeLeft = next.lifeLeft(at: now)
@@ -190,7 +190,7 @@ final class JobSender<Channel: SendChannel> {
         recorder.end(
             UnsentEnd(
                 job: next.job.id, attempt: next.job.attempt, lease: next.job.leaseEnd, why.outcome, delay: why.delay,
-                age: why.age, error: why.error, remedy: why.remedy, errorClass: why.errorClass, heldBy: why.heldBy,
+                age: why.age, error: why.error, remedy: why.remedy, errorClass: why.errorClass, holdKey: why.holdKey,
                 rate: why.rate))
         core.hasResults.signal()
     }

@@ -41,7 +41,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         }
         if let pause = pauses.pause(holding: recipient, of: job) {
             throw Unsendable(
-                .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, heldBy: pause.scope.name)
+                .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, holdKey: pause.scope.name)
         }
         let template: Template
         do {

@@ -49,13 +49,13 @@ struct Unsendable: Error {
     var remedy: String?
     var errorClass: String?
     /// The pause that holds it, or the sender whose rate does.
-    var heldBy: String?
+    var holdKey: String?
     /// That sender's rate.
     var rate = 0.0
 
     init(
         _ outcome: UnsentOutcome, delay: Instant.Duration = .seconds(0), age: Instant.Duration = .seconds(0),
-        error: String? = nil, remedy: String? = nil, errorClass: String? = nil, heldBy: String? = nil, rate: Double = 0
+        error: String? = nil, remedy: String? = nil, errorClass: String? = nil, holdKey: String? = nil, rate: Double = 0
     ) {
         self.outcome = outcome
         self.delay = delay
@@ -63,7 +63,7 @@ struct Unsendable: Error {
         self.error = error
         self.remedy = remedy
         self.errorClass = errorClass
-        self.heldBy = heldBy
+        self.holdKey = holdKey
         self.rate = rate
     }
 }

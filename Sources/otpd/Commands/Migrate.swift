@@ -29,12 +29,12 @@ struct Migrate: ParsableCommand {
 
     struct Down: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take back the newest step, or all above --to. Taking back step 1 deletes the schema's data.")
+            abstract: "Take back the newest step, or all above --to. A step that made tables takes their data with it.")
 
         @Option(name: .long, help: "The newest step to keep; 0 takes all back.")
         var to: Int?
 
-        @Flag(name: .long, help: "Delete the schema's data without asking.")
+        @Flag(name: .long, help: "Delete data without asking.")
         var yes = false
 
         func validate() throws {
@@ -59,7 +59,9 @@ struct Migrate: ParsableCommand {
             guard let losses else { return }
             let tables = losses.tables.map { "\($0.name) about \($0.rows) rows" }
             let what =
-                "the schema otp of database \(losses.database) goes, with its data: "
+                (losses.isWhole
+                    ? "the schema otp of database \(losses.database) goes, with its data: "
+                    : "tables of the schema otp of database \(losses.database) go, with their data: ")
                 + (tables.isEmpty ? "no rows yet" : tables.joined(separator: ", "))
             let refusal = Failure(
                 .usage, "Nothing was taken back", because: what,

@@ -78,13 +78,13 @@ struct JobStory {
         if let remedy = values["remedy"] { facts.append(("To do", remedy)) }
         switch values["job_state"] {
         case "queued":
-            if let holder = values["held_by"] {
-                let turn = SenderTurn.sender(of: holder).map { "the turn of its sender, \($0)" }
-                facts.append(("Waits for", turn ?? "the end of a pause: \(holder)"))
+            if let key = values["hold_key"] {
+                let isRate = values["hold_kind"] == "rate"
+                facts.append(("Waits for", isRate ? "the turn of its sender, \(key)" : "the end of a pause: \(key)"))
             }
         case "unknown":
             facts.append(
-                ("Waits for", "a look at Twilio's list; \(values["looks"] ?? "0") did not find it after the grace"))
+                ("Waits for", "a look at Twilio's list; \(values["lookups"] ?? "0") did not find it after the grace"))
         default: break
         }
         var recipient = values["phone_number"] ?? "—"
@@ -124,10 +124,10 @@ struct JobStory {
             ("requested_at", "this send was asked for"),
             ("accepted_at", "Twilio accepted it\(latency)"),
             ("unknown_at", "its outcome became unknown"),
-            ("look_at", "Twilio's list is looked at next"),
+            ("next_lookup_at", "Twilio's list is looked at next"),
             (
                 "due_at",
-                state == "queued" && values["held_by"].map { SenderTurn.sender(of: $0) != nil } ?? true
+                state == "queued" && values["hold_kind"] != "pause"
                     ? "it is due" : nil
             ),
             ("lease_expires_at", state == "sending" ? "its worker's lease ends" : nil),

@@ -12,7 +12,7 @@ final class ClaimStandIn: ClaimDatabase {
     let claims: Script<Int, ClaimedJobs>
     let lost: [LostJob]
     let known: Set<MessageSID>
-    let written = Script<[Int64], FinishAccepted.Beside>(then: .init(all: 0, second: 0, takenIDs: 0))
+    let written = Script<[Int64], FinishAccepted.Surplus>(then: .init(all: 0, second: 0, takenIDs: 0))
     let recalled = Script<Int, Int>(then: 0)
 
     /// Answers claims with `answers` in order, then with nothing; and cancels the task that asks then.
@@ -41,7 +41,7 @@ final class ClaimStandIn: ClaimDatabase {
         return attempts.count
     }
 
-    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Beside {
+    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus {
         try written.answer(results.jobs)
     }
 
@@ -205,7 +205,7 @@ private struct RefusingStandIn: ClaimDatabase {
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob] { [] }
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID> { [] }
     func recall(_ attempts: RecallUnknown, worker: Int64) async throws(PostgresError) -> Int { 0 }
-    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Beside {
+    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus {
         throw .refused("23514")
     }
     func locked(_ jobs: [Int64]) async throws(PostgresError) -> Set<Int64> { [] }

@@ -8,11 +8,11 @@ import Testing
 
 /// A connection that records results.
 private struct ResultStandIn: ResultDatabase {
-    let script: Script<[Int64], FinishAccepted.Beside>
+    let script: Script<[Int64], FinishAccepted.Surplus>
     let lockedJobs: Set<Int64>
 
     init(
-        _ answers: [Result<FinishAccepted.Beside, PostgresError>] = [], locked: Set<Int64> = [],
+        _ answers: [Result<FinishAccepted.Surplus, PostgresError>] = [], locked: Set<Int64> = [],
         onEmpty: @escaping @Sendable () -> Void = {}
     ) {
         script = Script(answers, then: .init(all: 0, second: 0, takenIDs: 0), onEmpty: onEmpty)
@@ -21,7 +21,7 @@ private struct ResultStandIn: ResultDatabase {
 
     var source: ConnectionSource<any ResultDatabase> { ConnectionSource { _ throws(PostgresError) in self } }
 
-    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Beside {
+    func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus {
         try script.answer(results.jobs)
     }
 

@@ -54,7 +54,7 @@ private final class NotingClient: PostClient {
             let parts = Parts(on: loop).ready()
             parts.pauses.begin(Pause(.country(Region("TR")!), reason: "why", remedy: nil, isProbed: true))
             let why = refusal(channel(NotingClient(), parts), job(1))
-            #expect(why?.outcome == .hold && why?.heldBy == "country TR")
+            #expect(why?.outcome == .hold && why?.holdKey == "country TR")
         }
     }
 

@@ -16,7 +16,7 @@ RANGES = ("50", "53", "54", "55", "56", "58", "59")
 
 def run(name, sends):
     """sends: (second, subject, number, address). Between two seconds the counters are moved back by one."""
-    lines = ["TRUNCATE otp.send_counts, otp.send_jobs, otp.verifications, otp.requests, otp.shared_counts;",
+    lines = ["TRUNCATE otp.send_counts, otp.send_jobs, otp.verifications, otp.request_locks, otp.shared_counts;",
              "CREATE TEMP TABLE IF NOT EXISTS outcome (second int, result text); TRUNCATE outcome;",
              "CREATE TEMP TABLE IF NOT EXISTS sends (id serial, second int, subject text, number text, address inet);",
              "TRUNCATE sends;", "COPY sends (second, subject, number, address) FROM STDIN (FORMAT csv);"]

@@ -59,7 +59,7 @@ enum RoleChecks {
             let count = missing.count { $0.role == role }
             return count == 0 ? nil : "\(role) lacks \(count) of its \(all) grants"
         }
-        let rest = missing.count > 5 ? " and \(missing.count - 5) more: see migrations/0001, privileges" : ""
+        let rest = missing.count > 5 ? " and \(missing.count - 5) more: see the GRANTs in migrations/" : ""
         return grants.fail(
             .privileges, lacks.joined(separator: "; "),
             "In psql as the schema's owner: \(shown)\(rest)")

@@ -8,10 +8,34 @@ SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
 
 DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- What Twilio's error codes mean here. Classes are data: operators may change them, the worker reads them while running.
+CREATE TABLE otp.error_class_defaults (
+    class text PRIMARY KEY,
+    explanation text NOT NULL,
+    remedy text NOT NULL,
+    -- how long after a failed delivery the same code is sent again, once; null: never
+    resend_after interval CHECK (resend_after BETWEEN '0 seconds' AND '5 minutes')
+);
+COMMENT ON TABLE otp.error_class_defaults IS
+    'Words for a code of a class when the code has none of its own, and whether a failed delivery of the class is sent again.';
+
+CREATE TABLE otp.error_classes (
+    code int PRIMARY KEY,
+    class text NOT NULL REFERENCES otp.error_class_defaults (class),
+    stage text NOT NULL,    -- where Twilio reports it: create, delivery, inbound, verify
+    explanation text,       -- what it means, for people
+    remedy text             -- what a person does about it
+);
+COMMENT ON TABLE otp.error_classes IS 'Twilio error code → what otpd does (class), and the words shown for it.';
 
 INSERT INTO otp.error_class_defaults (class, explanation, remedy) VALUES
     ('pause_worker', 'Twilio does not accept this account or its credentials.',
@@ -291,4 +315,14 @@ INSERT INTO otp.error_classes (code, class, stage, explanation, remedy) VALUES
     (30015, 'ignore', 'delivery', 'Twilio does not know the channel.', 'Nothing: codes are SMS.'),
     (30016, 'ignore', 'delivery', 'Sender and destination are of different channels.', 'Nothing: codes are SMS.');
 
-INSERT INTO otp.schema_migrations (version, name) VALUES (2, 'error_classes');
+-- After the rows: a trigger that notifies takes a right which the owner may not have before the last step.
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_classes
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.error_class_defaults
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+
+GRANT SELECT ON otp.error_classes, otp.error_class_defaults TO otp_worker;
+GRANT SELECT ON otp.error_classes, otp.error_class_defaults TO otp_monitor, otp_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.error_classes, otp.error_class_defaults TO otp_admin;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (3, 'error_classes');

@@ -1,16 +1,27 @@
--- Which language's text stands in for another's: codes of ISO 639-2 and 639-3 → the code of two letters, members of a
--- macrolanguage (Najdi, Egyptian … → Arabic) → that, old codes ↔ new ones. Written once from ISO 639.
+-- Which text serves a locale: its own, that of a language that stands in for it, or otp.settings.fallback_locale.
 
 -- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
 SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
 
 DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
+SET LOCAL search_path = pg_catalog;
 
+CREATE TABLE otp.language_fallbacks (
+    language text COLLATE "C" PRIMARY KEY,
+    falls_back_to text COLLATE "C" NOT NULL
+);
+COMMENT ON TABLE otp.language_fallbacks IS 'A language without a text → the language whose text serves it: arz → ar, iw → he, no ↔ nb.';
+
+-- Which language's text stands in for another's: codes of ISO 639-2 and 639-3 → the code of two letters, members of a
+-- macrolanguage (Najdi, Egyptian … → Arabic) → that, old codes ↔ new ones. Written once from ISO 639.
 INSERT INTO otp.language_fallbacks (language, falls_back_to)
 SELECT language, v.falls_back_to FROM (VALUES
     ('aa', 'aar'), ('ab', 'abk'), ('ae', 'ave'), ('af', 'afr'), ('ak', 'aka fat'), ('am', 'amh'), ('an', 'arg'),
@@ -54,4 +65,57 @@ INSERT INTO otp.language_fallbacks (language, falls_back_to) VALUES
     ('he', 'iw'), ('iw', 'he'), ('id', 'in'), ('in', 'id'), ('yi', 'ji'), ('ji', 'yi'), ('jv', 'jw'), ('jw', 'jv'),
     ('ro', 'mo'), ('mo', 'ro'), ('fil', 'tl'), ('tl', 'fil'), ('nn', 'nb'), ('nb', 'no'), ('no', 'nb');
 
-INSERT INTO otp.schema_migrations (version, name) VALUES (3, 'languages');
+-- The locale of a purpose's text that serves a wanted one; null when none does. As in RFC 4647: ar-SA and AR_sa by ar. Then
+-- by the language that its own falls back to: ars-SA by ar. Then by otp.settings.fallback_locale. Phones and browsers add
+-- what does not name a language, and it is cut: @calendar=…, ;q=0.9, further languages, .UTF-8, -u-nu-latn.
+CREATE FUNCTION otp.text_locale(purpose text, wanted text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    tag text COLLATE "C" := regexp_replace(left(wanted, 1000) COLLATE "C",
+        E'^[\\s\\u00A0\\u00AD\\u200B-\\u200F\\u2028-\\u202F\\u2060-\\u2069\\uFEFF]+', '');
+    range text COLLATE "C";
+    next_language text COLLATE "C";
+    found_locale text;
+BEGIN
+    tag := lower(translate(substring(tag FROM E'^[^@;,.#[:space:]\\u00A0\\u00AD\\u200B-\\u200F\\u2028-\\u202F\\u2060-\\u2069\\uFEFF]*'), '_', '-'));
+    tag := regexp_replace(tag, '-[a-z0-9](-.*)?$|-+$', '');
+    IF length(tag) <= 35 THEN
+        FOR hop IN 1..4 LOOP     -- no chain of languages is longer
+            range := tag;
+            WHILE range IS NOT NULL LOOP
+                SELECT t.locale INTO found_locale FROM otp.templates t
+                WHERE t.purpose = text_locale.purpose AND lower(translate(t.locale COLLATE "C", '_', '-')) = range
+                ORDER BY t.locale LIMIT 1;
+                IF FOUND THEN
+                    RETURN found_locale;
+                END IF;
+                range := substring(range FROM '^(.+)-[^-]*$');
+            END LOOP;
+            SELECT f.falls_back_to INTO next_language FROM otp.language_fallbacks f
+            WHERE f.language = substring(tag FROM '^[a-z]+');
+            EXIT WHEN NOT FOUND;
+            tag := regexp_replace(tag, '^[a-z]+', next_language);
+        END LOOP;
+    END IF;
+    SELECT t.locale INTO found_locale FROM otp.templates t JOIN otp.settings s ON t.locale = s.fallback_locale
+    WHERE t.purpose = text_locale.purpose;
+    RETURN found_locale;
+END $$;
+
+-- The same, or OT004 with the reason.
+CREATE FUNCTION otp.required_locale(purpose text, wanted text) RETURNS text
+LANGUAGE plpgsql STABLE AS $$
+DECLARE
+    found_locale CONSTANT text := otp.text_locale(purpose, wanted);
+BEGIN
+    IF found_locale IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT004',
+            MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = required_locale.purpose)
+                THEN format('There is no text in the locale %L for the purpose %L', left(wanted, 40), purpose)
+                ELSE format('The purpose %L is unknown', left(purpose, 60)) END,
+            HINT = 'Texts are rows of otp.templates; otp.settings.fallback_locale names the one for all other locales.';
+    END IF;
+    RETURN found_locale;
+END $$;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (6, 'languages');

@@ -1,0 +1,13 @@
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+
+DROP FUNCTION otp.check_timezone, otp.notify;
+DROP TABLE otp.sender_rates, otp.countries, otp.templates, otp.settings;
+DROP FUNCTION otp.settings_before_write, otp.catalog_changed, otp.sender_before_write, otp.templates_before_write;
+
+DELETE FROM otp.schema_migrations WHERE version = 2;

@@ -1,0 +1,161 @@
+-- Verifications: a row per code, sealed and hashed by its trigger.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+CREATE TABLE otp.verifications (
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    subject text,
+    phone_number text,      -- as typed
+    region text,
+    purpose text,
+    locale text,
+    code text,              -- write-only: the trigger seals it and leaves null
+    expires_at timestamptz,
+    client_ip inet,
+    -- below: the trigger's and the functions'
+    e164 text COLLATE "C",
+    country text COLLATE "C",
+    sealed_code bytea,
+    code_hash bytea,
+    key_id text COLLATE "C",
+    created_at timestamptz,
+    attempts int DEFAULT 0, -- wrong tries
+    verified_at timestamptz,
+    canceled_at timestamptz,
+    created_by oid,            -- the login role that made it, or asked for it last: others cannot send it
+    resend_id bigint        -- the send job that a failed delivery led to
+) WITH (fillfactor = 85);
+-- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
+-- walk back through everybody's verifications on the primary key.
+CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
+CREATE INDEX verifications_created_at ON otp.verifications (created_at);
+CREATE INDEX verifications_phone ON otp.verifications (e164, created_at DESC);
+-- Last: of indexes that look equally good, as all do while the table is thought to be empty, the planner takes the last.
+ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
+COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
+
+-- Logical replication and a restore of data alone bring rows without their sequences.
+CREATE FUNCTION otp.refuse_taken_id(table_name text, id bigint) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'unique_violation',
+        MESSAGE = format('the id %s of otp.%s is in use: the sequence stands behind the table', id, table_name),
+        DETAIL = 'Rows were copied into the database without the state of its sequences.',
+        HINT = 'Set the sequences, as the owner of the schema: '
+            'SELECT setval(''otp.verifications_id_seq'', (SELECT max(id) FROM otp.verifications)), '
+            'setval(''otp.send_jobs_id_seq'', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs '
+            'UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));';
+END $$;
+
+CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    secret CONSTANT text := otp.session_secret();
+    settings record;
+    parsed record;
+BEGIN
+    NEW.purpose := coalesce(NEW.purpose, 'phone_verification');
+    NEW.locale := coalesce(NEW.locale, 'en');
+    SELECT s.region, s.time_to_live, EXISTS (
+            SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text,
+        EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id) AS id_is_taken
+    INTO settings FROM otp.settings s;
+    -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
+    IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
+        NEW.id := nextval('otp.verifications_id_seq');
+        settings.id_is_taken := EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id);
+    END IF;
+    IF settings.id_is_taken THEN
+        PERFORM otp.refuse_taken_id('verifications', NEW.id);
+    END IF;
+    NEW.created_at := clock_timestamp();
+    NEW.attempts := 0;
+    NEW.verified_at := NULL;
+    NEW.canceled_at := NULL;
+    NEW.created_by := quote_ident(session_user)::regrole;
+    NEW.resend_id := NULL;
+
+    IF NEW.subject IS NULL OR NEW.subject = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
+            HINT = 'Give your own reference to the user, such as ''user:42''.';
+    ELSIF length(NEW.subject) > 200 THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject has more than 200 characters',
+            HINT = 'Give a key of the user, not a description.';
+    ELSIF NEW.subject ~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject contains control characters',
+            HINT = 'Remove line breaks, tabs and the like.';
+    END IF;
+
+    IF NOT settings.has_text THEN
+        NEW.locale := otp.required_locale(NEW.purpose, NEW.locale);
+    END IF;
+
+    NEW.region := upper(coalesce(NEW.region, settings.region) COLLATE "C");
+    parsed := otp.parse_phone_number(NEW.phone_number, NEW.region);
+    IF parsed.reason IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'The phone number cannot be one: ' || parsed.reason,
+            HINT = 'Ask the user for the number again.';
+    ELSIF NOT EXISTS (SELECT FROM otp.countries c WHERE c.region = parsed.country) THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT005', MESSAGE = format('Codes are not sent to %s', parsed.country),
+            HINT = 'Countries that are allowed are rows of otp.countries.';
+    END IF;
+    NEW.e164 := parsed.e164;
+    NEW.country := parsed.country;
+
+    -- One second of grace at the lower end: a backend says now() + 1 minute a moment before it arrives here.
+    NEW.expires_at := coalesce(NEW.expires_at, NEW.created_at + settings.time_to_live);
+    IF NOT (NEW.expires_at >= transaction_timestamp() + interval '59 seconds' AND NEW.expires_at > NEW.created_at
+            AND NEW.expires_at <= NEW.created_at + interval '10 minutes') THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'expires_at must be 1 to 10 minutes from now',
+            DETAIL = format('It is %s seconds from now.', CASE WHEN isfinite(NEW.expires_at)
+                THEN round(extract(epoch FROM NEW.expires_at - NEW.created_at))::text ELSE 'infinitely many' END),
+            HINT = 'Leave it out for the default, or compare the clocks of backend and database.';
+    END IF;
+
+    IF NEW.code IS NULL THEN
+        NEW.code := otp.generate_code();
+    ELSIF NOT NEW.code ~ '^[A-Za-z0-9]{4,12}$' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'code must be 4 to 12 letters or digits (ASCII)',
+            HINT = 'Leave it out and six digits are drawn.';
+    END IF;
+    NEW.sealed_code := otp.seal(NEW.code, secret);
+    NEW.code_hash := otp.hash_code(NEW.id, NEW.subject, NEW.purpose, NEW.e164, NEW.code, secret);
+    NEW.key_id := otp.key_id(secret);
+    NEW.code := NULL;
+    RETURN NEW;
+END $$;
+
+-- A verification is what it was when it was made: its hash covers these columns. Others follow the last request for its
+-- code: locale, client_ip, created_by.
+CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'A verification cannot be changed',
+        HINT = 'Make a new one; otp.cancel ends one.';
+END $$;
+
+CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications
+FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_insert();
+
+CREATE TRIGGER before_update
+BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, expires_at, e164, country, sealed_code, code_hash, key_id
+ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_update();
+
+GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip), SELECT (id, expires_at)
+    ON otp.verifications TO otp_web;
+GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at,
+    attempts, verified_at, canceled_at) ON otp.verifications TO otp_worker;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (8, 'verifications');

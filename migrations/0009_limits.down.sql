@@ -1,0 +1,15 @@
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+
+DROP FUNCTION otp.count_send, otp.shared_sum, otp.shared_limits, otp.refuse_locked_phone, otp.refuse_send,
+    otp.refuse_wait, otp.lock_timeout, otp.client_key;
+DROP TABLE otp.shared_counts, otp.send_counts, otp.limits;
+DROP SEQUENCE otp.refused_failures, otp.refused_budget, otp.refused_total, otp.refused_country, otp.refused_prefix,
+    otp.refused_block, otp.refused_client_ip, otp.refused_subject, otp.refused_phone;
+
+DELETE FROM otp.schema_migrations WHERE version = 9;

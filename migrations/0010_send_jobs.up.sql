@@ -1,0 +1,318 @@
+-- Send jobs that have not ended: the queue, the wake-up of its workers at commit, and the check of the shared limits that a
+-- claim makes.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- What a queued job waits for, beside the time at which it is due.
+CREATE TYPE otp.hold_kind AS ENUM (
+    'pause',    -- a pause: hold_key is its otp.pauses.name. Not due before that ends; due all the same, it is its probe
+    'rate'      -- its turn at its sender's rate: hold_key is the otp.sender_rates.sender. The turn is due_at
+);
+COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a pause, or its turn at its sender''s rate.';
+
+-- Live jobs only, so that a claim costs the same after a year: a job that ends leaves (DELETE) in the statement that
+-- writes its ending to messages or unsent_jobs. At any time a job is in exactly one of the three.
+CREATE TABLE otp.send_jobs (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    verification_id bigint,
+    channel text DEFAULT 'sms',
+    -- queued: waits until due_at, and for its turn among the jobs of its verification
+    -- sending: a worker has it in hand, until lease_expires_at
+    -- unknown: it may have been sent; looked for in Twilio's list at next_lookup_at
+    -- Text and no enum: the view otp.delivery_status puts it beside the states of ended jobs. No CHECK either: it would
+    -- make a claim 3% dearer, and no role but the owner and otp_worker can write it.
+    state text COLLATE "C" DEFAULT 'queued',
+    attempt int DEFAULT 0,                      -- claims so far; with worker the fencing token
+    worker bigint,
+    lease_expires_at timestamptz,
+    due_at timestamptz DEFAULT clock_timestamp(),
+    requested_at timestamptz DEFAULT clock_timestamp(),
+    expires_at timestamptz,                     -- the verification's, copied
+    resend_of bigint,                           -- the job whose code it sends again: of its failure, or for an operator
+    lost_claims int DEFAULT 0,                  -- claims that ended with their worker: three, and the job is poisonous
+    unknown_at timestamptz,                     -- unknown: since when nothing of the attempt can leave any more
+    next_lookup_at timestamptz,                 -- unknown: when to look at Twilio's list next; a lookup's fencing token
+    lookups int DEFAULT 0,                      -- unknown: lookups after the grace that did not find it
+    last_error_code int,
+    last_error text,                            -- why the last attempt failed, while the job waits for the next
+    last_remedy text,                           -- and what to do about it
+    hold_kind otp.hold_kind,                    -- queued: what it waits for; null: for nothing but due_at
+    hold_key text COLLATE "C",                  -- and which one: a pause's name, or a sender
+    returned int DEFAULT 0,                     -- of the claims so far, those after which it was given back untried
+    has_predecessor boolean DEFAULT true,       -- an earlier job of its verification lived when it was made: that goes first
+    client_ip inet                              -- write-only: who asks for this send, where the verification does not say
+) WITH (
+    fillfactor = 70,
+    autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
+    autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_insert_threshold = 10000,
+    autovacuum_analyze_scale_factor = 0.1, autovacuum_analyze_threshold = 5000,
+    autovacuum_vacuum_cost_delay = 0
+);
+CREATE INDEX send_jobs_due ON otp.send_jobs (due_at, id) WHERE state = 'queued';
+CREATE INDEX send_jobs_expiring ON otp.send_jobs (expires_at) WHERE state = 'queued';
+CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <> 'queued';
+CREATE INDEX send_jobs_unknown ON otp.send_jobs (next_lookup_at) WHERE state = 'unknown';
+CREATE INDEX send_jobs_quarantined ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
+CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
+CREATE UNIQUE INDEX send_jobs_resend ON otp.send_jobs (verification_id) WHERE resend_of IS NOT NULL;
+CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
+    WHERE state = 'queued' AND hold_kind IS NOT NULL;
+COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
+
+-- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns. So a transaction
+-- stays silent while another one notifies: the workers look again 5 to 80 ms after each wake-up, and then at least every
+-- half second for 10 s. A transaction that does not end (its trigger has fired early, by SET CONSTRAINTS … IMMEDIATE)
+-- delays the others by no more than those looks:
+-- - The guard is another advisory lock every 250 ms, and its key is a secret of the schema's owner. Such a transaction
+--   keeps the lock of one moment, and other roles cannot take the place of the next.
+-- - A transaction stays silent only if a wake-up was committed within the last 5 s, so that workers are awake. The guard's
+--   transaction writes one down when the last is 2 s old: often enough that there is always one under load.
+CREATE TABLE otp.wake_ups (
+    woken_at timestamptz NOT NULL
+);
+CREATE INDEX wake_ups_woken_at ON otp.wake_ups (woken_at);
+
+-- The secret part of the guard's keys: a sequence, because a function reads it ten times as fast as a row of a table.
+CREATE SEQUENCE otp.wake_key;
+DO $$
+BEGIN
+    -- The first 48 bits of such a UUID are all random. pgcrypto's functions may not be granted to the owner yet.
+    PERFORM setval('otp.wake_key', ('x' || left(replace(gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint | 1);
+END $$;
+
+CREATE FUNCTION otp.send_jobs_before_insert() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    verification record;
+    queue record;
+    trouble text;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
+BEGIN
+    IF NEW.channel IS DISTINCT FROM 'sms' THEN
+        IF NEW.channel IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The channel %L is unknown', left(NEW.channel, 40)),
+                HINT = 'Leave it out: codes are sent by sms.';
+        END IF;
+        NEW.channel := 'sms';
+    END IF;
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
+        -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
+        -- job for everybody.
+        SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
+            v.created_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+            (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
+                ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
+        INTO verification
+        FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE OF v;
+        NEW.requested_at := clock_timestamp();
+        trouble := CASE
+            WHEN verification IS NULL THEN 'it does not exist'
+            -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
+            WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.created_by, 'USAGE')
+                THEN 'another role made it'
+            WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
+            WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
+            WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
+            WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
+            WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
+        END;
+        IF trouble IS NOT NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT006',
+                MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
+                HINT = 'Make a new verification.';
+        END IF;
+        nothing := otp.refuse_locked_phone(verification.e164);
+        -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
+        IF verification.resend_id IS NOT NULL THEN
+            WITH gone AS (
+                DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
+            )
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+            SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
+                g.requested_at, g.resend_of
+            FROM gone g;
+        END IF;
+        -- A send counts for the address that asks for it; a resend, for the one that asked last.
+        IF NEW.client_ip IS NOT NULL THEN
+            UPDATE otp.verifications v SET client_ip = NEW.client_ip
+            WHERE v.id = NEW.verification_id AND v.client_ip IS DISTINCT FROM NEW.client_ip;
+            verification.client_ip := NEW.client_ip;
+            NEW.client_ip := NULL;
+        END IF;
+        nothing := otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
+            NEW.requested_at);
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
+    END;
+    IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
+        NEW.id := nextval('otp.send_jobs_id_seq');
+    END IF;
+    -- With a snapshot of its own, taken under the lock, which only READ COMMITTED gives: otherwise the claim has to look.
+    SELECT EXISTS (SELECT FROM otp.send_jobs j WHERE j.id = NEW.id) AS id_is_taken,
+        current_setting('transaction_isolation') <> 'read committed'
+            OR EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = NEW.verification_id) AS has_predecessor
+    INTO queue;
+    IF queue.id_is_taken THEN
+        PERFORM otp.refuse_taken_id('send_jobs', NEW.id);
+    END IF;
+    NEW.state := 'queued';
+    NEW.attempt := 0;
+    NEW.worker := NULL;
+    NEW.lease_expires_at := NULL;
+    NEW.due_at := least(coalesce(NEW.due_at, NEW.requested_at), verification.expires_at);
+    NEW.expires_at := verification.expires_at;
+    NEW.lost_claims := 0;
+    NEW.unknown_at := NULL;
+    NEW.next_lookup_at := NULL;
+    NEW.lookups := 0;
+    NEW.last_error_code := NULL;
+    NEW.last_error := NULL;
+    NEW.last_remedy := NULL;
+    NEW.hold_kind := NULL;
+    NEW.hold_key := NULL;
+    NEW.returned := 0;
+    NEW.has_predecessor := queue.has_predecessor;
+    RETURN NEW;
+END $$;
+
+-- All workers hear a wake-up. By the transaction's number, one for all its jobs, they share out who looks when.
+CREATE FUNCTION otp.wake_workers() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    has_guard CONSTANT boolean := pg_try_advisory_xact_lock(
+        hashint8extended((date_part('epoch', moment) * 4)::bigint, pg_sequence_last_value('otp.wake_key')));
+    -- Of a clock that has gone back, later rows do not count.
+    last_wake_up CONSTANT timestamptz := (SELECT w.woken_at FROM otp.wake_ups w
+        WHERE w.woken_at BETWEEN moment - interval '5 seconds' AND moment + interval '1 second'
+        ORDER BY w.woken_at DESC LIMIT 1);
+    nothing text;   -- assigned, an expression costs half of what PERFORM does
+BEGIN
+    IF NOT has_guard AND last_wake_up IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    nothing := otp.notify('otp_send_jobs', right(pg_current_xact_id()::text, 2));
+    -- Not under SERIALIZABLE: the row would make transactions fail that have looked for it.
+    IF has_guard AND coalesce(last_wake_up < moment - interval '2 seconds', true)
+            AND current_setting('transaction_isolation') = 'read committed' THEN
+        INSERT INTO otp.wake_ups (woken_at) VALUES (moment);
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- Jobs that wait for their sender's turn were given their times by the rate of before: at another one they are shared out
+-- anew. Workers that have not heard of it yet give jobs no times by the rate of before (FinishUnsent).
+CREATE FUNCTION otp.release_deferred() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE otp.send_jobs j SET hold_kind = NULL, hold_key = NULL, due_at = clock_timestamp()
+    WHERE j.state = 'queued' AND j.due_at > clock_timestamp()
+        AND j.hold_kind = 'rate' AND j.hold_key IN (SELECT r.sender FROM changed_rates r);
+    PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
+    RETURN NULL;
+END $$;
+
+-- Of jobs that have just been claimed, by these attempts, those that shared limits allow; the others end as limited, here
+-- and now, before anything of the claim is sent. What is in other hands by now is left alone, and not returned.
+-- A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too many end
+-- here, counted in rows whose locks make claims take turns. Otherwise nothing is written, and nothing locked but the jobs.
+CREATE FUNCTION otp.within_limits(send_job_ids bigint[], attempts int[]) RETURNS SETOF bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    job record;
+    over record;
+    within bigint[] := ARRAY(
+        SELECT j.id
+        FROM unnest(send_job_ids, attempts) AS claimed(id, attempt)
+        CROSS JOIN LATERAL (
+            SELECT j.id FROM otp.send_jobs j
+            WHERE j.id = claimed.id AND j.attempt = claimed.attempt AND CASE j.state WHEN 'sending' THEN true END
+            FOR UPDATE) j);
+BEGIN
+    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
+        AND EXISTS (
+            SELECT FROM (
+                SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed
+                FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
+                    LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+                WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1) l
+            WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed)
+    THEN
+        INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
+        SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, -1, 0
+        FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
+            LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+        WHERE j.id = ANY (within) ORDER BY l.starts_at, l.key, l.scope, l.period
+        ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
+        -- What was tried before was within the limits then.
+        FOR job IN
+            SELECT j.id, j.requested_at, v.e164, v.country
+            FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
+            WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1 ORDER BY j.id DESC
+        LOOP
+            SELECT l.* INTO over
+            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l JOIN otp.shared_counts c
+                ON c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
+                AND c.shard = -1
+            WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) - c.amount > l.allowed LIMIT 1;
+            CONTINUE WHEN NOT FOUND;
+            UPDATE otp.shared_counts c SET amount = c.amount + l.amount
+            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l
+            WHERE c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
+                AND c.shard = -1;
+            WITH gone AS (
+                DELETE FROM otp.send_jobs j WHERE j.id = job.id RETURNING j.*
+            )
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
+                requested_at, resend_of)
+            SELECT g.id, g.verification_id, 'limited', g.attempt - 1,
+                format('More codes were asked for at once than otp.limits allows: %s %s in %s.', over.scope,
+                    trim_scale(over.allowed), over.period),
+                'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
+                g.requested_at, g.resend_of
+            FROM gone g;
+            within := array_remove(within, job.id);
+        END LOOP;
+    END IF;
+    RETURN QUERY SELECT unnest(within);
+END $$;
+COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these jobs, just claimed, may be sent; the rest end as limited.';
+
+CREATE TRIGGER before_insert BEFORE INSERT ON otp.send_jobs
+FOR EACH ROW EXECUTE FUNCTION otp.send_jobs_before_insert();
+
+CREATE CONSTRAINT TRIGGER wake_workers AFTER INSERT ON otp.send_jobs DEFERRABLE INITIALLY DEFERRED
+FOR EACH ROW EXECUTE FUNCTION otp.wake_workers();
+
+CREATE TRIGGER release_deferred AFTER UPDATE ON otp.sender_rates REFERENCING OLD TABLE AS changed_rates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.release_deferred();
+CREATE TRIGGER release_removed AFTER DELETE ON otp.sender_rates REFERENCING OLD TABLE AS changed_rates
+FOR EACH STATEMENT EXECUTE FUNCTION otp.release_deferred();
+
+GRANT INSERT (id, verification_id, channel, client_ip), SELECT (id, verification_id) ON otp.send_jobs TO otp_web;
+GRANT SELECT, UPDATE, DELETE ON otp.send_jobs TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.within_limits TO otp_worker;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (10, 'send_jobs');

@@ -1,0 +1,13 @@
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+
+DROP FUNCTION otp.is_settled, otp.status_advances, otp.status_rank, otp.own_shard;
+DROP TABLE otp.outcome_counts, otp.unsent_jobs, otp.messages;
+DROP FUNCTION otp.count_outcomes;
+
+DELETE FROM otp.schema_migrations WHERE version = 12;

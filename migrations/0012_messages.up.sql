@@ -1,0 +1,153 @@
+-- How a job ends: as a message of Twilio's, or without one. The counts of either, and the ranks of Twilio's statuses.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- One row per message of Twilio's, which is also the history of a job that ended accepted.
+CREATE TABLE otp.messages (
+    message_sid text COLLATE "C" PRIMARY KEY,
+    send_job_id bigint NOT NULL,
+    verification_id bigint NOT NULL,
+    attempt int NOT NULL,
+    worker bigint,
+    sender text,                    -- number, name or messaging service that it was sent from; null until it is known
+    is_primary boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
+    requested_at timestamptz NOT NULL,
+    accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    -- Twilio's word, verbatim, also one that it invents later: otp.status_rank says how far along each is.
+    status text NOT NULL,
+    error_code int,
+    segments smallint,
+    price numeric,
+    price_unit text,
+    final_at timestamptz,           -- when the status became one that stays
+    next_poll_at timestamptz,       -- when Twilio is asked next: for the status, the bill, then to empty the text; or never
+    polls smallint NOT NULL DEFAULT 0,
+    resend_of bigint,               -- its send job's
+    follow_up text,                 -- what came of its failure: the resend, or why there is none
+    redacted_at timestamptz,        -- since when Twilio has no text of it
+    redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
+    -- True where another job of the history has this send_job_id, since the sequence stood behind; is_primary is then false.
+    id_taken boolean
+) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
+-- A job ends once; what else turns up of it is kept beside that.
+CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE is_primary;
+CREATE INDEX messages_surplus ON otp.messages (send_job_id) WHERE NOT is_primary;
+CREATE INDEX messages_taken ON otp.messages (send_job_id) WHERE id_taken;
+CREATE INDEX messages_verification ON otp.messages (verification_id);
+CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
+CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
+-- For otp.failures. By error_code and not by status, which every message changes.
+CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS NOT NULL;
+
+-- Jobs that ended without a message. With requested_at, an id that a sequence gave out twice loses no result.
+CREATE TABLE otp.unsent_jobs (
+    send_job_id bigint,
+    verification_id bigint NOT NULL,
+    state text COLLATE "C" NOT NULL CHECK (state IN (
+        'failed',       -- refused for good, or its outcome stayed unknown
+        'expired',      -- its code died before it could be sent
+        'limited',      -- a limit that many share was exceeded
+        'canceled'      -- called off, used or replaced before it was sent
+    )),
+    attempts int NOT NULL,
+    error_code int,
+    error text,
+    remedy text,
+    error_class text,
+    requested_at timestamptz NOT NULL,
+    ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    resend_of bigint,
+    PRIMARY KEY (send_job_id, requested_at)
+);
+CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
+CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
+CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
+
+-- How many jobs ended, by five seconds and writer, so that otp.queue_status costs the same however many there were.
+CREATE TABLE otp.outcome_counts (
+    starts_at timestamptz NOT NULL,
+    shard smallint NOT NULL,
+    accepted int NOT NULL DEFAULT 0,
+    failed int NOT NULL DEFAULT 0,
+    PRIMARY KEY (starts_at, shard)
+) WITH (fillfactor = 70);
+
+-- The calling session's row of a sum that many write. Workers never share theirs with other roles, whose transactions
+-- may stay open.
+CREATE FUNCTION otp.own_shard() RETURNS smallint
+LANGUAGE sql STABLE
+RETURN (pg_backend_pid() & 63) + CASE WHEN pg_has_role(session_user, 'otp_worker', 'USAGE') THEN 0 ELSE 64 END;
+
+CREATE FUNCTION otp.count_outcomes() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF TG_TABLE_NAME = 'messages' THEN
+        INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
+        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), otp.own_shard(), count(*)
+        FROM ended e WHERE e.is_primary GROUP BY 1 ORDER BY 1
+        ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
+    ELSE
+        INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)
+        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), otp.own_shard(), count(*)
+        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1 ORDER BY 1
+        ON CONFLICT (starts_at, shard) DO UPDATE SET failed = c.failed + excluded.failed;
+    END IF;
+    RETURN NULL;
+END $$;
+
+-- How far along a status is; 50 and above stay. This is the one place that decides it: a word that
+-- Twilio invents later counts as on its way, and statuses of one rank exclude each other.
+CREATE FUNCTION otp.status_rank(status text) RETURNS int
+LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
+    WHEN 'scheduled' THEN 0
+    WHEN 'accepted' THEN 10
+    WHEN 'queued' THEN 20
+    WHEN 'receiving' THEN 20
+    WHEN 'sending' THEN 30
+    WHEN 'sent' THEN 40
+    WHEN 'partially_delivered' THEN 45
+    WHEN 'delivered' THEN 50
+    WHEN 'undelivered' THEN 50
+    WHEN 'failed' THEN 50
+    WHEN 'canceled' THEN 50
+    WHEN 'received' THEN 50
+    WHEN 'read' THEN 60
+    ELSE 30 END;
+
+-- Whether a message may move from one status to another; callbacks come out of order and more than once. Only what was
+-- delivered can be read.
+CREATE FUNCTION otp.status_advances(earlier text, later text) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN otp.status_rank(later) > otp.status_rank(earlier)
+    AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
+
+-- Whether Twilio has no more to say of a message: its status stays, and its bill is known. What failed or was canceled
+-- never left, and gets no price.
+CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));
+
+CREATE TRIGGER count_outcomes AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS ended
+FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
+CREATE TRIGGER count_outcomes AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS ended
+FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();
+
+GRANT SELECT, INSERT, UPDATE ON otp.messages, otp.outcome_counts TO otp_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.unsent_jobs TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.own_shard, otp.status_rank, otp.is_settled, otp.status_advances TO otp_worker;
+GRANT SELECT ON otp.outcome_counts TO otp_monitor, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.status_rank TO otp_monitor, otp_admin;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (12, 'messages');

@@ -1,0 +1,238 @@
+-- What becomes of a message: reports of backends, callbacks, and what a failed delivery leads to.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- What backends report that receive Twilio's callbacks themselves. Anybody in the web tier can invent a report, so it
+-- proves nothing and counts for nothing: a worker asks Twilio for the message, and records Twilio's answer alone. At most
+-- three SIDs a job, so that an intruder costs three requests to Twilio a code, and rows of his own jobs only.
+CREATE TABLE otp.status_reports (
+    send_job_id bigint,
+    slot smallint CHECK (slot BETWEEN 1 AND 3),
+    message_sid text COLLATE "C" NOT NULL,
+    attempt int NOT NULL,
+    reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    due_at timestamptz,             -- when Twilio is asked next; null: it has answered, or the message is known
+    tries smallint NOT NULL DEFAULT 0,
+    PRIMARY KEY (send_job_id, slot),
+    UNIQUE (send_job_id, message_sid)
+);
+CREATE INDEX status_reports_due ON otp.status_reports (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX status_reports_reported_at ON otp.status_reports (reported_at);
+COMMENT ON TABLE otp.status_reports IS 'SIDs that backends report, at most three a job; workers ask Twilio for them.';
+
+-- Takes a report without a lock on any row that workers write. False where the message and its job are unknown, or another
+-- login role's (created_by, as for send jobs), or where the job has three reports.
+CREATE FUNCTION otp.report_status(message_sid text, status text, send_job_id bigint, attempt int) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    job record;
+BEGIN
+    SELECT k.* INTO job FROM (
+        SELECT m.send_job_id AS id, m.attempt, m.verification_id, m.requested_at, true AS is_known,
+            m.final_at IS NULL AND otp.status_rank(report_status.status) >= 50 AS is_news, false AS is_sending
+        FROM otp.messages m WHERE m.message_sid = report_status.message_sid
+        UNION ALL SELECT j.id, report_status.attempt, j.verification_id, j.requested_at, false, true, j.state = 'sending'
+        FROM otp.send_jobs j WHERE j.id = report_status.send_job_id AND j.attempt >= report_status.attempt
+        UNION ALL SELECT u.send_job_id, report_status.attempt, u.verification_id, u.requested_at, false, true, false
+        FROM otp.unsent_jobs u WHERE u.send_job_id = report_status.send_job_id AND u.attempts >= report_status.attempt
+        UNION ALL SELECT m.send_job_id, report_status.attempt, m.verification_id, m.requested_at, false, true, false
+        FROM otp.messages m
+        WHERE m.send_job_id = report_status.send_job_id AND m.is_primary AND m.attempt >= report_status.attempt) k
+    WHERE k.is_known OR report_status.attempt > 0
+    LIMIT 1;
+    IF job IS NULL OR job.requested_at < moment - interval '1 day' OR NOT EXISTS (
+        SELECT FROM otp.verifications v
+        WHERE v.id = job.verification_id AND pg_has_role(session_user, v.created_by, 'USAGE'))
+    THEN
+        RETURN false;
+    END IF;
+    -- Of a known message only its end is news: until then it is polled as it is.
+    IF NOT job.is_news OR EXISTS (
+        SELECT FROM otp.status_reports r WHERE r.send_job_id = job.id AND r.message_sid = report_status.message_sid)
+    THEN
+        RETURN true;
+    END IF;
+    FOR place IN 1..3 LOOP
+        INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt, due_at)
+        VALUES (job.id, place, report_status.message_sid, job.attempt,
+            -- The answer to a request that is under way mostly follows at once.
+            moment + CASE WHEN job.is_sending THEN interval '5 seconds' ELSE interval '0' END)
+        ON CONFLICT DO NOTHING;
+        IF FOUND THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END $$;
+
+CREATE FUNCTION otp.record_status(
+    message_sid text, status text, error_code int DEFAULT NULL, reference text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    final_since CONSTANT timestamptz := CASE WHEN otp.status_rank(record_status.status) >= 50 THEN moment END;
+    -- '<send job>.<attempt>', which the worker puts into the callback's URL
+    referenced CONSTANT text[] := regexp_match(record_status.reference, '^([0-9]{1,18})[.]([0-9]{1,9})$');
+    job record;
+BEGIN
+    IF record_status.message_sid ~ '^[A-Z]{2}[0-9a-fA-F]{32}$' IS NOT TRUE
+        OR record_status.status ~ '^[a-z_-]{1,40}$' IS NOT TRUE THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'message_sid or status is not one of Twilio''s',
+            HINT = 'Pass MessageSid and MessageStatus as the callback has them.';
+    END IF;
+    -- A role that may write otp.messages itself is believed: a worker, whose receiver has checked Twilio's signature.
+    IF NOT has_table_privilege(
+        CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END, 'otp.messages', 'INSERT')
+    THEN
+        RETURN otp.report_status(record_status.message_sid, record_status.status, referenced[1]::bigint, referenced[2]::int);
+    END IF;
+    UPDATE otp.messages m
+    SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
+        final_at = coalesce(m.final_at, final_since)
+    WHERE m.message_sid = record_status.message_sid
+        AND otp.status_advances(m.status, record_status.status);
+    IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
+        RETURN true;    -- recorded now, or before: a repeat or a latecomer changes nothing
+    END IF;
+
+    -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
+    DELETE FROM otp.send_jobs j
+    WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS is_primary INTO job;
+    IF job IS NULL THEN
+        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.resend_of,
+            false AS is_primary
+        INTO job
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.resend_of FROM otp.unsent_jobs u
+                WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.resend_of FROM otp.messages m
+                WHERE m.send_job_id = referenced[1]::bigint AND m.is_primary AND m.attempt >= referenced[2]::int) e
+        LIMIT 1;
+    END IF;
+    IF job IS NULL THEN
+        RETURN false;
+    END IF;
+    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
+        accepted_at, status, error_code, final_at, next_poll_at, resend_of)
+    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
+        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.resend_of)
+    -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
+    ON CONFLICT (message_sid) DO UPDATE
+    SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
+        final_at = coalesce(messages.final_at, excluded.final_at)
+    WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
+    RETURN true;
+END $$;
+COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves: otpd then asks Twilio for the message. Safe to repeat; false where the message is not known, or not this role''s.';
+
+-- The news that a message was not delivered, by poll, callback or a backend: what the class of its code asks for is done
+-- in the transaction that records it, once, since a status becomes final once and its row is locked.
+--
+-- fraud_hold pauses the number's prefix, as the same code at creation does. No receipt pauses more than that: whatever
+-- keeps an account, a sender or a country from sending is said to the next request too, by Twilio itself and not by
+-- whoever brings a receipt. Later than an hour it is no news. The first probe comes after a minute: that Twilio takes a
+-- message says little here, since it took this one.
+--
+-- resend_after sends the same code once more. What says no (limits too) leaves its words in follow_up; any other error is
+-- the caller's, who repeats. A minute to live is what otp.request asks of a code as well.
+CREATE FUNCTION otp.delivery_failed() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    class record;
+    verification record;
+    resend bigint;
+    refusal text;
+BEGIN
+    SELECT d.class, d.resend_after, coalesce(c.explanation, d.explanation) AS explanation,
+        coalesce(c.remedy, d.remedy) AS remedy
+    INTO class
+    FROM otp.error_classes c JOIN otp.error_class_defaults d ON d.class = c.class WHERE c.code = NEW.error_code;
+    IF class.resend_after IS NULL AND class.class IS DISTINCT FROM 'fraud_hold' THEN
+        RETURN NULL;
+    END IF;
+    SELECT v.e164, v.country, v.expires_at,
+        (SELECT c.receipts_reliable FROM otp.countries c WHERE c.region = v.country) AS is_believed
+    INTO verification
+    FROM otp.verifications v WHERE v.id = NEW.verification_id;
+
+    IF class.class = 'fraud_hold' AND verification.e164 IS NOT NULL AND NEW.accepted_at > moment - interval '1 hour' THEN
+        INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, created_by)
+        VALUES ('prefix', left(verification.e164, greatest(length(verification.e164) - 4, 2)),
+            left(class.explanation, 500), class.remedy, moment + interval '1 minute', 'a delivery receipt')
+        ON CONFLICT (name) DO NOTHING;
+    END IF;
+
+    IF class.resend_after IS NULL OR NOT NEW.is_primary THEN
+        RETURN NULL;
+    END IF;
+    refusal := CASE
+        WHEN NEW.resend_of IS NOT NULL THEN 'it was a resend already.'
+        WHEN verification.expires_at IS NULL THEN 'its verification is gone.'
+        WHEN verification.is_believed IS NOT TRUE
+            THEN format('receipts of %s are not believed (otp.countries.receipts_reliable).', verification.country)
+        WHEN verification.expires_at < moment + class.resend_after + interval '60 seconds'
+            THEN 'too little of its code''s life was left.'
+    END;
+    IF refusal IS NULL THEN
+        -- Locked first, so that a request of the same moment is either seen here or sees the resend.
+        PERFORM FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE;
+        IF EXISTS (SELECT FROM otp.send_jobs j
+                WHERE j.verification_id = NEW.verification_id AND j.id > NEW.send_job_id)
+            OR EXISTS (SELECT FROM otp.messages m
+                WHERE m.verification_id = NEW.verification_id AND m.send_job_id > NEW.send_job_id)
+            OR EXISTS (SELECT FROM otp.unsent_jobs u
+                WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
+        THEN
+            refusal := 'it had been asked for again already.';
+        ELSIF EXISTS (SELECT FROM otp.messages m
+            WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
+        THEN
+            refusal := 'a second message of its send job has arrived, or may.';
+        ELSE
+            BEGIN
+                INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
+                VALUES (NEW.verification_id, NEW.send_job_id, clock_timestamp() + class.resend_after)
+                RETURNING id INTO resend;
+                UPDATE otp.verifications v SET resend_id = resend WHERE v.id = NEW.verification_id;
+            EXCEPTION WHEN SQLSTATE 'OT001' OR SQLSTATE 'OT006' THEN
+                refusal := SQLERRM || '.';
+            END;
+        END IF;
+    END IF;
+    UPDATE otp.messages m
+    SET follow_up = coalesce('Not sent again: ' || refusal, format('The same code is sent again as send job %s.', resend))
+    WHERE m.message_sid = NEW.message_sid;
+    RETURN NULL;
+END $$;
+
+CREATE TRIGGER failed_on_insert AFTER INSERT ON otp.messages FOR EACH ROW
+WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL)
+EXECUTE FUNCTION otp.delivery_failed();
+-- Once: when the status becomes final, or when its code is told later than that.
+CREATE TRIGGER failed AFTER UPDATE OF status, error_code, final_at ON otp.messages FOR EACH ROW
+WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL
+    AND (OLD.final_at IS NULL OR OLD.error_code IS NULL))
+EXECUTE FUNCTION otp.delivery_failed();
+
+GRANT EXECUTE ON FUNCTION otp.record_status TO otp_web;
+GRANT SELECT, UPDATE ON otp.status_reports TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.record_status TO otp_worker;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (13, 'statuses');

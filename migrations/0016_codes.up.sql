@@ -1,0 +1,271 @@
+-- The functions that backends call: request, verify, cancel.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- Wrong tries per key and day: a phone, or a row of the calling session, which takes every other failure (no such
+-- verification, used, expired). So each failure writes a row, none tells its cause by being faster, and a transaction that
+-- stays open keeps no other session from failing.
+CREATE TABLE otp.verify_failures (
+    key text COLLATE "C" NOT NULL,
+    day date NOT NULL,
+    failures int NOT NULL,
+    PRIMARY KEY (key, day)
+) WITH (fillfactor = 70);
+
+-- One live verification per subject and purpose is drawn by one caller at a time: this row is the turnstile.
+CREATE TABLE otp.request_locks (
+    subject text COLLATE "C" NOT NULL,
+    purpose text COLLATE "C" NOT NULL,
+    requests bigint NOT NULL DEFAULT 1,
+    requested_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    PRIMARY KEY (subject, purpose)
+) WITH (fillfactor = 70);
+
+-- Sends of a verification that are still queued end as canceled; one under way is not recalled.
+-- In PL/pgSQL, which keeps its plan: in SQL it is planned at each call, and takes 150 µs instead of 10.
+CREATE FUNCTION otp.cancel_queued_sends(verification_id bigint, why text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM otp.send_jobs j
+        WHERE j.verification_id = cancel_queued_sends.verification_id AND j.state = 'queued'
+        RETURNING j.*
+    )
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
+    SELECT g.id, g.verification_id, 'canceled', g.attempt, why, g.requested_at, g.resend_of FROM gone g;
+END $$;
+
+CREATE FUNCTION otp.verify(
+    subject text, code text, purpose text DEFAULT 'phone_verification', phone_number text DEFAULT NULL)
+RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    session_secret CONSTANT text := otp.session_secret();
+    typed CONSTANT text := CASE WHEN octet_length(verify.code) > 256 THEN NULL
+        WHEN verify.code COLLATE "C" ~ '^[0-9]{4,12}$' THEN verify.code ELSE otp.read_typed(verify.code) END;
+    -- What cannot be any code is no try: a wrong field, a word, nothing. It costs the same time.
+    is_code CONSTANT boolean := coalesce(typed COLLATE "C" ~ '^[A-Za-z0-9]{4,12}$', false);
+    blind CONSTANT bytea := otp.random_bytes(32);
+    moment CONSTANT timestamptz := clock_timestamp();
+    settings otp.settings;
+    newest otp.verifications;
+    secret text;
+    failure_key text;
+    nobodys_key text;
+    failures_today int;
+    today date;
+    live boolean;
+    right_code boolean;
+    passed boolean := false;
+    wanted_e164 text;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
+BEGIN
+    IF pg_current_xact_id_if_assigned() IS NOT NULL
+        OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
+        RAISE WARNING 'otp.verify runs inside a longer transaction: if that rolls back, this try is not counted'
+            USING HINT = 'Call it in autocommit, or alone in its transaction.';
+    END IF;
+    SELECT s.* INTO settings FROM otp.settings s;
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        SELECT v.* INTO newest FROM otp.verifications v
+        WHERE v.subject = verify.subject AND v.purpose = coalesce(verify.purpose, 'phone_verification')
+        ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        today := (moment AT TIME ZONE settings.timezone)::date;
+        nobodys_key := 'no live verification ' || (pg_backend_pid() & 65535);
+        IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
+            PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
+        END IF;
+
+        -- A row sealed under a secret that this session lacks says so, and costs no try.
+        secret := otp.secret_for(coalesce(newest.key_id, ''));
+        IF newest.id IS NULL THEN
+            secret := session_secret;
+        ELSIF secret IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'OT003',
+                MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
+                HINT = 'While rotating, sessions carry otp.secret_previous too.';
+        END IF;
+
+        live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
+            AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
+        -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
+        right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
+                coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
+            = otp.hmac_sha256(coalesce(newest.code_hash, E'\\x00'), blind);
+        IF verify.phone_number IS NOT NULL THEN
+            -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
+            wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
+            right_code := right_code AND coalesce(newest.e164 = wanted_e164, false);
+        END IF;
+
+        -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
+        failure_key := CASE WHEN live AND is_code THEN newest.e164 ELSE nobodys_key END;
+        INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
+        ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
+        RETURNING f.failures INTO failures_today;
+
+        IF live AND right_code AND failures_today <= settings.max_failures_per_day THEN
+            UPDATE otp.verify_failures f SET failures = f.failures - 1 WHERE f.key = failure_key AND f.day = today;
+            UPDATE otp.verifications v SET verified_at = moment WHERE v.id = newest.id;
+            nothing := otp.cancel_queued_sends(newest.id, 'The code has been used.');
+            passed := true;
+        ELSE
+            -- Two rows are written whatever the cause: where there is no verification, the same failure once more.
+            UPDATE otp.verifications v SET attempts = v.attempts + (live AND is_code)::int WHERE v.id = newest.id;
+            IF NOT FOUND THEN
+                UPDATE otp.verify_failures f SET failures = f.failures WHERE f.key = failure_key AND f.day = today;
+            END IF;
+        END IF;
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
+    END;
+    RETURN passed;
+END $$;
+COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
+
+CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    is_live boolean;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
+BEGIN
+    BEGIN
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+        END IF;
+        UPDATE otp.verifications v SET canceled_at = clock_timestamp()
+        WHERE v.id = cancel.verification_id AND v.subject = cancel.subject
+            AND v.verified_at IS NULL AND v.canceled_at IS NULL;
+        is_live := FOUND;
+        IF is_live THEN
+            PERFORM otp.cancel_queued_sends(cancel.verification_id, 'The verification was canceled.');
+        END IF;
+        IF is_unbounded THEN
+            nothing := set_config('lock_timeout', '0', true);
+        END IF;
+    EXCEPTION WHEN lock_not_available THEN
+        GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+        PERFORM otp.refuse_wait(context);
+    END;
+    RETURN is_live;
+END $$;
+COMMENT ON FUNCTION otp.cancel IS 'No further sends, code dead; false where there is no such live verification of the subject.';
+
+CREATE FUNCTION otp.request(
+    subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
+    ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL,
+    OUT verification_id bigint, OUT expires_at timestamptz, OUT resend_after timestamptz)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    settings otp.settings;
+    newest otp.verifications;
+    wanted_purpose CONSTANT text := coalesce(request.purpose, 'phone_verification');
+    wanted_e164 text;
+    wanted_locale text;
+    moment timestamptz;
+    context text;
+    is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
+    nothing text;
+BEGIN
+    nothing := otp.session_secret();
+    SELECT s.* INTO settings FROM otp.settings s;
+    -- What the insert of a verification refuses takes no lock and leaves no row here.
+    IF length(request.phone_number) BETWEEN 1 AND 256 AND length(request.subject) BETWEEN 1 AND 200
+            AND length(wanted_purpose) <= 50 THEN
+        BEGIN
+            IF is_unbounded THEN
+                nothing := set_config('lock_timeout', otp.lock_timeout(), true);
+            END IF;
+            INSERT INTO otp.request_locks AS r (subject, purpose) VALUES (request.subject, wanted_purpose)
+            ON CONFLICT (subject, purpose) DO UPDATE SET requests = r.requests + 1, requested_at = clock_timestamp();
+            SELECT v.* INTO newest FROM otp.verifications v
+            WHERE v.subject = request.subject AND v.purpose = wanted_purpose
+            ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+        EXCEPTION WHEN lock_not_available THEN
+            GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
+            PERFORM otp.refuse_wait(context);
+        END;
+        moment := clock_timestamp();
+        IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
+            OR newest.attempts >= settings.max_attempts THEN
+            newest := NULL;
+        END IF;
+    END IF;
+    -- A number is parsed once: here where there is a code to compare it with, else by the insert.
+    IF newest.id IS NOT NULL THEN
+        wanted_e164 := (otp.parse_phone_number(request.phone_number, coalesce(request.region, settings.region))).e164;
+    END IF;
+    IF newest.id IS NULL THEN
+        NULL;
+    ELSIF wanted_e164 IS NULL THEN      -- the insert says why
+        newest := NULL;
+    ELSIF newest.e164 <> wanted_e164 THEN
+        UPDATE otp.verifications v SET canceled_at = moment WHERE v.id = newest.id;
+        PERFORM otp.cancel_queued_sends(newest.id, 'The user asked for a code on another phone.');
+        newest := NULL;
+    ELSIF newest.expires_at < moment + interval '60 seconds' OR otp.secret_for(newest.key_id) IS NULL THEN
+        newest := NULL;
+    END IF;
+    IF newest.id IS NULL THEN
+        INSERT INTO otp.verifications (subject, phone_number, locale, purpose, region, expires_at, client_ip)
+        VALUES (request.subject, request.phone_number, request.locale, wanted_purpose, request.region,
+            clock_timestamp() + CASE WHEN request.ttl BETWEEN interval '-1 day' AND interval '1 day' THEN request.ttl
+                WHEN request.ttl IS NOT NULL THEN interval '1 day' END, request.client_ip)
+        RETURNING id, verifications.expires_at, e164 INTO verification_id, expires_at, wanted_e164;
+    ELSE
+        verification_id := newest.id;
+        expires_at := newest.expires_at;
+        -- Its subject and phone were given, so this login role may send it, too. Its text is in the language asked for
+        -- last, and this send counts for the address that asks for it now.
+        wanted_locale := CASE WHEN request.locale IS NULL THEN newest.locale
+            ELSE otp.required_locale(wanted_purpose, request.locale) END;
+        UPDATE otp.verifications v
+        SET created_by = quote_ident(session_user)::regrole, locale = wanted_locale, client_ip = request.client_ip
+        WHERE v.id = newest.id AND (v.created_by, v.locale, v.client_ip)
+            IS DISTINCT FROM (quote_ident(session_user)::regrole::oid, wanted_locale, request.client_ip);
+    END IF;
+    INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
+    IF is_unbounded THEN
+        nothing := set_config('lock_timeout', '0', true);
+    END IF;
+    -- Three lookups by the whole key: no plan, made when the table was small, can become a scan of it.
+    SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
+    INTO resend_after
+    FROM otp.limits l JOIN (
+        SELECT p.scope, p.sent_at FROM otp.send_counts p WHERE p.key = wanted_e164 AND p.scope = 'phone'
+        UNION ALL
+        SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = request.subject AND u.scope = 'subject'
+        UNION ALL
+        SELECT i.scope, i.sent_at FROM otp.send_counts i
+        WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
+END $$;
+COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
+
+GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel TO otp_web;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (16, 'codes');

@@ -1,0 +1,310 @@
+-- Views: every send job and how far it got, what failed, the queue, pauses, limits, costs, conversions, verified phones.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- Verified phones outlive the verifications that prove them: otp.prune leaves the last of each here.
+CREATE TABLE otp.verified_before (
+    subject text NOT NULL,
+    purpose text NOT NULL,
+    e164 text COLLATE "C" NOT NULL,
+    verified_at timestamptz NOT NULL,
+    PRIMARY KEY (subject, purpose, e164)
+);
+
+-- Every send job, live or ended, exactly once. Each branch is a table and nothing else, so that the planner takes the view
+-- apart: ORDER BY send_job_id DESC LIMIT 10, or one verification, reads ten rows, or one, of a million.
+CREATE VIEW otp.delivery_status AS
+SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_number, j.channel, j.job_state,
+    coalesce(j.message_status, m.status) AS message_status, j.attempts, coalesce(j.error_code, m.error_code) AS error_code,
+    CASE WHEN j.error IS NOT NULL THEN j.error
+        WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.explanation, d.explanation,
+            'Twilio reported error ' || coalesce(j.error_code, m.error_code)
+            || ', which otp.error_classes does not know.') END AS error,
+    CASE WHEN j.remedy IS NOT NULL THEN j.remedy
+        WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.remedy, d.remedy,
+            'Look it up at https://www.twilio.com/docs/api/errors/' || coalesce(j.error_code, m.error_code)
+            || ' and add a row to otp.error_classes.') END AS remedy,
+    coalesce(j.message_sid, m.message_sid) AS message_sid, coalesce(j.segments, m.segments) AS segments,
+    coalesce(j.price, m.price) AS price, coalesce(j.price_unit, m.price_unit) AS price_unit, j.requested_at,
+    coalesce(j.accepted_at, m.accepted_at) AS accepted_at,
+    CASE WHEN j.is_unsent THEN coalesce(m.final_at, j.final_at) ELSE j.final_at END AS final_at,
+    j.resend_of, coalesce(j.follow_up, m.follow_up) AS follow_up
+FROM (
+    SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
+        attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
+        NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
+        NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
+        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
+    FROM otp.send_jobs
+    UNION ALL
+    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+        false, is_primary
+    FROM otp.messages
+    UNION ALL
+    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+        false, id_taken
+    FROM otp.messages
+    UNION ALL
+    SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
+        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, resend_of, NULL, true, true
+    FROM otp.unsent_jobs
+) j
+LEFT JOIN LATERAL (     -- evidence that came after a job had ended unsent
+    SELECT e.* FROM otp.messages e
+    WHERE e.send_job_id = j.send_job_id AND NOT e.is_primary AND e.id_taken IS NULL AND j.is_unsent
+    ORDER BY e.accepted_at DESC LIMIT 1
+) m ON true
+LEFT JOIN otp.verifications v ON v.id = j.verification_id
+LEFT JOIN otp.error_classes c ON c.code = coalesce(j.error_code, m.error_code)
+LEFT JOIN otp.error_class_defaults d ON d.class = c.class
+WHERE j.is_primary;
+COMMENT ON VIEW otp.delivery_status IS 'Send jobs and how far they got. job_state is otpd''s word, message_status Twilio''s.';
+
+-- What failed, and when: ORDER BY failed_at DESC LIMIT n reads n rows, however much history there is (no WHERE in the
+-- branches, as in otp.delivery_status).
+CREATE VIEW otp.failures AS
+SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.job_state,
+    f.message_status, f.attempts, f.error_code,
+    coalesce(f.error, c.explanation, d.explanation,
+        'Twilio reported error ' || f.error_code || ', which otp.error_classes does not know.') AS error,
+    coalesce(f.remedy, c.remedy, d.remedy,
+        'Look it up at https://www.twilio.com/docs/api/errors/' || f.error_code || ' and add a row to otp.error_classes.')
+        AS remedy
+FROM (
+    SELECT ended_at AS failed_at, send_job_id, verification_id, state AS job_state, NULL::text AS message_status, attempts,
+        error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS is_primary
+    FROM otp.unsent_jobs
+    UNION ALL
+    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+        error_code, is_primary
+    FROM otp.messages
+    UNION ALL
+    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+        error_code, id_taken
+    FROM otp.messages
+) f
+LEFT JOIN otp.verifications v ON v.id = f.verification_id
+LEFT JOIN otp.error_classes c ON c.code = f.error_code
+LEFT JOIN otp.error_class_defaults d ON d.class = c.class
+WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.is_primary;
+COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (by the time Twilio took them): read the newest.';
+
+-- One job's whole story, by its send_job_id: what otp.delivery_status has, and what only the job, its message or its
+-- verification knows.
+CREATE VIEW otp.job_details AS
+SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS worker, j.due_at, j.hold_kind, j.hold_key,
+    j.lease_expires_at, j.unknown_at, j.next_lookup_at, j.lookups, j.lost_claims, m.sender, m.polls, m.next_poll_at,
+    u.ended_at, u.error_class, v.created_at AS code_drawn_at, v.expires_at AS code_expires_at, v.verified_at,
+    v.canceled_at, v.attempts AS wrong_tries
+FROM otp.delivery_status d
+LEFT JOIN otp.send_jobs j ON j.id = d.send_job_id
+LEFT JOIN otp.messages m ON m.message_sid = d.message_sid
+LEFT JOIN otp.unsent_jobs u ON u.send_job_id = d.send_job_id
+LEFT JOIN otp.verifications v ON v.id = d.verification_id;
+COMMENT ON VIEW otp.job_details IS 'One send job with everything that is known of it: WHERE send_job_id = …';
+
+-- Those that all workers share, and those of one worker alone while it is alive.
+CREATE VIEW otp.pause_status AS
+SELECT p.name AS scope, p.reason, p.remedy, p.since, p.next_probe_at, p.probes, p.created_by,
+    (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND j.hold_key = p.name) AS held
+FROM otp.pauses p
+UNION ALL
+SELECT 'worker ' || w.worker_id, w.reason, w.remedy, w.paused_since, w.next_probe_at, NULL,
+    'otpd worker ' || w.worker_id, NULL
+FROM otp.worker_status w
+WHERE w.state = 'paused' AND w.heartbeat_at > clock_timestamp() - interval '30 seconds';
+COMMENT ON VIEW otp.pause_status IS 'What is not sent for now, why, what to do, and how many jobs wait for it. next_probe_at null: ended by hand.';
+
+-- Each column pays for itself alone: what a query does not select is not computed. Counts come in steps of five seconds,
+-- latencies from the last 500 acceptances of the last minute: it may be polled every second.
+CREATE VIEW otp.queue_status AS
+SELECT queued.count AS queued, queued.count - later.count AS due, taken.sending, taken.unknown, oldest.oldest_due_seconds,
+    ended.accepted_1m, ended.accepted_5m, ended.accepted_1h,
+    ended.failed_1m, ended.failed_5m, ended.failed_1h,
+    round(ended.accepted_5m::numeric / nullif(ended.accepted_5m + ended.failed_5m, 0), 4) AS success_share,
+    latency.ms[1] AS latency_p50_ms, latency.ms[2] AS latency_p95_ms, latency.ms[3] AS latency_p99_ms,
+    workers.alive AS workers_alive,
+    pauses.paused
+FROM (VALUES (1)) one
+-- Three looks at indexes instead of one at every row: a count that asks nothing of the row is four times as quick.
+LEFT JOIN (
+    SELECT count(*) AS count FROM otp.send_jobs WHERE state = 'queued'
+) queued ON true
+LEFT JOIN (
+    SELECT count(*) AS count FROM otp.send_jobs WHERE state = 'queued' AND due_at > now()
+) later ON true
+LEFT JOIN (
+    SELECT coalesce(greatest(extract(epoch FROM now() - min(due_at)), 0), 0)::double precision AS oldest_due_seconds
+    FROM otp.send_jobs WHERE state = 'queued'
+) oldest ON true
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE state = 'sending') AS sending, count(*) FILTER (WHERE state = 'unknown') AS unknown
+    FROM otp.send_jobs WHERE state <> 'queued'
+) taken ON true
+LEFT JOIN (
+    SELECT coalesce(sum(accepted) FILTER (WHERE starts_at > now() - interval '65 seconds'), 0) AS accepted_1m,
+        coalesce(sum(accepted) FILTER (WHERE starts_at > now() - interval '305 seconds'), 0) AS accepted_5m,
+        coalesce(sum(accepted), 0) AS accepted_1h,
+        coalesce(sum(failed) FILTER (WHERE starts_at > now() - interval '65 seconds'), 0) AS failed_1m,
+        coalesce(sum(failed) FILTER (WHERE starts_at > now() - interval '305 seconds'), 0) AS failed_5m,
+        coalesce(sum(failed), 0) AS failed_1h
+    FROM otp.outcome_counts WHERE starts_at > now() - interval '3605 seconds'
+) ended ON true
+LEFT JOIN (
+    SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
+        WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
+    FROM (SELECT accepted_at, requested_at FROM otp.messages
+        WHERE accepted_at > now() - interval '1 minute' AND is_primary ORDER BY accepted_at DESC LIMIT 500) m
+) latency ON true
+LEFT JOIN (
+    SELECT count(*) FILTER (WHERE kind = 'worker' AND state NOT IN ('stopped', 'dead')) AS alive
+    FROM otp.worker_status WHERE heartbeat_at > clock_timestamp() - interval '30 seconds'
+) workers ON true
+LEFT JOIN (
+    SELECT coalesce(jsonb_agg(jsonb_build_object('scope', scope, 'reason', reason, 'remedy', remedy,
+        'since', since, 'next_probe_at', next_probe_at) ORDER BY scope), '[]') AS paused
+    FROM otp.pause_status
+) pauses ON true;
+COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
+
+-- cost is what Twilio said, in price_unit. What it has not priced yet is counted in unpriced, and estimated, in a currency
+-- of its own, where otp.countries has an estimate; failed and canceled messages never left and cost nothing as a rule.
+CREATE VIEW otp.spend_daily AS
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
+    CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
+    count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
+    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
+    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS unpriced,
+    sum(greatest(m.segments, 1) * c.price_estimate)
+        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS estimated_cost,
+    CASE WHEN m.price IS NULL AND c.price_estimate IS NOT NULL THEN c.price_unit END AS estimate_unit
+FROM otp.messages m CROSS JOIN otp.settings s
+LEFT JOIN otp.verifications v ON v.id = m.verification_id
+LEFT JOIN otp.countries c ON c.region = v.country
+GROUP BY 1, 2, 3, 4, estimate_unit;
+COMMENT ON VIEW otp.spend_daily IS 'Messages and what they cost, per day, country and sender; what has no price yet in rows of its own, with an estimate.';
+
+-- Codes that were used ÷ codes that Twilio took, per day and prefix of numbers: where strangers have codes sent to numbers
+-- that earn them a share of the fee, the codes are never used. A code counts once, however often it was sent, on the day
+-- it was asked for, and only when its life has ended. A prefix is named from min_conversion_samples codes a day on, the
+-- others of its country are one row: with few numbers behind it, it would tell digits that otp.mask hides.
+-- The last 30 days, by verifications_created_at; messages_verification tells which were sent.
+CREATE VIEW otp.conversion_daily AS
+SELECT g.day, g.country, g.prefix, g.sent, g.verified, round(g.verified::numeric / g.sent, 4) AS share,
+    g.sent >= s.min_conversion_samples AND g.verified < g.sent * s.min_conversion AS is_suspicious
+FROM otp.settings s
+CROSS JOIN LATERAL (
+    SELECT p.day, p.country, CASE WHEN p.sent >= s.min_conversion_samples THEN p.prefix || '…' ELSE 'others' END AS prefix,
+        sum(p.sent)::bigint AS sent, sum(p.verified)::bigint AS verified
+    FROM (
+        SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
+            left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
+            count(*) AS sent, count(v.verified_at) AS verified
+        FROM otp.verifications v
+        WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
+            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id)
+        GROUP BY 1, 2, 3
+    ) p
+    GROUP BY 1, 2, 3
+) g;
+COMMENT ON VIEW otp.conversion_daily IS 'Verified ÷ sent codes per day and prefix; suspicious below settings.min_conversion, from min_conversion_samples on.';
+
+CREATE VIEW otp.failure_summary AS
+SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
+FROM (
+    SELECT coalesce(u.error_class, c.class, u.state) AS error_class, u.error_code,
+        coalesce(c.explanation, u.error) AS explanation, u.ended_at AS failed_at
+    FROM otp.unsent_jobs u LEFT JOIN otp.error_classes c ON c.code = u.error_code WHERE u.state <> 'canceled'
+    UNION ALL
+    SELECT coalesce(c.class, 'unknown'), m.error_code, c.explanation, coalesce(m.final_at, m.accepted_at)
+    FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
+    WHERE m.status IN ('failed', 'undelivered')
+    UNION ALL
+    -- What the promise leaves possible in principle: counted here, and alarmed by the worker that recorded it.
+    SELECT 'sent_twice', NULL, 'A second message of the same send job turned up: its user got the same code twice.',
+        m.accepted_at
+    FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
+    WHERE NOT m.is_primary AND m.id_taken IS NULL
+) f
+GROUP BY 1, 2, 3;
+
+CREATE VIEW otp.verified_phones AS
+SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
+UNION ALL
+SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
+COMMENT ON VIEW otp.verified_phones IS 'Phones that were verified, and when; several times, if they were. Everybody''s, so nobody''s by default.';
+
+-- The shared limits and what is used of them now. A prefix is shown with its first seven digits at most. A limit is used up
+-- when it lets nothing more through: of a budget, when it does not suffice for the cheapest country.
+CREATE VIEW otp.limit_status AS
+SELECT l.scope,
+    CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
+        WHEN 'country' THEN c.key END AS key,
+    l.period, coalesce(l.max_sends, l.max_cost) AS allowed, trim_scale(c.used) AS used,
+    CASE WHEN c.used + CASE WHEN l.scope = 'budget' THEN coalesce((
+            SELECT min(p.expected_cost) FROM otp.countries p WHERE p.expected_cost > 0), 1) ELSE 1 END
+            > coalesce(l.max_sends, l.max_cost)
+        THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE z.timezone + l.period) AT TIME ZONE z.timezone
+            ELSE w.starts_at + l.period END END AS used_up_until
+FROM otp.limits l
+-- Not as a join: the planner takes settings for hundreds of rows, and would compile the statement for seconds.
+CROSS JOIN LATERAL (SELECT (SELECT s.timezone FROM otp.settings s) AS timezone) z
+CROSS JOIN LATERAL (
+    SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), z.timezone) AS starts_at
+) w
+CROSS JOIN LATERAL (
+    SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
+    WHERE t.starts_at = w.starts_at AND t.scope = l.scope AND t.period = l.period AND t.shard >= 0
+        -- Keys of prefixes begin with a plus, of countries with a letter: the index leads to each kind by itself.
+        AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
+        AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"
+        AND (l.scope <> 'prefix' OR length(t.key) = l.digits + 1)
+    GROUP BY t.key
+) c
+WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
+COMMENT ON VIEW otp.limit_status IS 'Shared limits (prefix, country, total, budget): what is used of each now, and until when it is used up.';
+
+-- What the promise leaves possible in principle, as failure_summary has it, without reading everything.
+CREATE VIEW otp.sent_twice AS
+SELECT count(*) AS messages
+FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
+WHERE NOT m.is_primary AND m.id_taken IS NULL;
+COMMENT ON VIEW otp.sent_twice IS 'How many second messages of one send job there are: users that got the same code twice.';
+
+CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT d.* FROM otp.delivery_status d
+    WHERE d.verification_id = delivery.verification_id AND d.subject = delivery.subject ORDER BY d.send_job_id;
+END;
+COMMENT ON FUNCTION otp.delivery IS 'How far a verification of this subject got, a row per send.';
+
+-- What otp_web has of it: a web tier that is broken into must ask for each subject that it can name.
+CREATE FUNCTION otp.verified_phones(subject text) RETURNS SETOF otp.verified_phones
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+BEGIN ATOMIC
+    SELECT p.* FROM otp.verified_phones p WHERE p.subject = verified_phones.subject ORDER BY p.verified_at;
+END;
+COMMENT ON FUNCTION otp.verified_phones IS 'The phones that this subject verified, and when.';
+
+GRANT EXECUTE ON FUNCTION otp.delivery, otp.verified_phones TO otp_web;
+GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
+GRANT SELECT ON otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
+    otp.job_details, otp.conversion_daily, otp.pause_status TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.limit_status, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (18, 'views');

@@ -1,0 +1,13 @@
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+
+DROP FUNCTION otp.record_history;
+DROP VIEW otp.spend_today, otp.refusals, otp.refused_totals;
+DROP TABLE otp.history_quarters, otp.history;
+
+DELETE FROM otp.schema_migrations WHERE version = 19;

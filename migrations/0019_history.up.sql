@@ -1,0 +1,172 @@
+-- The history of a day by the minute, which otpd dashboard draws: written by workers, kept for 26 hours.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- What otpd dashboard draws: a row a minute, 26 hours of them, so that no day is cut (25 hours where clocks go back).
+CREATE TABLE otp.history (
+    minute timestamptz PRIMARY KEY,     -- its beginning
+    queued int NOT NULL,                -- these six at its end
+    due int NOT NULL,
+    unknown int NOT NULL,
+    oldest_due_seconds double precision NOT NULL,
+    workers_alive int NOT NULL,
+    pauses int NOT NULL,
+    accepted int NOT NULL,              -- the rest within it
+    failed int NOT NULL,
+    latency_p50_ms double precision,    -- of its last 500 messages; null: there were none
+    latency_p95_ms double precision,
+    latency_p99_ms double precision,
+    delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as they stood when they were last counted
+    undelivered int NOT NULL DEFAULT 0,
+    refused jsonb NOT NULL DEFAULT '{}',    -- by scope: sends that the limits had refused until its end, since the beginning
+    -- The same by country, status and currency: messages, billed (Twilio's prices), expected (what has none, estimated)
+    messages jsonb NOT NULL DEFAULT '[]'
+) WITH (fillfactor = 70);
+COMMENT ON TABLE otp.history IS 'A row a minute for 26 hours, written by one of the workers: what otpd dashboard draws.';
+
+-- Its messages added up by the quarter of an hour, so that a day is 96 of them: every time zone's day begins with one.
+CREATE TABLE otp.history_quarters (
+    starts_at timestamptz PRIMARY KEY,
+    messages jsonb NOT NULL
+) WITH (fillfactor = 70);
+COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history by the quarter of an hour, country, status and currency.';
+
+-- The counts of all refusals, read as relations: that takes no privilege of the reader's.
+CREATE VIEW otp.refused_totals AS
+SELECT c.scope, CASE WHEN c.is_called THEN c.last_value ELSE 0 END AS refused
+FROM (
+    SELECT 'phone' AS scope, last_value, is_called FROM otp.refused_phone
+    UNION ALL SELECT 'subject', last_value, is_called FROM otp.refused_subject
+    UNION ALL SELECT 'client_ip', last_value, is_called FROM otp.refused_client_ip
+    UNION ALL SELECT 'block', last_value, is_called FROM otp.refused_block
+    UNION ALL SELECT 'prefix', last_value, is_called FROM otp.refused_prefix
+    UNION ALL SELECT 'country', last_value, is_called FROM otp.refused_country
+    UNION ALL SELECT 'total', last_value, is_called FROM otp.refused_total
+    UNION ALL SELECT 'budget', last_value, is_called FROM otp.refused_budget
+    UNION ALL SELECT 'failures', last_value, is_called FROM otp.refused_failures
+) c;
+
+-- refused_1h goes by otp.history, and so by the minute. Where no worker ran an hour ago it counts from the last minute known.
+CREATE VIEW otp.refusals AS
+SELECT t.scope, t.refused, greatest(t.refused - coalesce((h.refused ->> t.scope)::bigint, 0), 0) AS refused_1h
+FROM otp.refused_totals t
+LEFT JOIN (
+    SELECT r.refused FROM otp.history r WHERE r.minute <= now() - interval '61 minutes' ORDER BY r.minute DESC LIMIT 1
+) h ON true;
+COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, by scope: in all and in the last hour. failures: phones with too many wrong codes.';
+
+-- Today's cost, a row per currency: what Twilio has billed, and what is expected for the rest; both from otp.history, and
+-- so by the minute. Of the budget's currency the two add up to what the budget counts, where there is one.
+CREATE VIEW otp.spend_today AS
+SELECT u.currency, u.billed,
+    CASE WHEN u.currency = s.budget_unit AND s.daily_budget IS NOT NULL THEN greatest(
+        (SELECT coalesce(sum(t.amount), 0) FROM otp.spend_tally t WHERE t.day = d.today) - u.billed, 0)
+        ELSE u.expected END AS expected,
+    CASE WHEN u.currency = s.budget_unit THEN s.daily_budget END AS budget
+FROM otp.settings s
+CROSS JOIN LATERAL (SELECT (now() AT TIME ZONE s.timezone)::date AS today) d
+CROSS JOIN LATERAL (
+    SELECT g.currency, sum(g.billed) AS billed, sum(g.expected) AS expected
+    FROM (
+        SELECT m.currency, m.billed, m.expected
+        FROM otp.history_quarters q
+        CROSS JOIN LATERAL jsonb_to_recordset(q.messages) AS m(currency text, billed numeric, expected numeric)
+        WHERE q.starts_at >= d.today::timestamp AT TIME ZONE s.timezone
+        UNION ALL
+        SELECT s.budget_unit, 0, 0
+    ) g
+    GROUP BY 1
+) u;
+COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected for what has no price yet, and the budget.';
+
+-- Enters the minute that has ended, if nobody has, and counts again how the messages of some minutes before stand, whose
+-- receipts and prices have come meanwhile. Reads the messages of four minutes and nothing else of the history. Returns
+-- the seconds until the next minute ends. Any number of workers may call it: one does the work.
+CREATE FUNCTION otp.record_history(moment timestamptz DEFAULT clock_timestamp()) RETURNS double precision
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    ended CONSTANT timestamptz := date_bin('1 minute', moment, 'epoch') - interval '1 minute';
+    looks CONSTANT timestamptz[] := ARRAY[ended, ended - interval '5 minutes', ended - interval '1 hour', ended - interval '6 hours'];
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.history h WHERE h.minute >= ended) THEN
+        INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed,
+            latency_p50_ms, latency_p95_ms, latency_p99_ms, refused)
+        SELECT ended, q.queued, q.due, q.unknown, q.oldest_due_seconds, q.workers_alive,
+            (SELECT count(*) FROM otp.pause_status), counts.accepted, counts.failed,
+            latency.ms[1], latency.ms[2], latency.ms[3],
+            (SELECT coalesce(jsonb_object_agg(r.scope, r.refused), '{}') FROM otp.refused_totals r WHERE r.refused > 0)
+        FROM otp.queue_status q
+        CROSS JOIN (
+            SELECT coalesce(sum(o.accepted), 0) AS accepted, coalesce(sum(o.failed), 0) AS failed
+            FROM otp.outcome_counts o WHERE o.starts_at >= ended AND o.starts_at < ended + interval '1 minute'
+        ) counts
+        CROSS JOIN (
+            SELECT percentile_cont(ARRAY[0.5, 0.95, 0.99])
+                WITHIN GROUP (ORDER BY extract(epoch FROM m.accepted_at - m.requested_at)::double precision * 1000) AS ms
+            FROM (SELECT accepted_at, requested_at FROM otp.messages
+                WHERE accepted_at >= ended AND accepted_at < ended + interval '1 minute' AND is_primary
+                ORDER BY accepted_at DESC LIMIT 500) m
+        ) latency
+        ON CONFLICT (minute) DO NOTHING;
+        IF FOUND THEN
+            UPDATE otp.history h
+            SET messages = counted.messages, delivered = counted.delivered, undelivered = counted.undelivered
+            FROM unnest(looks) AS look(minute)
+            CROSS JOIN LATERAL (
+                SELECT coalesce(jsonb_agg(g), '[]') AS messages,
+                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('delivered', 'read')), 0) AS delivered,
+                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('undelivered', 'failed')), 0) AS undelivered
+                FROM (
+                    SELECT v.country, m.status, coalesce(m.price_unit, s.budget_unit) AS currency, count(*) AS messages,
+                        coalesce(-sum(m.price), 0) AS billed,
+                        coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, s.budget_unit))
+                            FILTER (WHERE m.price IS NULL), 0) AS expected
+                    FROM otp.settings s CROSS JOIN otp.messages m
+                    LEFT JOIN otp.verifications v ON v.id = m.verification_id
+                    LEFT JOIN otp.countries c ON c.region = v.country
+                    WHERE m.accepted_at >= look.minute AND m.accepted_at < look.minute + interval '1 minute'
+                    GROUP BY 1, 2, 3
+                ) g
+            ) counted
+            WHERE h.minute = look.minute;
+            INSERT INTO otp.history_quarters AS q (starts_at, messages)
+            SELECT b.starts_at, added.messages
+            FROM (SELECT DISTINCT date_bin('15 minutes', l.minute, 'epoch') AS starts_at FROM unnest(looks) AS l(minute)) b
+            CROSS JOIN LATERAL (
+                SELECT jsonb_agg(g) AS messages
+                FROM (
+                    SELECT m.country, m.status, m.currency, sum(m.messages) AS messages, sum(m.billed) AS billed,
+                        sum(m.expected) AS expected
+                    FROM otp.history h
+                    CROSS JOIN LATERAL jsonb_to_recordset(h.messages)
+                        AS m(country text, status text, currency text, messages bigint, billed numeric, expected numeric)
+                    WHERE h.minute >= b.starts_at AND h.minute < b.starts_at + interval '15 minutes'
+                    GROUP BY 1, 2, 3
+                ) g
+            ) added
+            WHERE added.messages IS NOT NULL
+            ON CONFLICT (starts_at) DO UPDATE SET messages = excluded.messages;
+            DELETE FROM otp.history h WHERE h.minute < ended - interval '26 hours';
+            DELETE FROM otp.history_quarters q WHERE q.starts_at < ended - interval '26 hours';
+        END IF;
+    END IF;
+    RETURN 60 - extract(epoch FROM moment - date_bin('1 minute', moment, 'epoch'));
+END $$;
+COMMENT ON FUNCTION otp.record_history IS 'For workers: writes the row of otp.history for the minute that has ended; seconds until the next.';
+
+GRANT SELECT ON otp.refusals, otp.history, otp.history_quarters, otp.spend_today TO otp_worker, otp_monitor, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (19, 'history');

@@ -1,0 +1,172 @@
+-- Maintenance: old rows go, and sequences that stand behind their tables move on.
+
+-- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+SET LOCAL transaction_read_only = off;
+SET LOCAL statement_timeout = 0;
+SET LOCAL client_encoding = 'UTF8';
+SET LOCAL standard_conforming_strings = on;
+SET LOCAL transform_null_equals = off;
+SET LOCAL default_table_access_method = 'heap';
+SET LOCAL client_min_messages = 'warning';
+
+DO $$ BEGIN
+    PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
+END $$;
+SET LOCAL search_path = pg_catalog;
+
+-- When the last prune ended; its lock is the turn.
+CREATE TABLE otp.maintenance (
+    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    pruned_at timestamptz NOT NULL DEFAULT '-infinity'
+);
+INSERT INTO otp.maintenance DEFAULT VALUES;
+
+-- Deletes at most `batch` rows of each kind that are older than `keep`, never waiting for a lock. Of all callers one has
+-- the turn, and only when `every` has passed since a prune found nothing left to do. Counters go when no limit can look
+-- at them any more, whatever `keep` says: no prune gives anybody another try.
+CREATE FUNCTION otp.prune(
+    keep interval DEFAULT '90 days', batch int DEFAULT 1000, every interval DEFAULT '1 hour',
+    OUT had_turn boolean, OUT more boolean, OUT verifications bigint, OUT messages bigint, OUT unsent_jobs bigint,
+    OUT counters bigint, OUT failures bigint, OUT workers bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
+    -- The longest that a counter can matter, should a limit be changed to any that is allowed.
+    longest CONSTANT interval := greatest(
+        interval '2 days', (SELECT max(l.period) FROM otp.limits l) + interval '1 day');
+    counted bigint;
+BEGIN
+    IF keep >= interval '1 day' IS NOT TRUE OR batch BETWEEN 1 AND 100000 IS NOT TRUE OR every IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = 'keep must be a day or more, batch 1 to 100000, every an interval',
+            HINT = 'otp.prune() keeps 90 days and deletes 1000 rows of each kind at a time.';
+    END IF;
+    had_turn := false;
+    more := false;
+    PERFORM FROM otp.maintenance m WHERE m.pruned_at <= moment - every FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    had_turn := true;
+
+    WITH old AS (
+        SELECT v.id FROM otp.verifications v
+        WHERE v.created_at < moment - keep AND NOT EXISTS (
+            SELECT FROM otp.send_jobs j WHERE j.verification_id = v.id)
+        ORDER BY v.created_at LIMIT batch FOR UPDATE SKIP LOCKED
+    ), gone AS (
+        DELETE FROM otp.verifications v USING old WHERE v.id = old.id
+        RETURNING v.subject, v.purpose, v.e164, v.verified_at
+    ), kept AS (
+        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at)
+        SELECT g.subject, g.purpose, g.e164, max(g.verified_at) FROM gone g WHERE g.verified_at IS NOT NULL
+        GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
+        ON CONFLICT (subject, purpose, e164) DO UPDATE SET verified_at = greatest(b.verified_at, excluded.verified_at)
+    )
+    SELECT count(*) INTO verifications FROM gone;
+
+    DELETE FROM otp.messages m WHERE m.message_sid IN (
+        SELECT o.message_sid FROM otp.messages o WHERE o.accepted_at < moment - keep
+        ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS messages = ROW_COUNT;
+
+    DELETE FROM otp.unsent_jobs u WHERE (u.send_job_id, u.requested_at) IN (
+        SELECT o.send_job_id, o.requested_at FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep
+        ORDER BY o.ended_at LIMIT batch FOR UPDATE SKIP LOCKED);
+    GET DIAGNOSTICS unsent_jobs = ROW_COUNT;
+
+    DELETE FROM otp.send_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.send_counts o WHERE o.sent_at[cardinality(o.sent_at)] < moment - longest
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counters = ROW_COUNT;
+    more := counters >= batch;
+    DELETE FROM otp.shared_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.shared_counts o WHERE o.starts_at < moment - longest LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.request_locks r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.request_locks o WHERE o.requested_at < moment - interval '1 day'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.status_reports r WHERE r.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.status_reports o WHERE o.reported_at < moment - interval '2 days'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+    DELETE FROM otp.outcome_counts c WHERE c.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.outcome_counts o WHERE o.starts_at < moment - interval '2 hours'
+        LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    counters := counters + counted;
+    more := more OR counted >= batch;
+
+    DELETE FROM otp.verify_failures f WHERE f.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.verify_failures o WHERE o.day < today - 1 LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS failures = ROW_COUNT;
+    DELETE FROM otp.spend_tally t WHERE t.day < today - 1;
+    DELETE FROM otp.wake_ups w WHERE w.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.wake_ups o WHERE o.woken_at < moment - interval '1 minute' LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    more := more OR counted >= batch;
+
+    DELETE FROM otp.worker_status w
+    WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
+    GET DIAGNOSTICS workers = ROW_COUNT;
+
+    more := more OR verifications >= batch OR messages >= batch OR unsent_jobs >= batch OR failures >= batch;
+    IF NOT more THEN
+        UPDATE otp.maintenance m SET pruned_at = moment;
+    END IF;
+END $$;
+COMMENT ON FUNCTION otp.prune IS 'Deletes what is older than keep, in batches; call it again while it says more. Any number of workers may call it.';
+
+-- A data-only restore or a logical subscription brings rows and leaves the sequences where they were: their next numbers
+-- are then taken already. One row per sequence that is behind the highest number in use; an index finds each of those.
+CREATE FUNCTION otp.sequences_behind(OUT sequence text, OUT last_number bigint, OUT used_number bigint, OUT remedy text)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT s.name, coalesce(pg_sequence_last_value(s.name::regclass), 0), s.used,
+        format('SELECT setval(%L, %s);', s.name, s.used)
+    FROM (
+        SELECT 'otp.verifications_id_seq', greatest((SELECT max(v.id) FROM otp.verifications v),
+            (SELECT max(m.verification_id) FROM otp.messages m), (SELECT max(u.verification_id) FROM otp.unsent_jobs u))
+        UNION ALL SELECT 'otp.send_jobs_id_seq', greatest((SELECT max(j.id) FROM otp.send_jobs j),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE m.is_primary),
+            (SELECT max(m.send_job_id) FROM otp.messages m WHERE NOT m.is_primary),
+            (SELECT max(u.send_job_id) FROM otp.unsent_jobs u))
+        UNION ALL SELECT 'otp.worker_ids', greatest((SELECT max(w.worker_id) FROM otp.worker_status w),
+            (SELECT max(j.worker) FROM otp.send_jobs j WHERE j.state <> 'queued'))
+    ) s (name, used)
+    WHERE s.used > coalesce(pg_sequence_last_value(s.name::regclass), 0);
+END $$;
+COMMENT ON FUNCTION otp.sequences_behind IS 'Sequences whose next number is taken already, with the statement that mends each. No row: all are right.';
+
+-- Mends them, only ever forward. Workers call it when they connect: numbers that they give out must be theirs alone.
+CREATE FUNCTION otp.advance_sequences(OUT sequence text, OUT last_number bigint, OUT used_number bigint)
+RETURNS SETOF record
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF NOT EXISTS (SELECT FROM otp.sequences_behind()) THEN
+        RETURN;
+    END IF;
+    -- One caller at a time, so that the second sees what the first has moved and moves nothing back.
+    LOCK TABLE otp.maintenance IN SHARE UPDATE EXCLUSIVE MODE;
+    FOR sequence, last_number, used_number IN SELECT b.sequence, b.last_number, b.used_number FROM otp.sequences_behind() b LOOP
+        PERFORM setval(sequence::regclass, used_number);
+        RETURN NEXT;
+    END LOOP;
+END $$;
+COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that are behind to the highest number in use; says which.';
+
+GRANT EXECUTE ON FUNCTION otp.prune TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.advance_sequences TO otp_worker, otp_admin;
+GRANT EXECUTE ON FUNCTION otp.sequences_behind TO otp_worker, otp_monitor, otp_admin;
+
+INSERT INTO otp.schema_migrations (version, name) VALUES (20, 'maintenance');
