@@ -194,7 +194,8 @@ public struct UnsentEnd: Sendable {
     public var age: Instant.Duration
 
     public init(
-        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome, delay: Instant.Duration = .seconds(0),
+        job: Int64, attempt: Int32, lease: Int64? = nil, _ outcome: UnsentOutcome,
+        delay: Instant.Duration = .seconds(0),
         age: Instant.Duration = .seconds(0), errorCode: Int32? = nil, error: String? = nil, remedy: String? = nil,
         errorClass: String? = nil, holdKey: String? = nil, rate: Double = 0
     ) {

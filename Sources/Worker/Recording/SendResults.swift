@@ -87,7 +87,8 @@ protocol ResultDatabase: Sendable {
 }
 
 extension Connection: ResultDatabase {
-    nonisolated func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus {
+    nonisolated func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus
+    {
         try await results.write(on: self, worker: worker, deadline: .now() + Times.statement)
     }
 
