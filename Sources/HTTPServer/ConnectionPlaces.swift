@@ -4,8 +4,8 @@
 /// request at once is always heard. When all places are taken, one connection is closed, in this order:
 ///
 /// 1. A connection whose last answer has been sent.
-/// 2. A connection that has sent nothing for a second, or the oldest silent one when many are silent.
-/// 3. A connection whose request has been incomplete for two seconds.
+/// 2. A connection that has sent nothing for `ServerLimits.silentMilliseconds`, or the oldest silent one when many are silent.
+/// 3. A connection whose request has been incomplete for `ServerLimits.stalledMilliseconds`.
 /// 4. A connection between two requests.
 /// 5. A connection in the middle of a request beyond the protected ones, or a new silent one.
 ///
@@ -27,11 +27,6 @@ struct ConnectionPlaces: Sendable {
         case done
     }
 
-    /// How long an incomplete request is as good as any other, in milliseconds.
-    static let requestPatience: Int64 = 2_000
-    /// How long a new connection may be silent before it is the first to go, in milliseconds.
-    static let silencePatience: Int64 = 1_000
-
     private struct Connection {
         var client: String
         var activity: Activity
@@ -41,12 +36,18 @@ struct ConnectionPlaces: Sendable {
     }
 
     private let places: Int
+    private let silentMilliseconds: Int64
+    private let stalledMilliseconds: Int64
     private var connections: [Int: Connection] = [:]
     /// How many connections an address has.
     private var held: [String: Int] = [:]
     private var silent = 0
 
-    init(places: Int) { self.places = max(1, places) }
+    init(_ limits: ServerLimits) {
+        places = max(1, limits.connections)
+        silentMilliseconds = limits.silentMilliseconds
+        stalledMilliseconds = limits.stalledMilliseconds
+    }
 
     /// Places that protected connections leave to the others.
     private var reserve: Int { max(1, places / 4) }
@@ -91,8 +92,8 @@ struct ConnectionPlaces: Sendable {
         let age = now - connection.since
         switch connection.activity {
         case .done: return .done
-        case .silent: return silent > reserve || age >= Self.silencePatience ? .silent : .busy
-        case .requesting: return connection.isTrusted || age < Self.requestPatience ? .busy : .stalled
+        case .silent: return silent > reserve || age >= silentMilliseconds ? .silent : .busy
+        case .requesting: return connection.isTrusted || age < stalledMilliseconds ? .busy : .stalled
         case .idle: return .idle
         case .answering: return .busy
         }

@@ -22,7 +22,7 @@ final class OpenConnections {
     init(limits: ServerLimits, on eventLoop: any EventLoop, log: Logger) {
         self.eventLoop = eventLoop
         self.log = log
-        places = ConnectionPlaces(places: limits.connections)
+        places = ConnectionPlaces(limits)
         stopLimit = .milliseconds(limits.stopMilliseconds)
     }
 

@@ -3,6 +3,10 @@
 public struct ServerLimits: Sendable {
     /// Connections at a time. A further one makes `ConnectionPlaces` close one of them.
     public var connections = 256
+    /// When all places are taken: for how long a connection may be silent before it is the first to make room.
+    public var silentMilliseconds: Int64 = 1_000
+    /// When all places are taken: for how long an incomplete request counts as one under way.
+    public var stalledMilliseconds: Int64 = 2_000
     /// A request line with its headers, in bytes; what one read brings on top of it is let pass.
     public var headBytes = 16 << 10
     /// What a body may take on the wire, its chunks' sizes included.

@@ -138,3 +138,11 @@ struct ConnectionPlacesTests {
         #expect((ClientAddress.key(one) == ClientAddress.key(other)) == isSame)
     }
 }
+
+extension ConnectionPlaces {
+    fileprivate init(places: Int) {
+        var limits = ServerLimits()
+        limits.connections = places
+        self.init(limits)
+    }
+}

@@ -1,0 +1,35 @@
+import EventLoop
+import Foundation
+import OTP
+import Testing
+
+@testable import Worker
+
+/// The times that keep the promise fit into each other.
+@Suite struct TimesTests {
+    @Test func aRequestFitsIntoTheTrustWindow() {
+        #expect(Times.http < Times.lease - Times.margin)
+        #expect(Times.lease - Times.margin < Times.lease)
+    }
+
+    @Test func whatIsClaimedAheadIsSentWithinItsLease() {
+        #expect(Times.claimedAhead + Times.http < Times.lease - Times.margin)
+    }
+
+    /// systemd kills the process after a drain has ended by itself, and before its leases lapse.
+    @Test func aDrainEndsBeforeSystemdAndSystemdBeforeTheLease() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let unit = try String(contentsOf: root.appending(path: "deploy/otpd.service"), encoding: .utf8)
+        let line = try #require(unit.split(separator: "\n").first { $0.hasPrefix("TimeoutStopSec=") })
+        let stop = Instant.Duration.seconds(try #require(Int64(line.dropFirst("TimeoutStopSec=".count))))
+        #expect(Times.drain + Times.finalBeat < stop)
+        #expect(stop < Times.lease)
+    }
+
+    /// No lookup decides that a message is missing while the request may still arrive at Twilio.
+    @Test func theGraceIsLongerThanARequestAndItsLease() {
+        #expect(ResolutionRule.grace > Duration.seconds(Double(Times.lease.nanoseconds) / 1e9))
+        #expect(ResolutionRule.earlyLooks.allSatisfy { $0 < ResolutionRule.grace })
+    }
+}
