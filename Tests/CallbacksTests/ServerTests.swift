@@ -276,8 +276,8 @@ struct ServerTests {
 extension Limits {
     /// No connection makes room or ends because the machine was slow to serve the others.
     fileprivate mutating func waitForSlowMachines() {
-        silentMilliseconds = 600_000
-        stalledMilliseconds = 600_000
-        requestMilliseconds = 600_000
+        server.silentMilliseconds = 600_000
+        server.stalledMilliseconds = 600_000
+        server.requestMilliseconds = 600_000
     }
 }
