@@ -193,20 +193,16 @@ public actor Worker {
     private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
         let deadline = Instant.now() + Times.statement
         guard listens else {
-            try await WritingSession.begin(on: connection, lockTimeout: Self.lockTimeout, deadline: deadline)
+            try await WritingSession.begin(on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline)
             _ = try await server(of: connection, listens: false, deadline: deadline)
             return
         }
-        try await WritingSession.begin(on: connection, deadline: deadline)
-        let state = try await Migrator(on: connection, deadline: deadline).state()
-        guard state.isUsable else {
-            if await dispatcher.worker == nil {
-                refusal = state
-                leaving.signal()
-            }
-            throw .unsuitable(state.message)
-        }
         let dispatcher = dispatcher
+        try await QueueSession.begin(on: connection, deadline: deadline) { state in
+            guard await dispatcher.worker == nil else { return }
+            refusal = state
+            leaving.signal()
+        }
         await connection.onNotification { notification in
             dispatcher.assumeIsolated { $0.notified(notification) }
         }
@@ -259,10 +255,6 @@ public actor Worker {
         let rows = try await LoadCatalog.run(on: connection, deadline: .now() + Times.statement)
         await dispatcher.read(rows)
     }
-
-    /// Of the session that records results: how long a batch waits for a row that another session holds. Longer than a
-    /// commit takes; short, since everything else waits with it.
-    private static let lockTimeout = Instant.Duration.milliseconds(250)
 
     /// What a session says of itself: one line per change, the same error said once.
     private func session(listens: Bool, _ state: SessionState) {

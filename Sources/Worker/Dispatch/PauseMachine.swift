@@ -70,10 +70,11 @@ struct PauseMachine: Sendable {
     static let firstCheck = Instant.Duration.milliseconds(500)
     /// With what a connectivity check itself may take (`Times.connectivityCheck`), an outage is noticed to be over
     /// within four seconds.
-    static let longestCheckWait = Instant.Duration.seconds(2)
+    private static let checkBackoff = ExponentialBackoff(first: firstCheck, longest: .seconds(2))
     /// After a probe that met the outage again though a connectivity check was answered: each costs its job an unknown
     /// outcome.
-    static let longestOutageProbe = Instant.Duration.seconds(4)
+    private static let outageBackoff = ExponentialBackoff(first: firstCheck, longest: .seconds(4))
+    private static let refusalBackoff = ExponentialBackoff(first: firstProbe, longest: longestWait)
     /// Sends in a row that met nobody, by which an outage is known.
     static let outagesInARow = 8
 
@@ -152,8 +153,7 @@ struct PauseMachine: Sendable {
                 isAnswered
                 ? .answered(reason, since: since)
                 : .waiting(
-                    reason, since: since,
-                    probeAt: now + Self.doubled(Self.firstCheck, checks, atMost: Self.longestCheckWait), probes: checks)
+                    reason, since: since, probeAt: now + Self.checkBackoff.delay(after: checks + 1), probes: checks)
         case .open, .waiting, .answered, .probing: break
         }
     }
@@ -274,16 +274,10 @@ struct PauseMachine: Sendable {
     /// From one probe (or check) to the next.
     private static func wait(_ kind: Kind, afterProbes probes: Int) -> Instant.Duration {
         switch kind {
-        case .refusal: doubled(firstProbe, probes, atMost: longestWait)
-        case .outage, .blocked: doubled(firstCheck, probes, atMost: longestOutageProbe)
+        case .refusal: refusalBackoff.delay(after: probes + 1)
+        case .outage, .blocked: outageBackoff.delay(after: probes + 1)
         case .throttled(let every): every
         }
-    }
-
-    private static func doubled(_ span: Instant.Duration, _ times: Int, atMost most: Instant.Duration)
-        -> Instant.Duration
-    {
-        min(most, Instant.Duration(seconds: span.seconds * Double(1 << min(times, 6))))
     }
 }
 

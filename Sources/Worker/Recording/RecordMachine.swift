@@ -92,8 +92,8 @@ struct RecordMachine<Batch: ResultBatch> {
 
     /// Tries of a whole batch before its parts are tried by themselves.
     static var tries: Int { 3 }
-    /// In milliseconds; each further wait is twice as long.
-    static var firstWait: Int64 { 250 }
+    /// Each further wait is twice as long.
+    static var firstWait: Instant.Duration { .milliseconds(250) }
     static var longestWait: Instant.Duration { .seconds(30) }
     /// Whether locks are still held is asked for all of them at once, and so more often.
     static var longestLockWait: Instant.Duration { .seconds(2) }
@@ -241,8 +241,7 @@ struct RecordMachine<Batch: ResultBatch> {
     private func postpone(_ entry: inout Entry, at now: Instant) {
         let longest =
             isDraining ? Self.longestDrainWait : entry.isLocked ? Self.longestLockWait : Self.longestWait
-        let factor: Int64 = 1 << Int64(min(entry.failures - 1, 10))
-        entry.due = now + min(.milliseconds(Self.firstWait * factor), longest)
+        entry.due = now + ExponentialBackoff(first: Self.firstWait, longest: longest).delay(after: entry.failures)
     }
 
     private static func singles(_ batch: Batch) -> [Batch] {
