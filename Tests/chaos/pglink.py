@@ -44,7 +44,7 @@ class PgLink(Link):
             elif kind == "B":
                 start = frame.index(0, 5) + 1
                 # A claim is a claim, also that after a slow one.
-                name = frame[start : frame.index(0, start)].decode().removesuffix("_past_dead")
+                name = frame[start : frame.index(0, start)].decode().removesuffix("_from_mark")
             if kind == "Q":
                 connection.pending.append("simple")
                 await self.write(connection, connection.server, frame)
