@@ -1,15 +1,11 @@
-import Foundation
+import TestSupport
 import Testing
 
 @testable import otpd
 
 /// The documents say what `SettingReference` says.
 @Suite struct SettingReferenceTests {
-    private static func file(_ path: String) throws -> String {
-        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
-        return try String(contentsOf: root.appending(path: path), encoding: .utf8)
-    }
+    private static func file(_ path: String) -> String { Files.read("\(BuildFolder.root)/\(path)") }
 
     @Test func eachSettingIsThereOnce() {
         #expect(SettingReference.all.count == SettingName.allCases.count)
@@ -26,12 +22,12 @@ import Testing
         #expect(standard[.logFormat] == .value("\(settings.log.format)"))
     }
 
-    @Test func theExampleFileIsThis() throws {
-        #expect(try Self.file("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
+    @Test func theExampleFileIsThis() {
+        #expect(Self.file("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
     }
 
-    @Test func theTableInREADMEIsThis() throws {
-        let page = try Self.file("README.md")
+    @Test func theTableInREADMEIsThis() {
+        let page = Self.file("README.md")
         #expect(page.contains("<!-- settings -->\n" + SettingReference.markdownTable), "run: make settings")
     }
 

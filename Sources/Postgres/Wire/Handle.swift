@@ -106,7 +106,7 @@ final class NoticeSink {
     }
 }
 
-/// Passes the loop's call on to whoever is behind it, without keeping it alive. On the loop's thread alone.
+/// Passes the loop's call on to its target, without keeping that alive. On the loop's thread alone.
 final class Watcher: ReadinessHandler {
     private let body: (Readiness) -> Void
     init(_ body: @escaping (Readiness) -> Void) { self.body = body }

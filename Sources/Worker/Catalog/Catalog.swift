@@ -5,7 +5,7 @@ import Queue
 import Runtime
 import Twilio
 
-/// Texts, senders by country, error classes and rates as operators set them: read anew when they change. Rows that
+/// Texts, senders by country, error classes and rates as operators set them, read again when they change. Rows that
 /// can't be used are logged; they cost their own jobs and no others. Confined to the loop.
 final class Catalog {
     private let core: DispatchCore

@@ -8,7 +8,7 @@ import EventLoop
 /// only when told of a due job.
 ///
 /// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a
-/// number that the wake brings: with two workers each takes two, with four each one. Whoever is dead or busy leaves his
+/// number that the wake brings: with two workers each takes two, with four each one. A dead or busy worker leaves its
 /// to the next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
 struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.

@@ -33,7 +33,7 @@ final class HeartbeatLoop: BackgroundLoop {
     private let identity: Identity
     /// Told what a heartbeat was answered.
     private let heard: (Heartbeat.Reply) -> Void
-    /// Told the catalog when it was read anew.
+    /// Receives the catalog after each reading.
     private let read: (LoadCatalog.Rows) -> Void
     private var errors = LogOnce()
     /// Jobs claimed by the last heartbeat.
@@ -103,7 +103,7 @@ final class HeartbeatLoop: BackgroundLoop {
         return report
     }
 
-    /// Reads texts, senders, error classes, pauses and rates anew, if they have changed.
+    /// Reads texts, senders, error classes, pauses and rates again, if they have changed.
     private func readCatalog(_ database: any HeartbeatDatabase) async {
         guard catalog.takeStale() else { return }
         do {

@@ -27,7 +27,7 @@ extension Daemon {
     /// - Parameters:
     ///   - started: what the line that says so has.
     ///   - status: what systemd is told when everything has begun.
-    ///   - reload: reads the settings anew, again and again.
+    ///   - reload: reads the settings at each SIGHUP, until it is canceled.
     /// - Throws: why the main service, or one that could not begin, has ended.
     func run(
         _ services: [Service], on loop: EventLoop, started: Logger.Metadata, status: String,

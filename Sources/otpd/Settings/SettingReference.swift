@@ -111,8 +111,8 @@ struct SettingReference {
         SettingReference(
             name: .caFile, section: .twilio, standard: .none("the system's"),
             summary: """
-                A PEM file with the certificates to trust for Twilio, for a proxy that signs anew or for a simulator over \
-                TLS.
+                A PEM file with the certificates to trust for Twilio, for a proxy that replaces Twilio's \
+                certificate, or for a simulator over TLS.
                 """),
         SettingReference(
             name: .maxInFlight, section: .sending, standard: .value("64"),
