@@ -6,9 +6,10 @@ internal import Glibc
 @safe struct Epoll: ~Copyable {
     private let epoll: Int32
     private let wakeUp: Int32
-    /// Where `epoll_wait` writes; a buffer of its own and not an array, since handlers call back into this struct while
-    /// it is being read.
-    private let events: UnsafeMutableBufferPointer<epoll_event>
+    /// How many events one `epoll_wait` may report.
+    private static let capacity = 256
+    /// Where `epoll_wait` writes. It is not an array, because handlers call back into this struct while it is being read.
+    private let events: UnsafeMutablePointer<epoll_event>
 
     init() throws(EventLoopError) {
         // Both before either is stored: a struct that can't be copied can't be half made.
@@ -22,8 +23,8 @@ internal import Glibc
         }
         epoll = polling
         wakeUp = waking
-        unsafe events = .allocate(capacity: 256)
-        unsafe events.initialize(repeating: epoll_event())
+        unsafe events = .allocate(capacity: Self.capacity)
+        unsafe events.initialize(repeating: epoll_event(), count: Self.capacity)
         control(EPOLL_CTL_ADD, wakeUp, EPOLLIN.rawValue)
     }
 
@@ -75,7 +76,7 @@ internal import Glibc
     func wait(milliseconds timeout: Int32) -> Int {
         var count: Int32
         repeat {
-            count = unsafe epoll_wait(epoll, events.baseAddress, Int32(events.count), timeout)
+            count = unsafe epoll_wait(epoll, events, Int32(Self.capacity), timeout)
         } while count < 0 && errno == EINTR
         return max(0, Int(count))
     }
