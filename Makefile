@@ -1,25 +1,25 @@
-# otpd: what can be built and run here. `make` alone lists it.
+# Builds, tests and packages otpd. `make` alone lists the targets.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-# One build at a time: SwiftPM locks its folder.
+# One build at a time, because SwiftPM locks its folder.
 .NOTPARALLEL:
 
 SWIFT ?= swift
-# The tests that make test-one runs, a regular expression: make test-one FILTER=SettingsTests
+# A regular expression for the tests of make test-one: make test-one FILTER=SettingsTests
 FILTER ?=
-# More arguments for the Swift tests under the sanitizers: make sanitize TESTS='--filter SettingsTests'
+# Further arguments for the Swift tests under the sanitizers: make sanitize TESTS='--filter SettingsTests'
 TESTS ?=
-# More arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
+# Further arguments for the chaos harness: make chaos CHAOS='--only failover --seed 1 --verbose'
 CHAOS ?=
 
-# More arguments for the benchmarks: make bench BENCH='throughput --runs 1'
+# Further arguments for the benchmarks: make bench BENCH='throughput --runs 1'
 BENCH ?=
-# What make bench-check compares
+# The revisions that make bench-check compares
 BASE ?=
 HEAD ?=
 
-# Python with the library that the table of phone numbers comes from, in the version that the generator names.
+# Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
 .PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
@@ -28,24 +28,24 @@ help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
 		printf '  make %-15s %s\n' "$$name" "$$text"; done
 
-deps: ## Installs the Debian packages that are missing (root or sudo); says which
+deps: ## Installs the missing Debian packages and names them (needs root or sudo)
 	@.ci/deps
 
-build: deps ## Builds everything, for debugging
+build: deps ## Builds all programs, with debug information
 	@.ci/swift-build debug
 
-release: deps ## Builds otpd, twilio-simulator and otpd-bench as they are shipped
+release: deps ## Builds otpd, twilio-simulator and otpd-bench, optimized
 	@.ci/swift-build release
 
-unit: ## Builds, and runs the tests that need neither a PostgreSQL server nor Debian packages installed here
+unit: ## Builds, and runs the tests that need neither PostgreSQL nor further Debian packages
 	@.ci/swift-build debug
 	@$(SWIFT) test --skip-build --skip IntegrationTests
 
-test-one: ## Builds, and runs the tests that match FILTER, alone; with a throwaway PostgreSQL where they need it
+test-one: ## Builds, and runs only the tests that match FILTER, with a throwaway PostgreSQL if they need it
 	@.ci/swift-build debug
 	@.ci/test-one '$(FILTER)'
 
-test: build ## Runs the unit tests, and the integration tests on a throwaway PostgreSQL
+test: build ## Runs the unit tests, the integration tests on a throwaway PostgreSQL, and the examples
 	@python=$$(.ci/venv twilio twilio==9.13.0); export OTPD_TWILIO_PYTHON="$$python"; \
 	echo "==> Running the unit tests" >&2; \
 	$(SWIFT) test --skip-build --skip IntegrationTests; \
@@ -54,32 +54,32 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	OTPD_FUZZING=1 $(SWIFT) build --target OTPDFuzz --scratch-path .build-fuzz-check; \
 	echo "==> Running the integration tests on a throwaway PostgreSQL (minutes)" >&2; \
 	.ci/with-postgres $(SWIFT) test --skip-build --filter IntegrationTests; \
-	echo "==> Searching for codes and numbers where they must not be: heap, WAL, dump, log" >&2; \
+	echo "==> Searching heap, WAL, dump and log for codes and phone numbers, which must not be there" >&2; \
 	unset OTPD_TWILIO_PYTHON; timeout 300 Tests/sql/secrecy; timeout 300 Tests/sql/secrecy --self-test; \
-	echo "==> Holding SQL's phone numbers against libphonenumber's: 1.3 million, every region and type (minutes)" >&2; \
+	echo "==> Comparing SQL's phone numbers with libphonenumber's: 1.3 million, every region and type (minutes)" >&2; \
 	python=$$($(NUMBERS_VENV)); "$$python" migrations/tools/generate_numbers.py --check; \
 	.ci/with-postgres timeout 900 "$$python" Tests/sql/phone_numbers.py; \
 	.ci/with-postgres timeout 300 "$$python" Tests/sql/phone_numbers.py --self-test; \
-	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
+	echo "==> Running the examples in Django, psql, Python and Ruby" >&2; \
 	.ci/with-postgres Tests/examples/run .build/debug; \
-	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
+	echo "==> Killing, stopping and disconnecting otpd, then counting its messages (90 seconds)" >&2; \
 	Tests/chaos/run --short .build/debug
 
-numbers: ## Writes migrations/numbers.sql, the table of phone numbers, from the library's version that the generator names
+numbers: ## Writes migrations/numbers.sql, the table of phone numbers, from libphonenumber in the generator's version
 	@python=$$($(NUMBERS_VENV)); "$$python" migrations/tools/generate_numbers.py
 	@git diff --stat -- migrations/numbers.sql
 
-settings: ## Writes what documents say of settings, from Sources/otpd/Settings/SettingReference.swift
+settings: ## Writes the tables and the example of settings from Sources/otpd/Settings/SettingReference.swift
 	@.ci/swift-build debug otpd
 	@.ci/write-settings .build/debug/otpd
 
-chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
+chaos: build ## Disturbs otpd in many ways for half an hour, and counts the messages that it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
 
-lint: ## Checks the format, the arrows between targets, and that warnings are errors
+lint: ## Checks the format, the dependencies between targets, and the systemd unit
 	@echo "==> Checking the format" >&2
 	@$(SWIFT) format lint --strict --parallel --recursive Sources Tests Package.swift
-	@echo "==> Checking the arrows between targets" >&2
+	@echo "==> Checking the dependencies between targets" >&2
 	@.ci/lint-arrows --self-test
 	@.ci/lint-arrows
 
@@ -87,55 +87,55 @@ lint: ## Checks the format, the arrows between targets, and that warnings are er
 	@.ci/lint-unit --self-test
 	@.ci/lint-unit
 
-format: ## Formats the sources in place
+format: ## Formats the Swift sources in place
 	@$(SWIFT) format format --in-place --parallel --recursive Sources Tests Package.swift
 
-demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows every step
+demo: deps ## Sends codes from INSERT to a simulated Twilio and back, and shows each step
 	@.ci/swift-build debug otpd
 	@.ci/swift-build debug twilio-simulator
 	@echo "==> Starting a throwaway PostgreSQL" >&2
 	@.ci/with-postgres deploy/demo/run .build/debug
 
-bench: release ## Measures throughput, latency, CPU and more, about 10 minutes; BENCH='--backlog 10000000 --runs 5' for more
+bench: release ## Measures throughput, latency, CPU and more in 10 minutes; BENCH='--runs 5' adds arguments
 	@.ci/deps wrk
 	@mkdir -p bench-results; json=bench-results/$$(date -u +%Y%m%d-%H%M%S).json; \
 	BENCH_JSON=$$json deploy/bench/run $(BENCH); \
 	deploy/bench/report --pictures bench-results $$json >$${json%.json}.md; \
-	echo "Beside it: $${json%.json}.md, and pictures" >&2
+	echo "The report with its pictures is $${json%.json}.md" >&2
 
-bench-check: release ## Compares BASE=revision with HEAD=revision (the working tree without), pair by pair, for review
+bench-check: release ## Compares BASE=revision with HEAD=revision (default: the working tree) in pairs, for a review
 	@deploy/bench/check $(if $(BASE),"$(BASE)") $(if $(HEAD),"$(HEAD)") $(BENCH)
 
-deb: ## Makes the Debian package, checks it with lintian, and says what it is made of
+deb: ## Makes the Debian package, checks it with lintian, and prints the size of its parts
 	@.ci/deps debhelper lintian
 	@.ci/swift-build release otpd
 	@deploy/debian/build
 
-test-systemd: deb ## Boots a Debian 12 under systemd, and installs, attacks, upgrades and purges the package there
+test-systemd: deb ## Boots a Debian 12 with systemd, and installs, tests, upgrades and purges the package there
 	@.ci/deps debootstrap systemd-container
 	@.ci/swift-build release twilio-simulator
 	@Tests/systemd/run
 
-test-prometheus: deps ## Has Debian's Prometheus scrape otpd under load, and fires its alerts
+test-prometheus: deps ## Runs otpd under load with Debian's Prometheus, and checks the series and the alerts
 	@Tests/prometheus/install
 	@.ci/swift-build debug otpd
 	@.ci/swift-build debug twilio-simulator
 	@.ci/with-postgres Tests/prometheus/run .build/debug
 
-test-dashboard: deps ## Looks at the dashboard with a headless Chromium: content, live update, phone, dark, keyboard, outage
+test-dashboard: deps ## Tests the dashboard in a headless Chromium: content, updates, phone, dark, keyboard, outage
 	@.ci/deps chromium fonts-dejavu-core prometheus
 	@.ci/swift-build debug otpd
 	@Tests/dashboard/run .build/debug/otpd
 
-sanitize: deps ## Runs the Swift tests (but SQL's and the model's) under ThreadSanitizer, then AddressSanitizer; 10 to 20 min
+sanitize: deps ## Runs most Swift tests under ThreadSanitizer, then AddressSanitizer (10 to 20 minutes)
 	@Tests/sanitize/run thread $(TESTS)
 	@Tests/sanitize/run address $(TESTS)
 
-fuzz: deps ## Fuzzes every parser of foreign bytes, FUZZ_SECONDS (20) each
+fuzz: deps ## Fuzzes each parser of foreign input for FUZZ_SECONDS (20)
 	@Tests/fuzz/run
 
-leaks: release ## Compares otpd's memory after 200,000 sends with that after 20,000
+leaks: release ## Compares otpd's memory after 20,000 sends with that after 200,000
 	@Tests/sanitize/leaks
 
-clean: ## Deletes what was built
+clean: ## Deletes the build results
 	@$(SWIFT) package clean

@@ -1,8 +1,8 @@
-"""Runs a command in a terminal of its own, COLUMNS x ROWS, and prints what a person would see in it.
+"""Runs a command in a terminal of its own, COLUMNS x ROWS, and prints the screen as a person would see it.
 
 usage: pty_run.py COLUMNSxROWS [--after SECONDS] COMMAND...
-After SECONDS (never: when it has ended) the screen is printed as it is then, and the command told to quit with q. Only
-the sequences that otpd writes are understood; another one is an error.
+With --after, the screen is printed after SECONDS, and q tells the command to quit. Without it, the screen is printed when
+the command has ended. The program knows only the control sequences that otpd writes, and fails on any other.
 """
 import fcntl, os, pty, re, select, struct, sys, termios, time, unicodedata
 
@@ -34,7 +34,7 @@ class Screen:
             self.cells[self.row][self.column:] = [" "] * (self.columns - self.column)
             self.cells[self.row + 1:] = [[" "] * self.columns for _ in self.cells[self.row + 1:]]
         elif not re.fullmatch(r"\x1b\[[0-9;]*m|\x1b\[\?(25|7)[hl]", sequence):
-            sys.exit(f"pty_run.py: an unknown sequence: {sequence!r}")
+            sys.exit(f"pty_run.py: unknown control sequence: {sequence!r}")
 
     def plain(self, text):
         if not self.alternate:
