@@ -26,8 +26,8 @@ import Testing
         #expect(Self.file("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
     }
 
-    @Test func theTableInREADMEIsThis() {
-        let page = Self.file("README.md")
+    @Test func theTableOfTheSettingsPageIsThis() {
+        let page = Self.file("deploy/docs/settings.md")
         #expect(page.contains("<!-- settings -->\n" + SettingReference.markdownTable), "run: make settings")
     }
 

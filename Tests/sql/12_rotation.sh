@@ -1,4 +1,4 @@
-# The secret is changed while codes live, in the steps of deploy/README.md: no code dies, no step needs a second OT003.
+# The secret is changed while codes live, in the steps of deploy/docs/settings.md: no code dies, no step needs a second OT003.
 with() { sql -c "SELECT set_config('otp.secret', '$1', false), set_config('otp.secret_previous', '$2', false)" -c "$3" | tail -n +2; }
 code() { with "$1" "$2" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('$3', '0501$4', '123456') RETURNING key_id"; }
 opens() { with "$1" "$2" "SELECT count(unseal(sealed_code, key_id)) = count(*) FROM otp.verifications"; }     # what the worker does

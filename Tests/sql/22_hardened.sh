@@ -99,7 +99,7 @@ if [ "$version" -ge 160000 ]; then
     check "an installer that finds somebody else's roles owns the schema" "$installer" "$(owner_of_functions)"
     check "and is told so" 1 "$(grep -c "WARNING:  the functions of otpd run with the rights of $installer, which has more than they need: CREATEROLE" <<<"$said")"
     sql -c "$(sed -n 's/^HINT: .* or a superuser: \(GRANT otp_owner TO .*\);  then see.*/\1/p' <<<"$said")"
-    check "the way that deploy/README.md gives makes otp_owner its owner" "" "$(sed -n '/^### Who owns the schema/,/^#/{/^```sql/,/^```/{/^```/!p}}' "$here/../../deploy/README.md" | PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" 2>&1)"
+    check "the way that deploy/docs/install.md gives makes otp_owner its owner" "" "$(sed -n '/^## Who owns the schema/,/^#/{/^ *```sql/,/^ *```$/{/^ *```/!p}}' "$here/../../deploy/docs/install.md" | PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" 2>&1)"
 else
     check "an installer that finds somebody else's roles may join otp_owner" "" "$(up "$installer")"
 fi

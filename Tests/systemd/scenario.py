@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """What is done to the package on a booted Debian, and what must come of it. Started by run."""
 import argparse
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -158,6 +160,19 @@ def reloads(stage):
     same("the process", stage.main_pid(), pid)
     same("its state", machine.show("otpd", "ActiveState"), "active")
     stage.deliver()
+
+
+@step
+def is_examined(stage):
+    """otpd doctor, by the command of its installed page: it has the service's user, settings and secrets."""
+    machine = stage.machine
+    page = machine.sh("cat /usr/share/doc/otpd/deploy/docs/doctor.md")
+    command = re.search(r"^sudo (sh -c .*?)\n```", page, re.MULTILINE | re.DOTALL).group(1)
+    said = machine.sh(command.replace("--pty", "--pipe").replace("otpd doctor", "otpd doctor --json"), check=False)
+    verdicts = {check["id"]: check["verdict"] for check in json.loads(said)["checks"]}
+    for name in ("settings", "secret-files", "database-connection", "login-role", "schema", "grants", "twilio-messages"):
+        same(name, verdicts[name], "pass")
+    stage.notes = f"{len(verdicts)} checks, {list(verdicts.values()).count('fail')} failed"
 
 
 @step

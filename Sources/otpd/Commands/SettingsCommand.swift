@@ -9,7 +9,7 @@ struct SettingsCommand: ParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable {
         /// As an environment file, to be edited.
         case env
-        /// As the table in README.md.
+        /// As the table in deploy/docs/settings.md.
         case markdown
     }
 

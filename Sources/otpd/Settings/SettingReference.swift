@@ -1,7 +1,7 @@
-/// What a setting means, in words: the one source of `otpd settings`, of deploy/otpd.env.example, of otpd.env(5) and of the
-/// table in README.md. `make settings` writes them; a test compares them.
+/// What a setting means, in words. This is the one source of `otpd settings`, deploy/otpd.env.example, otpd.env(5) and
+/// the table in deploy/docs/settings.md. `make settings` writes them, and a test compares them.
 ///
-/// In texts, `backticks` mark what stands in monospace in Markdown.
+/// In texts, `backticks` mark monospace in Markdown.
 struct SettingReference {
     enum Section: String, CaseIterable {
         case database = "Database"
@@ -12,14 +12,14 @@ struct SettingReference {
         case dashboard = "Dashboard"
         case log = "Log"
 
-        /// What is said once, before the settings of the section.
+        /// Printed once, before the settings of the section.
         var introduction: String? {
             switch self {
             case .callbacks:
                 """
                 Without callbacks otpd polls Twilio for the status of each message, which is slower. With them, Twilio calls \
                 `OTPD_CALLBACK_PUBLIC_URL`. Either otpd receives these calls, or your backend does and passes MessageSid, \
-                MessageStatus, ErrorCode and the URL's parameter "reference" to `otp.record_status`. A status that otpd \
+                MessageStatus, ErrorCode and the URL's parameter `reference` to `otp.record_status`. A status that otpd \
                 receives itself counts at once. A status that your backend reports counts once otpd has asked Twilio for \
                 that message.
                 """
@@ -30,11 +30,11 @@ struct SettingReference {
 
     let name: SettingName
     let section: Section
-    /// What applies where it is not set: a value, or a word such as "required".
+    /// The default: a value, or a word such as "required".
     let standard: Default
     /// The value in the example file, where it is neither the default nor empty.
     var example: String?
-    /// What it sets; the cell of README's table.
+    /// The meaning: its cell in the table of deploy/docs/settings.md.
     let summary: String
     /// More, for the example file and the man page.
     var details: String?
@@ -42,7 +42,7 @@ struct SettingReference {
     enum Default: Equatable {
         case required
         case value(String)
-        /// No value: what happens then.
+        /// No value, and a phrase that describes this case.
         case none(String)
     }
 
@@ -65,14 +65,14 @@ struct SettingReference {
         SettingReference(
             name: .secret, section: .codes, standard: .required,
             summary: """
-                The key that seals codes; the same as the web tier's `otp.secret`. 32 or more characters of \
+                The key that seals codes. Your backend's `otp.secret` must be the same. 32 or more characters of \
                 `A-Z a-z 0-9 - _`, at least 8 different ones.
                 """,
             details: "Make one with: openssl rand -hex 32"),
         SettingReference(
             name: .secretPrevious, section: .codes, standard: .none("none"),
             summary: "The previous secret, while you rotate it.",
-            details: "Keep it until the last code that was sealed with it has expired: 10 minutes at most."),
+            details: "Keep it for 10 minutes after the change. By then the last code that it sealed has expired."),
         SettingReference(
             name: .appName, section: .codes, standard: .required,
             summary: "The name that users know your service by. It fills `{app}` in the texts."),
@@ -82,8 +82,8 @@ struct SettingReference {
         SettingReference(
             name: .authToken, section: .twilio, standard: .none("required without an API key"),
             summary: """
-                The account's auth token. Twilio signs status callbacks with it, so `OTPD_CALLBACK_LISTEN` needs it even \
-                beside an API key.
+                The account's auth token. Twilio signs status callbacks with it, so `OTPD_CALLBACK_LISTEN` needs it even if \
+                you use an API key.
                 """),
         SettingReference(
             name: .apiKeySID, section: .twilio, standard: .none("none"),
@@ -105,8 +105,8 @@ struct SettingReference {
         SettingReference(
             name: .apiBaseURL, section: .twilio, standard: .value("https://api.twilio.com"),
             summary: """
-                Where requests go: a Twilio edge or region, or the simulator. `https`, or `http` to this machine alone; \
-                no path.
+                Where requests go: a Twilio edge or region, or the simulator. Use `https`; `http` is allowed to this \
+                machine only. No path.
                 """),
         SettingReference(
             name: .caFile, section: .twilio, standard: .none("the system's"),
@@ -117,27 +117,28 @@ struct SettingReference {
         SettingReference(
             name: .maxInFlight, section: .sending, standard: .value("64"),
             summary: """
-                Requests to Twilio at a time, 1 to 10000. Each needs up to three open files. If the limit on open files \
-                (`LimitNOFILE`) is too low, otpd sends fewer at a time and says so in the log and in `otpd status`.
+                How many requests to Twilio may be in flight at a time, 1 to 10000. Each needs up to three open files. \
+                If the limit on open files (`LimitNOFILE`) is too low, otpd sends fewer at a time. It then says so in \
+                the log and in `otpd status`.
                 """),
         SettingReference(
             name: .ratePerSecond, section: .sending, standard: .none("no limit"),
             summary: """
-                Sends per second of this worker, above 0, such as `10` or `0.5`. A limit for all workers together is \
+                Sends per second of this worker, above 0, such as `10` or `0.5`. For all workers together, set \
                 `otp.settings.sends_per_second`.
                 """),
         SettingReference(
             name: .resendUnknown, section: .sending, standard: .value("after-grace"),
             summary: """
-                What happens to a send whose outcome is unknown. `after-grace`: otpd sends the code again when two \
-                lookups after a grace period did not find it in Twilio's list. `never`: the send fails.
+                Whether otpd sends a code again if the outcome is unknown. With `after-grace` it does so once two lookups \
+                after the grace period did not find the message in Twilio's list. With `never` the send fails.
                 """),
         SettingReference(
             name: .callbackPublicURL, section: .callbacks, standard: .none("off"),
             example: "https://sms.example.com/twilio/status",
             summary: """
-                The URL that Twilio calls with statuses: `https`, with the path as a proxy passes it on. otpd adds \
-                `?reference=…`. Signatures are checked against exactly this URL.
+                The URL that Twilio calls with statuses: `https`, with the path that your proxy passes on. otpd adds \
+                the parameter `reference`, and checks signatures against exactly this URL.
                 """),
         SettingReference(
             name: .callbackListen, section: .callbacks, standard: .none("off"), example: "127.0.0.1:8080",
@@ -155,7 +156,7 @@ struct SettingReference {
         SettingReference(
             name: .dashboardToken, section: .dashboard, standard: .none("none"),
             summary: """
-                The token that the dashboard asks for; required for any address but loopback. 32 or more characters of \
+                The token that the dashboard asks for. Any address but loopback requires it. 32 or more characters of \
                 `A-Z a-z 0-9 - _`.
                 """,
             details: """
@@ -171,7 +172,7 @@ struct SettingReference {
 
     // MARK: The documents
 
-    /// The table in README.md, without its markers.
+    /// The table in deploy/docs/settings.md, without its markers.
     static var markdownTable: String {
         var lines = ["| variable | default | meaning |", "|---|---|---|"]
         for setting in all {
@@ -193,7 +194,7 @@ struct SettingReference {
         for section in Section.allCases {
             let title = "# --- \(section.rawValue) "
             lines += ["", title + String(repeating: "-", count: width - title.count)]
-            if let introduction = section.introduction { lines += comment(introduction) + ["#"] }
+            if let introduction = section.introduction { lines += comment(introduction) + [""] }
             for setting in all where setting.section == section {
                 var words = setting.summary
                 if setting.standard == .required { words = "Required. " + words }
@@ -214,16 +215,21 @@ struct SettingReference {
 
     private static let introduction = [
         "/etc/otpd/otpd.env: the settings of otpd, read by systemd (EnvironmentFile=). Mode 0600, owner root.",
-        "Write NAME=value, without quotes and without spaces around the value. An empty value counts as not set.",
-        "otpd checks all settings at start and reports every problem at once:",
-        "  systemctl restart otpd; journalctl -u otpd -n 20",
         "",
-        "A setting marked Secret may also come from a file: NAME_FILE=/path, or a systemd credential with the name in",
-        "lower case, which is the file of that name in /etc/otpd/credentials. The variable wins over NAME_FILE, and",
-        "NAME_FILE over the credential. otpd removes one line break at the end of such a file; any other space around a",
-        "value is an error.",
-        "systemctl reload otpd reads the files of TWILIO_AUTH_TOKEN and TWILIO_API_KEY_SECRET again (mode 0640, group",
-        "otpd). Every other change needs a restart.",
+        "Write NAME=value, without quotes and without spaces around the value. An empty value counts as not set.",
+        "",
+        "otpd checks all settings at its start and reports every problem at once:",
+        "  systemctl restart otpd",
+        "  journalctl -u otpd -n 20",
+        "",
+        "A setting marked Secret may also come from a file. Name the file in NAME_FILE=/path, or write the value into",
+        "/etc/otpd/credentials, into a file with the setting's name in lower case. systemd loads that file as a",
+        "credential. The variable wins over NAME_FILE, and NAME_FILE over the credential. otpd removes one line break at",
+        "the end of the file. Any other space around a value is an error.",
+        "",
+        "systemctl reload otpd reads the files of TWILIO_AUTH_TOKEN and TWILIO_API_KEY_SECRET again. Name them in NAME_FILE",
+        "(mode 0640, group otpd): a systemd credential keeps its value until the restart. Every other change needs a",
+        "restart.",
     ]
 
     /// Plain words as comment lines of at most `width` columns.
