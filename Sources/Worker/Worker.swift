@@ -1,6 +1,6 @@
 public import EventLoop
 import Glibc
-public import HTTP
+import HTTP
 public import Logging
 import OTP
 import Postgres
@@ -30,13 +30,22 @@ public actor Worker {
     private var refusal: SchemaState?
     private let callbackCounts: @Sendable () -> CallbackCounts?
     private let onStatus: @Sendable (String) -> Void
-    private var outage = OutageLog()
-    /// By whether the session listens: its last connection, and which server that leads to.
-    private var servers: [Bool: (connection: Connection, server: ServerInstance)] = [:]
+    private var outage = OutageLog<SessionName>()
+    /// By session: its last connection, and which server that leads to.
+    private var servers: [SessionName: (connection: Connection, server: ServerInstance)] = [:]
     /// Which of the database's addresses come last, for both sessions.
     private let hosts = HostMemory()
-    /// By whether the session listens: those that have a connection.
-    private var up: Set<Bool> = []
+
+    /// The two sessions.
+    private enum SessionName {
+        /// Claims, listens and writes heartbeats.
+        case claims
+        /// Writes results, sweeps and polls.
+        case records
+
+        /// The other session.
+        var other: SessionName { self == .claims ? .records : .claims }
+    }
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -57,7 +66,7 @@ public actor Worker {
             var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
             // Each kind has its own share, so that none waits for another: sends, looks, polls, and a connectivity check.
-            limits.maxConnections = configuration.maxInFlight + OutcomeReconciler.atATime + Poller.atATime + 1
+            limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
@@ -79,8 +88,8 @@ public actor Worker {
     ///   first claim. A schema that changes later makes it wait, and say so.
     public func run() async throws(WorkerFailure) {
         await dispatcher.prepare(http)
-        let claims = session(listens: true)
-        let records = session(listens: false)
+        let claims = session(.claims)
+        let records = session(.records)
         let identity = HeartbeatLoop.Identity(
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version),
             onStatus: onStatus, callbackCounts: callbackCounts)
@@ -178,23 +187,23 @@ public actor Worker {
 
     // MARK: Sessions
 
-    private func session(listens: Bool) -> Session {
+    private func session(_ name: SessionName) -> Session {
         Session(
             configuration.database, on: loop, hosts: hosts,
             onConnect: { [weak self] connection throws(PostgresError) in
-                try await self?.connected(connection, listens: listens)
+                try await self?.connected(connection, of: name)
             },
             onState: { [weak self] state in
-                self?.assumeIsolated { $0.session(listens: listens, state) }
+                self?.assumeIsolated { $0.session(name, is: state) }
             })
     }
 
     /// Runs on each new connection before it is used.
-    private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
+    private func connected(_ connection: Connection, of name: SessionName) async throws(PostgresError) {
         let deadline = Instant.now() + Times.statement
-        guard listens else {
+        guard name == .claims else {
             try await WritingSession.begin(on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline)
-            _ = try await server(of: connection, listens: false, deadline: deadline)
+            _ = try await server(of: connection, .records, deadline: deadline)
             return
         }
         let dispatcher = dispatcher
@@ -215,7 +224,7 @@ public actor Worker {
         }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
-        let server = try await server(of: connection, listens: true, deadline: deadline)
+        let server = try await server(of: connection, .claims, deadline: deadline)
         if try await !isRegistered(on: connection, server, deadline: deadline) {
             await dispatcher.registered(as: try await Register.run(on: connection, deadline: deadline))
         }
@@ -235,11 +244,11 @@ public actor Worker {
 
     /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one,
     /// it is closed and opened again; an older one than the other's is refused, so that the next address is tried.
-    private func server(of connection: Connection, listens: Bool, deadline: Instant)
+    private func server(of connection: Connection, _ name: SessionName, deadline: Instant)
         async throws(PostgresError) -> ServerInstance?
     {
         guard let server = try await ServerInstance.read(on: connection, deadline: deadline) else { return nil }
-        if let other = servers[!listens], await !other.connection.isLost, other.server != server {
+        if let other = servers[name.other], await !other.connection.isLost, other.server != server {
             guard other.server < server else {
                 throw .unsuitable(
                     "\(await connection.target) is not the server that this worker's other session is on, and began before it "
@@ -247,7 +256,7 @@ public actor Worker {
             }
             await other.connection.close()
         }
-        servers[listens] = (connection, server)
+        servers[name] = (connection, server)
         return server
     }
 
@@ -256,60 +265,37 @@ public actor Worker {
         await dispatcher.read(rows)
     }
 
-    /// What a session says of itself: one line per change, the same error said once.
-    private func session(listens: Bool, _ state: SessionState) {
+    /// Logs a change of a session's state: one line for each change, and each error once.
+    private func session(_ name: SessionName, is state: SessionState) {
         let isUp = state == .connected
-        dispatcher.assumeIsolated { listens ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
-        switch state {
+        dispatcher.assumeIsolated { name == .claims ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
+        switch outage.news(of: name, state) {
         case .connected:
-            outage.connected(listens: listens)
-            up.insert(listens)
-            if listens {
+            if name == .claims {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
             } else {
                 log.info("connected to the database; ready to write down what becomes of them")
             }
-        case .connecting(_, let error?):
-            let isNew = outage.isNew(error, listens: listens)
-            guard refusal == nil, isNew else { return }
-            let words = "\(error)"
-            // Servers, poolers and firewalls end connections that were idle: the next attempt tells whether it is more.
-            if up.remove(listens) != nil, error.isLoss {
-                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
-                return
-            }
-            // It is there, and a GRANT, or a password, is what brings it back.
-            if error.isRefusalOfRole {
-                log.error(
-                    "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
-                    metadata: [
-                        LogKeys.error: "\(words)",
-                        LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
-                    ])
-                onStatus("refused by the database: see otpd doctor")
-            } else {
-                log.error(
-                    "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
-                    metadata: [LogKeys.error: "\(words)"])
-                onStatus("waiting for the database")
-            }
-        case .connecting(_, nil), .closed: break
-        }
-    }
-}
-
-/// Why a worker could not begin.
-public enum WorkerFailure: Error, CustomStringConvertible {
-    /// The base URL or libcurl can't be used.
-    case http(HTTPError)
-    /// The database's schema is not the one this program knows.
-    case schema(SchemaState)
-
-    public var description: String {
-        switch self {
-        case .http(let error): "\(error)"
-        case .schema(let state): state.message
+        case .ended(let error):
+            guard refusal == nil else { return }
+            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+        case .refused(let error):
+            guard refusal == nil else { return }
+            log.error(
+                "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
+                metadata: [
+                    LogKeys.error: "\(error)",
+                    LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
+                ])
+            onStatus("refused by the database: see otpd doctor")
+        case .away(let error):
+            guard refusal == nil else { return }
+            log.error(
+                "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
+                metadata: [LogKeys.error: "\(error)"])
+            onStatus("waiting for the database")
+        case nil: break
         }
     }
 }
