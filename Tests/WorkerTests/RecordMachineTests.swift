@@ -1,4 +1,5 @@
 import EventLoop
+import Postgres
 import Testing
 
 @testable import Worker
@@ -65,8 +66,12 @@ struct RecordMachineTests {
             ("57P03", .serverTrouble), ("58030", .serverTrouble), ("25006", .serverTrouble), ("57014", .refused),
             ("23505", .refused), ("22003", .refused), ("XX000", .refused), ("P0001", .refused), ("42501", .refused),
             ("OT007", .refused), ("", .refused),
+            // A table without a replica identity, and a transaction that the server ended: of every row, not of one.
+            ("55000", .serverTrouble), ("25P04", .serverTrouble), ("40003", .conflict),
         ])
-    func failures(sqlstate: String, failure: RecordFailure) { #expect(RecordFailure(sqlstate: sqlstate) == failure) }
+    func failures(sqlstate: String, failure: RecordFailure) {
+        #expect(RecordFailure(ServerError(severity: "ERROR", sqlstate: sqlstate, message: "").kind) == failure)
+    }
 
     @Test(
         "what follows the first, second and third failure of a new batch of two",

@@ -104,9 +104,7 @@ final class Reasserter {
             recorder.report(try await database.write(.accepted(messages), worker: worker))
             return messages.count
         } catch {
-            guard case .server(let refusal) = error,
-                refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23")
-            else { throw error }
+            guard case .server(let refusal) = error, refusal.kind == .invalidValue else { throw error }
             if messages.count == 1 {
                 core.log.critical(
                     "a message that Twilio accepted could not be written again", metadata: [LogKeys.error: "\(error)"])

@@ -1,4 +1,5 @@
 import EventLoop
+import Postgres
 
 /// A batch of results that can be written at once or in parts.
 protocol ResultBatch: Sendable {
@@ -28,16 +29,14 @@ enum RecordFailure: Sendable, Equatable {
     /// Any other error: perhaps of one row alone.
     case refused
 
-    /// By SQLSTATE alone.
-    init(sqlstate: String) {
+    /// What a refusal of the server means for the batch.
+    init(_ kind: ServerError.Kind) {
         self =
-            switch sqlstate {
-            case "55P03": .locked
-            case "40001", "40P01": .conflict
-            case "25006": .serverTrouble
-            // A statement timeout of the role: a smaller batch may fit.
-            case "57014": .refused
-            default: ["08", "53", "57", "58"].contains(sqlstate.prefix(2)) ? .serverTrouble : .refused
+            switch kind {
+            case .locked: .locked
+            case .conflict: .conflict
+            case .unavailable: .serverTrouble
+            case .misconfigured, .invalidValue, .other: .refused
             }
     }
 }

@@ -153,7 +153,7 @@ final class Recorder {
             } catch {
                 if Task.isCancelled { return }
                 if case .server(let refusal) = error {
-                    failure = RecordFailure(sqlstate: refusal.sqlstate)
+                    failure = RecordFailure(refusal.kind)
                 } else {
                     // The next connection may lead to another server, where other rows lie in the same places.
                     batches.forgetPlaces()
