@@ -17,7 +17,6 @@ final class Claimer {
     /// Where claims begin.
     private(set) var scanStart = ClaimScanStart()
     private var errors = LogOnce()
-    private var random = JitterGenerator()
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ recorder: Recorder, _ reasserter: Reasserter, keys: CodeKeys,
@@ -88,7 +87,7 @@ final class Claimer {
         core.announce(
             core.machine.claimEnded(
                 count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
-                at: .now(), jitter: Double.random(in: 0..<1, using: &random)))
+                at: .now(), jitter: Double.random(in: 0..<1)))
         core.tally.claimed += Int64(claimed.jobs.count)
     }
 

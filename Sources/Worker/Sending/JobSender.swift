@@ -13,7 +13,7 @@ final class JobSender<Channel: SendChannel> {
     let catalog: Catalog
     let maintenance: MaintenanceSchedule
     let recorder: Recorder
-    var random = JitterGenerator()
+    var random = SystemRandomNumberGenerator()
     var limits = LogLimits()
     /// Since when the channel's credentials are in force.
     var credentialsSince = Instant(nanoseconds: 0)
