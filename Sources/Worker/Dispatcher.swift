@@ -195,9 +195,12 @@ actor Dispatcher {
 
     /// Settles unknown outcomes until canceled.
     func reconcile(_ records: Session, _ twilio: TwilioReader, _ rule: ResolutionRule) async {
-        let reconciler = OutcomeReconciler(
-            core, maintenance, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys, rule: rule
-        ) { await self.adopt($0) }
+        let records = ConnectionSource<any LookupDatabase>(records) { $0 }
+        let lookups = LookupPool(
+            Lookups(records: records, twilio: twilio, rule: rule, log: core.log) { await self.adopt($0) }, on: loop)
+        async let performing: Void = lookups.run()
+        var reconciler = OutcomeReconciler(core, maintenance, records, lookups, keys: keys)
         await reconciler.run()
+        await performing
     }
 }

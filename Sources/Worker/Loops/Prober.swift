@@ -41,13 +41,4 @@ struct Prober: BackgroundLoop {
         if wait == .retry, (try? await core.loop.sleep(for: .seconds(1))) == nil { return }
         await pauses.awaitProbe()
     }
-
-    /// Runs until the task is canceled, from the first probe that may be due.
-    mutating func run() async {
-        var wait = Wait.nextProbe
-        while !Task.isCancelled {
-            await pause(wait)
-            if !Task.isCancelled { wait = await round() }
-        }
-    }
 }
