@@ -8,9 +8,10 @@ public import Queue
 import Runtime
 public import Twilio
 
-/// One worker process's work, from the first connection to the last written end.
+/// The work of one worker process, from the first connection to the last recorded result.
 ///
-/// Two sessions: one claims, listens and beats; the other writes ends, sweeps and polls. Everything runs on one loop.
+/// It has two sessions. One claims, listens and sends heartbeats. The other records results, sweeps and polls.
+/// Everything runs on one loop.
 ///
 ///     let worker = try Worker(configuration, on: loop, log: log)
 ///     async let outcome = worker.run()      // until drained
@@ -25,7 +26,7 @@ public actor Worker {
     private let http: HTTPClient
     private let twilio: TwilioReader
     private let dispatcher: Dispatcher
-    /// Signalled when the worker is to leave: by a drain, or by a schema that it may not touch.
+    /// Signaled when the worker has to stop: by a drain, or by a schema that this program does not know.
     private let leaving: Latch
     private var refusal: SchemaState?
     private let callbackCounts: @Sendable () -> CallbackCounts?
@@ -33,7 +34,7 @@ public actor Worker {
     private var outage = OutageLog<SessionName>()
     /// By session: its last connection, and which server that leads to.
     private var servers: [SessionName: (connection: Connection, server: ServerInstance)] = [:]
-    /// Which of the database's addresses come last, for both sessions.
+    /// Which of the database's addresses are tried last, for both sessions.
     private let hosts = HostMemory()
 
     /// The two sessions.
@@ -65,7 +66,8 @@ public actor Worker {
         do {
             var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
-            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a connectivity check.
+            // Each kind has its own share, so that none waits for another: sends, lookups, polls, and a connectivity
+            // check.
             limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
@@ -85,7 +87,7 @@ public actor Worker {
     /// Works until drained.
     ///
     /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
-    ///   first claim. A schema that changes later makes it wait, and say so.
+    ///   first claim. If the schema changes later, the worker logs that and waits.
     public func run() async throws(WorkerFailure) {
         await dispatcher.prepare(http)
         let claims = session(.claims)
@@ -110,17 +112,17 @@ public actor Worker {
         if let refusal { throw .schema(refusal) }
     }
 
-    /// Claims no more; `run` returns once what is in hand has ended, or after the drain's limit.
+    /// Stops claiming. `run` returns once the jobs in hand have ended, or after `Times.drain`.
     public func drain() async {
-        log.notice("draining: no further claims, finishing what is under way")
-        onStatus("draining: finishing what is under way")
+        log.notice("draining: no further claims, finishing the requests under way")
+        onStatus("draining: finishing the requests under way")
         await dispatcher.drain()
         leaving.signal()
     }
 
     /// Uses other credentials of the same account for every request that begins from now on.
     ///
-    /// - Throws: `WorkerFailure.http` when they fit into no header; those of before stay.
+    /// - Throws: `WorkerFailure.http` when they cannot be written into a header. The old ones stay in force then.
     public func use(_ credentials: Credentials) async throws(WorkerFailure) {
         let messages: HTTP.Endpoint
         do {
@@ -132,10 +134,10 @@ public actor Worker {
         await dispatcher.use(messages)
     }
 
-    /// Whether it takes jobs and sends them: connected, neither paused nor leaving.
+    /// Whether it takes jobs and sends them: connected, neither paused nor draining.
     public func isRunning() async -> Bool { await dispatcher.isRunning }
 
-    /// Ends a pause, where there is one and its cause has gone: a probe is sent at once.
+    /// Sends a probe at once if this worker is paused. The pause ends if its cause is gone.
     public func probeNow() async { await dispatcher.probeNow() }
 
     private static func messages(
@@ -145,7 +147,7 @@ public actor Worker {
         return try http.endpoint(url: twilio.baseURL + twilio.endpoint.messages, authorization: authorization)
     }
 
-    /// The loops that end when the worker has drained, under the drain's limit.
+    /// Runs the loops that end when the worker has drained, at most for `Times.drain` after it began to.
     private func foreground(_ claims: Session, _ records: Session) async {
         enum Ended { case loop, limit }
         let dispatcher = dispatcher
@@ -174,12 +176,12 @@ public actor Worker {
         let left = await dispatcher.leftOvers
         if left.inFlight + left.unsaved > 0 {
             log.error(
-                "leaving before everything was written down; the next worker's sweep will call it unknown",
+                "stopping with unrecorded results; another worker's sweep will mark these sends unknown",
                 metadata: [LogKeys.count: "\(left.inFlight + left.unsaved)"])
         }
     }
 
-    /// Returns when the worker must leave, done or not.
+    /// Returns when the worker must stop, whether or not it has drained.
     private func leave() async {
         await leaving.wait()
         if refusal == nil { try? await loop.sleep(for: Times.drain) }
@@ -217,9 +219,9 @@ public actor Worker {
         }
         for moved in try await AdvanceSequences.run(on: connection, deadline: deadline) {
             log.warning(
-                "a sequence gave out numbers that were in use and was moved forward; was the database restored from a dump?",
+                "moved a sequence forward that gave out ids in use; was the database restored from a dump?",
                 metadata: [
-                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), numbers up to \(moved.used) are in use"
+                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), but ids up to \(moved.used) are in use."
                 ])
         }
         try await connection.simple(
@@ -232,7 +234,7 @@ public actor Worker {
         try await loadCatalog(connection)
     }
 
-    /// Whether this process has a number that is its own on this server.
+    /// Whether this process's worker number is registered on this server.
     private func isRegistered(on connection: Connection, _ server: ServerInstance?, deadline: Instant)
         async throws(PostgresError) -> Bool
     {
@@ -242,8 +244,9 @@ public actor Worker {
             worker, host: configuration.host, pid: getpid(), on: connection, deadline: deadline)
     }
 
-    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one,
-    /// it is closed and opened again; an older one than the other's is refused, so that the next address is tried.
+    /// Which server a connection leads to. Both sessions must be on the same one. If the other session is on an older
+    /// server, its connection is closed, so that it connects again. If this connection leads to the older server, it is
+    /// refused, so that the next address is tried.
     private func server(of connection: Connection, _ name: SessionName, deadline: Instant)
         async throws(PostgresError) -> ServerInstance?
     {
@@ -275,7 +278,7 @@ public actor Worker {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
             } else {
-                log.info("connected to the database; ready to write down what becomes of them")
+                log.info("connected to the database (session for results)")
             }
         case .ended(let error):
             guard refusal == nil else { return }
@@ -283,16 +286,16 @@ public actor Worker {
         case .refused(let error):
             guard refusal == nil else { return }
             log.error(
-                "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
+                "the database refuses this role; jobs wait, trying again",
                 metadata: [
                     LogKeys.error: "\(error)",
-                    LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
+                    LogKeys.remedy: "Run: otpd doctor. It names the missing membership or grant.",
                 ])
             onStatus("refused by the database: see otpd doctor")
         case .away(let error):
             guard refusal == nil else { return }
             log.error(
-                "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
+                "cannot reach the database; jobs wait, trying again",
                 metadata: [LogKeys.error: "\(error)"])
             onStatus("waiting for the database")
         case nil: break

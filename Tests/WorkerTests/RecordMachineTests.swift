@@ -119,7 +119,7 @@ struct RecordMachineTests {
         #expect(machine.jobs == [6])
     }
 
-    @Test("new results go between two tries of what was set aside")
+    @Test("new results go between two tries of results that were set aside")
     func takesTurns() {
         var machine = machine(writing: Batch(1, 2))
         _ = machine.failed(.refused, at: start)
@@ -204,7 +204,7 @@ struct RecordMachineTests {
         #expect(machine.jobs.sorted() == [1, 2])
     }
 
-    @Test("what is refused for an hour is given up, and said; a lock and a full disk are waited for")
+    @Test("a result that is refused for an hour is given up and logged; a lock and a full disk are waited for")
     func givesUp() {
         for (failure, isGivenUp) in [(RecordFailure.refused, true), (.serverTrouble, false), (.locked, false)] {
             var machine = machine(writing: Batch(1))

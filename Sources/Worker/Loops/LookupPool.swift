@@ -2,10 +2,10 @@ import EventLoop
 import Queue
 import Synchronization
 
-/// Lookups that are under way side by side, over connections that nothing else uses (`Worker`). A lookup that hangs
-/// delays no other: its place alone stays taken.
+/// Performs lookups side by side, over connections that nothing else uses (`Worker`). A lookup that hangs delays no
+/// other: only its place stays taken.
 ///
-/// Begun and taken on the loop; `run` performs them there too, as tasks of its own.
+/// Lookups begin, and results are taken, on the loop. `run` performs them there too, as child tasks.
 final class LookupPool: Sendable {
     /// Lookups under way at a time.
     static let atATime = 10

@@ -4,21 +4,21 @@ import Postgres
 import Queue
 import Runtime
 
-/// Finds out what became of sends whose outcome is unknown: looks for their messages in Twilio's own list, and does what
-/// `ResolutionRule` decides.
+/// Settles sends whose outcome is unknown: looks for their messages in Twilio's list, and does what `ResolutionRule`
+/// decides.
 ///
-/// Up to ten lookups are under way at a time (`LookupPool`). The database is asked for more as soon as a lookup has ended,
-/// every 2 s while there is something to look for, else when a lookup is due by the last heartbeat (`IdleSchedule`;
-/// without heartbeats every 20 s), and at once when an outcome of this worker's is unknown. Any worker looks for any job:
-/// the one that sent it may be gone. Confined to the loop.
+/// Up to ten lookups are under way at a time (`LookupPool`). The database is asked for more as soon as a lookup has
+/// ended, every 2 s while there is something to look for, else when a lookup is due by the last heartbeat
+/// (`IdleSchedule`; without heartbeats every 20 s), and at once when a send of this worker has an unknown outcome. Any
+/// worker looks for any job, because the worker that sent it may be gone. Confined to the loop.
 final class OutcomeReconciler: BackgroundLoop {
-    /// How long a look is ours: longer than one can take, with what it asks Twilio and what it asks the database, so
-    /// that its verdict is still wanted; and not much longer, since where a worker dies with a look in hand its job
-    /// waits for that.
+    /// How long a lookup is this worker's. It is longer than a lookup can take with all its requests and statements, so
+    /// that its result still counts. It is not much longer, because a job waits this long when its worker dies during
+    /// the lookup.
     static let lease = Instant.Duration.seconds(25)
     static let busy = Instant.Duration.seconds(2)
     static let idle = Instant.Duration.seconds(20)
-    /// How long after the last one it goes on looking every 2 s: longer than any wait between two looks.
+    /// How long it asks every 2 s after the last lookup: longer than any wait between two lookups of a job.
     static let active = Instant.Duration.seconds(60)
 
     private let core: DispatchCore
@@ -45,12 +45,12 @@ final class OutcomeReconciler: BackgroundLoop {
         case wanted(since: Instant)
     }
 
-    /// Writes what lookups came to that have ended, and begins as many as there is room for.
+    /// Writes the results of lookups that have ended, and begins as many as there is room for.
     func round() async -> Wait {
         let began = Instant.now()
         maintenance.began(.lookUp)
         for result in lookups.takeEnded() {
-            // What could not be written is looked for again, once its lease has lapsed.
+            // A job whose result could not be written is looked up again, once this lookup's lease has ended.
             await attempt { () throws(PostgresError) in try await write(result) }
         }
         if await attempt({ () throws(PostgresError) in try await begin() }) { errors.succeeded() }
@@ -76,7 +76,7 @@ final class OutcomeReconciler: BackgroundLoop {
         if !jobs.isEmpty { activeUntil = .now() + Self.active }
     }
 
-    /// Whether the database did it; what it refuses is said once, and a lost connection is the session's to report.
+    /// Whether the database did it. A refusal is logged once, and the session logs a lost connection.
     @discardableResult
     private func attempt(_ body: () async throws(PostgresError) -> Void) async -> Bool {
         do {
@@ -84,18 +84,18 @@ final class OutcomeReconciler: BackgroundLoop {
             return true
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("unknown outcomes can't be resolved", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot settle unknown outcomes; trying again", metadata: [LogKeys.error: "\(error)"])
             }
             return false
         }
     }
 
-    /// Writes what a look came to; what was found has been adopted already.
+    /// Writes the result of a lookup. A message that was found has been adopted already.
     private func write(_ verdict: LookupResult) async throws(PostgresError) {
         guard case .ended(let look) = verdict else {
             if let count = said.adopted.count(at: .now()) {
                 core.log.notice(
-                    "unknown outcomes resolved: Twilio has these messages", metadata: [LogKeys.count: "\(count)"])
+                    "settled unknown outcomes: Twilio has these messages", metadata: [LogKeys.count: "\(count)"])
             }
             return
         }
@@ -106,18 +106,18 @@ final class OutcomeReconciler: BackgroundLoop {
             core.jobsAreDue()
             if let count = said.resent.count(at: .now()) {
                 core.log.warning(
-                    "unknown outcomes resolved: Twilio does not have these messages, they are sent again",
+                    "settled unknown outcomes: Twilio does not have these messages, sending them again",
                     metadata: [LogKeys.count: "\(count)"])
             }
         }
         if written.failed > 0, let count = said.failed.count(at: .now()) {
             core.log.error(
-                "jobs with an unknown outcome failed: Twilio showed no message, and they are not sent again",
+                "failed jobs with an unknown outcome: Twilio shows no message, and they are not sent again",
                 metadata: [LogKeys.count: "\(count)"])
         }
     }
 
-    /// What can happen often is said once a second, with its count.
+    /// Frequent events are logged once a second, with their count.
     private struct Said {
         var adopted = LogThrottle()
         var resent = LogThrottle()

@@ -41,7 +41,7 @@ enum RecordFailure: Sendable, Equatable {
     }
 }
 
-/// Decides what the recorder writes next, and what becomes of results that the database does not take. Pure.
+/// Decides what the recorder writes next, and what to do with results that the database does not take. Pure.
 ///
 /// A new batch is written as a whole. A batch that fails is halved until the result at fault is alone, and that one is
 /// set aside: it is tried again after waits that double. Between two tries of what was set aside, new results are
@@ -112,7 +112,7 @@ struct RecordMachine<Batch: ResultBatch> {
     var count: Int { entries.reduce(current?.batch.count ?? 0) { $0 + $1.batch.count } }
     /// Their jobs.
     var jobs: [Int64] { (current?.batch.jobs ?? []) + entries.flatMap(\.batch.jobs) }
-    /// Results that failed before.
+    /// Results that have failed.
     var setAside: Int { entries.reduce(0) { $0 + ($1.isNew ? 0 : $1.batch.count) } }
 
     /// What to do now, where results `haveGathered`.
@@ -221,7 +221,7 @@ struct RecordMachine<Batch: ResultBatch> {
         return over.map(\.batch)
     }
 
-    /// The worker leaves: everything is tried again soon and often.
+    /// The worker drains: everything is tried again soon and often.
     mutating func drain(at now: Instant) {
         isDraining = true
         for index in entries.indices { entries[index].due = min(entries[index].due, now) }

@@ -91,7 +91,7 @@ private final class LookupStandIn: LookupDatabase {
             #expect(parts.core.machine.schedule.next.map { $0 <= .now() } == true)
             #expect(
                 parts.log.messages == [
-                    "unknown outcomes resolved: Twilio does not have these messages, they are sent again"
+                    "settled unknown outcomes: Twilio does not have these messages, sending them again"
                 ])
         }
     }
@@ -133,7 +133,7 @@ private final class LookupStandIn: LookupDatabase {
                 _ = await reconciler.round()
             }
             #expect(lookups.underWay == 0)
-            #expect(parts.log.messages.allSatisfy { $0 == "unknown outcomes can't be resolved" })
+            #expect(parts.log.messages.allSatisfy { $0 == "cannot settle unknown outcomes; trying again" })
             #expect(!parts.log.messages.isEmpty)
         }
     }
