@@ -106,7 +106,7 @@ let package = Package(
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
-        .testTarget(name: "QueueTests", dependencies: ["Postgres", "Queue"], swiftSettings: strict),
+        .testTarget(name: "QueueTests", dependencies: ["Postgres", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime"], swiftSettings: strict),
         .testTarget(

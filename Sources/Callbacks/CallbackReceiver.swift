@@ -7,8 +7,8 @@ public import Queue
 import Runtime
 import Twilio
 
-/// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session of
-/// its own. Neither waits for the other: a callback is answered whether or not the database is there.
+/// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session
+/// of its own. Neither waits for the other: a callback is answered even while the database cannot be reached.
 ///
 ///     let receiver = CallbackReceiver(configuration, on: loop, log: log)
 ///     async let outcome: Void = receiver.run()      // until drained
@@ -34,7 +34,7 @@ public actor CallbackReceiver {
 
     private enum SessionName { case writer }
 
-    /// How long it takes at most to stop, of which the requests under way may take two seconds.
+    /// The longest that a stop takes. The requests under way may take two seconds of it.
     static let drain = Instant.Duration.seconds(15)
 
     /// Prepares a receiver; nothing listens yet.
@@ -85,7 +85,7 @@ public actor CallbackReceiver {
         if counters != Counters() { reporter.report(counters, since: counters) }
         if buffer.waiting > 0 {
             log.error(
-                "leaving before every status callback was written down; Twilio will be asked for these",
+                "stopping with unrecorded status callbacks; otpd polls these messages",
                 metadata: [LogKeys.count: "\(buffer.waiting)"])
         }
         if let failure { throw failure }
@@ -96,16 +96,17 @@ public actor CallbackReceiver {
         await server.isListening()
     }
 
-    /// Checks signatures against another token from now on: Twilio signs with the account's primary one alone.
+    /// Checks signatures against another token from now on. Twilio signs with the account's primary token alone.
     public func use(authToken: Secret) {
         reader.value = CallbackReader(publicURL: configuration.publicURL, authToken: authToken)
-        log.notice("Twilio's auth token was read anew: status callbacks are checked against it from now on")
+        log.notice("reloaded Twilio's auth token; status callbacks are checked against it from now on")
     }
 
-    /// What has come since the start; from any thread.
+    /// The counts since the start; from any thread.
     public nonisolated var counts: CallbackCounts { buffer.counters.reported }
 
-    /// Takes no more connections; `run` returns once what was taken is written, or after a limit.
+    /// Accepts no further connections. `run` returns once the received callbacks are recorded, or after `drain`'s
+    /// limit.
     public func drain() async {
         await server.drain()
         leaving.signal()
@@ -170,13 +171,13 @@ public actor CallbackReceiver {
         case .failed(let error):
             guard listenErrors.isNew(error) else { return }
             log.error(
-                "status callbacks can't be received; trying again until they can",
+                "cannot receive status callbacks; trying again",
                 metadata: [LogKeys.error: "\(error)"])
-        case .ended: log.error("the socket for status callbacks has ended by itself; opening another")
+        case .ended: log.error("the listening socket for status callbacks ended; opening another")
         }
     }
 
-    /// Returns when the receiver must leave, done or not.
+    /// Returns when the receiver must stop, whether or not everything is recorded.
     private func leave() async {
         await leaving.wait()
         await heartbeat?.sendFinal(.draining)
@@ -199,13 +200,18 @@ public actor CallbackReceiver {
 
     private func session(_ state: SessionState) {
         switch outage.news(of: .writer, state) {
-        case .connected: log.info("connected to the database; ready to write status callbacks")
+        case .connected: log.info("connected to the database (session for status callbacks)")
         case .ended(let error):
             log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
-        case .refused(let error), .away(let error):
+        case .refused(let error):
             guard refusal == nil else { return }
             log.warning(
-                "the database is away: status callbacks are taken and wait in memory",
+                "the database refuses this role; status callbacks wait in memory",
+                metadata: [LogKeys.error: "\(error)"])
+        case .away(let error):
+            guard refusal == nil else { return }
+            log.warning(
+                "cannot reach the database; status callbacks wait in memory",
                 metadata: [LogKeys.error: "\(error)"])
         case nil: break
         }

@@ -2,7 +2,7 @@ import EventLoop
 import Logging
 import Runtime
 
-/// Says what has come: a line a minute at most, and none when nothing came.
+/// Logs how many callbacks came: at most a line a minute, and none if nothing came.
 struct Reporter: Sendable {
     let loop: EventLoop
     let buffer: ReceiptBuffer
@@ -10,7 +10,8 @@ struct Reporter: Sendable {
 
     static let interval = Instant.Duration.seconds(60)
 
-    /// Reports until canceled: once a minute what has come, and troubles at once, if no line was written a minute before.
+    /// Reports until canceled: the counts once a minute, and troubles at once unless a line was written within the last
+    /// minute.
     func run() async {
         let due = Latch(on: loop)
         await withTaskGroup(of: Void.self) { group in
@@ -31,7 +32,7 @@ struct Reporter: Sendable {
         }
     }
 
-    /// The line: the counts since the start, louder where some are of concern and new.
+    /// Writes the line: the counts since the start, as a warning if callbacks were refused or dropped lately.
     func report(_ now: Counters, since last: Counters) {
         var metadata: Logger.Metadata = [
             LogKeys.received: "\(now.received)", LogKeys.refused: "\(now.refused)",
@@ -44,9 +45,9 @@ struct Reporter: Sendable {
                 If they come from Twilio, make TWILIO_AUTH_TOKEN the account's primary token, and \
                 OTPD_CALLBACK_PUBLIC_URL exactly what Twilio calls.
                 """
-            log.warning("status callbacks without a valid signature were refused", metadata: metadata)
+            log.warning("refused status callbacks without a valid signature", metadata: metadata)
         } else if now.dropped > last.dropped {
-            log.warning("status callbacks were dropped: Twilio will be asked for these instead", metadata: metadata)
+            log.warning("dropped status callbacks; otpd polls these messages", metadata: metadata)
         } else {
             log.info("status callbacks", metadata: metadata)
         }

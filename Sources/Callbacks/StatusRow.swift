@@ -34,8 +34,8 @@ struct HeartbeatLoop: BackgroundLoop, Sendable {
     func sendFinal(_ state: WorkerReport.State) async { _ = await row.write(state, timeout: Self.finalTimeout) }
 }
 
-/// The row of `otp.worker_status` of a receiver that runs alone: what it has counted. Where its role may not write there
-/// (one that can no more than `otp.record_status`), it logs that once and has no row.
+/// The row of `otp.worker_status` of a receiver that runs alone, with its counts. If its role may not write there (a
+/// role that may only call `otp.record_status`), it logs that once and has no row.
 actor StatusRow {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -56,7 +56,7 @@ actor StatusRow {
         self.report.state = .running
     }
 
-    /// Writes the row; a final state only while there is a connection. False where the role may not.
+    /// Writes the row; a final state only while there is a connection. False if the role may not.
     func write(_ state: WorkerReport.State? = nil, timeout: Instant.Duration) async -> Bool {
         guard !isRefused else { return false }
         if let state {
@@ -71,15 +71,15 @@ actor StatusRow {
             report.callbacks = buffer.counters.reported
             try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + timeout)
         } catch {
-            // What is lost is the session's to report.
+            // The session logs a lost connection.
             guard case .server(let refusal) = error, !Task.isCancelled else { return true }
             isRefused = refusal.sqlstate == "42501"
             log.warning(
                 isRefused
-                    ? "this receiver is not shown in otp.worker_status: its role may not write there"
-                    : "the receiver's status can't be written",
+                    ? "the role may not write to otp.worker_status; this receiver is not listed there"
+                    : "cannot write the receiver's status; trying again",
                 metadata: isRefused
-                    ? [LogKeys.remedy: "Make its role a member of otp_worker, or leave it so."]
+                    ? [LogKeys.remedy: "Make its role a member of otp_worker. Callbacks are recorded either way."]
                     : [LogKeys.error: "\(error)"])
         }
         return !isRefused

@@ -4,13 +4,13 @@ import Postgres
 /// What to do with callbacks that could not be written. Pure.
 enum WriteRule {
     enum Action: Equatable {
-        /// The same once more, after so many milliseconds. Everything else waits, since it would fail likewise.
+        /// The same again, after so many milliseconds. All others wait, because they would fail in the same way.
         case again(after: Int64)
         /// Two halves, each by itself: one row must not hold up the others.
         case halve
         /// Set aside for so many milliseconds, while the others are written.
         case later(after: Int64)
-        /// Given up: the poller asks Twilio for it.
+        /// Given up: its message is polled.
         case drop
     }
 
@@ -28,7 +28,7 @@ enum WriteRule {
             switch refusal.kind {
             case .conflict where tries < Self.tries: .again(after: 0)
             case .unavailable where tries < Self.tries, .misconfigured where tries < Self.tries: .again(after: 1000)
-            // A lock was not to be had in time, or the server stays so: that ends some day.
+            // A lock was not granted in time, or the server is still unavailable: that will end.
             case .conflict, .locked, .unavailable, .misconfigured: count > 1 ? .halve : .later(after: wait(tries))
             case .invalidValue: count > 1 ? .halve : .drop
             case .other: count > 1 ? .halve : tries < triesAlone ? .later(after: wait(tries)) : .drop

@@ -5,7 +5,8 @@ import Postgres
 import Queue
 import Runtime
 
-/// Writes down what the receiver has taken: in batches, repeated until the database has them, however long it is away.
+/// Records the callbacks that the receiver took, in batches. A batch is repeated until the database has it, however
+/// long that takes.
 struct Writer: Sendable {
     let loop: EventLoop
     let buffer: ReceiptBuffer
@@ -16,7 +17,8 @@ struct Writer: Sendable {
     /// One statement, and the wait for a connection before it.
     static let timeout = Instant.Duration.seconds(10)
 
-    /// Callbacks that could not be written, with the number of their tries; alone they have a time for the next.
+    /// Callbacks that are written together, with the number of their tries. Those that were set aside have a time for
+    /// the next try.
     private struct Part {
         var receipts: [Receipt]
         var tries = 0
@@ -25,14 +27,14 @@ struct Writer: Sendable {
 
     /// How often callbacks that were set aside are looked at.
     private static let look = Instant.Duration.milliseconds(100)
-    /// Callbacks that may be set aside; the oldest make room, and are polled.
+    /// Callbacks that may be set aside. The oldest make room, and their messages are polled.
     private static let mostAside = 10_000
 
     /// Writes until the buffer is closed and empty, or until canceled.
     func run() async {
         var aside: [Part] = []
         for await _ in buffer.arrivals { await writeAll(&aside) }
-        // The buffer is closed: what was set aside has until the receiver leaves.
+        // The buffer is closed. Callbacks that were set aside are tried until the receiver stops.
         while !aside.isEmpty, !Task.isCancelled { await writeAll(&aside) }
         for part in aside { buffer.requeue(part.receipts) }
     }
@@ -52,7 +54,7 @@ struct Writer: Sendable {
         }
     }
 
-    /// Writes a batch, in parts where it must be. Canceled, it gives back what is not written.
+    /// Writes a batch, in parts if necessary. If canceled, it gives back what is not written.
     private func write(_ first: Part, _ aside: inout [Part]) async {
         var parts = [first]
         var errors = LogOnce()
@@ -72,7 +74,7 @@ struct Writer: Sendable {
                 let step = WriteRule.decide(error, count: count, tries: part.tries)
                 if case .server(let refusal) = error, step != .again(after: 0), errors.isNew(refusal.sqlstate) {
                     log.error(
-                        "status callbacks cannot be written; trying again",
+                        "cannot record status callbacks; trying again",
                         metadata: [
                             LogKeys.error: "\(error)",
                             LogKeys.waiting: "\(count + buffer.waiting + aside.count)",
@@ -81,7 +83,7 @@ struct Writer: Sendable {
                 switch step {
                 case .again(let milliseconds):
                     parts.append(part)
-                    // What is lost is the session's to report.
+                    // The session logs a lost connection.
                     if milliseconds > 0 { try? await loop.sleep(for: .milliseconds(milliseconds)) }
                 case .halve:
                     parts.append(Part(receipts: Array(part.receipts[(count / 2)...])))
@@ -98,6 +100,8 @@ struct Writer: Sendable {
 
     private func drop(_ part: Part, _ error: PostgresError) {
         buffer.dropped(part.receipts.count)
-        log.error("a status callback could not be written", metadata: [LogKeys.error: "\(error)"])
+        log.error(
+            "gave up a status callback that could not be recorded; otpd polls its message",
+            metadata: [LogKeys.error: "\(error)"])
     }
 }

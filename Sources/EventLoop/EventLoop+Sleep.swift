@@ -2,11 +2,15 @@ extension EventLoop {
     /// Suspends the calling task until `due`; from a task on the loop.
     ///
     /// - Throws: `CancellationError` at once when the task is canceled.
-    public func sleep(until due: Instant) async throws(CancellationError) {
+    public func sleep(until due: Instant, isolation: isolated (any Actor)? = #isolation)
+        async throws(CancellationError)
+    {
         checkIsolated()
         let sleeper = Sleeper(loop: self)
         let wasCanceled = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
+            // A closure runs on the executor of the isolation that it captures (`Latch.wait`).
+            _ = isolation
+            return await withCheckedContinuation { (continuation: CheckedContinuation<Bool, Never>) in
                 sleeper.begin(continuation, until: due)
             }
         } onCancel: {
@@ -17,8 +21,10 @@ extension EventLoop {
     }
 
     /// Suspends the calling task for `span`; from a task on the loop.
-    public func sleep(for span: Instant.Duration) async throws(CancellationError) {
-        try await sleep(until: .now() + span)
+    public func sleep(for span: Instant.Duration, isolation: isolated (any Actor)? = #isolation)
+        async throws(CancellationError)
+    {
+        try await sleep(until: .now() + span, isolation: isolation)
     }
 }
 

@@ -17,7 +17,10 @@ public final class Latch: @unchecked Sendable {
     }
 
     /// Waits for a signal, at most until `due`; ends at once when the task is canceled. One task at a time.
-    public func wait(until due: Instant? = nil) async {
+    ///
+    /// - Parameter isolation: the caller's, which is the default. With it, a wait begins without a hop to another
+    ///   executor, and so on the loop whichever task calls.
+    public func wait(until due: Instant? = nil, isolation: isolated (any Actor)? = #isolation) async {
         loop.checkIsolated()
         if isSignalled {
             isSignalled = false
@@ -25,8 +28,15 @@ public final class Latch: @unchecked Sendable {
         }
         precondition(waiter == nil, "a latch has one waiter")
         await withTaskCancellationHandler {
+            // A closure runs on the executor of the isolation that it captures.
+            _ = isolation
             await withCheckedContinuation { continuation in
-                if Task.isCancelled { return continuation.resume() }
+                loop.checkIsolated()
+                // A caller without isolation hops all the same, and a signal may come during that.
+                if isSignalled || Task.isCancelled {
+                    isSignalled = false
+                    return continuation.resume()
+                }
                 waiter = continuation
                 guard let due else { return }
                 timer = loop.schedule(at: due) { [self] in

@@ -1,5 +1,3 @@
-public import EventLoop
-
 /// How one POST ended.
 public struct Completion: Sendable {
     /// What was passed to `post`.
@@ -13,8 +11,6 @@ public struct Completion: Sendable {
     public var receivedStatus: Int
     /// What that head says of the program that answered; only where it is no success.
     public var origin: AnswerOrigin
-    /// How long its parts took.
-    public var timings: Timings
 
     /// The three ways for a POST to end.
     public enum TransferResult: Sendable {
@@ -27,16 +23,6 @@ public struct Completion: Sendable {
         case notSent(NotSentReason)
         /// The body may have left and there is no clear answer: never to be blindly sent again.
         case unknown(UnknownReason)
-    }
-
-    /// Spans from the start of a request, in microseconds as libcurl takes them; zero for what did not happen.
-    public struct Timings: Sendable, Hashable {
-        /// Until the connection stood; 0 on a reused one.
-        public var connect: Instant.Duration
-        /// Until the answer's first byte.
-        public var firstByte: Instant.Duration
-        /// Until the end.
-        public var total: Instant.Duration
     }
 }
 

@@ -337,8 +337,7 @@ internal import Glibc
             }
         completions.append(
             Completion(
-                tag: tag, outcome: outcome, received: body, receivedStatus: status, origin: transfer.head.origin,
-                timings: transfer.timings))
+                tag: tag, outcome: outcome, received: body, receivedStatus: status, origin: transfer.head.origin))
         lent.append(transfer.answer)
         transfer.answer = makeAnswer()
     }
@@ -353,8 +352,7 @@ internal import Glibc
                 .success(
                     Response(
                         status: transfer.status, headers: transfer.head.headers,
-                        body: AnswerBody(transfer.answer).copy(), retryAfter: transfer.head.retryAfter,
-                        timings: transfer.timings))
+                        body: AnswerBody(transfer.answer).copy(), retryAfter: transfer.head.retryAfter))
             case .notSent(let reason): .failure(HTTPError(.notSent(reason), origin: transfer.origin))
             case .unknown(let reason): .failure(HTTPError(.unknown(reason), origin: transfer.origin))
             }
@@ -367,8 +365,7 @@ internal import Glibc
         completions.append(
             Completion(
                 tag: tag, outcome: .notSent(.failed(code: Int32(code.rawValue))), received: AnswerBody(answer),
-                receivedStatus: 0, origin: AnswerOrigin(),
-                timings: .init(connect: .zero, firstByte: .zero, total: .zero)))
+                receivedStatus: 0, origin: AnswerOrigin()))
         lent.append(answer)
         wakeIfLate()
     }

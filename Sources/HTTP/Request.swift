@@ -57,8 +57,6 @@ public struct Response: Sendable {
     public var body: [UInt8]
     /// How long to wait before the next request, in seconds.
     public var retryAfter: Int?
-    /// How long its parts took.
-    public var timings: Completion.Timings
 
     /// The first header of that name, given in lower case.
     public func header(_ name: String) -> String? { headers.first { $0.name == name }?.value }

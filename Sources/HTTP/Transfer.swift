@@ -127,15 +127,6 @@ internal import Glibc
     /// The status of the last head, 0 without one.
     var status: Int { unsafe easy_get_long(easy, CURLINFO_RESPONSE_CODE) }
 
-    var timings: Completion.Timings {
-        func span(_ info: CURLINFO) -> Instant.Duration {
-            Instant.Duration(nanoseconds: unsafe Int64(easy_get_offset(easy, info)) * 1000)
-        }
-        return Completion.Timings(
-            connect: span(CURLINFO_CONNECT_TIME_T), firstByte: span(CURLINFO_STARTTRANSFER_TIME_T),
-            total: span(CURLINFO_TOTAL_TIME_T))
-    }
-
     var origin: String { endpoint?.origin ?? "" }
 
     /// Forgets the request, so that nothing of it is left but its endpoint; a call's goes too, as it is seldom reused.

@@ -48,11 +48,15 @@ struct URLParts {
 
 /// Whether a host is this machine by its very form, so that plain http to it stays here.
 public enum Loopback {
-    /// Whether `host`, in lower case and an IPv6 address in brackets, is `localhost`, 127.x.x.x or `[::1]`; no name is
-    /// looked up. libcurl resolves `localhost` by itself, without asking anybody (since 7.78).
+    /// Whether `host`, in lower case, is `localhost`, 127.x.x.x or ::1, with or without brackets. No name is looked up:
+    /// libcurl resolves `localhost` by itself (since 7.78).
     public static func contains(_ host: String) -> Bool {
-        if host == "localhost" || host == "[::1]" { return true }
+        if ["localhost", "::1", "[::1]"].contains(host) { return true }
         let numbers = host.split(separator: ".", omittingEmptySubsequences: false)
-        return numbers.count == 4 && numbers[0] == "127" && numbers.allSatisfy { UInt8($0) != nil && $0.first != "+" }
+        return numbers.count == 4 && numbers[0] == "127"
+            && numbers.allSatisfy { number in
+                // Digits alone: Swift would read a sign too.
+                number.utf8.count <= 3 && number.utf8.allSatisfy { (0x30...0x39).contains($0) } && UInt8(number) != nil
+            }
     }
 }

@@ -176,19 +176,8 @@ public actor Connection {
     /// Has `handler` called on the loop with every notice, those of results included; else they are dropped.
     public func onNotice(_ handler: (@Sendable (ServerError) -> Void)?) { onNotice = handler }
 
-    /// The server's version, such as 150004 for 15.4; 0 when the connection has ended.
-    public var serverVersion: Int { unsafe handle.with { unsafe Int(PQserverVersion($0)) } ?? 0 }
-
     /// The process of this session on the server; 0 when the connection has ended.
     public var backendPID: Int32 { unsafe handle.with { unsafe PQbackendPID($0) } ?? 0 }
-
-    /// What the server last reported of a setting such as `in_hot_standby` or `server_encoding`.
-    public func parameterStatus(_ name: String) -> String? {
-        let value: String?? = unsafe handle.with { pointer in
-            unsafe PQparameterStatus(pointer, name).map { unsafe String(cString: $0) }
-        }
-        return value ?? nil
-    }
 
     /// Where it leads: host (or directory) and port.
     public var target: String {

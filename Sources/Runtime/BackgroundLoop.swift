@@ -1,11 +1,11 @@
 /// A loop that runs beside a service's main work: one round after another until its task is canceled.
 ///
-/// A round decides what it waits for, so that tests call rounds one by one and no test waits.
+/// A round returns its wait and does not wait itself, so that tests call rounds one by one.
 public protocol BackgroundLoop {
     /// What a round can wait for.
     associatedtype Wait
 
-    /// Does what is due now; what the next round waits for.
+    /// Does the work that is due now. Returns what the next round waits for.
     mutating func round() async -> Wait
 
     /// Returns when the next round is due, or the task is canceled.

@@ -1,4 +1,5 @@
-/// The keys of log metadata: one name for one thing, in every line of the program. Never a code, never a whole number.
+/// The keys of log metadata: one name for one thing, in every line of the program. No value is a code or a whole phone
+/// number.
 public enum LogKeys {
     // What it is about.
     public static let sendJob = "send_job_id"
@@ -27,7 +28,7 @@ public enum LogKeys {
     public static let written = "written"
     public static let unknown = "unknown"
 
-    // Who and where.
+    // The program and its surroundings.
     public static let version = "version"
     public static let address = "address"
     public static let database = "database"

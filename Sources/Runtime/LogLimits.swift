@@ -19,11 +19,12 @@ public struct LogOnce: Sendable {
     /// The same, by the error's description.
     public mutating func isNew(_ error: some Error) -> Bool { isNew("\(error)") }
 
-    /// What failed has succeeded.
+    /// The operation that failed has succeeded.
     public mutating func succeeded() { last = nil }
 }
 
-/// Lets one line through per second, or per `span`, of what can happen a thousand times, and counts the rest. Pure.
+/// Lets one line per second, or per `span`, through for an event that can happen a thousand times, and counts the rest.
+/// Pure.
 public struct LogThrottle: Sendable {
     private let span: Instant.Duration
     private var loggedAt: Instant?

@@ -10,7 +10,7 @@ public struct OutageLog<SessionName: Hashable & Sendable>: Sendable {
         /// The session's connection has ended. Servers, poolers and firewalls end idle connections: the next attempt shows
         /// whether this is an outage.
         case ended(PostgresError)
-        /// The database is there and refuses the role: a password or a GRANT brings it back.
+        /// The database is up and refuses the role. A password or a GRANT corrects that.
         case refused(PostgresError)
         /// The database cannot be reached.
         case away(PostgresError)

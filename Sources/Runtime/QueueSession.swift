@@ -4,12 +4,12 @@ public import Queue
 
 /// The first steps of every session that writes to the queue, after each connect.
 public enum QueueSession {
-    /// How long a session that records results waits for a row that another session holds. Longer than a commit takes;
-    /// short, since everything else waits with it.
+    /// How long a session that records results waits for a row that another session holds. It is longer than a commit
+    /// takes, and short because all other results wait meanwhile.
     public static let lockTimeout = Instant.Duration.milliseconds(250)
 
-    /// Puts the session's settings right, refuses a read-only standby, and holds the schema against what this program
-    /// knows.
+    /// Corrects the session's settings, refuses a read-only standby, and compares the schema with the one that this
+    /// program knows.
     ///
     /// - Parameters:
     ///   - lockTimeout: the longest wait of a statement for a row that another session holds; nil for no limit.

@@ -7,11 +7,11 @@ import Queue
 import Runtime
 import Twilio
 
-/// Owns the parts of a worker that claim jobs, hand them over and record what became of them, and tells each what
+/// Owns the parts of a worker that claim jobs, hand them over and record their results, and tells each part what
 /// happened.
 ///
-/// The parts are confined to the loop: they call each other plainly, so that nothing hops between a claim's answer and
-/// the POST. What involves several of them is here.
+/// The parts are confined to the loop and call each other directly, so that no executor hop lies between a claim's
+/// answer and the POST. Steps that involve several parts are here.
 actor Dispatcher {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -60,7 +60,7 @@ actor Dispatcher {
 
     /// The worker's number, from its first connection.
     var worker: Int64? { core.worker }
-    /// Which server the session that claims is on; nil where it does not say.
+    /// The server that the claiming session is on; nil if it does not identify itself.
     var server: ServerInstance? { reasserter.server }
     /// What would be left behind if the worker left now.
     var leftOvers: (inFlight: Int, unsaved: Int) { (core.machine.inFlight, recorder.unsaved) }
@@ -79,27 +79,28 @@ actor Dispatcher {
     /// The worker's number, from its first connection.
     func registered(as worker: Int64) { core.registered(as: worker) }
 
-    /// The session that claims has reached `server`: see `Reasserter`.
+    /// The claiming session has reached `server`: see `Reasserter`.
     func reached(_ server: ServerInstance?) { reasserter.reached(server) }
 
-    /// The connection that claims is there and listens, or has gone.
+    /// The claiming connection is up and listens, or has ended.
     func claims(areUp isUp: Bool) {
         core.machine.database.canClaim = isUp
         core.machine.schedule.isListening = isUp
         if isUp {
             let now = Instant.now()
             core.machine.schedule.wake(at: now)
-            // The others may have done without this worker meanwhile: they hear of it by its heartbeat.
+            // Other workers may have divided the rates without this one meanwhile. Its heartbeat tells them that it is
+            // back.
             core.machine.rates.joins(at: now)
             core.statusChanged.signal()
         }
         core.claimsMayGo.signal()
     }
 
-    /// The connection that records results is there, or has gone.
+    /// The recording connection is up, or has ended.
     func records(areUp isUp: Bool) { recorder.connection(isUp: isUp) }
 
-    /// Texts, error classes, senders by country, pauses and rates as they are now.
+    /// Takes over the templates, error classes, senders by country, pauses and rates that the database has now.
     func read(_ rows: LoadCatalog.Rows) {
         catalog.read(rows)
         if pauses.read(rows.pauses, nextProbe: rows.nextProbe) { sender.releaseWaiting() }
@@ -124,7 +125,7 @@ actor Dispatcher {
         sender.pump()
     }
 
-    /// No further claims; what was claimed ahead goes back, what is at Twilio is waited for.
+    /// Stops claiming. Jobs claimed ahead go back to the queue, and requests already handed over run to completion.
     func drain() {
         core.machine.drain()
         recorder.drain()
@@ -134,7 +135,7 @@ actor Dispatcher {
         core.statusChanged.signal()
     }
 
-    /// Credentials have changed: what is handed over from now on goes to `endpoint`, which carries them.
+    /// Credentials have changed: requests handed over from now on use `endpoint`, which carries the new ones.
     func use(_ endpoint: HTTP.Endpoint) {
         sender.channel.endpoint = endpoint
         sender.credentialsSince = .now()
@@ -163,7 +164,7 @@ actor Dispatcher {
         await recorder.run(ConnectionSource(records) { $0 }, pauses: ConnectionSource(records) { $0 })
     }
 
-    /// Beats until canceled.
+    /// Sends heartbeats until canceled.
     func beat(_ claims: Session, _ identity: HeartbeatLoop.Identity) async {
         var heartbeat = HeartbeatLoop(
             core, claimer, catalog, status, ConnectionSource(claims) { $0 }, identity,
@@ -195,9 +196,12 @@ actor Dispatcher {
 
     /// Settles unknown outcomes until canceled.
     func reconcile(_ records: Session, _ twilio: TwilioReader, _ rule: ResolutionRule) async {
-        let reconciler = OutcomeReconciler(
-            core, maintenance, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys, rule: rule
-        ) { await self.adopt($0) }
+        let records = ConnectionSource<any LookupDatabase>(records) { $0 }
+        let lookups = LookupPool(
+            Lookups(records: records, twilio: twilio, rule: rule, log: core.log) { await self.adopt($0) }, on: loop)
+        async let performing: Void = lookups.run()
+        var reconciler = OutcomeReconciler(core, maintenance, records, lookups, keys: keys)
         await reconciler.run()
+        await performing
     }
 }

@@ -1,6 +1,6 @@
 public import EventLoop
 import Glibc
-public import HTTP
+import HTTP
 public import Logging
 import OTP
 import Postgres
@@ -8,9 +8,10 @@ public import Queue
 import Runtime
 public import Twilio
 
-/// One worker process's work, from the first connection to the last written end.
+/// The work of one worker process, from the first connection to the last recorded result.
 ///
-/// Two sessions: one claims, listens and beats; the other writes ends, sweeps and polls. Everything runs on one loop.
+/// It has two sessions. One claims, listens and sends heartbeats. The other records results, sweeps and polls.
+/// Everything runs on one loop.
 ///
 ///     let worker = try Worker(configuration, on: loop, log: log)
 ///     async let outcome = worker.run()      // until drained
@@ -25,18 +26,27 @@ public actor Worker {
     private let http: HTTPClient
     private let twilio: TwilioReader
     private let dispatcher: Dispatcher
-    /// Signalled when the worker is to leave: by a drain, or by a schema that it may not touch.
+    /// Signaled when the worker has to stop: by a drain, or by a schema that this program does not know.
     private let leaving: Latch
     private var refusal: SchemaState?
     private let callbackCounts: @Sendable () -> CallbackCounts?
     private let onStatus: @Sendable (String) -> Void
-    private var outage = OutageLog()
-    /// By whether the session listens: its last connection, and which server that leads to.
-    private var servers: [Bool: (connection: Connection, server: ServerInstance)] = [:]
-    /// Which of the database's addresses come last, for both sessions.
+    private var outage = OutageLog<SessionName>()
+    /// By session: its last connection, and which server that leads to.
+    private var servers: [SessionName: (connection: Connection, server: ServerInstance)] = [:]
+    /// Which of the database's addresses are tried last, for both sessions.
     private let hosts = HostMemory()
-    /// By whether the session listens: those that have a connection.
-    private var up: Set<Bool> = []
+
+    /// The two sessions.
+    private enum SessionName {
+        /// Claims, listens and writes heartbeats.
+        case claims
+        /// Writes results, sweeps and polls.
+        case records
+
+        /// The other session.
+        var other: SessionName { self == .claims ? .records : .claims }
+    }
 
     /// Prepares a worker; nothing is connected yet.
     ///
@@ -56,8 +66,9 @@ public actor Worker {
         do {
             var limits = HTTPConfiguration()
             limits.totalTimeout = Times.http
-            // Each kind has its own share, so that none waits for another: sends, looks, polls, and a connectivity check.
-            limits.maxConnections = configuration.maxInFlight + OutcomeReconciler.atATime + Poller.atATime + 1
+            // Each kind has its own share, so that none waits for another: sends, lookups, polls, and a connectivity
+            // check.
+            limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
@@ -76,11 +87,11 @@ public actor Worker {
     /// Works until drained.
     ///
     /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
-    ///   first claim. A schema that changes later makes it wait, and say so.
+    ///   first claim. If the schema changes later, the worker logs that and waits.
     public func run() async throws(WorkerFailure) {
         await dispatcher.prepare(http)
-        let claims = session(listens: true)
-        let records = session(listens: false)
+        let claims = session(.claims)
+        let records = session(.records)
         let identity = HeartbeatLoop.Identity(
             base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version),
             onStatus: onStatus, callbackCounts: callbackCounts)
@@ -101,17 +112,17 @@ public actor Worker {
         if let refusal { throw .schema(refusal) }
     }
 
-    /// Claims no more; `run` returns once what is in hand has ended, or after the drain's limit.
+    /// Stops claiming. `run` returns once the jobs in hand have ended, or after `Times.drain`.
     public func drain() async {
-        log.notice("draining: no further claims, finishing what is under way")
-        onStatus("draining: finishing what is under way")
+        log.notice("draining: no further claims, finishing the requests under way")
+        onStatus("draining: finishing the requests under way")
         await dispatcher.drain()
         leaving.signal()
     }
 
     /// Uses other credentials of the same account for every request that begins from now on.
     ///
-    /// - Throws: `WorkerFailure.http` when they fit into no header; those of before stay.
+    /// - Throws: `WorkerFailure.http` when they cannot be written into a header. The old ones stay in force then.
     public func use(_ credentials: Credentials) async throws(WorkerFailure) {
         let messages: HTTP.Endpoint
         do {
@@ -123,10 +134,10 @@ public actor Worker {
         await dispatcher.use(messages)
     }
 
-    /// Whether it takes jobs and sends them: connected, neither paused nor leaving.
+    /// Whether it takes jobs and sends them: connected, neither paused nor draining.
     public func isRunning() async -> Bool { await dispatcher.isRunning }
 
-    /// Ends a pause, where there is one and its cause has gone: a probe is sent at once.
+    /// Sends a probe at once if this worker is paused. The pause ends if its cause is gone.
     public func probeNow() async { await dispatcher.probeNow() }
 
     private static func messages(
@@ -136,7 +147,7 @@ public actor Worker {
         return try http.endpoint(url: twilio.baseURL + twilio.endpoint.messages, authorization: authorization)
     }
 
-    /// The loops that end when the worker has drained, under the drain's limit.
+    /// Runs the loops that end when the worker has drained, at most for `Times.drain` after it began to.
     private func foreground(_ claims: Session, _ records: Session) async {
         enum Ended { case loop, limit }
         let dispatcher = dispatcher
@@ -165,12 +176,12 @@ public actor Worker {
         let left = await dispatcher.leftOvers
         if left.inFlight + left.unsaved > 0 {
             log.error(
-                "leaving before everything was written down; the next worker's sweep will call it unknown",
+                "stopping with unrecorded results; another worker's sweep will mark these sends unknown",
                 metadata: [LogKeys.count: "\(left.inFlight + left.unsaved)"])
         }
     }
 
-    /// Returns when the worker must leave, done or not.
+    /// Returns when the worker must stop, whether or not it has drained.
     private func leave() async {
         await leaving.wait()
         if refusal == nil { try? await loop.sleep(for: Times.drain) }
@@ -178,23 +189,23 @@ public actor Worker {
 
     // MARK: Sessions
 
-    private func session(listens: Bool) -> Session {
+    private func session(_ name: SessionName) -> Session {
         Session(
             configuration.database, on: loop, hosts: hosts,
             onConnect: { [weak self] connection throws(PostgresError) in
-                try await self?.connected(connection, listens: listens)
+                try await self?.connected(connection, of: name)
             },
             onState: { [weak self] state in
-                self?.assumeIsolated { $0.session(listens: listens, state) }
+                self?.assumeIsolated { $0.session(name, is: state) }
             })
     }
 
     /// Runs on each new connection before it is used.
-    private func connected(_ connection: Connection, listens: Bool) async throws(PostgresError) {
+    private func connected(_ connection: Connection, of name: SessionName) async throws(PostgresError) {
         let deadline = Instant.now() + Times.statement
-        guard listens else {
+        guard name == .claims else {
             try await WritingSession.begin(on: connection, lockTimeout: QueueSession.lockTimeout, deadline: deadline)
-            _ = try await server(of: connection, listens: false, deadline: deadline)
+            _ = try await server(of: connection, .records, deadline: deadline)
             return
         }
         let dispatcher = dispatcher
@@ -208,14 +219,14 @@ public actor Worker {
         }
         for moved in try await AdvanceSequences.run(on: connection, deadline: deadline) {
             log.warning(
-                "a sequence gave out numbers that were in use and was moved forward; was the database restored from a dump?",
+                "moved a sequence forward that gave out ids in use; was the database restored from a dump?",
                 metadata: [
-                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), numbers up to \(moved.used) are in use"
+                    LogKeys.reason: "\(moved.sequence) was at \(moved.last), but ids up to \(moved.used) are in use."
                 ])
         }
         try await connection.simple(
             "LISTEN \(Claim.channel); LISTEN \(LoadCatalog.channel)", deadline: deadline)
-        let server = try await server(of: connection, listens: true, deadline: deadline)
+        let server = try await server(of: connection, .claims, deadline: deadline)
         if try await !isRegistered(on: connection, server, deadline: deadline) {
             await dispatcher.registered(as: try await Register.run(on: connection, deadline: deadline))
         }
@@ -223,7 +234,7 @@ public actor Worker {
         try await loadCatalog(connection)
     }
 
-    /// Whether this process has a number that is its own on this server.
+    /// Whether this process's worker number is registered on this server.
     private func isRegistered(on connection: Connection, _ server: ServerInstance?, deadline: Instant)
         async throws(PostgresError) -> Bool
     {
@@ -233,13 +244,14 @@ public actor Worker {
             worker, host: configuration.host, pid: getpid(), on: connection, deadline: deadline)
     }
 
-    /// Which server a connection leads to. Both sessions must be on the same one: where the other is on an older one,
-    /// it is closed and opened again; an older one than the other's is refused, so that the next address is tried.
-    private func server(of connection: Connection, listens: Bool, deadline: Instant)
+    /// Which server a connection leads to. Both sessions must be on the same one. If the other session is on an older
+    /// server, its connection is closed, so that it connects again. If this connection leads to the older server, it is
+    /// refused, so that the next address is tried.
+    private func server(of connection: Connection, _ name: SessionName, deadline: Instant)
         async throws(PostgresError) -> ServerInstance?
     {
         guard let server = try await ServerInstance.read(on: connection, deadline: deadline) else { return nil }
-        if let other = servers[!listens], await !other.connection.isLost, other.server != server {
+        if let other = servers[name.other], await !other.connection.isLost, other.server != server {
             guard other.server < server else {
                 throw .unsuitable(
                     "\(await connection.target) is not the server that this worker's other session is on, and began before it "
@@ -247,7 +259,7 @@ public actor Worker {
             }
             await other.connection.close()
         }
-        servers[listens] = (connection, server)
+        servers[name] = (connection, server)
         return server
     }
 
@@ -256,60 +268,37 @@ public actor Worker {
         await dispatcher.read(rows)
     }
 
-    /// What a session says of itself: one line per change, the same error said once.
-    private func session(listens: Bool, _ state: SessionState) {
+    /// Logs a change of a session's state: one line for each change, and each error once.
+    private func session(_ name: SessionName, is state: SessionState) {
         let isUp = state == .connected
-        dispatcher.assumeIsolated { listens ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
-        switch state {
+        dispatcher.assumeIsolated { name == .claims ? $0.claims(areUp: isUp) : $0.records(areUp: isUp) }
+        switch outage.news(of: name, state) {
         case .connected:
-            outage.connected(listens: listens)
-            up.insert(listens)
-            if listens {
+            if name == .claims {
                 log.notice("connected to the database; listening for jobs")
                 onStatus("running")
             } else {
-                log.info("connected to the database; ready to write down what becomes of them")
+                log.info("connected to the database (session for results)")
             }
-        case .connecting(_, let error?):
-            let isNew = outage.isNew(error, listens: listens)
-            guard refusal == nil, isNew else { return }
-            let words = "\(error)"
-            // Servers, poolers and firewalls end connections that were idle: the next attempt tells whether it is more.
-            if up.remove(listens) != nil, error.isLoss {
-                log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(words)"])
-                return
-            }
-            // It is there, and a GRANT, or a password, is what brings it back.
-            if error.isRefusalOfRole {
-                log.error(
-                    "the database refuses this role; nothing is claimed, jobs wait there; trying again until it may",
-                    metadata: [
-                        LogKeys.error: "\(words)",
-                        LogKeys.remedy: "See which membership or grant is missing: otpd doctor",
-                    ])
-                onStatus("refused by the database: see otpd doctor")
-            } else {
-                log.error(
-                    "the database is away; nothing is claimed, jobs wait there; trying again until it is back",
-                    metadata: [LogKeys.error: "\(words)"])
-                onStatus("waiting for the database")
-            }
-        case .connecting(_, nil), .closed: break
-        }
-    }
-}
-
-/// Why a worker could not begin.
-public enum WorkerFailure: Error, CustomStringConvertible {
-    /// The base URL or libcurl can't be used.
-    case http(HTTPError)
-    /// The database's schema is not the one this program knows.
-    case schema(SchemaState)
-
-    public var description: String {
-        switch self {
-        case .http(let error): "\(error)"
-        case .schema(let state): state.message
+        case .ended(let error):
+            guard refusal == nil else { return }
+            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+        case .refused(let error):
+            guard refusal == nil else { return }
+            log.error(
+                "the database refuses this role; jobs wait, trying again",
+                metadata: [
+                    LogKeys.error: "\(error)",
+                    LogKeys.remedy: "Run: otpd doctor. It names the missing membership or grant.",
+                ])
+            onStatus("refused by the database: see otpd doctor")
+        case .away(let error):
+            guard refusal == nil else { return }
+            log.error(
+                "cannot reach the database; jobs wait, trying again",
+                metadata: [LogKeys.error: "\(error)"])
+            onStatus("waiting for the database")
+        case nil: break
         }
     }
 }

@@ -2,27 +2,28 @@ public import Postgres
 public import Queue
 public import Twilio
 
-/// Everything a worker needs to know; made by the settings.
+/// What a worker needs to know. The settings make it.
 public struct WorkerConfiguration: Sendable {
     /// The database.
     public var database: ConnectionSettings
-    /// What codes are sealed under.
+    /// The keys that codes are sealed with.
     public var keys: CodeKeys
     /// Scheme, host and port, such as `https://api.twilio.com`.
     public var twilioBaseURL: String
-    /// Who we are to Twilio.
+    /// The Twilio account and its credentials.
     public var credentials: Credentials
-    /// Whom messages come from.
+    /// The sender of messages.
     public var sender: Sender
     /// Fills `{app}` in templates.
     public var appName: String
     /// Requests to Twilio at a time.
     public var maxInFlight: Int
-    /// Why these are fewer than the settings allow, for `otp.worker_status`; nil where they are not.
+    /// Why these are fewer than the settings allow, for `otp.worker_status`; nil if they are not.
     public var windowNote: String?
     /// Sends per second; nil for no limit.
     public var ratePerSecond: Double?
-    /// Whether a send whose outcome is unknown is sent again once Twilio is known not to have it (CONTRACT 7.2).
+    /// Whether a job whose outcome is unknown is sent again once it is known that Twilio has no message
+    /// (`OTPD_RESEND_UNKNOWN`).
     public var resendsUnknown: Bool
     /// Where Twilio reports statuses to; nil for nowhere.
     public var statusCallback: String?

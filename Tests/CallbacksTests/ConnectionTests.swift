@@ -241,7 +241,7 @@ struct ConnectionTests {
         try client.send(Fixture.request())
         client.wait(74_999)
         #expect(client.isOpen)
-        // Each request has its whole time anew, and so has each pause.
+        // Each request has its whole time again, and so has each pause.
         try client.send(Fixture.request().dropLast())
         client.wait(9_999)
         try client.send(String(Fixture.request().suffix(1)))
@@ -253,7 +253,7 @@ struct ConnectionTests {
         #expect(try client.statuses() == [])
     }
 
-    /// Answers that nobody takes: nothing is read any more, and soon it is over.
+    /// A client that does not take its answers: nothing more is read from it, and soon the connection ends.
     @Test func aClientThatDoesNotRead() throws {
         let client = try Client()
         try client.send(Fixture.request())

@@ -244,7 +244,7 @@ struct ServerTests {
         }
     }
 
-    /// The listening socket dies: the run ends, whoever is still connected, so that another can begin.
+    /// The listening socket fails: the run ends even with open connections, so that another can begin.
     @Test func aServerThatHearsNothingEnds() async throws {
         try await withServer { port, _, _ in
             let idle = try Socket(port: port)

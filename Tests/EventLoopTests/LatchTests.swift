@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import EventLoop
@@ -37,6 +38,41 @@ struct LatchTests {
             latch.signal()
         }.value
         #expect(await waiter.value >= .milliseconds(10))
+    }
+
+    /// An actor of the loop, which any task may call: one of the loop, or one of a test.
+    private actor Owner {
+        nonisolated let loop: EventLoop
+        nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+        private let latch: Latch
+        private(set) var waits = 0
+
+        init(on loop: EventLoop) {
+            self.loop = loop
+            latch = Latch(on: loop)
+        }
+
+        func wait() async {
+            // Behind this job: it runs as soon as the wait lets another job in.
+            Task(executorPreference: loop) { await self.signal() }
+            await latch.wait()
+            waits += 1
+        }
+
+        private func signal() { latch.signal() }
+    }
+
+    @Test("a signal that comes while a wait begins is not lost", arguments: [true, false])
+    func beginning(isOnLoop: Bool) async throws {
+        let loop = try EventLoop.start()
+        let owner = Owner(on: loop)
+        let waiter =
+            isOnLoop
+            ? Task(executorPreference: loop) { for _ in 0..<1000 { await owner.wait() } }
+            : Task { for _ in 0..<1000 { await owner.wait() } }
+        try await eventually("a thousand waits have ended") { await owner.waits == 1000 ? true : nil }
+        await waiter.value
+        loop.stop()
     }
 
     @Test("cancellation ends a wait, before it and in it", arguments: [true, false])

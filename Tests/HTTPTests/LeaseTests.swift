@@ -2,6 +2,7 @@ import EventLoop
 import Glibc
 import HTTP
 import Synchronization
+import TestSupport
 import Testing
 
 @Suite("Nothing leaves late", .timeLimit(.minutes(10)))
@@ -21,7 +22,7 @@ struct LeaseTests {
                 try await poster.expect(.notSent(.leaseEnded), server.url, Self.secret, lease: late)
                 try await poster.expect(.response(201, "{}"), server.url, "Body=warm")
             }
-            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            try await server.allPeersHaveGone()
             for peer in server.accepted { #expect(!peer.text.contains("432198")) }
             // What the read callback is for: the late request was under way on the reused connection, which ended with it,
             // so that the last one needed a third.
@@ -55,25 +56,27 @@ struct LeaseTests {
                     server.url, Self.secret, lease: .milliseconds(20), meanwhile: { loop.addObserver(Standstill()) })
                 #expect(ended == .notSent(.leaseEnded))
             }
-            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            try await server.allPeersHaveGone()
             for peer in server.accepted { #expect(peer.text == "") }
         }
     }
 
     @Test("an answer that came while the process stood still is taken, though the time is over")
     func answeredDuringStandstill() async throws {
-        let hasArrived = AsyncStream<Void>.makeStream()
+        let hasArrived = Mutex(false)
         let isHeld = Mutex(false)
         try await withServer { peer in
             _ = peer.readRequest()
-            hasArrived.continuation.yield()
-            while !isHeld.withLock({ $0 }) { sched_yield() }
+            hasArrived.withLock { $0 = true }
+            while !isHeld.withLock({ $0 }) { usleep(1000) }
             peer.answer()
             _ = peer.read()
         } _: { server in
+            // However this ends: the server's thread waits for it.
+            defer { isHeld.withLock { $0 = true } }
             try await withPoster(hurried(.seconds(2))) { poster in
                 async let ended = poster.post(server.url)
-                for await _ in hasArrived.stream { break }
+                try await eventually("the request has arrived") { hasArrived.withLock { $0 } ? true : nil }
                 await poster.holdLoop(for: .milliseconds(2050)) { isHeld.withLock { $0 = true } }
                 let end = try await ended
                 #expect(end == .response(201, "{}"))
@@ -106,25 +109,27 @@ struct LeaseTests {
     /// Seen without SO_LINGER: what the kernel had taken in went on arriving after the client had given up.
     @Test("what the kernel has not sent when a request is given up is discarded with its socket")
     func linger() async throws {
-        let hasBegun = AsyncStream<Void>.makeStream()
+        let hasBegun = Mutex(false)
         let isGivenUp = Mutex(false)
         let large = String(repeating: "c", count: 400_000)
         try await withServer(receiveBuffer: 4096) { peer in
             peer.waitForBytes()
-            hasBegun.continuation.yield()
-            while !isGivenUp.withLock({ $0 }) { sched_yield() }
+            hasBegun.withLock { $0 = true }
+            while !isGivenUp.withLock({ $0 }) { usleep(1000) }
             while let bytes = peer.read(), !bytes.isEmpty {}
         } _: { server in
+            // However this ends: the server's thread waits for it.
+            defer { isGivenUp.withLock { $0 = true } }
             try await withPoster { poster in
                 async let ended = poster.post(server.url, large)
-                for await _ in hasBegun.stream { break }
+                try await eventually("the request has begun to arrive") { hasBegun.withLock { $0 } ? true : nil }
                 await poster.cancelAll()
                 // Whether the kernel had taken all of it by then, so that it counts as fed, is a matter of moments.
                 let end = try await ended
                 #expect(end == .unknown(.canceled) || end == .notSent(.canceled))
                 isGivenUp.withLock { $0 = true }
             }
-            while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+            try await server.allPeersHaveGone()
             let count = server.accepted[0].text.utf8.count
             #expect(count > 0 && count < 200_000, "\(count) bytes arrived")
         }

@@ -76,7 +76,7 @@ struct ReplayTests {
                 for _ in 0..<5 {
                     try await poster.expect(.response(201, "{}"), server.url)
                     // The server's end must have come before the next POST goes.
-                    while !server.accepted.allSatisfy(\.isClosed) { await Task.yield() }
+                    try await server.allPeersHaveGone()
                 }
             }
             #expect(server.accepted.count == 5)

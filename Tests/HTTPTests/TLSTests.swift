@@ -1,5 +1,6 @@
 import EventLoop
 import Foundation
+import Glibc
 import HTTP
 import TestSupport
 import Testing
@@ -9,46 +10,49 @@ struct TLSTests {
     /// `openssl s_server` with a certificate of its own making for localhost, which answers one POST with a 201.
     private final class Server {
         let port: UInt16
-        let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "otpd-tls-\(UUID())")
+        let folder: String
         private let process = Process()
-        private let (input, output) = (Pipe(), Pipe())
-        private var seen = ""
+        private let input = Pipe()
 
-        var certificate: String { folder.appending(path: "tls.crt").path() }
+        var certificate: String { "\(folder)/tls.crt" }
         var url: String { "https://localhost:\(port)/Messages.json" }
+        /// Everything that it has printed: what it got from its client, among others.
+        var output: String { Files.read("\(folder)/output") }
 
-        init() throws {
+        private init() throws {
             port = try Loopback.freePort()
-            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            folder = try Files.makeFolder()
             let make = try Process.run(
                 URL(filePath: "/usr/bin/openssl"),
                 arguments: [
                     "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
                     "-subj", "/CN=otpd test", "-addext", "subjectAltName=DNS:localhost",
-                    "-keyout", folder.appending(path: "tls.key").path(), "-out", certificate,
+                    "-keyout", "\(folder)/tls.key", "-out", certificate,
                 ])
             make.waitUntilExit()
+            try Files.write("", to: "\(folder)/output")
             process.executableURL = URL(filePath: "/usr/bin/openssl")
             process.arguments = [
-                "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate,
-                "-key", folder.appending(path: "tls.key").path(),
+                "s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", "\(folder)/tls.key",
             ]
             process.standardInput = input
-            process.standardOutput = output
+            // A file, and no pipe: a test that waits for what never comes must not wait for ever.
+            process.standardOutput = FileHandle(forWritingAtPath: "\(folder)/output")
             process.standardError = FileHandle.nullDevice
             try process.run()
-            wait(for: "ACCEPT")
         }
 
-        /// Waits until the server has printed `text`, as it does with all it gets; false at its end.
-        @discardableResult
-        func wait(for text: String) -> Bool {
-            while !seen.contains(text) {
-                let more = output.fileHandleForReading.availableData
-                if more.isEmpty { return false }
-                seen += String(decoding: more, as: UTF8.self)
-            }
-            return true
+        /// Runs `body` with a server, and ends it whatever happens.
+        static func run(_ body: (Server) async throws -> Void) async throws {
+            let server = try Server()
+            defer { server.stop() }
+            try await server.prints("ACCEPT")
+            try await body(server)
+        }
+
+        /// Waits until it has printed `text`.
+        func prints(_ text: String) async throws {
+            try await eventually("openssl prints \(text)") { output.contains(text) ? true : nil }
         }
 
         func answer() throws {
@@ -56,51 +60,51 @@ struct TLSTests {
                 contentsOf: Data("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}".utf8))
         }
 
-        /// Ends the server; everything it had printed.
-        func stop() -> String {
+        private func stop() {
             // Not terminate(): a child inherits the signal mask of a dispatch thread, which blocks SIGTERM.
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
-            seen += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-            try? FileManager.default.removeItem(at: folder)
-            return seen
+            for name in Files.list(folder) { unlink("\(folder)/\(name)") }
+            rmdir(folder)
         }
     }
 
     @Test("a certificate that nobody vouches for: not sent, and no byte of the request leaves")
     func untrusted() async throws {
-        let server = try Server()
-        let ended = try await withPoster { try await $0.post(server.url, "Body=432198") }
-        #expect(ended.isTLSFailure)
-        #expect(!server.stop().contains("Body="))
+        try await Server.run { server in
+            let ended = try await withPoster { try await $0.post(server.url, "Body=432198") }
+            #expect(ended.isTLSFailure)
+            #expect(!server.output.contains("Body="))
+        }
     }
 
     @Test("with the certificate in caFile it is sent; under another host's name it is not")
     func trusted() async throws {
-        let server = try Server()
-        var configuration = HTTPConfiguration()
-        configuration.caFile = server.certificate
-        try await withPoster(configuration) { poster in
-            let other = try await poster.post("https://127.0.0.1:\(server.port)/", "Body=wrong")
-            #expect(other.isTLSFailure)
-            let url = server.url
-            async let ended = poster.post(url, "Body=right")
-            #expect(server.wait(for: "Body=right"))
-            try server.answer()
-            let end = try await ended
-            #expect(end == .response(201, "{}"))
+        try await Server.run { server in
+            var configuration = HTTPConfiguration()
+            configuration.caFile = server.certificate
+            try await withPoster(configuration) { poster in
+                let other = try await poster.post("https://127.0.0.1:\(server.port)/", "Body=wrong")
+                #expect(other.isTLSFailure)
+                let url = server.url
+                async let ended = poster.post(url, "Body=right")
+                try await server.prints("Body=right")
+                try server.answer()
+                let end = try await ended
+                #expect(end == .response(201, "{}"))
+            }
+            #expect(!server.output.contains("Body=wrong"))
         }
-        #expect(!server.stop().contains("Body=wrong"))
     }
 
     @Test("a caFile that is not there: not sent, and said so")
     func missingFile() async throws {
-        let server = try Server()
-        var configuration = HTTPConfiguration()
-        configuration.caFile = "/nonexistent/ca.crt"
-        let ended = try await withPoster(configuration) { try await $0.post(server.url) }
-        #expect(ended == .notSent(.certificatesUnreadable))
-        _ = server.stop()
+        try await Server.run { server in
+            var configuration = HTTPConfiguration()
+            configuration.caFile = "/nonexistent/ca.crt"
+            let ended = try await withPoster(configuration) { try await $0.post(server.url) }
+            #expect(ended == .notSent(.certificatesUnreadable))
+        }
     }
 
     @Test("a server that does not speak TLS: not sent")

@@ -60,6 +60,16 @@ struct URLPartsTests {
         #expect(parts.target == target)
     }
 
+    @Test(
+        "this machine by its very form",
+        arguments: [
+            ("localhost", true), ("127.0.0.1", true), ("127.255.255.255", true), ("::1", true), ("[::1]", true),
+            ("", false), ("128.0.0.1", false), ("127.0.0", false), ("127.0.0.256", false), ("127.+0.0.1", false),
+            ("127.-0.0.1", false), ("127.0.0.0001", false), ("127.0.0.1.", false), ("localhost.", false),
+            ("::2", false),
+        ])
+    func loopback(host: String, isLoopback: Bool) { #expect(Loopback.contains(host) == isLoopback) }
+
     @Test("an endpoint shows its origin alone")
     func redacted() throws {
         let endpoint = try Endpoint(

@@ -87,11 +87,11 @@ import Testing
         let otpd = try await Otpd.run(
             simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(port)", "NOTIFY_SOCKET": socket.name],
             awaitsConnection: false)
-        try await otpd.says("the database is away")
+        try await otpd.says("cannot reach the database")
         #expect(socket.messages.contains { $0.contains("READY=1") })
         try await database.enqueue("0501234567")
         try await stays("it runs and says it once per connection", for: .seconds(2)) {
-            otpd.ending == nil && otpd.errors.components("the database is away") <= 2
+            otpd.ending == nil && otpd.errors.components("cannot reach the database") <= 2
         }
         let proxy = try TCPProxy(port: port, to: PostgresServer.port())
         defer { proxy.stop() }
@@ -114,7 +114,7 @@ import Testing
         try await database.text("CREATE ROLE \(role) LOGIN PASSWORD 'x'")
         let otpd = try await Otpd.run(simulator, ["PGUSER": role, "PGPASSWORD": "x"], awaitsConnection: false)
         try await otpd.says("the database refuses this role")
-        #expect(!otpd.errors.contains("is away"))
+        #expect(!otpd.errors.contains("cannot reach the database"))
         try await database.text("GRANT otp_worker TO \(role)")
         try await otpd.says(Otpd.isConnected, within: .seconds(40))
         otpd.signal(SIGTERM)
@@ -126,7 +126,7 @@ import Testing
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(
             simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(try Loopback.freePort())"], awaitsConnection: false)
-        try await otpd.says("the database is away")
+        try await otpd.says("cannot reach the database")
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit(within: .seconds(5)) == 0)
         let status = try await Otpd.command(

@@ -149,7 +149,7 @@ import Testing
             #expect(try Callback(sid: Callback.sid(1), status: "sent", token: "another").post(to: port) == 403)
         }
         #expect(try HTTP1.exchange(port: port, "POST", "/twilio/status").status == 403)
-        try await otpd.says("status callbacks without a valid signature were refused")
+        try await otpd.says("refused status callbacks without a valid signature")
         #expect(try Callback(sid: Callback.sid(1), status: "sent").post(to: port) == 200)
         try await database.becomes("sent|1", Self.statuses)
         otpd.signal(SIGTERM)
@@ -167,7 +167,7 @@ import Testing
         let database = try #require(database)
         try await messages(300, database)
         let (otpd, port) = try await Otpd.receiver()
-        try await otpd.says("ready to write status callbacks")
+        try await otpd.says("connected to the database (session for status callbacks)")
         // The first are in the writer's hand when the connection goes.
         let holder = try await database.connect()
         try await holder.text("BEGIN; LOCK TABLE otp.messages IN EXCLUSIVE MODE")
@@ -191,7 +191,7 @@ import Testing
                 #expect(try Callback(sid: Callback.sid(number), status: status).post(to: port) == 200)
             }
         }
-        try await otpd.says("the database is away: status callbacks are taken and wait in memory")
+        try await otpd.says("cannot reach the database; status callbacks wait in memory")
         #expect(try await database.text(Self.statuses) == "queued|300")
         try await holder.text("ROLLBACK")
         await holder.close()

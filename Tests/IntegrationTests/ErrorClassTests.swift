@@ -212,7 +212,7 @@ import Testing
         try await database.becomes(
             "failed|Twilio answered with error 99999, which otp.error_classes does not have.|t",
             "SELECT job_state, error, remedy ~ '^Look the code up .*[.]$' FROM otp.delivery_status")
-        try await otpd.says("Twilio gave an error that no row of otp.error_classes names")
+        try await otpd.says("Twilio gave an error code that otp.error_classes does not list")
 
         // From COMMIT to the first decision by it. The machine may be busy for once: the quickest of some edits counts,
         // and a worker that waited for its next beat would be late every time.

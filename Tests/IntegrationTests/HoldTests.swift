@@ -39,7 +39,7 @@ import Testing
             "1", within: .seconds(30),
             "SELECT count(*) FROM otp.delivery_status WHERE job_state = 'accepted' AND phone_number LIKE '%02'")
         try await database.becomes("running", Self.state)
-        try await otpd.says("resumed: Twilio takes messages again")
+        try await otpd.says("resumed: Twilio accepts messages again")
     }
 
     /// Requests that read meet 429 for ever: sending goes on, and what is asked for later is still asked for.

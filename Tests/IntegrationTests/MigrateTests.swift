@@ -10,7 +10,7 @@ import Testing
     }
 
     /// The steps' files, in order, without their endings.
-    private static let files = Files.list("\(BuildFolder.root)/migrations")
+    private static let files = Files.list("\(Repository.root)/migrations")
         .filter { $0.hasSuffix(".up.sql") }.map { String($0.dropLast(7)) }.sorted()
 
     @Test func upIsRepeatableAndDownTakesItBack() async throws {

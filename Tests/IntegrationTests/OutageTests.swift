@@ -26,7 +26,7 @@ import Testing
         try await database.becomes(
             "accepted|300", within: .seconds(20), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
         try await database.becomes("running", Self.paused)
-        try await otpd.says("resumed: Twilio takes messages again")
+        try await otpd.says("resumed: Twilio accepts messages again")
         let stats = try simulator.stats()
         #expect(stats.created == 300)
         #expect(stats.maxConcurrent <= 16)

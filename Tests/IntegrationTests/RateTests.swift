@@ -80,7 +80,7 @@ import Testing
         try await database.becomes(
             "t|t|t",
             """
-            SELECT count(*) FILTER (WHERE last_error LIKE 'It waits for its turn%' AND hold_kind = 'rate' AND hold_key = 'Slow') > 40,
+            SELECT count(*) FILTER (WHERE last_error LIKE 'The job waits for its turn%' AND hold_kind = 'rate' AND hold_key = 'Slow') > 40,
                    max(returned) <= 3,
                    max(due_at) - now() > interval '15 seconds'
               FROM otp.send_jobs
@@ -125,7 +125,8 @@ import Testing
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired|2", "SELECT state, count(*) FROM otp.unsent_jobs GROUP BY 1")
         #expect(
-            try await database.text("SELECT bool_and(error LIKE '%It waits for its turn%') FROM otp.unsent_jobs") == "t"
+            try await database.text(
+                "SELECT bool_and(error LIKE '%The job waits for its turn%') FROM otp.unsent_jobs") == "t"
         )
     }
 

@@ -146,7 +146,7 @@ import Testing
         try await expire(database)
         try await database.becomes(
             "12||", within: .seconds(90), "SELECT redactions, redacted_at, next_poll_at FROM otp.messages")
-        try await otpd.says("texts of messages are still at Twilio, and are not tried again")
+        try await otpd.says("Twilio still has the texts of messages; redaction is not tried again")
         #expect(
             try await database.text("SELECT follow_up FROM otp.delivery_status")
                 == "Its text is still at Twilio, which did not empty it.")

@@ -30,7 +30,7 @@ import Testing
 
     /// Waits until the recorder has met the row that it cannot write.
     private func awaitRefusal(_ otpd: Program) async throws {
-        try await otpd.says("the result of a send cannot be recorded yet")
+        try await otpd.says("cannot record the result of a send yet")
     }
 
     /// Somebody holds the row of one job; thirty others end before that session does.

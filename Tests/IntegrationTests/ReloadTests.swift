@@ -132,7 +132,7 @@ import Testing
         #expect(otpd.errors.contains("paused: nothing is sent"))
         // As otpd counts: a probe that nobody asked for comes after five seconds.
         let line = try await eventually("it says that the pause is over") {
-            otpd.errors.split(separator: "\n").first { $0.contains("resumed: Twilio takes messages again") }
+            otpd.errors.split(separator: "\n").first { $0.contains("resumed: Twilio accepts messages again") }
         }
         let seconds = try #require(line.split(separator: " ").last { $0.hasPrefix("seconds=") })
         #expect(Int(seconds.dropFirst("seconds=".count)) ?? 5 < 5)

@@ -35,7 +35,7 @@ import Testing
               FROM otp.delivery_status d JOIN otp.messages m USING (send_job_id)
             """)
         #expect(try simulator.stats().creates == 1)
-        try await program.says("unknown outcomes resolved: Twilio has these messages")
+        try await program.says("settled unknown outcomes: Twilio has these messages")
     }
 
     @Test func whatTwilioDoesNotHaveIsSentAgainAfterTheGraceAndTwoLooks() async throws {
@@ -56,7 +56,7 @@ import Testing
         try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.inbox().map(\.code) == ["013579"])
         #expect(try simulator.stats().creates == 2)
-        try await program.says("Twilio does not have these messages, they are sent again")
+        try await program.says("Twilio does not have these messages, sending them again")
     }
 
     @Test func neverMeansFailedAndTheNextRequestGoes() async throws {
@@ -269,7 +269,7 @@ import Testing
         try await database.becomes("unknown|2", "SELECT state, attempt FROM otp.send_jobs")
         try simulator.faults(#"{"list_lag_ms": 0}"#)
         try await database.text("UPDATE otp.send_jobs SET next_lookup_at = now()")
-        try await program.says("a second message of a send job turned up")
+        try await program.says("a send job has a second message")
         #expect(
             try await database.text("SELECT count(*), count(*) FILTER (WHERE is_primary) FROM otp.messages") == "2|1")
         #expect(try await database.text("SELECT error_class, failures FROM otp.failure_summary") == "sent_twice|1")

@@ -5,8 +5,6 @@ import Testing
 
 /// The documents say what `SettingReference` says.
 @Suite struct SettingReferenceTests {
-    private static func file(_ path: String) -> String { Files.read("\(BuildFolder.root)/\(path)") }
-
     @Test func eachSettingIsThereOnce() {
         #expect(SettingReference.all.count == SettingName.allCases.count)
         #expect(Set(SettingReference.all.map(\.name)) == Set(SettingName.allCases))
@@ -23,11 +21,11 @@ import Testing
     }
 
     @Test func theExampleFileIsThis() {
-        #expect(Self.file("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
+        #expect(Repository.read("deploy/otpd.env.example") == SettingReference.environmentExample, "run: make settings")
     }
 
     @Test func theTableOfTheSettingsPageIsThis() {
-        let page = Self.file("deploy/docs/settings.md")
+        let page = Repository.read("deploy/docs/settings.md")
         #expect(page.contains("<!-- settings -->\n" + SettingReference.markdownTable), "run: make settings")
     }
 

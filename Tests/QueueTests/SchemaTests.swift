@@ -1,4 +1,4 @@
-import Foundation
+import TestSupport
 import Testing
 
 @testable import Queue
@@ -61,20 +61,16 @@ struct SchemaTests {
     }
 
     @Test("every file of migrations/ is compiled in, byte for byte, numbered from 1 without gaps")
-    func embedded() throws {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().appendingPathComponent("migrations")
-        let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".sql") }
+    func embedded() {
+        let files = Files.list("\(Repository.root)/migrations").filter { $0.hasSuffix(".sql") }
         // And the table of phone numbers, which is data and no step.
         #expect(files.count == 2 * Migration.all.count + 1)
-        #expect(
-            try String(contentsOf: folder.appendingPathComponent("numbers.sql"), encoding: .utf8) == NumberTable.sql)
+        #expect(Repository.read("migrations/numbers.sql") == NumberTable.sql)
         #expect(Migration.all.map(\.version) == Array(1...Migration.newest))
         for migration in Migration.all {
             let number = String(repeating: "0", count: 4 - "\(migration.version)".count) + "\(migration.version)"
             for (direction, sql) in [("up", migration.up), ("down", migration.down)] {
-                let file = folder.appendingPathComponent("\(number)_\(migration.name).\(direction).sql")
-                #expect(try String(contentsOf: file, encoding: .utf8) == sql)
+                #expect(Repository.read("migrations/\(number)_\(migration.name).\(direction).sql") == sql)
             }
         }
     }

@@ -75,4 +75,21 @@ struct OutageLogTests {
         #expect(news(of: .claims, failing(lost(.notSent)), &log) == .away(lost(.notSent)))
         #expect(news(of: .claims, failing(lost(.notSent)), &log) == nil)
     }
+
+    /// The same with the two sessions of a worker: a pooler that accepts every connection and drops it at once.
+    @Test func aServerThatDropsEveryNewConnectionIsAnOutageOfAllSessions() {
+        var log = OutageLog<Name>()
+        _ = log.news(of: .claims, .connected)
+        _ = log.news(of: .results, .connected)
+        #expect(news(of: .claims, failing(lost(.unknown)), &log) == .ended(lost(.unknown)))
+        #expect(news(of: .results, failing(lost(.notSent)), &log) == nil)
+        // No connection is up, and the next one was dropped too: this is more than the end of an idle connection.
+        #expect(news(of: .results, failing(lost(.notSent)), &log) == .away(lost(.notSent)))
+        #expect(news(of: .claims, failing(lost(.notSent)), &log) == nil)
+        // The outage is over for one session alone: nothing is repeated until both are up.
+        #expect(news(of: .claims, .connected, &log) == .connected)
+        #expect(news(of: .results, failing(lost(.notSent)), &log) == nil)
+        #expect(news(of: .results, .connected, &log) == .connected)
+        #expect(news(of: .results, failing(lost(.unknown)), &log) == .ended(lost(.unknown)))
+    }
 }

@@ -44,6 +44,15 @@ public enum Files {
     }
 }
 
+/// The files of this repository, which tests read.
+public enum Repository {
+    /// Its folder, from this file's path.
+    public static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+
+    /// A file as text, by its path from the root.
+    public static func read(_ path: String) -> String { Files.read("\(root)/\(path)") }
+}
+
 /// One folder in /tmp for what the processes of this run print; deleted when the run ends.
 public enum ScratchFolder {
     public static let shared = Result<String, Trouble> { () throws(Trouble) in
@@ -92,7 +101,4 @@ public enum BuildFolder {
         for folder in folders where access("/\(folder)/\(name)", X_OK) == 0 { return "/\(folder)/\(name)" }
         throw Trouble("no \(name) in \(folders): build the product first")
     }
-
-    /// The package's root, from this file's path.
-    public static let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 }

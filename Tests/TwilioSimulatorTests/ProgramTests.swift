@@ -113,7 +113,7 @@ import Testing
         let base = "http://127.0.0.1:\(try await port(simulator))"
         let check = try Program(
             python,
-            ["\(BuildFolder.root)/Tests/TwilioSimulatorTests/sdk_check.py", base, Settings().accountSID],
+            ["\(Repository.root)/Tests/TwilioSimulatorTests/sdk_check.py", base, Settings().accountSID],
             environment: ["TWILIO_AUTH_TOKEN": "sdk", "PATH": Environment.current["PATH"] ?? ""])
         #expect(try await check.exit() == 0)
         #expect(check.output == "ok\n", "\(check.errors)")

@@ -1,10 +1,24 @@
+import TestSupport
+
 @testable import TwilioSimulator
 
 /// A simulator of its own for one test, ended with it.
 func withServer(_ settings: Settings = settings(), _ body: (Int) async throws -> Void) async throws {
     let server = try SimulatorServer(settings)
-    defer { server.close() }
-    try await body(server.port)
+    let result: Result<Void, any Error>
+    do {
+        result = .success(try await body(server.port))
+    } catch {
+        result = .failure(error)
+    }
+    // It blocks until NIO's loop has ended, which is reported on a dispatch queue: not on a thread that tests need.
+    await withCheckedContinuation { done in
+        Threads.detach {
+            server.close()
+            done.resume()
+        }
+    }
+    try result.get()
 }
 
 func rawCreate(to: String, callback: String? = nil) -> [UInt8] {

@@ -32,7 +32,7 @@ struct ClaimScanStartTests {
     }
 
     @Test(
-        "a queue that is well is looked at as a whole, and nobody asks what was lowest in it",
+        "a healthy queue is scanned in full, and no claim reports its lowest due time",
         arguments: [(240, 0.5), (1000, 0.2), (5, 20), (1, 20)])
     func well(perSecond: Int, milliseconds: Double) {
         var mark = ClaimScanStart()
@@ -91,7 +91,7 @@ struct ClaimScanStartTests {
         #expect(mark.scan(at: now) == .oldestFirst)
     }
 
-    @Test("what lies below the mark is looked for every 30 s, however slow that is and whatever is found above it")
+    @Test("a full scan comes every 30 s, however slow it is and whatever is found above the mark")
     func longest() {
         var mark = ClaimScanStart()
         var now = start

@@ -82,7 +82,7 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: start) == .wait(until: nil), "what can't be written down is not begun")
     }
 
-    @Test("with too many ends unsaved it claims nothing, and goes on when they are written")
+    @Test("with too many unsaved results it claims nothing, until they are written")
     func unsaved() {
         var machine = machine(10)
         machine.database.unsaved = 10 * 2 + DispatchMachine.largestBatch + 1
@@ -265,7 +265,7 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: again) == .claim(limit: 1, .oldestFirst))
     }
 
-    @Test("asked to probe, it does so at once, as soon as a job is due, and says what the probe met")
+    @Test("asked to probe, it does so at once, as soon as a job is due, and reports the probe's result")
     func probeOnDemand() {
         var machine = machine()
         let reason = PauseMachine.Reason(words: "w", remedy: "r")

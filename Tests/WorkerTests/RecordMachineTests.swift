@@ -1,4 +1,5 @@
 import EventLoop
+import Postgres
 import Testing
 
 @testable import Worker
@@ -65,8 +66,12 @@ struct RecordMachineTests {
             ("57P03", .serverTrouble), ("58030", .serverTrouble), ("25006", .serverTrouble), ("57014", .refused),
             ("23505", .refused), ("22003", .refused), ("XX000", .refused), ("P0001", .refused), ("42501", .refused),
             ("OT007", .refused), ("", .refused),
+            // A table without a replica identity, and a transaction that the server ended: of every row, not of one.
+            ("55000", .serverTrouble), ("25P04", .serverTrouble), ("40003", .conflict),
         ])
-    func failures(sqlstate: String, failure: RecordFailure) { #expect(RecordFailure(sqlstate: sqlstate) == failure) }
+    func failures(sqlstate: String, failure: RecordFailure) {
+        #expect(RecordFailure(ServerError(severity: "ERROR", sqlstate: sqlstate, message: "").kind) == failure)
+    }
 
     @Test(
         "what follows the first, second and third failure of a new batch of two",
@@ -114,7 +119,7 @@ struct RecordMachineTests {
         #expect(machine.jobs == [6])
     }
 
-    @Test("new results go between two tries of what was set aside")
+    @Test("new results go between two tries of results that were set aside")
     func takesTurns() {
         var machine = machine(writing: Batch(1, 2))
         _ = machine.failed(.refused, at: start)
@@ -199,7 +204,7 @@ struct RecordMachineTests {
         #expect(machine.jobs.sorted() == [1, 2])
     }
 
-    @Test("what is refused for an hour is given up, and said; a lock and a full disk are waited for")
+    @Test("a result that is refused for an hour is given up and logged; a lock and a full disk are waited for")
     func givesUp() {
         for (failure, isGivenUp) in [(RecordFailure.refused, true), (.serverTrouble, false), (.locked, false)] {
             var machine = machine(writing: Batch(1))

@@ -145,7 +145,7 @@ struct ClaimScheduleTests {
         #expect(looks(3, draw: draw) == [[0, 5, 20, 80], [0, 5, 20, 80], [0, 5, 20, 80]])
     }
 
-    @Test("whoever has no look of his own still polls for 10 s")
+    @Test("a worker without a look of its own still polls for 10 s")
     func polls() {
         var schedule = ClaimSchedule(now: start)
         schedule.isListening = true
@@ -322,7 +322,7 @@ struct OutageTests {
         return machine
     }
 
-    @Test("sends that meet nobody are an outage only in a row")
+    @Test("sends that do not reach Twilio are an outage only in a row")
     func inARow() {
         var machine = PauseMachine()
         for _ in 0..<50 {
@@ -369,7 +369,7 @@ struct OutageTests {
         #expect(machine.state == .open)
     }
 
-    @Test("where the check is answered and the probe meets nobody, the next probe is not before 1, 2, 4, 4 s")
+    @Test("when the check is answered and the probe does not reach Twilio, the next is not before 1, 2, 4, 4 s")
     func failedProbes() {
         var machine = out()
         var now = start
@@ -390,7 +390,7 @@ struct OutageTests {
         probe(&machine, at: start + .seconds(1))
         #expect(machine.probeInconclusive(at: start + .seconds(2)) == .resumed(after: .seconds(2)))
         #expect(machine.state == .open)
-        // It begins to count anew.
+        // The count begins again.
         #expect(machine.unreachable(nobody, at: start) == .none)
     }
 
@@ -429,7 +429,7 @@ struct OutageTests {
     }
 }
 
-@Suite("Pauses by 429s and by what answers in Twilio's place")
+@Suite("Pauses by 429s and by another server in Twilio's place")
 struct HeldTests {
     private let nobody = PauseMachine.Reason(words: "Twilio did not answer", remedy: "Look", kind: .outage)
     private let blocked = PauseMachine.Reason(words: "a proxy refused it", remedy: "Look", kind: .blocked)
@@ -486,7 +486,7 @@ struct HeldTests {
         #expect(wait(machine, at: start) == 10)
     }
 
-    @Test("what a 429 says to the probe of another pause")
+    @Test("a 429 to the probe of another pause")
     func otherPauses() {
         // Of refused credentials it says nothing.
         var machine = PauseMachine()
@@ -512,7 +512,7 @@ struct HeldTests {
         }
     }
 
-    @Test("what answers in Twilio's place is asked by a job, not by a connectivity check, after 0.5, 1, 2, 4, 4 s")
+    @Test("a server in Twilio's place is probed by a job, not by a connectivity check, after 0.5, 1, 2, 4, 4 s")
     func blockedOnTheWay() {
         var machine = PauseMachine()
         for _ in 1..<PauseMachine.outagesInARow { #expect(machine.unreachable(blocked, at: start) == .none) }

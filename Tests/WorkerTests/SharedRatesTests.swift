@@ -69,7 +69,7 @@ struct SharedRateTests {
         rates.counted(others: 0, at: leave)
         #expect(sent(&rates, from: leave, to: leave + .seconds(1)) <= 20 + 1)
         #expect(sent(&rates, from: leave + .seconds(1), to: leave + .seconds(11)) >= 40 * 10 - 1)
-        // Somebody who leaves and comes back within the second: nothing changes.
+        // A worker that leaves and comes back within the second changes nothing.
         rates.counted(others: 1, at: leave + .seconds(12))
         rates.counted(others: 0, at: leave + .seconds(13))
         rates.counted(others: 1, at: leave + .milliseconds(13_500))
@@ -216,7 +216,7 @@ struct SenderRateTests {
         #expect(rates.rateLimited == 1 && rates.mayRelease("A", at: due!) == false)
     }
 
-    @Test("who comes while others are rateLimited does not overtake them")
+    @Test("a job that comes while others are rate-limited does not overtake them")
     func noOvertaking() {
         var rates = rates(["A": 8])
         if rates.turn(of: "A", at: start) == .now { rates.sent(from: "A", at: start) }
@@ -264,7 +264,7 @@ struct SenderRateTests {
         #expect(span >= 96 / rate && span <= 100 / rate * 1.1 + 1)
     }
 
-    @Test("where every sender has a rate, what they may send bounds the claims; else it does not")
+    @Test("when every sender has a rate, the rates bound the claims; otherwise they do not")
     func claims() {
         var limited = rates(["A": 8, "B": 4])
         #expect(limited.within(.milliseconds(250), of: start) == 3 + 2)
@@ -302,7 +302,7 @@ struct SenderRateTests {
         #expect((99...102).contains(count))
     }
 
-    @Test("a rate that is taken away lets what is rateLimited go")
+    @Test("a removed rate lets rate-limited jobs go")
     func removed() {
         var rates = rates(["A": 8])
         for _ in 0..<3 where rates.turn(of: "A", at: start) == .now { rates.sent(from: "A", at: start) }
@@ -314,7 +314,7 @@ struct SenderRateTests {
         #expect(rates.turn(of: "A", at: start) == .now)
     }
 
-    @Test("what was given away is shared out anew at another rate, and when nobody came for it")
+    @Test("turns are given out again at a new rate, and when no job took them")
     func tail() {
         var rates = rates(["A": 1])
         for _ in 0..<100 where rates.turn(of: "A", at: start) == .now { rates.sent(from: "A", at: start) }
@@ -334,14 +334,15 @@ struct SenderRateTests {
         guard case .now = rates.turn(of: "A", at: idle) else { return #expect(Bool(false)) }
     }
 
-    @Test("what the status row says")
+    @Test("the words of the status row")
     func words() {
         #expect(
             rates(["B": 2, "A": 0.5], total: 40, others: 1).words(at: start)
                 == "limited by otp.settings.sends_per_second: 20 of 40 a second are this worker's; "
                 + "by otp.sender_rates: A 0.25 of 0.5, B 1 of 2 a second")
         #expect(
-            SharedRateTests().joining.words(at: start) == "waiting for its share of otp.settings and otp.sender_rates")
+            SharedRateTests().joining.words(at: start)
+                == "waiting for its share of the rates in otp.settings and otp.sender_rates")
         let many = rates(["A": 1, "B": 1, "C": 1, "D": 1, "E": 1])
         #expect(many.words(at: start)?.contains("C 1 of 1, and 2 more") == true)
     }
@@ -418,7 +419,7 @@ struct SharedRateDispatchTests {
         #expect(machine.rates.rateLimited == 1 && machine.waiting == 0 && machine.inFlight == 3)
     }
 
-    @Test("a drain waits for what is rateLimited")
+    @Test("a drain waits for rate-limited jobs")
     func drain() {
         var machine = machine(senders: ["A": 8])
         claim(2, &machine)

@@ -71,7 +71,7 @@ private struct Server {
 struct ThrottleMachineTests {
     /// Issue 5: 5,000 jobs at 95% or more of the allowed rate, under 1% of answers 429.
     @Test(
-        "it begins with a quarter of what the operator allows, and after a pause with what nobody minds",
+        "it begins with a quarter of the allowed requests, and after a pause with a few",
         arguments: [(1, 1, 1), (8, 8, 8), (64, 16, 16), (400, 100, 16), (1024, 256, 16)])
     func begins(most: Int, first: Int, afterPause: Int) {
         var machine = ThrottleMachine(maxInFlight: most, now: start)
@@ -85,7 +85,7 @@ struct ThrottleMachineTests {
         #expect(machine.concurrency == min(2 * 16, most))
     }
 
-    @Test("what Twilio allows is used, and hardly ever exceeded", arguments: 1...40 as ClosedRange<UInt64>)
+    @Test("Twilio's limit is used, and hardly ever exceeded", arguments: 1...40 as ClosedRange<UInt64>)
     func learnsTheRate(seed: UInt64) {
         let result = Server(atATime: 20, perSecond: 50, latency: 0.002...0.02).run(jobs: 5000, seed: seed)
         #expect(result.accepted == 5000)
@@ -152,7 +152,7 @@ struct ThrottleMachineTests {
         }
     }
 
-    @Test("a 429 to what was under way when the last one came changes nothing")
+    @Test("a 429 to a request that was under way when the last one came changes nothing")
     func onceForAll() {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
         for step in 0..<Int64(48) { machine.answered(concurrency: 16, at: start + .milliseconds(step * 2)) }
@@ -188,7 +188,7 @@ struct ThrottleMachineTests {
         #expect(machine.pace != nil)
     }
 
-    @Test("five minutes without a 429, and nothing is held against Twilio any more")
+    @Test("after five minutes without a 429, no limit is left")
     func forgets() {
         var machine = ThrottleMachine(maxInFlight: 64, now: start)
         _ = machine.throttled(handedOverAt: start, concurrency: 1, retryAfter: nil, seen: nil, at: start)
@@ -209,7 +209,7 @@ struct ThrottleMachineTests {
 
     /// Whether a 429 makes the worker pause: what was asked, how long ago the last one was taken.
     @Test(
-        "who takes nothing and asks for a long wait is not asked again before long",
+        "a Twilio that takes nothing and asks for a long wait is not asked again soon",
         arguments: [
             (nil, nil, false), (0.0, nil, false), (5.0, nil, false), (6.0, nil, true), (86_400.0, nil, true),
             // Others are taken: the window and the pace shrink, and no more.

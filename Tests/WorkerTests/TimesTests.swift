@@ -21,7 +21,7 @@ import Testing
 
     /// systemd kills the process after a drain has ended by itself, and before its leases lapse.
     @Test func aDrainEndsBeforeSystemdAndSystemdBeforeTheLease() throws {
-        let unit = Files.read("\(BuildFolder.root)/deploy/otpd.service")
+        let unit = Repository.read("deploy/otpd.service")
         let line = try #require(unit.split(separator: "\n").first { $0.hasPrefix("TimeoutStopSec=") })
         let stop = Instant.Duration.seconds(try #require(Int64(line.dropFirst("TimeoutStopSec=".count))))
         #expect(Times.drain.nanoseconds + Times.finalBeat.nanoseconds < stop.nanoseconds)

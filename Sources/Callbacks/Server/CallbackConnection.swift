@@ -4,7 +4,7 @@ import NIOHTTP1
 import Synchronization
 import Twilio
 
-/// One client: gathers a request, checks its signature, puts the callback into the buffer, answers.
+/// One client's connection: gathers a request, checks its signature, puts the callback into the buffer, and answers.
 ///
 /// Plain calls on the event loop; nothing waits, so that pipelined requests are answered in their order by themselves.
 final class CallbackConnection: ChannelInboundHandler {
@@ -101,7 +101,7 @@ final class CallbackConnection: ChannelInboundHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         if let event = event as? ChannelEvent, event == .inputClosed {
-            // What was whole is answered already; what is not will never be.
+            // Complete requests are answered already, and an incomplete one stays incomplete.
             limiter.leave()
         } else if event is ChannelShouldQuiesceEvent {
             isLast = true
@@ -116,7 +116,7 @@ final class CallbackConnection: ChannelInboundHandler {
     }
 }
 
-/// Who reads requests now: on the receiver's thread; replaced from the loop's when the auth token changes.
+/// The reader in force. The receiver's thread uses it, and the loop replaces it when the auth token changes.
 final class CurrentReader: Sendable {
     private let reader: Mutex<CallbackReader>
 

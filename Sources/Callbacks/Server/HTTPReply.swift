@@ -1,6 +1,6 @@
 import NIOCore
 
-/// What the receiver answers; whole, as it goes on the wire.
+/// The receiver's replies, complete as they go on the wire.
 enum HTTPReply: CaseIterable, Sendable {
     case ok, notStatus, notHTTP, forbidden, notFound, notAllowed, tooSlow, tooLarge, notForm, headTooLarge
 
@@ -18,14 +18,14 @@ enum HTTPReply: CaseIterable, Sendable {
         }
     }
 
-    /// For the person who looks into Twilio's debugger, or tries with curl.
+    /// For readers of Twilio's debugger, and of curl's output.
     private var words: String {
         switch self {
         case .ok: ""
-        case .notStatus: "Signed, but no message's status: MessageSid or MessageStatus is missing or not one."
+        case .notStatus: "The signature is valid, but MessageSid or MessageStatus is missing or invalid."
         case .notHTTP: "This is not HTTP/1.1."
-        case .forbidden: "The signature is missing, or not that of the configured URL and auth token."
-        case .notFound: "Nothing is here: the path is not that of OTPD_CALLBACK_PUBLIC_URL."
+        case .forbidden: "The signature is missing, or does not match the configured URL and auth token."
+        case .notFound: "Not found: the path is not the one in OTPD_CALLBACK_PUBLIC_URL."
         case .notAllowed: "Status callbacks are sent with POST."
         case .tooSlow: "The request took too long."
         case .tooLarge: "The body is larger than 64 KiB."
@@ -34,8 +34,8 @@ enum HTTPReply: CaseIterable, Sendable {
         }
     }
 
-    /// Status line, headers and body. After anything but a callback that was taken the connection ends: whoever has no
-    /// signature gets no second try on it.
+    /// Status line, headers and body. The connection ends after every reply but `ok`, so that a client without a valid
+    /// signature has one try on it.
     func bytes(keepsAlive: Bool) -> ByteBuffer {
         if self == .ok { return keepsAlive ? HTTPReply.takenAndOpen : HTTPReply.takenAndClosed }
         let body = words + "\n"

@@ -1,30 +1,30 @@
 import OTP
 import Synchronization
 
-/// What the receiver has counted since its start.
+/// The receiver's counts since its start.
 struct Counters: Equatable, Sendable {
     /// Callbacks with Twilio's signature.
     var received = 0
     /// Requests at the callbacks' URL whose signature is missing or wrong.
     var refused = 0
-    /// Whatever else was answered with 4xx.
+    /// Other requests that were answered with 4xx.
     var malformed = 0
     /// Callbacks for which there was no room, or which the database refused for good.
     var dropped = 0
     /// Callbacks that were recorded.
     var written = 0
-    /// Those of them that are of messages which this database does not know.
+    /// Those of them whose messages this database does not know.
     var unknown = 0
 }
 
 /// Between the receiver's thread and the loop's: callbacks that wait to be written, and the counters.
 ///
-/// Bounded, so that a database that is away costs no more memory than this: what comes on top is dropped, and the poller
-/// asks Twilio for it later.
+/// It is bounded, so that it stays small while the database cannot be reached. Further callbacks are dropped, and their
+/// messages are polled later.
 final class ReceiptBuffer: Sendable {
     /// Yields when there is something to write, and ends once the buffer is closed.
     let arrivals: AsyncStream<Void>
-    /// Yields when something is counted that an operator should hear of soon.
+    /// Yields when something is counted that an operator should know of soon.
     let troubles: AsyncStream<Void>
 
     private let arrival: AsyncStream<Void>.Continuation
@@ -61,7 +61,7 @@ final class ReceiptBuffer: Sendable {
         if isDropped { trouble.yield() }
     }
 
-    /// Counts what was not taken.
+    /// Counts a request that was refused.
     func refused(_ answer: HTTPReply) {
         switch answer {
         case .ok: return
@@ -83,7 +83,7 @@ final class ReceiptBuffer: Sendable {
         }
     }
 
-    /// Takes callbacks back that can't be written now, whatever the room.
+    /// Takes callbacks back that cannot be written now, even beyond the capacity.
     func requeue(_ receipts: [Receipt]) { state.withLock { $0.waiting += receipts } }
 
     func wrote(_ count: Int, known: Int) {
@@ -95,7 +95,7 @@ final class ReceiptBuffer: Sendable {
 
     func dropped(_ count: Int) { state.withLock { $0.counters.dropped += count } }
 
-    /// Takes no more; what waits is still written.
+    /// Takes no further callbacks. Those that wait are still recorded.
     func close() {
         state.withLock { $0.isClosed = true }
         arrival.finish()

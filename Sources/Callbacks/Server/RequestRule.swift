@@ -14,7 +14,7 @@ struct RequestRule: Sendable {
         /// From the `?` on, as sent.
         var query: String
         var signature: String
-        /// Whether the client waits to be told to go on.
+        /// Whether the client waits for `100 Continue`.
         var isExpecting: Bool
     }
 

@@ -9,10 +9,6 @@ extension QueryResult {
     public func int32(_ row: Int, _ column: Int) throws(PostgresError) -> Int32 {
         try present(row, column, try int32IfPresent(row, column))
     }
-    /// An integer that fits 16 bits.
-    public func int16(_ row: Int, _ column: Int) throws(PostgresError) -> Int16 {
-        try present(row, column, try int16IfPresent(row, column))
-    }
     /// A `boolean`.
     public func bool(_ row: Int, _ column: Int) throws(PostgresError) -> Bool {
         try present(row, column, try boolIfPresent(row, column))
@@ -57,13 +53,6 @@ extension QueryResult {
     public func int32IfPresent(_ row: Int, _ column: Int) throws(PostgresError) -> Int32? {
         guard let wide = try int64IfPresent(row, column) else { return nil }
         guard let value = Int32(exactly: wide) else { throw mismatch(row, column, "a 32-bit integer") }
-        return value
-    }
-
-    /// An integer that fits 16 bits, or nil for NULL.
-    public func int16IfPresent(_ row: Int, _ column: Int) throws(PostgresError) -> Int16? {
-        guard let wide = try int64IfPresent(row, column) else { return nil }
-        guard let value = Int16(exactly: wide) else { throw mismatch(row, column, "a 16-bit integer") }
         return value
     }
 

@@ -41,17 +41,6 @@ internal import Synchronization
         return unsafe Int(String(cString: text)) ?? 0
     }
 
-    /// What was done, such as `INSERT 0 1`.
-    public var commandTag: String {
-        guard let text = unsafe PQcmdStatus(pointer) else { return "" }
-        return unsafe String(cString: text)
-    }
-
-    /// Whether a WARNING with this SQLSTATE came with it; without one, any warning.
-    public func hasWarning(_ sqlstate: String? = nil) -> Bool {
-        notices.contains { $0.severity == "WARNING" && (sqlstate == nil || $0.sqlstate == sqlstate) }
-    }
-
     /// The index of the column called `name`; nil when there is none.
     public func column(_ name: String) -> Int? {
         (0..<columnCount).first { column in

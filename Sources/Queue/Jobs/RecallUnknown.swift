@@ -17,8 +17,8 @@ public struct RecallUnknown: Sendable {
             UPDATE otp.send_jobs j
                SET state = 'unknown', attempt = e.attempt, worker = $1, lease_expires_at = now(), hold_kind = NULL, hold_key = NULL,
                    unknown_at = now() - make_interval(secs => e.age), next_lookup_at = now(), lookups = 0, last_error_code = NULL,
-                   last_error = 'The database had forgotten an attempt to send it: it may have been sent.',
-                   last_remedy = 'Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it.'
+                   last_error = 'The database lost an attempt to send this job, so the code may have been sent.',
+                   last_remedy = 'Nothing to do: otpd looks for the message at Twilio, and sends again only if Twilio does not have it.'
               FROM e
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND CASE j.state WHEN 'queued' THEN true END
                AND j.attempt < e.attempt AND j.requested_at = e.requested_at

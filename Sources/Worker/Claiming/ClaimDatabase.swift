@@ -8,11 +8,11 @@ protocol ClaimDatabase: ResultDatabase {
     /// Claims at most `limit` jobs until the lease, counted from `began` on the local clock.
     func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
         async throws(PostgresError) -> ClaimedJobs
-    /// The jobs that are `worker`'s by the database, but for those that it has in hand.
+    /// The jobs that are `worker`'s in the database, without those that it has in hand.
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob]
     /// Which of these messages the database knows.
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID>
-    /// Calls attempts unknown that the database has forgotten; how many there were.
+    /// Marks attempts unknown that the database has lost; how many there were.
     func recall(_ attempts: RecallUnknown, worker: Int64) async throws(PostgresError) -> Int
 }
 

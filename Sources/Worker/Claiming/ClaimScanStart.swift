@@ -3,35 +3,34 @@ import Queue
 
 /// Where a claim's scan of the queue begins: pure, told what each claim found and how long it took.
 ///
-/// What an open transaction of somebody's can still see, no vacuum removes: while one is open for minutes, every job
-/// that has been claimed since is a dead entry at the front of `otp.send_jobs_due`, and a claim steps over all of them.
-/// So once claims of everything take a quarter of the session's time, the next ones say what was the lowest due time of
-/// any queued job (claimable or not, in anybody's hands or not), and begin there, less a second for transactions that
-/// insert now and commit later. That costs such a claim 35 µs, which a quiet queue need not pay.
+/// VACUUM cannot remove what an open transaction can still see. While a transaction stays open for minutes, every job
+/// claimed since is a dead entry at the front of `otp.send_jobs_due`, and each claim steps over all of them. So once
+/// full scans take a quarter of the session's time, the next claims report the lowest due time of any queued job,
+/// claimable or not. They begin there, less a second for transactions that insert now and commit later. The report
+/// costs such a claim 35 µs, which a quiet queue need not pay.
 ///
-/// What comes to light below the mark later than that (a transaction that inserted and stayed open) is seen by a claim
-/// that looks at everything. One is made as soon as two hundred times the length of the last has passed, and after 30 s
-/// at the latest: so such a job waits 30 s longer at most, and what the dead entries cost meets fewer than one job in a
-/// hundred: at 1,000 claims a second for ten minutes, 0.15 s in 30. When claims of everything would take little time
-/// again, all are such.
+/// A job that becomes visible below the mark later than that (its transaction inserted and stayed open) is found by a
+/// full scan. One is made as soon as two hundred times the length of the last has passed, and after 30 s at the latest.
+/// So such a job waits at most 30 s longer, and the dead entries delay fewer than one job in a hundred: at 1,000 claims
+/// a second for ten minutes, 0.15 s in 30. When full scans would take little time again, every claim is one.
 struct ClaimScanStart: Sendable {
     static let longest = Instant.Duration.seconds(30)
-    /// The shares of the session's time that claims of everything may take before there is a mark, and that they would
-    /// take when there is none any more.
+    /// The share of the session's time from which on there is a mark, if full scans take more; and the share below
+    /// which the mark goes.
     static let most = 0.25
     static let little = 0.15
-    /// How much the last claim of everything counts for what they take.
+    /// The weight of the last full scan in their average length.
     static let weight = 0.25
 
-    /// Claims of any kind.
+    /// The rate of claims of any kind.
     private var rate = RateEstimate()
-    /// What a claim of everything takes, in seconds.
+    /// The average length of a full scan, in seconds.
     private var length = 0.0
-    /// Whether there are dead entries enough for claims to begin at a mark.
+    /// Whether there are enough dead entries for claims to begin at a mark.
     private(set) var isMarking = false
     private var mark = ScanStart(longest: Self.longest)
 
-    /// No mark: the first claim looks at everything.
+    /// No mark: the first claim is a full scan.
     init() {}
 
     /// How a claim that begins now looks at the queue, oldest first.
@@ -44,8 +43,8 @@ struct ClaimScanStart: Sendable {
     /// the beginning.
     func start(at now: Instant) -> Int64? { mark.start(at: now) }
 
-    /// A claim that looked at the queue by `scan` has been answered after `took`; `lowest` is what it says of the
-    /// queue, nil where it says nothing.
+    /// A claim by `scan` was answered after `took`. `lowest` is the lowest due time in the queue; nil if the claim does
+    /// not report it.
     mutating func claimed(_ scan: Claim.Scan, lowest: Int64?, took: Instant.Duration, at now: Instant) {
         rate.count(at: now)
         switch scan {
@@ -57,11 +56,11 @@ struct ClaimScanStart: Sendable {
             if case .oldestFirst = scan { return }
             mark.lookedAtAll(took: took, at: now)
         case .fromMark(let start?):
-            // Nothing below `start` was looked at: below it nothing is known.
+            // The scan did not look below `start`, so nothing is known there.
             if let lowest { mark.value = max(start, lowest) }
         }
     }
 
-    /// What is known is known no more: a claim failed.
+    /// A claim failed: forgets the mark.
     mutating func forget() { self = ClaimScanStart() }
 }

@@ -10,14 +10,13 @@ final class Claimer {
     private let jobs: JobsInHand
     private let recorder: Recorder
     private let reasserter: Reasserter
-    /// What codes are sealed under.
+    /// The keys that codes are sealed with.
     private let keys: CodeKeys
-    /// Asks Twilio for something that changes nothing; whether there was an answer.
+    /// Sends Twilio a request that changes nothing; whether it answered.
     private let isReachable: @Sendable () async -> Bool
     /// Where claims begin.
     private(set) var scanStart = ClaimScanStart()
     private var errors = LogOnce()
-    private var random = JitterGenerator()
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ recorder: Recorder, _ reasserter: Reasserter, keys: CodeKeys,
@@ -28,7 +27,7 @@ final class Claimer {
         self.isReachable = isReachable
     }
 
-    /// Claims until the worker has drained. `take` is given what each claim brought, and when it left.
+    /// Claims until the worker has drained. `take` receives each claim's jobs, and when the claim was sent.
     func run(_ claims: ConnectionSource<any ClaimDatabase>, take: (ClaimedJobs, Instant) -> Void) async {
         while !Task.isCancelled {
             if reasserter.isNeeded, core.machine.database.canClaim { await reassert(claims) }
@@ -72,11 +71,11 @@ final class Claimer {
         } catch {
             switch error {
             case .server:
-                // A refusal would repeat, so it is said once.
+                // A refusal repeats, so it is logged once.
                 if errors.isNew(error) {
-                    core.log.error("jobs can't be claimed", metadata: [LogKeys.error: "\(error)"])
+                    core.log.error("cannot claim jobs; trying again", metadata: [LogKeys.error: "\(error)"])
                 }
-            // A lost connection is the session's to report.
+            // The session logs a lost connection.
             case .lost, .deadline, .canceled, .misuse: reasserter.lostClaim(askedOf: server)
             case .connect, .settings, .unsuitable: break
             }
@@ -88,7 +87,7 @@ final class Claimer {
         core.announce(
             core.machine.claimEnded(
                 count: claimed.jobs.count, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
-                at: .now(), jitter: Double.random(in: 0..<1, using: &random)))
+                at: .now(), jitter: Double.random(in: 0..<1)))
         core.tally.claimed += Int64(claimed.jobs.count)
     }
 
@@ -98,8 +97,8 @@ final class Claimer {
         core.announce(core.machine.claimFailed(at: now, retryAt: now + span))
     }
 
-    /// Writes what this worker knows to the server that its session has come to, until it is there: sooner nothing is
-    /// claimed.
+    /// Writes what this worker knows to the server that its session has reached, and repeats that until it succeeds.
+    /// Nothing is claimed before.
     private func reassert(_ claims: ConnectionSource<any ClaimDatabase>) async {
         while reasserter.isNeeded, core.machine.database.canClaim, !Task.isCancelled {
             do {
@@ -110,7 +109,7 @@ final class Claimer {
             } catch {
                 if case .server = error, errors.isNew(error) {
                     core.log.error(
-                        "what this worker has sent can't be compared with the database; nothing is claimed before",
+                        "cannot compare this worker's sends with the database; nothing is claimed until it succeeds",
                         metadata: [LogKeys.error: "\(error)"])
                 }
                 await core.claimsMayGo.wait(until: .now() + .seconds(1))
@@ -125,10 +124,10 @@ final class Claimer {
         core.machine.inFlight + core.machine.waiting + core.machine.rates.rateLimited + recorder.unsaved > 0
     }
 
-    /// Whether there are dead entries at the front of the indexes, over which a look for what is due or ends next would
-    /// step, while it polls in any case.
+    /// Whether the indexes begin with dead entries, over which a search for the next due job would step, while the
+    /// worker polls in any case.
     var isAmongDead: Bool { scanStart.isMarking && core.machine.schedule.isActive(at: .now()) }
 
-    /// Whether there is nothing in hand, and it may be asked when there will be.
+    /// Whether nothing is in hand, and the database may be asked when the next job is due.
     var isIdle: Bool { !isBusy && !isAmongDead }
 }

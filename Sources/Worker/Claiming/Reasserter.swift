@@ -5,9 +5,9 @@ import Postgres
 import Queue
 import Runtime
 
-/// Where the database has forgotten what this worker has done: after a failover to an asynchronous standby, a restart
-/// from a backup, or on a server that does not keep its promise. What the worker knows is written again, and nothing
-/// that may be at Twilio is handed over again. Confined to the loop.
+/// Repairs a database that has lost what this worker did: after a failover to an asynchronous standby, a restore from a
+/// backup, or on a server that loses commits. It writes again what the worker knows, and no job that Twilio may have is
+/// handed over again. Confined to the loop.
 final class Reasserter {
     private static let batch = 512
 
@@ -15,13 +15,13 @@ final class Reasserter {
     private let jobs: JobsInHand
     private let recorder: Recorder
     private let maintenance: MaintenanceSchedule
-    /// Which server the session that claims is on; nil where it does not say.
+    /// The server that the claiming session is on; nil if it does not identify itself.
     private(set) var server: ServerInstance?
-    /// The session that claims has come to another server: what this worker knows is written there before it claims.
+    /// The claiming session has reached another server: what this worker knows is written there before it claims.
     private(set) var isNeeded = false
-    /// No claim before this: other workers write what they know.
+    /// No claim before this, while other workers write what they know.
     private var claimsHeldUntil: Instant?
-    /// A claim's answer was lost: what it may have taken is looked for before the next claim.
+    /// A claim whose answer was lost. The jobs that it may have taken are looked for before the next claim.
     private var lost: LostClaim?
 
     init(_ core: DispatchCore, _ jobs: JobsInHand, _ recorder: Recorder, _ maintenance: MaintenanceSchedule) {
@@ -30,13 +30,13 @@ final class Reasserter {
 
     /// A claim whose answer was lost with its connection.
     private struct LostClaim {
-        /// The server that was asked; nil where it does not say which one it is, or where there were several.
+        /// The server that was asked; nil if it does not identify itself, or if there were several.
         var server: ServerInstance?
     }
 
     // MARK: What it is told
 
-    /// The session that claims has reached `server` (nil: it does not say which one it is). On another one than before,
+    /// The claiming session has reached `server` (nil: it does not identify itself). On another server than the last,
     /// what this worker knows may be missing. After a promotion, other workers get a moment to write what they know.
     func reached(_ server: ServerInstance?) {
         if core.worker != nil, server == nil || server != self.server { isNeeded = true }
@@ -46,8 +46,7 @@ final class Reasserter {
         self.server = server
     }
 
-    /// The answer of a claim that `server` was asked for was lost; nil: no server was asked yet, or it did not say which
-    /// one it is.
+    /// The answer of a claim on `server` was lost. Nil: no server was asked yet, or it did not identify itself.
     func lostClaim(askedOf server: ServerInstance?) {
         lost = LostClaim(server: lost.map { $0.server == server ? server : nil } ?? server)
     }
@@ -61,7 +60,7 @@ final class Reasserter {
 
     // MARK: What it writes
 
-    /// Writes what this worker knows to a server that may have forgotten it, before anything is claimed there.
+    /// Writes what this worker knows to a server that may have lost it, before anything is claimed there.
     func reassert(on database: any ClaimDatabase, _ worker: Int64) async throws(PostgresError) {
         var (written, position): (Int, Int?) = (0, nil)
         repeat {
@@ -88,14 +87,14 @@ final class Reasserter {
         if recalled > 0 { maintenance.want(.lookUp) }
         guard written + recalled > 0 else { return }
         core.log.warning(
-            "the database had forgotten sends of this worker after a failover; they were written again",
+            "the database lost sends of this worker in a failover; recorded them again",
             metadata: [
                 LogKeys.count: "\(written + recalled)",
                 LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
             ])
     }
 
-    /// Writes messages that the database has forgotten; how many. A row that it refuses stops no other, and no claim.
+    /// Writes messages that the database has lost; how many. A refused row stops neither other rows nor claims.
     private func writeAgain(_ messages: FinishAccepted, on database: any ClaimDatabase, _ worker: Int64)
         async throws(PostgresError) -> Int
     {
@@ -104,12 +103,10 @@ final class Reasserter {
             recorder.report(try await database.write(.accepted(messages), worker: worker))
             return messages.count
         } catch {
-            guard case .server(let refusal) = error,
-                refusal.sqlstate.hasPrefix("22") || refusal.sqlstate.hasPrefix("23")
-            else { throw error }
+            guard case .server(let refusal) = error, refusal.kind == .invalidValue else { throw error }
             if messages.count == 1 {
                 core.log.critical(
-                    "a message that Twilio accepted could not be written again", metadata: [LogKeys.error: "\(error)"])
+                    "cannot record again a message that Twilio accepted", metadata: [LogKeys.error: "\(error)"])
                 return 0
             }
             let (first, second) = messages.halves()
@@ -118,9 +115,9 @@ final class Reasserter {
         }
     }
 
-    /// Finds out what a lost claim took, where there is one. What was never handed over goes back to the queue, if the
-    /// server is still the one that was asked: another may have forgotten how a job ended, so there the lease has to
-    /// lapse.
+    /// Finds the jobs that a lost claim took, if there is one. Jobs that were never handed over go back to the queue,
+    /// if the server is still the one that was asked. Another server may have lost how a job ended, so there the lease
+    /// has to end first.
     func settleLostClaim(on database: any ClaimDatabase, _ worker: Int64) async throws(PostgresError) {
         guard let lost else { return }
         let found = try await database.findLost(worker: worker, inHand: jobs.ids + recorder.ids)
@@ -153,7 +150,7 @@ final class Reasserter {
         if ends.count > released { maintenance.want(.lookUp) }
         if released > 0 {
             core.log.notice(
-                "jobs of a claim whose answer was lost were given back, unsent",
+                "gave back unsent jobs of a claim whose answer was lost",
                 metadata: [LogKeys.count: "\(released)"])
         }
         self.lost = nil

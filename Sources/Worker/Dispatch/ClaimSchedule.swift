@@ -2,14 +2,14 @@ import EventLoop
 
 /// When to look for due jobs: pure, told what happened and what time it is.
 ///
-/// NOTIFY is a hint and the poll is the truth: a transaction that stays silent because another one notifies may commit
-/// some ms after that wake-up. So a wake is followed by looks 5, 20 and 80 ms later; after any activity it polls at least
-/// every 500 ms for 10 s, and for as long as LISTEN is not healthy. SQL `wake_workers` relies on both. Otherwise it looks
-/// only when told of a due job.
+/// A look is a claim that may find nothing. NOTIFY is a hint, and polling finds every job: a transaction that does not
+/// notify, because another one does, may commit some ms after that wake-up. So a wake is followed by looks 5, 20 and 80
+/// ms later. After any activity it polls at least every 500 ms for 10 s, and for as long as LISTEN is not healthy. SQL
+/// `wake_workers` relies on both. Otherwise it looks only when told of a due job.
 ///
-/// All workers hear of every job, and one of them gets it. So they share the four looks out, by their order and by a
-/// number that the wake brings: with two workers each takes two, with four each one. A dead or busy worker leaves its
-/// to the next, 5 ms later; where all of them think differently of who runs, the poll is still the truth.
+/// Every NOTIFY reaches all workers, and one of them gets the job. So they share the four looks, by their order and by
+/// a number that the NOTIFY carries: of two workers each takes two, of four each one. If a worker is dead or busy, the
+/// next one looks 5 ms later. If workers disagree about which of them run, polling still finds every job.
 struct ClaimSchedule: Sendable {
     /// How long after a wake it looks.
     static let wakeLooks: [Instant.Duration] = [
@@ -57,14 +57,14 @@ struct ClaimSchedule: Sendable {
         for span in Self.wakeLooks { add(now + span) }
     }
 
-    /// A NOTIFY arrived, with the number that was drawn for it (nil: everybody looks): takes this worker's share of the
-    /// looks.
+    /// A NOTIFY arrived, with the number that was drawn for it (nil: every worker looks): takes this worker's share of
+    /// the looks.
     mutating func notified(draw: Int?, at now: Instant) {
         guard let draw, draw >= 0, workers.all > 1 else { return wake(at: now) }
         activeUntil = now + Self.activeSpan
         let turn = (draw % workers.all + workers.before) % workers.all
         for (look, span) in Self.wakeLooks.enumerated() where look % workers.all == turn { add(now + span) }
-        // With more than four there is none for some: they poll.
+        // With more than four workers some have no look: they poll.
         let poll = now + Instant.Duration(seconds: Self.pollInterval)
         if looks.first.map({ $0 > poll }) ?? true { add(poll) }
     }
@@ -95,7 +95,7 @@ struct ClaimSchedule: Sendable {
         if isFull {
             add(now)
         } else if now < activeUntil || !isListening {
-            // Whatever else is expected later: a retry in 15 s must not silence the poll.
+            // A look that is due later, such as a retry in 15 s, must not stop the polling.
             let poll = now + Instant.Duration(seconds: Self.pollInterval * (0.75 + 0.5 * jitter))
             if looks.first.map({ $0 > poll }) ?? true { add(poll) }
         }

@@ -52,7 +52,7 @@ final class DispatchCore {
                 metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
             statusChanged.signal()
         case .resumed(let span):
-            log.notice("resumed: Twilio takes messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
+            log.notice("resumed: Twilio accepts messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
             statusChanged.signal()
         }
     }
@@ -66,6 +66,6 @@ struct Tally {
     var unknown: Int64 = 0
     /// From the request of a send to its acceptance, since the last report.
     var latency = LatencyHistogram()
-    /// What the last answer said of Twilio.
+    /// Twilio's state, by the last answer.
     var twilioState = "not used yet"
 }

@@ -2,14 +2,14 @@ import EventLoop
 
 /// How many jobs to claim, when, and in which order: pure, told what happened and what time it is.
 ///
-/// It claims for the free slots and, under load, a little ahead: with only the free slots a batch is small and a quarter
-/// of the throughput goes (DESIGN 2: 25–32%); but after a crash what was claimed ahead waits for the resolver, so it is
-/// never more than a quarter of a second of work at the present rate.
+/// It claims for the free slots and, under load, a little ahead. Without that, batches are small, and the throughput
+/// was 25 to 32% lower. After a crash, jobs claimed ahead wait until their outcome is settled, so they are never more
+/// than a quarter of a second of work at the present rate.
 struct DispatchMachine: Sendable {
     /// The order in which due jobs are taken.
     enum Order: Sendable, Equatable {
         case oldestFirst
-        /// Overload: a code that arrives after its user gave up is worthless, so most get theirs at once.
+        /// Overload: a code that arrives after its user gave up is worthless, so the newest go first.
         case newestFirst
     }
 
@@ -29,7 +29,7 @@ struct DispatchMachine: Sendable {
 
     static let ahead = Times.claimedAhead
     static let largestBatch = 512
-    /// From the beginning of one batch of ends to that of the next, unless there are so many.
+    /// From the beginning of one batch of results to that of the next, unless `recordsAtOnce` have gathered.
     static let betweenRecords = Instant.Duration.milliseconds(10)
     static let recordsAtOnce = 256
     /// A due job that waited this long, in a full batch, means overload.
@@ -39,7 +39,7 @@ struct DispatchMachine: Sendable {
     struct Database: Sendable {
         /// Whether there is a connection to claim with.
         var canClaim = false
-        /// Whether there is a connection to record results with: what can't be recorded is not begun.
+        /// Whether there is a connection to record results with. Without one, nothing is claimed.
         var canRecord = false
         /// Whether the last heartbeat could be written.
         var isHeard = true
@@ -51,9 +51,9 @@ struct DispatchMachine: Sendable {
     var schedule: ClaimSchedule
     private(set) var pause = PauseMachine()
     private var bucket: TokenBucket?
-    /// What this worker may send of what all may together.
+    /// This worker's share of the rates that all workers share.
     var rates: SharedRates
-    /// What Twilio's answers say of how much it takes.
+    /// How many requests Twilio accepts, learned from its answers.
     var throttle: ThrottleMachine
     private let maxInFlight: Int
     private var phase = Phase.running
@@ -63,13 +63,12 @@ struct DispatchMachine: Sendable {
     var database = Database()
     /// Whether everything is paused by hand: nothing is claimed, nothing handed over.
     private(set) var isHalted = false
-    /// When a batch of ends was begun last.
+    /// When the last batch of results was begun.
     private var recordedAt: Instant?
 
-    /// Requests at Twilio.
+    /// Requests under way.
     private(set) var inFlight = 0
-    /// Claimed and not yet handed over; but for those that are rate-limited until their sender's turn, and hold up no
-    /// claim.
+    /// Jobs claimed and not handed over yet. Rate-limited jobs do not count, because they hold up no claim.
     private(set) var waiting = 0
 
     init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
@@ -153,7 +152,7 @@ struct DispatchMachine: Sendable {
         return count == 0 ? probeInconclusive(at: now) : .none
     }
 
-    /// A claim failed: nothing is known to be ours, and the look has to be made again, not before `retryAt`.
+    /// A claim failed: the look has to be repeated, not before `retryAt`.
     mutating func claimFailed(at now: Instant, retryAt: Instant) -> PauseMachine.Change {
         schedule.hold(until: retryAt)
         return probeInconclusive(at: now)
@@ -173,7 +172,7 @@ struct DispatchMachine: Sendable {
     mutating func mayHandOver(at now: Instant) -> Bool {
         guard waiting + rates.rateLimited > 0, inFlight < maxInFlight, !isHalted else { return false }
         if let token = bucket?.nextToken(after: now), token > now { return false }
-        // A probe is one job, and finds out what this worker waits for: it has to wait for no share.
+        // A probe is one job, so it does not wait for the worker's share of a rate.
         guard pause.isProbing || rates.next(after: now) ?? .init(nanoseconds: .max) <= now else { return false }
         return throttle.mayHandOver(inFlight: inFlight, at: now)
     }
@@ -199,8 +198,8 @@ struct DispatchMachine: Sendable {
         rates.sent(from: sender, at: now)
     }
 
-    /// Whether the job that has just been taken from those that wait may go now as far as its sender is concerned.
-    /// Rate-limited, it waits no longer; to be given back, it does until it is dropped.
+    /// Whether the sender's rate lets the job go that was just taken from the waiting ones. A rate-limited job does not
+    /// count as waiting from now on. A job that is to be given back does, until it is dropped.
     mutating func turn(of sender: String, at now: Instant) -> SharedRates.Turn {
         if pause.isProbing { return .now }
         let turn = rates.turn(of: sender, at: now)
@@ -214,7 +213,7 @@ struct DispatchMachine: Sendable {
         waiting += 1
     }
 
-    /// A waiting job ended without being handed over (given back, refused, dead): as a probe it said nothing.
+    /// A waiting job ended without being handed over (given back, refused, expired): as a probe it told nothing.
     mutating func dropped(at now: Instant) -> PauseMachine.Change {
         waiting -= 1
         return probeInconclusive(at: now)
@@ -246,13 +245,13 @@ struct DispatchMachine: Sendable {
         return woken(pause.throttled(retryAfter: retryAfter, takesNothing: takesNothing, at: now), at: now)
     }
 
-    /// A send met nobody: by itself it says little, several in a row are an outage.
+    /// A send did not reach Twilio. One alone says little; several in a row are an outage.
     mutating func unreachable(_ reason: PauseMachine.Reason, at now: Instant) -> PauseMachine.Change {
         woken(pause.unreachable(reason, at: now), at: now)
     }
 
-    /// No descriptor was free for a connection. While others are under way, theirs will do: fewer at a time, and no
-    /// outage. Whether that is so; if not, it is one.
+    /// No file descriptor was free for a connection. While other requests are under way, fewer go at a time from now
+    /// on, and this is no outage. Returns whether that is so.
     mutating func noDescriptor(at now: Instant) -> Bool {
         guard inFlight > 0 else { return false }
         throttle.noDescriptor(concurrency: inFlight, at: now)
@@ -268,7 +267,7 @@ struct DispatchMachine: Sendable {
         woken(pause.probeInconclusive(at: now), at: now)
     }
 
-    /// After a pause everything that waits is looked for at once.
+    /// After a pause it looks for due jobs at once.
     private mutating func woken(_ change: PauseMachine.Change, at now: Instant) -> PauseMachine.Change {
         switch change {
         case .resumed:
@@ -280,10 +279,10 @@ struct DispatchMachine: Sendable {
         return change
     }
 
-    /// Everything was paused by hand; what is under way ends as it does.
+    /// Everything was paused by hand. Requests under way run to completion.
     mutating func halt() { isHalted = true }
 
-    /// The pause of everything has ended: what waits is looked for at once.
+    /// The pause of everything has ended: it looks for due jobs at once.
     mutating func resume(at now: Instant) {
         isHalted = false
         throttle.pauseEnded(at: now)
@@ -291,8 +290,8 @@ struct DispatchMachine: Sendable {
         schedule.wake(at: now)
     }
 
-    /// The pause of a country or a prefix has ended: what it held is due. Where it held everything there was, nothing is
-    /// known of how much Twilio takes now.
+    /// The pause of a country or a prefix has ended: the jobs that it held are due. If no request is under way, it is
+    /// unknown how many Twilio accepts now.
     mutating func partResumed(at now: Instant) {
         if inFlight == 0 { throttle.pauseEnded(at: now) }
         schedule.wake(at: now)
@@ -300,19 +299,19 @@ struct DispatchMachine: Sendable {
 
     // MARK: Ends
 
-    /// Until when `count` ends wait before they are written down; nil: no longer. A lone end does not wait; under load
-    /// a batch follows the one before after a moment. No user waits for that, and at 1,000 sends a second it saves the
-    /// server nine of ten statements.
+    /// Until when `count` results wait before they are recorded; nil: no longer. A lone result does not wait. Under
+    /// load, a batch follows the last one after a moment. No user waits for that, and at 1,000 sends a second it saves
+    /// the server nine of ten statements.
     func recordsWait(count: Int, at now: Instant) -> Instant? {
         guard let recordedAt, count < Self.recordsAtOnce, phase == .running else { return nil }
         let next = recordedAt + Self.betweenRecords
         return now < next ? next : nil
     }
 
-    /// A batch of ends is being written down.
+    /// A batch of results is being recorded.
     mutating func recordsBegan(at now: Instant) { recordedAt = now }
 
-    /// No further claims; ends when what is in hand has ended.
+    /// Stops claiming. It is finished when the jobs in hand have ended.
     mutating func drain() { phase = .draining }
 }
 
@@ -330,7 +329,7 @@ struct RateEstimate: Sendable {
     mutating func perSecond(at now: Instant) -> Double {
         roll(at: now)
         guard let windowStart else { return 0 }
-        // Early in a window the last one speaks. What is counted in the first tenth of a second is taken for all of it.
+        // Early in a window, the last window counts more. The first tenth of a second counts as a whole tenth.
         let span = (now - windowStart).seconds
         return max(last * (1 - span), Double(count) / max(span, 0.1))
     }

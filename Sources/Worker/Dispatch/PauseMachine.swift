@@ -5,8 +5,8 @@ import EventLoop
 /// A pause is entered by an answer of Twilio's that no retry of the same job would change (bad credentials, a suspended
 /// account, a sender that is not allowed), by answers that Twilio takes nothing for now, or by an outage: several sends
 /// in a row that did not reach Twilio. It loses nothing: jobs wait. It ends by itself: one job is sent as a probe, and
-/// what becomes of it decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes
-/// first: a request that changes nothing, and that may be repeated as often as it takes.
+/// its result decides. In an outage a probe would cost its job an unknown outcome, so a connectivity check goes first:
+/// a request that changes nothing, and that may be repeated as often as it takes.
 struct PauseMachine: Sendable {
     /// Why a worker is paused, in words for a person.
     struct Reason: Sendable, Equatable {
@@ -22,8 +22,8 @@ struct PauseMachine: Sendable {
             self.kind = kind
         }
 
-        /// Whether a person should hear of this one, having heard of `other`. What differs with each answer alone (a
-        /// time, a proxy's name) is no news.
+        /// Whether this reason is logged after `other` was. A difference that comes with each answer (a time, a proxy's
+        /// name) is not.
         func isNews(after other: Reason) -> Bool {
             switch (kind, other.kind) {
             case (.throttled, .throttled), (.blocked, .blocked): false
@@ -34,12 +34,12 @@ struct PauseMachine: Sendable {
 
     /// What a pause waits for.
     enum Kind: Sendable, Equatable {
-        /// Twilio refuses what no retry would change. Probes at intervals that double to a minute.
+        /// Twilio refuses for a reason that no retry would change. Probes at intervals that double to a minute.
         case refusal
         /// Twilio does not answer. A connectivity check goes before each probe.
         case outage
-        /// Something other than Twilio refuses requests. A probe costs nothing, and it alone tells: a firewall may let
-        /// pass what a connectivity check asks for.
+        /// Something other than Twilio refuses requests. A probe costs nothing, and nothing else can tell: a firewall
+        /// may pass connectivity checks and refuse messages.
         case blocked
         /// Twilio takes nothing for now. Probes at intervals of this length.
         case throttled(every: Instant.Duration)
@@ -52,9 +52,10 @@ struct PauseMachine: Sendable {
         case waiting(Reason, since: Instant, probeAt: Instant, probes: Int)
         /// A connectivity check is on its way; becomes `answered`, or `waiting` again.
         case checking(Reason, since: Instant, checks: Int)
-        /// Somebody answered the check; becomes `probing`.
+        /// The check was answered; becomes `probing`.
         case answered(Reason, since: Instant)
-        /// One job is on its way; becomes `open` when it gets through, `waiting` when it meets the pause again.
+        /// One job is on its way; becomes `open` when Twilio accepts it, `waiting` when the cause of the pause is still
+        /// there.
         case probing(Reason, since: Instant, probes: Int)
     }
 
@@ -71,19 +72,18 @@ struct PauseMachine: Sendable {
     /// With what a connectivity check itself may take (`Times.connectivityCheck`), an outage is noticed to be over
     /// within four seconds.
     private static let checkBackoff = ExponentialBackoff(first: firstCheck, longest: .seconds(2))
-    /// After a probe that met the outage again though a connectivity check was answered: each costs its job an unknown
-    /// outcome.
+    /// After a probe that failed although a connectivity check was answered: each costs its job an unknown outcome.
     private static let outageBackoff = ExponentialBackoff(first: firstCheck, longest: .seconds(4))
     private static let refusalBackoff = ExponentialBackoff(first: firstProbe, longest: longestWait)
-    /// Sends in a row that met nobody, by which an outage is known.
+    /// So many sends in a row that did not reach Twilio are an outage.
     static let outagesInARow = 8
 
     private(set) var state: State = .open
-    /// Sends in a row that met nobody.
+    /// Sends in a row that did not reach Twilio.
     private var outages = 0
-    /// Probes of this outage that met it again.
+    /// Probes of this outage that failed.
     private var failedProbes = 0
-    /// Somebody asked for a probe (`probeNow`), and none has said anything since.
+    /// A probe was asked for (`probeNow`), and none has told anything since.
     private var isProbeWanted = false
 
     init() {}
@@ -181,7 +181,7 @@ struct PauseMachine: Sendable {
         return .none
     }
 
-    /// Somebody may have mended what this pause is about: the next job that is due goes as a probe.
+    /// The cause of this pause may have been corrected: the next job that is due goes as a probe.
     mutating func probeNow(at now: Instant) {
         switch state {
         case .waiting(let reason, let since, _, _):
@@ -207,14 +207,14 @@ struct PauseMachine: Sendable {
             state = .waiting(
                 reason, since: since, probeAt: now + Self.wait(reason.kind, afterProbes: probes),
                 probes: isOutage ? 0 : probes)
-            // Whoever asked for the probe wants to hear what it met, also when that is what it was.
+            // If the probe was asked for, its result is logged, even if the reason is the same.
             let isNews = isProbeWanted || reason.isNews(after: old)
             isProbeWanted = false
             return isNews ? .paused(reason) : .none
         }
     }
 
-    /// A send met nobody: the probe of an outage, or one of several in a row, makes a pause of it.
+    /// A send did not reach Twilio. As the probe of an outage, or as one of several in a row, it begins a pause.
     mutating func unreachable(_ reason: Reason, at now: Instant) -> Change {
         outages += 1
         switch state {
@@ -225,8 +225,8 @@ struct PauseMachine: Sendable {
         }
     }
 
-    /// Twilio answered 429 or the like; whether by all that is known it takes nothing for now. `retryAfter` is how long
-    /// it asked to wait: it is asked again after a minute at most.
+    /// Twilio answered 429 or the like; `takesNothing` says whether it accepts nothing at all for now, by all that is
+    /// known. `retryAfter` is how long it asked to wait: it is asked again after a minute at most.
     mutating func throttled(
         retryAfter: Instant.Duration?, takesNothing: Bool, at now: Instant
     ) -> Change {
@@ -239,7 +239,7 @@ struct PauseMachine: Sendable {
             case .throttled, .blocked: return pause(reason, at: now)
             // Twilio answers: the outage is over.
             case .outage: return takesNothing ? pause(reason, at: now) : probeInconclusive(at: now)
-            // It says nothing of what was refused.
+            // A 429 says nothing about the refusal that began the pause.
             case .refusal: return probeInconclusive(at: now)
             }
         case .waiting, .checking, .answered: return .none
@@ -306,7 +306,7 @@ extension PauseMachine.Reason {
         return Self(
             words: "Twilio answered 429 (too many requests)\(asked).",
             remedy:
-                "Nothing if it ends soon: otpd tries again at least once a minute. If it lasts, lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, ask Twilio for a higher rate, or look for a proxy in between that limits requests.",
+                "Wait: otpd tries again at least once a minute. If it lasts, lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, ask Twilio for a higher rate, or look for a proxy that limits requests.",
             kind: .throttled(every: every))
     }
 

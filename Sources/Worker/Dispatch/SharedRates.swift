@@ -3,11 +3,12 @@ import EventLoop
 /// This worker's part of what all workers may send in a second: of everything (`otp.settings.sends_per_second`) and of
 /// single senders (`otp.sender_rates`). Pure.
 ///
-/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`, by when
-/// the others have heard too and take less: so the sum stays within the rate while workers come and go. For the same
-/// reason one that comes, or comes back from a pause, begins with nothing.
+/// Each worker takes a rate ÷ the workers that run. A worker takes less at once, and more only after `settle`. By then
+/// the others know of the change too, and take less, so that the sum stays within the rate while workers come and go.
+/// For the same reason, a worker that starts, or resumes after a pause, begins with nothing.
 struct SharedRates: Sendable {
-    /// NOTIFY takes some milliseconds; a heartbeat that is under way when it comes, as long as a statement.
+    /// How long the other workers need to learn of a change. NOTIFY takes some milliseconds, and a heartbeat that is
+    /// under way then takes as long as a statement.
     static let settle = Instant.Duration.seconds(1)
 
     /// What a job whose sender has a rate does now.
@@ -19,7 +20,7 @@ struct SharedRates: Sendable {
         case later(Instant.Duration)
     }
 
-    /// Tokens of one sender, and until when they are given away.
+    /// The tokens of one sender, and until when they are given out.
     private struct Lane: Sendable {
         var rate: Double
         var bucket: TokenBucket?
@@ -31,7 +32,7 @@ struct SharedRates: Sendable {
 
     private var total: (rate: Double, bucket: TokenBucket?)?
     private var lanes: [String: Lane] = [:]
-    /// What everything else goes from; empty where a message may have any sender.
+    /// The senders that messages can go from; empty if a message may have any sender.
     private var sendersInUse: Set<String> = []
     /// Among how many workers rates are divided, this one counted; nil until it is known.
     private var workers: Int?
@@ -51,7 +52,7 @@ struct SharedRates: Sendable {
     /// A sender's rate, all workers together; 0 where it has none.
     func rate(of sender: String) -> Double { lanes[sender]?.rate ?? 0 }
 
-    /// Rate-limited jobs in hand; also those whose sender has no rate any more.
+    /// Rate-limited jobs in hand; also those whose sender's rate was removed.
     private(set) var rateLimited = 0
 
     // MARK: What it is told
@@ -66,7 +67,7 @@ struct SharedRates: Sendable {
         lanes = Dictionary(
             uniqueKeysWithValues: senders.map { sender, rate in
                 var lane = lanes[sender] ?? Lane(rate: rate)
-                // What had been given away is given away at the new rate: the database shares it out anew.
+                // Turns given out at the old rate do not count: the database gives them out again at the new one.
                 if lane.rate != rate { lane.tail = now }
                 lane.rate = rate
                 return (sender, lane)
@@ -74,7 +75,7 @@ struct SharedRates: Sendable {
         share(at: now)
     }
 
-    /// So many other workers run.
+    /// The number of other workers that run.
     mutating func counted(others: Int, at now: Instant) {
         advance(to: now)
         let all = others + 1
@@ -105,8 +106,8 @@ struct SharedRates: Sendable {
 
     /// How many may be claimed for `span`.
     ///
-    /// Where all senders have a rate, what they may send together bounds it too: the rest is left in the queue rather
-    /// than given back to it.
+    /// Where all senders have a rate, what they may send together bounds it too: the other jobs stay in the queue and
+    /// need not be given back.
     mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
         guard !isEmpty else { return .max }
         advance(to: now)
@@ -153,11 +154,11 @@ struct SharedRates: Sendable {
             rateLimited += 1
             return .soon
         }
-        // Tokens that nobody has wanted for a while are not given away: those jobs have gone another way.
+        // Turns that no job took for a while are free again: those jobs have gone another way.
         if now - lane.lastTaken > .seconds(1) + interval + interval { lane.tail = now }
         let free = bucket.nextToken(after: now) + Instant.Duration(seconds: Double(lane.rateLimited) / bucket.perSecond)
         lane.tail = max(lane.tail + interval, free)
-        // They come back in company, as many as can then be held in hand: not one claim for each.
+        // Jobs come back in groups, as many as can be held in hand then, so that each needs no claim of its own.
         let step = Times.claimedAhead.nanoseconds
         let due = Instant(nanoseconds: lane.tail.nanoseconds / step * step)
         return .later(max(due - now, .milliseconds(50)))
@@ -189,7 +190,9 @@ struct SharedRates: Sendable {
     /// For the status row; nil without rates.
     func words(at now: Instant) -> String? {
         guard !isEmpty else { return nil }
-        guard let workers, now >= joinsAt else { return "waiting for its share of otp.settings and otp.sender_rates" }
+        guard let workers, now >= joinsAt else {
+            return "waiting for its share of the rates in otp.settings and otp.sender_rates"
+        }
         var parts: [String] = []
         if let total {
             parts.append(

@@ -12,42 +12,42 @@ import EventLoop
 struct ThrottleMachine: Sendable {
     static let leastWindow = 16.0
     static let firstShare = 0.25
-    /// However short a round trip is, the window takes so long to double: else it would be wide open before the first
-    /// 429.
+    /// The shortest time in which the window doubles, however short a round trip is. Otherwise it would be wide open
+    /// before the first 429.
     static let doubling = Instant.Duration.milliseconds(25)
-    /// What a 429 leaves of the window.
+    /// The factor by which a 429 shrinks the window.
     static let windowFactor = 0.95
     /// How long what was taken at a time proves that the window was not too large.
     static let proof = Instant.Duration.seconds(10)
-    /// What a 429 leaves of the pace that Twilio has just been seen to take.
+    /// The share of the pace that Twilio just accepted that is left after a 429.
     static let paceFactor = 0.975
     /// After a decrease the pace stands still for so long, then grows by `slowGrowth` a second. Until a 429 has shown
     /// where the limit is it grows by `searchGrowth` after a second, and where none has come for `quiet`, by
     /// `fastGrowth`: the limit must have gone up. After `forget` there is none.
     static let standstill = Instant.Duration.seconds(5)
     static let firstStandstill = Instant.Duration.seconds(1)
-    /// A 429 so soon after a decrease means that what Twilio takes has run out for now.
+    /// A 429 so soon after a decrease means that Twilio's limit is used up for now.
     static let soon = Instant.Duration.seconds(1)
     static let slowGrowth = 0.003
     static let searchGrowth = 0.2
     static let quiet = Instant.Duration.seconds(60)
     static let fastGrowth = 0.1
     static let forget = Instant.Duration.seconds(300)
-    /// The window grows by one in so long, once a 429 has told where its end is.
+    /// The time in which the window grows by one, once a 429 has shown its limit.
     static let windowStep = Instant.Duration.seconds(2)
     /// The share of a second's requests that may follow each other at once: few, since a limit per second is met at its
     /// edges too, and not one alone, since then a timer that is a millisecond late loses its tokens.
     static let burst = 0.04
-    /// What Twilio was seen to take counts over so long.
+    /// The time over which accepted requests are counted.
     static let memory = Instant.Duration.seconds(1)
     static let sustainedMemory = Instant.Duration.seconds(5)
-    /// Below this share of the best there has been the pace is searched for again.
+    /// Below this share of the best pace so far, the pace is searched for again.
     static let farBelow = 0.7
     /// A search grows by so many requests a second at least.
     static let leastSearch = 2.0
-    /// A hold that is longer than this is a pause, which people can see.
+    /// A longer hold becomes a pause, which operators can see.
     static let longestHold = Instant.Duration.seconds(5)
-    /// So many 429s in a row, over so long a time without a request taken, mean that Twilio takes nothing for now.
+    /// This many 429s in a row, over `stall` without an accepted request, mean that Twilio accepts nothing for now.
     static let refusalsInARow = 8
     static let stall = Instant.Duration.seconds(2)
 
@@ -63,7 +63,7 @@ struct ThrottleMachine: Sendable {
         var grownAt: Instant
     }
 
-    /// What Twilio was seen to take, and to refuse.
+    /// The requests that Twilio accepted and refused.
     private struct Past: Sendable {
         /// When a request was last taken; the 429s since, and when the first of them came.
         var takenAt: Instant?
@@ -103,7 +103,7 @@ struct ThrottleMachine: Sendable {
     /// Requests at a time now.
     var concurrency: Int { max(1, Int(window.size)) }
 
-    /// Whether a 429 has lowered what is sent, and it is not forgotten.
+    /// Whether a 429 has slowed requests down, and is not forgotten yet.
     var isThrottled: Bool { throttledAt != nil }
 
     /// For the status row.
@@ -136,7 +136,8 @@ struct ThrottleMachine: Sendable {
         return bucket?.within(span, of: now) ?? .max
     }
 
-    /// Twilio took a request, whatever it thought of it; `concurrency` were under way when it was handed over, with it.
+    /// Twilio took a request, whether or not it accepted the message; `concurrency` were under way when it was handed
+    /// over, with it.
     mutating func answered(concurrency: Int, at now: Instant) {
         past.takenAt = now
         past.refusals = 0
@@ -162,8 +163,8 @@ struct ThrottleMachine: Sendable {
     /// Twilio answered 429 to a request handed over at `handedOverAt`, as one of `concurrency` under way.
     ///
     /// `retryAfter` is what Twilio asked to wait. `seen` is how many requests Twilio saw at a time
-    /// (`Twilio-Concurrent-Requests`): far fewer than the window, and the window is not to blame. Whether Twilio takes
-    /// nothing at all for now, so that this worker has to pause.
+    /// (`Twilio-Concurrent-Requests`): if far fewer than the window, the window is not the cause. Returns whether
+    /// Twilio accepts nothing at all for now, so that this worker has to pause.
     mutating func throttled(
         handedOverAt: Instant, concurrency: Int, retryAfter: Instant.Duration?, seen: Int?, at now: Instant
     ) -> Bool {
@@ -177,8 +178,8 @@ struct ThrottleMachine: Sendable {
         return past.refusals >= Self.refusalsInARow && now - since >= Self.stall
     }
 
-    /// No descriptor was free for one more connection than the `concurrency` that there are: it has to do with those, and
-    /// feels for more as slowly as after a 429.
+    /// No file descriptor was free beyond the `concurrency` connections that there are. The window shrinks to those,
+    /// and grows as slowly as after a 429.
     mutating func noDescriptor(concurrency: Int, at now: Instant) {
         window.isSlowStart = false
         window.size = max(1, min(window.size, Double(concurrency)))
@@ -202,13 +203,14 @@ struct ThrottleMachine: Sendable {
             window.size = max(1, min(window.size, Double(concurrency)) * Self.windowFactor)
             return
         }
-        // The first time, and where the lowered pace is refused too, all wait for as long as Twilio asks, up to a bound.
+        // The first time, and when the lowered pace is refused too, all requests wait for as long as Twilio asks, up to
+        // a bound.
         if pace == nil || isSoonAgain, let retryAfter {
             heldUntil = max(heldUntil ?? now, now + min(retryAfter, Self.longestHold))
         }
         let took = past.taken.perSecond(at: now)
         isPaceFound = pace.map { took >= 0.8 * $0 } ?? false
-        // Where it is the limit that has come down, the search for what once was ends: by half in a minute.
+        // If the limit has come down, the best pace so far is forgotten: by half in a minute.
         past.best *= 1 - min((before.map { now - $0 } ?? .seconds(0)).seconds, 5) / 86
         set(pace: max(min(max(took, 1), pace ?? .infinity) * Self.paceFactor, 0.5), at: now)
     }

@@ -2,8 +2,8 @@ import EventLoop
 
 /// A token bucket: sends per second. Pure.
 ///
-/// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate is a promise about every
-/// second, not about the mean.
+/// The burst is a tenth of a second's tokens where not said otherwise, at least one: a rate limits every single second,
+/// not the average.
 struct TokenBucket: Sendable {
     private var rate: Double
     var perSecond: Double { rate }
@@ -21,7 +21,7 @@ struct TokenBucket: Sendable {
         filledAt = now
     }
 
-    /// Goes on at another rate; what had gathered stays, as far as the new burst holds it.
+    /// Changes the rate. Tokens that have gathered stay, as far as the new burst holds them.
     mutating func change(to rate: Double, at now: Instant) {
         fill(at: now)
         self.rate = rate

@@ -7,8 +7,8 @@ import Queue
 /// A database can forget: after a failover to an asynchronous standby, a job that was sent may be due again. A code lives
 /// for ten minutes at most, so ten minutes of memory cover every job that could be claimed a second time.
 ///
-/// There are two kinds of memory. `JobSet` holds one bit per job that may be at Twilio, and never forgets one in time.
-/// The two `Recent` hold details of the newest attempts: the SIDs, which can be written again, and the unknown
+/// There are two kinds of memory. `JobSet` holds one bit per job that Twilio may have, and keeps it for the whole ten
+/// minutes. The two `Recent` hold details of the newest attempts: the SIDs, which can be written again, and the unknown
 /// outcomes. A job whose details are gone counts as an unknown outcome.
 ///
 /// Memory: 2.4 MB for the set at most (17 million job ids in ten minutes), 2.9 MB for 32,768 accepted messages, 0.8 MB
@@ -19,19 +19,19 @@ struct HandedOver: Sendable {
     static let span = Instant.Duration.seconds(600)
     static let mostAccepted = 32_768
     static let mostUnknown = 8_192
-    /// For the row of a job that came back though it had been handed over.
-    static let forgottenError = "The database had forgotten an attempt to send it: it may have been sent."
+    /// For the row of a job that was claimed again after it was handed over.
+    static let forgottenError = "The database lost an attempt to send this job, so the code may have been sent."
     /// For the row of a job whose outcome is unknown.
     static let forgottenRemedy =
-        "Nothing: otpd looks for it at Twilio, and sends it again only where Twilio does not have it."
+        "Nothing to do: otpd looks for the message at Twilio, and sends again only if Twilio does not have it."
 
     /// What is known of a job that a claim brought.
     enum Finding: Sendable, Equatable {
-        /// Nothing of it can be at Twilio: it may be sent.
+        /// Twilio cannot have it: it may be sent.
         case free
-        /// Twilio accepted its message: the acceptance is to be written again.
+        /// Twilio accepted its message, which has to be recorded again.
         case accepted(MessageSID, attempt: Int32)
-        /// It may be at Twilio: its outcome is unknown, and nothing of the attempt has left for `age`.
+        /// Twilio may have it: its outcome is unknown, and nothing of the attempt has left for `age`.
         case unknown(age: Instant.Duration)
     }
 
@@ -41,7 +41,7 @@ struct HandedOver: Sendable {
 
     /// A job is handed over.
     mutating func began(_ job: Int64, at now: Instant) {
-        // What an earlier attempt left says nothing of this one.
+        // Details of an earlier attempt do not apply to this one.
         if jobs.insert(job, at: now) { unknown.forget(job) }
     }
 
@@ -77,15 +77,15 @@ struct HandedOver: Sendable {
         }
     }
 
-    /// Whether a job may be at Twilio.
+    /// Whether Twilio may have a job's message.
     func contains(_ job: Int64) -> Bool { jobs.contains(job) }
 
-    /// What is known of a job that the database says is this worker's, in its `attempt`. `isResolved`: the database knows
-    /// that the reconciler missed an earlier attempt.
+    /// What is known of a job that is this worker's in the database, in its `attempt`. `isResolved`: the database knows
+    /// that lookups did not find the message of an earlier attempt.
     func finding(job: Int64, attempt: Int32, requestedAt: Int64, isResolved: Bool, at now: Instant) -> Finding {
         guard jobs.contains(job) else { return .free }
         if let known = accepted.newest(of: job), known.isWithin(Self.span, of: now) {
-            // Another request: a promoted standby gives ids again whose first use it has not seen.
+            // Another request with the same id: a promoted standby gives out ids again whose first use it has not seen.
             guard known.requestedAt == requestedAt else { return .free }
             if let sid = known.sid { return .accepted(sid, attempt: known.number) }
         }

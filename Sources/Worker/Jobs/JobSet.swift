@@ -2,8 +2,8 @@ import EventLoop
 
 /// A set of job ids that forgets each some time after it was added: one bit per id, in pages of 4,096 ids. Pure.
 ///
-/// Ids come from one sequence, so pages fill up. A page is kept for `span` after its last addition. There are 4,096 pages
-/// at most (2.4 MB); where more are needed at a time, the one that was added to longest ago goes.
+/// Ids come from one sequence, so pages fill up. A page is kept for `span` after its last addition. There are 4,096
+/// pages at most (2.4 MB); if more are needed at a time, the page with the oldest addition goes.
 struct JobSet: Sendable {
     static let mostPages = 4_096
     private static let idBits = 12
@@ -15,7 +15,7 @@ struct JobSet: Sendable {
     private var words: [UInt64] = []
     /// By place.
     private var pages: [(number: Int64, addedAt: Instant)] = []
-    /// The page of the last id that was added, which mostly is that of the next.
+    /// The page of the last id that was added, which usually is the page of the next one too.
     private var last: (number: Int64, place: Int)?
 
     /// A set that keeps what was added for `span`.

@@ -4,22 +4,22 @@ import Queue
 /// The jobs that this worker has claimed and whose attempts have not ended, and what it remembers of those that have.
 /// Confined to the loop.
 final class JobsInHand {
-    /// What waits to be handed over.
+    /// The jobs that wait to be handed over.
     var waiting = WaitingQueue()
-    /// By sender: what waits in hand for its turn, soon.
+    /// By sender: the jobs in hand whose turn comes soon.
     var rateLimited: [String: WaitingQueue] = [:]
     /// Jobs whose earlier claim was lost with its worker: one at a time (`Claim`).
     var quarantined = 0
     /// What this process has handed to Twilio, whatever the database remembers of it.
     var handedOver = HandedOver()
-    /// By tag: what is at Twilio now.
+    /// By tag: the requests under way.
     private var sending: [WaitingJob?] = []
     private var freeTags: [Int] = []
 
-    /// What is at Twilio now.
+    /// The jobs whose requests are under way.
     var underWay: [WaitingJob] { sending.compactMap { $0 } }
 
-    /// The ids of them all.
+    /// The ids of all jobs in hand.
     var ids: [Int64] {
         waiting.jobs + rateLimited.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id }
     }

@@ -4,15 +4,15 @@ import Queue
 
 /// A claimed job on its way to Twilio, with the instants by which the local clock may trust its claim.
 ///
-/// A class, since it has one place at a time and goes through five: as a struct, each move copied its five strings.
+/// It is a class because it moves through five places: as a struct, each move would copy its five strings.
 final class WaitingJob {
     let job: ClaimedJob
-    /// Until when its body may be fed: the end of the lease, counted from before the claim left, less the margin; or the
-    /// code's death, if that comes first.
+    /// Until when its body may be fed: the end of the lease, counted from before the claim was sent, less the margin;
+    /// or the code's expiry, if that comes first.
     let trustedUntil: Instant
-    /// When its code dies. Counted from before the claim left too, and so never late.
+    /// When its code expires. This too counts from before the claim was sent, and so is never too late.
     let death: Instant
-    /// When the claim was sent, to which the wait before it adds for the latency.
+    /// When the claim was sent. The latency adds the job's wait before that.
     let claimedAt: Instant
     /// When it was handed over, how many requests were under way then, with it, and from which sender it goes.
     private(set) var handedOver = (at: Instant(nanoseconds: 0), concurrency: 0, sender: "")
@@ -38,8 +38,7 @@ final class WaitingJob {
 
 /// First in, first out, in one array that does not move its elements.
 ///
-/// `FIFO` in Postgres is its like, with more to it: a module of its own for fifteen lines would cost the hot path a call
-/// into another module per job.
+/// The `Deque` of swift-collections would cost the hot path a call into another module per job, to save these lines.
 struct WaitingQueue {
     private var elements: [WaitingJob?] = []
     private var head = 0

@@ -4,24 +4,25 @@ import Postgres
 import Queue
 import Runtime
 
-/// Beats: writes the worker's row, checks that its session still listens, and hears of the next due job.
+/// Sends heartbeats: writes the worker's row, checks that its session still listens, and learns of the next due job.
 ///
 /// Every 5 s while there is work, every 10 s while idle, and at once when the state changes. Idle, it also finds out
-/// for the other loops when they next have something to do (`IdleSchedule`). A heartbeat that fails says that the
-/// database is down: claiming stops until the session is back. Confined to the loop.
+/// for the other loops when they next have something to do (`IdleSchedule`). While heartbeats fail, nothing is claimed.
+/// Confined to the loop.
 final class HeartbeatLoop: BackgroundLoop {
     static let busy = Instant.Duration.seconds(5)
     static let idle = Instant.Duration.seconds(10)
-    /// Between two, however often the catalog is said to have changed: any role may NOTIFY.
+    /// The shortest time between two heartbeats. Any role may NOTIFY that the catalog has changed, as often as it
+    /// likes.
     static let spacing = Instant.Duration.milliseconds(250)
 
-    /// Who the worker is, and who hears of it.
+    /// The worker's identity, and what it exchanges with its process.
     struct Identity: Sendable {
         /// Host, process and version.
         let base: WorkerReport
-        /// Told what the worker does, in a few words (systemd's STATUS=).
+        /// Receives the worker's state in a few words (systemd's STATUS=).
         let onStatus: @Sendable (String) -> Void
-        /// What a receiver of callbacks in this process has counted; nil where there is none.
+        /// The counts of a receiver in this process; nil if there is none.
         let callbackCounts: @Sendable () -> CallbackCounts?
     }
 
@@ -31,7 +32,7 @@ final class HeartbeatLoop: BackgroundLoop {
     private let status: StatusReport
     private let claims: ConnectionSource<any HeartbeatDatabase>
     private let identity: Identity
-    /// Told what a heartbeat was answered.
+    /// Receives the reply to each heartbeat.
     private let heard: (Heartbeat.Reply) -> Void
     /// Receives the catalog after each reading.
     private let read: (LoadCatalog.Rows) -> Void
@@ -68,12 +69,12 @@ final class HeartbeatLoop: BackgroundLoop {
         if spaced > .seconds(0) { try? await core.loop.sleep(for: spaced) }
     }
 
-    /// The last beat; not waited for when the database is away.
+    /// The last heartbeat. Without a connection it is skipped.
     func sendFinal() async {
         if core.machine.database.canClaim { await beat(state: .stopped, within: Times.finalBeat) }
     }
 
-    /// One beat, with `state` instead of the dispatcher's where given. What was reported.
+    /// One heartbeat, with `state` instead of the dispatcher's where given. Returns what was reported.
     @discardableResult
     func beat(state: WorkerReport.State?, within span: Instant.Duration = Times.beat) async -> WorkerReport {
         var report = status.make(from: identity.base)
@@ -88,8 +89,8 @@ final class HeartbeatLoop: BackgroundLoop {
                 report, worker: worker, from: start, asksNextDue: start != nil || !claimer.isAmongDead,
                 isIdle: claimer.isIdle, within: span)
             if !answer.isListening, state == nil {
-                // LISTEN dies silently; a new session begins with a new LISTEN.
-                core.log.warning("this session no longer listens for new jobs; opening another")
+                // LISTEN can be lost without an error. A new session begins with a new LISTEN.
+                core.log.warning("this session no longer listens for jobs; opening another")
                 await connection.close()
             }
             heard(answer)
@@ -97,32 +98,33 @@ final class HeartbeatLoop: BackgroundLoop {
             await readCatalog(connection)
             ended(error: nil)
         } catch {
-            // A lost connection is the session's to report.
+            // The session logs a lost connection.
             if case .server = error { ended(error: error) }
         }
         return report
     }
 
-    /// Reads texts, senders, error classes, pauses and rates again, if they have changed.
+    /// Reloads templates, senders, error classes, pauses and rates, if they have changed.
     private func readCatalog(_ database: any HeartbeatDatabase) async {
         guard catalog.takeStale() else { return }
         do {
             read(try await database.loadCatalog())
-            core.log.notice("texts, senders, error classes, pauses and rates were read anew")
+            core.log.notice("reloaded templates, senders, error classes, pauses and rates")
         } catch {
             core.log.error(
-                "texts, senders, error classes, pauses and rates can't be read; trying again",
+                "cannot read templates, senders, error classes, pauses and rates; trying again",
                 metadata: [LogKeys.error: "\(error)"])
             catalog.changed()
         }
     }
 
-    /// Whether the worker's row could be written; said once, and while it can't nothing is claimed.
+    /// A heartbeat was written, or failed. An error is logged once, and nothing is claimed while heartbeats fail.
     private func ended(error: PostgresError?) {
         core.machine.database.isHeard = error == nil
         if let error, errors.isNew(error) {
             core.log.error(
-                "the worker's status can't be written; nothing is claimed", metadata: [LogKeys.error: "\(error)"])
+                "cannot write the heartbeat; nothing is claimed until it succeeds",
+                metadata: [LogKeys.error: "\(error)"])
         }
         if error == nil { errors.succeeded() }
         core.claimsMayGo.signal()

@@ -6,17 +6,17 @@ import Queue
 import Runtime
 import Twilio
 
-/// What a lookup came to.
+/// The result of a lookup.
 enum LookupResult: Sendable {
     case adopted
     case ended(EndedLookup)
 }
 
-/// Looks for single jobs' messages, many at a time.
+/// Looks up the messages of single jobs; many lookups can run at a time.
 struct Lookups: Sendable {
-    /// A whole lookup, however many pages; then it says nothing.
+    /// The longest that a lookup may take, however many pages it reads. After that it decides nothing.
     static let timeout = Times.http
-    /// One phone gets few messages; who gets more than this many pages is not looked through.
+    /// The most pages that a lookup reads. One phone number gets few messages.
     static let mostPages = 20
 
     let records: ConnectionSource<any LookupDatabase>
@@ -35,16 +35,16 @@ struct Lookups: Sendable {
                 finding.matches.removeAll { known.contains($0.sid) }
                 finding.hidden.removeAll { known.contains($0) }
             } catch {
-                // What is not known to be another job's can't be taken for this one's.
+                // A message that may be another job's must not be taken for this one's.
                 finding = Finding(isComplete: false)
             }
         }
-        // Oldest first: should there be several, the first is the job's message, the others are kept beside it.
+        // Oldest first: if there are several, the first is the job's message, and the others are kept beside it.
         let matches = finding.matches.reversed()
         let missed: Lookup = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
         let step = rule.decide(matches.first.map { .found($0.sid, $0.status) } ?? missed, job.subject)
         log.debug(
-            "looked for a send at Twilio",
+            "looked up a send at Twilio",
             metadata: [
                 LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(step.word)",
             ])
@@ -63,15 +63,15 @@ struct Lookups: Sendable {
             return .ended(
                 EndedLookup(
                     job, .resend,
-                    error: "Its first request was lost: Twilio does not list it. The same code is sent again.",
-                    remedy: "Nothing: it goes by itself."))
+                    error: "The first request was lost: Twilio does not list its message. The same code is sent again.",
+                    remedy: "Nothing to do: otpd sends it again by itself."))
         case .fail(let why):
             return .ended(
                 EndedLookup(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
         }
     }
 
-    /// What a look brought.
+    /// What a lookup found.
     private struct Finding {
         var matches: [(sid: MessageSID, status: MessageStatus)] = []
         var hidden: [MessageSID] = []
@@ -81,7 +81,7 @@ struct Lookups: Sendable {
     /// Looks for one job's message.
     private func look(for job: UnknownJob) async -> Finding {
         var finding = Finding()
-        // What is not E.164 is never handed over: there is nothing to look for.
+        // A number that is not E.164 was never handed over, so there is nothing to look for.
         guard let recipient = job.recipient else { return finding }
         guard let code = job.code else {
             finding.isComplete = false

@@ -6,11 +6,13 @@ import Queue
 import Runtime
 import Twilio
 
-/// Asks Twilio for messages that are not settled, for their status and their bill, and has it empty the texts of others
-/// where `otp.settings.redact_bodies` wants that: at most `perRound` a round, a few at a time. `PollMessages` decides.
+/// Polls the status and price of messages that are not settled, and has Twilio delete the texts of others if
+/// `otp.settings.redact_bodies` asks for that: at most `perRound` a round, a few at a time. `PollMessages` decides
+/// which.
 ///
-/// Rounds follow each other every 2 s while there are messages to ask for. Idle, one comes when a message is due by the
-/// last heartbeat (`IdleSchedule`); without heartbeats more and more rarely, up to a minute. Confined to the loop.
+/// Rounds follow each other every 2 s while there are messages to poll. While idle, a round comes when a message is due
+/// by the last heartbeat (`IdleSchedule`). Without heartbeats, rounds come more and more rarely, down to one a minute.
+/// Confined to the loop.
 struct Poller: BackgroundLoop {
     static let perRound = 20
     static let atATime = 5
@@ -40,7 +42,7 @@ struct Poller: BackgroundLoop {
     }
 
     enum Wait: Equatable {
-        /// There was something to ask for, or there soon is.
+        /// There was something to poll, or soon will be.
         case shortest
         /// Until a message is due by the schedule; at most for `atMost` from `since` on.
         case wanted(since: Instant, atMost: Instant.Duration)
@@ -55,7 +57,7 @@ struct Poller: BackgroundLoop {
             errors.succeeded()
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("messages can't be asked for", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot poll messages; trying again", metadata: [LogKeys.error: "\(error)"])
             }
         }
         let isBusy = asked > 0 || core.tally.accepted != accepted
@@ -71,7 +73,7 @@ struct Poller: BackgroundLoop {
         }
     }
 
-    /// One round; how many messages were asked for.
+    /// One round; how many messages were polled.
     private mutating func poll() async throws(PostgresError) -> Int {
         let database = try await records.connection()
         var reported = 0
@@ -81,7 +83,7 @@ struct Poller: BackgroundLoop {
             guard case .server = error else { throw error }
             if let count = refused.count(at: .now()) {
                 core.log.error(
-                    "backends' reports of messages cannot be checked; trying again later",
+                    "cannot check the statuses that backends reported; trying again",
                     metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
             }
         }
@@ -98,11 +100,11 @@ struct Poller: BackgroundLoop {
         }
         if !kept.isEmpty {
             core.log.error(
-                "texts of messages are still at Twilio, and are not tried again",
+                "Twilio still has the texts of messages; redaction is not tried again",
                 metadata: [
                     LogKeys.count: "\(kept.count)",
                     LogKeys.remedy: """
-                    See whether the credentials may change messages. Then, as the owner of the schema: UPDATE otp.messages \
+                    Check that the credentials may change messages. Then run as the owner of the schema: UPDATE otp.messages \
                     SET redactions = 0, next_poll_at = now() WHERE redactions > 11 AND redacted_at IS NULL
                     """,
                 ])
@@ -110,8 +112,8 @@ struct Poller: BackgroundLoop {
         return due.taken + reported
     }
 
-    /// Asks Twilio for the messages that backends report and that are not recorded; how many there were. What Twilio
-    /// confirms becomes the job's message; what Twilio denies is not asked for again.
+    /// Asks Twilio for the messages that backends reported and that are not recorded; how many there were. A message
+    /// that Twilio confirms becomes the job's. One that Twilio denies is not asked for again.
     private mutating func confirmReports(_ database: any PollDatabase) async throws(PostgresError) -> Int {
         let reports = try await database.takeReports(limit: Self.perRound, keys: keys)
         let findings = await aFewAtATime(reports) { [twilio] report in (report, await Self.finding(of: report, twilio))
@@ -128,10 +130,10 @@ struct Poller: BackgroundLoop {
                 try await database.close(report)
                 if let count = denied.count(at: .now()) {
                     core.log.warning(
-                        "a backend reported a message that Twilio does not have for that send job; it counts for nothing",
+                        "a backend reported a message that Twilio does not have for that send job; the report is ignored",
                         metadata: [
                             LogKeys.sendJob: "\(report.job)", LogKeys.count: "\(count)",
-                            LogKeys.remedy: "See which backend calls otp.record_status, and with what.",
+                            LogKeys.remedy: "Find the backend that calls otp.record_status, and check its arguments.",
                         ])
                 }
             case .isUnclear: break
@@ -184,17 +186,17 @@ struct Poller: BackgroundLoop {
         if let refusal { throw refusal }
     }
 
-    /// Writes reports. One that the database refuses now is asked for again with the next poll of its message.
+    /// Writes statuses. One that the database refuses is polled again later.
     private mutating func record(_ reports: [MessageReport], _ database: any PollDatabase) async throws(PostgresError) {
         let refusal = try await database.recordStatus(reports)
         if let refusal, let count = refused.count(at: .now()) {
             core.log.error(
-                "the status of a message cannot be recorded; it is asked for again later",
+                "cannot record the status of a message; polling it again later",
                 metadata: [LogKeys.error: "\(refusal)", LogKeys.count: "\(count)"])
         }
     }
 
-    /// What `body` makes of each, nil left out.
+    /// The results of `body` for all values, without nil. At most `atATime` run at a time.
     private func aFewAtATime<Value: Sendable, Made: Sendable>(
         _ values: [Value], _ body: @escaping @Sendable (Value) async -> Made?
     ) async -> [Made] {
@@ -216,7 +218,7 @@ struct Poller: BackgroundLoop {
         return await twilio.redact(sid)
     }
 
-    /// What Twilio says of one message; nil when it says nothing now: it is asked again later.
+    /// One message as Twilio has it; nil without an answer. It is polled again later.
     private static func fetch(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
         guard let sid = MessageSID(text), let message = await twilio.message(sid) else { return nil }
         return MessageReport(
@@ -225,7 +227,7 @@ struct Poller: BackgroundLoop {
             priceUnit: message.priceUnit, sender: message.sender)
     }
 
-    /// A price as PostgreSQL's numeric takes it; nil for anything else that an answer may hold.
+    /// A price as PostgreSQL's numeric reads it; nil for any other text.
     static func decimal(_ text: String) -> String? {
         let digits = text.hasPrefix("-") ? text.dropFirst() : text[...]
         let parts = digits.split(separator: ".", omittingEmptySubsequences: false)
@@ -241,7 +243,7 @@ protocol PollDatabase: Sendable {
     func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due
     func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError?
     func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError)
-    /// Messages that backends report and that are not recorded.
+    /// Messages that backends reported and that are not recorded.
     func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage]
     /// Twilio does not have the message.
     func close(_ report: ReportedMessage) async throws(PostgresError)

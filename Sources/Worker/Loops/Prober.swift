@@ -4,8 +4,8 @@ import Postgres
 import Queue
 import Runtime
 
-/// Probes the pauses that all workers share: whichever worker is first when a probe is due lets one held job go
-/// (`TakeProbe`). What becomes of that job, wherever it is claimed, decides. Confined to the loop.
+/// Probes the pauses that all workers share. When a probe is due, the first worker to ask releases one held job
+/// (`TakeProbe`). The result of that job decides, whichever worker claims it. Confined to the loop.
 struct Prober: BackgroundLoop {
     private let core: DispatchCore
     private let pauses: PauseBook
@@ -31,7 +31,7 @@ struct Prober: BackgroundLoop {
             return .nextProbe
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("pauses can't be probed; trying again", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot probe pauses; trying again", metadata: [LogKeys.error: "\(error)"])
             }
             return .retry
         }
@@ -40,14 +40,5 @@ struct Prober: BackgroundLoop {
     func pause(_ wait: Wait) async {
         if wait == .retry, (try? await core.loop.sleep(for: .seconds(1))) == nil { return }
         await pauses.awaitProbe()
-    }
-
-    /// Runs until the task is canceled, from the first probe that may be due.
-    mutating func run() async {
-        var wait = Wait.nextProbe
-        while !Task.isCancelled {
-            await pause(wait)
-            if !Task.isCancelled { wait = await round() }
-        }
     }
 }

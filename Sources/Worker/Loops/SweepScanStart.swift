@@ -1,13 +1,13 @@
 import EventLoop
 
-/// Where a sweep begins to look for leases and lives that have ended: pure, told what each sweep was and how long it
-/// took.
+/// Where a sweep begins to look for leases that ended and codes that expired: pure, told what each sweep was and how
+/// long it took.
 ///
-/// What an open transaction of somebody's can still see stays in the indexes, dead: at 1,000 sends a second a sweep of
-/// everything stepped over 60,000 such entries after a minute (40 ms, every 2 s). So when one has looked at everything,
-/// those of the next two hundred times its length begin where it ended, less `margin`: a lease or a life that ended
-/// before that and comes to light later (a commit that took as long) waits for the next sweep of everything, a minute
-/// at most. Where nobody holds dead entries a sweep takes a millisecond, and each is one of everything.
+/// Entries that an open transaction can still see stay in the indexes, dead. At 1,000 sends a second, a full sweep
+/// stepped over 60,000 such entries after a minute (40 ms, every 2 s). So after a full sweep, for two hundred times its
+/// length, sweeps begin where it ended, less `margin`. A lease or code that ended before that and becomes visible later
+/// (after a commit that took as long) waits for the next full sweep, a minute at most. Without dead entries a sweep
+/// takes a millisecond, and each is a full one.
 struct SweepScanStart: Sendable {
     static let longest = Instant.Duration.seconds(60)
     /// A lease, and with it the longest that a claimed job is out of the queue; in microseconds.
@@ -15,11 +15,11 @@ struct SweepScanStart: Sendable {
 
     private var mark = ScanStart(longest: Self.longest)
 
-    /// No mark: the first sweep looks at everything.
+    /// No mark: the first sweep is a full one.
     init() {}
 
-    /// From where on a sweep that begins now looks, in microseconds since the Unix epoch by the database's clock; nil: at
-    /// everything.
+    /// Where a sweep that begins now starts, in microseconds since the Unix epoch by the database's clock; nil for a
+    /// full sweep.
     func start(at now: Instant) -> Int64? { mark.start(at: now) }
 
     /// A sweep from `start` on has ended after `took`: it looked at `lookedAt` by the database's clock. With `isFull`
@@ -33,6 +33,6 @@ struct SweepScanStart: Sendable {
         if start == nil { mark.lookedAtAll(took: took, at: now) }
     }
 
-    /// What is known is known no more: a sweep failed.
+    /// A sweep failed: forgets the mark.
     mutating func forget() { self = SweepScanStart() }
 }

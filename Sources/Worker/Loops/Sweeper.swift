@@ -4,12 +4,14 @@ import Postgres
 import Queue
 import Runtime
 
-/// Ends what nobody else will (`Sweep`), and marks workers that died (`MarkDead`): every 2 s while there is work, else
-/// when a lease ends, a code dies or a worker is dead by the last heartbeat (`IdleSchedule`). Every 20 s where there is
-/// what only a sweep can tell, and without heartbeats; then too when the next lease ends or the day whose budget is
-/// used up. Once a minute it enters the minute into the history that the dashboard draws (`RecordHistory`), if no other
-/// worker has. Every ten minutes it also deletes what is older than the database keeps (`Prune`), a batch a second
-/// while there is more. Confined to the loop.
+/// Ends expired jobs and settles jobs whose lease ended (`Sweep`), and marks dead workers (`MarkDead`).
+///
+/// It sweeps every 2 s while there is work. While idle, it sweeps when the last heartbeat foretold it (`IdleSchedule`):
+/// a lease ends, a code expires, or a worker is dead. Without heartbeats, and where only a sweep can tell, it sweeps
+/// every 20 s, when the next lease ends, and when the day of a used-up budget is over.
+///
+/// Once a minute it records the last minute in the history that the dashboard draws (`RecordHistory`), unless another
+/// worker has. Every ten minutes it also prunes (`Prune`), a batch a second while there is more. Confined to the loop.
 struct Sweeper: BackgroundLoop {
     static let busy = Instant.Duration.seconds(2)
     static let idle = Instant.Duration.seconds(20)
@@ -52,7 +54,7 @@ struct Sweeper: BackgroundLoop {
         case wanted(since: Instant, atMost: Instant.Duration, by: Instant)
     }
 
-    /// Each of its tasks is tried whatever becomes of the others.
+    /// Every task is tried, even if another one fails.
     mutating func round() async -> Wait {
         let began = now()
         maintenance.began(.sweep)
@@ -104,13 +106,13 @@ struct Sweeper: BackgroundLoop {
             isFull = swept.isFull(size.limit)
             size.swept()
             start.swept(from: from, lookedAt: swept.lookedAt, isFull: isFull, took: now() - asked, at: now())
-            // A lease that lapses is somebody's crash: its jobs wait for no slower a sweep than a busy worker's.
+            // A lease ends because a worker crashed. An idle worker sweeps its jobs as soon as a busy one would.
             next = [swept.nextLeaseEnd.map { $0 + .milliseconds(50) }, swept.budgetPauseEnd]
                 .compactMap { $0 }.reduce(next, min)
             report(swept)
             errors.sweep.succeeded()
         } catch {
-            say("expired jobs cannot be swept", error, &errors.sweep)
+            say("cannot sweep the queue; trying again", error, &errors.sweep)
         }
         return (isFull, isIdle, next)
     }
@@ -119,39 +121,39 @@ struct Sweeper: BackgroundLoop {
         do throws(PostgresError) {
             for worker in try await records.connection().markDead() {
                 core.log.warning(
-                    "another worker is dead: its heartbeats ended", metadata: [LogKeys.worker: "\(worker)"])
+                    "another worker is dead: it stopped sending heartbeats", metadata: [LogKeys.worker: "\(worker)"])
             }
             errors.dead.succeeded()
         } catch {
-            say("dead workers cannot be marked", error, &errors.dead)
+            say("cannot mark dead workers; trying again", error, &errors.dead)
         }
     }
 
     private mutating func recordHistory() async {
-        // Failed, it is tried when the next is due.
+        // If it fails, it is tried again when the next minute is due.
         let began = now()
         historyAt = began + .seconds(60)
         do throws(PostgresError) {
             historyAt = began + (try await records.connection().recordHistory()) + .milliseconds(100)
             errors.history.succeeded()
         } catch {
-            say("the history cannot be recorded", error, &errors.history)
+            say("cannot record the history of the last minute; trying again", error, &errors.history)
         }
     }
 
     private mutating func prune() async {
-        // What could not be done is due no sooner than a sweep.
+        // If it fails, it is tried again after an idle sweep's time.
         pruneAt = now() + Self.idle
         do throws(PostgresError) {
             let hasMore = try await records.connection().prune()
             pruneAt = now() + (hasMore ? .seconds(1) : Self.pruning)
             errors.prune.succeeded()
         } catch {
-            say("old history cannot be deleted", error, &errors.prune)
+            say("cannot delete old history; trying again", error, &errors.prune)
         }
     }
 
-    /// What the database refuses is said once.
+    /// Logs a refusal of the database once.
     private func say(_ trouble: Logger.Message, _ error: PostgresError, _ once: inout LogOnce) {
         if case .server = error, once.isNew(error) { core.log.error(trouble, metadata: [LogKeys.error: "\(error)"]) }
     }
@@ -160,7 +162,7 @@ struct Sweeper: BackgroundLoop {
         if swept.lostLeases > 0 {
             maintenance.want(.lookUp)
             core.log.warning(
-                "jobs whose worker stopped in the middle: what became of them is unknown",
+                "leases ended without a result; the outcome of these sends is unknown",
                 metadata: [LogKeys.count: "\(swept.lostLeases)"])
         }
         if swept.expired > 0 {
@@ -168,7 +170,7 @@ struct Sweeper: BackgroundLoop {
         }
         if swept.unknownFailed > 0 {
             core.log.warning(
-                "sends whose outcome stayed unknown: no worker could look for them at Twilio within two minutes",
+                "failed jobs with an unknown outcome: no worker could look them up at Twilio within two minutes",
                 metadata: [LogKeys.count: "\(swept.unknownFailed)"])
         }
     }

@@ -6,11 +6,11 @@ import Runtime
 import Synchronization
 import Twilio
 
-/// What the loops ask Twilio for: of `TwilioReader`, or in tests of a stand-in.
+/// What the loops ask Twilio for. Tests use a stand-in.
 protocol MessageReader: Sendable {
-    /// A message as Twilio has it now; nil when it does not say.
+    /// A message as Twilio has it now; nil without an answer.
     func message(_ sid: MessageSID) async -> MessageResource?
-    /// What Twilio says of a message that another program told of.
+    /// What Twilio answers about a message that a backend reported.
     func lookUp(_ sid: MessageSID) async -> MessageLookup
     /// Empties a message's text at Twilio, for good; whether it is empty now. Repeating it is harmless.
     func redact(_ sid: MessageSID) async -> Bool
@@ -20,7 +20,7 @@ protocol MessageReader: Sendable {
     func page(_ path: String, deadline: Instant) async -> MessagePage?
 }
 
-/// What Twilio says of a message that another program told of.
+/// What Twilio answers about a message that a backend reported.
 enum MessageLookup: Sendable {
     case found(MessageResource)
     /// Twilio does not know it.
@@ -28,7 +28,8 @@ enum MessageLookup: Sendable {
     case unclear
 }
 
-/// Reads from Twilio, off the hot path: a message, or a page of its list; and has it empty a text. Nothing is sent by it.
+/// Reads messages and pages of Twilio's list, and has Twilio delete texts. It sends no message, and is off the hot
+/// path.
 struct TwilioReader: MessageReader {
     let http: HTTPClient
     let baseURL: String
@@ -36,11 +37,11 @@ struct TwilioReader: MessageReader {
     let authorization: Authorization
     let log: Logger
 
-    /// A message as Twilio has it now; nil when it does not say.
+    /// A message as Twilio has it now; nil without an answer.
     func message(_ sid: MessageSID) async -> MessageResource? {
         guard let body = await answer(.get, endpoint.message(sid), deadline: .now() + Times.http) else { return nil }
         let message = decoded { () throws(MessageResource.Problem) in try MessageResource(json: body.span) }
-        // An answer about something else: the connection is one behind (`Outcome.classify`).
+        // An answer about another message: the connection's answers are out of step (`Outcome.classify`).
         guard message?.sid == sid else { return nil }
         return message
     }
@@ -58,7 +59,7 @@ struct TwilioReader: MessageReader {
             guard let message, message.sid == sid else { return .unclear }
             return .found(message)
         } catch {
-            log.debug("Twilio could not be asked", metadata: [LogKeys.error: "\(error)"])
+            log.debug("cannot reach Twilio", metadata: [LogKeys.error: "\(error)"])
             return .unclear
         }
     }
@@ -75,8 +76,8 @@ struct TwilioReader: MessageReader {
 
     func list(to number: PhoneNumber, pageSize: Int) -> String { endpoint.messages(to: number, pageSize: pageSize) }
 
-    /// A page of Twilio's list, by its path and query; nil when it can't be had or read. Over a connection of its own: a
-    /// page of somebody else's messages would look like a message that is not there.
+    /// A page of Twilio's list, by its path and query; nil when it can't be had or read. It uses a connection of its
+    /// own: a page of another list, read by mistake, would look like an absent message.
     func page(_ path: String, deadline: Instant) async -> MessagePage? {
         guard let body = await answer(.get, path, isAlone: true, deadline: deadline) else { return nil }
         return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
@@ -86,15 +87,15 @@ struct TwilioReader: MessageReader {
         do {
             return try decode()
         } catch {
-            log.debug("an answer of Twilio's can't be read", metadata: [LogKeys.error: "\(error)"])
+            log.debug("cannot read Twilio's answer", metadata: [LogKeys.error: "\(error)"])
             return nil
         }
     }
 
-    /// Whether Twilio answers: what is asked for is one page of one message, and thrown away.
+    /// Whether Twilio answers. The request asks for a page of one message, and discards it.
     ///
-    /// A page in place of Twilio's answer (a captive portal, a proxy's redirect) is none. A refusal counts as an answer,
-    /// whoever gave it: a firewall may refuse what is asked here and let messages pass.
+    /// A page in place of Twilio's answer (a captive portal, a proxy's redirect) does not count as an answer. A refusal
+    /// does, even a firewall's: a firewall may refuse this request and let messages pass.
     func answers(within span: Instant.Duration) async -> Bool {
         do {
             let response = try await perform(.get, "\(endpoint.messages)?PageSize=1", deadline: .now() + span)
@@ -115,9 +116,9 @@ struct TwilioReader: MessageReader {
         do {
             let response = try await perform(method, path, body: body, isAlone: isAlone, deadline: deadline)
             if response.status == 200 { return response.body }
-            log.debug("Twilio did not give what it was asked for", metadata: [LogKeys.state: "\(response.status)"])
+            log.debug("Twilio answered with an error", metadata: [LogKeys.state: "\(response.status)"])
         } catch {
-            log.debug("Twilio could not be asked", metadata: [LogKeys.error: "\(error)"])
+            log.debug("cannot reach Twilio", metadata: [LogKeys.error: "\(error)"])
         }
         return nil
     }
@@ -136,7 +137,7 @@ struct TwilioReader: MessageReader {
     }
 }
 
-/// The `Authorization` header of requests that begin now: it changes when credentials are read anew.
+/// The `Authorization` header of requests that begin now: it changes when credentials are reloaded.
 final class Authorization: Sendable {
     private let current: Mutex<Secret>
 

@@ -5,14 +5,15 @@ import Postgres
 import Queue
 import Runtime
 
-/// Pauses of everything, of a country, of a prefix: rows of `otp.pauses` that all workers share. Holds what the database
-/// has, and what this worker is about to write there. Confined to the loop.
+/// Pauses of everything, of a country, of a prefix: rows of `otp.pauses` that all workers share. It holds the pauses
+/// that the database has, and those that this worker is about to write there. Confined to the loop.
 final class PauseBook {
-    /// Where a probe is due and no job is held: a worker that holds one signals, this is for those that stopped first.
+    /// How often it looks again while a probe is due and no job is held. A worker that holds a job signals; this is for
+    /// workers that stopped before they could.
     static let idle = Instant.Duration.seconds(5)
 
     private let core: DispatchCore
-    /// What is not sent for now.
+    /// The pauses in force.
     private var pauses = Pauses()
     private var toBegin: [Pause] = []
     private var toEnd: [String] = []
@@ -22,7 +23,7 @@ final class PauseBook {
     private let probes: Latch
     /// When pauses that could not be written are tried again; nil while there are none.
     private(set) var retryAt: Instant?
-    /// The database refuses them: a worker that leaves does not wait for them.
+    /// The database refuses them: a draining worker does not wait for them.
     private(set) var areRefused = false
     /// Since when this worker knows that everything is paused.
     private(set) var haltedAt: Instant?
@@ -41,8 +42,8 @@ final class PauseBook {
         pauses.pause(holding: number, of: job.country, butFor: job.probeOf)
     }
 
-    /// Takes over the pauses as the database has them; what is still to be written is added. Whether everything is paused
-    /// since now: what was claimed ahead goes back.
+    /// Takes over the pauses that the database has, and keeps those still to be written. Returns whether everything is
+    /// paused from now on: jobs claimed ahead go back then.
     func read(_ rows: [Pause], nextProbe next: Instant.Duration?) -> Bool {
         let old = pauses
         pauses = Pauses(rows)
@@ -89,7 +90,7 @@ final class PauseBook {
         say(pause)
     }
 
-    /// A probe got through.
+    /// A probe was accepted.
     func end(_ name: String) {
         guard pauses[name]?.isProbed == true else { return }
         pauses.remove(name)
@@ -162,7 +163,7 @@ final class PauseBook {
             case .server:
                 if let count = errors.count(at: .now()) {
                     core.log.error(
-                        "a pause cannot be written; trying again every second",
+                        "cannot write a pause; trying again every second",
                         metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
                 }
                 return .refused
@@ -186,7 +187,7 @@ final class PauseBook {
             && machine.database.isHeard
     }
 
-    /// What a look for due probes came to.
+    /// The result of a search for due probes.
     func probed(_ taken: TakeProbe.Taken) {
         nextProbe = taken.next.map { .now() + ($0 > .seconds(0) ? $0 + .milliseconds(10) : Self.idle) }
         if taken.released > 0 { core.jobsAreDue() }

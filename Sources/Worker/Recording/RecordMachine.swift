@@ -1,4 +1,5 @@
 import EventLoop
+import Postgres
 
 /// A batch of results that can be written at once or in parts.
 protocol ResultBatch: Sendable {
@@ -28,21 +29,19 @@ enum RecordFailure: Sendable, Equatable {
     /// Any other error: perhaps of one row alone.
     case refused
 
-    /// By SQLSTATE alone.
-    init(sqlstate: String) {
+    /// What a refusal of the server means for the batch.
+    init(_ kind: ServerError.Kind) {
         self =
-            switch sqlstate {
-            case "55P03": .locked
-            case "40001", "40P01": .conflict
-            case "25006": .serverTrouble
-            // A statement timeout of the role: a smaller batch may fit.
-            case "57014": .refused
-            default: ["08", "53", "57", "58"].contains(sqlstate.prefix(2)) ? .serverTrouble : .refused
+            switch kind {
+            case .locked: .locked
+            case .conflict: .conflict
+            case .unavailable: .serverTrouble
+            case .misconfigured, .invalidValue, .other: .refused
             }
     }
 }
 
-/// Decides what the recorder writes next, and what becomes of results that the database does not take. Pure.
+/// Decides what the recorder writes next, and what to do with results that the database does not take. Pure.
 ///
 /// A new batch is written as a whole. A batch that fails is halved until the result at fault is alone, and that one is
 /// set aside: it is tried again after waits that double. Between two tries of what was set aside, new results are
@@ -113,7 +112,7 @@ struct RecordMachine<Batch: ResultBatch> {
     var count: Int { entries.reduce(current?.batch.count ?? 0) { $0 + $1.batch.count } }
     /// Their jobs.
     var jobs: [Int64] { (current?.batch.jobs ?? []) + entries.flatMap(\.batch.jobs) }
-    /// Results that failed before.
+    /// Results that have failed.
     var setAside: Int { entries.reduce(0) { $0 + ($1.isNew ? 0 : $1.batch.count) } }
 
     /// What to do now, where results `haveGathered`.
@@ -222,7 +221,7 @@ struct RecordMachine<Batch: ResultBatch> {
         return over.map(\.batch)
     }
 
-    /// The worker leaves: everything is tried again soon and often.
+    /// The worker drains: everything is tried again soon and often.
     mutating func drain(at now: Instant) {
         isDraining = true
         for index in entries.indices { entries[index].due = min(entries[index].due, now) }

@@ -4,9 +4,9 @@ import Postgres
 import Queue
 import Runtime
 
-/// Records what became of sends. While one statement is in flight, results gather for the next one, and under load a
-/// moment longer (`DispatchMachine.recordsWait`). While the database is away they wait in memory, and the claims with
-/// them. `RecordMachine` decides what becomes of results that the database does not take. Confined to the loop.
+/// Records the results of sends. While one statement is in flight, results gather for the next one, and under load a
+/// moment longer (`DispatchMachine.recordsWait`). While the database cannot be reached, they wait in memory, and so do
+/// claims. `RecordMachine` decides what to do with results that the database does not take. Confined to the loop.
 final class Recorder {
     private let core: DispatchCore
     private let jobs: JobsInHand
@@ -16,16 +16,16 @@ final class Recorder {
     private var unsent = FinishUnsent()
     /// Results that are being recorded, and those that the database does not take yet.
     private var batches = RecordMachine<SendResults>()
-    /// Since when the session that records is up. A place that a claim told before says nothing to it.
+    /// Since when the recording session is up. A row's place that an earlier claim told does not count for it.
     private(set) var connectedAt = Instant(nanoseconds: 0)
-    /// No claim is on its way whose jobs would have to be given back.
+    /// The claim loop has ended, so that no further jobs have to be given back.
     private var claimsHaveEnded = false
     /// Why results cannot be recorded, while there are such.
     private(set) var trouble: String?
     private var troubleThrottle = LogThrottle()
-    /// Results that the next such line counts, beside one for each time that it was not written.
+    /// Results that the next such line counts, beyond one for each line that was suppressed.
     private var unlogged = 0
-    /// Jobs whose result was given up: they may have been sent, and so are not given back. The last thousand.
+    /// Jobs whose result was given up, the last thousand. They may have been sent, and so are not given back.
     private var givenUp: [Int64] = []
 
     /// `sparedPolls`: see `FinishAccepted`.
@@ -39,16 +39,16 @@ final class Recorder {
 
     /// Results that are not in the database yet.
     var unsaved: Int { accepted.count + unsent.count + batches.count }
-    /// Those of them that the database did not take.
+    /// Those of them that the database has not taken.
     var setAside: Int { batches.setAside }
-    /// The jobs that are this worker's by the database, and have ended.
+    /// The jobs that have ended and are still this worker's in the database.
     var ids: [Int64] { accepted.jobs + unsent.jobs + batches.jobs + givenUp }
     /// An empty batch of messages.
     var emptyBatch: FinishAccepted { accepted.emptied() }
 
     // MARK: What it is told
 
-    /// The session that records is there, or has gone.
+    /// The recording session is up, or has ended.
     func connection(isUp: Bool) {
         core.machine.database.canRecord = isUp
         connectedAt = .now()
@@ -57,7 +57,7 @@ final class Recorder {
         core.claimsMayGo.signal()
     }
 
-    /// Twilio has a message, by its answer or by a look.
+    /// Twilio has a message, by its answer or by a lookup.
     func accept(_ message: AcceptedMessage, at now: Instant) {
         core.tally.accepted += 1
         maintenance.want(.poll)
@@ -71,7 +71,7 @@ final class Recorder {
         core.hasResults.signal()
     }
 
-    /// A message that was recorded before, and that the database has forgotten.
+    /// A recorded message that the database has lost.
     func rewrite(_ message: AcceptedMessage) {
         accepted.append(message)
         core.hasResults.signal()
@@ -86,7 +86,7 @@ final class Recorder {
         core.hasResults.signal()
     }
 
-    /// The worker leaves: everything is tried again soon and often.
+    /// The worker drains: everything is tried again soon and often.
     func drain() { batches.drain(at: .now()) }
 
     // MARK: Recording
@@ -122,7 +122,7 @@ final class Recorder {
         }
     }
 
-    /// Hands what has gathered to the machine: messages first.
+    /// Hands the gathered results to the machine, messages first.
     private func gather() {
         core.machine.recordsBegan(at: .now())
         batches.take([.accepted(accepted), .unsent(unsent)], at: .now())
@@ -153,7 +153,7 @@ final class Recorder {
             } catch {
                 if Task.isCancelled { return }
                 if case .server(let refusal) = error {
-                    failure = RecordFailure(sqlstate: refusal.sqlstate)
+                    failure = RecordFailure(refusal.kind)
                 } else {
                     // The next connection may lead to another server, where other rows lie in the same places.
                     batches.forgetPlaces()
@@ -182,38 +182,38 @@ final class Recorder {
         do {
             return try await records.connection().locked(jobs)
         } catch {
-            // The write that follows meets the same trouble, and says it.
+            // The write that follows fails in the same way, and logs it.
             return []
         }
     }
 
-    /// Says that results wait: at most one line a second.
+    /// Logs that results wait, at most one line a second.
     private func say(_ error: PostgresError, count: Int) {
         trouble = "\(error)"
         unlogged += count - 1
         guard let times = troubleThrottle.count(at: .now()) else { return }
         core.log.error(
-            "the result of a send cannot be recorded yet; it waits beside the others",
+            "cannot record the result of a send yet; trying again",
             metadata: [
                 LogKeys.count: "\(times + unlogged)", LogKeys.error: "\(error)",
                 LogKeys.remedy:
-                    "See which session holds the row (pg_blocking_pids), or which constraint or trigger refuses it. otpd tries again.",
+                    "Find the session that holds the row (pg_blocking_pids), or the constraint or trigger that refuses it. otpd tries again.",
             ])
         unlogged = 0
     }
 
-    /// Says which results are no longer tried. Their jobs are not given back: they may have been sent.
+    /// Logs which results are not tried again. Their jobs are not given back, because they may have been sent.
     private func giveUp() {
         for batch in batches.givenUp(at: .now()) {
             givenUp = (givenUp + batch.jobs).suffix(1000)
             for (job, attempt, result) in batch.names {
                 core.log.critical(
-                    "the result of a send was refused for an hour and is given up",
+                    "gave up the result of a send: the database refused it for an hour",
                     metadata: [
                         LogKeys.sendJob: "\(job)", LogKeys.attempt: "\(attempt)", LogKeys.outcome: "\(result)",
                         LogKeys.error: "\(trouble ?? "")",
                         LogKeys.remedy:
-                            "Remove what refuses it. The reconciler looks for the message at Twilio while the code lives.",
+                            "Remove the constraint or trigger that refuses it. While the code is live, otpd looks for the message at Twilio.",
                     ])
             }
         }
@@ -225,29 +225,30 @@ final class Recorder {
         UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));
         """
 
-    /// Says what the promise leaves possible in principle: it is recorded, counted in `otp.failure_summary`, and alarmed.
+    /// Logs the rare results that otpd cannot rule out, such as a second message. They are also recorded, and counted
+    /// in `otp.failure_summary`.
     func report(_ beside: FinishAccepted.Surplus) {
         if beside.second > 0 {
             core.log.critical(
-                "a second message of a send job turned up: its user got the same code twice",
+                "a send job has a second message: its user got the same code twice",
                 metadata: [
                     LogKeys.count: "\(beside.second)",
                     LogKeys.remedy:
-                        "Look for a proxy or an outage that held requests back for longer than the grace; OTPD_RESEND_UNKNOWN=never rules it out.",
+                        "Look for a proxy or an outage that held requests back for longer than 60 seconds. OTPD_RESEND_UNKNOWN=never prevents it.",
                 ])
         }
         if beside.takenIDs > 0 {
             core.log.critical(
-                "the ids of send jobs are those of earlier jobs; their results are kept beside the earlier ones",
+                "new send jobs have the ids of earlier ones; their results are kept beside the earlier ones",
                 metadata: [
                     LogKeys.count: "\(beside.takenIDs)",
                     LogKeys.remedy:
-                        "The sequences stand behind the history, as after logical replication or a restore of data alone. As the owner of the schema: \(Self.sequencesRemedy)",
+                        "The sequences are behind the history, as after logical replication or a restore of data alone. Run as the owner of the schema: \(Self.sequencesRemedy)",
                 ])
         }
         if beside.all > beside.second {
             core.log.warning(
-                "messages turned up of send jobs that had ended without one; they are kept beside them",
+                "found messages of send jobs that had ended without one; kept them beside these jobs",
                 metadata: [LogKeys.count: "\(beside.all - beside.second)"])
         }
     }

@@ -2,7 +2,7 @@ import EventLoop
 import Postgres
 import Queue
 
-/// Results of one kind: messages that Twilio took, or ends without a message.
+/// Results of one kind: messages that Twilio accepted, or ends without a message.
 enum SendResults: Sendable, ResultBatch {
     case accepted(FinishAccepted)
     case unsent(FinishUnsent)
@@ -65,7 +65,7 @@ enum SendResults: Sendable, ResultBatch {
         self = .accepted(batch)
     }
 
-    /// Writes them; what came beside their jobs' ends.
+    /// Writes them. Returns the surplus: messages and ids beyond one result a job.
     func write(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError)
         -> FinishAccepted.Surplus
     {
@@ -80,7 +80,7 @@ enum SendResults: Sendable, ResultBatch {
 
 /// What the recorder asks of a connection.
 protocol ResultDatabase: Sendable {
-    /// Writes results of one kind; what came beside their jobs' ends.
+    /// Writes results of one kind. Returns the surplus: messages and ids beyond one result a job.
     func write(_ results: SendResults, worker: Int64) async throws(PostgresError) -> FinishAccepted.Surplus
     /// Which of these jobs another session holds.
     func locked(_ jobs: [Int64]) async throws(PostgresError) -> Set<Int64>

@@ -7,16 +7,16 @@ enum MaintenanceTask: Int, Sendable, CaseIterable { case sweep, lookUp, poll }
 /// When the loops of an idle worker next have something to do: pure, told what each heartbeat found and when a loop
 /// begins a round.
 ///
-/// While there is work a heartbeat brings no next work, and each loop keeps its own cadence. So it does when the last
-/// one is older than two heartbeats: then the database, or the session that beats, is away.
+/// While there is work, heartbeats do not tell the next work, and each loop keeps its own cadence. It does so too when
+/// the last heartbeat is too old, because then the database or the session is down.
 struct IdleSchedule: Sendable {
-    /// How long what a heartbeat told counts: two heartbeats and a half.
+    /// How long a heartbeat's findings count: two and a half heartbeats.
     static let validity = Instant.Duration.seconds(25)
 
     private var heardAt: Instant?
     private var due = [Instant?](repeating: nil, count: MaintenanceTask.allCases.count)
     private var sweepsByCadence = false
-    /// Whether a worker may have died that nobody has marked yet.
+    /// Whether a worker may have died that no worker has marked yet.
     private(set) var mayHaveDead = true
 
     /// A heartbeat was answered; `found` is nil where it did not ask.

@@ -5,7 +5,7 @@ import OTP
 import Queue
 import Runtime
 
-/// What the ends of requests mean for their jobs, and for the worker.
+/// What the ends of requests mean for their jobs and for the worker.
 extension JobSender {
     /// Every request that ended in this turn.
     func completed(_ completions: [Completion]) {
@@ -80,7 +80,7 @@ extension JobSender {
         }
     }
 
-    /// What an answer says of how much Twilio takes.
+    /// Learns from an answer how many requests Twilio accepts.
     private func throttle(
         _ sent: WaitingJob, _ effect: Disposition.Effect?, _ outcome: OTP.Outcome, _ seen: Int?, at now: Instant
     ) {
@@ -132,7 +132,7 @@ extension JobSender {
                 ?? core.machine.throttle.words
         if disposition.isAlert, let count = limits.alert.count(at: now) {
             core.log.error(
-                "Twilio gave an error that no row of otp.error_classes names",
+                "Twilio gave an error code that otp.error_classes does not list",
                 metadata: [
                     LogKeys.reason: "\(Words.of(disposition.step))",
                     LogKeys.remedy: "Add the code to otp.error_classes.", LogKeys.count: "\(count)",
@@ -140,14 +140,14 @@ extension JobSender {
         }
     }
 
-    /// What an outcome says of whether Twilio can be reached.
+    /// Learns from an outcome whether Twilio can be reached.
     private func reached(_ outcome: OTP.Outcome, at now: Instant) {
         if outcome.provesAccount {
             core.announce(core.machine.reachedTwilio(at: now))
         } else if outcome.isNoDescriptor, core.machine.noDescriptor(at: now) {
             if let count = limits.noDescriptor.count(at: now), let outage = outcome.outage {
                 core.log.warning(
-                    "no file descriptor was free for a connection; fewer requests go at a time",
+                    "no file descriptor is free for a connection; sending fewer requests at a time",
                     metadata: [
                         LogKeys.reason: "\(outage.explanation)", LogKeys.remedy: "\(outage.remedy)",
                         LogKeys.count: "\(count)",

@@ -4,7 +4,7 @@ import OTP
 import Queue
 import Runtime
 
-/// The path of one send: plain calls on the loop, no hop, no allocation of its own. Decides when a job in hand is
+/// The path of one send: direct calls on the loop, without executor hops and allocations. Decides when a job in hand is
 /// handed to its channel; what its end means is in `JobSender+Outcomes.swift`. Confined to the loop.
 final class JobSender<Channel: SendChannel> {
     let core: DispatchCore
@@ -13,7 +13,7 @@ final class JobSender<Channel: SendChannel> {
     let catalog: Catalog
     let maintenance: MaintenanceSchedule
     let recorder: Recorder
-    var random = JitterGenerator()
+    var random = SystemRandomNumberGenerator()
     var limits = LogLimits()
     /// Since when the channel's credentials are in force.
     var credentialsSince = Instant(nanoseconds: 0)
@@ -30,7 +30,7 @@ final class JobSender<Channel: SendChannel> {
         (self.maintenance, self.recorder, self.channel) = (maintenance, recorder, channel)
     }
 
-    /// What can happen a thousand times a second is logged once a second, with its count.
+    /// Events that can happen a thousand times a second are logged once a second, with their count.
     struct LogLimits {
         var unknown = LogThrottle()
         var alert = LogThrottle()
@@ -41,7 +41,7 @@ final class JobSender<Channel: SendChannel> {
 
     // MARK: What was claimed
 
-    /// Takes over what a claim brought, and hands over what may go now.
+    /// Takes over a claim's jobs, and hands over those that may go now.
     func take(_ claimed: ClaimedJobs, claimedAt: Instant) {
         let now = Instant.now()
         for job in claimed.jobs {
@@ -52,16 +52,16 @@ final class JobSender<Channel: SendChannel> {
         }
         if let warning = claimed.durabilityWarning {
             core.log.error(
-                "a claim may not survive a failover, so nothing of it is sent",
+                "a claim may not survive a failover; none of its jobs is sent",
                 metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
             releaseWaiting()
         }
-        // A drain or a halt began while the claim was on its way; to a pause `pump` sees.
+        // A drain or a halt may have begun while the claim was under way. `pump` handles a pause.
         if core.machine.isDraining || core.machine.isHalted { releaseWaiting() }
         pump()
     }
 
-    /// Ends a claimed job that this process has handed over before, as far as that may be at Twilio; whether it did.
+    /// Ends a claimed job that this process has already handed over, if Twilio may have it; whether it did.
     private func recognize(_ next: WaitingJob, at now: Instant) -> Bool {
         let job = next.job
         let finding = jobs.handedOver.finding(
@@ -86,7 +86,7 @@ final class JobSender<Channel: SendChannel> {
         }
         if let count = limits.recognized.count(at: now) {
             core.log.warning(
-                "a job came back that was handed over already: the database has forgotten that; it is not sent again",
+                "claimed a job that was handed over already: the database lost the attempt; it is not sent again",
                 metadata: [
                     LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.count: "\(count)",
                     LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
@@ -97,7 +97,7 @@ final class JobSender<Channel: SendChannel> {
 
     // MARK: Handing over
 
-    /// Hands over what may go now.
+    /// Hands over the jobs that may go now.
     func pump() {
         let now = Instant.now()
         if !jobs.rateLimited.isEmpty { releaseRateLimited(at: now) }
@@ -110,7 +110,7 @@ final class JobSender<Channel: SendChannel> {
         core.claimsMayGo.signal()
     }
 
-    /// Hands over what was rate-limited, as far as its senders' turns have come.
+    /// Hands over rate-limited jobs whose senders' turns have come.
     private func releaseRateLimited(at now: Instant) {
         for sender in jobs.rateLimited.keys {
             while core.machine.pause.mayHandOver, core.machine.mayHandOver(at: now),
@@ -123,7 +123,7 @@ final class JobSender<Channel: SendChannel> {
         }
     }
 
-    /// Sends one job, or ends it where it can't be sent; where its sender's turn has not come, it stays in hand or goes
+    /// Sends one job, or ends it if it cannot be sent. If its sender's turn has not come, it stays in hand or goes
     /// back.
     private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
@@ -148,8 +148,8 @@ final class JobSender<Channel: SendChannel> {
                 return drop(
                     next,
                     Unsendable(
-                        .deferred, delay: delay, error: "It waits for its turn: its sender's rate is limited.",
-                        remedy: "Nothing; or raise the sender's rate in otp.sender_rates.",
+                        .deferred, delay: delay, error: "The job waits for its turn: the sender's rate is limited.",
+                        remedy: "Nothing to do. To send faster, raise the sender's rate in otp.sender_rates.",
                         holdKey: sender, rate: core.machine.rates.rate(of: sender)))
             }
         }
@@ -170,7 +170,10 @@ final class JobSender<Channel: SendChannel> {
     }
 
     private func sealedOtherwise(at now: Instant) -> Unsendable {
-        let remedy = "Set OTPD_SECRET to the secret of the backend's sessions (OTPD_SECRET_PREVIOUS while rotating)."
+        let remedy = """
+            Set OTPD_SECRET to the value of otp.secret in the backend's sessions. While you change the secret, set \
+            OTPD_SECRET_PREVIOUS to the old one.
+            """
         if let count = limits.sealedOtherwise.count(at: now) {
             core.log.error(
                 "codes are sealed under another secret: their jobs wait",
@@ -195,7 +198,7 @@ final class JobSender<Channel: SendChannel> {
         core.hasResults.signal()
     }
 
-    /// Gives back what was claimed and not handed over.
+    /// Gives back the jobs that were claimed and not handed over.
     func releaseWaiting() {
         while let next = jobs.waiting.popFirst() { drop(next, Unsendable(.release)) }
         for sender in jobs.rateLimited.keys {
@@ -207,7 +210,7 @@ final class JobSender<Channel: SendChannel> {
         jobs.rateLimited = [:]
     }
 
-    /// The code leaves memory with the text that it was written into.
+    /// Erases the text, and with it the code, from memory.
     private func wipeText() {
         for index in text.indices { text[index] = 0 }
         text.removeAll(keepingCapacity: true)
@@ -231,10 +234,10 @@ final class JobSender<Channel: SendChannel> {
 extension ClaimedJob.Death {
     fileprivate var words: String {
         switch self {
-        case .deleted: "Its verification was deleted before it was sent."
-        case .canceled: "Its verification was canceled before it was sent."
-        case .verified: "Its code had been used before it was sent."
-        case .replaced: "A newer code of the same subject and purpose had replaced it before it was sent."
+        case .deleted: "The verification was deleted before its code was sent."
+        case .canceled: "The verification was canceled before its code was sent."
+        case .verified: "The code was used before it was sent."
+        case .replaced: "A newer code for the same subject and purpose replaced this one before it was sent."
         }
     }
 }

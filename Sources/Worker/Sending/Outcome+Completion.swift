@@ -4,7 +4,7 @@ import OTP
 import Twilio
 
 extension OTP.Outcome {
-    /// What a POST for `recipient` came to, from how it ended.
+    /// The outcome of a POST for `recipient`, from how it ended.
     init(_ completion: Completion, recipient: PhoneNumber?) {
         func responder() -> Responder {
             Responder(
@@ -20,7 +20,7 @@ extension OTP.Outcome {
             }
         case .notSent(let reason):
             self = TransportFailure.neverSent(NotSent(reason)).outcome
-        // A refusal is one by its status, though its body was too large or broke off.
+        // The status alone makes it a refusal, even if the body was too large or broke off.
         case .unknown(.answerTooLarge) where (400..<500).contains(completion.receivedStatus),
             .unknown(.truncated) where (400..<500).contains(completion.receivedStatus),
             .unknown(.connectionLost) where (400..<500).contains(completion.receivedStatus),
@@ -46,7 +46,7 @@ extension OTP.Outcome {
 }
 
 extension OTP.Outcome {
-    /// Whether Twilio answered in a way that says that the account may send: what ends a pause.
+    /// Whether Twilio's answer proves that the account may send, which ends a pause.
     var provesAccount: Bool {
         switch self {
         case .accepted, .refused: true

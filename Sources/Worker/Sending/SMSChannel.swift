@@ -47,17 +47,19 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         do {
             template = try catalog.templates.template(purpose: job.purpose, locale: job.locale)
         } catch {
-            // The database takes no verification without a text: this copy of the texts is old, or the text is gone.
+            // The database accepts no verification without a template, so this copy is out of date, or the template was
+            // deleted.
             catalog.changed()
             throw Unsendable(
                 .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
-                remedy: "Insert or mend the text in otp.templates: the job is tried again until its code expires.")
+                remedy: "Insert or correct the row in otp.templates. otpd tries the job again until its code expires.")
         }
         do {
             return Draft(
                 recipient: recipient, template: template, form: try catalog.senders.form(country: job.country))
         } catch {
-            // The table refuses such a sender: it was written around its trigger, so perhaps it is mended so too.
+            // The table's trigger refuses such a sender, so it was written around the trigger. It may be corrected in
+            // the same way.
             catalog.changed()
             throw Unsendable(
                 .retry, delay: .seconds(2), error: Words.sentence("\(error)"), remedy: CountrySenders.BadRow.remedy)
@@ -71,16 +73,16 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         guard MessageLength.fits(utf8: text) else {
             throw Unsendable(
                 .failed,
-                error: "Its text is longer than the \(MessageLength.limit) characters that Twilio takes.",
+                error: "The text is longer than the \(MessageLength.limit) characters that Twilio accepts.",
                 remedy:
-                    "Shorten the text for \(job.purpose), \(job.locale) in otp.templates: {app} may be in it often.",
+                    "Shorten the template for \(job.purpose), \(job.locale) in otp.templates. {app} may occur in it several times.",
                 errorClass: ErrorClass.badJob.rawValue)
         }
     }
 
     func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int) {
         client.post(endpoint, tag: tag, leaseEnd: job.trustedUntil) { buffer in
-            // Refused only below a second of life, which `JobSender` hands over no job with.
+            // It fails only with less than a second to live, and `JobSender` hands over no such job.
             let isWritten = draft.form.write(
                 into: &buffer, to: draft.recipient, body: text.span, lifeLeft: lifeLeft, job: job.job.id,
                 attempt: job.job.attempt)
@@ -95,7 +97,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
     func retireConnections() { client.retireConnections() }
 }
 
-/// What hands POSTs over: the HTTP client, or in tests a stand-in.
+/// What the channel needs of the HTTP client. Tests use a stand-in.
 protocol PostClient {
     /// A URL with the headers of its requests.
     associatedtype Endpoint

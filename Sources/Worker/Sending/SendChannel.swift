@@ -3,43 +3,44 @@ import HTTP
 import OTP
 import Queue
 
-/// One way for codes to reach their users: turns a job into a request, and what came of the request into an outcome.
+/// One way for codes to reach their users: turns a job into a request, and the request's end into an outcome.
 ///
-/// `JobSender` knows when a job may go and what its end means. The channel knows what is sent, where to and by which
-/// transport, and what an answer says. A worker with several channels gives `JobSender` one that picks among them by the
-/// job: a struct of channels whose `Draft` is an enum of theirs. All of it is resolved at compile time.
+/// `JobSender` knows when a job may go and what its end means. The channel knows the content, the address and the
+/// transport of a request, and what an answer means. A worker with several channels gives `JobSender` one that picks
+/// among them by the job: a struct of channels whose `Draft` is an enum of theirs. All of it is resolved at compile
+/// time.
 protocol SendChannel {
     /// A request that is being prepared.
     associatedtype Draft: ChannelDraft
 
-    /// Finds what a job's request is made of.
+    /// Finds the parts of a job's request.
     ///
-    /// - Throws: `Unsendable` where the job has to end, or to wait.
+    /// - Throws: `Unsendable` if the job has to end, or to wait.
     func draft(_ job: ClaimedJob) throws(Unsendable) -> Draft
 
     /// Writes the message with its code into `text`, which is empty; the caller wipes it.
     ///
-    /// - Throws: `Unsendable` where it can't be sent like this; what was written is wiped then, too.
+    /// - Throws: `Unsendable` if it cannot be sent like this. What was written is wiped then too.
     func render(_ draft: Draft, of job: ClaimedJob, code: Code, lifeLeft: Duration, into text: inout [UInt8])
         throws(Unsendable)
 
     /// Hands the request over; its end comes as a completion with `tag`. `text` is what was rendered.
     func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int)
 
-    /// What a request of `job` came to.
+    /// The outcome of a request of `job`.
     func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome
 
-    /// An answer spoke of another message: no connection that is open now is used again.
+    /// Uses no connection again that is open now, because an answer was about another message.
     func retireConnections()
 }
 
-/// What every draft says of itself.
+/// What every draft tells.
 protocol ChannelDraft {
-    /// Whom the message comes from, as `otp.sender_rates` names it.
+    /// The message's sender, as `otp.sender_rates` names it.
     var sender: String { get }
 }
 
-/// Why a claimed job is not handed over, and what becomes of it.
+/// Why a claimed job is not handed over, and how it ends.
 struct Unsendable: Error {
     let outcome: UnsentOutcome
     var delay = Instant.Duration.seconds(0)

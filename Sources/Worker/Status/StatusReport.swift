@@ -16,7 +16,7 @@ struct StatusReport {
         return machine.database.canClaim && !machine.isDraining && machine.pause.reason == nil && !machine.isHalted
     }
 
-    /// `base` with what the dispatcher knows; begins a new stretch of latencies.
+    /// Adds the dispatcher's figures to `base`, and begins a new span of latencies.
     func make(from base: WorkerReport) -> WorkerReport {
         var report = base
         let now = Instant.now()
@@ -33,10 +33,10 @@ struct StatusReport {
         report.failed = tally.failed
         report.unknown = tally.unknown
         report.latency = (tally.latency.percentile(0.5), tally.latency.percentile(0.95), tally.latency.percentile(0.99))
-        // The connection that claims is there: it writes this.
+        // The claiming connection is up, because it writes this row.
         report.databaseState =
             !machine.database.canRecord
-            ? "the connection that writes endings is lost; \(recorder.unsaved) wait"
+            ? "the connection for results is lost; \(recorder.unsaved) waiting"
             : recorder.trouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
                 ?? "connected"
         report.twilioState = [tally.twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(

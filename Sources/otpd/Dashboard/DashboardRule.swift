@@ -1,3 +1,4 @@
+internal import HTTP
 internal import HTTPServer
 
 /// Decides what a request for the dashboard gets, by itself and who asks. Pure but for the guard's memory.
@@ -76,6 +77,6 @@ struct DashboardRule: Sendable {
     }
 
     private static func isOwn(_ host: String) -> Bool {
-        HostAndPort.split(host[...]).map { HostAndPort.isLoopback($0.host) } ?? false
+        HostAndPort.split(host[...]).map { Loopback.contains($0.host) } ?? false
     }
 }

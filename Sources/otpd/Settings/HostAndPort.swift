@@ -1,3 +1,4 @@
+internal import HTTP
 internal import HTTPServer
 
 /// A host and a port, as in a URL.
@@ -27,13 +28,6 @@ enum HostAndPort {
         return (host.lowercased(), port)
     }
 
-    /// Whether a host, an IPv6 address with or without its brackets, is this machine whatever its names mean.
-    static func isLoopback(_ host: some StringProtocol) -> Bool {
-        if ["localhost", "::1", "[::1]"].contains(String(host)) { return true }
-        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { $0.count <= 3 && UInt8($0) != nil }
-    }
-
     /// 1…65535, in digits alone.
     static func port(_ text: Substring) -> UInt16? {
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }),
@@ -61,7 +55,7 @@ enum HostAndPort {
 
 extension ListenAddress {
     /// Whether only this machine can reach it: `localhost`, 127.0.0.0/8 or ::1. Any other name may be anything.
-    var isLoopback: Bool { HostAndPort.isLoopback(host) }
+    var isLoopback: Bool { Loopback.contains(host) }
 
     /// Parses `host:port` or `[IPv6]:port`.
     init(_ text: String) throws(InvalidValue) {

@@ -25,6 +25,11 @@ final class RawServer: @unchecked Sendable {
     /// Connections accepted so far.
     var accepted: [Peer] { peers.withLock { $0 } }
 
+    /// Waits until every connection that was accepted has ended.
+    func allPeersHaveGone() async throws {
+        try await eventually("every connection has ended") { accepted.allSatisfy(\.isClosed) ? true : nil }
+    }
+
     /// Ends all connections and threads.
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))

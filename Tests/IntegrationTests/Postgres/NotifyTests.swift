@@ -44,7 +44,7 @@ struct NotifyTests {
             let (quiet, warned) = try await (silent, loud)
             #expect(quiet.notices.isEmpty)
             #expect(warned.notices.map(\.message) == ["number 7"])
-            #expect(warned.hasWarning("01000") && !warned.hasWarning("01004"))
+            #expect(warned.notices.map(\.severity) == ["WARNING"] && warned.notices.map(\.sqlstate) == ["01000"])
             #expect(box.value.withLock { $0 } == ["number 7"])
         }
     }

@@ -1,5 +1,5 @@
 import EventLoop
-import Glibc
+import TestSupport
 import Testing
 
 @testable import Postgres
@@ -117,19 +117,8 @@ private final class Turns: TurnObserver, @unchecked Sendable {
 }
 
 private func residentKiB() -> Int {
-    guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-    defer { fclose(file) }
-    var text = [CChar](repeating: 0, count: 256)
-    guard fgets(&text, 256, file) != nil else { return 0 }
-    let words = String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self).split(
-        separator: " ")
-    return (Int(words[1]) ?? 0) * 4
+    let words = Files.read("/proc/self/statm").split(separator: " ")
+    return words.count > 1 ? (Int(words[1]) ?? 0) * 4 : 0
 }
 
-private func openDescriptors() -> Int {
-    guard let directory = opendir("/proc/self/fd") else { return 0 }
-    defer { closedir(directory) }
-    var count = 0
-    while readdir(directory) != nil { count += 1 }
-    return count
-}
+private func openDescriptors() -> Int { Files.list("/proc/self/fd").count }

@@ -25,7 +25,7 @@ struct ValueTests {
             #expect(row.rowCount == 1 && row.columnCount == 11)
             #expect(try row.int64(0, 0) == .min)
             #expect(try row.int32(0, 1) == .max)
-            #expect(try row.int16(0, 2) == -7)
+            #expect(try row.int32(0, 2) == -7)
             #expect(try row.bool(0, 3))
             #expect(try row.double(0, 4) == -0.1)
             #expect(try row.string(0, 5) == "أهلا 🙂 'x' \\ ; DROP")
@@ -105,14 +105,13 @@ struct ValueTests {
         }
     }
 
-    @Test("affected rows and command tags are told")
+    @Test("affected rows are told")
     func affected() async throws {
         try await withConnection { connection in
             try await connection.simple("CREATE TEMP TABLE t (n int8)", deadline: soon)
             let insert = Statement("insert", "INSERT INTO t SELECT unnest($1)", [.int8Array])
             let result = try await connection.execute(insert, .of { $0.append([1, 2, 3] as [Int64]) }, deadline: soon)
             #expect(result.affectedRows == 3)
-            #expect(result.commandTag == "INSERT 0 3")
         }
     }
 

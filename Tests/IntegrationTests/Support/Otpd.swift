@@ -79,6 +79,6 @@ enum Psql {
 
     /// The same, from a file of the repository.
     static func file(_ path: String) async throws -> Otpd.Answer {
-        try await run("BEGIN;\n" + Files.read("\(BuildFolder.root)/\(path)") + "\nCOMMIT;\n")
+        try await run("BEGIN;\n" + Repository.read(path) + "\nCOMMIT;\n")
     }
 }

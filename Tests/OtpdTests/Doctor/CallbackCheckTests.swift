@@ -12,7 +12,7 @@ import Testing
             try WebAddress(url), .response(status: status, body: Array(body.utf8)), hasReceiver: hasReceiver)
     }
 
-    private let refusal = "The signature is missing, or not that of the configured URL and auth token.\n"
+    private let refusal = "The signature is missing, or does not match the configured URL and auth token.\n"
 
     @Test func theReceiversOwnRefusalProvesTheWay() throws {
         let finding = try finding(403, refusal)

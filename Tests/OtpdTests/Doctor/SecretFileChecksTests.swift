@@ -1,4 +1,5 @@
 import Glibc
+import TestSupport
 import Testing
 
 @testable import otpd
@@ -48,9 +49,7 @@ import Testing
 
     /// Which files are looked at, and what stat(2) says of them.
     @Test func filesAreThoseThatTheSettingsReadFrom() throws {
-        var template = Array("/tmp/otpd-doctor-XXXXXX\0".utf8).map { CChar($0) }
-        #expect(mkdtemp(&template) != nil)
-        let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = try Files.makeFolder()
         defer { rmdir(folder) }
         let (token, secret) = (folder + "/token", folder + "/otpd_secret")
         for path in [token, secret] { close(open(path, O_CREAT | O_WRONLY, 0o600)) }
@@ -67,7 +66,7 @@ import Testing
             ])
         let facts = try #require(sources.first { $0.path == token }?.facts)
         #expect(facts.mode == 0o644)
-        // mkdtemp's folder is its maker's alone.
+        // The folder is its maker's alone.
         #expect(!facts.isReachable)
         chmod(folder, 0o755)
         #expect(FileReading.facts(token)?.isReachable == true)

@@ -29,8 +29,8 @@ import Twilio
             parts.catalog.read(read)
             #expect(
                 parts.log.messages == [
-                    "a country's sender can't be used: its jobs wait",
-                    "a text can't be used; the one before is kept, if there was one",
+                    "cannot use a country's sender; its jobs wait",
+                    "cannot use a template; keeping the last usable one",
                 ])
             _ = try parts.catalog.templates.template(purpose: "login", locale: "en")
             #expect(throws: (any Error).self) { try parts.catalog.senders.form(country: "TR") }

@@ -75,7 +75,7 @@ final class ClaimStandIn: ClaimDatabase {
                 return database
             }
             await parts.claimer().run(source) { _, _ in }
-            #expect(parts.log.messages == ["jobs can't be claimed"])
+            #expect(parts.log.messages == ["cannot claim jobs; trying again"])
             #expect(parts.core.machine.schedule.next.map { $0 > .now() } == true)
         }
     }
@@ -124,7 +124,7 @@ final class ClaimStandIn: ClaimDatabase {
 }
 
 @Suite struct ReasserterTests {
-    @Test("what another server has forgotten is written there before anything is claimed")
+    @Test("results that another server has lost are written there before anything is claimed")
     func reasserts() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
@@ -157,7 +157,7 @@ final class ClaimStandIn: ClaimDatabase {
             parts.reasserter.reached(nil)
             let database = RefusingStandIn()
             try await parts.reasserter.reassert(on: database, 1)
-            #expect(parts.log.messages == ["a message that Twilio accepted could not be written again"])
+            #expect(parts.log.messages == ["cannot record again a message that Twilio accepted"])
             #expect(!parts.reasserter.isNeeded)
         }
     }

@@ -40,7 +40,7 @@ extension Heartbeat.Reply {
 }
 
 @Suite struct HeartbeatLoopTests {
-    @Test("a beat writes the row, and its answer is heard; idle, the next comes after 10 s")
+    @Test("a heartbeat writes the row, and its reply is used; while idle, the next comes after 10 s")
     func beats() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
@@ -70,7 +70,7 @@ extension Heartbeat.Reply {
             let heartbeat = Self.loop(parts, database) { _ in }
             for _ in 0..<2 { _ = await heartbeat.round() }
             #expect(!parts.core.machine.database.isHeard)
-            #expect(parts.log.messages == ["the worker's status can't be written; nothing is claimed"])
+            #expect(parts.log.messages == ["cannot write the heartbeat; nothing is claimed until it succeeds"])
             _ = await heartbeat.round()
             #expect(parts.core.machine.database.isHeard)
         }

@@ -36,7 +36,7 @@ private final class NotingChannel: SendChannel {
 }
 
 @Suite struct JobSenderTests {
-    @Test("what a claim brought is handed over with its code, as many as may be under way")
+    @Test("a claim's jobs are handed over with their codes, as many as may be under way")
     func handsOver() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop, maxInFlight: 2).ready()
@@ -150,7 +150,7 @@ private final class NotingChannel: SendChannel {
         }
     }
 
-    @Test("what was rejected with credentials of before brings a probe with those of now")
+    @Test("a rejection of the old credentials brings a probe with the new ones")
     func oldCredentials() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop, maxInFlight: 1).ready()

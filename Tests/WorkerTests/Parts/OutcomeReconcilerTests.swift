@@ -11,11 +11,14 @@ import Twilio
 /// A connection of the reconciler.
 private final class LookupStandIn: LookupDatabase {
     let taken: Script<Int, [UnknownJob]>
-    let finished = Script<Int, FinishLookup.Written>(then: .init(resent: 1, failed: 0), onEmpty: cancelTask)
+    let finished: Script<Int, FinishLookup.Written>
     let known: Set<MessageSID>
 
-    init(_ jobs: [UnknownJob] = [], known: Set<MessageSID> = []) {
+    /// `refusals`: so many results are refused before one is written.
+    init(_ jobs: [UnknownJob] = [], known: Set<MessageSID> = [], refusals: Int = 0) {
         taken = Script([.success(jobs)], then: [])
+        finished = Script(
+            (0..<refusals).map { _ in .failure(.refused("23514")) }, then: .init(resent: 1, failed: 0))
         self.known = known
     }
 
@@ -68,22 +71,70 @@ private final class LookupStandIn: LookupDatabase {
         #expect(look.step == .resend && twilio.calls.isEmpty)
     }
 
-    @Test("the loop takes as many as it may look for, writes each result, and wakes the claims for what is sent again")
-    func loop() async throws {
+    @Test("a round takes as many as may be looked for; the next one writes each result, and wakes the claims")
+    func rounds() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             let database = LookupStandIn([Self.job()])
             parts.core.machine.schedule.looked(at: .now())
-            await OutcomeReconciler(
-                parts.core, parts.maintenance, database.source, twilio: ReaderStandIn(), keys: .parts,
-                rule: ResolutionRule(resends: true)
-            ) { _ in }.run()
-            #expect(database.taken.calls == [OutcomeReconciler.atATime] && database.finished.calls == [1])
+            let lookups = LookupPool(Self.lookups(database, ReaderStandIn()) { _ in }, on: loop)
+            let reconciler = OutcomeReconciler(
+                parts.core, parts.maintenance, database.source, lookups, keys: .parts)
+            #expect(await reconciler.round() == .busy)
+            #expect(database.taken.calls == [LookupPool.atATime] && lookups.underWay == 1)
+            async let _: Void = lookups.run()
+            await reconciler.pause(.busy)
+            #expect(lookups.underWay == 1 && database.finished.calls.isEmpty)
+            // More may come soon: what is unknown now is due again within a minute.
+            #expect(await reconciler.round() == .busy)
+            #expect(database.taken.calls.count == 2 && database.finished.calls == [1] && lookups.underWay == 0)
             #expect(parts.core.machine.schedule.next.map { $0 <= .now() } == true)
             #expect(
                 parts.log.messages == [
-                    "unknown outcomes resolved: Twilio does not have these messages, they are sent again"
+                    "settled unknown outcomes: Twilio does not have these messages, sending them again"
                 ])
+        }
+    }
+
+    @Test("while all places are taken, no job is taken; where nothing was found, it waits until a lookup is wanted")
+    func places() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let full = LookupStandIn((1...LookupPool.atATime).map { _ in Self.job() })
+            let lookups = LookupPool(Self.lookups(full, ReaderStandIn()) { _ in }, on: loop)
+            let reconciler = OutcomeReconciler(parts.core, parts.maintenance, full.source, lookups, keys: .parts)
+            // Nothing performs them: they stay under way.
+            #expect(await reconciler.round() == .busy)
+            #expect(await reconciler.round() == .busy)
+            #expect(full.taken.calls == [LookupPool.atATime] && lookups.underWay == LookupPool.atATime)
+
+            let empty = LookupStandIn()
+            let idle = OutcomeReconciler(
+                parts.core, parts.maintenance, empty.source,
+                LookupPool(Self.lookups(empty, ReaderStandIn()) { _ in }, on: loop), keys: .parts)
+            guard case .wanted(let began) = await idle.round() else { return #expect(Bool(false), "it does not wait") }
+            parts.maintenance.want(.lookUp)
+            await idle.pause(.wanted(since: began))
+            #expect(await idle.round() == .busy, "it was wanted, and looks often for a while")
+        }
+    }
+
+    @Test("a result that the database refuses is logged, and holds up no other")
+    func refused() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let database = LookupStandIn([Self.job(), Self.job()], refusals: 2)
+            let lookups = LookupPool(Self.lookups(database, ReaderStandIn()) { _ in }, on: loop)
+            let reconciler = OutcomeReconciler(parts.core, parts.maintenance, database.source, lookups, keys: .parts)
+            _ = await reconciler.round()
+            async let _: Void = lookups.run()
+            while database.finished.calls.count < 2 {
+                await reconciler.pause(.busy)
+                _ = await reconciler.round()
+            }
+            #expect(lookups.underWay == 0)
+            #expect(parts.log.messages.allSatisfy { $0 == "cannot settle unknown outcomes; trying again" })
+            #expect(!parts.log.messages.isEmpty)
         }
     }
 

@@ -166,7 +166,6 @@ extension Completion {
     static func made(tag: Int, _ outcome: TransferResult) -> Completion {
         Completion(
             tag: tag, outcome: outcome, received: AnswerBody(AnswerBuffer()), receivedStatus: 0,
-            origin: AnswerOrigin(),
-            timings: Timings(connect: .seconds(0), firstByte: .seconds(0), total: .seconds(0)))
+            origin: AnswerOrigin())
     }
 }

@@ -45,7 +45,7 @@ struct PauseStandIn: PauseDatabase {
         }
     }
 
-    @Test("what is not written yet holds all the same, whatever the database says")
+    @Test("a pause that is not written yet holds all the same, whatever the database says")
     func unwritten() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop)
@@ -147,14 +147,14 @@ struct PauseStandIn: PauseDatabase {
         }
     }
 
-    @Test("what the database refuses is logged once")
+    @Test("a refusal of the database is logged once")
     func refused() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             let database = PauseStandIn([.failure(.refused("42501")), .failure(.refused("42501"))])
             var prober = Prober(parts.core, parts.pauses, database.source)
             for _ in 0..<2 { #expect(await prober.round() == .retry) }
-            #expect(parts.log.messages == ["pauses can't be probed; trying again"])
+            #expect(parts.log.messages == ["cannot probe pauses; trying again"])
         }
     }
 }

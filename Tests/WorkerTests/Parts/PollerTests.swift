@@ -98,7 +98,7 @@ private final class PollStandIn: PollDatabase {
 @Suite struct PollerTests {
     private static let sid = MessageSID.made(1)
 
-    @Test("what Twilio says of a message that is due is recorded, with its bill")
+    @Test("the status and price of a due message are recorded")
     func status() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
@@ -138,7 +138,7 @@ private final class PollStandIn: PollDatabase {
             var other = Self.poller(parts, database, ReaderStandIn(canRedact: false))
             _ = await other.round()
             #expect(database.redactions.calls == [[["\(Self.sid)"], []], [[], ["\(Self.sid)"]]])
-            #expect(parts.log.messages == ["texts of messages are still at Twilio, and are not tried again"])
+            #expect(parts.log.messages == ["Twilio still has the texts of messages; redaction is not tried again"])
         }
     }
 
@@ -172,14 +172,14 @@ private final class PollStandIn: PollDatabase {
         }
     }
 
-    @Test("what the database refuses is logged once, and the poll is tried again")
+    @Test("a refusal of the database is logged once, and the poll is tried again")
     func refused() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             let database = PollStandIn([.failure(.refused("42501")), .failure(.refused("42501"))])
             var poller = Self.poller(parts, database, ReaderStandIn())
             for _ in 0..<2 { _ = await poller.round() }
-            #expect(parts.log.messages == ["messages can't be asked for"])
+            #expect(parts.log.messages == ["cannot poll messages; trying again"])
         }
     }
 

@@ -54,7 +54,7 @@ private struct ResultStandIn: ResultDatabase {
             #expect(database.script.calls == [[1, 2], [1], [2]])
             #expect(parts.recorder.setAside == 1 && parts.recorder.ids == [1] && parts.recorder.trouble != nil)
             #expect(
-                parts.log.messages == ["the result of a send cannot be recorded yet; it waits beside the others"])
+                parts.log.messages == ["cannot record the result of a send yet; trying again"])
         }
     }
 
@@ -81,7 +81,7 @@ private struct ResultStandIn: ResultDatabase {
         }
     }
 
-    @Test("what came beside a job's end is alarmed")
+    @Test("a result beyond a job's first is logged")
     func beside() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()

@@ -38,7 +38,7 @@ private final class NotingClient: PostClient {
         }
     }
 
-    @Test("without a text the job waits, and the catalog is read anew")
+    @Test("without a template the job waits, and the catalog is reloaded")
     func noText() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()

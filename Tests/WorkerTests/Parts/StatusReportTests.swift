@@ -48,7 +48,7 @@ import Testing
             parts.core.machine.drain()
             let report = status.make(from: Self.base)
             #expect(report.state == .draining && !status.isRunning)
-            #expect(report.databaseState == "the connection that writes endings is lost; 1 wait")
+            #expect(report.databaseState == "the connection for results is lost; 1 waiting")
         }
     }
 

@@ -15,7 +15,6 @@ func fuzzValues(_ bytes: [UInt8]) {
     let integer = try? result.int64(0, 0)
     if let integer {
         require((try? result.int32(0, 0)) == Int32(exactly: integer), "32 bits are the same or refused")
-        require((try? result.int16(0, 0)) == Int16(exactly: integer), "16 bits are the same or refused")
         if isBinary {
             let wide = value.reduce(value[0] >= 0x80 ? Int64(-1) : 0) { $0 << 8 | Int64($1) }
             require([2, 4, 8].contains(value.count) && integer == wide, "it is big-endian and signed")
