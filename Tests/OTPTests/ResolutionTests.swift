@@ -48,11 +48,11 @@ struct ResolutionTests {
             ("for a minute", 109, 59, .unclear, .seconds(10)),
             ("and no longer", 110, 60, .unclear, nil),
         ] as [(String, Int, Int, Lookup, Duration?)])
-    func afterTheDeath(_ name: String, _ age: Int, _ deadFor: Int, _ look: Lookup, _ again: Duration?) {
+    func afterTheDeath(_ name: String, _ age: Int, _ expiredFor: Int, _ look: Lookup, _ again: Duration?) {
         for resends in [true, false] {
             for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
                 let subject = ResolutionRule.Subject(
-                    age: .seconds(age), looks: looks, lostClaims: lostClaims, deadFor: .seconds(deadFor))
+                    age: .seconds(age), looks: looks, lostClaims: lostClaims, expiredFor: .seconds(expiredFor))
                 let step = ResolutionRule(resends: resends).decide(look, subject)
                 if let again {
                     #expect(step == .lookUpAgain(after: again, isCounted: false), "\(name)")

@@ -74,10 +74,10 @@ public struct UnknownJob: Sendable {
         let age: Double = try row.next()
         let lookups: Int = try row.next()
         let lostClaims: Int = try row.next()
-        let deadFor: Double = try row.next()
+        let expiredFor: Double = try row.next()
         subject = ResolutionRule.Subject(
             age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
-            deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
+            expiredFor: expiredFor < 0 ? nil : .milliseconds(Int64(expiredFor * 1000)))
         recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(&row)
     }
