@@ -122,7 +122,7 @@ struct ErrorTests {
 
     @Test("each says what is known of the statement")
     func outcomes() {
-        #expect("\(PostgresError.deadline(.unknown))".contains("may have been carried out"))
+        #expect("\(PostgresError.deadline(.unknown))".contains("may have taken effect"))
         #expect("\(PostgresError.deadline(.notSent))".contains("nothing was done"))
         let loss = Loss(reason: "gone", farewell: nil, outcome: .unknown)
         #expect("\(PostgresError.lost(loss))".contains("gone"))

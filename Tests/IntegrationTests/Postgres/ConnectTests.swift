@@ -27,7 +27,7 @@ struct ConnectTests {
     func wrongPassword() async throws {
         let error = try await failure(ConnectionSettings("password=Wr0ngSecret"))
         #expect(error.contains("password authentication failed"))
-        #expect(error.contains("Check user and password"))
+        #expect(error.contains("Check the user and the password"))
         #expect(!error.contains("Wr0ngSecret"))
     }
 
