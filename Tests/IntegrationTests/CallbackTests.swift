@@ -333,6 +333,6 @@ import Testing
     @Test func withoutTheSchemaItDoesNotStay() async throws {
         let (otpd, _) = try await Otpd.receiver()
         #expect(try await otpd.exit() == 78)
-        #expect(otpd.errors.contains("The database has no otp schema. Run: otpd migrate up"))
+        #expect(otpd.errors.contains("the database has no otp schema. Run otpd migrate up."))
     }
 }

@@ -149,7 +149,7 @@ import Testing
         try await otpd.says("texts of messages are still at Twilio, and are not tried again")
         #expect(
             try await database.text("SELECT follow_up FROM otp.delivery_status")
-                == "Its text is still at Twilio, which did not empty it.")
+                == "Its text is still at Twilio: deleting it failed.")
         #expect(try simulator.inbox().map(\.code.count) == [6])
     }
 }

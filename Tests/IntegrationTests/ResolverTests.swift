@@ -152,7 +152,7 @@ import Testing
         try await database.becomes(
             "failed|t|1",
             """
-            SELECT job_state, error LIKE 'Outcome unknown: it may have been sent, and its code has expired since. %', attempts
+            SELECT job_state, error LIKE 'Outcome unknown: the message may have been sent, and its code has expired since. %', attempts
               FROM otp.delivery_status
             """)
         #expect(try simulator.stats().creates == 1)
