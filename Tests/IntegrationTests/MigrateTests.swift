@@ -139,7 +139,7 @@ import Testing
             """)
         let failed = try await migrate("up")
         #expect(failed.code != 0)
-        #expect(failed.errors.contains("the table of before stays"), "\(failed.errors)")
+        #expect(failed.errors.contains("the previous table stays"), "\(failed.errors)")
         #expect(failed.errors.split(separator: "\n").count == 1)
         #expect(
             try await database.text("SELECT version, otp.to_e164('0501234567') FROM otp.number_table")
