@@ -23,8 +23,8 @@ struct TwilioSimulator: ParsableCommand {
             Control, on the same port:
               GET  /_sim/inbox?to=&sid=&limit=&before=   messages, newest first
               GET  /_sim/stats                           counts
-                POST /_sim/reset                           delete messages, counts and faults
-                POST /_sim/faults                          JSON; the given keys replace, the others stay:
+              POST /_sim/reset                           delete messages, counts and faults
+              POST /_sim/faults                          JSON; the given keys replace, the others stay:
                 next [{fault, count, on: create|fetch|list|any, retry_after, ms, code}], numbers {"+…": {same}},
                 rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
                 max_concurrent, max_per_second, auth_token, error_format classic|problem,
