@@ -6,7 +6,7 @@ import Testing
 
 @Suite("TLS", .timeLimit(.minutes(10)))
 struct TLSTests {
-    /// `openssl s_server` with a certificate of its own making for localhost, which answers one POST with a 201.
+    /// `openssl s_server` with its own certificate for localhost, which answers one POST with a 201.
     private final class Server {
         let port: UInt16
         let folder = URL(filePath: NSTemporaryDirectory()).appending(path: "otpd-tls-\(UUID())")
@@ -40,7 +40,7 @@ struct TLSTests {
             wait(for: "ACCEPT")
         }
 
-        /// Waits until the server has printed `text`, as it does with all it gets; false at its end.
+        /// Waits until the server has printed `text`, since it prints all received bytes. False at its end.
         @discardableResult
         func wait(for text: String) -> Bool {
             while !seen.contains(text) {
@@ -56,9 +56,9 @@ struct TLSTests {
                 contentsOf: Data("HTTP/1.1 201 Created\r\nContent-Length: 2\r\n\r\n{}".utf8))
         }
 
-        /// Ends the server; everything it had printed.
+        /// Ends the server. Returns its whole output.
         func stop() -> String {
-            // Not terminate(): a child inherits the signal mask of a dispatch thread, which blocks SIGTERM.
+            // terminate() is not used: a child inherits the signal mask of a dispatch thread, which blocks SIGTERM.
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             seen += String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)

@@ -5,12 +5,12 @@ struct ResolutionTests {
     static let sid = MessageSID("SM0123456789abcdef0123456789abcdef")!
     static let instant = Duration.milliseconds(1)
 
-    /// Before, at and after each age at which the rule changes its mind; a clock that was set back; and old age.
+    /// Before, at and after each age at which the decision changes, for a clock that was set back, and for old jobs.
     static let ages: [Duration] =
         [0, 2, 15, 45, 60].flatMap { [.seconds($0) - instant, .seconds($0), .seconds($0) + instant] }
         + [.seconds(-10), .seconds(8), .seconds(30), .seconds(600)]
 
-    /// Every subject that any of the rule's conditions could tell apart.
+    /// Every subject that the rule's conditions can tell apart.
     static let subjects: [ResolutionRule.Subject] = ages.flatMap { age in
         (0...4).flatMap { looks in (0...5).map { .init(age: age, looks: looks, lostClaims: $0) } }
     }
@@ -33,8 +33,8 @@ struct ResolutionTests {
         }
     }
 
-    /// Nothing is sent again once the code has died: a look that misses the message ends the job, when the grace is over or
-    /// 15 s after the death. A list that can't be had is asked for during a minute.
+    /// Nothing is sent again once the code has expired. A lookup that misses the message ends the job, at the end of
+    /// the grace or 15 s after the expiry. If the list cannot be fetched, otpd keeps asking for a minute.
     @Test(
         "after the code's death",
         arguments: [
@@ -102,7 +102,7 @@ struct ResolutionTests {
         }
     }
 
-    /// Looks taken as soon as they are due, none of which finds anything: from any age, it comes to an end.
+    /// Lookups that run as soon as they are due and find nothing end the job, from any age.
     @Test(arguments: [(0, [0, 2, 15, 45, 60]), (7, [7, 15, 45, 60]), (15, [15, 45, 60]), (90, [90, 105])])
     func looksThatMissComeToAnEnd(_ start: Int, _ expected: [Int]) {
         for (rule, end) in [(ResolutionRule(resends: true), true), (ResolutionRule(resends: false), false)] {

@@ -65,7 +65,7 @@ struct SchemaTests {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().appendingPathComponent("migrations")
         let files = try FileManager.default.contentsOfDirectory(atPath: folder.path).filter { $0.hasSuffix(".sql") }
-        // And the table of phone numbers, which is data and no step.
+        // And the table of phone numbers, which is data and not a migration.
         #expect(files.count == 2 * Migration.all.count + 1)
         #expect(
             try String(contentsOf: folder.appendingPathComponent("numbers.sql"), encoding: .utf8) == NumberTable.sql)
