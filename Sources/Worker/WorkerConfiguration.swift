@@ -22,7 +22,8 @@ public struct WorkerConfiguration: Sendable {
     public var windowNote: String?
     /// Sends per second; nil for no limit.
     public var ratePerSecond: Double?
-    /// Whether a send whose outcome is unknown is sent again once Twilio is known not to have it (CONTRACT 7.2).
+    /// Whether a job with an unknown outcome is sent again, once the grace has ended and two lookups have not found its
+    /// message.
     public var resendsUnknown: Bool
     /// Where Twilio reports statuses to; nil for nowhere.
     public var statusCallback: String?

@@ -9,7 +9,7 @@ import Testing
         try await Otpd.command(["migrate"] + arguments)
     }
 
-    /// The steps' files, in order, without their endings.
+    /// The migrations' files, in order, without their extensions.
     private static let files = Files.list("\(BuildFolder.root)/migrations")
         .filter { $0.hasSuffix(".up.sql") }.map { String($0.dropLast(7)) }.sorted()
 
@@ -103,7 +103,7 @@ import Testing
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
     }
 
-    /// The table of phone numbers is data: a newer program brings a newer one, an older program leaves it.
+    /// The table of phone numbers is data. A newer program loads its newer one, and an older program leaves it.
     @Test func aNewerTableOfPhoneNumbersIsTakenIn() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -128,7 +128,7 @@ import Testing
         #expect(try await migrate("status").errors.contains("leaves them as they are"))
     }
 
-    /// A table that cannot be taken in leaves the one of before, whole.
+    /// A table that fails to load leaves the previous one intact.
     @Test func aTableThatFailsIsNotTakenIn() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -146,7 +146,7 @@ import Testing
                 == "8.12.57|+966501234567")
     }
 
-    /// A step that fails leaves nothing of itself behind.
+    /// A failing migration leaves nothing behind.
     @Test func aStepThatFailsIsRolledBack() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -161,7 +161,7 @@ import Testing
         #expect(try await migrate("up").code == 0)
     }
 
-    /// Steps that made tables take their data along only when that is asked for; an interrupted way up goes on.
+    /// Reverting migrations deletes data only on request. An interrupted `up` continues.
     @Test func dataGoesOnlyWhenAskedFor() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)

@@ -2,9 +2,9 @@ import EventLoop
 
 /// How many jobs to claim, when, and in which order: pure, told what happened and what time it is.
 ///
-/// It claims for the free slots and, under load, a little ahead: with only the free slots a batch is small and a quarter
-/// of the throughput goes (DESIGN 2: 25–32%); but after a crash what was claimed ahead waits for the resolver, so it is
-/// never more than a quarter of a second of work at the present rate.
+/// It claims for the free slots and, under load, a little ahead. Claims for the free slots alone are small batches,
+/// which cost a quarter of the throughput (25–32%). But after a crash, jobs claimed ahead wait for the reconciler. So
+/// they are never more than a quarter of a second of work at the present rate.
 struct DispatchMachine: Sendable {
     /// The order in which due jobs are taken.
     enum Order: Sendable, Equatable {
