@@ -88,7 +88,7 @@ internal import Glibc
             return
         }
         fill(&transfer.body)
-        precondition(!transfer.body.isEmpty, "a POST needs a body: without one nobody can say whether it was sent")
+        precondition(!transfer.body.isEmpty, "a POST needs a body, which shows whether it was sent")
         start(
             transfer, endpoint, .post, leaseEnd: leaseEnd, deadline: .now() + configuration.totalTimeout,
             owner: .post(tag: tag))
@@ -304,7 +304,7 @@ internal import Glibc
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
-        case .nobody: preconditionFailure("a transfer ended that nobody had started")
+        case .none: preconditionFailure("an unused transfer ended")
         }
         unsafe _ = curl_multi_remove_handle(multi, transfer.easy)
         let last = active.removeLast()

@@ -9,7 +9,7 @@ internal import Glibc
 /// exists, which `deinit` ends.
 @safe final class Transfer {
     enum Owner {
-        case nobody
+        case none
         case post(tag: Int)
         // Indirect, because most transfers are POSTs, and copying an owner should not copy a continuation.
         indirect case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
@@ -24,7 +24,7 @@ internal import Glibc
     }
 
     let easy: UnsafeMutableRawPointer
-    var owner = Owner.nobody
+    var owner = Owner.none
     /// Its index in `Multi.active`; -1 if idle.
     var position = -1
     /// The body; wiped when the transfer is recycled, since it holds a code.
@@ -145,7 +145,7 @@ internal import Glibc
         fed = 0
         cutShort = nil
         head.reset()
-        owner = .nobody
+        owner = .none
         unsafe words[0] = 0
     }
 

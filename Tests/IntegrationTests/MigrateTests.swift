@@ -64,7 +64,8 @@ import Testing
         for command in ["up", "down", "check"] {
             let answer = try await migrate(command)
             #expect(answer.code == 78)
-            #expect(answer.errors.contains("migration 1 (foundation) was applied with another text"), "\(answer.errors)")
+            #expect(
+                answer.errors.contains("migration 1 (foundation) was applied with another text"), "\(answer.errors)")
         }
         #expect(try await migrate("status").code == 0)
     }

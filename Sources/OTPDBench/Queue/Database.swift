@@ -20,7 +20,7 @@ struct Database {
         let connection = try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
         let name = try await connection.simple("SELECT current_database()", deadline: .now() + .seconds(10))
         guard try name.first?.string(0, 0) == requiredName else {
-            throw BenchError("PGDATABASE must be a throwaway database named \(requiredName), since this program empties it")
+            throw BenchError("PGDATABASE must be a throwaway database named \(requiredName): its contents are deleted")
         }
         let backend = await connection.backendPID
         guard let postmaster = ProcessTree.parent(of: backend) else {

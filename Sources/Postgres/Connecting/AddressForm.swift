@@ -7,7 +7,7 @@ enum AddressForm {
     /// The remedy for a user or a password with special characters.
     static let encoding =
         "Percent-encode these characters of user and password: % as %25, @ as %40, / as %2F, : as %3A, ? as %3F, "
-            + "# as %23, space as %20."
+        + "# as %23, space as %20."
 
     /// The part of a URL after its scheme; nil if `text` is not a URL.
     static func rest(_ text: String) -> Substring? {

@@ -143,7 +143,7 @@ extension QueryResult {
     }
 
     private func present<T>(_ row: Int, _ column: Int, _ value: T?) throws(PostgresError) -> T {
-        guard let value else { throw .misuse("row \(row), column \(column) of a result is NULL, but must have a value") }
+        guard let value else { throw .misuse("row \(row), column \(column) of a result is NULL, but needs a value") }
         return value
     }
 

@@ -36,7 +36,7 @@ public struct Migrator {
                         ? ""
                         : ". Event triggers of this database may have refused or changed it: "
                             + "\(eventTriggers.joined(separator: ", ")). "
-                            "If so, make them skip the schema otp, or disable them during the migration.")
+                            + "If so, make them skip the schema otp, or disable them during the migration.")
             case .numbers(let error):
                 "loading the phone numbers \(NumberTable.embedded) failed; the previous table stays. \(error)"
             }
