@@ -399,7 +399,7 @@ internal import Glibc
     }
 }
 
-// MARK: What libcurl calls
+// MARK: libcurl's callbacks
 
 extension Multi {
     /// The multi behind a pointer that libcurl holds.

@@ -157,7 +157,7 @@ internal import Glibc
     }
 }
 
-// MARK: What libcurl calls
+// MARK: libcurl's callbacks
 
 extension Transfer {
     /// Feeds the body at the last possible moment: libcurl has sent the head and asks for the body.

@@ -168,7 +168,7 @@ public actor Connection {
         apply(.interrupt(id, .cancellation, drop: call.onCancellation == .drop))
     }
 
-    // MARK: What is heard besides
+    // MARK: Notifications and notices
 
     /// Sets a handler that is called on the loop with every NOTIFY. Set it before LISTEN. It must not block.
     public func onNotification(_ handler: (@Sendable (Notification) -> Void)?) { onNotification = handler }

@@ -152,7 +152,7 @@ import Testing
             paused.code == 0 && paused.output.contains(#""scope": "all""#)
                 && paused.output.contains("the gateway moves"))
         try await database.becomes(
-            "paused|the gateway moves|When it may go on: otpd resume --all|t|2",
+            "paused|the gateway moves|Run otpd resume --all to send again.|t|2",
             """
             SELECT state, reason, remedy, paused_since <= now() AND next_probe_at IS NULL, count(*)
               FROM otp.worker_status GROUP BY 1, 2, 3, 4

@@ -76,7 +76,7 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
         fields.append(Field(offset: offset, length: storage.count - offset))
     }
 
-    // MARK: What arrays are built of
+    // MARK: Parts of arrays
 
     mutating func put(_ value: some FixedWidthInteger) {
         unsafe withUnsafeBytes(of: value.bigEndian) { unsafe storage.append(contentsOf: $0) }
