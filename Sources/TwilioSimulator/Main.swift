@@ -95,7 +95,7 @@ struct TwilioSimulator: ParsableCommand {
         guard parts.count == 3, let sending = parts[0], let sent = parts[1], let final = parts[2],
             let delays = StatusDelays(sending: sending, sent: sent, final: final)
         else {
-            throw ValidationError("--delays must be three ascending numbers, such as 200,500,1500")
+            throw ValidationError("--delays must be three non-decreasing numbers, such as 200,500,1500")
         }
         settings.delays = delays
         do {
