@@ -268,7 +268,7 @@ struct ServerTests {
             Issue.record("it has ended without an error")
         } catch {
             #expect(error.kind == .unavailable)
-            #expect(error.description.hasPrefix("\(host):\(taken.port) \(why): "))
+            #expect(error.description.hasPrefix("\(host):\(taken.port) \(why). "))
         }
     }
 }

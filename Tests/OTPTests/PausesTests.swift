@@ -79,7 +79,7 @@ struct PausesTests {
         for (scope, key) in [("all", ""), ("country", "SA")] {
             let pause = try Self.pause(scope, key)
             #expect(pause.message.contains("because") && pause.message.contains(key))
-            #expect(pause.endRemedy.hasSuffix(key.isEmpty ? "--all" : "--\(scope) \(key)"))
+            #expect(pause.endRemedy == "Run otpd resume --\(scope)\(key.isEmpty ? "" : " \(key)") to send again.")
         }
         // Both texts appear beside masked numbers.
         let prefix = try Self.pause("prefix", "+96650123")

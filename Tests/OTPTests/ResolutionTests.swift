@@ -36,19 +36,19 @@ struct ResolutionTests {
     /// Nothing is sent again once the code has expired. A lookup that misses the message ends the job, at the end of
     /// the grace or 15 s after the expiry. If the list cannot be fetched, otpd keeps asking for a minute.
     @Test(
-        "after the code's death",
+        "after the code's expiry",
         arguments: [
             ("at once, where the grace is over", 45, 0, Lookup.absent, Duration?.none),
             ("whatever was counted", 600, 500, .absent, nil),
             ("at the end of the grace", 40, 1, .absent, .seconds(5)),
-            ("or 15 s after the death", 3, 1, .absent, .seconds(14)),
+            ("or 15 s after the expiry", 3, 1, .absent, .seconds(14)),
             ("which is then", 17, 15, .absent, nil),
-            ("a look that comes late decides as well", 20, 40, .absent, nil),
+            ("a late lookup decides as well", 20, 40, .absent, nil),
             ("a list that can't be had", 50, 1, .unclear, .seconds(10)),
             ("for a minute", 109, 59, .unclear, .seconds(10)),
             ("and no longer", 110, 60, .unclear, nil),
         ] as [(String, Int, Int, Lookup, Duration?)])
-    func afterTheDeath(_ name: String, _ age: Int, _ expiredFor: Int, _ look: Lookup, _ again: Duration?) {
+    func afterTheExpiry(_ name: String, _ age: Int, _ expiredFor: Int, _ look: Lookup, _ again: Duration?) {
         for resends in [true, false] {
             for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
                 let subject = ResolutionRule.Subject(
@@ -57,7 +57,7 @@ struct ResolutionTests {
                 if let again {
                     #expect(step == .lookUpAgain(after: again, isCounted: false), "\(name)")
                 } else if case .fail(let why) = step {
-                    #expect(why.error.hasPrefix("Outcome unknown") && !why.remedy.isEmpty, "\(name)")
+                    #expect(why.error.hasPrefix("outcome unknown") && !why.remedy.isEmpty, "\(name)")
                 } else {
                     Issue.record("\(name): \(step)")
                 }
@@ -96,7 +96,7 @@ struct ResolutionTests {
                     Issue.record("\(subject): \(step)")
                     continue
                 }
-                #expect(why.error.hasPrefix("Outcome unknown") && why.error.contains("OTPD_RESEND_UNKNOWN=never"))
+                #expect(why.error.hasPrefix("outcome unknown") && why.error.contains("OTPD_RESEND_UNKNOWN=never"))
                 #expect(why.code == nil && why.errorClass == nil && !why.remedy.isEmpty)
             }
         }
