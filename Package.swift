@@ -1,10 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
-/// `make fuzz` alone sets it (Tests/fuzz/run): without, there are no fuzz targets, and nothing below differs.
+/// `make fuzz` sets this variable (Tests/fuzz/run). Without it there are no fuzz targets, and nothing below changes.
 let isFuzzing = Context.environment["OTPD_FUZZING"] == "1"
 
-/// What every target is built with: Swift 6 mode, the upcoming features, and no warning left standing.
+/// The settings of every target: Swift 6 mode, the upcoming features, and warnings as errors.
 let strict: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
@@ -14,13 +14,13 @@ let strict: [SwiftSetting] =
         .treatAllWarnings(as: .error),
     ] + (isFuzzing ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : [])
 
-/// For the targets that touch C: every unsafe expression says so.
+/// For targets that use C: every unsafe expression is marked.
 let strictMemory: [SwiftSetting] = strict + [.strictMemorySafety()]
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
-/// NIO without a framework: the simulator's faults and the limits of what listens want the raw socket.
+/// NIO without a framework. The simulator's faults and the servers' limits need the raw socket.
 let nio: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
     .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -41,7 +41,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
     ],
     targets: [
-        // C, as modules.
+        // C libraries as modules.
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -49,7 +49,7 @@ let package = Package(
         .target(name: "CMigrations"),
         .target(name: "CDashboard", exclude: ["pages"]),
 
-        // The floor: one thread, two wrappers.
+        // The base: one thread, and two wrappers of C libraries.
         .target(name: "EventLoop", dependencies: ["CLinux"], swiftSettings: strictMemory),
         .target(name: "Postgres", dependencies: ["EventLoop", "CLibpq", deque], swiftSettings: strictMemory),
         .target(name: "HTTP", dependencies: ["EventLoop", "CCurl"], swiftSettings: strictMemory),
@@ -58,10 +58,10 @@ let package = Package(
         .target(name: "OTP", swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
-        // Who listens: limits of bytes and time, over NIO.
+        // The servers: limits of bytes and time, over NIO.
         .target(name: "HTTPServer", dependencies: ["EventLoop", logging] + nio, swiftSettings: strict),
 
-        // The queue in SQL, the loops on top, the program.
+        // The queue in SQL, the loops that use it, and the program.
         .target(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
             swiftSettings: strictMemory),
@@ -85,24 +85,24 @@ let package = Package(
             ],
             swiftSettings: strictMemory),
 
-        // Tools: never part of otpd.
+        // Tools, which are not a part of otpd.
         .executableTarget(
             name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser] + nio,
             swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
-        // What tests share: sockets, programs, waiting. Nothing else may use it.
+        // Shared by the tests alone: sockets, programs, waiting.
         .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
 
-        // Machines and codecs, with no server; then everything, with real ones.
+        // Unit tests without a server, then integration tests with real ones.
         .testTarget(
             name: "EventLoopTests", dependencies: ["TestSupport", "EventLoop", "CLinux"], swiftSettings: strict),
         .testTarget(
             name: "PostgresTests", dependencies: ["TestSupport", "Postgres", "EventLoop"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["TestSupport", "HTTP", "EventLoop"], swiftSettings: strict),
         .testTarget(name: "OTPTests", dependencies: ["TestSupport", "OTP"], swiftSettings: strict),
-        // Optimized in every configuration: it visits millions of states. (No package depends on this one.)
+        // Optimized in every configuration, because it visits millions of states. (No package depends on this one.)
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
@@ -153,7 +153,7 @@ if isFuzzing {
     package.products = [.executable(name: "otpd-fuzz", targets: ["OTPDFuzz"])]
     package.targets.removeAll { $0.type == .test || $0.type == .executable || $0.name == "TestSupport" }
     package.targets += [
-        // Of otpd, what reads settings, as a library: a program cannot be linked into another.
+        // The part of otpd that reads settings, as a library, because a program cannot be linked into another.
         .target(
             name: "otpd", dependencies: ["HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
             sources: [

@@ -1,5 +1,5 @@
-// libcurl for Swift. Every function here exists because Swift can't call a variadic C function; the one argument is
-// typed, so that a wrong kind of value does not compile.
+// libcurl for Swift. Swift cannot call a variadic C function, so each function here wraps one with a typed argument. A
+// value of the wrong kind does not compile.
 #pragma once
 #include <curl/curl.h>
 
@@ -35,7 +35,7 @@ static inline CURLcode easy_set_close_socket(CURL *easy, curl_closesocket_callba
   return curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, callback);
 }
 
-// curl_easy_getinfo(3), by the kind of its result; 0 or NULL when libcurl does not know.
+// curl_easy_getinfo(3), by the kind of its result. 0 or NULL if libcurl has no value.
 static inline long easy_get_long(CURL *easy, CURLINFO info) {
   long value = 0;
   return curl_easy_getinfo(easy, info, &value) == CURLE_OK ? value : 0;
@@ -63,5 +63,5 @@ static inline CURLMcode multi_set_timer(CURLM *multi, curl_multi_timer_callback 
   return curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, callback);
 }
 
-// Swift does not see the macro.
+// Swift cannot use the macro CURLVERSION_NOW.
 static inline curl_version_info_data *version_info(void) { return curl_version_info(CURLVERSION_NOW); }

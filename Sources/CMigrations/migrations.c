@@ -1,7 +1,7 @@
 #include "CMigrations.h"
 
-// #embed is C23; clang has it in every mode since 19. It gives the files' bytes, no terminator. A changed .sql file
-// rebuilds this one: #embed is in the dependency file that the compiler writes.
+// #embed is C23; clang supports it in every mode since 19. It gives a file's bytes without a terminator. A changed .sql
+// file rebuilds this file, because the compiler's dependency file lists embedded files.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const unsigned char up_0001[] = {

@@ -1,8 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// The kernel's side of the loop: one epoll descriptor and the eventfd that wakes it. Owned by one `EventLoop`, used
-/// on its thread alone, but for `wake()`.
+/// The kernel's side of the loop: one epoll descriptor and the eventfd that wakes it. Owned by one `EventLoop` and used
+/// on its thread alone, except for `wake()`.
 @safe struct Epoll: ~Copyable {
     private let epoll: Int32
     private let wakeUp: Int32
@@ -12,7 +12,7 @@ internal import Glibc
     private let events: UnsafeMutablePointer<epoll_event>
 
     init() throws(EventLoopError) {
-        // Both before either is stored: a struct that can't be copied can't be half made.
+        // Both are opened before either is stored, because a struct that cannot be copied cannot be half initialized.
         let polling = epoll_create1(Int32(EPOLL_CLOEXEC))
         guard polling >= 0 else { throw EventLoopError(call: "epoll_create1", errno: errno) }
         let waking = eventfd(0, Int32(EFD_CLOEXEC | EFD_NONBLOCK))
@@ -34,12 +34,12 @@ internal import Glibc
         close(epoll)
     }
 
-    /// The descriptor other threads write to: safe from any thread while the loop lives.
+    /// The descriptor that other threads write to. Safe from any thread while the loop exists.
     var wakeUpDescriptor: Int32 { wakeUp }
 
     static func wake(_ descriptor: Int32) {
         var one: UInt64 = 1
-        // EAGAIN means that the counter is full, and so that the loop is being woken already.
+        // EAGAIN means that the counter is full, so the loop is being woken already.
         unsafe _ = write(descriptor, &one, 8)
     }
 
@@ -51,7 +51,7 @@ internal import Glibc
         control(EPOLL_CTL_MOD, descriptor, readiness.epollEvents)
     }
 
-    /// Removes a descriptor; one that is closed already has left by itself.
+    /// Removes a descriptor. A closed descriptor has left the set by itself.
     func remove(_ descriptor: Int32) {
         control(EPOLL_CTL_DEL, descriptor, 0)
     }
@@ -63,16 +63,17 @@ internal import Glibc
         guard unsafe epoll_ctl(epoll, operation, descriptor, &event) != 0 else { return }
         switch (operation, errno) {
         case (EPOLL_CTL_DEL, _): return
-        // The number was closed and opened again behind the table's back, or the other way round.
+        // The descriptor was closed and opened again without the table's knowledge, or the other way round.
         case (EPOLL_CTL_ADD, EEXIST): unsafe _ = epoll_ctl(epoll, EPOLL_CTL_MOD, descriptor, &event)
         case (EPOLL_CTL_MOD, ENOENT): unsafe _ = epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event)
-        default: return  // A closed descriptor: its owner hears of it from its own next call.
+        default: return  // A closed descriptor: its owner's next call fails.
         }
     }
 
-    /// Waits until something is ready, at most `timeout` ms (-1: without end); how many descriptors are.
+    /// Waits until a descriptor is ready, at most `timeout` ms (-1: no limit). Returns how many are ready.
     ///
-    /// `EINTR` is retried with the same timeout: the caller computes it anew each turn, so a signal costs at most that.
+    /// `EINTR` is retried with the same timeout. The caller computes the timeout again each turn, so a signal delays it
+    /// by at most that.
     func wait(milliseconds timeout: Int32) -> Int {
         var count: Int32
         repeat {
@@ -81,7 +82,7 @@ internal import Glibc
         return max(0, Int(count))
     }
 
-    /// The descriptor that the last `wait` reported at `index`, and what for; nil for the wake-up, which it takes.
+    /// The descriptor and readiness that the last `wait` reported at `index`. Nil for the wake-up, which it resets.
     func ready(at index: Int) -> (descriptor: Int32, readiness: Readiness)? {
         let event = unsafe events[index]
         let descriptor = unsafe event.data.fd
@@ -94,7 +95,7 @@ internal import Glibc
     }
 }
 
-/// The kernel refused the loop a descriptor.
+/// The kernel refused a system call of the loop.
 public struct EventLoopError: Error, CustomStringConvertible {
     /// The system call.
     public let call: String

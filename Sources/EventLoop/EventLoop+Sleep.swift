@@ -1,5 +1,5 @@
 extension EventLoop {
-    /// Suspends the calling task until `due`; from a task on the loop.
+    /// Suspends the calling task until `due`. Call it from a task on the loop.
     ///
     /// - Throws: `CancellationError` at once when the task is canceled.
     public func sleep(until due: Instant, isolation: isolated (any Actor)? = #isolation)
@@ -14,7 +14,7 @@ extension EventLoop {
                 sleeper.begin(continuation, until: due)
             }
         } onCancel: {
-            // Cancellation may come from any thread: it reaches the sleeper as a job of the loop.
+            // Cancellation may come from any thread, so it reaches the sleeper as a job of the loop.
             Task(executorPreference: self) { sleeper.cancel() }
         }
         if wasCanceled { throw CancellationError() }
@@ -28,7 +28,7 @@ extension EventLoop {
     }
 }
 
-/// One sleep. `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` holds down.
+/// One sleep. `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` enforces.
 private final class Sleeper: @unchecked Sendable {
     private let loop: EventLoop
     private var continuation: CheckedContinuation<Bool, Never>?

@@ -2,29 +2,29 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// Told about the turns of the loop, on its thread.
+/// An observer of the loop's turns, called on its thread.
 public protocol TurnObserver: AnyObject {
     /// The loop has just returned from `epoll_wait`, however long that took; no descriptor has been handled yet.
     ///
-    /// The place for checks that must see a process that was stopped or a machine that slept, before anything acts.
+    /// Use it for checks that must detect a stopped process or a suspended machine before anything acts.
     func turnWillBegin(at now: Instant)
     /// Everything that was ready has been handled and no job is waiting; the loop is about to wait.
     func turnWillEnd()
 }
 
-/// One thread that waits in epoll and runs, between two waits, descriptors' handlers, timers and Swift jobs.
+/// One thread that waits in epoll. Between two waits it runs descriptors' handlers, timers and Swift jobs.
 ///
 /// It is the `SerialExecutor` of the actors that own libpq's and libcurl's handles, and the `TaskExecutor` of the tasks
-/// that drive them: their calls to each other never leave the thread (without the task executor every resumed
-/// continuation crosses the global pool, 18 µs a send). What follows is for the loop's thread alone unless it says
-/// otherwise, and traps elsewhere.
+/// that drive them. So their calls to each other never leave the thread. (Without the task executor, every resumed
+/// continuation crosses the global pool, which takes 18 µs a send.) Unless a member says otherwise, call it on the
+/// loop's thread; it traps elsewhere.
 ///
 ///     let loop = try EventLoop.start()
 ///     await Task(executorPreference: loop) { await worker.run() }.value
 ///     loop.stop()
 ///
-/// `@unchecked Sendable`: `inbox`, `isStopped` and `wakeUpDescriptor` are for any thread; everything else is touched
-/// only on the loop's thread, which `preconditionIsolated()` checks at each door.
+/// `@unchecked Sendable`: `inbox`, `isStopped` and `wakeUpDescriptor` are for any thread. Everything else is touched
+/// only on the loop's thread, which `preconditionIsolated()` checks at each entry point.
 public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     private let epoll: Epoll
     private var interests = InterestTable()
@@ -37,10 +37,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private let inbox = Mutex(Inbox())
     private let threadID = Atomic<UInt>(0)
 
-    /// The time, read once a turn and again after each long step; at most a turn old.
+    /// The time, read once a turn and after each long step, so at most a turn old.
     public private(set) var now = Instant.now()
 
-    /// Jobs that reached the loop from other threads since it began: on a healthy hot path this hardly grows.
+    /// Jobs that reached the loop from other threads since it started. On a healthy hot path this hardly grows.
     public private(set) var foreignJobs = 0
 
     private struct Inbox {
@@ -54,12 +54,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         wakeUpDescriptor = epoll.wakeUpDescriptor
     }
 
-    /// Starts a loop on a thread of its own. From any thread.
+    /// Starts a loop on its own thread. From any thread.
     public static func start(name: String = "event-loop") throws(EventLoopError) -> EventLoop {
         let loop = try EventLoop()
         var thread = pthread_t()
         let context = unsafe Unmanaged.passRetained(Start(loop: loop, name: name))
-        // The thread takes the retain over and drops it when it ends.
+        // The thread takes ownership of this retain and releases it when it ends.
         let code = unsafe pthread_create(
             &thread, nil,
             { raw in
@@ -85,9 +85,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
     }
 
-    /// Ends the loop after what is queued has run, and waits for its thread. From any other thread, once.
+    /// Ends the loop after the queued jobs have run, and waits for its thread. From any other thread, once.
     ///
-    /// Everything that was scheduled on the loop must have ended: a job that arrives later would never run, and traps.
+    /// All work on the loop must have ended: a job that arrives later would never run, and traps.
     public func stop() {
         precondition(!isOnLoop, "an event loop can't wait for its own end")
         inbox.withLock { $0.isStopping = true }
@@ -100,7 +100,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     // MARK: Executor
 
-    /// Queues a job; from any thread. From the loop's own it costs no lock and no system call.
+    /// Queues a job; from any thread. From the loop's own thread it takes no lock and no system call.
     public func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         if isOnLoop {
@@ -126,7 +126,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         precondition(isOnLoop, "this belongs to the event loop's thread")
     }
 
-    /// Needed: without it `assumeIsolated` inside a handler traps.
+    /// Needed, because without it `assumeIsolated` inside a handler traps.
     public func isIsolatingCurrentContext() -> Bool? { isOnLoop }
 
     /// Whether the caller is on the loop's thread. From any thread.
@@ -134,26 +134,26 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     // MARK: Descriptors, timers, turns
 
-    /// Watches `descriptor` from the end of this turn on; again with other wishes to change them, `[]` to pause.
+    /// Watches `descriptor` from the end of this turn on. Call it again to change `readiness`; `[]` pauses it.
     public func watch(_ descriptor: Int32, for readiness: Readiness, _ handler: any ReadinessHandler) {
         checkIsolated()
         interests.want(descriptor, readiness, handler)
     }
 
-    /// Forgets `descriptor`; to be called before it is closed. No handler is called for it afterwards.
+    /// Stops watching `descriptor`. Call it before the descriptor is closed. No handler is called for it afterwards.
     public func unwatch(_ descriptor: Int32) {
         checkIsolated()
         if interests.forget(descriptor) { epoll.remove(descriptor) }
     }
 
-    /// Calls `body` on the loop at `due`, or as soon after it as the turn allows; never before.
+    /// Calls `body` on the loop at `due` or soon after it, never before.
     @discardableResult
     public func schedule(at due: Instant, _ body: @escaping () -> Void) -> TimerID {
         checkIsolated()
         return timers.insert(due: due, body)
     }
 
-    /// Takes a timer back; one that has fired is ignored.
+    /// Cancels a timer. Does nothing if it has fired.
     public func cancel(_ timer: TimerID) {
         checkIsolated()
         timers.remove(timer)
@@ -165,7 +165,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         observers.append(observer)
     }
 
-    /// Takes an observer out.
+    /// Removes an observer.
     public func removeObserver(_ observer: any TurnObserver) {
         checkIsolated()
         observers.removeAll { $0 === observer }
@@ -181,7 +181,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             for observer in observers { observer.turnWillEnd() }
             if !takeInbox(), jobs.isEmpty, inbox.withLock({ $0.isStopping }) {
                 letGo()
-                // What was let go of may have left something to do.
+                // The released objects may have queued jobs.
                 if jobs.isEmpty { return }
             }
             wait()
@@ -189,15 +189,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
     }
 
-    /// Lets go of what handlers, timers and observers hold: often the loop itself, which would never be freed.
+    /// Releases the objects that handlers, timers and observers hold. They often hold the loop itself, which would
+    /// never be freed.
     private func letGo() {
         let held = (interests, timers, observers)
         (interests, timers, observers) = (InterestTable(), TimerHeap(), [])
-        // Not before the loop's own are in place: what is freed may call it.
+        // Released only after the loop's own collections are in place, because a `deinit` may call the loop.
         withExtendedLifetime(held) {}
     }
 
-    /// Runs what is queued, and what that queues, for one round each: descriptors and timers get their turn between.
+    /// Runs the queued jobs, and then the jobs that those queue, one round each. Descriptors and timers get their turn
+    /// between.
     private func runJobs() {
         var rounds = 0
         while !jobs.isEmpty, rounds < 64 {
@@ -235,7 +237,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         for observer in observers { observer.turnWillBegin(at: now) }
         for index in 0..<count {
             guard let (descriptor, readiness) = epoll.ready(at: index) else { continue }
-            // A handler earlier in this turn may have let go of it.
+            // A handler earlier in this turn may have released it.
             interests.handler(of: descriptor)?.ready(descriptor, readiness)
         }
     }

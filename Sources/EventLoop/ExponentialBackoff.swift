@@ -1,8 +1,8 @@
-/// Delays between attempts that fail: each twice as long as the one before, up to a longest. Pure.
+/// Delays between failing attempts: each twice as long as the one before, up to a maximum. Pure.
 public struct ExponentialBackoff: Sendable, Hashable {
     /// The delay after the first failure.
     public var first: Instant.Duration
-    /// No delay is longer.
+    /// The longest delay.
     public var longest: Instant.Duration
 
     public init(first: Instant.Duration, longest: Instant.Duration) {
@@ -17,7 +17,7 @@ public struct ExponentialBackoff: Sendable, Hashable {
         return isOver ? longest : min(Instant.Duration(nanoseconds: product), longest)
     }
 
-    /// With full jitter: `random` (0..<1) × the delay, so that clients that failed together do not come back together.
+    /// With full jitter: `random` (0..<1) × the delay. It keeps clients that failed together from coming back together.
     public func delay(after failures: Int, random: Double) -> Instant.Duration {
         Instant.Duration(nanoseconds: Int64(random * Double(delay(after: failures).nanoseconds)))
     }

@@ -2,8 +2,8 @@ internal import Glibc
 
 /// A point in time on this machine's `CLOCK_BOOTTIME`, in nanoseconds.
 ///
-/// Boot time goes on while the machine is suspended, so neither a stopped process nor a sleeping laptop can stretch a
-/// lease that is measured on it (`clock_gettime(2)`). It says nothing about the time of day.
+/// Boot time advances while the machine is suspended. So neither a stopped process nor a suspended machine stretches a
+/// lease that is measured on it (`clock_gettime(2)`). It is unrelated to the time of day.
 public struct Instant: Sendable, Hashable, Comparable {
     /// Nanoseconds since boot.
     public var nanoseconds: Int64
@@ -14,14 +14,14 @@ public struct Instant: Sendable, Hashable, Comparable {
     /// Reads the clock (a vDSO call, about 30 ns).
     public static func now() -> Instant {
         var time = timespec()
-        // CLOCK_BOOTTIME exists on every Linux that has epoll; the call can only fail for an unknown clock.
+        // CLOCK_BOOTTIME exists on every Linux that has epoll, and the call fails only for an unknown clock.
         unsafe clock_gettime(CLOCK_BOOTTIME, &time)
         return Instant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 
     public static func < (a: Instant, b: Instant) -> Bool { a.nanoseconds < b.nanoseconds }
 
-    /// The instant `span` after this one; saturates instead of overflowing.
+    /// The instant `span` after this one. Saturates on overflow.
     public static func + (a: Instant, span: Duration) -> Instant {
         let (sum, overflow) = a.nanoseconds.addingReportingOverflow(span.nanoseconds)
         return Instant(nanoseconds: overflow ? (span.nanoseconds > 0 ? .max : .min) : sum)
@@ -41,7 +41,7 @@ public struct Instant: Sendable, Hashable, Comparable {
         /// A length of `nanoseconds`.
         public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
 
-        /// A length of fractional seconds, cut to a nanosecond; saturates, and is zero for what is no number.
+        /// A length in fractional seconds, truncated to a nanosecond. Saturates on overflow; NaN gives zero.
         public init(seconds: Double) {
             let nanoseconds = (seconds * 1e9).rounded(.towardZero)
             if nanoseconds.isNaN {
@@ -51,7 +51,7 @@ public struct Instant: Sendable, Hashable, Comparable {
             }
         }
 
-        /// The length of a `Swift.Duration`, cut to a nanosecond.
+        /// The length of a `Swift.Duration`, truncated to a nanosecond.
         public init(_ duration: Swift.Duration) {
             let (seconds, attoseconds) = duration.components
             let (whole, isOver) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

@@ -1,15 +1,15 @@
 internal import CLinux
 
-/// What a descriptor is watched for, or what it is ready for.
+/// The events that a descriptor is watched for, or is ready for.
 public struct Readiness: OptionSet, Sendable, Hashable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    /// A read would not block (data, or the end of it).
+    /// A read would not block: there is data, or the end of it.
     public static let read = Readiness(rawValue: 1)
     /// A write would not block.
     public static let write = Readiness(rawValue: 2)
-    /// The peer is gone or the descriptor is in error; always reported, never asked for.
+    /// The peer is gone or the descriptor has an error. Always reported, without being asked for.
     public static let failed = Readiness(rawValue: 4)
 
     init(epoll events: UInt32) {
@@ -25,21 +25,21 @@ public struct Readiness: OptionSet, Sendable, Hashable {
     }
 }
 
-/// Told by the loop, on its thread, that a descriptor is ready.
+/// A handler that the loop calls, on its thread, when a descriptor is ready.
 public protocol ReadinessHandler: AnyObject {
     /// `descriptor` is ready for `readiness`. May watch and unwatch any descriptor.
     func ready(_ descriptor: Int32, _ readiness: Readiness)
 }
 
-/// What each descriptor is wanted for against what the kernel was told: pure bookkeeping behind lazy `epoll_ctl`.
+/// The wanted and the registered interest of each descriptor. Pure bookkeeping behind lazy `epoll_ctl`.
 ///
-/// libcurl turns a socket's interest on and off several times a request; told to the kernel just before `epoll_wait`,
-/// and only where it differs, two `epoll_ctl` a send become 0.1.
+/// libcurl turns a socket's interest on and off several times a request. The kernel is told just before `epoll_wait`,
+/// and only about differences. That reduces two `epoll_ctl` a send to 0.1.
 struct InterestTable {
     struct Entry {
         var handler: (any ReadinessHandler)?
         var wanted: Readiness = []
-        /// What the kernel has; nil when the descriptor is not registered.
+        /// The interest that the kernel has; nil if the descriptor is not registered.
         var applied: Readiness?
         var isDirty = false
     }
@@ -49,11 +49,11 @@ struct InterestTable {
         case modify(Int32, Readiness)
     }
 
-    /// By descriptor: the kernel gives the lowest free number, so the array stays short.
+    /// Indexed by descriptor. The kernel gives the lowest free number, so the array stays short.
     private var entries: [Entry] = []
     private var dirty: [Int32] = []
 
-    /// Descriptors somebody watches.
+    /// How many descriptors are watched.
     private(set) var watched = 0
 
     func handler(of descriptor: Int32) -> (any ReadinessHandler)? {
@@ -66,7 +66,7 @@ struct InterestTable {
         return index < entries.count ? entries[index].wanted : []
     }
 
-    /// Notes what is wanted from now on; the kernel hears of it with the next `takeChanges`.
+    /// Records the wanted interest. The kernel is told with the next `takeChanges`.
     mutating func want(_ descriptor: Int32, _ readiness: Readiness, _ handler: any ReadinessHandler) {
         let index = Int(descriptor)
         while entries.count <= index { entries.append(Entry()) }
@@ -76,9 +76,9 @@ struct InterestTable {
         mark(index)
     }
 
-    /// Forgets a descriptor that is about to be closed or handed on; says whether the kernel has to be told.
+    /// Forgets a descriptor that is about to be closed or handed on. Returns whether the kernel must be told.
     ///
-    /// Told at once and not lazily, since the number may be reused by the next socket before the turn ends.
+    /// The kernel is told at once, because the next socket may reuse the number before the turn ends.
     mutating func forget(_ descriptor: Int32) -> Bool {
         let index = Int(descriptor)
         guard index < entries.count, entries[index].handler != nil else { return false }
@@ -88,7 +88,8 @@ struct InterestTable {
         return registered
     }
 
-    /// The differences between what is wanted and what the kernel has, which from now on count as applied.
+    /// Gives the differences between the wanted and the registered interest to `apply`. From then on they count as
+    /// registered.
     mutating func takeChanges(_ apply: (Change) -> Void) {
         for descriptor in dirty {
             let index = Int(descriptor)

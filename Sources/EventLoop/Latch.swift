@@ -1,13 +1,13 @@
-/// Lets one task on the loop wait until something has changed; a signal with nobody waiting is kept for the next wait.
+/// Lets one task on the loop wait for a signal. A signal without a waiting task is kept for the next wait.
 ///
-/// `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` holds down at each door.
+/// `@unchecked Sendable`: touched only on the loop's thread, which `checkIsolated()` enforces at each entry point.
 public final class Latch: @unchecked Sendable {
     private let loop: EventLoop
     private var isSignalled = false
     private var waiter: CheckedContinuation<Void, Never>?
     private var timer: TimerID?
 
-    /// An unsignalled latch of `loop`.
+    /// Makes a latch without a signal on `loop`.
     public init(on loop: EventLoop) { self.loop = loop }
 
     /// Wakes the waiting task, or the next one to wait.
@@ -45,7 +45,7 @@ public final class Latch: @unchecked Sendable {
                 }
             }
         } onCancel: {
-            // Cancellation may come from any thread: it reaches the waiter as a job of the loop.
+            // Cancellation may come from any thread, so it reaches the waiter as a job of the loop.
             Task(executorPreference: loop) { self.resume() }
         }
     }

@@ -1,21 +1,22 @@
 internal import CLinux
 internal import Glibc
 
-/// Unix signals as events of the loop (`signalfd(2)`), instead of as interruptions of whatever runs.
+/// Unix signals as events of the loop (`signalfd(2)`), instead of interruptions of running code.
 ///
-/// `@unchecked Sendable`: touched only on the loop's thread after `start`, which `EventLoop.watch` holds down.
+/// `@unchecked Sendable`: touched only on the loop's thread after `start`, which `EventLoop.watch` enforces.
 public final class Signals: ReadinessHandler, @unchecked Sendable {
     private let descriptor: Int32
     private let handler: (Int32) -> Void
 
-    /// Blocks `signals` for this thread and all that it starts. To be called in `main`, before the first other thread:
-    /// a signal that is not blocked everywhere is delivered the old way.
+    /// Blocks `signals` for this thread and all threads that it starts. Call it in `main`, before the first other
+    /// thread starts. A signal that one thread does not block is delivered to that thread and never reaches the loop.
     public static func block(_ signals: [Int32]) {
         var set = mask(signals)
         unsafe _ = pthread_sigmask(SIG_BLOCK, &set, nil)
     }
 
-    /// Calls `handler` on the loop for each of `signals` that arrives; on the loop's thread. Lives as long as the loop.
+    /// Calls `handler` on the loop for each of `signals` that arrives. Call it on the loop's thread. It stays active as
+    /// long as the loop.
     public static func watch(_ signals: [Int32], on loop: EventLoop, _ handler: @escaping (Int32) -> Void)
         throws(EventLoopError)
     {

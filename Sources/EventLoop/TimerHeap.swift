@@ -1,12 +1,12 @@
-/// Names one scheduled timer; canceling a timer that has fired does nothing.
+/// Identifies one scheduled timer. Canceling a timer that has fired does nothing.
 public struct TimerID: Sendable, Hashable {
     let serial: UInt64
 }
 
-/// A binary heap of timers by due time, ties in the order they were set. Pure: the caller says what time it is.
+/// A binary heap of timers by due time, with ties in the order in which they were set. Pure: the caller gives the time.
 ///
-/// A canceled timer leaves at once, so that neither memory nor wake-ups grow with timers set and dropped (every
-/// request sets a deadline that almost never fires).
+/// A canceled timer is removed at once. So neither memory nor wake-ups grow with canceled timers; every request sets a
+/// deadline that almost never fires.
 struct TimerHeap<Payload> {
     private struct Entry {
         var due: Instant
@@ -23,7 +23,7 @@ struct TimerHeap<Payload> {
     private var nextSerial: UInt64 = 0
 
     var count: Int { entries.count }
-    /// When the earliest timer is due; nil when there is none.
+    /// When the earliest timer is due; nil if there is none.
     var nextDue: Instant? { entries.first?.due }
 
     /// Adds a timer; O(log n).
@@ -36,14 +36,14 @@ struct TimerHeap<Payload> {
         return TimerID(serial: serial)
     }
 
-    /// Takes a timer out before it fires; nil when it has fired or was canceled; O(log n).
+    /// Removes a timer before it fires. Returns nil if it has fired or was canceled. O(log n).
     @discardableResult
     mutating func remove(_ id: TimerID) -> Payload? {
         guard let index = positions[id.serial] else { return nil }
         return removeEntry(at: index).payload
     }
 
-    /// Takes out the earliest timer if it is due at `now`.
+    /// Removes and returns the earliest timer if it is due at `now`.
     mutating func popDue(at now: Instant) -> Payload? {
         guard let first = entries.first, first.due <= now else { return nil }
         return removeEntry(at: 0).payload

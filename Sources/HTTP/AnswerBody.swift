@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// The body of one answer, lent to the completion handler: to be read before the handler returns.
+/// The body of one answer, lent to the completion handler until it returns.
 ///
-/// Reading it later traps rather than showing another answer's bytes.
+/// A later read traps, because the buffer may hold another answer by then.
 public struct AnswerBody: Sendable {
     private let buffer: AnswerBuffer
     private let loan: UInt64
@@ -26,7 +26,7 @@ public struct AnswerBody: Sendable {
         return try unsafe body(Span(_unsafeElements: buffer.filled))
     }
 
-    /// A copy of the bytes, for keeps.
+    /// A copy of the bytes that the caller may keep.
     public func copy() -> [UInt8] {
         check()
         return unsafe Array(buffer.filled)
@@ -37,13 +37,14 @@ public struct AnswerBody: Sendable {
     }
 }
 
-/// Where the bytes of one answer gather; reused, and wiped between two answers, since Twilio repeats the text.
+/// The buffer for the bytes of one answer. It is reused, and wiped between two answers, because Twilio's answers repeat
+/// the message's text.
 ///
 /// `@unchecked Sendable`: owned by a `Multi` and touched on its loop's thread alone.
 @safe final class AnswerBuffer: @unchecked Sendable {
     private var storage: UnsafeMutableBufferPointer<UInt8>
     private(set) var count = 0
-    /// Counts the answers it has held: what an `AnswerBody` is checked against.
+    /// The number of answers so far. An `AnswerBody` is checked against it.
     private(set) var loan: UInt64 = 0
 
     /// Twilio's answers to a create have about 900 bytes.
@@ -58,7 +59,7 @@ public struct AnswerBody: Sendable {
 
     var filled: UnsafeBufferPointer<UInt8> { unsafe UnsafeBufferPointer(start: storage.baseAddress, count: count) }
 
-    /// Adds `size` bytes; false, and nothing added, if that were more than `limit` in all.
+    /// Adds `size` bytes. Returns false and adds nothing if the total would exceed `limit`.
     func append(_ bytes: UnsafeRawPointer, _ size: Int, limit: Int) -> Bool {
         guard size <= limit - count else { return false }
         if unsafe count + size > storage.count { grow(to: max(count + size, 2 * count)) }
@@ -67,7 +68,7 @@ public struct AnswerBody: Sendable {
         return true
     }
 
-    /// Ends the loan: wipes the bytes, and gives back what an unusually large answer took.
+    /// Ends the loan: wipes the bytes, and frees the extra storage of an unusually large answer.
     func reset() {
         wipe()
         count = 0

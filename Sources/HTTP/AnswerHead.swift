@@ -1,24 +1,24 @@
 internal import CCurl
 internal import Glibc
 
-/// The few things of an answer's head that are wanted, picked from its lines as libcurl hands them over.
+/// The few wanted fields of an answer's head, picked from its lines as libcurl delivers them.
 struct AnswerHead {
     private(set) var concurrentRequests: Int?
-    /// What sent it; of answers that are no success alone: only there somebody asks.
+    /// The program that sent it. Only set for answers other than a success, because only those are explained.
     private(set) var origin = AnswerOrigin()
     private var isSuccess = true
     private var delay: Int?
-    /// Seconds since 1970: until when `Retry-After` asks to wait, and the answer's own `Date`.
+    /// Seconds since 1970: the end of the wait that `Retry-After` asks for, and the answer's own `Date`.
     private var retryDate: Int?
     private var date: Int?
-    /// Bytes of all heads of this transfer, interim answers included.
+    /// The size in bytes of all heads of this transfer, interim answers included.
     private(set) var size = 0
-    /// Every header, where they are collected.
+    /// Every header, if they are collected.
     private(set) var headers: [Request.Header] = []
 
-    /// What `Retry-After` asks for in seconds, at most a day.
+    /// The wait that `Retry-After` asks for in seconds, at most a day.
     ///
-    /// A date counts from the answer's own `Date`, so that it does not matter what this machine's clock says.
+    /// A date is compared with the answer's own `Date`, so that this machine's clock does not matter.
     var retryAfter: Int? {
         let span = retryDate.map { min(max(0, $0 - (date ?? time(nil))), Self.longestDelay) }
         return switch (delay, span) {
@@ -29,7 +29,7 @@ struct AnswerHead {
 
     private static let longestDelay = 86_400
 
-    /// Takes one line in, its line break included; a status line starts the next head.
+    /// Reads one line, its line break included. A status line begins the next head.
     mutating func take(_ line: Span<UInt8>, collecting: Bool) {
         size += line.count
         guard line.count > 2 else { return }
@@ -63,7 +63,7 @@ struct AnswerHead {
         if !headers.isEmpty { headers = [] }
     }
 
-    /// Another head begins.
+    /// Begins another head.
     private mutating func begin() {
         (delay, retryDate, date) = (nil, nil, nil)
         concurrentRequests = nil
@@ -131,7 +131,7 @@ struct AnswerHead {
 
     /// A date in one of the three forms of RFC 9110 5.6.7, as seconds since 1970; nil for anything else.
     static func date(_ value: [UInt8]) -> Int? {
-        // libcurl's parser of dates: bound to no locale. It also takes bare numbers, which no date is without a colon.
+        // libcurl's parser of dates ignores the locale. It also accepts bare numbers, but a date has a colon.
         guard value.contains(UInt8(ascii: ":")) else { return nil }
         let date = unsafe curl_getdate(String(decoding: value, as: UTF8.self), nil)
         return date < 0 ? nil : date

@@ -1,12 +1,13 @@
 internal import CCurl
 internal import Glibc
 
-/// libcurl as the process has it.
+/// The process's libcurl.
 enum CurlLibrary {
-    /// Initialises libcurl once for the process; nil when it is ready to be used.
+    /// Initializes libcurl once for the process; nil if it is ready for use.
     ///
-    /// From any thread: Swift runs the initialiser once, and libcurl's own is thread-safe since 7.84. SIGPIPE is ignored
-    /// from then on, unless somebody handles it: with `CURLOPT_NOSIGNAL` libcurl no longer does so around its writes.
+    /// Safe from any thread: Swift runs the initializer once, and libcurl's own is thread-safe since 7.84. From then on
+    /// SIGPIPE is ignored, unless the process handles it, because with `CURLOPT_NOSIGNAL` libcurl no longer ignores it
+    /// around its writes.
     static let failure: HTTPError? = {
         let code = curl_global_init(Int(CURL_GLOBAL_DEFAULT))
         guard code == CURLE_OK else { return HTTPError(.setup("curl_global_init failed with \(code.rawValue)")) }

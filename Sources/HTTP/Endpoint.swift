@@ -1,26 +1,26 @@
 internal import CCurl
 
-/// A URL and the headers of its requests, built once and used by every one of them. May hold an authorization: its
+/// A URL and the headers of its requests, built once and used by every request. May hold an authorization, so its
 /// description shows the origin alone.
 ///
-/// `Sendable` though it owns a C list: nothing changes the list after `init`, and libcurl only reads it.
+/// `Sendable` although it owns a C list: nothing changes the list after `init`, and libcurl only reads it.
 @safe public final class Endpoint: Sendable, CustomStringConvertible {
     /// Scheme, host and port.
     public let origin: String
-    /// The URL of its server, and what is asked for there. Apart, since libcurl reads and writes a whole URL anew for every
-    /// transfer, byte by byte: 13,000 instructions of 76,000.
+    /// The URL of its server, and the path and query, kept apart. libcurl parses and writes a whole URL again for every
+    /// transfer, byte by byte, which takes 13,000 instructions of 76,000.
     let root: String
     let target: String
-    // Freed in deinit alone; every transfer that uses it holds the endpoint.
+    // Freed only in `deinit`. Every transfer that uses it holds the endpoint.
     nonisolated(unsafe) let headers: UnsafeMutablePointer<curl_slist>?
 
-    /// - Throws: `HTTPError` for a URL that may not be used, or a header that would break out of its line.
+    /// - Throws: `HTTPError` for a refused URL, or for a header with a control character.
     init(url: String, headers list: [Request.Header]) throws(HTTPError) {
         let parts = try URLParts(url)
         origin = parts.origin
         root = parts.root
         target = parts.target
-        // An empty Expect keeps libcurl from waiting for a "100 Continue" before it sends a body.
+        // An empty Expect header keeps libcurl from waiting for a "100 Continue" before it sends a body.
         var head = unsafe curl_slist_append(nil, "Expect:")
         for header in list {
             guard Self.isSafe(header) else {

@@ -2,23 +2,24 @@ public import EventLoop
 
 /// An HTTP/1.1 client on an event loop, over libcurl.
 ///
-/// Sends POSTs at most once each, and says of every one whether it was answered, certainly not sent, or unknown. The
-/// hot path (`post`, `onCompletions`) is synchronous, on the loop's thread, and allocates nothing of its own per send;
-/// `perform` is for everything else. Must be closed before it is let go.
+/// Sends each POST at most once, and reports whether it was answered, certainly not sent, or unknown. The hot path
+/// (`post`, `onCompletions`) is synchronous, on the loop's thread, and allocates nothing of its own per send. `perform`
+/// is for everything else. Close the client before you release it.
 ///
 ///     let client = try HTTPClient(.init(), on: loop)
 ///     let messages = try client.endpoint(url: url, authorization: basic)
 ///     client.onCompletions { completions in … }                      // once, on the loop
 ///     client.post(messages, tag: 7, leaseEnd: end) { body in body.append(contentsOf: form) }
 public actor HTTPClient {
-    /// Where it lives.
+    /// The event loop that it runs on.
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
     private nonisolated let multi: Multi
-    /// With every request. Not CURLOPT_USERAGENT: libcurl would format it anew for each transfer.
+    /// Sent with every request. `CURLOPT_USERAGENT` is not used, because libcurl would format it again for each
+    /// transfer.
     private nonisolated let userAgent: Request.Header
 
-    /// A client that opens connections when they are needed. From any thread.
+    /// Makes a client that opens connections on demand. From any thread.
     ///
     /// - Throws: `HTTPError` when libcurl can't be used.
     public init(_ configuration: HTTPConfiguration = HTTPConfiguration(), on loop: EventLoop) throws(HTTPError) {
@@ -27,7 +28,7 @@ public actor HTTPClient {
         userAgent = .init("User-Agent", configuration.userAgent)
     }
 
-    /// Readies libcurl for the process, SIGPIPE ignored; best called before the first thread starts.
+    /// Initializes libcurl for the process and ignores SIGPIPE. Best called before the first thread starts.
     ///
     /// - Throws: `HTTPError` when libcurl can't be used.
     public static func prepareProcess() throws(HTTPError) {
@@ -35,9 +36,8 @@ public actor HTTPClient {
     }
 
     /// A URL and the headers of all its POSTs. From any thread.
-    ///
     /// `authorization` is the value of the header `Authorization`, such as `Basic …`, as ASCII; empty for none.
-    /// - Throws: `HTTPError` for a URL that may not be used, or an authorization that holds control characters.
+    /// - Throws: `HTTPError` for a refused URL, or an authorization with a control character.
     public nonisolated func endpoint(url: String, authorization: [UInt8]) throws(HTTPError) -> Endpoint {
         var headers = [userAgent, .init("Accept", "application/json")]
         if !authorization.isEmpty {
@@ -48,46 +48,48 @@ public actor HTTPClient {
 
     // MARK: The hot path, on the loop's thread
 
-    /// Starts a POST of the form that `fill` writes into an empty buffer; it ends as a `Completion` with `tag`, never
-    /// before this call has returned.
+    /// Starts a POST of the form that `fill` writes into an empty buffer. It ends as a `Completion` with `tag`, never
+    /// before this call returns.
     ///
-    /// The body, which may not be empty, is fed to libcurl no later than `leaseEnd`, and the whole takes no longer than
-    /// `HTTPConfiguration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and once the
-    /// client is closed.
+    /// The body must not be empty. It is fed to libcurl no later than `leaseEnd`, and the request takes no longer than
+    /// `HTTPConfiguration.totalTimeout`. The buffer is wiped afterwards. On the loop's thread; traps elsewhere, and
+    /// once the client is closed.
     public nonisolated func post(_ endpoint: Endpoint, tag: Int, leaseEnd: Instant, fill: (inout [UInt8]) -> Void) {
         loop.checkIsolated()
         multi.post(endpoint, tag: tag, leaseEnd: leaseEnd, fill: fill)
     }
 
-    /// Sets who is told of the POSTs' ends: on the loop, once a turn, with all that have ended, in no order.
+    /// Sets the handler of completions. It is called on the loop, once a turn, with all POSTs that have ended, in no
+    /// order.
     ///
-    /// The handler may start new POSTs, which leave in the same turn. The bodies are lent to it until it returns. On the
+    /// The handler may start new POSTs, which leave in the same turn. The bodies are lent to the handler until it
+    /// returns. On the loop's thread; traps elsewhere.
     /// loop's thread; traps elsewhere.
     public nonisolated func onCompletions(_ handler: @escaping @Sendable ([Completion]) -> Void) {
         loop.checkIsolated()
         multi.handler = handler
     }
 
-    /// Requests under way. On the loop's thread; traps elsewhere.
+    /// The number of requests under way. On the loop's thread; traps elsewhere.
     public nonisolated var inFlight: Int {
         loop.checkIsolated()
         return multi.inFlight
     }
 
-    /// Connections open, idle ones included. On the loop's thread; traps elsewhere.
+    /// The number of open connections, idle ones included. On the loop's thread; traps elsewhere.
     public nonisolated var openConnections: Int {
         loop.checkIsolated()
         return multi.openConnections
     }
 
-    /// No connection made before now is used again: what comes over one was seen to answer something else. On the loop's
-    /// thread; traps elsewhere.
+    /// Stops the reuse of all connections made so far. Called when an answer on one of them belonged to another
+    /// request. On the loop's thread; traps elsewhere.
     public nonisolated func retireConnections() {
         loop.checkIsolated()
         multi.retiredAt = .now()
     }
 
-    /// Gives every request up; each ends as not sent or unknown. On the loop's thread; traps elsewhere.
+    /// Gives up every request. Each ends as not sent or unknown. On the loop's thread; traps elsewhere.
     public nonisolated func cancelAll() {
         loop.checkIsolated()
         multi.cancelAll()
@@ -116,14 +118,14 @@ public actor HTTPClient {
                     continuation)
             }
         } onCancel: {
-            // From any thread: reaches the call as a job of the loop.
+            // Cancellation may come from any thread, so it reaches the call as a job of the loop.
             Task(executorPreference: loop) { await self.cancel(call) }
         }
         if call.isCanceled, case .failure = result { throw canceled }
         return try result.get()
     }
 
-    /// Gives every request up, tells of their ends, and closes the connections. Harmless when repeated.
+    /// Gives up every request, reports how each ended, and closes the connections. Harmless if repeated.
     public func close() { multi.close() }
 
     private func cancel(_ call: Call) {
@@ -131,7 +133,7 @@ public actor HTTPClient {
         if let number = call.number { multi.cancel(call: number) }
     }
 
-    /// One `perform`. `@unchecked Sendable`: touched by isolated code of the client alone, and so on the loop's thread.
+    /// One `perform`. `@unchecked Sendable`: only the client's isolated code touches it, and so only the loop's thread.
     private final class Call: @unchecked Sendable {
         var number: UInt64?
         var isCanceled = false

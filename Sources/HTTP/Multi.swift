@@ -2,10 +2,11 @@ internal import CCurl
 internal import EventLoop
 internal import Glibc
 
-/// The owner of libcurl's multi handle: starts transfers, drives them from the loop's turns, reports how they ended.
+/// The owner of libcurl's multi handle. It starts transfers, drives them from the loop's turns, and reports how they
+/// ended.
 ///
-/// `@unchecked Sendable`: after `init` everything is touched on the loop's thread alone, which `HTTPClient` checks at
-/// its doors, and from where the loop and libcurl call back. libcurl holds unretained pointers to it; `close()`, or
+/// `@unchecked Sendable`: after `init`, only the loop's thread touches it. `HTTPClient` checks this at its entry
+/// points, and the loop and libcurl call back on that thread. libcurl holds unretained pointers to it; `close()`, or
 /// `deinit` if it never started, ends libcurl's use of them. The loop holds it from the first request to `close()`.
 @safe final class Multi: TurnObserver, ReadinessHandler, @unchecked Sendable {
     private enum State {
@@ -31,15 +32,16 @@ internal import Glibc
     private var completions: [Completion] = []
     private var lent: [AnswerBuffer] = []
 
-    /// When libcurl wants to be called; `distantFuture` for never.
+    /// When libcurl wants to be called next; `distantFuture` for never.
     private var curlDue = Instant.distantFuture
-    /// Not later than the first instant at which an active transfer has to be ended; exact after each look at them all.
+    /// No later than the first instant at which an active transfer must be ended. Exact after each pass over all
+    /// transfers.
     private var nextCheck = Instant.distantFuture
     private var timer: TimerID?
     private var timerDue = Instant.distantFuture
-    /// Whether this turn's `turnWillEnd` is over, so that what comes now must see to its own wake-up.
+    /// Whether this turn's `turnWillEnd` has run. After it, a new request must schedule its own wake-up.
     private var hasTurnEnded = true
-    /// When this turn came back from waiting.
+    /// When this turn returned from waiting.
     private var turnBegan = Instant(nanoseconds: 0)
     /// Connections made before this are not used again.
     var retiredAt: Instant?
@@ -86,13 +88,13 @@ internal import Glibc
             return
         }
         fill(&transfer.body)
-        precondition(!transfer.body.isEmpty, "a POST needs a body: without one nobody can say whether it was sent")
+        precondition(!transfer.body.isEmpty, "a POST needs a body, which shows whether it was sent")
         start(
             transfer, endpoint, .post, leaseEnd: leaseEnd, deadline: .now() + configuration.totalTimeout,
             owner: .post(tag: tag))
     }
 
-    /// Starts a request off the hot path; its number, for `cancel`.
+    /// Starts a request off the hot path. Returns its number, for `cancel`.
     @discardableResult
     func call(
         _ endpoint: Endpoint, _ method: Request.Method, body: [UInt8], isAlone: Bool, deadline: Instant,
@@ -170,7 +172,7 @@ internal import Glibc
         wakeIfLate()
     }
 
-    /// Which connections may be used again. A distrust is over when all that were idle then have been closed.
+    /// Which connections may be reused. A retirement ends when all connections that were idle then have been closed.
     private func trusted() -> Transfer.Reuse {
         guard let retiredAt else { return .any }
         let age = Instant.now() - retiredAt
@@ -194,39 +196,41 @@ internal import Glibc
     func turnWillBegin(at now: Instant) {
         hasTurnEnded = false
         turnBegan = now
-        // Before libcurl is called: what has not left by now may not leave any more. What has left wholly may still be
-        // answered by what this turn reads.
+        // Checked before libcurl is called. A body that has not left by now must not leave any more. If a body has
+        // wholly left, this turn may still read its answer.
         if now >= nextCheck { endOverdue(at: now) { !$0.isWhollySent } }
     }
 
     func ready(_ descriptor: Int32, _ readiness: Readiness) {
         if sockets.state(descriptor) == .idle {
-            // Closed by the server while it idled, or more than an answer: libcurl sees it before it uses it again.
+            // The server closed it while it idled, or sent more than an answer. libcurl notices this before it uses it
+            // again.
             loop.unwatch(descriptor)
             return
         }
         var events: Int32 = 0
         if readiness.contains(.read) { events |= CURL_CSELECT_IN }
         if readiness.contains(.write) { events |= CURL_CSELECT_OUT }
-        // Not CURL_CSELECT_ERR: an answer may lie before the error, and reading finds both.
+        // CURL_CSELECT_ERR is not used, because an answer may lie before the error, and reading finds both.
         if readiness.contains(.failed) { events |= CURL_CSELECT_IN | CURL_CSELECT_OUT }
         act(descriptor, events)
     }
 
     func turnWillEnd() {
         var now = Instant.now()
-        // The process may have stood still since the turn began: nothing more of a body begun may leave. One not begun
-        // is refused by the feed.
+        // The process may have been stopped since the turn began, so nothing more of a begun body may leave. The feed
+        // refuses a body that has not begun.
         if now >= nextCheck { endOverdue(at: now) { $0.fed > 0 && !$0.isWhollySent } }
-        // What a round completes, its handler may follow up with new requests, which are sent in this turn too; but a
-        // server that refuses everything at once may not keep the loop from its other work.
+        // The handler may answer completions with new requests, which are sent in this turn too. The rounds are
+        // limited, so that a server that refuses everything at once cannot keep the loop from its other work.
         for _ in 0..<8 {
             if curlDue <= now {
                 curlDue = .distantFuture
                 act(CURL_SOCKET_TIMEOUT, 0)
             }
             takeEnded()
-            // By the time at which this turn's answers were read: what came since gets its turn first.
+            // Compared with the time at which this turn's answers were read. Answers that came since are read first, in
+            // the next turn.
             if turnBegan >= nextCheck { endOverdue(at: turnBegan) { _ in true } }
             deliver()
             guard state == .running else { return }
@@ -241,11 +245,12 @@ internal import Glibc
 
     private func act(_ descriptor: Int32, _ events: Int32) {
         var running: Int32 = 0
-        // It fails only for a handle that isn't one; the transfers' own errors come as messages.
+        // This fails only for an invalid handle. The transfers' own errors come as messages.
         unsafe _ = curl_multi_socket_action(multi, descriptor, events, &running)
     }
 
-    /// One timer for libcurl's wishes and ours. One that is set too early is left alone: it comes, and is set anew.
+    /// Sets one timer for libcurl and for the deadlines. A timer that is set too early stays: it fires and is set
+    /// again.
     private func setTimer() {
         let due = completions.isEmpty ? min(curlDue, nextCheck) : .now()
         guard due < timerDue else { return }
@@ -272,10 +277,10 @@ internal import Glibc
         }
     }
 
-    /// Ends the overdue transfers that `condition` allows, and learns when the next look is needed.
+    /// Ends the overdue transfers that `condition` allows, and computes when the next check is needed.
     private func endOverdue(at now: Instant, where condition: (Transfer) -> Bool) {
         var earliest = Instant.distantFuture
-        // Backwards: an ended one is replaced by the last, which has been looked at.
+        // Goes backwards, because an ended transfer is replaced by the last, which has been checked already.
         for index in active.indices.reversed() {
             let transfer = active[index]
             if transfer.due <= now, condition(transfer) {
@@ -288,7 +293,7 @@ internal import Glibc
         nextCheck = earliest
     }
 
-    /// Ends a transfer by force: its connection is closed, and what it had not sent is discarded.
+    /// Ends a transfer by force: closes its connection and discards its unsent bytes.
     private func end(_ transfer: Transfer, _ reason: CutShort) {
         transfer.cutShort(reason)
         finish(transfer, CURLE_ABORTED_BY_CALLBACK)
@@ -299,7 +304,7 @@ internal import Glibc
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
-        case .nobody: preconditionFailure("a transfer ended that nobody had started")
+        case .none: preconditionFailure("an unused transfer ended")
         }
         unsafe _ = curl_multi_remove_handle(multi, transfer.easy)
         let last = active.removeLast()
@@ -312,7 +317,7 @@ internal import Glibc
         idle.append(transfer)
     }
 
-    /// `EMFILE` or `ENFILE` where no file descriptor is free: the last socket met it, or the next would.
+    /// `EMFILE` or `ENFILE` if no file descriptor is free: the last socket failed with it, or the next one would.
     private var descriptorError: Int32? {
         if sockets.openError == EMFILE || sockets.openError == ENFILE { return sockets.openError }
         let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
@@ -370,7 +375,7 @@ internal import Glibc
         wakeIfLate()
     }
 
-    /// Hands the completions over; their bodies come back when the handler returns.
+    /// Delivers the completions. Their bodies are returned when the handler returns.
     private func deliver() {
         guard !completions.isEmpty else { return }
         var (batch, answers) = ([Completion](), [AnswerBuffer]())
@@ -381,7 +386,7 @@ internal import Glibc
             answer.reset()
             idleAnswers.append(answer)
         }
-        // Give the arrays' storage back, unless the handler has made new completions.
+        // Keep the arrays' storage, unless the handler has made new completions.
         batch.removeAll(keepingCapacity: true)
         answers.removeAll(keepingCapacity: true)
         if completions.isEmpty {
@@ -391,10 +396,10 @@ internal import Glibc
     }
 }
 
-// MARK: What libcurl calls
+// MARK: libcurl's callbacks
 
 extension Multi {
-    /// The multi behind a pointer that libcurl was given.
+    /// The multi behind a pointer that libcurl holds.
     static func from(_ pointer: UnsafeMutableRawPointer?) -> Multi {
         unsafe Unmanaged<Multi>.fromOpaque(pointer!).takeUnretainedValue()
     }

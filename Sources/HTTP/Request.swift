@@ -1,14 +1,14 @@
-/// One request off the hot path: to fetch, to list, to probe.
+/// One request off the hot path, such as a fetch, a list or a connectivity check.
 public struct Request: Sendable, CustomStringConvertible {
-    /// What it asks for.
+    /// The method.
     public enum Method: Sendable, Hashable {
-        /// Fetches; may be repeated by libcurl on a connection that had gone stale.
+        /// Fetches. libcurl may repeat it on a stale connection.
         case get
         /// Sends `body` as `application/x-www-form-urlencoded`, at most once.
         case post
     }
 
-    /// A header; a value may hold no control character, and be not empty.
+    /// A header. Its value must not be empty or hold a control character.
     public struct Header: Sendable, Hashable {
         /// Its name.
         public var name: String
@@ -22,16 +22,16 @@ public struct Request: Sendable, CustomStringConvertible {
         }
     }
 
-    /// What it asks for.
+    /// The method.
     public var method: Method
     /// The whole URL, its query percent-encoded.
     public var url: String
     /// Its headers, `Authorization` among them.
     public var headers: [Header]
-    /// The body of a POST, not empty; of a GET there is none.
+    /// The body: not empty for a POST, empty for a GET.
     public var body: [UInt8]
 
-    /// Whether it has a connection to itself, so that the answer can be of nothing else.
+    /// Whether it gets a connection of its own, so that the answer cannot belong to another request.
     public var isAlone: Bool
 
     /// A request.
@@ -43,7 +43,7 @@ public struct Request: Sendable, CustomStringConvertible {
         self.body = body
     }
 
-    /// Its method alone: URL, headers and body may hold what no log may show.
+    /// The method alone, because URL, headers and body may hold things that no log may show.
     public var description: String { method == .get ? "GET" : "POST" }
 }
 

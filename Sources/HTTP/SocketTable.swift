@@ -1,23 +1,24 @@
-/// What becomes of each descriptor that libcurl watches: pure bookkeeping, by descriptor.
+/// The state of each descriptor that libcurl watches. Pure bookkeeping, by descriptor.
 ///
-/// libcurl takes its interest in a connection back at the end of each request and gives it anew at the next. A
-/// connection that idles in between keeps its registration: no `epoll_ctl` a request, and should the server close it
-/// meanwhile, the loop hears of it once and lets go.
+/// libcurl withdraws its interest in a connection at the end of each request and restores it at the next. A connection
+/// that idles in between keeps its registration. That saves an `epoll_ctl` a request. If the server closes the
+/// connection meanwhile, the loop is told once and unregisters it.
 struct SocketTable {
     enum State {
-        /// Not opened by us: unknown, or one of libcurl's own (its resolver's), which it closes without a word.
+        /// Not opened by this client: unknown, or one of libcurl's own (its resolver's), which libcurl closes without
+        /// notice.
         case foreign
-        /// A connection that a request uses.
+        /// A connection in use by a request.
         case active
-        /// A connection that waits for its next request.
+        /// A connection between two requests.
         case idle
     }
 
     private var states: [State] = []
-    /// By descriptor: whether what is written waits until it is pushed.
+    /// By descriptor: whether written bytes wait until they are pushed.
     private var corked: [Bool] = []
 
-    /// Connections open.
+    /// How many connections are open.
     private(set) var open = 0
 
     func state(_ descriptor: Int32) -> State {
@@ -52,7 +53,7 @@ struct SocketTable {
         open -= 1
     }
 
-    /// Notes whether a request uses the connection; nothing for a foreign one.
+    /// Records whether a request uses the connection. Does nothing for a foreign descriptor.
     mutating func use(_ descriptor: Int32, _ isUsed: Bool) {
         guard state(descriptor) != .foreign else { return }
         states[Int(descriptor)] = isUsed ? .active : .idle

@@ -2,7 +2,7 @@ internal import CCurl
 internal import EventLoop
 internal import Glibc
 
-/// The sockets of a client: opens and closes them for libcurl, and knows what becomes of each (`SocketTable`).
+/// The sockets of a client. Opens and closes them for libcurl, and tracks the state of each (`SocketTable`).
 ///
 /// Owned by one `Multi` and touched on its loop's thread alone. libcurl holds unretained pointers to it until the multi
 /// handle is cleaned up, which its owner outlives.
@@ -10,7 +10,7 @@ internal import Glibc
     private let loop: EventLoop
     private let userTimeout: Instant.Duration
     private var table = SocketTable()
-    /// The `errno` of the last socket that could not be opened; 0 since one could.
+    /// The `errno` of the last socket that could not be opened; 0 once one could be opened again.
     private(set) var openError: Int32 = 0
 
     init(on loop: EventLoop, userTimeout: Instant.Duration) {
@@ -18,20 +18,20 @@ internal import Glibc
         self.userTimeout = userTimeout
     }
 
-    /// The sockets behind a pointer that libcurl was given.
+    /// The sockets behind a pointer that libcurl holds.
     static func from(_ pointer: UnsafeMutableRawPointer?) -> Sockets {
         unsafe Unmanaged<Sockets>.fromOpaque(pointer!).takeUnretainedValue()
     }
 
-    /// What libcurl is given to find this object again.
+    /// The pointer by which libcurl's callbacks find this object.
     var pointer: UnsafeMutableRawPointer { unsafe Unmanaged.passUnretained(self).toOpaque() }
 
-    /// Connections open.
+    /// How many connections are open.
     var open: Int { table.open }
 
     func state(_ descriptor: Int32) -> SocketTable.State { table.state(descriptor) }
 
-    /// Watches a socket as libcurl wishes it, with `handler`.
+    /// Watches a socket as libcurl asks, with `handler`.
     func watch(_ descriptor: Int32, _ wish: Int32, _ handler: any ReadinessHandler) {
         if wish == CURL_POLL_REMOVE {
             switch table.state(descriptor) {
@@ -51,8 +51,9 @@ internal import Glibc
         loop.watch(descriptor, for: readiness, handler)
     }
 
-    /// From its second request on, head and body leave a connection together: libcurl writes them one after the other,
-    /// since it asks for the body last, and each would be a segment of its own. Not before: handshakes would wait.
+    /// From its second request on, a connection sends head and body together. libcurl writes them one after the other,
+    /// because it asks for the body last, and each would be a segment of its own. The first request is not corked,
+    /// because the handshake would wait.
     private func cork(_ descriptor: Int32) {
         guard !table.isCorked(descriptor) else { return }
         var isOn: Int32 = 1
@@ -62,15 +63,15 @@ internal import Glibc
         table.cork(descriptor)
     }
 
-    /// Sends what a corked connection holds: at once, and not after the 200 ms that the kernel would wait (tcp(7)).
+    /// Sends the bytes that a corked connection holds at once, instead of after the kernel's 200 ms (tcp(7)).
     private func push(_ descriptor: Int32) {
         var isOn: Int32 = 1
         unsafe _ = setsockopt(
             descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Opens a socket that takes its unsent bytes with it when it is closed, also by the end of this process: a socket
-    /// that went on retransmitting could deliver a text long after the resolver has looked for it.
+    /// Opens a socket that discards its unsent bytes when it is closed, also at the end of this process. A socket that
+    /// still retransmitted could deliver a text long after the last lookup for it.
     func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
         let wanted = unsafe address.pointee
         let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
@@ -91,7 +92,7 @@ internal import Glibc
         return descriptor
     }
 
-    /// Closes a socket that libcurl has done with.
+    /// Closes a socket that libcurl no longer needs.
     func close(_ descriptor: curl_socket_t) -> Int32 {
         table.closed(descriptor)
         loop.unwatch(descriptor)

@@ -4,14 +4,14 @@ internal import Glibc
 
 /// One libcurl easy handle with its buffers, used for one request after another.
 ///
-/// Owned by one `Multi` and touched on its loop's thread alone: libcurl's callbacks come from inside
-/// `curl_multi_socket_action`, which is called nowhere else. libcurl holds unretained pointers to it for as long as the
-/// handle lives, which `deinit` ends.
+/// Owned by one `Multi` and touched on its loop's thread alone, because libcurl calls back only inside
+/// `curl_multi_socket_action`, which only the multi calls. libcurl holds unretained pointers to it while the handle
+/// exists, which `deinit` ends.
 @safe final class Transfer {
     enum Owner {
-        case nobody
+        case none
         case post(tag: Int)
-        // Indirect: most transfers are POSTs, and copying an owner need not know what a continuation is made of.
+        // Indirect, because most transfers are POSTs, and copying an owner should not copy a continuation.
         indirect case call(id: UInt64, CheckedContinuation<Result<Response, HTTPError>, Never>)
     }
 
@@ -19,13 +19,13 @@ internal import Glibc
     enum Reuse: Equatable {
         case any
         case youngerThan(seconds: Int)
-        /// One of its own, which nobody else uses either.
+        /// A connection of its own, which no other request uses.
         case none
     }
 
     let easy: UnsafeMutableRawPointer
-    var owner = Owner.nobody
-    /// Where it stands in `Multi.active`; -1 when idle.
+    var owner = Owner.none
+    /// Its index in `Multi.active`; -1 if idle.
     var position = -1
     /// The body; wiped when the transfer is recycled, since it holds a code.
     var body: [UInt8] = []
@@ -33,20 +33,20 @@ internal import Glibc
     private(set) var fed = 0
     /// The last instant at which the body may still be fed.
     private(set) var leaseEnd = Instant.distantFuture
-    /// When all has to be over.
+    /// The last instant of the whole request.
     private(set) var deadline = Instant.distantFuture
     private(set) var cutShort: CutShort?
     private(set) var method = Request.Method.post
     private var reuse = Reuse.any
     var answer: AnswerBuffer
     private(set) var head = AnswerHead()
-    /// Whether all headers are kept.
+    /// Whether all headers are collected.
     private var isCollecting = false
     private var endpoint: Endpoint?
     private let answerLimit: Int
     private let words: UnsafeMutablePointer<CChar>
 
-    /// nil when there is no memory, or libcurl lacks an option.
+    /// Nil if there is no memory, or if libcurl lacks an option.
     init?(_ configuration: HTTPConfiguration, sockets: Sockets, answer: AnswerBuffer) {
         guard let easy = unsafe curl_easy_init() else { return nil }
         unsafe self.easy = easy
@@ -54,7 +54,8 @@ internal import Glibc
         answerLimit = configuration.answerLimit
         unsafe words = .allocate(capacity: Int(CURL_ERROR_SIZE))
         unsafe words.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
-        // One text has 300 bytes, an Arabic one of three segments 1,500: growing would leave a copy behind.
+        // A usual text has 300 bytes, an Arabic one of three segments 1,500. Growing the array would leave a copy of
+        // the code behind.
         body.reserveCapacity(4096)
         guard setLimits(configuration), unsafe setCallbacks(sockets.pointer) else { return nil }
     }
@@ -67,17 +68,16 @@ internal import Glibc
 
     var isWhollyFed: Bool { fed == body.count }
 
-    /// Whether nothing of it is left in this process that could still go out.
+    /// Whether no byte of the request is left in this process that could still leave it.
     var isWhollySent: Bool {
         if method == .get { return true }
         return unsafe isWhollyFed && Int(easy_get_offset(easy, CURLINFO_SIZE_UPLOAD_T)) == body.count
     }
 
-    /// When it has to be looked at, if nothing happens before. A body that is fed and has not left may not leave after
-    /// the lease either.
+    /// When it must be checked at the latest. A fed body that has not left must not leave after the lease either.
     var due: Instant { isWhollySent ? deadline : min(deadline, leaseEnd + Instant.Duration(nanoseconds: 1)) }
 
-    /// Makes it ready for one request, its `body` being in place.
+    /// Prepares it for one request, whose `body` is in place.
     func prepare(
         _ endpoint: Endpoint, _ method: Request.Method, reuse: Reuse, leaseEnd: Instant, deadline: Instant, owner: Owner
     ) -> CURLcode {
@@ -105,14 +105,14 @@ internal import Glibc
         return unsafe easy_set_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(body.count))
     }
 
-    /// Notes that this client ends it; the first reason counts.
+    /// Records that this client ends it. Only the first reason counts.
     func cutShort(_ reason: CutShort) {
         if cutShort == nil { cutShort = reason }
     }
 
-    /// What is known of it now that it has ended.
+    /// The facts about its end.
     func ending(_ code: CURLcode, descriptorError: @escaping () -> Int32?) -> Ending {
-        // APPCONNECT is that of TLS, CONNECT that of TCP; a reused connection has neither but PRETRANSFER.
+        // APPCONNECT is the time of TLS, CONNECT that of TCP. A reused connection has neither, but it has PRETRANSFER.
         let isConnected = unsafe easy_get_offset(easy, CURLINFO_PRETRANSFER_TIME_T) > 0
         return Ending(
             code: code,
@@ -129,14 +129,14 @@ internal import Glibc
 
     var origin: String { endpoint?.origin ?? "" }
 
-    /// Forgets the request, so that nothing of it is left but its endpoint; a call's goes too, as it is seldom reused.
+    /// Forgets the request but for its endpoint. Forgets the endpoint of a call too, because it is seldom reused.
     func recycle() {
         wipeBody()
         body.removeAll(keepingCapacity: body.capacity <= 16_384)
         fed = 0
         cutShort = nil
         head.reset()
-        owner = .nobody
+        owner = .none
         unsafe words[0] = 0
     }
 
@@ -148,13 +148,13 @@ internal import Glibc
     }
 }
 
-// MARK: What libcurl calls
+// MARK: libcurl's callbacks
 
 extension Transfer {
-    /// The last possible moment: libcurl has sent the head and asks for the body.
+    /// Feeds the body at the last possible moment: libcurl has sent the head and asks for the body.
     fileprivate func feed(_ target: UnsafeMutableRawPointer, room: Int) -> Int {
         let count = min(room, body.count - fed)
-        // Asked again after the last byte: what was given can't be taken back, and is not given twice.
+        // libcurl asked again after the last byte. Fed bytes cannot be taken back, and are not fed twice.
         guard count > 0 else { return abort(.fedTwice) }
         guard Instant.now() <= leaseEnd else { return abort(.leaseEnded) }
         unsafe body.withUnsafeBytes { unsafe _ = memcpy(target, $0.baseAddress! + fed, count) }
@@ -167,7 +167,7 @@ extension Transfer {
         return Int(CURL_READFUNC_ABORT)
     }
 
-    /// Anything but `size` makes libcurl end the transfer.
+    /// A result other than `size` makes libcurl end the transfer.
     fileprivate func receive(_ bytes: UnsafeRawPointer, _ size: Int) -> Int {
         if unsafe answer.append(bytes, size, limit: answerLimit) { return size }
         cutShort(.answerTooLarge)
@@ -184,8 +184,8 @@ extension Transfer {
 
     private func setCallbacks(_ sockets: UnsafeMutableRawPointer) -> Bool {
         let me = unsafe Unmanaged.passUnretained(self).toOpaque()
-        // libcurl sends a POST again by itself when a reused connection dies before an answer. What it can't rewind it
-        // can't send again: it ends with CURLE_SEND_FAIL_REWIND instead.
+        // libcurl repeats a POST by itself when a reused connection is lost before an answer. If it cannot rewind the
+        // body, it cannot repeat the POST and ends with CURLE_SEND_FAIL_REWIND instead.
         return unsafe accepted(
             easy_set_pointer(easy, CURLOPT_PRIVATE, me),
             easy_set_pointer(easy, CURLOPT_ERRORBUFFER, words),
@@ -208,8 +208,8 @@ extension Transfer {
             easy_set_close_socket(easy) { sockets, descriptor in unsafe Sockets.from(sockets).close(descriptor) })
     }
 
-    /// Options that never change. What libcurl leaves off unless asked (redirects, cookies, netrc, its own
-    /// authentication, content decoding, verbose logs) is not named here.
+    /// Sets the options that never change. Features that libcurl leaves off by default (redirects, cookies, netrc, its
+    /// own authentication, content decoding, verbose logs) are not named here.
     private func setLimits(_ configuration: HTTPConfiguration) -> Bool {
         let connectMilliseconds = Int(configuration.connectTimeout.millisecondsRoundedUp)
         var isAccepted = unsafe accepted(
@@ -218,19 +218,19 @@ extension Transfer {
             easy_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1)),
             easy_set_string(easy, CURLOPT_PROTOCOLS_STR, "http,https"),
             easy_set_string(easy, CURLOPT_PROXY, ""),
-            // Nor is the environment asked, for each transfer, which hosts would need none.
+            // Keeps libcurl from reading `no_proxy` in the environment for each transfer.
             easy_set_string(easy, CURLOPT_NOPROXY, "*"),
             easy_set_long(easy, CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2)),
             easy_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectMilliseconds),
-            // Else ending a transfer whose name is still being looked up waits for the resolver's thread: with a dead
-            // name server that held the loop for 7 s (measured, 7.88.1).
+            // Without this option, ending a transfer during its name lookup waits for the resolver's thread. An
+            // unreachable name server blocked the loop for 7 s in a measurement (7.88.1).
             easy_set_long(easy, CURLOPT_QUICK_EXIT, 1),
             easy_set_long(easy, CURLOPT_MAXAGE_CONN, Int(configuration.idleLimit.seconds)),
-            // What one answer and one body need: by default each request would allocate 16 + 64 KiB.
+            // Sized for one answer and one body. By default each request would allocate 16 + 64 KiB.
             easy_set_long(easy, CURLOPT_BUFFERSIZE, 4096),
             easy_set_long(easy, CURLOPT_UPLOAD_BUFFERSIZE, 16_384))
         if let file = configuration.caFile {
-            // Else libcurl would trust the system's directory as well.
+            // Without this, libcurl would trust the system's directory as well.
             isAccepted =
                 unsafe isAccepted
                 && accepted(easy_set_string(easy, CURLOPT_CAINFO, file), easy_set_string(easy, CURLOPT_CAPATH, nil))
@@ -252,13 +252,13 @@ extension Transfer {
 
     private func accepted(_ codes: CURLcode...) -> Bool { codes.allSatisfy { $0 == CURLE_OK } }
 
-    /// The transfer behind a pointer that libcurl was given.
+    /// The transfer behind a pointer that libcurl holds.
     static func from(_ pointer: UnsafeMutableRawPointer?) -> Transfer {
         unsafe Unmanaged<Transfer>.fromOpaque(pointer!).takeUnretainedValue()
     }
 }
 
 extension Instant {
-    /// Later than anything.
+    /// Later than every other instant.
     static let distantFuture = Instant(nanoseconds: .max)
 }

@@ -1,44 +1,44 @@
 internal import CCurl
 
-/// Why this client itself put an end to a transfer.
+/// Why this client itself ended a transfer.
 enum CutShort {
     case leaseEnded
     case timedOut
     case answerTooLarge
     case canceled
-    /// libcurl asked for a body once more that it had been given whole.
+    /// libcurl asked a second time for a body that it had been given wholly.
     case fedTwice
 }
 
-/// What is known of a transfer that has ended: all that its verdict depends on.
+/// The facts about a transfer that has ended. Its verdict depends on nothing else.
 struct Ending {
-    /// libcurl's result; meaningless if it was cut short.
+    /// libcurl's result; meaningless if this client ended the transfer.
     var code: CURLcode = CURLE_OK
     var cutShort: CutShort?
-    /// Whether the whole body was handed to libcurl, or, where there is none, a byte of the head had left.
+    /// Whether libcurl got the whole body, or, without a body, whether a byte of the head had left.
     var isWhollyFed: Bool
-    /// Whether the connection and its TLS session stood.
+    /// Whether the connection and its TLS session were established.
     var isConnected = true
     var status = 0
     /// `CURLINFO_OS_ERRNO`.
     var systemError: Int32 = 0
-    /// `EMFILE` or `ENFILE` where no file descriptor is free; asked for only where nothing was sent.
+    /// `EMFILE` or `ENFILE` if no file descriptor is free. Evaluated only if nothing was sent.
     var descriptorError: () -> Int32? = { nil }
-    /// libcurl's words on the error; asked for only where TLS failed.
+    /// libcurl's message for the error. Evaluated only if TLS failed.
     var message: () -> String = { "" }
 }
 
-/// What has become of a request; decided purely.
+/// The result of a request, decided purely.
 enum TransferVerdict: Equatable {
     case answered
     case notSent(NotSentReason)
     case unknown(UnknownReason)
 
-    /// Fed to libcurl is not sent, but what was not wholly fed can't have been carried out: a body that is shorter than
-    /// its Content-Length is no request. So the feed, which is known for certain, draws the line.
+    /// A fed body may still be unsent, but a body that was not wholly fed cannot have been processed: a body shorter
+    /// than its Content-Length is not a request. The feed is known for certain, so it decides.
     init(_ ending: Ending) {
         if ending.cutShort == nil, ending.code == CURLE_OK {
-            // A final status is never below 200; libcurl refuses HTTP/0.9 by itself.
+            // A final status is never below 200. libcurl itself refuses HTTP/0.9.
             self = (200...599).contains(ending.status) ? .answered : .unknown(.garbled)
             return
         }
@@ -50,11 +50,12 @@ enum TransferVerdict: Equatable {
         case .leaseEnded: return .leaseEnded
         case .timedOut: return ending.isConnected ? .timedOut : .connectTimedOut
         case .canceled: return .canceled
-        // An early answer that could not be taken in: the body had not left, which is what counts.
+        // An early answer that could not be stored. The body had not left, which decides.
         case .answerTooLarge, .fedTwice: return .connectionLost
         case nil: break
         }
-        // libcurl has no code for it: a lookup, a socket or a file that could not be opened each fail by their own.
+        // libcurl has no code for this. A lookup, a socket or a file that cannot be opened fails with a code of its
+        // own.
         if let errno = ending.descriptorError() { return .noDescriptor(errno: errno) }
         return switch ending.code {
         case CURLE_COULDNT_RESOLVE_HOST: .nameLookupFailed
@@ -71,7 +72,7 @@ enum TransferVerdict: Equatable {
 
     private static func reasonUnknown(_ ending: Ending) -> UnknownReason {
         switch ending.cutShort {
-        // The lease is not asked about once the body is fed.
+        // The lease does not matter once the body is fed.
         case .timedOut, .leaseEnded: return .timedOut
         case .canceled: return .canceled
         case .answerTooLarge: return .answerTooLarge

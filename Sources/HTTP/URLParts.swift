@@ -1,9 +1,10 @@
 internal import CCurl
 
-/// The parts of a URL, as libcurl itself reads it, that decide whether it may be used: https, or http to this machine.
+/// The parts of a URL that decide whether it may be used, as libcurl itself parses it. Allowed are https, and http to
+/// this machine.
 struct URLParts {
     let origin: String
-    /// The URL with nothing after its origin but a slash.
+    /// The URL up to its origin, and a slash.
     let root: String
     /// Path and query, as they are sent.
     let target: String
@@ -18,7 +19,7 @@ struct URLParts {
         guard code == CURLUE_OK else {
             throw unsafe HTTPError(.invalidURL(String(cString: curl_url_strerror(code)).lowercased()))
         }
-        // Only its own copies of the parts leave the handle.
+        // Only copies of the parts leave the handle.
         func part(_ part: CURLUPart) -> String? {
             var value: UnsafeMutablePointer<CChar>?
             guard unsafe curl_url_get(url, part, &value, 0) == CURLUE_OK, let found = unsafe value else { return nil }
@@ -29,7 +30,7 @@ struct URLParts {
         let host = part(CURLUPART_HOST) ?? ""
         origin = "\(scheme)://\(host)" + (part(CURLUPART_PORT).map { ":\($0)" } ?? "")
         if part(CURLUPART_USER) != nil || part(CURLUPART_PASSWORD) != nil {
-            throw HTTPError(.invalidURL("it carries a user name or a password, which belong elsewhere"), origin: origin)
+            throw HTTPError(.invalidURL("it has a user name or a password in it"), origin: origin)
         }
         if part(CURLUPART_FRAGMENT) != nil { throw HTTPError(.invalidURL("it has a fragment"), origin: origin) }
         target = (part(CURLUPART_PATH) ?? "/") + (part(CURLUPART_QUERY).map { "?\($0)" } ?? "")

@@ -1,4 +1,4 @@
-/// The name under which an address is counted.
+/// The key under which a client's address is counted.
 public enum ClientAddress {
     /// An IPv4 address stands for itself. An IPv6 address stands for its /64, because one client has all of that.
     ///

@@ -1,7 +1,7 @@
 /// Decides which connection makes room for a new one. Pure: times are given to it.
 ///
 /// A server has a fixed number of places. A new connection always gets one, so that a client or a probe that sends its
-/// request at once is always heard. When all places are taken, one connection is closed, in this order:
+/// request at once is always served. When all places are taken, one connection is closed, in this order:
 ///
 /// 1. A connection whose last answer has been sent.
 /// 2. A connection that has sent nothing for `ServerLimits.silentMilliseconds`, or the oldest silent one when many are silent.
@@ -13,7 +13,7 @@
 /// the last step are those with the oldest requests: three quarters of the places at most, and half of the places for one
 /// address. A trusted connection counts before the others and against no address's half.
 struct ConnectionPlaces: Sendable {
-    /// What a connection does.
+    /// The activity of a connection.
     enum Activity: Sendable {
         /// It has sent nothing yet.
         case silent
@@ -30,7 +30,7 @@ struct ConnectionPlaces: Sendable {
     private struct Connection {
         var client: String
         var activity: Activity
-        /// Since when, in milliseconds. A request keeps its beginning while its answer is awaited.
+        /// When this activity began, in milliseconds. A request keeps its beginning while its answer is awaited.
         var since: Int64
         var isTrusted = false
     }
@@ -39,7 +39,7 @@ struct ConnectionPlaces: Sendable {
     private let silentMilliseconds: Int64
     private let stalledMilliseconds: Int64
     private var connections: [Int: Connection] = [:]
-    /// How many connections an address has.
+    /// How many connections each address has.
     private var held: [String: Int] = [:]
     private var silent = 0
 
@@ -54,7 +54,7 @@ struct ConnectionPlaces: Sendable {
 
     var count: Int { connections.count }
 
-    /// Lets a connection in.
+    /// Admits a connection.
     ///
     /// - Returns: the connection to close for it.
     mutating func open(_ id: Int, client: String, now: Int64) -> Int? {
@@ -66,7 +66,7 @@ struct ConnectionPlaces: Sendable {
         return victim
     }
 
-    /// A connection does something else from now on.
+    /// Records that a connection has changed its activity.
     mutating func set(_ id: Int, _ activity: Activity, now: Int64) {
         guard let connection = connections[id] else { return }
         if connection.activity == .silent { silent -= 1 }
@@ -75,10 +75,10 @@ struct ConnectionPlaces: Sendable {
         if activity != .answering { connections[id]?.since = now }
     }
 
-    /// The client has proven who it is, with a signature for instance.
+    /// Records that the client has proven its identity, with a signature for instance.
     mutating func trust(_ id: Int) { connections[id]?.isTrusted = true }
 
-    /// The connection has ended.
+    /// Records that the connection has ended.
     mutating func close(_ id: Int) {
         guard let connection = connections.removeValue(forKey: id) else { return }
         if connection.activity == .silent { silent -= 1 }
@@ -113,7 +113,7 @@ struct ConnectionPlaces: Sendable {
         }?.id
     }
 
-    /// The connections in the middle of a request that no newcomer can close.
+    /// The connections in the middle of a request that a new connection cannot displace.
     private func protectedConnections() -> Set<Int> {
         let busy = connections.filter { $0.value.activity == .requesting || $0.value.activity == .answering }.sorted {
             ($0.value.isTrusted ? 0 : 1, $0.value.since, Int64($0.key))

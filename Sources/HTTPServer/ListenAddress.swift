@@ -1,8 +1,8 @@
-/// Where a server listens.
+/// The address that a server listens on.
 public struct ListenAddress: Hashable, Sendable, CustomStringConvertible {
-    /// A name or an address; IPv6 without brackets.
+    /// A name or an address; an IPv6 address without brackets.
     public var host: String
-    /// 0 picks a free one.
+    /// 0 lets the system choose a free port.
     public var port: Int
 
     public init(host: String, port: Int) {

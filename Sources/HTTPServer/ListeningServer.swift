@@ -3,12 +3,12 @@ public import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Why nobody can be listened to.
+/// Why a server cannot listen.
 public struct ListenFailure: Error, Sendable, CustomStringConvertible {
     public enum Kind: Sendable {
-        /// Trying again may help: the address is taken, or this machine does not have it yet.
+        /// Trying again may help: the address is in use, or this machine does not have it yet.
         case unavailable
-        /// This user may not: a port below 1024.
+        /// This user lacks the privilege, as for a port below 1024.
         case refused
     }
 
@@ -16,36 +16,37 @@ public struct ListenFailure: Error, Sendable, CustomStringConvertible {
     public let kind: Kind
     public let description: String
 
-    /// `setting` is what names the address.
+    /// `setting` is the setting that holds the address.
     init(_ address: ListenAddress, _ error: any Error, setting: String) {
         let code = (error as? IOError)?.errnoCode
         kind = code == EACCES || code == EPERM ? .refused : .unavailable
         description =
             switch code {
-            case EADDRINUSE: "\(address) is in use: stop what listens there, or set another \(setting)"
+            case EADDRINUSE: "\(address) is in use. Stop the program that listens there, or set another \(setting)."
             case EADDRNOTAVAIL:
-                "\(address) is no address of this machine: set \(setting) to one of its own, or to 127.0.0.1"
+                "\(address) is not an address of this machine. Set \(setting) to one of its own, or to 127.0.0.1."
             case EACCES, EPERM:
-                "\(address) may not be listened on by this user: set \(setting) to a port from 1024 on"
-            default: "\(address) can't be listened on (\(error)): check \(setting)"
+                "this user may not listen on \(address). Set \(setting) to a port from 1024 on."
+            default: "cannot listen on \(address): \(error). Check \(setting)."
             }
     }
 }
 
-/// What one run of a server is told from outside: to stop.
+/// The signal that stops one run of a server.
 public struct ServerStop: Sendable {
     fileprivate let stream: AsyncStream<Void>
     private let continuation: AsyncStream<Void>.Continuation
 
     public init() { (stream, continuation) = AsyncStream.makeStream() }
 
-    /// From any thread.
+    /// Tells the server to stop. From any thread.
     public func signal() { continuation.finish() }
 }
 
-/// A server on a thread of its own, which shares nothing with the loop but what its channels give away.
+/// A server on its own thread. It shares nothing with the loop except the data that its channels pass on.
 public struct ListeningServer: Sendable {
-    /// What reads a connection's requests, behind the HTTP decoder. Called on the server's event loop.
+    /// Makes the handler that reads a connection's requests, behind the HTTP decoder. Called on the server's event
+    /// loop.
     public typealias MakeHandler = @Sendable (RequestLimiter) -> any ChannelInboundHandler
 
     let address: ListenAddress
@@ -54,7 +55,7 @@ public struct ListeningServer: Sendable {
     private let log: Logger
     private let makeHandler: MakeHandler
 
-    /// `setting` is what names the address.
+    /// `setting` is the setting that holds the address.
     public init(
         _ address: ListenAddress, limits: ServerLimits, setting: String, log: Logger,
         makeHandler: @escaping MakeHandler
@@ -66,14 +67,14 @@ public struct ListeningServer: Sendable {
         self.makeHandler = makeHandler
     }
 
-    /// Serves until told to stop, or until the listening socket dies; then lets the requests under way end.
+    /// Serves until told to stop, or until the listening socket fails. Then lets the requests under way end.
     ///
-    /// - Parameter onListening: called once with the port, when connections are taken.
+    /// - Parameter onListening: called once with the port, when the server accepts connections.
     @concurrent
     public func run(until stop: ServerStop, onListening: @Sendable (Int) -> Void) async throws(ListenFailure) {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let result = await serve(on: group.next(), until: stop, onListening: onListening)
-        // Closes the connections that are left. It fails only where it was shut down before.
+        // Closes the remaining connections. This fails only if the group was shut down already.
         try? await group.shutdownGracefully()
         try result.get()
     }
@@ -99,8 +100,8 @@ public struct ListeningServer: Sendable {
                 listener.close(promise: nil)
                 return isStopping
             }
-            // By itself the socket ends only where accepting fails for good: NIO tries again after a second when there are
-            // too many open files, for instance.
+            // The socket ends by itself only if accepting fails for good. After errors such as too many open files, NIO
+            // tries again after a second.
             _ = try? await listener.closeFuture.get()
             tasks.cancelAll()
             return await tasks.next() ?? false

@@ -1,20 +1,21 @@
 import Logging
 import NIOCore
 
-/// The open connections of one run of a server: closes one where `ConnectionPlaces` says so. On the server's event loop.
+/// The open connections of one run of a server. Closes the ones that `ConnectionPlaces` chooses. On the server's event
+/// loop.
 final class OpenConnections {
     private let eventLoop: any EventLoop
     private let log: Logger
     private var places: ConnectionPlaces
     private var channels: [Int: any Channel] = [:]
     private var lastID = 0
-    /// Closed to make room, since the last line about it.
+    /// How many connections were closed to make room since the last report.
     private var displaced = 0
     private var isReportDue = false
     /// Succeeds when the last connection has ended.
     private var quiesced: EventLoopPromise<Void>?
 
-    /// At most one line in this time says that connections were closed.
+    /// The interval between two reports of closed connections.
     private static let reports = TimeAmount.seconds(60)
 
     private let stopLimit: TimeAmount
@@ -28,7 +29,7 @@ final class OpenConnections {
 
     private var now: Int64 { Int64(eventLoop.now.uptimeNanoseconds / 1_000_000) }
 
-    /// Gives a new connection its place, and closes another one where that is necessary.
+    /// Gives a new connection its place, and closes another one if necessary.
     func open(_ channel: any Channel) -> ConnectionPlace {
         lastID += 1
         let id = lastID
@@ -43,9 +44,9 @@ final class OpenConnections {
         return ConnectionPlace(id: id, connections: self)
     }
 
-    /// Has every connection end with the request under way, and closes those that have not after the limit.
+    /// Lets every connection end with the request under way, and closes the remaining ones after the limit.
     ///
-    /// - Returns: succeeds when none is left. Nothing may be opened any more.
+    /// - Returns: succeeds when no connection is left. Nothing may be opened after this call.
     func quiesce() -> EventLoopFuture<Void> {
         let promise = eventLoop.makePromise(of: Void.self)
         guard !channels.isEmpty else {
@@ -70,7 +71,8 @@ final class OpenConnections {
         displaced += 1
         guard !isReportDue else { return }
         isReportDue = true
-        // The first one is reported at once, with those of the same moment; then a line a minute at most.
+        // The first one is reported at once, together with those of the same moment. After that there is one report a
+        // minute at most.
         eventLoop.assumeIsolated().execute { [self] in report() }
     }
 

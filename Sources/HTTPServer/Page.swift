@@ -1,8 +1,8 @@
-/// A request for a page: a GET, or a HEAD, which is answered alike.
+/// A request for a page: a GET, or a HEAD, which gets the same answer without its body.
 public struct PageRequest: Sendable, Equatable {
-    /// Of the target, without the query.
+    /// The path of the target, without the query.
     public var path: String
-    /// What follows the `?`; empty without one.
+    /// The query after the `?`; empty if there is none.
     public var query: String
     /// The `Host` header.
     public var host: String
@@ -22,7 +22,7 @@ public struct PageRequest: Sendable, Equatable {
     }
 }
 
-/// What a request for a page is answered.
+/// The answer to a request for a page.
 public struct PageAnswer: Sendable, Equatable {
     public var status: Int
     /// The body's `Content-Type`.
@@ -38,7 +38,7 @@ public struct PageAnswer: Sendable, Equatable {
         self.headers = headers
     }
 
-    /// A line for a person.
+    /// An answer of one line for a person to read.
     public init(_ status: Int, _ words: String, headers: [(name: String, value: String)] = []) {
         self.init(status, type: "text/plain; charset=utf-8", body: Array((words + "\n").utf8), headers: headers)
     }
@@ -48,13 +48,13 @@ public struct PageAnswer: Sendable, Equatable {
             && left.headers.elementsEqual(right.headers) { $0 == $1 }
     }
 
-    /// Nothing but our own files may be loaded or run, nothing be sent anywhere else, and nobody may frame it.
+    /// Allows only this server's files to be loaded or run, and forbids sending data elsewhere and framing the page.
     public static let contentSecurityPolicy = """
         default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; base-uri 'none'; \
         form-action 'none'; frame-ancestors 'none'
         """
 
-    /// Status line and headers, those that every answer has among them.
+    /// The status line and all headers, the common ones included.
     func head(keepsAlive: Bool) -> String {
         var lines = [
             "HTTP/1.1 \(status) \(Self.reason(status))", "Content-Type: \(type)", "Content-Length: \(body.count)",

@@ -2,10 +2,10 @@ public import Logging
 import NIOCore
 import NIOHTTP1
 
-/// One client that reads pages: a request at a time, answered whenever the answer comes.
+/// One client that reads pages, one request at a time. The answer may come at any later time.
 ///
-/// Plain calls on its event loop. What is sent while an answer is awaited is not looked at, and the connection ends with
-/// that answer: browsers and scrapers do not pipeline.
+/// All calls are on its event loop. Bytes that arrive while an answer is awaited are ignored, and the connection ends
+/// with that answer, because browsers and scrapers do not pipeline.
 final class PageConnection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
 
@@ -16,7 +16,7 @@ final class PageConnection: ChannelInboundHandler {
     /// The request whose answer is awaited.
     private var awaited: Awaited?
     private var serial = 0
-    /// The client will send no more, or the server stops: the request under way is the last one.
+    /// The client will send no more, or the server stops, so the request under way is the last one.
     private var isLast = false
 
     private struct Awaited {
@@ -35,7 +35,7 @@ final class PageConnection: ChannelInboundHandler {
         limiter.onExcess = { [weak self] excess in
             switch excess {
             case .headTooLarge: self?.refuse(PageAnswer(431, "The request's headers are too large."))
-            case .tooLarge: self?.refuse(PageAnswer(413, "A request for a page has no body."))
+            case .tooLarge: self?.refuse(PageAnswer(413, "A request for a page must not have a body."))
             case .tooSlow: self?.refuse(PageAnswer(408, "The request took too long."))
             }
         }
@@ -58,7 +58,7 @@ final class PageConnection: ChannelInboundHandler {
         case .head(let head):
             guard head.method == .GET || head.method == .HEAD else {
                 return refuse(
-                    PageAnswer(405, "This page is for reading: GET and HEAD.", headers: [("Allow", "GET, HEAD")]))
+                    PageAnswer(405, "This page allows GET and HEAD only.", headers: [("Allow", "GET, HEAD")]))
             }
             limiter.enter(.body)
             self.head = head
@@ -106,7 +106,7 @@ final class PageConnection: ChannelInboundHandler {
     }
 
     private func refuse(_ answer: PageAnswer) {
-        // A decoder that is cut off in the middle complains once more.
+        // A decoder that is cut off in the middle reports one more error.
         guard limiter.phase != .leaving else { return }
         awaited = nil
         limiter.leave(with: Self.bytes(answer, isHead: false, keepsAlive: false))
@@ -137,10 +137,11 @@ final class PageConnection: ChannelInboundHandler {
 
 /// Serves pages to be read: GET and HEAD, bounded in bytes and time, with a strict Content-Security-Policy on every answer.
 public enum PageServer {
-    /// Called on the server's thread, which it may not block; calls back once, from any thread, at once or later.
+    /// Answers a request. Called on the server's thread, which it must not block. It calls back once, from any thread,
+    /// at once or later.
     public typealias Respond = @Sendable (PageRequest, @escaping @Sendable (PageAnswer) -> Void) -> Void
 
-    /// What a client of pages may take: no body to speak of, and few connections.
+    /// The limits for a client of pages: hardly any body, and few connections.
     public static let limits: ServerLimits = {
         var limits = ServerLimits()
         limits.connections = 64
@@ -149,7 +150,7 @@ public enum PageServer {
         return limits
     }()
 
-    /// A server of pages. `setting` is what names the address.
+    /// Makes a server of pages. `setting` is the setting that holds the address.
     public static func make(
         _ address: ListenAddress, setting: String, log: Logger, respond: @escaping Respond
     ) -> ListeningServer {

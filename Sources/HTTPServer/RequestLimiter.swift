@@ -1,14 +1,14 @@
 public import NIOCore
 
-/// A connection's bytes: counts what comes in against the clock and the limits, lets answers past the HTTP decoder, and
-/// closes so that the client can still read the last one. Sits before the decoder; everything happens on its event loop.
+/// Limits the bytes and time of a connection's requests. Also passes answers by the HTTP decoder, and closes in a way
+/// that lets the client read the last answer. Sits before the decoder; everything happens on its event loop.
 public final class RequestLimiter: ChannelDuplexHandler {
     public typealias InboundIn = ByteBuffer
     public typealias InboundOut = ByteBuffer
     public typealias OutboundIn = ByteBuffer
     public typealias OutboundOut = ByteBuffer
 
-    /// What the bytes that come in belong to; the handler behind the decoder says so.
+    /// The part of a request that incoming bytes belong to. The handler behind the decoder sets it.
     public enum Phase: Equatable, Sendable {
         /// No request has begun.
         case idle
@@ -18,20 +18,20 @@ public final class RequestLimiter: ChannelDuplexHandler {
         case body
         /// The request is complete, and its answer is awaited.
         case answer
-        /// Nothing that is wanted: the last answer is on its way.
+        /// The last answer is on its way, and incoming bytes are discarded.
         case leaving
     }
 
-    /// Why a request is not waited for.
+    /// The limit that a request exceeded.
     public enum Excess: Sendable { case headTooLarge, tooLarge, tooSlow }
 
     private let limits: ServerLimits
     /// Nil in tests of a lone connection.
     private let place: ConnectionPlace?
     private var context: ChannelHandlerContext?
-    /// What goes on now.
+    /// The current phase.
     public private(set) var phase = Phase.idle
-    /// Of this phase.
+    /// The bytes of this phase.
     private var bytes = 0
     private var deadline = NIODeadline.distantFuture
     private var timer: Scheduled<Void>?
@@ -40,7 +40,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
     /// Called when a request is too long or too slow.
     public var onExcess: ((Excess) -> Void)?
 
-    /// A connection that may take what `limits` say, with its place among the others.
+    /// Makes a limiter with `limits` for a connection, which has its place among the others.
     public init(limits: ServerLimits, place: ConnectionPlace? = nil) {
         self.limits = limits
         self.place = place
@@ -48,7 +48,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
 
     public func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
-        // A new connection has as long for its first request as any request has.
+        // A new connection has the same time limit for its first request as every request.
         allow(limits.requestMilliseconds)
     }
 
@@ -69,7 +69,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
         }
         bytes += count
         context.fireChannelRead(data)
-        // The decoder has run: what is counted now belongs to a request that is not whole.
+        // The decoder has run, so the counted bytes belong to a request that is incomplete.
         switch phase {
         case .head: if bytes > limits.headBytes { onExcess?(.headTooLarge) }
         case .body, .answer: if bytes > limits.wireBytes { onExcess?(.tooLarge) }
@@ -78,14 +78,14 @@ public final class RequestLimiter: ChannelDuplexHandler {
         arm()
     }
 
-    /// A phase has begun: its bytes count from here.
+    /// Begins a phase and counts its bytes from here.
     public func enter(_ phase: Phase) {
         guard self.phase != .leaving else { return }
         switch phase {
         case .idle:
             deadline = now + .milliseconds(limits.idleMilliseconds)
             place?.set(.idle)
-        // From its first byte to its last a request has one deadline.
+        // One deadline covers a request from its first byte to its last.
         case .head, .body:
             if self.phase == .idle {
                 deadline = now + .milliseconds(limits.requestMilliseconds)
@@ -98,18 +98,18 @@ public final class RequestLimiter: ChannelDuplexHandler {
         bytes = 0
     }
 
-    /// The client has proven who it is: its requests are not cut off for a stranger's.
+    /// Records that the client has proven its identity, so that a stranger's connection never displaces its requests.
     public func trust() { place?.trust() }
 
     // MARK: Going out
 
-    /// Writes an answer; it goes with everything else that this read brings.
+    /// Writes an answer, which leaves with everything else that this read causes.
     public func write(_ buffer: ByteBuffer) { context?.write(NIOAny(buffer), promise: nil) }
 
-    /// Writes the last answer and closes behind it.
+    /// Writes the last answer and then closes.
     ///
-    /// A socket closed with unread bytes resets the connection, and the answer may be lost on the way: so only the
-    /// sending half is closed, and what still comes in is thrown away for a moment.
+    /// Closing a socket with unread bytes resets the connection, which may destroy the answer on its way. So only the
+    /// sending half is closed, and incoming bytes are discarded for a moment.
     public func leave(with buffer: ByteBuffer) {
         guard phase != .leaving, let context else { return }
         phase = .leaving
@@ -121,7 +121,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
         allow(limits.lingerMilliseconds)
     }
 
-    /// Closes once everything written has left.
+    /// Closes once all written bytes have left.
     public func leave() {
         guard phase != .leaving, let context else { return }
         phase = .leaving
@@ -135,7 +135,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
         context.fireChannelReadComplete()
     }
 
-    /// Reads no further while the client does not take its answers.
+    /// Stops reading while the client does not take its answers.
     public func read(context: ChannelHandlerContext) {
         guard phase == .leaving || context.channel.isWritable else {
             isReadHeld = true
@@ -169,7 +169,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
         arm()
     }
 
-    /// One timer, moved only when it would come too late: most requests are whole before anybody looks at it.
+    /// One timer, which is moved only when it would fire too late, because most requests are complete before it fires.
     private func arm() {
         guard timer == nil || deadline < timerDue, let context else { return }
         timer?.cancel()
@@ -184,7 +184,7 @@ public final class RequestLimiter: ChannelDuplexHandler {
         switch phase {
         case .idle, .leaving: context.close(promise: nil)
         case .head, .body, .answer:
-            // Who does not read its answers gets none more.
+            // A client that does not read its answers gets no more.
             if isReadHeld { context.close(promise: nil) } else { onExcess?(.tooSlow) }
         }
     }

@@ -1,19 +1,19 @@
 public import EventLoop
 
-/// A server that opens another listening socket when its own has died, until it is drained. On the loop; the server itself
-/// has a thread of its own.
+/// A server that opens a new listening socket after its own has failed, until it is drained. On the loop; the server
+/// itself has its own thread.
 ///
 ///     let server = RestartingServer(listeningServer, on: loop) { event in … }
 ///     async let outcome: Void = server.run()
 ///     guard await server.isListening() else { … }
 public actor RestartingServer {
-    /// What the owner is told, on the loop.
+    /// An event for the owner, delivered on the loop.
     public enum Event: Sendable {
-        /// It takes connections: where, with the port that was picked.
+        /// It accepts connections on this address, with the port that the system chose.
         case listening(ListenAddress)
-        /// It cannot listen, and tries again. Repeats while that is so.
+        /// It cannot listen, and tries again. Repeated at each failed try.
         case failed(ListenFailure)
-        /// Its listening socket has ended by itself, and another one is opened.
+        /// Its listening socket has failed, and it opens a new one.
         case ended
     }
 
@@ -28,7 +28,7 @@ public actor RestartingServer {
     private var hasListened = false
     private var isDraining = false
 
-    /// Until it tries again.
+    /// The wait between two tries.
     private static let pause = Instant.Duration.seconds(1)
 
     /// - Parameter onEvent: called on the loop.
@@ -41,9 +41,9 @@ public actor RestartingServer {
 
     /// Serves until drained or canceled.
     ///
-    /// - Throws: when the address can't be listened on at the start; later it tries again.
+    /// - Throws: when it cannot listen at the start. Later it tries again instead.
     public func run() async throws(ListenFailure) {
-        // Without it, a caller of `isListening` would wait for ever.
+        // Without this, a caller of `isListening` would wait for ever.
         defer { started.signal() }
         while !isDraining, !Task.isCancelled {
             let (ports, continuation) = AsyncStream.makeStream(of: Int.self)
@@ -64,13 +64,13 @@ public actor RestartingServer {
         }
     }
 
-    /// Waits until it listens; false when it never will, and `run` has returned or is about to.
+    /// Waits until it listens. False if it never will, and `run` has returned or is about to.
     public func isListening() async -> Bool {
         if !hasListened { await started.wait() }
         return hasListened
     }
 
-    /// Takes no more connections; `run` returns once the requests under way are answered, or after a limit.
+    /// Accepts no more connections. `run` returns once the requests under way are answered, or after a limit.
     public func drain() {
         isDraining = true
         stop.signal()

@@ -3,30 +3,31 @@ internal import EventLoop
 internal import Glibc
 internal import Postgres
 
-/// `otpd-bench`: measures `otpd run` against a simulated Twilio. Never part of otpd.
+/// `otpd-bench`: measures `otpd run` against a simulated Twilio. Not a part of otpd.
 @main
 struct OTPDBench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otpd-bench",
-        abstract: "Measures `otpd run`: throughput, latency, backlog, overload, idling and what it costs.",
+        abstract: "Measures `otpd run`: throughput, latency, backlog, overload, idling and their cost.",
         discussion: """
-            `make bench` (deploy/bench/run) starts what it needs and ends it afterwards. By hand it takes, from the \
-            environment: PG* of a throwaway database named \(Database.requiredName), which it empties again and again; \
-            the settings of otpd, with TWILIO_API_BASE_URL leading to a twilio-simulator; and its process in SIMULATOR_PID.
+            `make bench` (deploy/bench/run) starts everything it needs and ends it afterwards. To run it by hand, set in the \
+            environment: PG* for a throwaway database named \(Database.requiredName), which is emptied again and again; \
+            the settings of otpd, with TWILIO_API_BASE_URL leading to a twilio-simulator; and its process id in \
+            SIMULATOR_PID.
 
-            Every figure stands beside one of the same run: the leanest queue alone and the simulator alone for \
-            throughput, a durable commit and a round trip for latency, one worker for several, no otpd for those who \
-            insert and for idling, no open snapshot for one, 10,000 jobs for a backlog, what a perfect server could do \
-            for overload. Exit code 1 when a job was lost or sent twice.
+            Each figure has a comparison from the same run. Throughput: the leanest queue alone, and the simulator \
+            alone. Latency: a durable commit and a round trip. Several workers: one worker. Inserts and idling: no \
+            otpd. An open snapshot: none. A backlog: 10,000 jobs. Overload: a perfect server. The exit code is 1 if a \
+            job was lost or sent twice.
             """)
 
     @OptionGroup var plan: Plan
 
-    /// Not asynchronous: of a program whose `main` is, Dispatch has a thread take signals the old way, which ends the
-    /// program, and what it started stays.
+    /// Not asynchronous. In a program with an asynchronous `main`, a thread of Dispatch takes signals with their
+    /// default disposition, which ends the program without ending its child processes.
     func run() throws {
         let signals = [SIGTERM, SIGINT, SIGHUP]
-        // Before any other thread, so that all threads leave them to the loop.
+        // Blocked before any other thread starts, so that all threads leave the signals to the loop.
         Signals.block(signals)
         let loop = try EventLoop.start(name: "otpd-bench")
         let plan = plan

@@ -1,17 +1,17 @@
 internal import Postgres
 
-/// One call of the program: what is measured, in which order.
+/// One run of the program: which parts are measured, and in which order.
 struct Schedule {
     private let bench: Bench
 
     init(_ bench: Bench) { self.bench = bench }
 
-    /// Measures, prints the table, writes the JSON. False when a job was lost or sent twice.
+    /// Measures, prints the table, and writes the JSON. False if a job was lost or sent twice.
     func run() async throws -> Bool {
         var report = Report(server: try await bench.database.serverSettings())
         let plan = bench.plan
         let parts = plan.parts.isEmpty ? Part.allCases : plan.parts
-        // Interleaved, so that a noisy minute does not fall on one part alone.
+        // Interleaved, so that a noisy minute affects more than one part.
         for run in 1...plan.runs {
             let isEven = run % 2 == 0
             for part in parts {
@@ -35,7 +35,7 @@ struct Schedule {
                     saying("\(Inserts.clients) clients, three times \(plan.insertSeconds) s")
                     report.inserts.append(try await Inserts.measure(bench, backwards: isEven))
                 case .snapshot, .backlog, .overload, .throttle, .idle:
-                    break  // Once, below.
+                    break  // Measured once, below.
                 }
             }
         }

@@ -1,7 +1,7 @@
 internal import CLibpq
 internal import EventLoop
 
-/// The machine's actions performed with libpq, and libpq's answers made its events.
+/// Performs the machine's actions with libpq, and turns libpq's answers into its events.
 extension Connection {
     // MARK: In
 
@@ -11,7 +11,7 @@ extension Connection {
         guard loss == nil else { return }
         if !readiness.isDisjoint(with: [.read, .failed]) {
             let isAlive = unsafe handle.with { unsafe PQconsumeInput($0) } == 1
-            // What came before the end counts: it may answer statements, or say why.
+            // Bytes that arrived before the end still count: they may answer statements, or give the reason.
             drain()
             if loss == nil, !isAlive || isBad { end(handle.errorMessage) }
         }
@@ -20,7 +20,7 @@ extension Connection {
 
     private var isBad: Bool { unsafe handle.with { unsafe PQstatus($0) } != CONNECTION_OK }
 
-    /// Takes every answer that is complete; never one that would have to be waited for.
+    /// Reads every answer that is complete, and never waits for one.
     private func drain() {
         while loss == nil {
             let isBusy = unsafe handle.with { unsafe PQisBusy($0) } != 0
@@ -50,13 +50,14 @@ extension Connection {
         case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_NONFATAL_ERROR:
             let error = received?.error
             if let error, error.endsConnection { farewell = error }
-            // When it is the connection that failed, the refusal is no answer of the server: `end` tells everybody.
+            // If the connection itself failed, the refusal does not come from the server. `end` reports it to all
+            // calls.
             if error?.sqlstate.isEmpty == false, error?.endsConnection == false {
                 apply(.answer(.refused(refusal(error))))
             } else {
                 end(error?.message ?? handle.errorMessage)
             }
-        default: apply(.answer(.unsupported))  // COPY, single-row mode: C's enum can't be switched over in full.
+        default: apply(.answer(.unsupported))  // COPY or single-row mode. Swift cannot switch over all of a C enum.
         }
     }
 
@@ -95,10 +96,10 @@ extension Connection {
 
     // MARK: Out
 
-    /// Gives the machine an event and performs what it asks for, in order.
+    /// Gives the machine an event and performs the resulting actions in order.
     func apply(_ event: PipelineMachine.Event) {
         machine.handle(event, &actions)
-        // An action's own events join the end of the list.
+        // The events of an action are appended to the list.
         guard !isPerforming else { return }
         isPerforming = true
         var index = 0
@@ -184,7 +185,7 @@ extension Connection {
 
     private func succeed(_ id: RequestID) {
         guard let call = finish(id) else { return }
-        // Not shared with anybody yet.
+        // The call alone owns the results at this point.
         if !call.notices.isEmpty { for result in call.results { result.notices = call.notices } }
         call.continuation?.resume(returning: .success(call.results))
     }
@@ -197,13 +198,13 @@ extension Connection {
             case .interrupted(.deadline, let fate): .deadline(fate)
             case .interrupted(.cancellation, let fate): .canceled(fate)
             case .lost(let fate): .lost(loss(fate))
-            case .unsupported: .misuse("COPY goes through neither execute nor simple; the connection was dropped")
+            case .unsupported: .misuse("execute and simple do not support COPY; the connection was dropped")
             }
         call.continuation?.resume(returning: .failure(error))
     }
 
     private func loss(_ fate: StatementFate) -> Loss {
-        var told = loss ?? Loss(reason: "it is closed", farewell: nil, outcome: fate)
+        var told = loss ?? Loss(reason: "the connection is closed", farewell: nil, outcome: fate)
         told.outcome = fate
         return told
     }
@@ -218,7 +219,7 @@ extension Connection {
 
     private func cancel() {
         let order: OpaquePointer?? = unsafe handle.with { unsafe PQgetCancel($0) }
-        // Without memory or thread for it nothing is canceled, and the grace ends it.
+        // Without memory or a thread for it, nothing is canceled, and the grace ends the statement.
         guard let order = unsafe order, let cancel = unsafe order else { return apply(.cancelEnded) }
         let shipment = unsafe CancelOrder(cancel)
         canceller = Helper.start(on: loop) {
@@ -235,15 +236,15 @@ extension Connection {
     private func drop(_ reason: PipelineMachine.DropReason) {
         let words =
             switch reason {
-            case .interrupted(.deadline): "a statement on it passed its deadline, so this program dropped it"
-            case .interrupted(.cancellation): "a statement on it was given up, so this program dropped it"
-            case .unsupported: "a statement on it began a COPY, so this program dropped it"
-            case .outOfStep: "the answers did not match the statements, so this program dropped it"
+            case .interrupted(.deadline): "otpd dropped it because a statement passed its deadline"
+            case .interrupted(.cancellation): "otpd dropped it because a statement was given up"
+            case .unsupported: "otpd dropped it because a statement began a COPY"
+            case .outOfStep: "otpd dropped it because the answers did not match the statements"
             }
         close(words, isUnanswered: reason == .interrupted(.deadline))
     }
 
-    /// The connection has failed, or is left: everything on it fails.
+    /// Ends the connection after a failure or on purpose. All its calls fail.
     func end(_ reason: String) {
         close(reason)
         apply(.lost)
@@ -269,7 +270,7 @@ extension Connection {
     init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }
     deinit { unsafe PQfreeCancel(pointer) }
 
-    /// Connects, asks, and waits for the end of that connection; blocks.
+    /// Connects, sends the request, and waits until the server closes that connection. Blocks.
     func send() -> Bool {
         unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { words in
             unsafe PQcancel(pointer, words.baseAddress, 256) == 1

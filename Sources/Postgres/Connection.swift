@@ -2,7 +2,7 @@ internal import CLibpq
 public import EventLoop
 internal import Glibc
 
-/// A NOTIFY of a channel that this connection listens to.
+/// A NOTIFY on a channel that this connection listens to.
 public struct Notification: Sendable, Equatable {
     public var channel: String
     public var payload: String
@@ -12,9 +12,9 @@ public struct Notification: Sendable, Equatable {
 
 /// One open connection to PostgreSQL, on the event loop.
 ///
-/// Calls of different tasks overlap: their statements are pipelined, each in a transaction of its own, and answered in
-/// order. Whoever opens a transaction block with `simple("BEGIN")` must keep others away from the connection.
-/// A caller whose task has the loop as its executor preference never leaves the loop's thread.
+/// Calls of different tasks overlap: their statements are pipelined, each in its own transaction, and answered in
+/// order. If you open a transaction block with `simple("BEGIN")`, keep other tasks away from the connection. A caller
+/// whose task prefers the loop as its executor never leaves the loop's thread.
 ///
 ///     let connection = try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
 ///     let result = try await connection.execute(claim, parameters, deadline: .now() + .seconds(5))
@@ -29,7 +29,7 @@ public actor Connection {
     var isPerforming = false
     var isSimpleMode = false
     let binder = Binder()
-    /// The PGresult that is being shared out; taken over by a call, or cleared.
+    /// The PGresult under distribution. A call takes it over, or it is cleared.
     var received: Received?
     var canceller: Helper<Bool>?
     let cancelGrace: Instant.Duration
@@ -41,7 +41,7 @@ public actor Connection {
     var onNotice: (@Sendable (ServerError) -> Void)?
     private var serial: UInt64 = 0
     var watcher: Watcher?
-    /// Which of the addresses that the settings name it leads to.
+    /// Which address of the settings it is connected to.
     nonisolated let address: HostMemory.Address
 
     init(_ opened: Connector.Opened, on loop: EventLoop, cancelGrace: Instant.Duration) {
@@ -53,8 +53,8 @@ public actor Connection {
 
     // MARK: Opening and closing
 
-    /// Opens a connection: looks names up off the loop, tries every address in the order that `hosts` gives, by `deadline`
-    /// in all.
+    /// Opens a connection. Looks names up off the loop, and tries every address in the order that `hosts` gives, all by
+    /// `deadline`.
     ///
     /// - Throws: `.settings`, `.connect` with every address that was tried, `.canceled`.
     public static func open(
@@ -73,13 +73,13 @@ public actor Connection {
 
     /// Ends the connection. Statements on their way fail with `.lost`.
     public func close() {
-        if loss == nil { end("it was closed by this program") }
+        if loss == nil { end("otpd closed it") }
     }
 
     /// Whether the connection has ended.
     public var isLost: Bool { loss != nil }
 
-    /// Waits until the connection has ended, and says why.
+    /// Waits until the connection has ended, and returns the reason.
     public func whenLost() async -> Loss {
         if let loss { return loss }
         return await withCheckedContinuation { lostWaiters.append($0) }
@@ -87,10 +87,10 @@ public actor Connection {
 
     // MARK: Statements
 
-    /// Executes one prepared statement in a transaction of its own (unless in a block), and waits for its commit.
+    /// Executes one prepared statement in its own transaction (unless in a block), and waits for its commit.
     ///
-    /// It is prepared with its first execution on this connection, in the same round trip, and again once when the
-    /// server says that its plan is stale or that it is gone.
+    /// The first execution on this connection prepares it, in the same round trip. It is prepared once more if the
+    /// server reports that its plan is stale or the statement is missing.
     /// - Throws: `.server`, `.lost`, `.deadline`, `.canceled`, `.misuse`.
     public func execute(
         _ statement: Statement, _ parameters: Parameters = Parameters(), deadline: Instant,
@@ -106,13 +106,13 @@ public actor Connection {
             statement: statement, parameters: parameters, deadline: deadline, onDeadline: onDeadline,
             onCancellation: onCancellation)
         let results = try await run(call, .execute(statement.name))
-        // The machine succeeds a statement only after its result was kept.
-        guard let result = results.first else { throw .misuse("\(statement.name) brought no result") }
+        // The machine completes a statement only after its result was kept.
+        guard let result = results.first else { throw .misuse("\(statement.name) returned no result") }
         return result
     }
 
     /// Executes SQL in the simple protocol: several commands, in text format, in one transaction unless they say
-    /// otherwise. For migrations, LISTEN, BEGIN and COMMIT. Waits until the pipeline is empty.
+    /// otherwise. Meant for migrations, LISTEN, BEGIN and COMMIT. Waits until the pipeline is empty.
     ///
     /// - Returns: one result per command.
     /// - Throws: as `execute`; the first command that fails fails the call.
@@ -120,7 +120,7 @@ public actor Connection {
     public func simple(
         _ sql: String, deadline: Instant, onDeadline: OnDeadline = .drop, onCancellation: OnCancellation = .wait
     ) async throws(PostgresError) -> [QueryResult] {
-        guard !sql.utf8.contains(0) else { throw .misuse("SQL with a NUL in it") }
+        guard !sql.utf8.contains(0) else { throw .misuse("the SQL contains a NUL") }
         let call = Call(
             statement: Statement("", sql), parameters: Parameters(), deadline: deadline, onDeadline: onDeadline,
             onCancellation: onCancellation)
@@ -139,7 +139,7 @@ public actor Connection {
             reply = await withTaskCancellationHandler {
                 await submit(id, call, kind)
             } onCancel: {
-                // From any thread: it reaches the actor as a job of the loop.
+                // Cancellation may come from any thread, so it reaches the actor as a job of the loop.
                 Task(executorPreference: loop) { await self.canceled(id) }
             }
         }
@@ -168,12 +168,13 @@ public actor Connection {
         apply(.interrupt(id, .cancellation, drop: call.onCancellation == .drop))
     }
 
-    // MARK: What is heard besides
+    // MARK: Notifications and notices
 
-    /// Has `handler` called on the loop with every NOTIFY; set it before LISTEN. It must not block.
+    /// Sets a handler that is called on the loop with every NOTIFY. Set it before LISTEN. It must not block.
     public func onNotification(_ handler: (@Sendable (Notification) -> Void)?) { onNotification = handler }
 
-    /// Has `handler` called on the loop with every notice, those of results included; else they are dropped.
+    /// Sets a handler that is called on the loop with every notice, those of results included. Without one they are
+    /// dropped.
     public func onNotice(_ handler: (@Sendable (ServerError) -> Void)?) { onNotice = handler }
 
     /// The process of this session on the server; 0 when the connection has ended.

@@ -1,15 +1,15 @@
 public import EventLoop
 
-/// What a session is doing.
+/// The state of a session.
 public enum SessionState: Sendable, Equatable {
-    /// Without a connection since then; why the last attempt or the last connection failed.
+    /// Without a connection since then. `lastError` is why the last attempt or connection failed.
     case connecting(since: Instant, lastError: PostgresError?)
     case connected
     /// It has ended.
     case closed
 }
 
-/// Keeps one connection open: opens another whenever it is lost, at randomly growing intervals, until it is canceled.
+/// Keeps one connection open. Opens another whenever it is lost, with growing and random waits, until it is canceled.
 ///
 ///     let session = Session(settings, on: loop, onConnect: { try await $0.simple("LISTEN jobs", deadline: …) })
 ///     async let running: Void = session.run()
@@ -18,7 +18,7 @@ public actor Session {
     public nonisolated let loop: EventLoop
     public nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// How long to wait between attempts. A failover is over for its clients no later than the longest after its end.
+    /// The waits between attempts. Clients notice the end of a failover within the longest wait.
     public static let backoff = ExponentialBackoff(first: .milliseconds(500), longest: .seconds(1))
 
     private let settings: ConnectionSettings
@@ -32,7 +32,7 @@ public actor Session {
     private var waiters: [UInt64: Waiter] = [:]
     private var serial: UInt64 = 0
 
-    /// What it is doing now.
+    /// Its state.
     public private(set) var state: SessionState {
         didSet { if state != oldValue { onState(state) } }
     }
@@ -42,15 +42,15 @@ public actor Session {
         var timer: TimerID
     }
 
-    /// A session that connects once `run()` is called.
+    /// Makes a session that connects once `run()` is called.
     ///
     /// - Parameters:
-    ///   - hosts: which addresses come last; sessions of one program share it.
-    ///   - attemptTimeout: for one attempt in all, name lookups and every address included.
-    ///   - random: 0..<1, for the jitter.
-    ///   - onConnect: LISTEN, checks; the connection is not given out before it has returned. When it throws, the
-    ///     connection is closed, and the attempt has failed.
-    ///   - onState: called on the loop with each change; must not block.
+    /// - hosts: the addresses to try last; the sessions of one program share it.
+    /// - attemptTimeout: the time for one whole attempt, name lookups and every address included.
+    /// - random: 0..<1, for the jitter.
+    /// - onConnect: for LISTEN and checks. The connection is not given out before it returns. If it throws, the attempt
+    ///   has failed and the connection is closed.
+    /// - onState: called on the loop with each change; must not block.
     public init(
         _ settings: ConnectionSettings, on loop: EventLoop, hosts: HostMemory = HostMemory(),
         attemptTimeout: Instant.Duration = .seconds(15),
@@ -70,7 +70,8 @@ public actor Session {
         state = .connecting(since: .now(), lastError: nil)
     }
 
-    /// Connects, and connects again whenever the connection is lost, until the task is canceled; then closes it.
+    /// Connects, and reconnects whenever the connection is lost, until the task is canceled. Then closes the
+    /// connection.
     public func run() async {
         var failures = 0
         while !Task.isCancelled {
@@ -86,19 +87,19 @@ public actor Session {
                 failures += 1
                 if !Task.isCancelled { noteFailure(error) }
             }
-            // Even after a connection that stood for a while: a server that restarts has many clients.
+            // Waits even after a connection that lasted for a while, because a server that restarts has many clients.
             let pause = backoff.delay(after: max(1, failures), random: random())
             do { try await loop.sleep(for: pause) } catch { break }
         }
         close()
     }
 
-    /// The open connection now; nil while there is none.
+    /// The open connection; nil if there is none.
     public var current: Connection? { opened }
 
-    /// The open connection, or the next one, waited for until `deadline`.
+    /// The open connection, or the next one. Waits for it until `deadline`.
     ///
-    /// - Throws: `.lost` with the last error when there is none by then or the session has ended; `.canceled`.
+    /// - Throws: `.lost` with the last error if there is none by then or the session has ended; `.canceled`.
     public func connection(deadline: Instant) async throws(PostgresError) -> Connection {
         if let opened { return opened }
         if state == .closed || deadline <= .now() { throw unavailable }
@@ -113,7 +114,7 @@ public actor Session {
                 if Task.isCancelled { give(id, .failure(.canceled(.notSent))) }
             }
         } onCancel: {
-            // From any thread: it reaches the actor as a job of the loop.
+            // Cancellation may come from any thread, so it reaches the actor as a job of the loop.
             Task(executorPreference: loop) { await self.give(id, .failure(.canceled(.notSent))) }
         }
         return try reply.get()

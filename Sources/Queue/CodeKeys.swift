@@ -3,28 +3,29 @@ internal import Glibc
 public import OTP
 internal import Postgres
 
-/// The secrets that codes are sealed under, and how a seal is opened: the counterpart of SQL's `otp.seal`.
+/// The secrets that codes are sealed with, and the code that opens a seal: the counterpart of SQL's `otp.seal`.
 ///
-/// A seal is what pgcrypto's `pgp_sym_encrypt` writes, an OpenPGP message (RFC 9580): a Symmetric-Key Encrypted Session Key
-/// packet (5.3.1: AES-256, S2K salted, with SHA-1), then a Symmetrically Encrypted and Integrity Protected Data packet
-/// (5.13.1), in which are one Literal Data packet (5.9), not compressed, and the SHA-1 of all that is before it.
+/// A seal is the output of pgcrypto's `pgp_sym_encrypt`, an OpenPGP message (RFC 9580). First comes a Symmetric-Key
+/// Encrypted Session Key packet (5.3.1: AES-256, S2K salted, with SHA-1). Then comes a Symmetrically Encrypted and
+/// Integrity Protected Data packet (5.13.1). It holds one Literal Data packet (5.9), not compressed, and the SHA-1 of
+/// everything before it.
 ///
-/// Opened by the worker, a claim costs PostgreSQL a third less (15 → 10 µs a row, and 1 µs here), and a code is readable
-/// nowhere but where texts are written.
+/// The worker opens seals, which makes a claim a third cheaper for PostgreSQL (15 → 10 µs a row, and 1 µs here). A code
+/// is readable only in the worker that writes its text.
 @safe public final class CodeKeys: Sendable {
     private let keys: [(id: [UInt8], secret: Secret)]
-    /// Their `key_id`s: sixteen hexadecimal digits each, which tell nothing of them.
+    /// Their `key_id`s: sixteen hexadecimal digits each, which reveal nothing about the secrets.
     public var ids: [String] { keys.map { String(decoding: $0.id, as: UTF8.self) } }
-    /// From libcrypto, freed with this; never changed, so any thread may use them.
+    /// From libcrypto, freed with this object. Never changed, so any thread may use it.
     private nonisolated(unsafe) let cipher: OpaquePointer
     private nonisolated(unsafe) let digest: OpaquePointer
 
-    /// - Parameter previous: what was sealed before a rotation is sealed under it.
+    /// - Parameter previous: the secret of codes that were sealed before a rotation.
     public init(_ current: Secret, previous: Secret? = nil) {
         guard let cipher = unsafe EVP_CIPHER_fetch(nil, "AES-256-CFB", nil),
             let digest = unsafe EVP_MD_fetch(nil, "SHA1", nil)
         else {
-            preconditionFailure("libcrypto has no AES-256-CFB or no SHA-1, which codes are sealed with")
+            preconditionFailure("libcrypto lacks AES-256-CFB or SHA-1, which are needed to open codes")
         }
         unsafe self.cipher = cipher
         unsafe self.digest = digest
@@ -36,7 +37,7 @@ internal import Postgres
         unsafe EVP_MD_free(digest)
     }
 
-    /// What tells a secret without telling it, as `otp.key_id`.
+    /// Identifies a secret without revealing it, as SQL's `otp.key_id` does.
     private static func id(of secret: Secret) -> [UInt8] {
         var text = Array("otp key id ".utf8)
         secret.withBytes { bytes in for index in bytes.indices { text.append(bytes[index]) } }
@@ -44,25 +45,25 @@ internal import Postgres
         return Array(unsafe text.withUnsafeBytes { unsafe HexDigest.sha256($0) }.prefix(16))
     }
 
-    /// The secret that a `key_id` names, where it is one of these.
+    /// The secret with this `key_id`; nil if it is neither of these.
     func secret(_ id: UnsafeRawBufferPointer) -> Secret? {
         keys.first { unsafe $0.id.elementsEqual(id) }?.secret
     }
 
-    /// For one batch of seals: what of libcrypto's can be used again from one to the next.
+    /// Makes an opener for one batch of seals, which reuses libcrypto's objects.
     func opener() -> Opener { Opener(self) }
 
     /// Opens seals, one after the other.
     @safe struct Opener: ~Copyable {
         /// A seal of the longest code has 57 octets in its second packet, of which 56 are encrypted.
         private static let longest = 255
-        /// Octets of a SHA-1.
+        /// The length of a SHA-1 in octets.
         private static let digestLength = 20
 
         private let keys: CodeKeys
         private let cipherContext: OpaquePointer
         private let digestContext: OpaquePointer
-        /// The IV (all zero), the key, a digest, and what was decrypted; wiped after each seal.
+        /// The IV (all zero), the key, a digest, and the decrypted octets. Wiped after each seal.
         private let memory: UnsafeMutableRawBufferPointer
         private var iv: UnsafeMutableRawPointer { unsafe memory.baseAddress! }
         private var key: UnsafeMutableRawPointer { unsafe memory.baseAddress! + 16 }
@@ -86,8 +87,8 @@ internal import Postgres
             unsafe memory.deallocate()
         }
 
-        /// The code of a row that has its `sealed_code` and its `key_id` in these columns; nil where none of the secrets
-        /// opens it.
+        /// The code of a row whose next two columns are `sealed_code` and `key_id`. Nil if none of the secrets opens
+        /// it.
         func code(_ row: inout RowReader) -> Code? {
             unsafe row.withNextTwo { seal, id in
                 guard let seal = unsafe seal, let secret = unsafe id.flatMap({ unsafe keys.secret($0) }) else {
@@ -97,7 +98,7 @@ internal import Postgres
             }
         }
 
-        /// The code in a seal; nil where it is not as it was written, or under another secret.
+        /// The code in a seal. Nil if the seal was changed, or made with another secret.
         func open(_ seal: UnsafeRawBufferPointer, _ secret: Secret) -> Code? {
             var packets = unsafe Packets(seal)
             // Version 4, AES-256, a salted S2K, SHA-1; eight octets of salt. Then version 1.
@@ -124,8 +125,8 @@ internal import Postgres
             return unsafe try? Code(Span(_unsafeBytes: code))
         }
 
-        /// Decrypts into `plain` (OpenPGP's CFB, from an IV of zero), and computes the digest of all but its own octets;
-        /// whether libcrypto could.
+        /// Decrypts into `plain` (OpenPGP's CFB, from an IV of zero), and computes the digest of everything but the
+        /// digest itself. False if libcrypto failed.
         private func decrypt(
             _ sealed: Slice<UnsafeRawBufferPointer>, _ salt: Slice<UnsafeRawBufferPointer>, _ secret: Secret
         ) -> Bool {
@@ -135,7 +136,7 @@ internal import Postgres
             return secret.withBytes { secret in
                 unsafe secret.withUnsafeBytes { secret in
                     var length: Int32 = 0
-                    // Two digests have the 32 octets of the key: of salt and secret, and of these after a zero.
+                    // The key has 32 octets, made of two digests: of salt and secret, and of these after a zero.
                     return unsafe hash(zeros: 0, salt, secret, into: key)
                         && hash(zeros: 1, salt, secret, into: key + Self.digestLength)
                         && EVP_DecryptInit_ex2(cipherContext, keys.cipher, key, iv, nil) == 1
@@ -160,8 +161,8 @@ internal import Postgres
         }
     }
 
-    /// OpenPGP packets, one after the other, with headers of the new format (RFC 9580, 4.2.1) of one or two octets of
-    /// length: what pgcrypto writes of short texts.
+    /// OpenPGP packets in sequence, with headers of the new format (RFC 9580, 4.2.1) and one or two octets of length.
+    /// pgcrypto writes these for short texts.
     @safe private struct Packets {
         private(set) var rest: UnsafeRawBufferPointer
 
@@ -169,7 +170,7 @@ internal import Postgres
 
         var isAtEnd: Bool { unsafe rest.isEmpty }
 
-        /// The body of the next packet, where that has this tag.
+        /// The body of the next packet; nil unless it has this tag.
         mutating func next(_ tag: UInt8) -> UnsafeRawBufferPointer? {
             guard unsafe rest.count >= 2, unsafe rest[0] == 0xC0 | tag else { return nil }
             var (start, length) = unsafe (2, Int(rest[1]))

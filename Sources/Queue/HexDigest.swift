@@ -1,6 +1,6 @@
 internal import CCrypto
 
-/// SHA-256 as 64 hexadecimal digits, in small letters: as PostgreSQL's `encode(sha256(…), 'hex')`.
+/// SHA-256 as 64 hexadecimal digits in lower case, like PostgreSQL's `encode(sha256(…), 'hex')`.
 enum HexDigest {
     static func sha256(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
         var hash = [UInt8](repeating: 0, count: Int(SHA256_DIGEST_LENGTH))

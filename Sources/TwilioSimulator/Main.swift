@@ -2,29 +2,29 @@ import ArgumentParser
 import Dispatch
 import Glibc
 
-/// `twilio-simulator`: a stand-in for Twilio's Messages API. Never part of otpd.
+/// `twilio-simulator`: a stand-in for Twilio's Messages API. Not a part of otpd.
 @main
 struct TwilioSimulator: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "twilio-simulator",
-        abstract: "Stands in for Twilio's Messages API: for demos, tests, staging and benchmarks.",
+        abstract: "A stand-in for Twilio's Messages API, for demos, tests, staging and benchmarks.",
         discussion: """
             Point otpd at it with TWILIO_API_BASE_URL=http://127.0.0.1:PORT. Credentials come from the environment, \
-            as otpd's do, never from arguments: TWILIO_ACCOUNT_SID (AC and 32 zeros without), TWILIO_AUTH_TOKEN \
-            (simulator-auth-token without), and TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET.
+            as for otpd, and never from arguments: TWILIO_ACCOUNT_SID (default: AC and 32 zeros), TWILIO_AUTH_TOKEN \
+            (default: simulator-auth-token), and TWILIO_API_KEY_SID with TWILIO_API_KEY_SECRET.
 
             \(MagicNumbers.help)
 
-            On loopback, which it listens on unless --host says otherwise, it answers requests whose Host is localhost, a \
-            name under it, 127.0.0.0/8 or [::1]. Any other --host needs TWILIO_SIMULATOR_TOKEN in the environment. With \
-            that token set, control needs it too: Authorization: Bearer TOKEN. Status callbacks go to this machine \
-            alone, unless --remote-callbacks is given; those that were not sent are callbacks_refused in the counts.
+            By default it listens on loopback and answers requests whose Host is localhost, a name under it, \
+            127.0.0.0/8 or [::1]. Any other --host needs TWILIO_SIMULATOR_TOKEN in the environment. If that token is \
+            set, control needs it too: Authorization: Bearer TOKEN. Status callbacks go to this machine alone, unless \
+            you give --remote-callbacks. callbacks_refused counts the callbacks that were not sent for this reason.
 
             Control, on the same port:
               GET  /_sim/inbox?to=&sid=&limit=&before=   messages, newest first
               GET  /_sim/stats                           counts
-              POST /_sim/reset                           forget messages, counts and faults
-              POST /_sim/faults                          JSON; keys given replace, others stay:
+              POST /_sim/reset                           delete messages, counts and faults
+              POST /_sim/faults                          JSON; the given keys replace, the others stay:
                 next [{fault, count, on: create|fetch|list|any, retry_after, ms, code}], numbers {"+…": {same}},
                 rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
                 max_concurrent, max_per_second, auth_token, error_format classic|problem,
@@ -34,40 +34,40 @@ struct TwilioSimulator: ParsableCommand {
             """,
         version: "twilio-simulator \(TwilioSimulator.version)")
 
-    /// The same as otpd's: they are released together.
+    /// The version of otpd, because both are released together.
     static let version = "0.1.0"
 
-    @Option(help: "Address to listen on; any but loopback needs TWILIO_SIMULATOR_TOKEN.")
+    @Option(help: "Address to listen on. Any but loopback needs TWILIO_SIMULATOR_TOKEN.")
     var host = "127.0.0.1"
 
-    @Option(help: "Port to listen on; 0 picks a free one. It is printed as: listening on http://127.0.0.1:PORT")
+    @Option(help: "Port to listen on; 0 for a free one. Printed as: listening on http://127.0.0.1:PORT")
     var port = 0
 
-    @Flag(help: "Post status callbacks to other machines too.")
+    @Flag(help: "Send status callbacks to other machines too.")
     var remoteCallbacks = false
 
-    @Option(help: "Milliseconds from creation to sending, sent and the final status.")
+    @Option(help: "Milliseconds from creation to the statuses sending, sent and the final one.")
     var delays = "200,500,1500"
 
     @Option(help: "How many of the newest messages to keep.")
     var capacity = 1_000_000
 
-    @Option(name: .customLong("latency-ms"), help: "Milliseconds every answer takes.")
+    @Option(name: .customLong("latency-ms"), help: "Milliseconds that every answer takes.")
     var latency = 0
 
-    @Option(name: .customLong("list-lag-ms"), help: "Milliseconds a new message stays out of the list.")
+    @Option(name: .customLong("list-lag-ms"), help: "Milliseconds until a new message appears in the list.")
     var listLag = 0
 
-    @Option(help: "Faults from the start on: a JSON object as /_sim/faults takes it.")
+    @Option(help: "Faults from the start on: a JSON object for /_sim/faults.")
     var faults = ""
 
-    @Option(help: "Seed for faults by rate and for SIDs; random without.")
+    @Option(help: "Seed for faults by rate and for SIDs. Default: random.")
     var seed: UInt64?
 
     @Flag(help: "Print errors as RFC 9457 problem details.")
     var problemJSON = false
 
-    @Option(help: "File to write the address to once it listens.")
+    @Option(help: "File that gets the address once the simulator listens.")
     var readyFile: String?
 
     func settings() throws -> Settings {
@@ -78,8 +78,8 @@ struct TwilioSimulator: ParsableCommand {
         settings.controlToken = Self.environment("TWILIO_SIMULATOR_TOKEN")
         if settings.controlToken == nil, !Access.isLoopback(host) {
             throw ValidationError(
-                "--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN is not set. Set it, to keep "
-                    + "codes from strangers, or listen on 127.0.0.1.")
+                "other machines can reach --host \(host), and TWILIO_SIMULATOR_TOKEN is not set. Set it, to keep codes "
+                    + "from strangers, or listen on 127.0.0.1.")
         }
         settings.capacity = capacity
         settings.latencyMilliseconds = latency
@@ -95,7 +95,7 @@ struct TwilioSimulator: ParsableCommand {
         guard parts.count == 3, let sending = parts[0], let sent = parts[1], let final = parts[2],
             let delays = StatusDelays(sending: sending, sent: sent, final: final)
         else {
-            throw ValidationError("--delays must be three numbers that do not fall, such as 200,500,1500")
+            throw ValidationError("--delays must be three non-decreasing numbers, such as 200,500,1500")
         }
         settings.delays = delays
         do {
@@ -114,25 +114,25 @@ struct TwilioSimulator: ParsableCommand {
         } catch {
             Self.write(
                 "twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(error). "
-                    + "Another --port, or 0 for a free one, may do.\n", to: STDERR_FILENO)
+                    + "Give another --port, or 0 for a free one.\n", to: STDERR_FILENO)
             throw ExitCode(69)
         }
-        // Before the address is announced: its reader may end this program at once.
+        // Set before the address is printed, because its reader may end this program at once.
         let signals = Self.watch([SIGTERM, SIGINT]) { server.stopListening() }
         let url = "http://\(settings.host):\(server.port)"
-        // The file before the line, because the line's reader may look for the file.
+        // The file is written before the line, because the line's reader may look for the file.
         if let readyFile { Self.announce(url, in: readyFile) }
         Self.write("listening on \(url)\n", to: STDOUT_FILENO)
-        withExtendedLifetime(signals) { server.waitUntilDeaf() }
+        withExtendedLifetime(signals) { server.waitUntilClosed() }
         server.close()
     }
 
-    /// Calls `action` for these signals, as long as the result lives.
+    /// Calls `action` for these signals, while the result exists.
     private static func watch(
         _ signals: [Int32], _ action: @escaping @Sendable () -> Void
     ) -> [any DispatchSourceSignal] {
         signals.map { number in
-            // Dispatch sees a signal beside its disposition, which would end the program.
+            // Dispatch does not change a signal's disposition, which would end the program.
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number)
             source.setEventHandler { action() }
@@ -147,7 +147,7 @@ struct TwilioSimulator: ParsableCommand {
         return text.isEmpty ? nil : text
     }
 
-    /// Writes at once: the program that started this one waits for the line.
+    /// Writes at once, because the program that started this one waits for the line.
     private static func write(_ text: String, to descriptor: Int32) {
         let bytes = Array(text.utf8)
         _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }

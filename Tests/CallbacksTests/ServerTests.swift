@@ -255,7 +255,7 @@ struct ServerTests {
         }
     }
 
-    @Test(arguments: [("127.0.0.1", "is in use"), ("192.0.2.1", "is no address of this machine")])
+    @Test(arguments: [("127.0.0.1", "is in use"), ("192.0.2.1", "is not an address of this machine")])
     func cannotListen(host: String, why: String) async throws {
         let taken = try Listener()
         let shared = Fixture.shared(ReceiptBuffer(capacity: 1))
@@ -268,7 +268,7 @@ struct ServerTests {
             Issue.record("it has ended without an error")
         } catch {
             #expect(error.kind == .unavailable)
-            #expect(error.description.hasPrefix("\(host):\(taken.port) \(why): "))
+            #expect(error.description.hasPrefix("\(host):\(taken.port) \(why). "))
         }
     }
 }

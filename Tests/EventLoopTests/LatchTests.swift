@@ -98,7 +98,7 @@ struct SignalsTests {
         defer { loop.stop() }
         let (stream, continuation) = AsyncStream<Int32>.makeStream()
         try await Task(executorPreference: loop) {
-            // For the loop's thread alone: the test process has others, which must not be touched.
+            // For the loop's thread alone, because the test process has other threads, which must not be affected.
             Signals.block([SIGUSR2])
             try Signals.watch([SIGUSR2], on: loop) { continuation.yield($0) }
             pthread_kill(pthread_self(), SIGUSR2)

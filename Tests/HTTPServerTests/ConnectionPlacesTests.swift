@@ -2,9 +2,9 @@ import Testing
 
 @testable import HTTPServer
 
-/// Which connection makes room for a new one: rows of connections with eight places.
+/// Which connection makes room for a new one, as rows of connections with eight places.
 struct ConnectionPlacesTests {
-    /// A connection as a row says it: its client and what it has done since when.
+    /// A connection of a row: its client, and its activity and since when.
     struct Connection: Sendable {
         var client: String
         var activity: ConnectionPlaces.Activity
@@ -15,7 +15,7 @@ struct ConnectionPlacesTests {
     struct Row: Sendable, CustomTestStringConvertible {
         var name: String
         var connections: [Connection]
-        /// Index of the one that is closed; nil for none.
+        /// The index of the connection that is closed; nil for none.
         var closed: Int?
         var client = "new"
         var testDescription: String { name }
@@ -30,7 +30,7 @@ struct ConnectionPlacesTests {
         }
     }
 
-    /// Everything is looked at at 10,000 ms.
+    /// The time is always 10,000 ms.
     private static let rows = [
         Row(name: "a place is free", connections: some(7, .silent), closed: nil),
         Row(name: "all are silent: the oldest", connections: some(8, .silent), closed: 0),
@@ -97,7 +97,7 @@ struct ConnectionPlacesTests {
         #expect(places.count == min(8, row.connections.count + 1))
     }
 
-    /// Any walk: never more than the places, the newcomer is always in, and the protected stay.
+    /// After any steps: never more connections than places, the new one always gets in, and protected ones stay.
     @Test(arguments: 0..<20)
     func anyWalk(seed: UInt64) {
         var random = seed &* 2_654_435_761 &+ 1

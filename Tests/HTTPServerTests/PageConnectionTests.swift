@@ -6,15 +6,15 @@ import Testing
 
 @testable import HTTPServer
 
-/// What one client of a page server may take, and what every answer carries; on a clock that the test moves.
+/// The limits of one client of a page server, and the headers of every answer, on a clock that the test moves.
 struct PageConnectionTests {
-    /// One connection without a socket, and what it asked.
+    /// One connection without a socket, and its requests.
     private final class Client {
         let channel = EmbeddedChannel()
         let limits = PageServer.limits
         private let asked = Asked()
 
-        /// The server's side: answers at once, or when the test says so.
+        /// The server's side, which answers at once, or when the test says so.
         private final class Asked: Sendable {
             let requests = Mutex<[PageRequest]>([])
             let replies = Mutex<[@Sendable (PageAnswer) -> Void]>([])
@@ -103,7 +103,7 @@ struct PageConnectionTests {
         #expect(answer.hasSuffix("\r\n\r\n"))
     }
 
-    /// Whatever is answered, refusals among them.
+    /// For every answer, refusals included.
     @Test func everyAnswerIsStrict() throws {
         let requests = [
             "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / HTTP/1.1\r\nHost: a\r\n\r\n", "nonsense\r\n\r\n",
@@ -113,7 +113,7 @@ struct PageConnectionTests {
         var statuses: [Substring] = []
         for request in requests {
             let client = try Client()
-            // The body comes after its head, as it does on a network: what one read brings on top is let pass.
+            // The body comes after its head, as on a network. One read may exceed the limit.
             for part in request.split(separator: "|") { try client.send(String(part)) }
             let answer = try client.answers()
             statuses.append(answer.dropFirst(9).prefix(3))
@@ -164,7 +164,7 @@ struct PageConnectionTests {
         #expect(try client.answers().hasSuffix("later\n"))
     }
 
-    /// What is sent before the answer is not taken for anything, and the connection ends behind it.
+    /// Bytes that arrive before the answer are ignored, and the connection ends after the answer.
     @Test func pipelined() throws {
         let client = try Client(answersAtOnce: false)
         try client.get("/first")
@@ -184,7 +184,7 @@ struct PageConnectionTests {
         #expect(try client.answers() == "")
     }
 
-    /// Half closed, as `nc` and some probes do: it still gets its answer.
+    /// A half-closed connection, as from `nc` and some probes, still gets its answer.
     @Test func anAnswerForSomebodyWhoSendsNoMore() throws {
         let client = try Client(answersAtOnce: false)
         try client.get("/")

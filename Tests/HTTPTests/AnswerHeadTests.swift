@@ -45,7 +45,7 @@ struct AnswerHeadTests {
         #expect(head(["HTTP/1.1 503 x", "retry-after:\(text)  ", date]).retryAfter == seconds)
     }
 
-    /// A clock that is a day ahead or behind would make a date of now a wait of a day, or none.
+    /// A clock that is a day wrong would turn the present date into a wait of a day, or into none.
     @Test("a date counts from the answer's own date, and without one from the clock")
     func clocks() {
         let inAMinute = "Retry-After: Fri, 31 Dec 2100 23:59:59 GMT"

@@ -24,8 +24,8 @@ struct LeaseTests {
             }
             try await server.allPeersHaveGone()
             for peer in server.accepted { #expect(!peer.text.contains("432198")) }
-            // What the read callback is for: the late request was under way on the reused connection, which ended with it,
-            // so that the last one needed a third.
+            // The late request was under way on the reused connection, which ended with it, so the last one needed a
+            // third. The read callback makes this possible.
             #expect(server.accepted.count == 3)
         }
     }
@@ -44,7 +44,7 @@ struct LeaseTests {
         }
     }
 
-    /// As after SIGSTOP or a suspended machine: the connection is there, the body would go out with the next turn.
+    /// Like SIGSTOP or a suspended machine: the connection is open, and the body would leave with the next turn.
     @Test("a lease that ends while the process stands still, between connect and body")
     func standstill() async throws {
         try await withServer { peer in
@@ -106,7 +106,7 @@ struct LeaseTests {
         }
     }
 
-    /// Seen without SO_LINGER: what the kernel had taken in went on arriving after the client had given up.
+    /// Without SO_LINGER, the bytes in the kernel still arrived after the client had given up.
     @Test("what the kernel has not sent when a request is given up is discarded with its socket")
     func linger() async throws {
         let hasBegun = Mutex(false)
@@ -124,7 +124,7 @@ struct LeaseTests {
                 async let ended = poster.post(server.url, large)
                 try await eventually("the request has begun to arrive") { hasBegun.withLock { $0 } ? true : nil }
                 await poster.cancelAll()
-                // Whether the kernel had taken all of it by then, so that it counts as fed, is a matter of moments.
+                // Whether the kernel has taken all of it by then, so that it counts as fed, depends on timing.
                 let end = try await ended
                 #expect(end == .unknown(.canceled) || end == .notSent(.canceled))
                 isGivenUp.withLock { $0 = true }
@@ -136,7 +136,7 @@ struct LeaseTests {
     }
 }
 
-/// Holds the loop once, after the client has begun to connect and before it can hear that it is connected.
+/// Blocks the loop once, after the client has begun to connect and before it can see that it is connected.
 private final class Standstill: TurnObserver {
     private var isOver = false
     func turnWillBegin(at now: Instant) {}
@@ -147,7 +147,7 @@ private final class Standstill: TurnObserver {
 }
 
 extension Poster {
-    /// Stands in for a process that is stopped: nothing else happens on the loop for `span`.
+    /// Stands in for a stopped process: nothing else happens on the loop for `span`.
     func holdLoop(for span: Instant.Duration, _ begun: @Sendable () -> Void) {
         begun()
         usleep(useconds_t(span.nanoseconds / 1000))

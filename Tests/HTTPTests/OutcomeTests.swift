@@ -7,7 +7,7 @@ import Testing
 
 @Suite("How a POST ends", .timeLimit(.minutes(10)))
 struct OutcomeTests {
-    /// One POST to a server that reads it and then does `serve`.
+    /// The outcome of one POST to a server that reads it and then runs `serve`.
     private func outcome(
         _ configuration: HTTPConfiguration = .init(), _ serve: @escaping @Sendable (Peer) -> Void
     ) async throws -> Ended {

@@ -61,7 +61,7 @@ struct PerformTests {
             #expect(error?.reason == .notSent(.connectFailed(errno: ECONNREFUSED)))
             #expect(
                 error?.description
-                    == "the request was not sent (http://127.0.0.1:\(port)): the connection was not made, Connection "
+                    == "the request was not sent (http://127.0.0.1:\(port)): could not connect, Connection "
                     + "refused. Check that the host is up and that a firewall lets this machine out.")
             #expect("\(request)" == "POST")
         }

@@ -4,8 +4,9 @@ import Testing
 
 @Suite("A POST is sent at most once", .timeLimit(.minutes(10)))
 struct ReplayTests {
-    /// libcurl 7.88.1 sends a POST a second time when a reused connection dies before an answer. Seen with
-    /// CURLOPT_POSTFIELDS in place of the read callback: two POSTs of the body, and the outcome `.response(201)`.
+    /// libcurl 7.88.1 sends a POST a second time when a reused connection is lost before an answer. With
+    /// CURLOPT_POSTFIELDS in place of the read callback, the server got two POSTs, and the outcome was
+    /// `.response(201)`.
     @Test("on a reused connection that the server closes after reading it: one POST arrives, the outcome is unknown")
     func replay() async throws {
         let bodies = Mutex<[String]>([])
@@ -22,7 +23,7 @@ struct ReplayTests {
             try await withPoster { poster in
                 try await poster.expect(.response(201, "{}"), server.url, "Body=first")
                 try await poster.expect(.unknown(.closedWithoutAnswer), server.url, "Body=second")
-                // The client is as good as before.
+                // The client is still usable.
                 try await poster.expect(.response(201, "{}"), server.url, "Body=third")
             }
         }
@@ -75,7 +76,7 @@ struct ReplayTests {
             try await withPoster { poster in
                 for _ in 0..<5 {
                     try await poster.expect(.response(201, "{}"), server.url)
-                    // The server's end must have come before the next POST goes.
+                    // The server must have closed the connection before the next POST is sent.
                     try await server.allPeersHaveGone()
                 }
             }

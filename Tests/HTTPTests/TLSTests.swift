@@ -7,7 +7,7 @@ import Testing
 
 @Suite("TLS", .timeLimit(.minutes(10)))
 struct TLSTests {
-    /// `openssl s_server` with a certificate of its own making for localhost, which answers one POST with a 201.
+    /// `openssl s_server` with its own certificate for localhost, which answers one POST with a 201.
     private final class Server {
         let port: UInt16
         let folder: String

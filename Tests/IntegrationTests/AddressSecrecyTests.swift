@@ -1,6 +1,6 @@
 import Testing
 
-/// No part of a password in an address is shown, and what libpq would refuse ends the start.
+/// No part of a password in an address is shown, and values that libpq would refuse stop the start.
 @Suite(.database) struct AddressSecrecyTests {
     private static let commands = [
         ["run"], ["status"], ["status", "--json"], ["doctor"], ["doctor", "--json"], ["jobs", "list"],

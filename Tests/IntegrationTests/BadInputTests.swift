@@ -3,7 +3,7 @@ import Postgres
 import TestSupport
 import Testing
 
-/// Settings, schemas and rows that are wrong: a clear error, nothing lost, nothing crashed.
+/// Invalid settings, schemas and rows: a clear error, nothing lost, nothing crashed.
 @Suite(.database) struct BadInputTests {
     let database = TestScope.current?.database
 
@@ -43,7 +43,8 @@ import Testing
         if name.hasSuffix("TOKEN") || name.hasSuffix("SECRET") { #expect(!answer.errors.contains(value)) }
     }
 
-    /// 401: the worker pauses and says so, jobs wait, and it goes on by itself when the token is right.
+    /// After a 401 the worker pauses and reports it. Jobs wait, and the worker resumes by itself when the token is
+    /// right.
     @Test func wrongCredentialsPauseTheWorkerAndLoseNothing() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -74,7 +75,7 @@ import Testing
         let stats = try simulator.stats()
         #expect(stats.created == 5)
         #expect(stats.numbersRepeated == 0)
-        // Growing intervals, a probe at a time: no hail of requests that are refused.
+        // One probe at a time, at growing intervals, instead of a flood of refused requests.
         #expect(stats.unauthorized <= 5 + 4)
         #expect(try await Otpd.command(["status", "--check"]).code == 0)
     }
@@ -97,7 +98,7 @@ import Testing
         defer { proxy.stop() }
         try await otpd.says(Otpd.isConnected, within: .seconds(40))
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
-        // And when it goes away and comes back.
+        // The same when it goes away and comes back.
         proxy.cut()
         try await database.enqueue("0501234568")
         try await database.becomes(
@@ -173,7 +174,7 @@ import Testing
                 "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('a', '0501234567', 'ar')"
             ).sqlstate
                 == "OT004")
-        // The operator mends it: what waited is sent.
+        // The operator corrects it, and the waiting job is sent.
         try await database.text(
             "INSERT INTO otp.templates (purpose, locale, body) VALUES ('phone_verification', 'ar', '{code} again')")
         try await database.becomes("2", "SELECT count(*) FROM otp.messages")
@@ -202,7 +203,7 @@ import Testing
     func controlCharactersAreRefused(number: String) async throws {
         let database = try #require(database)
         let environment = try Otpd.environment("http://127.0.0.1:9")
-        // NUL as its picture: the test's own output would end at a real one.
+        // The NUL is written as its symbol, because the test's own output would end at a real one.
         let typed = String(number.map { $0 == "␀" ? "\0" : $0 })
         let answer = try await Otpd.command(
             ["enqueue", "--subject", "a"], environment: environment, input: typed + "\n")
@@ -235,7 +236,7 @@ import Testing
         #expect(channel.sqlstate == "OT007")
         #expect(try await database.text("SELECT otp.verify('\(sql)', '\(sql)', '\(sql)', '\(sql)')") == "f")
         #expect(try await database.text("SELECT otp.cancel(1, '\(sql)2')") == "f")
-        // Everything is still there and at work.
+        // All rows are intact, and the worker still works.
         try await database.enqueue("0501234568")
         try await database.becomes("2", "SELECT count(*) FROM otp.messages")
     }
@@ -254,7 +255,7 @@ import Testing
             "SELECT subject, job_state, error FROM otp.delivery_status ORDER BY 1")
         first.signal(SIGTERM)
         #expect(try await first.exit() == 0)
-        // With the secret it had, as during a rotation, it is sent.
+        // With the earlier secret, as during a rotation, it is sent.
         try await Otpd.run(simulator, ["OTPD_SECRET_PREVIOUS": other])
         try await database.becomes("2", within: .seconds(20), "SELECT count(*) FROM otp.messages")
         #expect(try simulator.stats().numbers == 2)

@@ -8,7 +8,7 @@ import Testing
     private static let states = "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1 ORDER BY 1"
     private static let state = "SELECT state FROM otp.worker_status"
 
-    /// A refusal that is not Twilio's ends no job: it is tried again, and goes when the way is free.
+    /// A refusal that is not Twilio's ends no job. The job is retried, and sent once the way is free.
     @Test(arguments: [400, 401, 403, 404, 407, 413, 451])
     func aRefusalOfSomebodyElsesIsTriedAgain(status: Int) async throws {
         let database = try #require(database)
@@ -21,11 +21,11 @@ import Testing
         #expect(try await database.text("SELECT attempts, error_code FROM otp.delivery_status") == "3|")
     }
 
-    /// Nothing gets through: a pause that names what answered, probes with one job, and ends by itself.
+    /// Nothing gets through: a pause that names the responder, probes with one job, and ends by itself.
     @Test func aFirewallIsAPause() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        // Reads pass: only a send can find out.
+        // Reads pass, so only a send reveals it.
         try simulator.faults(#"{"rates": {"blocked": 1}}"#)
         let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "16"])
         try await database.enqueueMany(300)
@@ -38,7 +38,7 @@ import Testing
                        AND reason LIKE '%simulated-proxy%', remedy LIKE '%TWILIO_API_BASE_URL%'
                   FROM otp.worker_status
                 """) == "t|t")
-        // Probes go one at a time; nothing is unknown, and nothing failed.
+        // Probes go one at a time. No outcome is unknown, and no job has failed.
         let creates = try simulator.stats().creates
         try await stays("few requests are made", for: .seconds(4)) { try simulator.stats().creates <= creates + 8 }
         #expect(
@@ -50,8 +50,8 @@ import Testing
         #expect(stats.created == 300 && stats.numbersRepeated == 0)
     }
 
-    /// A page in place of a message says nothing of what became of the request: unknown, and a pause before the queue is
-    /// used up. What answers reads with such a page too does not end it.
+    /// A page in place of Twilio's answer makes the outcome unknown. otpd pauses before the whole queue is unknown.
+    /// Reads that get such a page too do not end the pause.
     @Test(arguments: [200, 302])
     func aCaptivePortalIsAPause(status: Int) async throws {
         let database = try #require(database)

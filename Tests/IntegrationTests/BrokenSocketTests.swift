@@ -2,11 +2,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Sockets that die without a word, between the worker and its database or Twilio.
+/// Connections that fail silently, between the worker and its database or Twilio.
 @Suite(.database) struct BrokenSocketTests {
     let database = TestScope.current?.database
 
-    /// The database's connections fall silent while a message is at Twilio: its end waits in memory, and is written
+    /// The database's connections fall silent while a message is at Twilio. The ending waits in memory, and is recorded
     /// through the next connection.
     @Test func aSilentDatabaseLosesNoEnding() async throws {
         let database = try #require(database)
@@ -20,7 +20,7 @@ import Testing
         _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
         proxy.freeze()
         try await database.enqueue("0501234568")
-        // The second may have been claimed before the silence, and the claim's answer lost: then it was given back.
+        // The second job may have been claimed before the silence, and the claim's answer lost. Then it was released.
         try await database.becomes(
             "accepted|t|2|2", within: .seconds(40),
             """
@@ -31,7 +31,7 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// The way to Twilio breaks while messages are on it: their outcome is unknown, and what comes later goes on.
+    /// The connection to Twilio breaks while messages are under way. Their outcome is unknown, and later jobs are sent.
     @Test func aCutToTwilioLeavesUnknownsAndGoesOn() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -39,7 +39,7 @@ import Testing
         let proxy = try TCPProxy(port: port, to: simulator.port)
         defer { proxy.stop() }
         try await Otpd.run(at: "http://127.0.0.1:\(port)")
-        // Twilio's list lags: nothing is found out meanwhile.
+        // Twilio's list lags, so lookups find nothing meanwhile.
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 3000, "list_lag_ms": 3600000}"#)
         // As many as a worker begins with.
         try await database.enqueueMany(16)
@@ -57,22 +57,22 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// Hundreds of ends come in while the database is away: they wait in memory, which is small, and none is lost.
-    /// `OTPD_TEST_ENDS` sets another number (10000 needs as many sockets: ulimit -n 20000).
+    /// Hundreds of attempts end while the database is unreachable. Their endings wait in memory, which stays small, and
+    /// none is lost. `OTPD_TEST_ENDS` sets another number (10000 needs as many sockets: ulimit -n 20000).
     @Test func endsWaitForTheDatabase() async throws {
         let database = try #require(database)
         let count = Environment.current["OTPD_TEST_ENDS"].flatMap { Int($0) } ?? 300
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(simulator, ["OTPD_MAX_IN_FLIGHT": "\(count)"])
-        // A worker begins with few at a time: so many answers, over some time, and it sends all at once.
+        // A worker begins with few requests at a time. After this many answers, over some time, it sends all at once.
         let warming = 4 * count
         try await database.enqueueMany(warming)
         try await database.becomes("\(warming)", within: .seconds(60), "SELECT count(*) FROM otp.messages")
-        // Long enough that all are there at once, and shorter than a request may take (10 s).
+        // Long enough that all requests are under way at once, and shorter than the limit of a request (10 s).
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": \#(count > 300 ? 9000 : 5000)}"#)
         try await database.enqueueMany(count, from: warming + 1)
         _ = try await eventually("all are at Twilio") { try simulator.stats().concurrent == count ? true : nil }
-        // Nobody gets a connection; this one stays.
+        // New connections are refused; this one stays.
         try await database.text(
             """
             UPDATE pg_database SET datallowconn = false WHERE datname = current_database();

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// The day's budget: what is too much waits, says why, and goes on by itself.
+/// The day's budget: jobs beyond it wait, show the reason, and are sent later without any action.
 @Suite(.database) struct BudgetTests {
     let database = TestScope.current?.database
 
@@ -10,15 +10,16 @@ import Testing
     @Test func itHoldsWhatIsTooMuchUntilItIsRaised() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        // Ten cents a message: twenty of them.
+        // Ten cents a message, so the budget is twenty messages.
         try await database.text("UPDATE otp.settings SET daily_budget = 2")
         let workers = [try await Otpd.run(simulator, Self.slow), try await Otpd.run(simulator, Self.slow)]
         try await database.enqueueMany(200)
         for worker in workers { try await worker.says("a pause has begun: its jobs wait") }
         try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs WHERE state <> 'queued'")
         let sent = try simulator.stats().created
-        // No claim succeeds once the pause is there: at most what each worker had in hand is too many. Four requests and a
-        // quarter of a second's work are nine each; a second's work each covers ends that were slow to be written.
+        // No claim succeeds once the pause exists, so at most the jobs in each worker's hand exceed it. Four requests
+        // and a quarter of a second's work are nine each. A whole second's work each allows for endings that were
+        // recorded late.
         #expect((20...20 + 2 * (9 + 20)).contains(sent), "\(sent)")
         print("sent \(sent) within a budget for 20, by two workers with 4 requests at a time and 20 a second each")
         let reason = "The budget of 2 USD for today is used up: % USD spent or expected."
@@ -37,8 +38,8 @@ import Testing
             "SELECT state, reason LIKE '\(reason)', remedy, count(*) FROM otp.worker_status GROUP BY 1, 2, 3")
         #expect(try await Otpd.command(["status", "--check"]).code == 69)
         try await stays("nothing is sent", for: .seconds(2)) { try simulator.stats().created == sent }
-        // A worker that starts now knows of it too; another budget that is used up as well goes on
-        // with it (not one near the first: prices have come meanwhile, and may be lower than what was expected).
+        // A worker that starts now knows of the pause too, and another budget that is also used up continues it. (The
+        // new budget is not near the first, because the prices known by now may be lower than the estimates.)
         try await Otpd.run(simulator)
         try await database.text("UPDATE otp.settings SET daily_budget = 0.01")
         try await stays("nothing is sent", for: .seconds(1)) { try simulator.stats().created == sent }
@@ -62,12 +63,13 @@ import Testing
         try await Otpd.run(simulator, Self.slow)
         try await database.enqueueMany(1)
         try await database.becomes("budget", "SELECT name FROM otp.pauses")
-        // Until the worker says so, a claim of it may find what is queued next; the pause lets it have nothing.
+        // Until the worker reports it, one of its claims may come after the next insert. The pause lets it claim
+        // nothing.
         try await database.enqueueMany(1, from: 2)
         try await stays("nothing is sent", for: .seconds(1)) { try simulator.stats().created == 1 }
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         try await database.becomes("expired", "SELECT state FROM otp.unsent_jobs")
-        // It was yesterday; what the message of then turns out to cost is no business of today's.
+        // The spending was yesterday's. The late price of one of its messages does not count today.
         try await database.enqueueMany(1, from: 3)
         try await database.text(
             """
@@ -84,7 +86,7 @@ import Testing
         try await database.becomes("3|", "SELECT count(*), (SELECT name FROM otp.pauses) FROM otp.messages")
     }
 
-    /// The poller brings the price, which the estimate gives way to.
+    /// The poller records the price, which replaces the estimate.
     @Test func pricesReplaceEstimates() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

@@ -6,10 +6,10 @@ import Testing
 @Suite(.database) struct CallbackTests {
     let database = TestScope.current?.database
 
-    /// The poller learns nothing: Twilio does not answer it.
+    /// Twilio does not answer the poller, so polls find nothing.
     private static let blindPoller = #"{"fault": "500", "on": "fetch", "count": 1000000}"#
 
-    // MARK: otpd run, called by the simulator
+    // MARK: otpd run, with callbacks from the simulator
 
     @Test func statusesArriveByCallbackAlone() async throws {
         let database = try #require(database)
@@ -26,14 +26,14 @@ import Testing
             """)
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
-        // Each status but the first, of each.
+        // Each status but the first, of each message.
         let stats = try simulator.stats()
         #expect(otpd.errors.contains("received=\(stats.callbacksSent)"))
         #expect(otpd.errors.contains("written=\(stats.callbacksSent)"))
         #expect(stats.callbacksFailed == 0)
     }
 
-    /// The 201 is lost and the list does not show it: the callback's reference settles the job.
+    /// The 201 is lost and the list does not show the message. The reference in the callback settles the job.
     @Test func aLostAnswerIsSettledByTheCallbackAlone() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start(delays: "200,400,800")
@@ -49,7 +49,7 @@ import Testing
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// The callback is there before the answer to the POST, and before the attempt's end is written.
+    /// The callback arrives before the answer to the POST, and before the attempt's end is recorded.
     @Test func aCallbackThatOvertakesTheAnswer() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start(delays: "20,40,60")
@@ -97,13 +97,13 @@ import Testing
                 "OTPD_CALLBACK_PUBLIC_URL": Callback.publicURL,
             ], awaitsConnection: false)
         #expect(try await otpd.exit() == 69)
-        #expect(otpd.errors.contains("otpd: Cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use: stop"))
+        #expect(otpd.errors.contains("otpd: Cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use. Stop"))
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "queued|0")
     }
 
-    // MARK: otpd callbacks, called by the test
+    // MARK: otpd callbacks, with callbacks from the test
 
-    /// As many messages that a worker has recorded, with the SIDs 1 and up.
+    /// This many messages that a worker has recorded, with the SIDs from 1 on.
     private func messages(_ count: Int, _ database: TestDatabase) async throws {
         try await jobs(count, database)
         try await database.text(
@@ -117,7 +117,7 @@ import Testing
             """)
     }
 
-    /// As many jobs whose outcome is unknown.
+    /// This many jobs whose outcome is unknown.
     private func jobs(_ count: Int, _ database: TestDatabase) async throws {
         try await database.enqueueMany(count)
         try await database.text(
@@ -140,7 +140,7 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
-    /// Refused, counted, said once; nothing of the request is in the log.
+    /// Refused, counted, and logged once. Nothing of the request is in the log.
     @Test func aWrongSignatureIsRefusedAndCounted() async throws {
         let database = try #require(database)
         try await messages(1, database)
@@ -155,14 +155,14 @@ import Testing
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
         #expect(otpd.errors.contains("refused=6"))
-        // Once when it began and once at the end, not once per request.
+        // Logged once at the beginning and once at the end, not once per request.
         #expect(otpd.errors.split(separator: "\n").filter { $0.contains("refused=") }.count == 2)
         for secret in ["966501234567", "1234567", Callback.sid(1), Simulator.authToken, "reference"] {
             #expect(!otpd.errors.contains(secret))
         }
     }
 
-    /// Answered at once and written when it is back, in whatever order and however often they came.
+    /// Answered at once, and recorded when the database is back, in whatever order and however often they came.
     @Test func theDatabaseIsAway() async throws {
         let database = try #require(database)
         try await messages(300, database)
@@ -203,7 +203,7 @@ import Testing
         #expect(otpd.errors.contains("written=900"))
     }
 
-    /// What the writer had in hand when the database went is written once more, which changes nothing.
+    /// Receipts in the writer's hand when the database is lost are written once more, which changes nothing.
     @Test func unknownOutcomesAreSettledOnceThoughToldTwice() async throws {
         let database = try #require(database)
         try await jobs(50, database)
@@ -224,7 +224,7 @@ import Testing
         #expect(try await database.text("SELECT count(*) FROM otp.send_jobs") == "0")
     }
 
-    /// Messages of somebody else's, and words that nobody knows yet.
+    /// Messages of other programs, and unknown statuses.
     @Test func whatIsNotOurs() async throws {
         let database = try #require(database)
         try await messages(1, database)
@@ -248,7 +248,7 @@ import Testing
         }
     }
 
-    /// A message that somebody else holds holds up no other, and is written when it is free.
+    /// A message whose row another session holds delays no other, and is recorded when the row is free.
     @Test func aHeldRowHoldsUpNoOther() async throws {
         let database = try #require(database)
         try await messages(20, database)
@@ -265,7 +265,7 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
-    /// A trigger of the operator's refuses one message: the others are written, and that one too once it is allowed.
+    /// An operator's trigger refuses one message. The others are recorded, and that one too once the trigger allows it.
     @Test func aRefusedRowHoldsUpNoOther() async throws {
         let database = try #require(database)
         try await messages(20, database)
@@ -287,7 +287,7 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
-    /// Told to stop while nothing can be written: it takes no more, waits, writes, leaves.
+    /// Stopped while nothing can be recorded: it accepts no more, waits, records, and exits.
     @Test func stoppingWritesWhatWaits() async throws {
         let database = try #require(database)
         try await messages(20, database)
@@ -333,6 +333,6 @@ import Testing
     @Test func withoutTheSchemaItDoesNotStay() async throws {
         let (otpd, _) = try await Otpd.receiver()
         #expect(try await otpd.exit() == 78)
-        #expect(otpd.errors.contains("The database has no otp schema. Run: otpd migrate up"))
+        #expect(otpd.errors.contains("the database has no otp schema. Run otpd migrate up."))
     }
 }

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `otpd dashboard`, and the same within `otpd run`, as processes. What a browser makes of it: Tests/dashboard.
+/// `otpd dashboard`, and the dashboard within `otpd run`, as processes. Tests/dashboard tests it in a browser.
 @Suite(.database) struct DashboardTests {
     let database = TestScope.current?.database
 
@@ -13,7 +13,7 @@ import Testing
         return (answer.status, String(decoding: answer.body, as: UTF8.self))
     }
 
-    /// Starts `otpd dashboard`; returns when it serves.
+    /// Starts `otpd dashboard`, and returns when it serves.
     private static func start(_ changes: [String: String]) async throws -> (program: Program, port: UInt16) {
         let scope = try #require(TestScope.current)
         let port = try Loopback.freePort()
@@ -42,7 +42,7 @@ import Testing
                 && metrics.contains("\notpd_workers_alive 1\n")
                 ? true : nil
         }
-        // A minute is entered by the first sweep; the worker's role may read all of it.
+        // The first sweep records a minute, and the worker's role may read all of it.
         try await database.becomes("t", "SELECT count(*) BETWEEN 1 AND 3 FROM otp.history")
         #expect(try Self.get(port, "/api/history.json?span=hour").text.contains(#""at":[1"#))
         #expect(try Self.get(port, "/api/status.json").text.contains("+9665•••••567") == false)
@@ -91,7 +91,7 @@ import Testing
         try await database.text("DROP ROLE \(role)")
     }
 
-    /// More silent clients, and clients in the middle of a request, than there are places: probes and readers get through.
+    /// With more silent clients and unfinished requests than places, probes and readers still get through.
     @Test func strangersTakeNoPlaceFromProbes() async throws {
         let (otpd, port) = try await Self.start(["OTPD_DASHBOARD_TOKEN": TestDatabase.secret])
         var held: [Socket] = []
@@ -112,7 +112,7 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
-    /// Fifteen wrong tokens from the reader's own address.
+    /// After fifteen wrong tokens from the reader's own address.
     @Test func theRightTokenAlwaysEnters() async throws {
         let (otpd, port) = try await Self.start(["OTPD_DASHBOARD_TOKEN": TestDatabase.secret])
         func get(_ token: String) throws -> Int {
@@ -126,7 +126,7 @@ import Testing
         #expect(try await otpd.exit() == 0)
     }
 
-    /// No server at all, an address that is taken, an address that everybody can reach.
+    /// No server, an address in use, and an address that other machines can reach.
     @Test func whereItCanNotStart() async throws {
         let (_, taken) = try Loopback.listen()
         let base = try Otpd.databaseEnvironment()

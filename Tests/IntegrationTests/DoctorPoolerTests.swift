@@ -4,12 +4,12 @@ import Testing
 
 /// `otpd doctor` through PgBouncer.
 @Suite(.database) struct DoctorPoolerTests {
-    /// Starts PgBouncer with these settings; where it listens.
+    /// Starts PgBouncer with these settings. Returns its port.
     private func pooler(_ settings: String) async throws -> UInt16 {
         let scope = try #require(TestScope.current)
         let port = try Loopback.freePort()
         let folder = try Files.makeFolder()
-        // Read at the start, and no more.
+        // PgBouncer reads it only at its start.
         defer {
             unlink("\(folder)/pgbouncer.ini")
             rmdir(folder)
@@ -28,12 +28,12 @@ import Testing
             \(settings)
 
             """, to: "\(folder)/pgbouncer.ini")
-        // It refuses to run as root.
+        // PgBouncer refuses to run as root.
         let asPostgres = ["--reuid=postgres", "--regid=postgres", "--clear-groups", "pgbouncer"]
         let isRoot = getuid() == 0
         if isRoot {
             chmod(folder, 0o711)
-            // The password of a throwaway server, for as long as it takes to start.
+            // The password of a throwaway server, readable only while PgBouncer starts.
             chmod("\(folder)/pgbouncer.ini", 0o644)
         }
         let program = try scope.start(
@@ -55,7 +55,7 @@ import Testing
         let listen = try doctor.finding("listen")
         #expect(listen.verdict == "fail" && listen.found.contains("transaction mode"))
         #expect(listen.remedy?.contains("PostgreSQL itself") == true)
-        // The rest is looked at all the same.
+        // The other checks run all the same.
         #expect(doctor.troubles["database-connection"] == nil && doctor.troubles["schema"] == nil)
         #expect(doctor.troubles["secret-agrees"] == nil && doctor.troubles["template-segments"] == nil)
     }

@@ -3,12 +3,12 @@ import Queue
 import TestSupport
 import Testing
 
-/// `otpd doctor` as a process: all well, then one thing broken at a time. One test after the other: what streams from the
-/// server is seen by all databases.
+/// `otpd doctor` as a process: everything right, then one thing broken at a time. The tests run one after the other,
+/// because all databases see the receivers that stream from the server.
 @Suite(.database, .serialized) struct DoctorTests {
     let database = TestScope.current?.database
 
-    /// The test's server has no fsync, and says so. No country makes the sender a matter of its own.
+    /// The test's server runs without fsync, which is a warning. No country has a sender of its own.
     private static let always = ["durability": "warn"]
     private static let quiet = always.merging(["workers": "warn", "callback-url": "skip"]) { $1 }
 
@@ -38,7 +38,7 @@ import Testing
             #expect(try doctor.finding("callback-url").found.contains("otpd's receiver answers"))
             #expect(try doctor.finding("login-role").found.contains(role))
 
-            // And for people: ASCII, since nobody's terminal reads it.
+            // The output for people is ASCII, because it does not go to a terminal.
             let text = try await Otpd.command(["doctor"], environment: environment)
             #expect(text.code == 0)
             #expect(text.output.utf8.allSatisfy { $0 == 0x0A || (0x20..<0x7F).contains($0) })
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    /// Whatever it does to the database may be done in read-only transactions.
+    /// Everything that it does to the database is possible in read-only transactions.
     @Test func nothingIsChanged() async throws {
         try await neutralCountries()
         let simulator = try await Simulator.start()
@@ -187,7 +187,7 @@ import Testing
         #expect(doctor.troubles["twilio-messages"] == nil && doctor.troubles["twilio-account"] == nil)
     }
 
-    /// Both take connections and never say a word: it ends all the same, and says what it could.
+    /// Both accept connections but never answer. doctor ends all the same, and reports everything that it could check.
     @Test func nobodyAnswers() async throws {
         let (database, databasePort) = try Loopback.listen()
         let (twilio, twilioPort) = try Loopback.listen()
@@ -299,7 +299,7 @@ import Testing
         let doctor = try await Doctor.examine(Otpd.environment(simulator.url, ["OTPD_SECRET": other]))
         #expect(doctor.troubles["secret-agrees"] == "warn")
         #expect(try doctor.finding("secret-agrees").found.contains("1 of 1"))
-        // The digits that the remedy compares by are those of the rows.
+        // The remedy compares the digits of the rows' key ids.
         let digits = try #require(TestScope.current).start(
             "sh", ["-c", "printf 'otp key id %s' \"$OTPD_SECRET\" | sha256sum | cut -c1-16"],
             environment: Environment.base.merging(["OTPD_SECRET": TestDatabase.secret]) { $1 })
@@ -347,7 +347,7 @@ import Testing
         let database = try #require(database)
         let simulator = try await Simulator.start()
         #expect(try await Otpd.command(["pause", "--country", "SA", "--reason", "carrier is down"]).code == 0)
-        // Written around the trigger, or of a time zone that a newer server no longer knows.
+        // Written around the trigger, or of a time zone that a newer server does not know.
         try await database.text(
             """
             ALTER TABLE otp.settings DISABLE TRIGGER before_write;
@@ -376,7 +376,8 @@ import Testing
         #expect(try await Doctor.examine(Otpd.environment(simulator.url)).troubles["phone-numbers"] == "fail")
     }
 
-    /// What streams from the server counts as a standby: pg_receivewal does, and is quicker made than one.
+    /// Every receiver that streams from the server counts as a standby. pg_receivewal does too, and is quicker to
+    /// start.
     @Test func anAsynchronousStandby() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -394,7 +395,7 @@ import Testing
         #expect(doctor.code == 0)
         #expect(doctor.troubles["standby"] == "warn")
         #expect(try doctor.finding("standby").remedy?.contains("FIRST 1 (pg_receivewal)") == true)
-        // Seen also by those who may not see what it is.
+        // Roles that may not see the details also see that there is one.
         try await DoctorRole.with { role in
             let doctor = try await Doctor.examine(DoctorRole.environment(role, simulator.url))
             #expect(doctor.troubles["standby"] == "warn")
@@ -403,7 +404,7 @@ import Testing
         try await database.becomes("0", "SELECT count(*) FROM pg_stat_replication")
     }
 
-    /// Every grant that the schema gives to workers is looked at, and no other.
+    /// Every grant of the schema to workers is checked, and no other.
     @Test func theGrantsAreThoseOfTheSchema() async throws {
         let database = try #require(database)
         let given = try await database.text(

@@ -6,7 +6,7 @@ import Testing
 @Suite(.database) struct ErrorClassTests {
     let database = TestScope.current?.database
 
-    /// What Twilio's codes are, from its error dictionary; by class and stage.
+    /// Twilio's codes by class and stage, from its error dictionary.
     static let known: [(errorClass: String, stage: String, codes: [Int])] = [
         ("pause_worker", "create", [20003, 20005, 10001, 90010, 20006, 20008, 20010, 20403, 70051, 20404]),
         ("pause_worker", "delivery", [30002, 30037]),
@@ -59,7 +59,7 @@ import Testing
         #expect(rows == expected.sorted { $0.code < $1.code }.map(\.row).joined(separator: "\n"))
     }
 
-    /// A remedy begins with what to do, and says where; "Nothing" is followed by why.
+    /// A remedy begins with the action and names the place. "Nothing" is followed by the reason.
     @Test func wordsAreSentencesThatAPersonCanActOn() async throws {
         let database = try #require(database)
         let verbs = [
@@ -78,7 +78,7 @@ import Testing
         #expect(poor == "")
     }
 
-    /// Refusals that concern their own job alone, each to a number that Twilio refuses with that code.
+    /// Refusals that concern their own job alone, each for a number that Twilio refuses with that code.
     @Test func everyRefusalEndsItsJobInItsState() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -95,7 +95,7 @@ import Testing
               FROM otp.delivery_status d JOIN otp.error_classes c ON c.code = d.error_code ORDER BY 1
             """)
 
-        // Twilio did not process them, or nobody knows: by the code of the row, by HTTP's 429, by HTTP's 5xx.
+        // Twilio did not process them, or the outcome is unknown: by the code's row, by HTTP's 429, or by HTTP's 5xx.
         let waiting = Self.codes("create", "throttle", "retry_safe", "ambiguous")
         for code in waiting {
             try await database.enqueue(Self.number(refusedWith: code), subject: "waits \(code)")
@@ -120,7 +120,7 @@ import Testing
               FROM otp.delivery_status d LEFT JOIN otp.error_classes c ON c.code = d.error_code
              WHERE d.subject LIKE 'waits %' ORDER BY 1
             """)
-        // Their codes die, and the reason stays.
+        // Their codes expire, and the reason stays.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now() WHERE state <> 'unknown'")
         try await database.becomes(
             "7|t",
@@ -129,7 +129,7 @@ import Testing
               FROM otp.delivery_status WHERE subject LIKE 'waits %' AND job_state = 'expired'
             """)
 
-        // Last, since it is to hold back what else goes to numbers of its kind.
+        // Last, because it holds other jobs for numbers of the same block.
         for code in Self.codes("verify", "fraud_hold") {
             try await database.enqueue(Self.number(refusedWith: code))
             try await database.becomes(
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    /// Refusals that a retry of the same job would meet again: it waits, says why, and goes once the cause is gone.
+    /// Refusals that a retry would get again. The job waits, shows the reason, and is sent once the cause is gone.
     @Test(
         arguments: codes("create", "pause_worker", "pause_sender", "pause_country"))
     func aRefusalThatPausesKeepsItsJob(code: Int) async throws {
@@ -172,7 +172,7 @@ import Testing
         #expect(try simulator.stats().created == 1)
     }
 
-    /// Codes that turn up after Twilio took the message: shown with its status, and nothing is sent again.
+    /// Codes that appear after Twilio accepted the message. They are shown with its status, and nothing is sent again.
     @Test func everyDeliveryFailureIsShownInWords() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -180,7 +180,7 @@ import Testing
         try await Otpd.run(simulator)
         let rows = Self.known.filter { ["delivery", "inbound"].contains($0.stage) }
         let known = rows.flatMap(\.codes)
-        // Those that pause the block of their numbers come last.
+        // The codes that pause the block of their numbers come last.
         let codes =
             rows.filter { $0.errorClass != "fraud_hold" }.flatMap(\.codes) + [39999]
             + rows.filter { $0.errorClass == "fraud_hold" }.flatMap(\.codes)
@@ -202,7 +202,8 @@ import Testing
         #expect(try simulator.stats().creates == codes.count)
     }
 
-    /// A code that nobody knows fails its job and alerts; a row for it, and any later edit, counts within a second.
+    /// An unknown code fails its job and raises an alert. A row for it, and any later edit, takes effect within a
+    /// second.
     @Test func aClassIsTakenUpWithinASecond() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -214,8 +215,8 @@ import Testing
             "SELECT job_state, error, remedy ~ '^Look the code up .*[.]$' FROM otp.delivery_status")
         try await otpd.says("Twilio gave an error code that otp.error_classes does not list")
 
-        // From COMMIT to the first decision by it. The machine may be busy for once: the quickest of some edits counts,
-        // and a worker that waited for its next beat would be late every time.
+        // From COMMIT to the first decision by it. The quickest of several edits counts, because the machine may be
+        // busy. A worker that waited for its next heartbeat would be late every time.
         var spans: [Duration] = []
         for edit in 1...40 where !spans.contains(where: { $0 < .seconds(1) }) {
             try await database.text(
@@ -240,7 +241,7 @@ import Testing
         let quickest = try #require(spans.min())
         #expect(quickest < .seconds(1))
 
-        // Another class is another decision.
+        // Another class makes another decision.
         try await database.text("UPDATE otp.error_classes SET class = 'retry_safe' WHERE code = 99999")
         _ = try await eventually("a job that is tried again") {
             let job = try await database.enqueue("+966590099999")
@@ -287,7 +288,7 @@ import Testing
                 "SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER are not set"))
     }
 
-    /// A number that the simulator refuses with `code`: five digits by itself, more of them when told to (`refuse`).
+    /// A number that the simulator refuses with `code`: five digits by itself, more of them on request (`refuse`).
     private static func number(refusedWith code: Int) -> String { code > 99999 ? "+966501\(code)" : "+9665900\(code)" }
 
     private func refuse(_ codes: [Int], _ simulator: Simulator) throws {

@@ -2,7 +2,7 @@ import Queue
 import TestSupport
 import Testing
 
-/// otpd in databases whose settings, rights or sequences somebody else has changed.
+/// otpd in databases with changed settings, rights or sequences.
 @Suite(.database) struct HardenedDatabaseTests {
     let database = TestScope.current?.database
 
@@ -13,7 +13,7 @@ import Testing
         }
     }
 
-    /// Every setting that could disturb a worker or a command, at once.
+    /// Every setting that could disturb a worker or a command, all together.
     @Test func settingsOfTheDatabaseDisturbNothing() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -40,7 +40,7 @@ import Testing
         #expect(
             try doctor.finding("stored-settings").remedy?.contains(
                 "ALTER DATABASE \(database.name) RESET default_transaction_read_only;") == true)
-        // All the way down and up again, under them.
+        // All migrations down and up again, with these settings.
         otpd.end()
         let down = try await Otpd.command(["migrate", "down", "--to", "0", "--yes"])
         #expect(down.code == 0, "\(down.errors)")
@@ -48,7 +48,8 @@ import Testing
         #expect(up.code == 0, "\(up.errors)")
     }
 
-    /// A server that ends idle sessions does not end a worker's; one that is ended all the same is no error.
+    /// A server that ends idle sessions does not end a worker's. If a session is ended all the same, that is not an
+    /// error.
     @Test func idleSessionsAreNoErrors() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -71,7 +72,7 @@ import Testing
         #expect(!otpd.errors.contains("cannot reach the database"), "\(otpd.errors)")
     }
 
-    /// Numbers that are in use are not given out again: a worker moves the sequences when it connects.
+    /// Numbers in use are not given out again, because a worker advances the sequences when it connects.
     @Test func sequencesBehindTheHistory() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -95,7 +96,7 @@ import Testing
         #expect(try await Doctor.examine(Otpd.environment(simulator.url)).troubles["sequences"] == nil)
     }
 
-    /// What was taken away after the migration is named, and the remedy gives it back.
+    /// Rights that were revoked after the migration are named, and the remedy restores them.
     @Test func rightsThatWereTakenAway() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -120,7 +121,7 @@ import Testing
         #expect(mended.troubles["schema-rights"] == nil && mended.troubles["grants"] == nil, "\(mended.findings)")
     }
 
-    /// A step that an event trigger refuses names the trigger.
+    /// If an event trigger refuses a migration, the error names the trigger.
     @Test func eventTriggersAreNamed() async throws {
         let database = try #require(database)
         #expect(try await Otpd.command(["migrate", "down", "--to", "0", "--yes"]).code == 0)

@@ -3,7 +3,7 @@ import Postgres
 import Queue
 import Testing
 
-/// What a heartbeat finds out for the loops of an idle worker.
+/// The next work that a heartbeat finds for the loops of an idle worker.
 @Suite(.database) struct HeartbeatTests {
     let database = TestScope.current?.database
 
@@ -36,7 +36,7 @@ import Testing
         #expect(isAbout(unknown.nextLookup, 200))
         #expect(unknown.needsSweeps)
         #expect(unknown.nextEnd == nil)
-        // A last look decides what is unknown when its code dies.
+        // One last lookup decides about a job that is unknown when its code expires.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now()")
         #expect(isAbout(try await nextWork(session).nextLookup, 200))
         try await database.text("DELETE FROM otp.send_jobs")

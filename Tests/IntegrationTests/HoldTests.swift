@@ -1,13 +1,13 @@
 import TestSupport
 import Testing
 
-/// Twilio, or something in its place, asks otpd to wait: for how long it waits, and what people can see of it.
+/// Twilio, or something in its place, asks otpd to wait: how long it waits, and how it shows this.
 @Suite(.database) struct HoldTests {
     let database = TestScope.current?.database
 
     private static let state = "SELECT state FROM otp.worker_status"
 
-    /// A day is asked for, as seconds or as a date: otpd pauses, tries again within a minute, and goes on.
+    /// Asked to wait for a day, in seconds or as a date: otpd pauses, tries again within a minute, and resumes.
     @Test(arguments: ["86400", "999999999", "99999999999999999999", "Fri, 31 Dec 2100 23:59:59 GMT"])
     func aLongRetryAfterIsAVisiblePause(retryAfter: String) async throws {
         let database = try #require(database)
@@ -25,7 +25,7 @@ import Testing
                 SELECT p->>'reason' LIKE '%429%', p->>'remedy' <> ''
                   FROM otp.queue_status, jsonb_array_elements(paused) p
                 """) == "t|t")
-        // The refused job waits for a minute at most, and its code lives for five. The other session records that.
+        // The refused job waits for a minute at most, and its code lives for five. Another session records that.
         try await database.becomes(
             "queued|t|t",
             """
@@ -33,7 +33,7 @@ import Testing
               FROM otp.send_jobs j JOIN otp.delivery_status d ON d.send_job_id = j.id
             """)
         try await database.enqueue("+966501230002")
-        // What ends it within the test is what an operator would do: mend the cause and ask for a probe.
+        // An operator would do the same to end it: fix the cause and ask for a probe.
         otpd.signal(1)
         try await database.becomes(
             "1", within: .seconds(30),
@@ -42,7 +42,7 @@ import Testing
         try await otpd.says("resumed: Twilio accepts messages again")
     }
 
-    /// Requests that read meet 429 for ever: sending goes on, and what is asked for later is still asked for.
+    /// Reads get 429 for ever. Sending goes on, and the later polls are still made.
     @Test func readsThatAreRefusedStopNoSends() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -60,7 +60,7 @@ import Testing
             "20", within: .seconds(60), "SELECT count(*) FROM otp.messages WHERE status = 'delivered'")
     }
 
-    /// Everything is refused without a word on how long: that is a pause too, and ends by itself.
+    /// Everything is refused without a time to wait. That is a pause too, and ends by itself.
     @Test func endlessRefusalsAreAPause() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

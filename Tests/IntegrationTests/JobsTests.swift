@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `otpd jobs`, `otpd verify`, and what workers and receivers say of themselves.
+/// `otpd jobs`, `otpd verify`, and the rows of workers and receivers about themselves.
 @Suite(.database) struct JobsTests {
     let database = TestScope.current?.database
 
@@ -11,7 +11,7 @@ import Testing
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await Otpd.run(simulator)
-        // 9 and 10: the newest first, by number and not by letter.
+        // 9 and 10: the newest first, ordered as numbers and not as text.
         try await database.text("SELECT setval(pg_get_serial_sequence('otp.send_jobs', 'id'), 8)")
         let sent = try await database.enqueue("0501234567", subject: "user-1")
         let refused = try await database.enqueue("+966590021610", subject: "user-2")
@@ -59,7 +59,7 @@ import Testing
         try await database.text("UPDATE otp.messages SET follow_up = 'Not sent again: a reason.'")
         #expect(try await Otpd.command(["jobs", "show", sent]).output.contains("Not sent again: a reason."))
 
-        // Again: Twilio refuses it again, and both sends are told of.
+        // Once more: Twilio refuses it again, and both sends are shown.
         let again = try await Otpd.command(["jobs", "retry", refused])
         #expect(again.code == 0, "\(again.errors)")
         try await database.becomes("2", "SELECT failed_1h FROM otp.queue_status")
@@ -71,7 +71,7 @@ import Testing
         #expect(accepted.code == 65 && accepted.errors.contains("was accepted by Twilio already"), "\(accepted.errors)")
         #expect(try await Otpd.command(["jobs", "cancel", sent]).errors.contains("has ended already: accepted"))
 
-        // Dead: the remedy is the user's next request.
+        // The code has ended, so the remedy is the user's next request.
         try await database.text("UPDATE otp.verifications SET canceled_at = now() WHERE subject = 'user-2'")
         let dead = try await Otpd.command(["jobs", "retry", second])
         #expect(dead.code == 65 && dead.errors.contains("Ask the user to request a code again"), "\(dead.errors)")
@@ -109,14 +109,15 @@ import Testing
         let used = try await verify("123456\n", ["--json"])
         #expect(used.code == 65 && used.output == "{\"verified\": false}\n")
         #expect(try await database.text("SELECT attempts FROM otp.verifications") == "1")
-        // Without the secret it is the configuration that is wrong, and not the code.
+        // Without the secret the configuration is wrong, and not the code.
         let other = try Otpd.environment("http://127.0.0.1:9", ["OTPD_SECRET": String(repeating: "another_", count: 4)])
         try await database.enqueue("0501234567", subject: "user-3", code: "123456")
         let mistaken = try await Otpd.command(["verify", "user-3"], environment: other, input: "123456\n")
         #expect(mistaken.code == 78 && mistaken.errors.contains("another otp.secret"), "\(mistaken.errors)")
     }
 
-    /// The memory of a process that cannot be dumped is root's in /proc, whoever runs it: prctl(2), PR_SET_DUMPABLE.
+    /// For a process that cannot be dumped, root owns its memory in /proc, whatever its user: prctl(2),
+    /// PR_SET_DUMPABLE.
     @Test func noCoreDumpOfACommandHoldsTheCode() async throws {
         let otpd = try BuildFolder.executable("otpd")
         let isRoot = getuid() == 0
@@ -181,7 +182,7 @@ import Testing
         #expect(try await database.text(Self.counts) == "callbacks|stopped|1|1|0|1|t")
     }
 
-    /// A role that can record statuses and no more: no row, said once, and callbacks are written all the same.
+    /// A role that may only record statuses has no row. That is logged once, and callbacks are recorded all the same.
     @Test func aReceiverThatMayNotHasNoRow() async throws {
         let database = try #require(database)
         let role = "receiver_\(database.name)"
@@ -208,7 +209,7 @@ import Testing
         try await database.becomes(
             "gone|dead|t|\nstopped|stopped|f|",
             "SELECT host, state, remedy IS NOT NULL, database_state FROM otp.worker_status WHERE pid < 3 ORDER BY host")
-        // A worker that gets no processor time for half a minute is not alive either, until it beats again.
+        // A worker without processor time for half a minute does not count as alive, until its next heartbeat.
         let page = try await eventually("one worker is alive") {
             let page = try await Otpd.command(["status"]).output
             return page.contains("1 alive, 1 dead") ? page : nil

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// Starting, draining, being killed, and sharing the work.
+/// Starting, draining, being killed, and sharing work.
 @Suite(.database) struct LifecycleTests {
     let database = TestScope.current?.database
 
@@ -25,7 +25,7 @@ import Testing
         _ = try await eventually("STOPPING=1") { socket.messages.contains { $0.contains("STOPPING=1") } ? true : nil }
     }
 
-    /// SIGTERM: what is at Twilio ends and is written down, what was claimed ahead goes back, nothing else is claimed.
+    /// SIGTERM: requests at Twilio end and are recorded, jobs claimed ahead are released, and no other job is claimed.
     @Test(arguments: [SIGTERM, SIGINT])
     func aDrainFinishesWhatIsUnderWay(signal: Int32) async throws {
         let database = try #require(database)
@@ -52,7 +52,7 @@ import Testing
                 "SELECT count(*) > 0 FROM otp.send_jobs WHERE state = 'queued' AND attempt = 1 AND worker IS NULL")
                 == "t")
         #expect(try await database.text("SELECT state, in_flight FROM otp.worker_status") == "stopped|0")
-        // Another worker takes them at once: they were given back, not left to their leases.
+        // Another worker takes them at once, because they were released and not left to their leases.
         try simulator.faults(#"{"rates": {}}"#)
         try await Otpd.run(simulator)
         try await database.becomes("500", "SELECT count(*) FROM otp.delivery_status WHERE job_state = 'accepted'")
@@ -70,19 +70,20 @@ import Testing
         otpd.signal(SIGTERM)
         try await otpd.says("draining")
         #expect(otpd.ending == nil)
-        // A signal counts as a second one when a second has passed since otpd took the first, which was before this.
+        // A signal counts as a second one if a second has passed since otpd took the first, which was before this
+        // moment.
         let heard = ContinuousClock.now
         while ContinuousClock.now - heard <= .seconds(1) { try await Task.sleep(for: .milliseconds(50)) }
         otpd.signal(SIGTERM)
         let ending = try await otpd.exit()
         #expect(ending != 0)
-        // Neither the answer nor the end of the drain was waited for: both would have been written down.
+        // otpd waited neither for the answer nor for the end of the drain. Both would have been recorded.
         #expect(try await database.text("SELECT state <> 'stopped' FROM otp.worker_status") == "t")
-        // Its lease says whose it was; nobody sends it again.
+        // Its lease still names its worker, and no other worker sends it.
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "sending|1")
     }
 
-    /// `timeout`, `tini -g` and process groups deliver a stop twice at once: that is one stop.
+    /// `timeout`, `tini -g` and process groups deliver a stop twice at once. That counts as one stop.
     @Test(arguments: [[SIGTERM, SIGTERM], [SIGTERM, SIGINT], [SIGINT, SIGTERM, SIGINT]])
     func aStopThatComesTwiceAtOnceDrains(signals: [Int32]) async throws {
         let database = try #require(database)
@@ -91,7 +92,7 @@ import Testing
         let otpd = try await Otpd.run(simulator)
         try await database.enqueue("0501234567")
         _ = try await eventually("it is at Twilio") { try simulator.stats().concurrent == 1 ? true : nil }
-        // They lie ready together, whatever the machine's speed.
+        // They are pending together, whatever the machine's speed.
         otpd.signal(SIGSTOP)
         for signal in signals { otpd.signal(signal) }
         otpd.signal(SIGCONT)
@@ -123,9 +124,9 @@ import Testing
         let lost = try await database.text(
             "SELECT count(*) FROM otp.send_jobs WHERE worker = \(worker) AND state = 'sending'")
         #expect(lost != "0")
-        // Their lease is 30 s: time passes faster here.
+        // Their lease is 30 s, which the test shortens.
         try await database.text("UPDATE otp.send_jobs SET lease_expires_at = now() WHERE worker = \(worker)")
-        // What Twilio has is adopted; what had not left is sent again when the waits of the rule are over.
+        // Messages at Twilio are adopted. Jobs that had not left are sent again after the waits of the rule.
         for _ in 1...2 {
             try await database.becomes(
                 "t", within: .seconds(40),
@@ -146,7 +147,8 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// Has the worker claim, which `holder`'s lock holds up, ends that session, and lets the lock go: the claim's answer is lost.
+    /// Makes the worker claim while `holder`'s lock delays it, ends that session, and releases the lock. So the claim's
+    /// answer is lost.
     private func loseAClaim(heldUpBy holder: TestDatabase.Session) async throws {
         let database = try #require(database)
         try await database.text("SELECT pg_notify('otp_send_jobs', '')")
@@ -162,8 +164,8 @@ import Testing
         try await holder.text("COMMIT")
     }
 
-    /// A claim's answer is lost with its connection: the worker knows that it never had those jobs, and gives them back
-    /// instead of letting them wait for their lease and the resolver.
+    /// A claim's answer is lost with its connection. The worker knows that it never had those jobs, and releases them
+    /// instead of leaving them to their lease and the reconciler.
     @Test func aLostClaimIsGivenBack() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -172,7 +174,8 @@ import Testing
             let row = try await database.text("SELECT worker_id FROM otp.worker_status")
             return row.isEmpty ? nil : row
         }
-        // As if it had claimed a job: nobody sees that before the commit, and the table's lock holds up its next claim.
+        // As if it had claimed a job. The row is invisible before the commit, and the table's lock delays the next
+        // claim.
         let other = try await database.connect()
         try await other.text(
             """
@@ -191,8 +194,8 @@ import Testing
         await other.close()
     }
 
-    /// A job that is being sent under the worker's number and not in its hand was not lost with a claim, where the worker has
-    /// sent it before: its SID is written again.
+    /// A job that is `sending` with the worker's number, but is not in its hand, is not always lost with a claim. If
+    /// the worker has sent it before, its SID is recorded again.
     @Test func whatWasSentIsNoLostClaim() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -200,7 +203,7 @@ import Testing
         try await database.text("CREATE TABLE public.before AS SELECT * FROM otp.send_jobs")
         let otpd = try await Otpd.run(simulator)
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
-        // The database forgets how it ended; the lock holds up the next claim, whose answer is then lost.
+        // The database forgets how the job ended. The lock delays the next claim, whose answer is then lost.
         let other = try await database.connect()
         try await other.text(
             """
@@ -220,8 +223,8 @@ import Testing
         await other.close()
     }
 
-    /// A database that forgets a claim, and how the job ended, as a standby does that is promoted without it: here without a
-    /// failover, so that the worker hears of it by its next claim alone.
+    /// A database that forgets a claim and the job's ending, like a standby promoted without them. Here there is no
+    /// failover, so the worker notices only at its next claim.
     @Test(arguments: [
         ("the answer came", #"{"next": []}"#), ("the answer was lost", #"{"next": [{"fault": "create_then_close"}]}"#),
     ])
@@ -232,7 +235,7 @@ import Testing
         try await database.enqueue("0501234567")
         try await database.text("CREATE TABLE public.before AS SELECT * FROM otp.send_jobs")
         let otpd = try await Otpd.run(simulator)
-        // Found by the first look, where the answer was lost.
+        // Found by the first lookup, because the answer was lost.
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
         try await database.text(
             """
@@ -248,7 +251,7 @@ import Testing
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// The same while its outcome is unknown: it stays so, and what Twilio has is found.
+    /// The same while its outcome is unknown. It stays unknown, and a lookup finds the message.
     @Test func aForgottenUnknownOutcomeIsLookedForAgain() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -290,7 +293,8 @@ import Testing
         }
         try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs WHERE state = 'queued'")
         _ = try await eventually("nothing at Twilio") { try simulator.stats().concurrent == 0 ? true : nil }
-        // What was claimed by a statement whose answer was lost belongs to nobody: its lease ends, here at once.
+        // Jobs claimed by a statement whose answer was lost belong to no worker until their lease ends, which is at
+        // once here.
         try await database.becomes("0", "SELECT max(in_flight) FROM otp.worker_status")
         try await stays("what is accepted stays so", for: .seconds(1)) { true }
         let orphans = try await database.text("SELECT count(*) FROM otp.send_jobs WHERE state = 'sending'")
@@ -308,8 +312,8 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// An idle worker looks only when it is told to, and with its heartbeat. A job that is sent without a heartbeat in
-    /// between was told by its NOTIFY. A heartbeat may come by chance: then another job shows it.
+    /// An idle worker polls only after a notification, and with its heartbeat. A job sent without a heartbeat in
+    /// between was sent because of its NOTIFY. A heartbeat may come by chance; then another job shows it.
     @Test func aCommitWakesTheWorker() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -317,7 +321,7 @@ import Testing
         let heartbeat = "SELECT heartbeat_at FROM otp.worker_status"
         var isWoken = false
         for index in 1...9 where !isWoken {
-            // Past the polls that follow any activity (`ClaimSchedule.activeSpan`).
+            // After the polls that follow any activity (`ClaimSchedule.activeSpan`).
             try await Task.sleep(for: .seconds(11))
             let before = try await database.text(heartbeat)
             try await database.enqueue("050200000\(index)")

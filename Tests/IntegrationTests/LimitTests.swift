@@ -1,7 +1,7 @@
 import Postgres
 import Testing
 
-/// The 5-per-5-minutes limit, as a backend meets it.
+/// The limit of 5 per 5 minutes, as a backend meets it.
 @Suite(.database) struct LimitTests {
     let database = TestScope.current?.database
 
@@ -29,7 +29,7 @@ import Testing
         let wait = try #require(detail["retry_after"].flatMap { Int($0) })
         #expect((1...300).contains(wait))
         #expect(!"\(refusal.message) \(refusal.detail ?? "") \(refusal.hint ?? "")".contains("501234567"))
-        // The refused one left nothing, and another phone is none of its business.
+        // The refused one left no row, and does not affect another phone.
         #expect(try await database.text("SELECT count(*) FROM otp.verifications") == "5")
         try await database.enqueue("0501234568", subject: "s6")
         #expect(try await database.text("SELECT count(*) FROM otp.send_jobs") == "6")

@@ -5,11 +5,11 @@ import Testing
 
 @testable import Queue
 
-/// What a claim costs while somebody's transaction keeps every dead row.
+/// The cost of a claim while another session's transaction keeps every dead row.
 @Suite(.database) struct LowWaterMarkTests {
     let database = TestScope.current?.database
 
-    /// Pages that a claim of ten touches, from `start` on; it is rolled back.
+    /// The pages that a claim of ten touches, from `start` on. The claim is rolled back.
     private func pages(_ session: TestDatabase.Session, from start: String) async throws -> Int {
         let plan = try await session.text(
             "BEGIN; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE claim(10, 1, 30, true, \(start))")
@@ -23,7 +23,7 @@ import Testing
         let database = try #require(database)
         let claims = try await database.connect()
         try await database.enqueueMany(4000)
-        // As if they had come one in 2 ms, the last of them a moment ago.
+        // As if one had come every 2 ms, the last of them a moment ago.
         try await database.text(
             """
             UPDATE otp.send_jobs SET due_at = now() - (4000 - id % 4000) * interval '2 milliseconds'
@@ -54,7 +54,7 @@ import Testing
             Int(
                 try await database.text(
                     "SELECT pg_relation_size('otp.send_jobs') / current_setting('block_size')::int")))
-        // 3510 of 4000 are dead; a second of them, 500, lie above the mark.
+        // 3510 of 4000 are dead. A second's worth of them, 500, are above the mark.
         #expect(all - marked > size / 2, "\(all) pages of \(size) with dead entries, \(marked) from the mark")
         await snapshot.close()
         await claims.close()
@@ -73,7 +73,7 @@ import Testing
         let claims = try await database.connect()
         try await database.enqueueMany(30)
         try await database.text("UPDATE otp.send_jobs SET due_at = now() - (60 - id % 30) * interval '1 second'")
-        // Another worker's claim, not committed: it may yet be rolled back.
+        // Another worker's uncommitted claim, which may still be rolled back.
         let other = try await database.connect()
         try await other.text(
             """

@@ -64,7 +64,8 @@ import Testing
         for command in ["up", "down", "check"] {
             let answer = try await migrate(command)
             #expect(answer.code == 78)
-            #expect(answer.errors.contains("Step 1 (foundation) was applied with other contents"), "\(answer.errors)")
+            #expect(
+                answer.errors.contains("migration 1 (foundation) was applied with another text"), "\(answer.errors)")
         }
         #expect(try await migrate("status").code == 0)
     }
@@ -103,7 +104,7 @@ import Testing
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
     }
 
-    /// The table of phone numbers is data: a newer program brings a newer one, an older program leaves it.
+    /// The table of phone numbers is data. A newer program loads its newer one, and an older program leaves it.
     @Test func aNewerTableOfPhoneNumbersIsTakenIn() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -128,7 +129,7 @@ import Testing
         #expect(try await migrate("status").errors.contains("leaves them as they are"))
     }
 
-    /// A table that cannot be taken in leaves the one of before, whole.
+    /// A table that fails to load leaves the previous one intact.
     @Test func aTableThatFailsIsNotTakenIn() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -139,14 +140,14 @@ import Testing
             """)
         let failed = try await migrate("up")
         #expect(failed.code != 0)
-        #expect(failed.errors.contains("the table of before stays"), "\(failed.errors)")
+        #expect(failed.errors.contains("the previous table stays"), "\(failed.errors)")
         #expect(failed.errors.split(separator: "\n").count == 1)
         #expect(
             try await database.text("SELECT version, otp.to_e164('0501234567') FROM otp.number_table")
                 == "8.12.57|+966501234567")
     }
 
-    /// A step that fails leaves nothing of itself behind.
+    /// A failing migration leaves nothing behind.
     @Test func aStepThatFailsIsRolledBack() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)
@@ -161,7 +162,7 @@ import Testing
         #expect(try await migrate("up").code == 0)
     }
 
-    /// Steps that made tables take their data along only when that is asked for; an interrupted way up goes on.
+    /// Reverting migrations deletes data only on request. An interrupted `up` continues.
     @Test func dataGoesOnlyWhenAskedFor() async throws {
         let database = try #require(database)
         #expect(try await migrate("up").code == 0)

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Twilio, or the way there, is down: sending stops by itself, nothing is used up by it, and it goes on by itself.
+/// Twilio, or the connection to it, is down. Sending stops and resumes by itself, and no job is lost by it.
 @Suite(.database) struct OutageTests {
     let database = TestScope.current?.database
 
@@ -17,7 +17,7 @@ import Testing
         #expect(
             try await database.text("SELECT reason, remedy <> '' FROM otp.worker_status")
                 == "No connection to Twilio could be made.|t")
-        // A pause costs attempts of the few that were on their way, and no others'.
+        // A pause costs attempts only of the few jobs that were under way.
         let tried = try await database.text("SELECT count(*) FROM otp.send_jobs WHERE attempt > 0")
         try await stays("no further job is tried", for: .seconds(3)) {
             try await database.text("SELECT count(*) FROM otp.send_jobs WHERE attempt > 0") == tried
@@ -32,7 +32,7 @@ import Testing
         #expect(stats.maxConcurrent <= 16)
     }
 
-    /// Answers that leave the outcome unknown stop it before they have used up the queue.
+    /// Answers that leave the outcome unknown stop sending before the whole queue is unknown.
     @Test(arguments: ["503", "read_then_close"])
     func nothingGetsThrough(fault: String) async throws {
         let database = try #require(database)

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// Output that can't be written is an error of its own; a reader that has gone is none.
+/// Failing to write output is an error of its own. A reader that has closed the pipe is not an error.
 @Suite(.database) struct OutputFailureTests {
     private func shell(_ command: String) async throws -> Otpd.Answer {
         let scope = try #require(TestScope.current)

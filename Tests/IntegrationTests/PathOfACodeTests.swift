@@ -5,7 +5,7 @@ import Testing
 @Suite(.database) struct PathOfACodeTests {
     let database = TestScope.current?.database
 
-    /// CONTRACT 6.
+    /// Spellings of one Saudi number, which all become `+966501234567`.
     static let spellings = [
         "0501234567", "501234567", "966501234567", "+966501234567", "00966501234567", "+966 (0)50 123-4567",
         "٠٥٠١٢٣٤٥٦٧", "\u{200E}050 123 4567\u{200F}", "050-123-4567", "\u{202A}+966501234567\u{202C}", "۰۵۰۱۲۳۴۵۶۷",
@@ -48,7 +48,7 @@ import Testing
             #expect(try await database.text("SELECT otp.verify('\(subject)', '\(message.code)')") == "f")
         }
         #expect(inbox.allSatisfy { $0.code.count == 6 })
-        // Fetched by the poller, with what Twilio says it costs: 70 UCS-2 characters a segment in Arabic.
+        // Polled, with the price that Twilio reports: 70 UCS-2 characters a segment in Arabic.
         try await database.becomes(
             "delivered|t|t|\(count)", within: .seconds(30),
             """
@@ -69,7 +69,7 @@ import Testing
         let message = try await eventually("a message", within: .seconds(5)) { try simulator.inbox().first }
         #expect(message.body == "Your Mgask verification code is: 004321. Valid for 5 minutes.")
         try await database.becomes("accepted|1", "SELECT job_state, attempts FROM otp.delivery_status")
-        // From the commit to Twilio's answer: milliseconds; a poll would have taken longer than this on the average.
+        // From the commit to Twilio's answer takes milliseconds. A poll would take longer than this on average.
         let latency = try await database.text(
             "SELECT extract(epoch FROM accepted_at - requested_at) < 0.4 FROM otp.delivery_status")
         #expect(latency == "t")

@@ -4,7 +4,7 @@ import Postgres
 import Queue
 import Testing
 
-/// The statements by which workers share pauses, at the moments that a whole worker meets rarely.
+/// The statements by which workers share pauses, at moments that are rare for a whole worker.
 @Suite(.database) struct PauseStatementTests {
     let database = TestScope.current?.database
 
@@ -45,7 +45,7 @@ import Testing
         await session.close()
     }
 
-    /// The end of a pause waits for a worker that is writing jobs into it, and then releases them too.
+    /// The end of a pause waits for a worker that is holding jobs with it, and then releases them too.
     @Test func anEndMissesNoJobThatIsBeingHeld() async throws {
         let database = try #require(database)
         let worker = try await database.connect()
@@ -53,7 +53,7 @@ import Testing
         let jobs = try await sending(2)
         try await BeginPause.run(
             on: worker.connection, try country(), firstProbe: .seconds(5), worker: 1, deadline: soon)
-        // FinishUnsent in a transaction that stays open, as if its commit were slow.
+        // FinishUnsent in an open transaction, as if its commit were slow.
         try await worker.text("BEGIN")
         try await hold(jobs, on: worker.connection)
         async let ended: Void = EndPause.run(on: ending.connection, "country SA", deadline: soon)
@@ -70,7 +70,7 @@ import Testing
         for session in [worker, ending] { await session.close() }
     }
 
-    /// However many workers look at once, one takes the turn and lets one job go: the newest that is alive.
+    /// However many workers look at once, one takes the turn and releases one job: the newest live one.
     @Test func oneWorkerProbesWithOneJob() async throws {
         let database = try #require(database)
         var sessions: [TestDatabase.Session] = []
@@ -102,13 +102,13 @@ import Testing
                      WHERE j.hold_kind = 'pause' AND j.hold_key = p.name AND j.due_at <= now() AND j.expires_at > now()
                      GROUP BY 2, 3
                     """) == "t|\(probe)|t")
-            // It met the pause again.
+            // The pause held it again.
             try await database.text("UPDATE otp.send_jobs SET due_at = expires_at WHERE id = \(jobs[3])")
         }
         for session in sessions { await session.close() }
     }
 
-    /// Without a job no turn is used up, so that the first one to come is a probe at once.
+    /// Without a job no turn is used up, so the first job to arrive is a probe at once.
     @Test func noTurnIsTakenForNobody() async throws {
         let database = try #require(database)
         let session = try await database.connect()
@@ -121,7 +121,7 @@ import Testing
         await session.close()
     }
 
-    /// What a person paused, no worker takes over or ends.
+    /// Workers neither take over nor end a pause that an operator began.
     @Test func workersLeaveWhatWasPausedByHand() async throws {
         let database = try #require(database)
         let session = try await database.connect()

@@ -1,7 +1,8 @@
 import TestSupport
 import Testing
 
-/// Pauses of a country, a prefix, everything: jobs wait and then go or expire, the rest goes on, nothing is sent twice.
+/// Pauses of a country, a prefix, everything. Jobs wait and are then sent or expire, other jobs are sent, and none
+/// twice.
 @Suite(.database) struct PauseTests {
     let database = TestScope.current?.database
 
@@ -40,7 +41,7 @@ import Testing
                 SELECT reason, remedy <> '', next_probe_at - since BETWEEN '4 seconds' AND '6 seconds', probes, created_by ~ 'otpd worker'
                   FROM otp.pauses
                 """) == "Sending to this country is not enabled in the Twilio account.|t|t|0|t")
-        // The next five meet the pause and not Twilio; another country does not meet it.
+        // The next five are held and never reach Twilio. Another country is not held.
         try await enqueue(5, to: "+96650124")
         try await enqueue(4, to: "+96279012")
         try await database.becomes("accepted|4\nqueued|6", Self.states)
@@ -61,7 +62,7 @@ import Testing
                   FROM otp.queue_status, jsonb_array_elements(paused) p
                 """) == "country SA|t|t|t|t")
         #expect(try simulator.stats().creates == 5)
-        // The probe gets through, and everything with it.
+        // The probe succeeds, and all held jobs follow.
         try await database.becomes("accepted|10", within: .seconds(30), Self.states)
         try await database.becomes("", Self.names)
         for worker in [first, second] { try await worker.says("a pause has ended: its jobs are due") }
@@ -69,7 +70,7 @@ import Testing
         #expect(stats.creates == 11 && stats.created == 10 && stats.numbersRepeated == 0)
     }
 
-    /// One worker takes the turn, one job goes: the waits grow, and everything else stays.
+    /// One worker takes the turn and one job is sent. The waits grow, and all other jobs stay held.
     @Test func probesGoOneAtATimeAtGrowingIntervals() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -93,11 +94,11 @@ import Testing
             )
             #expect(try simulator.stats().creates == 1 + probes)
         }
-        // The newest was the probe, both times.
+        // The newest job was the probe, both times.
         #expect(
             try await database.text("SELECT string_agg(attempt::text, ',' ORDER BY id) FROM otp.send_jobs")
                 .hasSuffix(",3"))
-        // A look that comes later is served by any worker, also by one that starts now.
+        // Any worker serves a later turn, also one that starts now.
         try simulator.faults(#"{"next": []}"#)
         try await database.text("UPDATE otp.pauses SET next_probe_at = now()")
         try await Otpd.run(simulator)
@@ -121,7 +122,7 @@ import Testing
                 == "3")
     }
 
-    /// Fraud suspected behind a number holds its block of ten thousand, and no other.
+    /// Suspected fraud behind a number holds its block of ten thousand numbers, and no other.
     @Test func aPrefixIsHeld() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -151,7 +152,7 @@ import Testing
             paused.code == 0 && paused.output.contains(#""scope": "all""#)
                 && paused.output.contains("the gateway moves"))
         try await database.becomes(
-            "paused|the gateway moves|When it may go on: otpd resume --all|t|2",
+            "paused|the gateway moves|Run otpd resume --all to send again.|t|2",
             """
             SELECT state, reason, remedy, paused_since <= now() AND next_probe_at IS NULL, count(*)
               FROM otp.worker_status GROUP BY 1, 2, 3, 4
@@ -160,7 +161,7 @@ import Testing
         #expect(try await Otpd.command(["pause"]).output.contains("the gateway moves"))
         try await enqueue(5, to: "+96650123")
         try await stays("nothing is sent", for: .seconds(2)) { try simulator.stats().creates == 0 }
-        // Also by a worker that starts now.
+        // A worker that starts now holds it too.
         try await Otpd.run(simulator)
         try await stays("nothing is sent", for: .seconds(1)) { try simulator.stats().creates == 0 }
         #expect(try await Otpd.command(["resume", "--all"]).code == 0)
@@ -170,7 +171,7 @@ import Testing
         try await database.becomes("running|3", "SELECT state, count(*) FROM otp.worker_status GROUP BY 1")
     }
 
-    /// What was paused by hand is never probed, and a refusal does not make it the worker's.
+    /// A pause that an operator began is never probed, and a refusal does not make it the worker's.
     @Test func aCountryIsPausedByHand() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -187,7 +188,7 @@ import Testing
         let list = try await Otpd.command(["pause"])
         #expect(list.code == 0 && list.output.contains("country SA") && list.output.contains("wait"))
         #expect(try await Otpd.command(["status"]).output.contains("country SA"))
-        // In SQL it is the same.
+        // The same in SQL.
         try await database.text("DELETE FROM otp.pauses")
         try await database.becomes("accepted|4", Self.states)
         #expect(try simulator.stats().numbersRepeated == 0)

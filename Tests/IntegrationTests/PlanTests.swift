@@ -4,7 +4,7 @@ import Testing
 
 @testable import Queue
 
-/// Plans are made once in a session's life, perhaps of an empty queue: each must serve a long one.
+/// A session makes each plan once, perhaps for an empty queue. Each plan must also suit a long queue.
 @Suite(.database) struct PlanTests {
     let database = TestScope.current?.database
 
@@ -16,13 +16,14 @@ import Testing
         RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement, RecallUnknown.statement,
     ]
 
-    /// What reads an index from its beginning on purpose: a small one, of what is under way or held; or its first entry.
+    /// Statements that read an index from its beginning on purpose: a small one, of jobs under way or held, or its
+    /// first entry.
     private static let meant = [
         "otpd_find_lost: send_jobs_leased", "otpd_take_probe: send_jobs_held", "otpd_heartbeat: messages_to_poll",
         "otpd_heartbeat: send_jobs_unknown", "otpd_sweep: send_jobs_unknown",
     ]
 
-    /// Names of statements that read a table or an index as a whole, or sort it, as a worker's session plans them now.
+    /// The statements that read a whole table or index, or sort it, with the plans of a worker's session.
     private func wrong(_ session: TestDatabase.Session) async throws -> [String] {
         var wrong: [String] = []
         let columns = try await session.text(
@@ -54,7 +55,7 @@ import Testing
                 let next = lines.dropFirst(place + 1).first ?? ""
                 let words = line.split(separator: " ")
                 let index = words.firstIndex(of: "using").map { String(words[$0 + 1]) }
-                // A condition on a later column alone reads all of the index, too.
+                // A condition on a later column alone reads the whole index, too.
                 let isBounded =
                     next.contains("TID Cond")
                     || next.contains("Index Cond") && next.contains("(\(leading[index ?? ""] ?? "?") ")
@@ -99,7 +100,7 @@ import Testing
         await session.close()
     }
 
-    /// The test sees what it looks for: a session without these settings reads tables as a whole.
+    /// The test detects it: a session without these settings reads whole tables.
     @Test func withoutTheSettingsTheyWouldNot() async throws {
         let database = try #require(database)
         try await database.enqueue("+966501231001")

@@ -2,11 +2,11 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What a worker takes from the queue, what it leaves, and how fast it goes.
+/// Which jobs a worker takes, which it leaves, and how fast it sends.
 @Suite(.database) struct QueueRuleTests {
     let database = TestScope.current?.database
 
-    /// Everything that a worker does, with the rights of `otp_worker` and no more.
+    /// Everything that a worker does, with only the rights of `otp_worker`.
     @Test func aMemberOfOtpWorkerMayDoItAll() async throws {
         let database = try #require(database)
         let role = "\(database.name)_worker"
@@ -65,7 +65,8 @@ import Testing
         #expect(try simulator.inbox().map(\.to) == ["+966501234569"])
     }
 
-    /// Two sends of one verification have the same text: one at a time, or evidence could not tell them apart.
+    /// Two sends of one verification have the same text. So they go one at a time, or evidence could not tell them
+    /// apart.
     @Test func sendsOfOneVerificationTakeTurns() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -93,7 +94,7 @@ import Testing
         try simulator.faults(#"{"rates": {}}"#)
         try await database.becomes("60", "SELECT count(*) FROM otp.messages")
         let times = try simulator.inbox().map(\.receivedAt).sorted()
-        // No second in which more than the rate, and what a bucket may hold, went out.
+        // In no second more was sent than the rate and a bucket's content.
         let most = times.map { start in times.count { $0 >= start && $0 < start + 1_000_000 } }.max() ?? 0
         #expect(most <= 42)
         #expect((times.last ?? 0) - (times.first ?? 0) >= 1_500_000)

@@ -3,7 +3,7 @@ import Postgres
 import Queue
 import Testing
 
-/// The statements behind rates and budget, at the moments that a whole worker meets rarely.
+/// The statements behind rates and budget, at moments that are rare for a whole worker.
 @Suite(.database) struct RateStatementTests {
     let database = TestScope.current?.database
 
@@ -38,7 +38,8 @@ import Testing
         await session.close()
     }
 
-    /// By the rate that is there, for so long and no longer than the code lives; by another one, it is looked at again soon.
+    /// Deferred by the current rate, for its time but not past the code's expiry. With another rate, it is due again
+    /// soon.
     @Test func aJobIsDeferredByTheRateThatIsThere() async throws {
         let database = try #require(database)
         let session = try await database.connect()
@@ -62,7 +63,7 @@ import Testing
         await session.close()
     }
 
-    /// An attempt that was given back with nothing sent is no try: neither a backoff nor `one_resend` counts it.
+    /// An attempt that was released unsent does not count as a try, neither for the backoff nor for `one_resend`.
     @Test func whatWasGivenBackUntriedIsNoTry() async throws {
         let database = try #require(database)
         let session = try await database.connect()
@@ -85,7 +86,7 @@ import Testing
         let lost = try await FindLost.run(on: session.connection, worker: 1, inHand: [], deadline: soon)
         #expect(lost.map(\.id) == [last.id] && lost.map(\.leaseEnd) == [last.leaseEnd])
         var ends = FinishUnsent()
-        // A claim that the database has forgotten had the same number, and another lease.
+        // A claim that the database has forgotten had the same number, but another lease.
         ends.append(UnsentEnd(job: last.id, attempt: last.attempt, lease: last.leaseEnd - 1, .failed, error: "e"))
         try await ends.run(on: session.connection, worker: 1, deadline: soon)
         #expect(try await database.text("SELECT state FROM otp.send_jobs") == "sending")

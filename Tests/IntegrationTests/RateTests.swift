@@ -13,8 +13,8 @@ import Testing
         return time.tv_sec * 1_000_000 + time.tv_nsec / 1000
     }
 
-    /// The rate is a promise: of what arrives after `begin`, when all buckets were full, the n-th never comes sooner than
-    /// its token. Nothing that delays a message can break it.
+    /// The rate is a guarantee. Of the arrivals after `begin`, when all buckets were full, the n-th never comes before
+    /// its token. Delays of messages cannot break it.
     private func holds(_ perSecond: Double, burst: Double, since begin: Int, _ arrivals: [Int]) {
         for (index, arrival) in arrivals.sorted().enumerated() {
             let most = perSecond * Double(arrival - begin) / 1e6 + burst
@@ -41,7 +41,8 @@ import Testing
         try await database.becomes(
             "2", "SELECT count(*) FROM (SELECT FROM otp.messages GROUP BY worker HAVING count(*) >= 20) w")
         first.end()
-        // By the survivor alone, half the rate is 100 in five seconds, and two of burst; the whole is 200.
+        // With half the rate, the survivor alone would send 100 in five seconds, and two of burst. The whole rate is
+        // 200.
         _ = try await eventually("the survivor sends at the whole rate", within: .seconds(60)) {
             let arrivals = try simulator.inbox().map(\.receivedAt).sorted()
             return arrivals.indices.dropFirst(140).contains { arrivals[$0] - arrivals[$0 - 140] < 5_000_000 }
@@ -76,7 +77,7 @@ import Testing
             "20",
             "SELECT count(*) FROM otp.messages m JOIN otp.verifications v ON v.id = m.verification_id WHERE v.country = 'SA'"
         )
-        // What waits says so, has not failed, and has a time of its own.
+        // A waiting job shows the reason, has not failed, and has its own due time.
         try await database.becomes(
             "t|t|t",
             """
@@ -95,7 +96,7 @@ import Testing
         #expect(try #require(others.last) < slow[15], "80 slow ones before them would have taken 40 seconds")
         #expect(try await database.text("SELECT max(attempt) <= 4 FROM otp.messages") == "t")
         #expect(try await database.text("SELECT count(*) FROM otp.unsent_jobs") == "0")
-        // A higher rate takes them all along, at once; none lets them go.
+        // A higher rate applies to them at once; without a rate they are sent.
         try await database.text("UPDATE otp.sender_rates SET sends_per_second = 40")
         _ = try await eventually("50 of the slow ones") {
             try simulator.inbox().filter { $0.from == "Slow" }.count >= 50 ? true : nil
@@ -130,7 +131,7 @@ import Testing
         )
     }
 
-    /// Where all messages have one sender, its rate bounds the claims: nothing is given back.
+    /// If all messages have one sender, its rate limits the claims, so no job is released.
     @Test func oneSendersRateLeavesTheRestInTheQueue() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -142,7 +143,7 @@ import Testing
         holds(20, burst: 2, since: begin, try simulator.inbox().map(\.receivedAt))
     }
 
-    /// Not a 429, but a refusal whose class is throttle.
+    /// Not a 429, but a refusal with the class `throttle`.
     @Test func aRefusalOfClassThrottleThrottles() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

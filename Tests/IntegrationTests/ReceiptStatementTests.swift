@@ -4,12 +4,12 @@ import Postgres
 import Queue
 import Testing
 
-/// The statements that say when Twilio is asked for a message again, and what for.
+/// The statements that decide when to ask Twilio for a message again, and for which purpose.
 @Suite(.database) struct ReceiptStatementTests {
     let database = TestScope.current?.database
 
     private var soon: Instant { .now() + .seconds(120) }
-    /// When a job was requested: with its id, what a message names it by.
+    /// When a job was requested, which names a message together with the job's id.
     private func requestedAt(_ job: Int64) async throws -> Int64 {
         let text = try await #require(database).text(
             "SELECT (extract(epoch FROM requested_at) * 1000000)::bigint FROM otp.send_jobs WHERE id = \(job)")
@@ -17,7 +17,7 @@ import Testing
     }
     private static let sid = "SM00000000000000000000000000000001"
 
-    /// A message that a worker has recorded, and a session as the worker has it.
+    /// A message that a worker has recorded, and a session like the worker's.
     private func recorded(sparedPolls: Int32 = 0) async throws -> TestDatabase.Session {
         let database = try #require(database)
         let job = try #require(Int64(try await database.enqueue("0501234567")))
@@ -46,8 +46,8 @@ import Testing
             ], deadline: soon)
     }
 
-    /// Two messages of one job in one batch, as a look at Twilio's list may bring them: one ends the job, the other is kept
-    /// beside it, and is counted as a second one. Whether the batch knows where the job lies makes no difference.
+    /// Two messages of one job in one batch, as a lookup may find them. One ends the job, and the other is kept as
+    /// surplus and counted as a second send. It does not matter whether the batch knows the place of the job's row.
     @Test(arguments: [false, true]) func aSecondMessageInTheSameBatchIsKept(knowsPlace: Bool) async throws {
         let database = try #require(database)
         let job = try #require(Int64(try await database.enqueue("0501234567")))
@@ -70,7 +70,7 @@ import Testing
         await session.close()
     }
 
-    /// What can't be held against the shared limits goes back to the queue, untried.
+    /// Jobs whose limits cannot be checked go back to the queue, untried.
     @Test func aClaimWhoseLimitsCannotBeAskedGoesBack() async throws {
         let database = try #require(database)
         try await database.enqueue("0501234567")
@@ -93,7 +93,7 @@ import Testing
         await session.close()
     }
 
-    /// What is to be done with the message when it is due.
+    /// The request that is due for the message.
     private func due(_ session: TestDatabase.Session) async throws -> String {
         try await session.text("UPDATE otp.messages SET next_poll_at = now() WHERE next_poll_at IS NOT NULL")
         let due = try await PollMessages.run(on: session.connection, limit: 20, deadline: soon)
@@ -104,7 +104,7 @@ import Testing
         return redaction.isLastTry ? "empty, for the last time" : "empty"
     }
 
-    /// In how many seconds it is due again; nothing for never.
+    /// In how many seconds it is due again; empty for never.
     private func wait(_ session: TestDatabase.Session) async throws -> String {
         try await session.text(
             "SELECT round(extract(epoch FROM next_poll_at - now())) FROM otp.messages")
@@ -127,7 +127,7 @@ import Testing
         let session = try await recorded()
         try await report(session, "sent")
         #expect(try await wait(session) != "")
-        // Told by a callback: the bill is still open.
+        // Reported by a callback, with the bill still open.
         try await session.text("SELECT otp.record_status('\(Self.sid)', 'delivered')")
         #expect(try await due(session) == "fetch")
         try await report(session, "delivered")
@@ -141,7 +141,7 @@ import Testing
     @Test func thePriceIsWaitedForForADay() async throws {
         let session = try await recorded()
         try await report(session, "delivered")
-        // The status waits an hour at most, the bill six.
+        // A poll for the status waits an hour at most, one for the bill six.
         for (polls, expected) in [(1, "4"), (10, "2048"), (14, "21600"), (30, "21600")] {
             try await session.text("UPDATE otp.messages SET polls = \(polls)")
             #expect(try await due(session) == "fetch")
@@ -166,7 +166,7 @@ import Testing
         await session.close()
     }
 
-    /// As the resolver adopts messages: their status is the last one when they are first recorded.
+    /// Lookups adopt messages this way: their first recorded status is the last one.
     @Test func aMessageThatIsFinalWhenItIsFoundBecomesSo() async throws {
         let session = try await recorded()
         try await session.text(
@@ -185,8 +185,8 @@ import Testing
         await session.close()
     }
 
-    /// Users of one address share its count: a batch that resends for one of them must not hold it while it waits for
-    /// another, who is asking again.
+    /// Users of one address share its count. A batch that resends for one of them must not hold the count while it
+    /// waits for another, who is requesting again.
     @Test func failuresOfOneBatchDoNotLockEachOthersUsersOut() async throws {
         let database = try #require(database)
         try await database.text("UPDATE otp.countries SET receipts_reliable = true")
@@ -211,7 +211,7 @@ import Testing
         let failures = reports
         let (user, worker) = (try await database.connect(), try await database.connect())
         let newest = "(SELECT max(id) FROM otp.verifications)"
-        // As a request does: the verification first, then what is counted.
+        // As a request does: the verification first, then the counts.
         try await user.text("BEGIN; SELECT FROM otp.verifications WHERE id = \(newest) FOR NO KEY UPDATE")
         let deadline = soon
         async let recorded = RecordStatus.run(on: worker.connection, failures, deadline: deadline)
@@ -244,7 +244,7 @@ import Testing
         #expect(
             try await session.text(
                 "SELECT next_poll_at = expires_at FROM otp.messages, otp.verifications") == "t")
-        // Another send of the same code is still unknown, when that has died.
+        // Another send of the same code is still unknown when the code has expired.
         try await session.text(
             """
             INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications;
@@ -262,7 +262,7 @@ import Testing
         try await session.text("UPDATE otp.messages SET next_poll_at = now()")
         try await RecordRedactions.run(on: session.connection, emptied: [Self.sid], kept: [], deadline: soon)
         #expect(try await wait(session) == "")
-        // A late poll's report, or an impatient operator, brings it back once, and it is left.
+        // A late poll's result, or an operator, makes it due once more, and it is left.
         try await report(session, "delivered", price: "-0.05")
         #expect(try await wait(session) == "")
         try await session.text("UPDATE otp.messages SET next_poll_at = now()")
@@ -271,7 +271,7 @@ import Testing
         await session.close()
     }
 
-    /// Where carriers send no receipts, a message is `sent` for ever.
+    /// With carriers that send no receipts, a message stays `sent` for ever.
     @Test func whatNeverBecomesFinalIsEmptiedAfterADay() async throws {
         let session = try await recorded()
         try await session.text(
@@ -282,14 +282,14 @@ import Testing
             UPDATE otp.verifications SET expires_at = now()
             """)
         #expect(try await due(session) == "empty")
-        // Not where that is not wanted any more.
+        // Not if the setting was turned off.
         try await session.text("UPDATE otp.settings SET redact_bodies = false")
         #expect(try await due(session) == "nothing")
         #expect(try await wait(session) == "")
         await session.close()
     }
 
-    /// However a resend ends, its history says whose code it sent again.
+    /// However a resend ends, its history names the job that it repeated.
     @Test func resendsAreKnownForWhatTheyAreOnceEnded() async throws {
         let database = try #require(database)
         let session = try await database.connect()

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// What receipts lead to, with the real daemon: one resend, a pause, the bill, an emptied text.
+/// The effects of receipts, with the real daemon: one resend, a pause, the bill, an emptied text.
 @Suite(.database) struct ReceiptTests {
     let database = TestScope.current?.database
 
@@ -14,7 +14,7 @@ import Testing
 
     // MARK: One resend
 
-    /// Polled, and told by callbacks too, each of them twice and in any order.
+    /// Polled, and also reported by callbacks, each twice and in any order.
     @Test(arguments: [false, true]) func anUndeliveredCodeIsSentAgainOnce(receiving: Bool) async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -63,14 +63,14 @@ import Testing
 
     // MARK: A pause
 
-    /// The block of the number is held from then on; its other numbers wait for a probe.
+    /// From then on the number's block is held, and its other numbers wait for a probe.
     @Test func aFraudReceiptHoldsItsBlock() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.runReceiving(simulator)
         try await database.enqueue("+966590130450")
         try await database.becomes("prefix +96659013", "SELECT name FROM otp.pauses")
-        // No probe while this looks.
+        // No probe during these checks.
         try await database.text("UPDATE otp.pauses SET next_probe_at = now() + interval '1 hour'")
         try await otpd.says("a pause has begun: its jobs wait")
         try await database.enqueue("+966590139999", subject: "same block")
@@ -83,7 +83,7 @@ import Testing
 
     // MARK: The bill
 
-    /// Final long before it would be polled; then one look is enough.
+    /// Final long before its first poll. Then one poll is enough.
     @Test func whatACallbackMakesFinalStillGetsItsPrice() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -98,7 +98,7 @@ import Testing
 
     // MARK: Texts at Twilio
 
-    /// As if a code's life were over.
+    /// As if a code had expired.
     private func expire(_ database: TestDatabase) async throws {
         try await database.text(
             """
@@ -123,13 +123,13 @@ import Testing
             """)
         #expect(try simulator.inbox().map(\.code.count) == [6])
         try await expire(database)
-        // Where the first request of it is refused, it is asked for again.
+        // If the first request is refused, it is tried again.
         try await database.becomes(
             "t|1|", within: .seconds(90), "SELECT redacted_at > final_at, redactions, next_poll_at FROM otp.messages")
         #expect(try simulator.inbox().map(\.body) == [""])
     }
 
-    /// No text goes where nobody asked for that, and none that Twilio does not let go; which is said.
+    /// No text is emptied without the setting. If Twilio refuses to empty one, that is reported.
     @Test func aTextThatTwilioKeeps() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -149,7 +149,7 @@ import Testing
         try await otpd.says("Twilio still has the texts of messages; redaction is not tried again")
         #expect(
             try await database.text("SELECT follow_up FROM otp.delivery_status")
-                == "Its text is still at Twilio, which did not empty it.")
+                == "Its text is still at Twilio: deleting it failed.")
         #expect(try simulator.inbox().map(\.code.count) == [6])
     }
 }

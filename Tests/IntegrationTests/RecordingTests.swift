@@ -2,13 +2,13 @@ import Glibc
 import TestSupport
 import Testing
 
-/// One row that cannot be written must not hold up the others: real sessions hold locks, real triggers refuse.
+/// One row that cannot be written must not delay the others. Real sessions hold locks, and real triggers refuse.
 @Suite(.database) struct RecordingTests {
     let database = TestScope.current?.database
 
     private static let jobs = "SELECT count(*) FROM otp.messages"
 
-    /// Counts every move to `unknown`, so that a passing one is seen too.
+    /// Counts every change to `unknown`, so that a brief one is seen too.
     private func watchUnknown(_ database: TestDatabase) async throws {
         try await database.text(
             """
@@ -28,12 +28,12 @@ import Testing
         return job
     }
 
-    /// Waits until the recorder has met the row that it cannot write.
+    /// Waits until the recorder has failed to write the row.
     private func awaitRefusal(_ otpd: Program) async throws {
         try await otpd.says("cannot record the result of a send yet")
     }
 
-    /// Somebody holds the row of one job; thirty others end before that session does.
+    /// Another session holds the row of one job. Thirty others end before that session does.
     @Test func aLockedJobHoldsUpNoOther() async throws {
         let database = try #require(database)
         try await watchUnknown(database)
@@ -53,7 +53,7 @@ import Testing
         await holder.close()
     }
 
-    /// Half of a large batch is locked: the other half is written while they are.
+    /// Half of a large batch is locked. The other half is written meanwhile.
     @Test func manyLockedJobsHoldUpNoOther() async throws {
         let database = try #require(database)
         try await watchUnknown(database)
@@ -73,7 +73,7 @@ import Testing
         await holder.close()
     }
 
-    /// A trigger of the operator's refuses one row, with errors of every kind.
+    /// An operator's trigger refuses one row, with errors of every kind.
     @Test(arguments: ["P0001", "23514", "22003", "XX000", "40P01", "42501", "53400", "55P03", "57014"])
     func aRefusedJobHoldsUpNoOther(sqlstate: String) async throws {
         let database = try #require(database)
@@ -101,7 +101,7 @@ import Testing
         #expect(try simulator.stats().created == 31)
     }
 
-    /// The same for an end without a message, and for one that a drain still has to write.
+    /// The same for an end without a message, and for one that is still to be written in a drain.
     @Test func aDrainWritesWhatWasSetAside() async throws {
         let database = try #require(database)
         try await watchUnknown(database)
@@ -113,7 +113,7 @@ import Testing
             """)
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(simulator)
-        // Twilio refuses the first for good; the trigger refuses the record of that.
+        // Twilio refuses the first for good, and the trigger refuses to record that.
         try simulator.faults(#"{"next": [{"fault": "refuse", "code": 21211}]}"#)
         try await database.enqueue("0501234567", subject: "stuck")
         try await awaitRefusal(otpd)

@@ -3,11 +3,11 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// SIGHUP: what the settings' files hold is read anew.
+/// SIGHUP: otpd reads the settings' files again.
 @Suite(.database) struct ReloadTests {
     let database = TestScope.current?.database
 
-    /// A secret's file, as an operator edits it: in the run's folder, which goes with it.
+    /// A secret's file, as an operator edits it. It is in the run's folder, and deleted with it.
     private struct SecretFile {
         let path: String
         private static let serial = Atomic(0)
@@ -40,7 +40,7 @@ import Testing
             "paused|Authentication failed: Twilio does not accept the credentials.",
             "SELECT state, reason FROM otp.worker_status")
 
-        // Another wrong one: taken up, and refused again, which is said.
+        // Another wrong token: it is used, and refused again, which is logged.
         try token.write("wrong-too\n")
         otpd.signal(SIGHUP)
         try await otpd.says("Twilio's credentials were read anew: every request from now on carries them")
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    /// Twilio takes the new token alone: sends, and questions about messages, carry it.
+    /// Twilio accepts only the new token: sends and reads use it.
     @Test func aRotatedTokenIsUsedByEveryRequest() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -86,13 +86,13 @@ import Testing
         #expect(try simulator.stats().unauthorized == 0)
     }
 
-    /// Callbacks are checked against the new token too, in `otpd run` and in the receiver alone.
+    /// Callbacks are verified with the new token too, in `otpd run` and in the receiver alone.
     @Test func aRotatedTokenSignsCallbacks() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         let token = try SecretFile(Simulator.authToken)
         let otpd = try await Otpd.runReceiving(simulator, Self.settings(token))
-        // What is not asked for comes by callback alone.
+        // Polls fail, so statuses come by callback alone.
         try simulator.faults(
             #"{"auth_token": "rotated", "next": [{"fault": "500", "on": "fetch", "count": 1000000}]}"#)
         try token.write("rotated")
@@ -113,7 +113,7 @@ import Testing
         #expect(try callback.post(to: port) == 403)
     }
 
-    /// A request of before is refused after the reload: what it says does not hold up the credentials of now.
+    /// A request with the old token is refused after the reload. That must not pause the new token.
     @Test func anAnswerToTheOldTokenHoldsNothingUp() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -130,7 +130,7 @@ import Testing
         #expect(try simulator.stats().concurrent == 1)
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
         #expect(otpd.errors.contains("paused: nothing is sent"))
-        // As otpd counts: a probe that nobody asked for comes after five seconds.
+        // Measured by otpd's own times, because a regular probe comes after five seconds.
         let line = try await eventually("it says that the pause is over") {
             otpd.errors.split(separator: "\n").first { $0.contains("resumed: Twilio accepts messages again") }
         }
@@ -138,7 +138,7 @@ import Testing
         #expect(Int(seconds.dropFirst("seconds=".count)) ?? 5 < 5)
     }
 
-    /// Every problem is said, and what was right goes on.
+    /// Every problem is logged, and the old values stay in use.
     @Test func aBrokenFileChangesNothing() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

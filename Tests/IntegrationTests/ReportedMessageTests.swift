@@ -1,11 +1,11 @@
 import TestSupport
 import Testing
 
-/// A backend that receives Twilio's callbacks itself reports them: what Twilio confirms counts, and nothing else.
+/// A backend that receives Twilio's callbacks itself reports them. Only statuses that Twilio confirms count.
 @Suite(.database) struct ReportedMessageTests {
     let database = TestScope.current?.database
 
-    /// A session of a login role that has no more than `otp_web`.
+    /// A session of a login role with only the rights of `otp_web`.
     private func backend(_ database: TestDatabase) async throws -> TestDatabase.Session {
         let role = "web_\(database.name)"
         try await database.text("CREATE ROLE \"\(role)\" LOGIN IN ROLE otp_web")
@@ -20,7 +20,7 @@ import Testing
             "UPDATE otp.verifications SET created_by = 'postgres'::regrole; DROP ROLE \"web_\(database.name)\"")
     }
 
-    /// The 201 is lost and Twilio's list does not show the message: the report leads to it, and Twilio confirms it.
+    /// The 201 is lost and Twilio's list does not show the message. The report leads to it, and Twilio confirms it.
     @Test func aLostAnswerIsSettledByAReportThatTwilioConfirms() async throws {
         let database = try #require(database)
         let backend = try await backend(database)
@@ -31,7 +31,7 @@ import Testing
         try await database.becomes("unknown", "SELECT state FROM otp.send_jobs")
         let sid = try #require(try simulator.inbox().first?.sid)
         let job = try await database.text("SELECT id FROM otp.send_jobs")
-        // Others first: Twilio does not know them.
+        // Other SIDs first, which Twilio does not know.
         for number in 1...2 {
             let invented = "SM" + String(repeating: "\(number)", count: 32)
             #expect(
@@ -45,7 +45,7 @@ import Testing
         try await end(backend, database)
     }
 
-    /// A real message of another code is no evidence of this one.
+    /// An existing message with another code is not evidence for this one.
     @Test func aMessageOfAnotherCodeIsDenied() async throws {
         let database = try #require(database)
         let backend = try await backend(database)
@@ -54,7 +54,7 @@ import Testing
         try await backend.text("SELECT otp.request('first', '0501234567')")
         try await database.becomes("1", "SELECT count(*) FROM otp.messages")
         let sid = try #require(try simulator.inbox().first?.sid)
-        // As if it had never been recorded: a SID that exists at Twilio, and that this database does not know.
+        // As if it had never been recorded: the SID exists at Twilio, but not in this database.
         try await database.text("DELETE FROM otp.messages")
         try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "read_then_close"}]}"#)
         try await backend.text("SELECT otp.request('second', '0501234568')")
@@ -69,7 +69,8 @@ import Testing
         try await end(backend, database)
     }
 
-    /// The end of a known message has Twilio asked at once; its own answer is recorded, whatever was reported.
+    /// A reported end of a known message makes otpd ask Twilio at once. Twilio's own answer is recorded, whatever was
+    /// reported.
     @Test func aReportedEndIsAskedForAtOnce() async throws {
         let database = try #require(database)
         let backend = try await backend(database)
@@ -86,7 +87,7 @@ import Testing
         try await end(backend, database)
     }
 
-    /// The sequence stands behind the history: the message goes, and its record is kept beside the earlier job's.
+    /// The sequence is behind the history. The message is sent, and its record is kept beside the earlier job's.
     @Test func aJobWhoseIDTheHistoryHasIsRecordedBesideIt() async throws {
         let database = try #require(database)
         try await database.text(
@@ -99,7 +100,7 @@ import Testing
             """)
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(simulator)
-        // The worker has moved the sequence forward before it took its number: a restore sets it back under its eyes.
+        // The worker advanced the sequence before it took its number. Then a restore sets the sequence back.
         try await database.becomes("1", "SELECT count(*) FROM otp.worker_status")
         try await database.text("SELECT setval('otp.send_jobs_id_seq', 1, false)")
         for number in 1...2 { try await database.enqueue("050123456\(number)", subject: "user \(number)") }

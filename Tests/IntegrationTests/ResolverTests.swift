@@ -4,12 +4,12 @@ import Queue
 import TestSupport
 import Testing
 
-/// Outcomes that are unknown are found out at Twilio (CONTRACT 7.2). The waits of the rule are data (`unknown_at`,
-/// `next_lookup_at`), so that no test waits them out.
+/// Lookups settle unknown outcomes: a job is sent again only after the grace and two lookups that missed its message.
+/// The waits of the rule are columns (`unknown_at`, `next_lookup_at`), so that no test needs to wait.
 @Suite(.database) struct ResolverTests {
     let database = TestScope.current?.database
 
-    /// Lets the grace, or the wait between two looks, have passed.
+    /// Makes the grace, or the wait between two lookups, be over.
     private func letWaitPass(_ database: TestDatabase) async throws {
         try await database.text(
             """
@@ -18,7 +18,7 @@ import Testing
             """)
     }
 
-    /// Waits until as many looks have been counted.
+    /// Waits until this many lookups have been counted.
     private func looks(_ count: Int, _ database: TestDatabase) async throws {
         try await database.becomes("unknown|\(count)", "SELECT state, lookups FROM otp.send_jobs")
     }
@@ -45,7 +45,7 @@ import Testing
         try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
         try await database.enqueue("0501234567", code: "013579")
         try await database.becomes("unknown|1", "SELECT job_state, attempts FROM otp.delivery_status")
-        // Looked for and not found before the grace: that says nothing.
+        // A lookup before the end of the grace found nothing, which proves nothing.
         try await database.becomes(
             "unknown|0|t",
             "SELECT state, lookups, next_lookup_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
@@ -66,7 +66,7 @@ import Testing
         try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
         try await database.enqueue("0501234567", subject: "one")
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
-        // The user asks again: the same code waits behind the first.
+        // The user asks again: the same code waits behind the first job.
         try await database.text("INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications")
         for look in 1...2 {
             try await database.becomes("1", "SELECT count(*) FROM otp.send_jobs WHERE state = 'unknown'")
@@ -84,7 +84,7 @@ import Testing
         #expect(try simulator.inbox().count == 1)
     }
 
-    /// A list that lags does not show what Twilio has: before the grace nothing follows from that.
+    /// A list that lags does not show Twilio's message. Before the end of the grace that has no effect.
     @Test func aListThatLagsIsWaitedFor() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -100,8 +100,8 @@ import Testing
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// What looks came to is not overtaken by the code's death: the last look decides, also where it could not be made before.
-    /// Codes that die in the queue at the same moment show that a sweep has been there.
+    /// The code's expiry does not end a job before its last lookup, even if no lookup was possible earlier. Queued jobs
+    /// whose codes expire at the same moment show that a sweep has run.
     @Test func theCodesDeathWaitsForTheLastLook() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -110,7 +110,7 @@ import Testing
         try await Otpd.run(simulator)
         try await database.enqueue("0501234567", subject: "unknown")
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
-        // The second takes its look's lease away as well: its worker may have died with it.
+        // The second statement also removes its lookup's lease, as if its worker had crashed.
         try await database.text(
             "UPDATE otp.send_jobs SET expires_at = now(), lease_expires_at = now(), next_lookup_at = now() + interval '1 hour'"
         )
@@ -137,7 +137,7 @@ import Testing
             "accepted", "SELECT job_state FROM otp.delivery_status WHERE subject = 'unknown'")
     }
 
-    /// Where Twilio does not have it, the last look says so, with what was known of the attempt.
+    /// If Twilio does not have the message, the last lookup records this, with the known facts of the attempt.
     @Test func theLastLookEndsWhatTwilioDoesNotHave() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -152,13 +152,13 @@ import Testing
         try await database.becomes(
             "failed|t|1",
             """
-            SELECT job_state, error LIKE 'Outcome unknown: it may have been sent, and its code has expired since. %', attempts
+            SELECT job_state, error LIKE 'Outcome unknown: the message may have been sent, and its code has expired since. %', attempts
               FROM otp.delivery_status
             """)
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// Only where no worker can look, the sweep ends it.
+    /// The sweep ends it only if no worker can look it up.
     @Test func whatNobodyLooksForIsEndedByTheSweep() async throws {
         let database = try #require(database)
         let session = try await database.connect()
@@ -179,7 +179,7 @@ import Testing
         await session.close()
     }
 
-    /// A list that can't be had is no list without the message.
+    /// A failed fetch of the list is not a list without the message.
     @Test(arguments: ["500", "503", "429", "close_mid_answer", "garbage"])
     func aLookThatFailsDoesNotCount(fault: String) async throws {
         let database = try #require(database)
@@ -202,8 +202,8 @@ import Testing
         #expect(try simulator.stats().creates == 2)
     }
 
-    /// The callback's URL names the attempt: its SID settles the job though the answer to the POST was lost, and though
-    /// Twilio's list hides it.
+    /// The callback's URL names the attempt. So its SID settles the job although the answer to the POST was lost and
+    /// Twilio's list hides the message.
     @Test func aCallbackSettlesIt() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -221,7 +221,7 @@ import Testing
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// A worker that dies leaves both kinds: what Twilio has is adopted, what never left is sent again.
+    /// A crashed worker leaves both kinds: messages at Twilio are adopted, and jobs that never left are sent again.
     @Test func aDeadWorkersJobsAreResolvedByAnother() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -252,18 +252,19 @@ import Testing
         #expect(stats.numbersRepeated == 0)
     }
 
-    /// What no rule can exclude, an old request accepted after the new one, is recorded, counted and alarmed.
+    /// No rule can exclude that an old request is accepted after the new one. It is recorded, counted, and raises an
+    /// alarm.
     @Test func aSecondMessageIsRecordedCountedAndAlarmed() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        // The first is accepted, and listed only after the job has been sent again: far beyond the assumptions.
+        // The first is accepted, but listed only after the job has been sent again, far beyond the assumptions.
         try simulator.faults(#"{"list_lag_ms": 3600000, "next": [{"fault": "create_then_close"}]}"#)
         let program = try await Otpd.run(simulator)
         try await database.enqueue("0501234567")
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         try await letWaitPass(database)
         try await looks(1, database)
-        // The second answer is lost too; then the list shows both.
+        // The second answer is lost too. Then the list shows both.
         try simulator.faults(#"{"next": [{"fault": "create_then_close"}]}"#)
         try await letWaitPass(database)
         try await database.becomes("unknown|2", "SELECT state, attempt FROM otp.send_jobs")
@@ -276,7 +277,7 @@ import Testing
         #expect(try await database.text("SELECT job_state, attempts FROM otp.delivery_status") == "accepted|2")
     }
 
-    /// A job whose worker was lost three times is not given to a fourth.
+    /// A job whose worker was lost three times is not claimed a fourth time.
     @Test func aPoisonousJobFails() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -298,7 +299,7 @@ import Testing
         #expect(try simulator.stats().creates == 0)
     }
 
-    /// Jobs that may be what stopped their worker go one at a time, so that they take down no neighbour twice.
+    /// Quarantined jobs are sent one at a time, so that they crash no neighbor twice.
     @Test func suspectsGoOneAtATime() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start(arguments: ["--latency-ms", "100"])
@@ -306,7 +307,7 @@ import Testing
         try await database.text("UPDATE otp.send_jobs SET lost_claims = 1 WHERE id % 2 = 0")
         try await Otpd.run(simulator)
         try await database.becomes("accepted|6", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
-        // Three others and one suspect at most.
+        // Three other jobs and at most one quarantined job.
         #expect(try simulator.stats().maxConcurrent <= 4)
     }
 }

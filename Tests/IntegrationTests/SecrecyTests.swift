@@ -2,13 +2,14 @@ import Glibc
 import TestSupport
 import Testing
 
-/// CONTRACT 7, promise 4: no code, number, secret or token in anything that is printed or logged.
+/// No code, phone number, secret or token is in anything that otpd prints or logs.
 @Suite(.database) struct SecrecyTests {
     let database = TestScope.current?.database
 
     @Test func nothingPrintedOrLoggedHoldsASecret() async throws {
         let database = try #require(database)
-        // From here on the server logs every statement of otpd's with its parameters; the test's own session does not.
+        // From here on the server logs every statement of otpd's with its parameters, but not those of the test's own
+        // session.
         try await database.text(
             """
             ALTER DATABASE \(database.name) SET log_statement = 'all';
@@ -43,7 +44,7 @@ import Testing
 
         let log = PostgresServer.log().split(separator: "\n").filter { $0.contains(database.name) }.joined(
             separator: "\n")
-        // As much as is known of it, where the server's log can be read.
+        // If the server's log can be read, it holds otpd's statements.
         if PostgresServer.log() != "" { #expect(log.contains("send_jobs"), "the server logs otpd's statements") }
         let said = [
             "otpd": otpd.errors + otpd.output, "status": status.output + status.errors, "json": statusJSON.output,
@@ -65,7 +66,7 @@ import Testing
 }
 
 extension PostgresServer {
-    /// What pg_virtualenv's server has logged; empty where it can't be read.
+    /// The log of pg_virtualenv's server; empty if it can't be read.
     static func log() -> String {
         guard let root = Environment.current["PG_CLUSTER_CONF_ROOT"] else { return "" }
         let folder = "/" + root.split(separator: "/").dropLast().joined(separator: "/") + "/log"

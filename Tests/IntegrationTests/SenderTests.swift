@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 import Twilio
 
-/// What operators write into `otp.countries` and `otp.templates`, down to the message that Twilio gets.
+/// Operators' rows in `otp.countries` and `otp.templates`, down to the message at Twilio.
 @Suite(.database) struct SenderTests {
     let database = TestScope.current?.database
 
@@ -32,7 +32,7 @@ import Twilio
     @Test func aSenderThatIsNoneHoldsUpItsCountryAndNoOther() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        // Around the trigger, as a restore may.
+        // Written around the trigger, as in a restore.
         try await database.text(
             """
             ALTER TABLE otp.countries DISABLE TRIGGER before_write;
@@ -49,13 +49,13 @@ import Twilio
               FROM otp.delivery_status ORDER BY 1 DESC
             """)
         #expect(try simulator.inbox().map(\.to) == ["+966501234568"])
-        // The operator mends it: what waited is sent.
+        // The operator corrects it, and the waiting job is sent.
         try await database.text("UPDATE otp.countries SET sender = 'Mgask' WHERE region = 'EG'")
         try await database.becomes("2", "SELECT count(*) FROM otp.messages")
         #expect(try simulator.inbox(to: "+201001234567").map(\.from) == ["Mgask"])
     }
 
-    /// As of a message that was found in Twilio's list, or told of by a callback first.
+    /// As for a message that a lookup found, or that a callback reported first.
     @Test func aSenderThatIsNotKnownIsAskedFor() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -83,7 +83,7 @@ import Twilio
         #expect(try await database.text("SELECT otp.verify('a', '004321')") == "t")
     }
 
-    /// What the tables take is just what the daemon can use.
+    /// The tables accept exactly the values that the daemon can use.
     @Test func tableAndDaemonAgree() async throws {
         let database = try #require(database)
         let senders = [

@@ -2,7 +2,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// `otpd status --watch` in a real terminal, and where there is none.
+/// `otpd status --watch` in a real terminal, and without one.
 @Suite(.database) struct StatusWatchTests {
     let database = TestScope.current?.database
 
@@ -69,7 +69,7 @@ import Testing
              WHERE datname = current_database() AND application_name = 'otpd'
             """)
         try await terminal.shows("The database is away")
-        // What was known stays.
+        // The last known figures stay.
         try await terminal.shows("Queue    0 queued")
         try await database.text("UPDATE pg_database SET datallowconn = true WHERE datname = current_database()")
         try await terminal.shows("No worker is alive")
@@ -77,7 +77,7 @@ import Testing
         #expect(try await terminal.program.exit() == 0)
     }
 
-    /// From the first attempt on, in the words of whoever refused it.
+    /// From the first attempt on, with the reason of the refusal.
     @Test func aDatabaseThatIsAwayFromTheStart() async throws {
         let terminal = try watch(["PGHOST": "127.0.0.1", "PGPORT": "\(Loopback.freePort())"])
         try await terminal.shows("The database is away")
@@ -122,7 +122,7 @@ import Testing
         plain.type("q")
         #expect(try await plain.program.exit() == 0)
         #expect(try await coloured.program.exit() == 0)
-        // A terminal that can only print gets lines.
+        // A terminal that can only print gets plain lines.
         let dumb = try watch(["TERM": "dumb"])
         _ = try await eventually("two lines") { dumb.shown.components(of: "workers 0") >= 2 ? true : nil }
         #expect(!dumb.shown.contains("\u{1B}"))

@@ -2,16 +2,16 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A worker that stands still (SIGSTOP, a suspended machine) and wakes up when others have taken over.
+/// A worker that is stopped (SIGSTOP, a suspended machine) and continues after others have taken over.
 @Suite(.database) struct StoppedWorkerTests {
     let database = TestScope.current?.database
 
-    /// Its leases lapse, another worker calls its sends unknown, and then it wakes up with Twilio's 201 in its socket: a
+    /// Its leases end, and the sweep sets its jobs to `unknown`. Then it continues with Twilio's 201 in its socket: a
     /// SID is evidence, whenever it comes.
     @Test func aLateAnswerSettlesWhatWasCalledUnknown() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
-        // Twilio's list lags: the other worker can't find them.
+        // Twilio's list lags, so the other worker can't find them.
         try simulator.faults(#"{"rates": {"slow": 1}, "slow_ms": 1000, "list_lag_ms": 3600000}"#)
         let sleeper = try await Otpd.run(simulator)
         try await database.enqueueMany(5)
@@ -27,8 +27,8 @@ import Testing
         #expect(try simulator.stats().numbersRepeated == 0)
     }
 
-    /// It stands still for longer than its lease with jobs claimed ahead: it must not send them when it wakes up, since
-    /// its clock went on.
+    /// It is stopped for longer than its lease, with jobs claimed ahead. It must not send them when it continues,
+    /// because its clock advanced meanwhile.
     @Test func aLeaseIsNotStretchedByStandingStill() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -42,14 +42,14 @@ import Testing
         sleeper.signal(SIGSTOP)
         try simulator.faults(#"{"rates": {}}"#)
         try await Otpd.run(simulator)
-        // The other one sends the rest at once, and calls what the sleeper holds unknown when the lease is over.
+        // The other worker sends the rest at once. The stopped worker's jobs become `unknown` when their lease ends.
         try await database.becomes(
             "t",
             """
             SELECT count(*) FILTER (WHERE state = 'queued') = 0 AND count(DISTINCT worker) = 1 AND count(*) > 8
               FROM otp.send_jobs
             """)
-        // Of those, Twilio has the few that were handed over; the others are not there, and wait for the grace.
+        // Twilio has the few of them that were handed over. The others are not in its list, and wait for the grace.
         let held = try await database.text("SELECT count(*) FROM otp.send_jobs")
         try await database.becomes(
             "0|t|t", within: .seconds(60),
@@ -58,7 +58,7 @@ import Testing
               FROM otp.send_jobs
             """)
         sleeper.signal(SIGCONT)
-        // It gives them back: it knows for certain that it did not hand them over. They are sent once.
+        // It releases them, because it knows for certain that it did not hand them over. They are sent once.
         try await database.becomes(
             "accepted|500", within: .seconds(30), "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1")
         let stats = try simulator.stats()

@@ -2,19 +2,19 @@ import Glibc
 import TestSupport
 import Testing
 
-/// What the process finds around it: limits of the system, variables of libraries.
+/// The environment of the process: limits of the system, variables of libraries.
 @Suite(.database) struct SurroundingsTests {
     let database = TestScope.current?.database
 
     private static let states = "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1 ORDER BY 1"
 
-    /// Few files may be open: fewer requests go at a time, and nothing pauses.
+    /// With a low limit on open files, fewer requests are sent at a time, and nothing pauses.
     @Test(arguments: [24, 40, 64])
     func aLowLimitOnOpenFiles(limit: Int) async throws {
         let database = try #require(database)
         let scope = try #require(TestScope.current)
         let simulator = try await Simulator.start()
-        // A name, so that lookups take descriptors as they do outside.
+        // A host name, so that lookups take descriptors, as in production.
         let otpd = try scope.start(
             "sh", ["-c", "ulimit -n \(limit); exec \"$0\" run", BuildFolder.executable("otpd")],
             environment: Otpd.environment("http://localhost:\(simulator.port)", ["OTPD_MAX_IN_FLIGHT": "64"]))
@@ -43,7 +43,8 @@ import Testing
         #expect(!otpd.errors.contains("RLIMIT_NOFILE"))
     }
 
-    /// No descriptor is left while it runs: a pause by its right name, once, and it ends when there are some again.
+    /// The last descriptor is used up while it runs. That is one pause with the right reason, which ends when
+    /// descriptors are free.
     @Test func noDescriptorIsLeft() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -68,7 +69,7 @@ import Testing
         try await database.becomes("running", "SELECT state FROM otp.worker_status")
     }
 
-    /// Session keys of TLS go to no file, and no proxy is asked, whatever the environment says.
+    /// TLS session keys are written to no file, and no proxy is used, whatever the environment says.
     @Test func variablesOfLibrariesAreRemoved() async throws {
         let database = try #require(database)
         let scope = try #require(TestScope.current)
@@ -102,11 +103,11 @@ import Testing
             #expect(otpd.errors.contains(name) && !otpd.errors.contains(value), "\(name): names, and no values")
         }
         try await database.enqueue("+966501230001")
-        // TLS was spoken: the server answered with a page of its own.
+        // TLS worked: the server answered with its own page.
         try await database.becomes("unknown", "SELECT state FROM otp.send_jobs")
         #expect(access("\(folder)/curl.keys", F_OK) != 0 && access("\(folder)/pg.keys", F_OK) != 0)
 
-        // Every command.
+        // The same for every command.
         let simulator = try await Simulator.start()
         let doctor = try await Doctor.examine(Otpd.environment(simulator.url, changes))
         #expect(doctor.findings.contains { $0.id == "settings" && $0.found.contains("SSLKEYLOGFILE") })

@@ -1,7 +1,7 @@
 import TestSupport
 import Testing
 
-/// What becomes of a job when Twilio refuses, breaks or is away.
+/// The effect on a job when Twilio refuses, fails or is unreachable.
 @Suite(.database) struct TwilioAnswerTests {
     let database = TestScope.current?.database
 
@@ -32,7 +32,7 @@ import Testing
         try await database.becomes("failed|21211", "SELECT job_state, error_code FROM otp.delivery_status")
     }
 
-    /// 429 means not processed: tried again, after Retry-After where Twilio gave one.
+    /// 429 means not processed. The job is retried, after Retry-After if Twilio gave one.
     @Test(arguments: [("+966590200429", 1.0), ("+966590200430", 0.0)])
     func tooManyRequestsIsTriedAgain(number: String, atLeast: Double) async throws {
         let database = try #require(database)
@@ -48,8 +48,8 @@ import Testing
         #expect(try simulator.stats().creates == 2)
     }
 
-    /// What Twilio allows is learned, and hardly exceeded: nobody is lost, and few are refused. `deploy/bench/run throttle`
-    /// measures how much of it is used.
+    /// otpd learns Twilio's limit and hardly exceeds it. No job is lost, and few are refused. `deploy/bench/run
+    /// throttle` measures how much of the limit is used.
     @Test func aLimitOfTwiliosIsLearned() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
@@ -67,20 +67,20 @@ import Testing
         )
     }
 
-    /// Nobody can say whether Twilio has it: looked for there, never sent again blindly, and failed once the code has
-    /// died.
+    /// It is unknown whether Twilio has it. It is looked up, never sent again without that, and failed once the code
+    /// has expired.
     @Test func anUnclearOutcomeIsNotSentAgainBlindly() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try await Otpd.run(simulator)
-        // A connection that has been used: libcurl would send a POST again by itself, were it let.
+        // A connection that has been used, on which libcurl would repeat a POST by itself if allowed.
         try await database.enqueue("0501234567", subject: "first")
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
 
         let unseen = ["+966590200500", "+966590200503", "+966590200001"]
         let seen = ["+966590200002", "+966590200003", "+966590200004", "+966590200006"]
         for number in unseen + seen { try await database.enqueue(number) }
-        // Those that Twilio has are found in its list, those that it has not stay unknown until the grace is over.
+        // Messages at Twilio are found in its list. The others stay unknown until the grace has ended.
         try await database.becomes(
             "accepted|4|4|0\nunknown|3|3|3", within: .seconds(40),
             """
@@ -89,7 +89,7 @@ import Testing
               FROM otp.delivery_status WHERE subject <> 'first' GROUP BY 1 ORDER BY 1
             """)
         #expect(try await database.text("SELECT unknown FROM otp.queue_status") == "3")
-        // Their codes die: a new user request is the way on.
+        // Their codes expire, so the user must ask again.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now(), lease_expires_at = now()")
         try await database.becomes(
             "failed|3|3|t", within: .seconds(30),
@@ -113,7 +113,7 @@ import Testing
         #expect(try simulator.stats().creates == 1)
     }
 
-    /// A refused connection sent nothing: tried again until somebody listens.
+    /// A refused connection sent nothing. It is retried until the server listens.
     @Test func aConnectionThatIsRefusedIsTriedAgain() async throws {
         let database = try #require(database)
         let port = try Loopback.freePort()

@@ -1,18 +1,18 @@
-/// The way to a violation.
+/// The steps that lead to a violation.
 struct CounterExample: CustomStringConvertible {
     var property: Property
     var steps: [Step]
-    /// The state before the first step, and after each.
+    /// The state before the first step, and after each step.
     var worlds: [World]
 
-    /// A line a step: the time, what happened, and all that changed by it.
+    /// One line for each step: the time, the step, and its changes.
     var description: String {
         var lines = ["\(property), after \(steps.count) steps:"]
         var seconds: Int64 = 0
         for (index, step) in steps.enumerated() {
             if step.kind == .tick || step.kind == .tickOnStoppedClocks {
                 seconds += Setup.tick.components.seconds
-                // A row of them is one line.
+                // Several equal steps in a row are printed as one line.
                 if index + 1 < steps.count, steps[index + 1] == step { continue }
             }
             let before = worlds[index].parts
@@ -26,7 +26,7 @@ struct CounterExample: CustomStringConvertible {
 }
 
 extension World {
-    /// Each participant in words; attempts are numbered across jobs.
+    /// Each participant as text. Attempts are numbered across jobs.
     fileprivate var parts: [String] {
         var parts: [String] = []
         for job in 0..<World.jobs {

@@ -2,20 +2,20 @@ import Glibc
 import OTP
 import Testing
 
-/// The model check of the protocol: every interleaving of its steps, to the last state that can be reached.
+/// The model check of the protocol: every interleaving of its steps, up to the last reachable state.
 @Suite(.serialized) struct ModelTests {
     /// One exploration.
     struct Run: CustomTestStringConvertible {
         var name: String
         var setup: Setup
-        /// What the search has to come to; nil: that all properties hold.
+        /// The violation that the search must find; nil if all properties must hold.
         var violates: Property?
 
         init(_ name: String, violates property: Property? = nil, _ change: (inout Setup) -> Void = { _ in }) {
             self.name = name
             violates = property
             setup = Setup()
-            // One expected: look for that one, and not for what else is wrong on the way.
+            // If one violation is expected, the search looks for that one, and ignores others on the way.
             if let property, property != .stuck, property != .notDelivered { setup.properties = [property] }
             change(&setup)
         }
@@ -52,9 +52,9 @@ import Testing
             $0.failsOver = false
             $0.forgetsEndings = true
         },
-        // It costs its user time, and is as safe.
+        // This makes the user wait longer, and is equally safe.
         Run("unknown since the sweep, not since the end of the lease") { $0.unknownSince = .sweep },
-        // What merging states leaves out leaves nothing out.
+        // Merging states hides no violation.
         Run("a job, two attempts, no state merged") {
             $0.merges = false
             $0.resolvers = 1
@@ -84,7 +84,7 @@ import Testing
     @Test func timesAreThoseOfTheRule() {
         #expect(Setup.tick * Int(Row.oldest) == ResolutionRule.grace)
         #expect(Setup.tick * Int(Row.farApart) == ResolutionRule.secondLook)
-        // The grace has not a tick to spare.
+        // The grace is exactly long enough.
         #expect(Setup.underway + Setup().listLag + Setup.clockJump == Row.oldest)
     }
 
@@ -98,7 +98,8 @@ import Testing
         breaking(.sidSettlesAlways, .evidenceLost), breaking(.listIsBelieved, .twice),
         breaking(.grace, .twice),
         breaking(.secondLook, .looksTooClose), breaking(.verdictFencedByToken, .looksTooClose),
-        // By looks of equal times alone: in microseconds, `next_lookup_at` by itself is nearly a fence of attempts too.
+        // This needs lookups at equal times. With times in microseconds, `next_lookup_at` alone nearly fences attempts
+        // too.
         breaking(.verdictFencedByAttempt, .twice) {
             $0.attemptsPerJob = 3
             $0.failsOver = false
@@ -114,7 +115,7 @@ import Testing
             $0.failsOver = false
             $0.forgetsEndings = true
         },
-        // The second look makes up for either of these alone.
+        // The second lookup compensates for either of these alone.
         breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLook) },
         breaking(.secondLook, .twice) { $0.listLag = 4 },
     ]
@@ -140,9 +141,9 @@ import Testing
         explore(Run("unknown since the claim", violates: .twice) { $0.unknownSince = .claim })
     }
 
-    // MARK: The second look
+    // MARK: The second lookup
 
-    /// A list that lags 15 s longer than was assumed: what two looks make up for, by the token that keeps them apart.
+    /// A list that lags 15 s longer than assumed. Two lookups compensate for it, given the token that keeps them apart.
     @Test(arguments: [
         Run("list lags 30 s, two looks") { $0.listLag = 6 },
         Run("list lags 20 s, one look", violates: .twice) {
@@ -159,7 +160,8 @@ import Testing
 
     // MARK: Beyond the assumptions
 
-    /// What CONTRACT 7.2 leaves possible in principle: it can be found, and is then recorded as what it is.
+    /// A second message stays possible if Twilio lists a message later than the grace, or if the host is frozen between
+    /// the last check and the write. otpd detects such a message and records it as a second send.
     @Test(arguments: [
         Run("list lags 35 s", violates: .twice) { $0.listLag = 7 },
         Run("frozen between the last check and the write", violates: .twice) { $0.freezesBeforeWrite = true },
@@ -168,7 +170,7 @@ import Testing
         let example = try #require(explore(run).counterExample)
         var rules = Protocol(run.setup)
         var world = try #require(example.worlds.last)
-        // Both SIDs come in: answers, callbacks.
+        // Both SIDs arrive, in answers or callbacks.
         while true {
             rules.explore(world)
             guard let next = rules.successors.first(where: { $0.step.kind == .recordMessage }) else { break }
@@ -178,7 +180,7 @@ import Testing
         #expect((0..<World.attempts).count { world.attempts[$0].isRecorded } == 2)
     }
 
-    /// `OTPD_RESEND_UNKNOWN=never` rules it out.
+    /// `OTPD_RESEND_UNKNOWN=never` makes a second message impossible.
     @Test func neverIsNever() {
         explore(
             Run("resent never, list lags 90 s, frozen between check and write") {
@@ -192,7 +194,7 @@ import Testing
 
     // MARK: In depth
 
-    /// Minutes, and gigabytes: `OTPD_MODEL_DEEP=1 swift test --filter ModelTests`.
+    /// Takes minutes and gigabytes: `OTPD_MODEL_DEEP=1 swift test --filter ModelTests`.
     @Test(
         .enabled(if: getenv("OTPD_MODEL_DEEP") != nil, "set OTPD_MODEL_DEEP to run it"),
         arguments: [

@@ -34,7 +34,7 @@ extension Protocol {
         }
     }
 
-    /// A worker gives back what it does not have in hand: only what it never handed over, and so left no body.
+    /// A worker releases jobs that it does not have in hand: only jobs that it never handed over, so no body has left.
     private mutating func giveBack(_ world: World, _ job: Int) {
         guard setup.forgetsEndings else { return }
         for index in attempts(of: job) where isLast(index, world) && world.attempts[index].phase == .over {

@@ -1,12 +1,13 @@
 import OTP
 
 extension Protocol {
-    /// Looks that begin now: `state = 'unknown'` and `next_lookup_at` due; taking one sets `next_lookup_at` to the end of its lease.
+    /// Lookups that begin now: `state = 'unknown'` and `next_lookup_at` is due. Taking one sets `next_lookup_at` to the
+    /// end of its lease.
     mutating func takeLooks(_ world: World, _ job: Int) {
         let row = world.rows[job]
         guard row.state == .unknown, row.lookAt <= 0 else { return }
 
-        // The whole verification has one text, so a look can't tell whose message it sees; recorded ones are skipped.
+        // A verification has one text, so a lookup cannot tell whose message it sees. Recorded messages are skipped.
         var surelyListed = false
         if holds(.listIsBelieved) {
             for index in 0..<World.attempts where !world.attempts[index].isRecorded {
@@ -21,7 +22,7 @@ extension Protocol {
             }
         }
 
-        // The list could not be had. Taken and written at once: later is what any other step can be, too.
+        // The list could not be fetched. Taken and recorded at once, because any other step may come before it.
         var next = world
         next.setLookAt(job, Self.ticks(ResolutionRule.afterUnclear))
         add(Step(.lookInVain, job), next)
@@ -38,7 +39,7 @@ extension Protocol {
                 verdict: verdict, job: Int8(job), attempt: row.attempt, token: Setup.lookLease, isCurrent: true)
             let decides = verdict == .resend || verdict == .fail
             if !decides, fencesOutLooks {
-                // Written at once, as above: nobody else looks meanwhile.
+                // Recorded at once, as above: no other worker looks meanwhile.
                 write(verdict, next, slot, Step(.lookAndMiss, job))
                 return
             }
@@ -48,7 +49,7 @@ extension Protocol {
         }
     }
 
-    /// Looks under way end: with their verdict, or with their resolver.
+    /// Lookups under way end, with their verdict or with their worker.
     mutating func endLooks(_ world: World) {
         for slot in 0..<World.looks where world.looks[slot].verdict != .none {
             var next = world
@@ -62,7 +63,7 @@ extension Protocol {
             if isOwn {
                 write(world.looks[slot].verdict, world, slot, Step(.writeVerdict, slot))
             } else {
-                // It changes nothing, as when it is dropped.
+                // The verdict changes nothing, as if it were dropped.
                 add(Step(.writeVerdict, slot), next)
             }
         }
@@ -115,7 +116,7 @@ extension Protocol {
         return verdicts
     }
 
-    /// Rounded up: a step may come later than its time, never before.
+    /// Rounded up, because a step may come later than its time, never earlier.
     static func ticks(_ duration: Duration) -> Int8 {
         let (ticks, rest) = duration.components.seconds.quotientAndRemainder(
             dividingBy: Setup.tick.components.seconds)

@@ -16,7 +16,7 @@ extension Protocol {
         }
     }
 
-    /// The standby that takes over has a job as being sent that had ended as accepted; its lease has any time left.
+    /// The promoted standby has a job as `sending` that had ended as accepted. Its lease may have any time left.
     private mutating func forgetEndings(_ world: World) {
         for job in 0..<setup.jobs where world.rows[job].state == .accepted {
             for lease in [0, Setup.lease] {

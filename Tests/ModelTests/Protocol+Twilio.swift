@@ -1,5 +1,5 @@
 extension Protocol {
-    /// What Twilio, and the way to it, can do with the body of an attempt. That it is lost is the end of its time.
+    /// The possible events of an attempt's body on the way to Twilio. It is lost if its time ends.
     mutating func twilioActs(_ world: World, _ index: Int) {
         let job = job(of: index)
         switch world.attempts[index].body {
@@ -21,7 +21,7 @@ extension Protocol {
         }
     }
 
-    /// `FinishAccepted`, `otp.record_status`: never fenced. Repeated, they change nothing.
+    /// `FinishAccepted`, `otp.record_status`: never fenced. Repetitions change nothing.
     private mutating func recordMessage(_ world: World, _ index: Int) {
         let job = job(of: index)
         var next = world

@@ -1,5 +1,5 @@
 extension Protocol {
-    /// What the worker of an attempt can do.
+    /// The possible steps of an attempt's worker.
     mutating func work(_ world: World, _ index: Int) {
         let attempt = world.attempts[index]
         var next = world
@@ -71,7 +71,7 @@ extension Protocol {
         add(Step(.recordRetryUnanswered, index), next)
         next.attempts[index].phase = .over
         add(Step(.recordRetry, index), next)
-        // Where nothing is written, one says it for both.
+        // If nothing is written, one step stands for both.
         guard isWritten else { return }
         next = world
         next.rows[job].state = .failed
@@ -80,7 +80,7 @@ extension Protocol {
         add(Step(.recordFailed, index), next)
     }
 
-    /// `FinishUnsent`: unknown, since now. Whoever could not write it down in time is found by the sweep.
+    /// `FinishUnsent`: unknown from now on. If the worker could not record it in time, the sweep finds the job.
     private mutating func recordUnknown(_ world: World, _ index: Int) {
         let job = job(of: index)
         var next = world
@@ -109,7 +109,7 @@ extension World {
         setLookAt(job, 0)
     }
 
-    /// Writes `next_lookup_at`, which tells each look of the job under way whether it is still the one.
+    /// Writes `next_lookup_at`, and updates whether each lookup under way is still the current one.
     mutating func setLookAt(_ job: Int, _ ticks: Int8) {
         rows[job].lookAt = ticks
         for slot in 0..<World.looks where looks[slot].verdict != .none && Int(looks[slot].job) == job {

@@ -1,14 +1,14 @@
 import OTP
 
-/// The protocol: from a state, everything that can happen next.
+/// The protocol: all steps that can follow a state.
 ///
-/// The participants are in extensions of their own: `Protocol+Worker`, `+Twilio`, `+Database`, `+Resolver`, `+Time`.
+/// Each participant has its own extension: `Protocol+Worker`, `+Twilio`, `+Database`, `+Resolver`, `+Time`.
 struct Protocol {
     let setup: Setup
-    /// What `ResolutionRule.decide` says of a look that missed, by age, counted looks and lost claims.
+    /// The results of `ResolutionRule.decide` for a lookup that missed, by age, counted lookups and lost claims.
     let verdicts: [PendingLook.Verdict]
     private(set) var successors: [Successor] = []
-    /// A bit a rule.
+    /// One bit for each rule.
     private let broken: UInt32
 
     init(_ setup: Setup) {
@@ -19,7 +19,7 @@ struct Protocol {
 
     func start() -> World {
         var world = World(rows: InlineArray(repeating: Row()))
-        // Jobs that this run does without have ended before it begins.
+        // Jobs beyond this run's number have ended before it begins.
         for job in setup.jobs..<World.jobs { world.rows[job].state = .canceled }
         return world
     }
@@ -47,7 +47,7 @@ struct Protocol {
     }
 
     func holds(_ rule: Rule) -> Bool { broken & 1 << rule.rawValue == 0 }
-    /// Whether a look that is stale once is stale for good.
+    /// Whether a stale lookup stays stale for good.
     var fencesOutLooks: Bool { setup.merges && holds(.verdictFencedByToken) && holds(.verdictFencedByAttempt) }
 
     func job(of attempt: Int) -> Int { attempt / setup.attemptsPerJob }
@@ -62,7 +62,7 @@ struct Protocol {
 // MARK: Fewer states
 
 extension Protocol {
-    /// States that differ only in what can't make a difference any more become one.
+    /// Merges states that differ only in facts without further effect.
     private func forgetWhatNobodyAsksFor(_ world: inout World) {
         var anyLive = false
         for job in 0..<World.jobs {
@@ -75,7 +75,7 @@ extension Protocol {
         for slot in 0..<World.looks where world.looks[slot].verdict != .none {
             if isFencedOutForGood(world.looks[slot], world) { world.looks[slot] = PendingLook() }
         }
-        // It makes no difference which resolver is which.
+        // The lookups are interchangeable, so their order does not matter.
         if world.looks[0].code > world.looks[1].code {
             let first = world.looks[0]
             world.looks[0] = world.looks[1]
@@ -97,7 +97,7 @@ extension Protocol {
         }
     }
 
-    /// `next_lookup_at` only grows, so that what is not current now will never be.
+    /// `next_lookup_at` only grows, so a stale lookup never becomes current again.
     private func isFencedOutForGood(_ look: PendingLook, _ world: World) -> Bool {
         let row = world.rows[Int(look.job)]
         guard row.state.isLive else { return true }
@@ -105,7 +105,7 @@ extension Protocol {
         return !look.isCurrent || look.attempt != row.attempt || row.state != .unknown
     }
 
-    /// Whether an ending other than a SID could still be written for it.
+    /// Whether an ending without a SID can still be written for it.
     private func canStillWrite(_ index: Int, _ world: World) -> Bool {
         guard world.rows[job(of: index)].state.isLive else { return false }
         return isLast(index, world) || !holds(.endingsFenced) || !setup.merges

@@ -1,12 +1,12 @@
-/// Visits every state that can be reached, breadth first, so that a counter-example is a shortest one.
+/// Visits every reachable state, breadth first, so that a counter-example is a shortest one.
 struct Search {
-    /// What a search came to.
+    /// The result of a search.
     struct Result {
         var states = 0
         var steps = 0
-        /// The most steps that any state is away from the start.
+        /// The greatest distance of any state from the start, in steps.
         var depth = 0
-        /// The kinds of steps that were taken, and the states that jobs were in; a bit each.
+        /// The kinds of steps that occurred, and the states of jobs, one bit each.
         var kinds: UInt64 = 0
         var rowStates: UInt64 = 0
         var counterExample: CounterExample?
@@ -14,9 +14,9 @@ struct Search {
 
     private var rules: Protocol
     private var visited = VisitedSet()
-    /// For each state, the one before it.
+    /// The predecessor of each state.
     private var origins: [UInt32] = []
-    /// For each state, the next one if everybody is well from now on; itself where nothing more happens then.
+    /// The next state of each state if nothing fails from now on, or the state itself if nothing more happens then.
     private var wellNext: [UInt32] = []
 
     init(_ setup: Setup) { rules = Protocol(setup) }
@@ -82,17 +82,17 @@ struct Search {
         return CounterExample(property: property, steps: steps + [last.step], worlds: worlds + [last.world])
     }
 
-    // MARK: What must happen in the end
+    // MARK: Every job ends
 
-    /// A state from which a job does not end as it should. The end of what is fair: each state has one next state if
-    /// everybody is well, so that following them all costs one step a state.
+    /// Finds a state from which a job does not end as it should. Without further failures each state has one next
+    /// state, so following all of them takes one step for each state.
     private func findUnended() -> (Property, Int)? {
         var ends = [UInt32](repeating: .max, count: visited.count)
         var mark = [UInt32](repeating: .max, count: visited.count)
         var path: [Int] = []
         var seenAlone: Set<UInt64> = []
         for start in 0..<visited.count {
-            // Where it all ends if everybody is well.
+            // The last state without further failures.
             var state = start
             path.removeAll(keepingCapacity: true)
             while ends[state] == .max, wellNext[state] != state {
@@ -108,7 +108,7 @@ struct Search {
             let world = World(visited.keys[start])
             let last = World(visited.keys[Int(end)])
             if let property = rules.judge(world, endingAs: last) { return (property, start) }
-            // And if the code dies with every worker but one, which only sweeps.
+            // Also checks that sweeps end every job if the code expires and only a sweeping worker is left.
             if seenAlone.insert(world.rowsAlone).inserted, !rules.sweepEnds(world) { return (.stuck, start) }
         }
         return nil
@@ -116,25 +116,25 @@ struct Search {
 }
 
 extension Protocol {
-    /// What is wrong if, with everybody well from `world` on, all ends as `last`.
+    /// The property violated if, without failures after `world`, the last state is `last`.
     func judge(_ world: World, endingAs last: World) -> Property? {
         var isCutOff = false
         for job in 0..<setup.jobs {
             let end = last.rows[job].state
-            // The bound of the exploration, not of the protocol.
+            // This is the bound of the exploration, not of the protocol.
             if end == .queued, last.rows[job].attempt == setup.attemptsPerJob { isCutOff = true }
             if end.isLive, !isCutOff { return .stuck }
             for index in attempts(of: job) where last.attempts[index].isAccepted && !last.attempts[index].isRecorded {
                 return .evidenceLost
             }
-            // A live job of a living code is delivered, or has killed three workers.
+            // A live job with a live code is delivered, or has crashed three workers.
             guard world.rows[job].state.isLive, !world.isDead, setup.resends else { continue }
             if end == .failed || end == .expired || end == .canceled { return .notDelivered }
         }
         return nil
     }
 
-    /// Whether sweeps alone end every job, once the code has died.
+    /// Whether sweeps alone end every job, once the code has expired.
     func sweepEnds(_ world: World) -> Bool {
         var world = world
         world.isDead = true
@@ -157,7 +157,7 @@ extension Protocol {
 }
 
 extension World {
-    /// The rows, without what else there is.
+    /// The rows alone, without the other parts of the state.
     var rowsAlone: UInt64 {
         var world = self
         for slot in 0..<World.looks { world.looks[slot] = PendingLook() }

@@ -1,48 +1,48 @@
-/// What is explored: its size, what its surroundings may do, and which rules hold.
+/// The setup of an exploration: its size, the possible failures, and the rules in force.
 struct Setup {
-    /// Five seconds: every time of the protocol is a multiple of it, or is rounded the harmful way.
+    /// Five seconds. Every time of the protocol is a multiple of it, or is rounded in the harmful direction.
     static let tick = Duration.seconds(5)
 
-    /// `Times.lease`. The trust window is taken to end with it, as if there were no margin.
+    /// `Times.lease`. The trust window is assumed to end with it, without a margin.
     static let lease: Int8 = 6
     /// `Times.http`.
     static let http: Int8 = 2
-    /// From when a body leaves its process until Twilio may take it: what a socket may still retransmit, and as much again.
+    /// From a body leaving its process until Twilio may accept it: the time of a socket's retransmissions, twice.
     static let underway: Int8 = 4
-    /// By how much the database's clock may jump forward when a standby takes over. Backward, leases and graces last
-    /// longer, which harms nobody.
+    /// How far the database's clock may jump forward when a standby takes over. A jump backward makes leases and graces
+    /// longer, which is harmless.
     static let clockJump: Int8 = 2
-    /// For how long a look is its resolver's alone.
+    /// How long a lookup belongs to one worker.
     static let lookLease: Int8 = 6
 
     var jobs = 1
     var attemptsPerJob = 2
     /// `OTPD_RESEND_UNKNOWN`.
     var resends = true
-    /// Until Twilio's list surely has a message. `ResolutionRule.grace` counts on three ticks.
+    /// When Twilio's list certainly has a message. `ResolutionRule.grace` assumes three ticks.
     var listLag: Int8 = 3
     /// The database may fail over once.
     var failsOver = true
-    /// The failover loses how a job ended: the promoted standby has it as being sent.
+    /// The failover loses a job's ending, so the promoted standby has the job as `sending`.
     var forgetsEndings = false
-    /// A process may be stopped between the last look at the clock and the write.
+    /// A process may be stopped between the last check of the clock and the write.
     var freezesBeforeWrite = false
     var unknownSince = UnknownSince.leaseEnd
     var broken: Set<Rule> = []
-    /// Merge states that can't make a difference any more.
+    /// Merge states whose differences have no further effect.
     var merges = true
-    /// Looks under way at a time.
+    /// The number of concurrent lookups.
     var resolvers = World.looks
-    /// Which properties end the search when they do not hold.
+    /// The properties whose violation ends the search.
     var properties = Set(Property.allCases)
 
-    /// What `unknown_at` is set to where the sweep finds a lapsed lease.
+    /// The value of `unknown_at` when the sweep finds an ended lease.
     enum UnknownSince { case leaseEnd, sweep, claim }
 }
 
-/// The rules of the protocol, each of which can be broken on purpose.
+/// The rules of the protocol. Each can be broken on purpose.
 enum Rule: UInt32, CaseIterable {
-    /// The trust window and the code's death are looked at where libcurl asks for the body.
+    /// The trust window and the code's expiry are checked when libcurl asks for the body.
     case checkInFeed
     /// Overdue transfers are ended after each `epoll_wait`.
     case checkInTurn
@@ -50,49 +50,50 @@ enum Rule: UInt32, CaseIterable {
     case wholeRequestFits
     /// The trust window counts from before the claim left, not from its answer.
     case trustFromBeforeClaim
-    /// `CLOCK_BOOTTIME`: it goes on while the process is stopped and the machine sleeps.
+    /// `CLOCK_BOOTTIME`: it advances while the process is stopped and the machine is suspended.
     case clockNeverStops
-    /// `SO_LINGER` 0 and `TCP_USER_TIMEOUT`: what has not left never leaves late.
+    /// `SO_LINGER` 0 and `TCP_USER_TIMEOUT`: bytes that have not left never leave late.
     case socketsDiscard
     /// An ending without a SID is written only for the attempt that is the job's last.
     case endingsFenced
     /// A SID settles its job in any live state.
     case sidSettlesAlways
-    /// What the list shows is adopted.
+    /// A message in the list is adopted.
     case listIsBelieved
     case grace
     case secondLook
-    /// A verdict is written only if `next_lookup_at` is what its look took.
+    /// A verdict is recorded only if `next_lookup_at` is the value that its lookup took.
     case verdictFencedByToken
-    /// A verdict is written only for the attempt that was looked for.
+    /// A verdict is recorded only for the attempt that was looked up.
     case verdictFencedByAttempt
     /// Only the lowest live id of a verification is claimed.
     case oneOfAVerification
     case lostLeasesSwept
-    /// What was handed over is not given back, though the database says that it is being sent and it is in nobody's hand.
+    /// A job that was handed over is not released, even if the database has it as `sending` and the worker does not
+    /// have it in hand.
     case handedOverIsNotGivenBack
-    /// A job is poisonous by claims that ended with their worker, not by claims.
+    /// Poison counts claims that ended with their worker, not all claims.
     case onlyLostClaimsPoison
 }
 
-/// What must hold in every state and step.
+/// The properties that must hold in every state and step.
 enum Property: CaseIterable {
     /// Two messages of one job were accepted.
     case twice
-    /// Two jobs of one verification were on their way at a time.
+    /// Two jobs of one verification were under way at a time.
     case together
-    /// A body was handed over after the code's death.
+    /// A body was handed over after the code's expiry.
     case late
     /// A SID reached the database and did not settle its job, or was not kept.
     case evidenceLost
-    /// The resolver ended a job as failed that Twilio has, or may still take.
+    /// A job failed although Twilio has its message, or may still accept it.
     case failedThoughSent
     /// A job was settled by another job's message.
     case wrongMessage
-    /// The look that decides was taken too soon after the one before it.
+    /// The lookup that decides came too soon after the one before it.
     case looksTooClose
-    /// A job that no participant and no clock will ever end.
+    /// A job that neither a participant nor a clock will ever end.
     case stuck
-    /// With everybody well from now on, a job ended otherwise than it should.
+    /// Without further failures, a job ended in another way than it should.
     case notDelivered
 }

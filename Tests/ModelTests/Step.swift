@@ -1,7 +1,7 @@
-/// One thing that can happen next.
+/// One possible step.
 struct Step: Equatable {
     var kind: Kind
-    /// Which attempt, job or look; of all jobs, from 0.
+    /// The attempt, job or lookup; numbered over all jobs, from 0.
     var subject: Int
 
     init(_ kind: Kind, _ subject: Int = 0) {
@@ -10,30 +10,30 @@ struct Step: Equatable {
     }
 
     enum Kind: Int, CaseIterable {
-        // Time and accidents.
+        // Time and failures.
         case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, databaseForgetsEnding, crash
-        // The worker of an attempt. What is fed goes into the socket at once, or in part later (`write`).
+        // The worker of an attempt. A fed body goes into the socket at once, or in part later (`write`).
         case handOver, enterTurn, feed, feedInPart, write
-        /// Ended before its body was fed; and after that: what had not left is discarded.
+        /// Ended before its body was fed, and after that. Bytes that had not left are discarded.
         case giveUp, cutShort
-        /// `FinishUnsent`. Where the database's answer is lost, it is written once more.
+        /// `FinishUnsent`. If the database's answer is lost, it is written once more.
         case recordRetry, recordFailed, recordUnknown
         case recordRetryUnanswered, recordFailedUnanswered, recordUnknownUnanswered
-        // Twilio. A refusal that the worker does not hear is as if the body were lost.
+        // Twilio. A refusal that does not reach the worker has the effect of a lost body.
         case accept, refuse
-        /// A SID comes in: the answer, however late, or a callback, of which there may be any number.
+        /// A SID arrives: the answer, however late, or one of any number of callbacks.
         case recordMessage
-        // The database. For what is unknown, otpd's sweep waits for the lease too; here it may come at any time.
+        // The database. For unknown outcomes, otpd's sweep waits for the lease too. Here it may come at any time.
         case claim, cancel, sweepLostLease, sweepDeadCode
-        /// `FindLost`: a claim's answer was lost, and its worker gives back what it does not have in hand.
+        /// `FindLost`: a claim's answer was lost, and its worker releases jobs that it does not have in hand.
         case giveBack
-        // Resolvers.
+        // Lookups.
         case lookAndMiss, lookInVain, lookAndAdopt, writeVerdict, dropLook
     }
 }
 
 extension Step.Kind {
-    /// The order in which things happen when everybody is well; nil for what does not happen then.
+    /// The order of steps without failures; nil for a step that only a failure causes.
     var orderWhenWell: Int? {
         switch self {
         case .recordMessage: 0
@@ -56,7 +56,7 @@ extension Step.Kind {
         }
     }
 
-    /// What happens, for a person; `#` is the subject.
+    /// The step as text; `#` is the subject.
     var words: String {
         switch self {
         case .tick: "5 s pass"
@@ -95,7 +95,7 @@ extension Step.Kind {
     }
 }
 
-/// What a step leads to, and the property that it violates.
+/// The state after a step, and the property that the step violates.
 struct Successor {
     var step: Step
     var world: World

@@ -1,11 +1,11 @@
-/// States in the order in which they were found, and by their keys: open addressing, two thirds full at most.
+/// States in the order in which they were found, and by their keys. Open addressing, at most two thirds full.
 struct VisitedSet {
     private(set) var keys: [Key] = []
     private var table = [UInt32](repeating: .max, count: 1 << 16)
 
     var count: Int { keys.count }
 
-    /// Where the state is, and whether it is new.
+    /// The state's place, and whether it is new.
     mutating func insert(_ key: Key) -> (place: Int, isNew: Bool) {
         if keys.count * 3 > table.count * 2 { grow() }
         var slot = Int(truncatingIfNeeded: key.hash) & (table.count - 1)

@@ -1,4 +1,4 @@
-/// A state in two words, by which the visited ones are told apart.
+/// A state in two words, which identify it among the visited ones.
 struct Key: Equatable {
     var first: UInt64
     var second: UInt64
@@ -68,7 +68,7 @@ extension World {
     }
 }
 
-/// Bit fields, the first one lowest.
+/// Bit fields, beginning with the lowest.
 struct Packer {
     private(set) var word: UInt64
     private var shift: UInt64 = 0
@@ -91,7 +91,7 @@ struct Packer {
 }
 
 extension Attempt.Body {
-    /// The longest times that fit.
+    /// The longest representable times.
     static let longestUnderway: Int8 = 11
     static let longestUnlisted: Int8 = 18
 

@@ -22,13 +22,14 @@ struct FigureTests {
         #expect(curve[0] == Percentiles.Point(share: 0, milliseconds: 1))
         #expect(curve[4].milliseconds == 500)
         #expect(curve[8].milliseconds == 750)
-        // Up to where one value of the thousand is slower, and no further.
+        // Up to the point where one value of the thousand is slower, and no further.
         #expect(curve.count == 40)
         #expect(curve.last?.milliseconds == 999)
     }
 
     @Test func oldestFirstHandlesOneAfterTheOther() {
-        // Four at once, ten a second; the fifth finds nobody before it. In no order, as several connections bring them.
+        // Four at once, at ten a second; the fifth finds an empty queue. Out of order, as several connections deliver
+        // them.
         let handled = Overload.oldestFirst([0, 900_000, 0, 0, 0], perSecond: 10)
         #expect(handled == [0, 900_000, 100_000, 200_000, 300_000])
     }

@@ -2,8 +2,8 @@ import OTP
 import TestSupport
 import Testing
 
-/// Always nearly the least (2⁻²¹ of a range), or always the most, that a range allows. Not 0: the standard library draws
-/// again where a value would favour one end, and would draw the same for ever.
+/// Gives always nearly the least (2⁻²¹ of a range), or always the most, of a range. It never gives 0, because the
+/// standard library would draw again for an unbiased value, for ever.
 private struct Extreme: RandomNumberGenerator {
     let value: UInt64
     mutating func next() -> UInt64 { value }

@@ -42,7 +42,7 @@ struct DispositionTests {
         .unexpectedStatus(httpStatus: 302), .ambiguousCode(20500),
     ])
     func unknownIsNeverSentAgain(_ reason: Outcome.Unclear) {
-        // Whatever life is left, and however often it was tried.
+        // For every life left, and every number of attempts.
         for life in [-1, 0, 5, 300] {
             for attempt in [1, 2, 9] {
                 let disposition = decide(.unknown(reason), attempt: attempt, life: .seconds(life))
@@ -64,7 +64,7 @@ struct DispositionTests {
         #expect(why.error == reason.explanation && why.remedy == reason.remedy)
         #expect(disposition.effect == (reason == .throttled ? .throttle(retryAfter: .seconds(3)) : nil))
         #expect(decide(.notSent(reason, retryAfter: nil), life: .seconds(1)).step.state == .expired)
-        // However long the answer asks to wait, the job waits within its code's life.
+        // However long the answer asks to wait, the job's wait stays within its code's life.
         for wait in [9, 60, 86_400] {
             guard
                 case .retry(let after, _) = decide(.notSent(reason, retryAfter: .seconds(wait)), life: .seconds(9)).step
@@ -92,7 +92,7 @@ struct DispositionTests {
             #expect(disposition.effect == (errorClass == .throttle ? .throttle(retryAfter: nil) : nil))
         }
         #expect(disposition.isAlert == (errorClass == .ignore))
-        // Nothing is retried past the code's life.
+        // No retry is later than the code's expiry.
         if state == .queued { #expect(decide(refused(code), life: .milliseconds(900)).step == .expired(why)) }
     }
 
@@ -135,7 +135,7 @@ struct DispositionTests {
         #expect(refused(1).outage == nil && Outcome.accepted(DispositionTests.sid, status: nil).outage == nil)
     }
 
-    /// A login page in place of an answer: what became of the request is unknown, and so is the way to Twilio.
+    /// A login page in place of an answer: the outcome is unknown, and Twilio counts as unreachable.
     @Test func blockedIsAnOutage() {
         let blocked = Outcome.notSent(.blocked(Responder(httpStatus: 403, server: "nginx")), retryAfter: nil).outage
         #expect(blocked?.isBlocked == true && blocked?.explanation.contains("403 (Server: nginx)") == true)
@@ -153,7 +153,7 @@ struct DispositionTests {
                 "text/html", "nginx/1.25.3", "1.1 10.0.0.1:3128 (squid)",
                 "HTTP status 403 (text/html; Server: nginx/1.25.3; Via: 1.1 10.0.0.1:3128 (squid))"
             ),
-            // No number, no control character, no more than a line.
+            // Neither a long number nor a control character, and at most one line.
             (
                 "", "to +966501234567 482913", "a\u{1B}[31m\r\nb\u{202E}é",
                 "HTTP status 403 (Server: to +9665 4829; Via: a?[31m??b?????)"

@@ -25,7 +25,7 @@ struct MaskTests {
         }
     }
 
-    /// Every way Swift has of printing a value.
+    /// Every way in which Swift prints a value.
     private func printed<T>(_ value: T) -> String {
         var dumped = ""
         dump(value, to: &dumped)

@@ -17,7 +17,7 @@ struct PausesTests {
         #expect(read.name == name && read.scope == scope && read.key == key)
     }
 
-    /// What the table's check refuses, nobody else takes; a whole number is no prefix.
+    /// Values that the table's CHECK refuses are refused here too. A whole number is not a prefix.
     @Test(arguments: [
         ("all", "SA"), ("country", ""), ("country", "sa"), ("country", "SAU"), ("prefix", ""), ("prefix", "+"),
         ("prefix", "96650"), ("prefix", "+0"), ("prefix", "+9665a"), ("prefix", "+966501234567"), ("worker", "1"),
@@ -38,7 +38,7 @@ struct PausesTests {
         }
         #expect(holding(Pauses([try Self.pause("prefix", "+9665012345")]), other) == nil)
         #expect(holding(Pauses([try Self.pause("all")]), other)?.scope == .all)
-        // The country is the row's own, also where several share a country code, and where it has none.
+        // The country comes from the row, also if several share a country code, and if it has none.
         let kazakh = (try Self.number("+77010001234"), "KZ")
         #expect(holding(Pauses([try Self.pause("country", "RU")]), kazakh) == nil)
         #expect(holding(Pauses([try Self.pause("country", "KZ")]), kazakh) != nil)
@@ -46,7 +46,7 @@ struct PausesTests {
         #expect(holding(Pauses([try Self.pause("country", "KZ")]), (kazakh.0, "")) == nil)
     }
 
-    /// The probe of one pause is held by another all the same.
+    /// A probe of one pause is still held by other pauses.
     @Test func aProbePassesItsOwnPauseAlone() throws {
         let number = try Self.number("+966501234567")
         var pauses = Pauses([try Self.pause("country", "SA")])
@@ -79,9 +79,9 @@ struct PausesTests {
         for (scope, key) in [("all", ""), ("country", "SA")] {
             let pause = try Self.pause(scope, key)
             #expect(pause.message.contains("because") && pause.message.contains(key))
-            #expect(pause.endRemedy.hasSuffix(key.isEmpty ? "--all" : "--\(scope) \(key)"))
+            #expect(pause.endRemedy == "Run otpd resume --\(scope)\(key.isEmpty ? "" : " \(key)") to send again.")
         }
-        // Both stand beside masked numbers.
+        // Both texts appear beside masked numbers.
         let prefix = try Self.pause("prefix", "+96650123")
         #expect(prefix.message.contains("because") && prefix.endRemedy.contains("--prefix"))
         #expect(!(prefix.message + prefix.endRemedy).contains("6650"))

@@ -2,7 +2,7 @@ import Testing
 
 @testable import OTP
 
-/// The daemon's own check: of the form alone. What a number is, SQL says (Tests/sql/phone_numbers.py).
+/// The daemon's own check, of the form alone. SQL decides which numbers exist (Tests/sql/phone_numbers.py).
 struct PhoneNumberTests {
     @Test(arguments: [
         "+966501234567", "+6835123", "+12025550123", "+123456789012345", "+999501234567", "+966112345678",
@@ -43,7 +43,7 @@ struct PhoneNumberTests {
                 #expect(throws: PhoneNumber.FormError.notE164) { try PhoneNumber(e164: long) }
             }
         }
-        // Ten thousand looks at ten megabytes each would be a hundred thousand million bytes: most of a minute.
+        // Reading ten megabytes ten thousand times would take most of a minute.
         #expect(took < .seconds(15))
     }
 

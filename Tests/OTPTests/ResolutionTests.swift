@@ -5,12 +5,12 @@ struct ResolutionTests {
     static let sid = MessageSID("SM0123456789abcdef0123456789abcdef")!
     static let instant = Duration.milliseconds(1)
 
-    /// Before, at and after each age at which the rule changes its mind; a clock that was set back; and old age.
+    /// Before, at and after each age at which the decision changes, for a clock that was set back, and for old jobs.
     static let ages: [Duration] =
         [0, 2, 15, 45, 60].flatMap { [.seconds($0) - instant, .seconds($0), .seconds($0) + instant] }
         + [.seconds(-10), .seconds(8), .seconds(30), .seconds(600)]
 
-    /// Every subject that any of the rule's conditions could tell apart.
+    /// Every subject that the rule's conditions can tell apart.
     static let subjects: [ResolutionRule.Subject] = ages.flatMap { age in
         (0...4).flatMap { looks in (0...5).map { .init(age: age, looks: looks, lostClaims: $0) } }
     }
@@ -33,31 +33,31 @@ struct ResolutionTests {
         }
     }
 
-    /// Nothing is sent again once the code has died: a look that misses the message ends the job, when the grace is over or
-    /// 15 s after the death. A list that can't be had is asked for during a minute.
+    /// Nothing is sent again once the code has expired. A lookup that misses the message ends the job, at the end of
+    /// the grace or 15 s after the expiry. If the list cannot be fetched, otpd keeps asking for a minute.
     @Test(
-        "after the code's death",
+        "after the code's expiry",
         arguments: [
             ("at once, where the grace is over", 45, 0, Lookup.absent, Duration?.none),
             ("whatever was counted", 600, 500, .absent, nil),
             ("at the end of the grace", 40, 1, .absent, .seconds(5)),
-            ("or 15 s after the death", 3, 1, .absent, .seconds(14)),
+            ("or 15 s after the expiry", 3, 1, .absent, .seconds(14)),
             ("which is then", 17, 15, .absent, nil),
-            ("a look that comes late decides as well", 20, 40, .absent, nil),
+            ("a late lookup decides as well", 20, 40, .absent, nil),
             ("a list that can't be had", 50, 1, .unclear, .seconds(10)),
             ("for a minute", 109, 59, .unclear, .seconds(10)),
             ("and no longer", 110, 60, .unclear, nil),
         ] as [(String, Int, Int, Lookup, Duration?)])
-    func afterTheDeath(_ name: String, _ age: Int, _ deadFor: Int, _ look: Lookup, _ again: Duration?) {
+    func afterTheExpiry(_ name: String, _ age: Int, _ expiredFor: Int, _ look: Lookup, _ again: Duration?) {
         for resends in [true, false] {
             for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
                 let subject = ResolutionRule.Subject(
-                    age: .seconds(age), looks: looks, lostClaims: lostClaims, deadFor: .seconds(deadFor))
+                    age: .seconds(age), looks: looks, lostClaims: lostClaims, expiredFor: .seconds(expiredFor))
                 let step = ResolutionRule(resends: resends).decide(look, subject)
                 if let again {
                     #expect(step == .lookUpAgain(after: again, isCounted: false), "\(name)")
                 } else if case .fail(let why) = step {
-                    #expect(why.error.hasPrefix("Outcome unknown") && !why.remedy.isEmpty, "\(name)")
+                    #expect(why.error.hasPrefix("outcome unknown") && !why.remedy.isEmpty, "\(name)")
                 } else {
                     Issue.record("\(name): \(step)")
                 }
@@ -96,13 +96,13 @@ struct ResolutionTests {
                     Issue.record("\(subject): \(step)")
                     continue
                 }
-                #expect(why.error.hasPrefix("Outcome unknown") && why.error.contains("OTPD_RESEND_UNKNOWN=never"))
+                #expect(why.error.hasPrefix("outcome unknown") && why.error.contains("OTPD_RESEND_UNKNOWN=never"))
                 #expect(why.code == nil && why.errorClass == nil && !why.remedy.isEmpty)
             }
         }
     }
 
-    /// Looks taken as soon as they are due, none of which finds anything: from any age, it comes to an end.
+    /// Lookups that run as soon as they are due and find nothing end the job, from any age.
     @Test(arguments: [(0, [0, 2, 15, 45, 60]), (7, [7, 15, 45, 60]), (15, [15, 45, 60]), (90, [90, 105])])
     func looksThatMissComeToAnEnd(_ start: Int, _ expected: [Int]) {
         for (rule, end) in [(ResolutionRule(resends: true), true), (ResolutionRule(resends: false), false)] {

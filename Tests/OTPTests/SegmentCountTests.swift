@@ -3,14 +3,14 @@ import TestSupport
 import Testing
 
 struct SegmentCountTests {
-    /// 3GPP TS 23.038's tables, written out here a second time and by another hand: position by position.
+    /// The tables of 3GPP TS 23.038, written here independently, position by position.
     static let basic: [Character] = Array(
         "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§"
             + "¿abcdefghijklmnopqrstuvwxyzäöñüà")
     static let extended: [Character] = ["\u{C}", "^", "{", "}", "\\", "[", "~", "]", "|", "€"]
 
     @Test func theAlphabetIsWhole() {
-        // 128 positions less the escape.
+        // 128 positions, without the escape.
         #expect(SegmentCountTests.basic.count == 127)
         for character in SegmentCountTests.basic {
             #expect(SegmentCount(String(character)).encoding == .gsm7 && SegmentCount(String(character)).units == 1)
@@ -29,7 +29,7 @@ struct SegmentCountTests {
         ("", 0, 0), ("a", 1, 1), (String(repeating: "a", count: 160), 160, 1),
         (String(repeating: "a", count: 161), 161, 2), (String(repeating: "a", count: 306), 306, 2),
         (String(repeating: "a", count: 307), 307, 3), (String(repeating: "€", count: 80), 160, 1),
-        // 76 pairs fill 152 of 153: the next is not split.
+        // 76 pairs fill 152 of 153. The next pair is not split.
         (String(repeating: "€", count: 81), 162, 2), (String(repeating: "€", count: 152), 304, 2),
         (String(repeating: "€", count: 153), 306, 3), (String(repeating: "a", count: 152) + "€" + "aaaaaaa", 161, 2),
         (String(repeating: "a", count: 152) + "€" + String(repeating: "a", count: 152), 306, 3),
@@ -43,7 +43,7 @@ struct SegmentCountTests {
         ("ر", 1, 1), (String(repeating: "ر", count: 70), 70, 1), (String(repeating: "ر", count: 71), 71, 2),
         (String(repeating: "ر", count: 134), 134, 2), (String(repeating: "ر", count: 135), 135, 3),
         ("ç", 1, 1), (String(repeating: "😀", count: 35), 70, 1),
-        // 33 pairs fill 66 of 67: the next is not split.
+        // 33 pairs fill 66 of 67. The next pair is not split.
         (String(repeating: "😀", count: 36), 72, 2), (String(repeating: "😀", count: 67), 134, 3),
         (String(repeating: "ر", count: 66) + "😀" + "ررر", 71, 2),
         ("a" + String(repeating: "é", count: 69) + "ر", 71, 2),
@@ -61,7 +61,7 @@ struct SegmentCountTests {
         #expect(SegmentCount(utf8: Array("€".utf8)) == SegmentCount("€"))
     }
 
-    /// A slow reference: lay the units out one by one into segments.
+    /// A slow reference that places the units one by one into segments.
     private func reference(_ text: String) -> (Int, Int) {
         let known = SegmentCountTests.basic + SegmentCountTests.extended
         let isGSM7 = text.unicodeScalars.allSatisfy { scalar in

@@ -34,7 +34,7 @@ struct TemplateTests {
         ("{ code }", .unknownPlaceholder(" code ")), ("{CODE}", .unknownPlaceholder("CODE")),
         ("{code", .unbalancedBrace), ("code}", .unbalancedBrace), ("{code}}", .unbalancedBrace),
         ("{{code}}", .unknownPlaceholder("{code")), ("{code}\u{0}", .containsNUL),
-        // To a `Character`, a brace that a combining mark follows is another character.
+        // For a `Character`, a brace followed by a combining mark is a different character.
         ("{code} {\u{301}", .unbalancedBrace), ("{code} {\u{301}x}", .unknownPlaceholder("\u{301}x")),
     ])
     func problems(_ text: String, _ problem: Template.Problem) {
@@ -42,12 +42,12 @@ struct TemplateTests {
         #expect(!problem.description.isEmpty)
     }
 
-    /// What fills a place is not parsed again: an app called `{code}` stays that.
+    /// Values of placeholders are not parsed, so an app named `{code}` keeps its name.
     @Test func fillingsAreNotTemplates() throws {
         #expect(try render("{app}: {code}", app: "{code}{minutes}", code: "{app}") == "{code}{minutes}: {app}")
     }
 
-    /// Random templates against rendering by replacing strings.
+    /// Compares random templates with the replacement of strings.
     @Test func agreesWithReplacing() throws {
         var random = SeededGenerator(11)
         let pieces = ["{app}", "{code}", "{minutes}", "x", " ", "é", "رمز", "😀", "\n", "%", "$1", "\\"]

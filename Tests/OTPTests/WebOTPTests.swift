@@ -1,9 +1,9 @@
 import OTP
 import Testing
 
-/// The last line for WebOTP, held against a reading of the specification ("Origin-bound one-time codes delivered via SMS").
+/// The last line for WebOTP, read as the specification says ("Origin-bound one-time codes delivered via SMS").
 struct WebOTPTests {
-    /// Host and code of a message, as a phone reads them; nil where it offers nothing.
+    /// Host and code of a message, as a phone reads them; nil if it offers none.
     ///
     /// The last line is `@host #code`: one space, nothing after the code, no line break after the line.
     static func read(_ message: String) -> (host: String, code: String)? {
@@ -81,7 +81,7 @@ struct WebOTPTests {
         #expect(try render("{code}", host: String(repeating: "a", count: 63) + ".example").hasSuffix("#482913"))
     }
 
-    /// The code must stand in the text itself: people without such a phone read it there.
+    /// The code must be in the text itself too, for people without such a phone.
     @Test func theLineDoesNotStandForTheCode() {
         #expect(throws: Template.Problem.noCode) { try Template("Your code:", webOTPHost: "example.com") }
     }
@@ -90,7 +90,7 @@ struct WebOTPTests {
         let english = SegmentCount(try render(TemplateTests.english, host: "mgask.example"))
         #expect(english == SegmentCount("\(try render(TemplateTests.english, host: nil))\n@mgask.example #482913"))
         #expect(english.encoding == .gsm7 && english.units == 61 + 1 + 22 && english.segments == 1)
-        // In UCS-2 the line makes two of one.
+        // In UCS-2 the line makes one segment into two.
         #expect(SegmentCount(try render(TemplateTests.arabic, host: nil)).segments == 1)
         let arabic = SegmentCount(try render(TemplateTests.arabic, host: "mgask.example"))
         #expect(arabic.encoding == .ucs2 && arabic.segments == 2)

@@ -2,10 +2,10 @@ import Testing
 
 @testable import Postgres
 
-/// Connection strings: taken apart with certainty, or refused without a word of what could be a password.
+/// Connection strings are parsed with certainty, or refused without quoting a possible password.
 @Suite("Addresses")
 struct AddressTests {
-    /// Every piece of four characters of a password.
+    /// Every substring of four characters of a password.
     private func fragments(_ password: String) -> Set<String> {
         let characters = Array(password)
         guard characters.count >= 4 else { return [] }
@@ -123,7 +123,7 @@ struct AddressTests {
                 "", ["PGSSLMODE": "x", "PGPORT": "y", "PGCONNECT_TIMEOUT": "z"],
                 ["PGPORT", "PGSSLMODE", "PGCONNECT_TIMEOUT"]
             ),
-            // The service's values stand above these.
+            // The service's values override these.
             ("", ["PGSSLMODE": "x", "PGSERVICE": "app"], []),
             ("", ["PGSSLNEGOTIATION": "x", "PGPASSWORD": "a:b@c/d"], []),
             ("host=db sslmode=verify-full", ["HOME": "/home/otpd"], ["DATABASE_URL"]),

@@ -4,7 +4,7 @@ import Testing
 
 private typealias Machine = PipelineMachine
 
-/// A machine and what it asked for.
+/// A machine and the actions that it asked for.
 private struct Driver {
     var machine = Machine()
 

@@ -22,7 +22,7 @@ private struct FakeServer {
 
     var isBusy: Bool { !sent.isEmpty || !answers.isEmpty }
 
-    /// The next answer; computed only when it is its turn, as a server would.
+    /// The next answer. Computed only in its turn, as a server would.
     mutating func next(_ dice: inout Dice) -> PipelineMachine.Answer? {
         if answers.isEmpty, !sent.isEmpty { execute(sent.removeFirst(), &dice) }
         return answers.isEmpty ? nil : answers.removeFirst()
@@ -66,7 +66,7 @@ private struct FakeServer {
             }
             if !hasFailed, dice.chance(10) { answers += [.refused(.other), .end] }
             answers.append(.sync)
-            // Somebody changes a table, or says DISCARD ALL.
+            // Another session changes a table, or runs DISCARD ALL.
             if dice.chance(5) { statements[name] = statements[name].map { _ in false } }
             if dice.chance(5) { statements[name] = nil }
         }
@@ -147,7 +147,7 @@ struct PipelineWalkTests {
             case 85..<92:
                 if let id = open.keys.sorted(by: { $0.serial < $1.serial }).randomElement(using: &dice) {
                     let drop = open[id]?.isCancellable == false || dice.chance(10)
-                    // Dropping ends the walk: only now and then.
+                    // Dropping ends the walk, so it happens only now and then.
                     if !drop || dice.chance(5) { perform(.interrupt(id, .deadline, drop: drop)) }
                 }
             case 92..<97:
@@ -161,7 +161,7 @@ struct PipelineWalkTests {
             default: if dice.chance(5) { perform(.lost) }
             }
         }
-        // The end: everything is answered, or everything is lost.
+        // At the end everything is answered, or everything is lost.
         if seed.isMultiple(of: 2) {
             while !isDropped, machine.state != .closed {
                 if cancels > 0 {

@@ -122,7 +122,7 @@ struct ErrorTests {
 
     @Test("each says what is known of the statement")
     func outcomes() {
-        #expect("\(PostgresError.deadline(.unknown))".contains("may have been carried out"))
+        #expect("\(PostgresError.deadline(.unknown))".contains("may have taken effect"))
         #expect("\(PostgresError.deadline(.notSent))".contains("nothing was done"))
         let loss = Loss(reason: "gone", farewell: nil, outcome: .unknown)
         #expect("\(PostgresError.lost(loss))".contains("gone"))
@@ -153,7 +153,7 @@ struct ErrorTests {
         memory.avoid(candidates[0].key, at: start)
         #expect(order(at: 0, candidates) == "2 3 1")
         #expect(order(at: 0, twice) == "2s 3s 2a 3a 1s 1a")
-        // The others failed as well: the one that failed first may work again.
+        // The others failed as well. The one that failed first may work again.
         memory.avoid(candidates[1].key, at: start + .seconds(10))
         memory.avoid(candidates[2].key, at: start + .seconds(20))
         #expect(order(at: 20, candidates) == "1 2 3")

@@ -5,7 +5,7 @@ import Testing
 
 @Suite("Claim")
 struct ClaimTests {
-    /// The three statements are written out, to be read as SQL: what they share stays the same.
+    /// The three statements are written out, so that they can be read as SQL. Their common parts must stay equal.
     @Test("the three orders of a claim differ in order and beginning alone")
     func variants() {
         let oldest = Claim.oldestFirst.sql

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Queue
 
-/// Seals that PostgreSQL 15.20's pgcrypto wrote, and what must not open.
+/// Seals from the pgcrypto of PostgreSQL 15.20, and seals that must not open.
 @Suite struct CodeKeysTests {
     static let secret = "0123456789abcdefghijklmnopqrstuvwxyzABCDEF_-"
     static let zeros = String(repeating: "0", count: 32)
@@ -56,7 +56,7 @@ import Testing
             for sealed in Self.sealed {
                 let code = opener.open(bytes(sealed.seal), sealed.secret)
                 #expect(code == (try Code(sealed.code)))
-                // What one seal left behind opens no other.
+                // The remains of one seal open no other.
                 #expect(opener.open(bytes(sealed.seal), "another secret") == nil)
             }
         }
@@ -90,7 +90,7 @@ import Testing
         #expect(open(seal + seal, sealed.secret) == nil)
     }
 
-    /// Written by pgcrypto with other options, or of what is no code.
+    /// Made by pgcrypto with other options, or from something other than a code.
     @Test(arguments: [
         // s2k-mode=3 and AES-128, its defaults
         "c30d04070302316ec80b5b826f6a77d237014d9b8c3654c4b49c712b1417234d49601e8333a240d3fd0bd427ad9b3f40"
@@ -117,7 +117,7 @@ import Testing
         #expect(open(bytes(seal), Self.zeros) == nil)
     }
 
-    /// What decrypts to anything at all, lengths that lead nowhere among it: no trap, and no code.
+    /// Random decryption results, with impossible lengths among them: no trap, and no code.
     @Test func lengthsThatLeadNowhere() {
         for tag: UInt8 in [0xC3, 0xD2, 0xCB, 0x00, 0xFF] {
             for length: UInt8 in [0, 1, 12, 191, 192, 223, 224, 254, 255] {

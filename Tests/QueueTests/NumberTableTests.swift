@@ -3,7 +3,7 @@ import Testing
 @testable import Queue
 
 struct NumberTableTests {
-    /// The program's own table names its version and its day in the statement.
+    /// The program's own table names its version and its date in the statement.
     @Test func theTableThatIsCompiledInNamesItself() {
         let table = NumberTable.embedded
         #expect(table.version.split(separator: ".").count >= 3)
@@ -20,7 +20,7 @@ struct NumberTableTests {
     ])
     func anotherStatementIsNone(_ sql: String) { #expect(NumberTable(sql: sql) == nil) }
 
-    /// Number by number, as SQL compares them.
+    /// Compared number by number, as in SQL.
     @Test(arguments: [
         ("9.0.43", "9.0.42", true), ("9.0.43", "9.0.43", false), ("9.0.43", "9.0.44", false),
         ("9.0.100", "9.0.99", true),

@@ -1,10 +1,10 @@
-/// What a test's surroundings could not do, or what did not happen in time.
+/// A failure of a test's environment, or an event that did not happen in time.
 public struct Trouble: Error, CustomStringConvertible {
     public let description: String
     public init(_ description: String) { self.description = description }
 }
 
-/// What a failure's message adds: the last lines of the programs that the test runs, for instance.
+/// An addition to a failure's message, such as the last lines of the programs that the test runs.
 public enum Diary {
     /// Set around a test.
     @TaskLocal public static var current: (@Sendable () -> String)?
@@ -12,9 +12,11 @@ public enum Diary {
     static var text: String { current.map { "\n\($0())" } ?? "" }
 }
 
-/// Waits until `condition` gives a value; looks every few milliseconds. `what` is said when it does not come in time.
+/// Waits until `condition` gives a value, and checks it every few milliseconds. An error names `what` if it does not
+/// come in time.
 ///
-/// Two minutes at least, whatever `span` is: on a busy machine everything is late, and a test fails by what it sees.
+/// Waits two minutes at least, whatever `span` is, because a busy machine delays everything. A test should fail because
+/// of a wrong result, not a late one.
 @discardableResult
 public func eventually<T>(
     _ what: String, within span: Duration = .seconds(120), _ condition: () async throws -> T?
@@ -28,7 +30,7 @@ public func eventually<T>(
     }
 }
 
-/// Watches that something stays as it is: fails as soon as `condition` is false, and returns after `span`.
+/// Checks that a condition lasts: fails as soon as `condition` is false, and returns after `span`.
 public func stays(_ what: String, for span: Duration, _ condition: () async throws -> Bool) async throws {
     let end = ContinuousClock.now + span
     while ContinuousClock.now < end {

@@ -53,14 +53,14 @@ public enum Repository {
     public static func read(_ path: String) -> String { Files.read("\(root)/\(path)") }
 }
 
-/// One folder in /tmp for what the processes of this run print; deleted when the run ends.
+/// One folder in /tmp for the output of this run's processes. Deleted when the run ends.
 public enum ScratchFolder {
     public static let shared = Result<String, Trouble> { () throws(Trouble) in
         atexit { delete() }
         return try Files.makeFolder()
     }
 
-    /// Deletes it and what it holds.
+    /// Deletes the folder and its files.
     private static func delete() {
         guard case .success(let path) = shared else { return }
         for name in Files.list(path) { unlink("\(path)/\(name)") }
@@ -81,8 +81,8 @@ public enum Environment {
         return values
     }()
 
-    /// What child processes inherit: where the server is, and no setting of otpd's. Those built with a sanitizer report
-    /// where this process does (Tests/sanitize/run).
+    /// The environment of child processes: where the server is, and no setting of otpd's. Programs built with a
+    /// sanitizer report to the same place as this process (Tests/sanitize/run).
     public static var base: [String: String] {
         current.filter {
             $0.key.hasPrefix("PG") || $0.key.hasSuffix("SAN_OPTIONS")

@@ -1,11 +1,11 @@
-/// A request or an answer of HTTP/1.1, whole: its head without the empty line, and as much body as Content-Length says.
+/// A complete request or answer of HTTP/1.1: its head without the empty line, and as much body as Content-Length says.
 public struct HTTPMessage: Sendable {
     public let head: String
     public let body: [UInt8]
-    /// On the wire.
+    /// The size on the wire.
     public let byteCount: Int
 
-    /// The message that `bytes` begin with; nil while it is not whole. Without a Content-Length it has no body.
+    /// The message at the beginning of `bytes`; nil while it is incomplete. Without a Content-Length it has no body.
     public init?(_ bytes: [UInt8]) {
         guard let end = bytes.firstRange(of: Array("\r\n\r\n".utf8)) else { return nil }
         head = String(decoding: bytes[..<end.lowerBound], as: UTF8.self)

@@ -2,18 +2,19 @@ import Glibc
 
 /// TCP on 127.0.0.1, without a library.
 public enum Loopback {
-    /// A new socket, bound to nothing.
+    /// A new, unbound socket.
     public static func socket() -> Int32 {
         Glibc.socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     }
 
-    /// Whether the connection was taken. `host` is the last byte of the caller's address, 127.0.0.x.
+    /// Connects. Returns whether it succeeded. `host` is the last byte of the caller's address, 127.0.0.x.
     public static func connect(_ descriptor: Int32, _ port: UInt16, from host: UInt8 = 1) -> Bool {
         (host == 1 || withAddress(0, host: host) { bind(descriptor, $0, $1) == 0 })
             && withAddress(port) { Glibc.connect(descriptor, $0, $1) == 0 }
     }
 
-    /// A listening socket on `port`, or on a free one, and its port. `receiveBuffer`: of its connections, in bytes.
+    /// A listening socket on `port`, or on a free one, and its port. `receiveBuffer` is the size in bytes for its
+    /// connections.
     public static func listen(
         _ port: UInt16 = 0, backlog: Int32 = 64, receiveBuffer: Int32? = nil
     ) throws -> (descriptor: Int32, port: UInt16) {
@@ -32,7 +33,7 @@ public enum Loopback {
         return (descriptor, port)
     }
 
-    /// A port where nobody listens, at least at first.
+    /// A port without a listener, at least at first.
     public static func freePort() throws -> UInt16 {
         let (descriptor, port) = try listen()
         close(descriptor)
@@ -45,7 +46,7 @@ public enum Loopback {
     /// The port of the other end of a socket.
     public static func remotePort(_ descriptor: Int32) -> UInt16? { port { getpeername(descriptor, $0, $1) } }
 
-    /// Ends the listening on `port`, whatever part of this process does it.
+    /// Stops listening on `port`, for a listener anywhere in this process.
     public static func endListening(on port: UInt16) throws {
         for descriptor in Int32(3)..<1024 where localPort(descriptor) == port {
             var isListening: Int32 = 0
@@ -82,7 +83,7 @@ public enum Loopback {
     }
 }
 
-/// A listening socket on a free port, with nobody behind it but the test.
+/// A listening socket on a free port, which only the test accepts on.
 public final class Listener: Sendable {
     private let descriptor: Int32
     public let port: UInt16
@@ -91,7 +92,7 @@ public final class Listener: Sendable {
 
     deinit { close(descriptor) }
 
-    /// Whether a client waits to be accepted; the kernel has let it in.
+    /// Whether a client waits to be accepted. The kernel has completed its connection.
     public var hasClient: Bool {
         var waiting = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return poll(&waiting, 1, 0) == 1

@@ -3,7 +3,7 @@ import Synchronization
 
 /// systemd's end of NOTIFY_SOCKET: a datagram socket with a name of its own.
 public final class NotifySocket: Sendable {
-    /// What NOTIFY_SOCKET is set to: a path in /tmp, which goes away with it, or `@` and an abstract name.
+    /// The value for NOTIFY_SOCKET: a path in /tmp, deleted with this object, or `@` and an abstract name.
     public let name: String
     private let descriptor: Int32
     private let received = Mutex<[String]>([])
@@ -16,7 +16,7 @@ public final class NotifySocket: Sendable {
             AF_UNIX, Int32(SOCK_DGRAM.rawValue | SOCK_CLOEXEC.rawValue | SOCK_NONBLOCK.rawValue), 0)
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
-        // An abstract name begins with a NUL, and ends where the address does.
+        // An abstract name begins with a NUL, and ends at the end of the address.
         withUnsafeMutableBytes(of: &address.sun_path) {
             $0.copyBytes(from: isAbstract ? [0] + Array(name.utf8.dropFirst()) : Array(name.utf8))
         }
@@ -32,7 +32,7 @@ public final class NotifySocket: Sendable {
         if name.first == "/" { unlink(name) }
     }
 
-    /// Everything that came so far, in order.
+    /// All messages so far, in order.
     public var messages: [String] {
         received.withLock { received in
             while let message = next() { received.append(message) }

@@ -1,7 +1,7 @@
 public import Glibc
 import Synchronization
 
-/// A child process: its output in files (a full pipe stops nobody), ended with its test at the latest.
+/// A child process. Its output goes to files, because a full pipe would block it. It ends with its test at the latest.
 public final class Program: Sendable {
     /// The executable's name, without its folder.
     public let name: String
@@ -10,8 +10,8 @@ public final class Program: Sendable {
     private let errorPath: String
     private let status = Mutex<Int32?>(nil)
 
-    /// Starts `path`. `environment` is the whole of it; standard input is `input`, or nothing. With a `terminal` (its
-    /// device) that is standard input and output, and the program leads a session in it.
+    /// Starts `path`. `environment` is its complete environment; standard input is `input`, or empty. A `terminal` (its
+    /// device) becomes its standard input and output, and the program leads a session in it.
     public init(
         _ path: String, _ arguments: [String], environment: [String: String], input: String? = nil,
         terminal: String? = nil
@@ -27,7 +27,8 @@ public final class Program: Sendable {
         defer { posix_spawn_file_actions_destroy(&actions) }
         let truncating = O_WRONLY | O_CREAT | O_TRUNC | O_APPEND
         if let terminal {
-            // The session is begun before these: opened first, it becomes the session's own.
+            // The session begins before these actions. The terminal, opened first, becomes the session's controlling
+            // terminal.
             posix_spawn_file_actions_addopen(&actions, 0, terminal, O_RDWR, 0)
             posix_spawn_file_actions_adddup2(&actions, 0, 1)
         } else {
@@ -35,7 +36,7 @@ public final class Program: Sendable {
             posix_spawn_file_actions_addopen(&actions, 1, outputPath, truncating, 0o600)
         }
         posix_spawn_file_actions_addopen(&actions, 2, errorPath, truncating, 0o600)
-        // What other tests have open is none of its business.
+        // Closes all other descriptors of the tests.
         Self.closeFrom(3, &actions)
 
         var attributes = posix_spawnattr_t()
@@ -70,7 +71,7 @@ public final class Program: Sendable {
     /// Standard error so far.
     public var errors: String { Files.read(errorPath) }
 
-    /// How it ended: its exit code, or minus the signal; nil while it runs.
+    /// Its exit code, or minus the signal; nil while it runs.
     public var ending: Int32? {
         status.withLock { status in
             if status == nil {
@@ -92,7 +93,7 @@ public final class Program: Sendable {
     /// Sends a signal, if it still runs.
     public func signal(_ signal: Int32) { if ending == nil { kill(pid, signal) } }
 
-    /// Its exit code, or minus the signal.
+    /// Waits for its end. Returns its exit code, or minus the signal.
     public func exit(within span: Duration = .seconds(120)) async throws -> Int32 {
         try await eventually("\(name) has left", within: span) { ending }
     }
@@ -106,7 +107,7 @@ public final class Program: Sendable {
         }
     }
 
-    /// Ends it for good.
+    /// Kills it and waits for its end.
     public func end() {
         signal(SIGKILL)
         while ending == nil { usleep(1000) }

@@ -1,8 +1,8 @@
-/// Random numbers that are the same for the same seed, so that a property test that fails fails again: SplitMix64.
+/// Random numbers that depend on the seed alone (SplitMix64), so that a failing property test fails again.
 public struct SeededGenerator: RandomNumberGenerator {
     private var state: UInt64
 
-    /// Seeds that follow each other give sequences that have nothing in common.
+    /// Consecutive seeds give independent sequences.
     public init(_ seed: some BinaryInteger) { state = UInt64(truncatingIfNeeded: seed) &* 0xD134_2543_DE82_EF95 }
 
     public mutating func next() -> UInt64 {

@@ -1,9 +1,9 @@
 import Glibc
 
-/// A TCP connection to loopback that blocks nobody: it looks every few milliseconds, for two minutes at most.
+/// A TCP connection to loopback that never blocks a thread. It polls every few milliseconds, for two minutes at most.
 public final class Socket {
     private var descriptor: Int32
-    /// Read behind the last message.
+    /// Bytes that were read after the last message.
     private var pending: [UInt8] = []
 
     /// Takes over a connection.
@@ -19,22 +19,22 @@ public final class Socket {
 
     deinit { close(descriptor) }
 
-    /// Closes it, both ways; with a reset where one was asked for. Nothing else may be called afterwards.
+    /// Closes it in both directions, with a reset if `reset()` was called. Call nothing else afterwards.
     public func end() {
         close(descriptor)
         descriptor = -1
     }
 
-    /// Sends no more, and goes on receiving.
+    /// Closes the sending direction, and still receives.
     public func endOutput() { shutdown(descriptor, Int32(SHUT_WR)) }
 
-    /// Has it end with a reset.
+    /// Makes its end a reset.
     public func reset() {
         var linger = linger(l_onoff: 1, l_linger: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &linger, socklen_t(MemoryLayout.size(ofValue: linger)))
     }
 
-    /// Sends all of it, however long the other side takes; false once the connection is over.
+    /// Sends everything, however long the other side takes. False once the connection has ended.
     @discardableResult
     public func send(_ bytes: some Sequence<UInt8>) async throws -> Bool {
         var rest = Array(bytes)[...]
@@ -54,7 +54,7 @@ public final class Socket {
     @discardableResult
     public func send(_ text: some StringProtocol) async throws -> Bool { try await send(text.utf8) }
 
-    /// What there is; nil for nothing yet, empty at the end. A reset throws.
+    /// The bytes that have arrived: nil for none yet, empty at the end. A reset throws.
     public func receive() throws -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65536)
         let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
@@ -65,7 +65,7 @@ public final class Socket {
         return Array(buffer.prefix(count))
     }
 
-    /// Everything up to the end of the stream; throws when it ends with a reset.
+    /// Everything up to the end of the stream. Throws if it ends with a reset.
     public func receiveBytesToEnd() async throws -> [UInt8] {
         var all: [UInt8] = []
         return try await eventually("the end of the stream") {
@@ -80,7 +80,7 @@ public final class Socket {
     /// The same, as text.
     public func receiveToEnd() async throws -> String { String(decoding: try await receiveBytesToEnd(), as: UTF8.self) }
 
-    /// As much as `count` answers' heads.
+    /// Receives until `count` heads of answers have arrived.
     public func receive(answers count: Int) async throws -> String {
         var all: [UInt8] = []
         return try await eventually("\(count) answers") {
@@ -94,7 +94,7 @@ public final class Socket {
         }
     }
 
-    /// The next message that says its Content-Length.
+    /// The next message with a Content-Length.
     public func receiveMessage() async throws -> HTTPMessage {
         try await eventually("a message") {
             while true {

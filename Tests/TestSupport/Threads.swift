@@ -1,6 +1,6 @@
 public import Glibc
 
-/// Threads for what blocks: a server or a relay of bare sockets must not hold up the tests' own tasks.
+/// Threads for blocking work, because a server or a relay of raw sockets must not block the tests' own tasks.
 public enum Threads {
     private final class Work: Sendable {
         let body: @Sendable () -> Void
@@ -21,6 +21,6 @@ public enum Threads {
         return thread
     }
 
-    /// Starts a thread that nobody waits for.
+    /// Starts a detached thread.
     public static func detach(_ body: @escaping @Sendable () -> Void) { pthread_detach(start(body)) }
 }

@@ -2,7 +2,7 @@ import Testing
 
 @testable import TwilioSimulator
 
-/// Who may talk to the simulator, and whom it posts to.
+/// Which requests the simulator accepts, and where it sends callbacks.
 struct AccessTests {
     @Test(
         arguments: [
@@ -23,7 +23,7 @@ struct AccessTests {
         }
     }
 
-    /// Where it listens for others, they call it by its name, and control needs the token.
+    /// If it listens for other machines, they use its name, and control needs the token.
     @Test(
         arguments: [
             (nil, 401), ("", 401), ("Bearer", 401), ("Bearer secret", 401), ("Bearer a-secret-token!", 401),

@@ -3,7 +3,7 @@ import Testing
 
 @testable import TwilioSimulator
 
-/// What can be read of the account, its numbers and its short codes.
+/// The readable part of the account, its numbers and its short codes.
 @Suite struct AccountTests {
     private let base = "/2010-04-01/Accounts/\(Settings().accountSID)"
 
@@ -39,7 +39,7 @@ import Testing
         #expect(simulator.create().answer.status == 201)
     }
 
-    /// As Twilio's: standard keys are for everything but the account and keys.
+    /// As at Twilio, standard keys may read everything but the account and keys.
     @Test func aStandardKeyMayNotReadTheAccount() throws {
         let simulator = try Simulator(settings { ($0.apiKeySID, $0.apiKeySecret) = ("SK1", "s3cret") })
         func status(_ path: String) -> Int {

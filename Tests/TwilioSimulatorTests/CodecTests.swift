@@ -94,7 +94,7 @@ import Testing
         ("", 1), (String(repeating: "a", count: 160), 1), (String(repeating: "a", count: 161), 2),
         (String(repeating: "a", count: 306), 2), (String(repeating: "a", count: 307), 3),
         (String(repeating: "€", count: 80), 1), (String(repeating: "€", count: 81), 2),
-        // 76 two-unit characters a segment: the 77th does not fit into 153 units.
+        // 76 two-unit characters fit in a segment: the 77th does not fit into 153 units.
         (String(repeating: "€", count: 153), 3), (String(repeating: "ر", count: 70), 1),
         (String(repeating: "ر", count: 71), 2), (String(repeating: "ر", count: 134), 2),
         (String(repeating: "ر", count: 135), 3), (String(repeating: "👍", count: 35), 1),

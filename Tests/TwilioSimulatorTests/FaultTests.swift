@@ -140,7 +140,7 @@ import Testing
         #expect(simulator.create(to: "+966590021211", more: [("StatusCallback", url)]).callbacks == [])
         #expect(simulator.create(more: [("StatusCallback", "https://x/")]).callbacks == [])
         #expect(simulator.statistics.callbacksUnsupported == 1)
-        // Lost answers still have callbacks: that is how the SID is learnt.
+        // Messages with a lost answer still have callbacks, from which otpd learns the SID.
         #expect(simulator.create(to: "+966590200002", more: [("StatusCallback", url)]).callbacks.count == 3)
     }
 

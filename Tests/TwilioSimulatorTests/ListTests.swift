@@ -83,7 +83,7 @@ import Testing
         #expect(try list("DateSent%3E=2023-11-14T22:13:24Z") == Array(sids[0..<3]))
         #expect(try list("DateSent%3C=2023-11-14T22:13:21Z") == Array(sids[5...]))
         #expect(try list("DateSent%3E=2023-11-15&DateSent%3C=2023-11-13") == [])
-        // The newest has no date_sent yet: such rows only show without the filter.
+        // The newest has no date_sent yet. Such messages only appear without the filter.
         let early = epoch + 6 * second + 100_000
         #expect(try list("DateSent=2023-11-14", at: early) == Array(sids[1...]))
         #expect(try list("", at: early) == sids)

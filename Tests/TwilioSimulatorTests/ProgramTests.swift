@@ -4,9 +4,9 @@ import Testing
 
 @testable import TwilioSimulator
 
-/// The executable as its users start it.
+/// The executable, started as its users start it.
 @Suite struct ProgramTests {
-    /// Starts it. `openFiles`: how many it may have.
+    /// Starts it. `openFiles` is its limit on open files.
     private func start(
         _ arguments: [String] = [], environment: [String: String] = [:], openFiles: Int? = nil
     ) throws -> Program {
@@ -17,7 +17,7 @@ import Testing
             "/bin/sh", ["-c", "ulimit -n \(openFiles); exec \"$0\" \"$@\"", path] + arguments, environment: environment)
     }
 
-    /// Where it listens, once it does.
+    /// The port that it listens on, once it does.
     private func port(_ program: Program) async throws -> Int {
         try await program.says("listening on http://127.0.0.1:")
         return try #require(program.output.split(separator: ":").last.flatMap { Int($0.dropLast()) })
@@ -38,7 +38,7 @@ import Testing
     func elsewhereItNeedsAToken(host: String) async throws {
         let program = try start(["--host", host])
         #expect(try await program.exit() == 64)
-        let wanted = "--host \(host) can be reached from other machines, and TWILIO_SIMULATOR_TOKEN"
+        let wanted = "other machines can reach --host \(host), and TWILIO_SIMULATOR_TOKEN is not set"
         #expect(program.errors.contains(wanted))
     }
 
@@ -59,11 +59,11 @@ import Testing
         try await health.send(rawGet("/healthz"))
         #expect(try await health.receiveMessage().text == "ok\n")
         #expect(Files.read(ready) == "http://127.0.0.1:\(port)\n")
-        // The first request is never answered: a simulator that waited for it would not end.
+        // The first request is never answered. A simulator that waited for it would not end.
         #expect(try await stop(program, signal) == 0)
     }
 
-    /// A connection that waits for a free descriptor is taken once there is one.
+    /// A connection that waits for a free descriptor is accepted once there is one.
     @Test func outlastsATimeOfTooManyOpenFiles() async throws {
         let program = try start(openFiles: 24)
         let port = try await port(program)

@@ -2,7 +2,7 @@ import TestSupport
 
 @testable import TwilioSimulator
 
-/// A simulator of its own for one test, ended with it.
+/// Runs `body` with a simulator of its own.
 func withServer(_ settings: Settings = settings(), _ body: (Int) async throws -> Void) async throws {
     let server = try SimulatorServer(settings)
     let result: Result<Void, any Error>

@@ -4,7 +4,7 @@ import Testing
 
 @testable import TwilioSimulator
 
-/// The whole server over raw sockets: what only the wire can show.
+/// The whole server over raw sockets, for things that only the wire shows.
 @Suite struct ServerTests {
     private static func created(_ port: Int) async throws -> Int? {
         let wire = try Socket(port: port)
@@ -80,7 +80,7 @@ import Testing
                 try await eventually("the message is created") { try await Self.created(port) == 1 ? true : nil }
                 #expect(try wire.receive() == nil)
             }
-            // Bounded: each round is a request answered after the close was seen, or not yet.
+            // Bounded: each round is a request answered before or after the close was seen.
             var concurrent: Int? = 1
             for _ in 0..<1000 where concurrent != 0 {
                 let wire = try Socket(port: port)
@@ -116,7 +116,7 @@ import Testing
             let sid = try await json(wire.receiveMessage().body)["sid"] as? String
             var statuses: [String] = []
             for _ in 0..<3 {
-                // Each on a connection of its own: a callback that is due before the last one is answered opens another.
+                // Each has its own connection. A callback that is due before the last one is answered opens another.
                 let receiver = try await listener.accept()
                 let callback = try await receiver.receiveMessage()
                 #expect(callback.head.hasPrefix("POST /callbacks?ref=a%2Bb HTTP/1.1\r\n"))

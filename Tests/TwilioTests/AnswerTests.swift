@@ -16,7 +16,7 @@ struct AnswerTests {
         }
     }
 
-    /// A repeated answer leaves a kept connection one behind: what comes next is of another recipient.
+    /// A repeated answer leaves a kept connection one answer behind, so the next one names another recipient.
     @Test(arguments: [
         ("+966501234567", true), ("+966501234568", false), ("966501234567", false), ("", false),
         ("whatsapp:+966501234567", false), ("+0966501234567", false), ("+9665012345678901234567", false),
@@ -33,7 +33,7 @@ struct AnswerTests {
         }
     }
 
-    /// A SID is evidence even where the answer breaks off before it names the recipient.
+    /// A SID is evidence even if the answer breaks off before it names the recipient.
     @Test func aCutAnswerIsEvidence() throws {
         let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"sta"
         let outcome = Outcome.classify(
@@ -71,11 +71,12 @@ struct AnswerTests {
         }
     }
 
-    /// A refusal that has not the form of Twilio's errors is of something on the way: the request never reached Twilio.
+    /// A refusal without the form of Twilio's errors comes from something on the way, so the request never reached
+    /// Twilio.
     @Test(arguments: [
         "<html><body>Forbidden</body></html>", "", "null", "[]", "{}", "\u{1F}\u{8B}\u{8}", "error code: 1020",
         "451 Unavailable For Legal Reasons",
-        // What gateways answer with: the words of Kong, of AWS, of gRPC, of Cloudflare, of a proxy that copies the status.
+        // Answers of gateways: of Kong, AWS, gRPC, Cloudflare, and of a proxy that copies the status.
         #"{"message":"no Route matched with those values"}"#, #"{"message":"Forbidden"}"#,
         #"{"code":5,"message":"Not Found","details":[]}"#, #"{"code":403,"message":"Forbidden","status":403}"#,
         #"{"type":"https://developers.example/1020","title":"Error 1020: Access denied","status":403,"error_code":1020}"#,
@@ -92,7 +93,7 @@ struct AnswerTests {
             #expect(
                 classify(status, body) == .notSent(.blocked(Responder(httpStatus: status)), retryAfter: nil))
         }
-        // A proxy that gave up waiting may have passed the request on.
+        // A proxy that stopped waiting may have passed the request on.
         for status in [408, 499] {
             #expect(classify(status, body) == .unknown(.unexpectedStatus(httpStatus: status)))
         }
@@ -124,7 +125,7 @@ struct AnswerTests {
         }
     }
 
-    /// Every 5xx is unknown, even one with a code, or with a SID in it.
+    /// Every 5xx is unknown, even with a code or a SID.
     @Test func serverErrorsAreUnknown() {
         for status in 500..<600 {
             for body in ["", "<html>503</html>", "{\"code\":20500,\"message\":\"m\"}", ScanTests.created] {
@@ -179,7 +180,7 @@ struct AnswerTests {
         #expect(!printed.contains("482913") && !printed.contains("501234567") && printed.contains(ScanTests.sid))
     }
 
-    /// A messaging service before the number that it chose; what no table could store is nobody.
+    /// A messaging service comes before the number that it chose. A sender that no table could store counts as none.
     @Test(
         arguments: [
             (#""from":"+15005550006""#, "+15005550006"), (#""from":"Mgask","messaging_service_sid":null"#, "Mgask"),

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Twilio
 
-/// Callbacks as they come over the wire. A span cannot go through a macro: hence `refusal` and `receipt`.
+/// Callbacks as they arrive. A span cannot pass through a macro, hence `refusal` and `receipt`.
 struct CallbackReaderTests {
     static let token = Secret("12345")
     static let sid = "SM" + String(repeating: "0a", count: 16)
@@ -23,14 +23,14 @@ struct CallbackReaderTests {
         }
     }
 
-    /// As Twilio would.
+    /// Signs as Twilio does.
     private static func sign(_ body: String, _ format: CallbackReader.Format, _ url: String) -> String {
         var parameters: [(name: String, value: String)] = []
         if format == .form { parameters = FormFields.decode(body.utf8.span) ?? [] }
         return Signature(authToken: token).make(url: url, parameters: parameters)
     }
 
-    // MARK: The vectors of shared/reference/signature_vectors.md: signed by Twilio, and no status of a message.
+    // MARK: The vectors of Twilio's SDKs: their signatures are valid, but they report no message's status.
 
     static let parameters =
         "CallSid=CA1234567890ABCDE&Caller=%2B14158675309&Digits=1234&From=%2B14158675309&To=%2B18005551212"
@@ -43,7 +43,7 @@ struct CallbackReaderTests {
         ("https://mycompany.com/myapp.php", "?foo=1&bar=2", parameters, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
         ("https://mycompany.com:443/myapp.php", "?foo=1&bar=2", parameters, "kvajT1Ptam85bY51eRf/AJRuM3w="),
         ("http://mycompany.com:80/myapp.php", "?foo=1&bar=2", parameters, "0ZXoZLH/DfblKGATFgpif+LLRf4="),
-        // Twilio is inconsistent about the port.
+        // Twilio is inconsistent about the default port.
         ("https://mycompany.com:443/myapp.php", "?foo=1&bar=2", parameters, "RSOYDt4T1cUTdK1PDd93/VVr8B8="),
         ("https://mycompany.com/myapp.php", "?foo=1&bar=2", parameters, "kvajT1Ptam85bY51eRf/AJRuM3w="),
         ("http://mycompany.com/myapp.php", "?foo=1&bar=2", parameters, "0ZXoZLH/DfblKGATFgpif+LLRf4="),
@@ -74,7 +74,7 @@ struct CallbackReaderTests {
         #expect(
             outcome(Self.json, as: .json, url: url, query: "?foo=1&bar=2", signature: signature)
                 == .failure(.signature))
-        // As a form it would be signed otherwise.
+        // As a form it would have another signature.
         #expect(outcome(Self.json, url: url, query: query, signature: signature) == .failure(.signature))
     }
 
@@ -89,7 +89,7 @@ struct CallbackReaderTests {
     @Test(
         arguments: [
             ("MessageStatus=delivered&MessageSid=\(sid)", "delivered", nil),
-            // Twilio's whole set, with what it may add.
+            // All of Twilio's fields, with a possible addition.
             (
                 "ErrorCode=30003&SmsSid=\(sid)&SmsStatus=undelivered&MessageStatus=undelivered&To=%2B966501234567&"
                     + "MessageSid=\(sid)&AccountSid=AC1&From=%2B15005550006&ApiVersion=2010-04-01&New=%F0%9F%99%82&Empty=",
@@ -99,7 +99,7 @@ struct CallbackReaderTests {
             ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=0", "sent", nil),
             ("MessageSid=\(sid)&MessageStatus=sent&ErrorCode=99999999999", "sent", nil),
             ("MessageSid=\(sid)&MessageStatus=a_new-word", "a_new-word", nil),
-            // Of repeated ones the first counts.
+            // Of repeated fields the first counts.
             ("MessageSid=\(sid)&MessageStatus=sent&MessageStatus=queued&MessageSid=x", "sent", nil),
             ("&&MessageSid=\(sid)&=&MessageStatus=sent&", "sent", nil),
         ] as [(String, String, Int32?)])
@@ -142,7 +142,7 @@ struct CallbackReaderTests {
         let expected = try #require(receipt("failed", error: 30003))
         #expect(outcome(body, as: .json, query: query) == .success(expected))
         #expect(outcome(body, as: .json, query: query.uppercased(), signature: "x") == .failure(.signature))
-        // Signed, with another body's hash.
+        // Signed, but with another body's hash.
         #expect(outcome(body + "\n", as: .json, query: query) == .failure(.signature))
     }
 
@@ -152,7 +152,7 @@ struct CallbackReaderTests {
         #expect(outcome(body, as: .json, query: query) == .failure(.notStatus))
     }
 
-    /// A URL without a path is called with the path `/`, and who knows which of them is signed.
+    /// Twilio may call a URL without a path with the path `/`, and may sign either form.
     @Test func noPath() throws {
         let body = "MessageSid=\(Self.sid)&MessageStatus=sent"
         let expected = try #require(receipt("sent"))
@@ -172,7 +172,7 @@ struct CallbackReaderTests {
         #expect(CallbackReader(publicURL: url, authToken: Self.token).path == path)
     }
 
-    /// Whoever has no signature makes nobody sort thousands of fields.
+    /// A request without a valid signature must not cause thousands of fields to be sorted.
     @Test func tooManyFields() {
         let fields = (0...FormFields.most).map { "a\($0)=b" }.joined(separator: "&")
         let decoded = FormFields.decode(fields.utf8.span)

@@ -28,7 +28,7 @@ struct CountrySendersTests {
         for country in ["FR", "", "sa"] {
             #expect(fields(try senders.form(country: country))["From"] == "+15005550006")
         }
-        // Each with the callback that the worker's own has.
+        // Each has the same callback URL as the worker's own sender.
         for country in ["SA", "EG", "FR"] {
             #expect(
                 fields(try senders.form(country: country))["StatusCallback"]

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Twilio
 
-/// Decodes a form the way a server does, for round trips.
+/// Decodes a form as a server does, for round trips.
 func decodeForm(_ bytes: [UInt8]) -> [(String, [UInt8])] {
     func decode(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var decoded: [UInt8] = []
@@ -82,7 +82,7 @@ struct CreateMessageTests {
         }
     }
 
-    /// Whatever bytes go in come out again, and nothing but plain ASCII travels.
+    /// All bytes come out as they went in, and only plain ASCII is sent.
     @Test func percentEncodingRoundTrip() throws {
         var random = SeededGenerator(21)
         for round in 0..<400 {
@@ -138,7 +138,7 @@ struct CredentialsTests {
         #expect(!"\(credentials) \(dumped)".contains("token") && !dumped.contains("QUMw"))
     }
 
-    /// RFC 4648's own vectors.
+    /// The test vectors of RFC 4648.
     @Test(arguments: [
         ("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg=="), ("fooba", "Zm9vYmE="),
         ("foobar", "Zm9vYmFy"),

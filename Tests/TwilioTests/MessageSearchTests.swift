@@ -6,7 +6,7 @@ import Testing
 struct MessageSearchTests {
     static let number = try! PhoneNumber(e164: "+966501234567")
     static let since: Int64 = 1_700_000_000
-    /// In RFC 2822: `since`, and eleven minutes before it, which is more than two clocks may differ.
+    /// In RFC 2822: `since`, and eleven minutes before it, which exceeds the allowed difference of two clocks.
     static let now = "Tue, 14 Nov 2023 22:13:20 +0000"
     static let before = "Tue, 14 Nov 2023 22:02:20 +0000"
 
@@ -39,7 +39,7 @@ struct MessageSearchTests {
         #expect(MessageSearch.occurrence(of: Array("123456".utf8), in: text.utf8.span) == occurrence)
     }
 
-    /// Nothing may be sent again because a template leaves no space before the code.
+    /// A template without a space before the code must not cause a second send.
     @Test func aCodeAmongLettersIsNoProofOfAbsence() throws {
         var search = try search()
         _ = search.read(try Self.page([Self.message(1, body: "PIN123456")]))
@@ -75,7 +75,7 @@ struct MessageSearchTests {
         #expect(search.matches.isEmpty)
     }
 
-    /// A message without a readable date may be this one.
+    /// A message without a readable date may be the one that is searched for.
     @Test func aMessageWithoutADateCounts() throws {
         var search = try search()
         _ = search.read(try Self.page([Self.message(1, body: "123456", at: "soon")]))

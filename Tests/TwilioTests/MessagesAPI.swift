@@ -1,5 +1,5 @@
-/// Of Twilio's own OpenAPI description (twilio-oai, twilio_api_v2010), what requests of ours can meet: paths, the names,
-/// types, patterns, words and limits of parameters. The limits of `ValidityPeriod` and `Body` are words of their
+/// The parts of Twilio's OpenAPI description (twilio-oai, twilio_api_v2010) that otpd's requests use: paths, and the
+/// names, types, patterns, values and limits of parameters. The limits of `ValidityPeriod` and `Body` come from their
 /// descriptions there.
 enum MessagesAPI {
     enum Kind: Sendable { case string, integer, number, boolean, list }
@@ -34,7 +34,7 @@ enum MessagesAPI {
     struct Operation: Sendable {
         let path: String
         let inPath: [Parameter]
-        /// Of the query (GET) or of the form (POST).
+        /// Parameters of the query (GET) or of the form (POST).
         let parameters: [Parameter]
     }
 

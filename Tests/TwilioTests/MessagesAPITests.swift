@@ -4,12 +4,12 @@ import Testing
 
 @testable import Twilio
 
-/// Whatever otpd asks of Twilio holds against Twilio's own description.
+/// Every request of otpd's agrees with Twilio's own description.
 struct MessagesAPITests {
     static let account = "AC0123456789abcdefABCDEF0123456789"
     static let service = "MG0123456789abcdefABCDEF0123456789"
 
-    /// Why `value` is none for `parameter`; nil where it is.
+    /// Why `value` is invalid for `parameter`; nil if it is valid.
     static func problem(_ value: String, _ parameter: MessagesAPI.Parameter) -> String? {
         let count = value.unicodeScalars.count
         if let length = parameter.length, !length.contains(count) { return "length \(count)" }
@@ -41,7 +41,7 @@ struct MessagesAPITests {
         return (try? regex.wholeMatch(in: value)) != nil && value.wholeMatch(of: regex) != nil
     }
 
-    /// Why these fields are no request for `operation`; empty where they are.
+    /// Why these fields are invalid for `operation`; empty if they are valid.
     static func problems(_ fields: [(String, String)], _ operation: MessagesAPI.Operation) -> [String] {
         var problems: [String] = []
         for (name, value) in fields {
@@ -87,7 +87,7 @@ struct MessagesAPITests {
             let fields = decodeForm(buffer).map { ($0.0, String(decoding: $0.1, as: UTF8.self)) }
             let problems = Self.problems(fields, MessagesAPI.create)
             try #require(problems.isEmpty, "\(problems) in \(String(decoding: buffer, as: UTF8.self))")
-            // What the description says in words: one sender, and something to say.
+            // Rules that the description gives in prose: one sender, and a text.
             let names = Set(fields.map(\.0))
             #expect(names.contains("From") != names.contains("MessagingServiceSid"))
             #expect(fields.first { $0.0 == "Body" }?.1 == body)
@@ -121,7 +121,7 @@ struct MessagesAPITests {
         }
         let validity = try parameter("ValidityPeriod", MessagesAPI.create)
         #expect(CreateMessage.validityPeriods == (validity.minimum ?? 0)...(validity.maximum ?? 0))
-        // The longest text that otp.templates takes, with the longest last line for WebOTP.
+        // The longest text that otp.templates accepts, with the longest last line for WebOTP.
         let host = String(repeating: "abcdefg.", count: 30) + "abcde.example"
         let text = String(repeating: "x", count: 1_000 - 6) + "{code}"
         var message: [UInt8] = []
@@ -164,7 +164,7 @@ struct MessagesAPITests {
         #expect(Self.problems(fields + [("Status", "deleted")], MessagesAPI.update).count == 1)
     }
 
-    /// Settings and rows are taken for identifiers just where Twilio's patterns take them.
+    /// Settings and rows count as identifiers exactly if Twilio's patterns match them.
     @Test func identifiersAreTwilios() throws {
         let account = try #require(MessagesAPI.create.inPath.first)
         let service = try #require(MessagesAPI.create.parameters.first { $0.name == "MessagingServiceSid" })

@@ -41,7 +41,7 @@ struct ScanTests {
             ("{\"a\":[],\"b\":{},\"c\":-1.5e3,\"d\":true,\"e\":null,\"sid\":\"\(sid)\"}", nil),
             ("{\"sid\":null,\"x\":1,\"sid\":\"\(sid)\"}", nil), ("{\"status\":7,\"sid\":\"\(sid)\"}", nil),
             ("{\"status\":\"<b>\",\"sid\":\"\(sid)\"}", nil), ("{\"body\":\"رمز 😀\",\"sid\":\"\(sid)\"}", nil),
-            // A SID is evidence even where the rest is cut off.
+            // A SID is evidence even if the rest is cut off.
             ("{\"sid\":\"\(sid)\",\"stat", nil), ("{\"sid\":\"\(sid)\"", nil),
         ] as [(String, String?)])
     func found(_ text: String, _ status: String?) {
@@ -63,7 +63,7 @@ struct ScanTests {
         #expect(scan(text) == nil)
     }
 
-    /// Cut anywhere: no crash, and the SID appears exactly when its closing quote has.
+    /// Cut at every place: no crash, and the SID appears exactly when its closing quote does.
     @Test func truncations() {
         let bytes = Array(ScanTests.created.utf8)
         let end = ScanTests.created.utf8.count - ScanTests.created.components(after: "\"sid\":\"\(ScanTests.sid)\"")
@@ -73,7 +73,7 @@ struct ScanTests {
         }
     }
 
-    /// Random damage and random bytes: whatever comes, an answer and no crash.
+    /// Random damage and random bytes: always a result and no crash.
     @Test func garbage() {
         var random = SeededGenerator(33)
         let bytes = Array(ScanTests.created.utf8)

@@ -3,7 +3,7 @@ import Testing
 
 @testable import Twilio
 
-/// shared/reference/signature_vectors.md, all of them.
+/// The signatures that Twilio publishes with its SDKs, for the auth token `12345`.
 struct SignatureTests {
     static let url = "https://mycompany.com/myapp.php?foo=1&bar=2"
     static let parameters = [
@@ -47,7 +47,7 @@ struct SignatureTests {
         #expect(signature.isValid("IK+Dwps556ElfBT0I3Rgjkr1wJU=", url: SignatureTests.url, parameters: parameters))
     }
 
-    /// A span cannot go through a macro.
+    /// A span cannot pass through a macro.
     func isValid(_ text: String, url: String, json: String) -> Bool {
         signature.isValid(text, url: url, json: json.utf8.span)
     }
@@ -69,7 +69,7 @@ struct SignatureTests {
         #expect(!signature.isValid(text, url: SignatureTests.url, parameters: SignatureTests.parameters))
     }
 
-    /// One changed bit anywhere makes a signature false.
+    /// One changed bit anywhere makes a signature invalid.
     @Test func everyBitCounts() {
         let good = Array("RSOYDt4T1cUTdK1PDd93/VVr8B8=".utf8)
         for index in good.indices {

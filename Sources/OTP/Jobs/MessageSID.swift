@@ -1,6 +1,7 @@
-/// The identifier of a message at Twilio: `SM` or `MM` and 32 hexadecimal digits. The proof that Twilio has it.
+/// The identifier of a message at Twilio: `SM` or `MM` and 32 hexadecimal digits. It proves that Twilio has the
+/// message.
 ///
-/// Held inline, letter by letter as Twilio wrote it, so that one costs no allocation on the way to the database.
+/// Held inline, in the letter case that Twilio wrote, so that a SID costs no allocation on the way to the database.
 public struct MessageSID: Sendable, Hashable {
     private let head: UInt128
     private let middle: UInt128
@@ -9,7 +10,7 @@ public struct MessageSID: Sendable, Hashable {
     /// How many characters every SID has.
     public static let length = 34
 
-    /// A SID from its characters; nil where they are not one (`^(SM|MM)[0-9a-fA-F]{32}$` in Twilio's API description).
+    /// A SID from its characters. Nil if they do not match `^(SM|MM)[0-9a-fA-F]{32}$` (Twilio's API description).
     public init?(_ bytes: Span<UInt8>) {
         guard bytes.count == MessageSID.length, bytes[1] == UInt8(ascii: "M"),
             bytes[0] == UInt8(ascii: "S") || bytes[0] == UInt8(ascii: "M")

@@ -1,8 +1,8 @@
 /// Twilio's own word for how far a message got, verbatim: `message_status` in `otp.delivery_status`.
 ///
-/// Twilio adds words without notice, so any word is a status. The words named here are those of `message_enum_status` in
-/// Twilio's API description. Which of them may follow which is decided in one place, `otp.status_rank` in SQL: callbacks
-/// come out of order, and to backends as well as to workers.
+/// Twilio adds statuses without notice, so any word is accepted. The words named here are those of
+/// `message_enum_status` in Twilio's API description. `otp.status_rank` in SQL alone decides which status may follow
+/// which, because callbacks come out of order, and to backends as well as to workers.
 public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     public let rawValue: String
 
@@ -14,7 +14,7 @@ public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     public static let accepted = MessageStatus(rawValue: "accepted")
     public static let queued = MessageStatus(rawValue: "queued")
     public static let sending = MessageStatus(rawValue: "sending")
-    /// May be final: not every carrier sends receipts.
+    /// May be final, because not every carrier sends receipts.
     public static let sent = MessageStatus(rawValue: "sent")
     public static let delivered = MessageStatus(rawValue: "delivered")
     public static let undelivered = MessageStatus(rawValue: "undelivered")
@@ -22,7 +22,7 @@ public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     public static let canceled = MessageStatus(rawValue: "canceled")
     public static let partiallyDelivered = MessageStatus(rawValue: "partially_delivered")
     public static let read = MessageStatus(rawValue: "read")
-    /// Inbound messages only.
+    /// For inbound messages only, like `received`.
     public static let receiving = MessageStatus(rawValue: "receiving")
     public static let received = MessageStatus(rawValue: "received")
 }

@@ -1,15 +1,15 @@
-/// What Twilio says of a message in a status callback.
+/// The content of a status callback: one message's status at Twilio.
 public struct Receipt: Sendable, Hashable {
     /// The message.
     public let sid: MessageSID
-    /// Twilio's word, verbatim: 1 to 40 of `a-z _ -`.
+    /// Twilio's word, verbatim: 1 to 40 characters of `a-z _ -`.
     public let status: MessageStatus
-    /// Why it failed; nil unless it did.
+    /// Twilio's error code; nil unless the message failed.
     public let errorCode: Int32?
-    /// The attempt that the message came of; nil where the callback's URL names none of ours.
+    /// The attempt that created the message; nil if the callback's URL names no attempt of otpd's.
     public let attempt: AttemptReference?
 
-    /// Nil where `status` is no word that `otp.record_status` takes.
+    /// Nil if `status` is a word that `otp.record_status` refuses.
     public init?(sid: MessageSID, status: MessageStatus, errorCode: Int32?, attempt: AttemptReference?) {
         let word = status.rawValue.utf8
         guard (1...40).contains(word.count), word.allSatisfy(Receipt.isInWord) else { return nil }
@@ -34,7 +34,7 @@ public struct AttemptReference: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { "\(job).\(attempt)" }
 
-    /// Parses digits, a full stop, digits; nil where it is not that, or where a number is 0 or longer than
+    /// Parses digits, a full stop and digits. Nil for anything else, and for a number that is 0 or longer than
     /// `otp.record_status` takes (18 and 9 digits).
     public init?(_ text: some StringProtocol) {
         let parts = text.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)

@@ -1,13 +1,14 @@
-/// When to try again: full jitter, so that jobs that failed together do not come back together.
+/// Decides when to retry. Full jitter keeps jobs that failed together from coming back together.
 ///
-/// The n-th retry waits a random time up to `base` × 2ⁿ⁻¹, at most `cap`, and never so long that the code would be dead.
+/// The n-th retry waits a random time up to `base` × 2ⁿ⁻¹, at most `cap`, and never past the code's expiry.
 public struct Backoff: Sendable, Hashable {
     public var base: Duration
     public var cap: Duration
-    /// The life that a code must have left when it is tried again. Twilio's shortest `ValidityPeriod` is one second.
+    /// The life that a code must have left at a retry. Twilio's shortest `ValidityPeriod` is one second.
     public var minimumLife: Duration
 
-    /// The longest that an answer can make a job wait: whoever asks for more is asked again.
+    /// The longest wait that a `Retry-After` can cause. After a longer one, the job is retried early and Twilio may
+    /// refuse it again.
     public static let longestRetryAfter = Duration.seconds(60)
 
     public init(
@@ -26,9 +27,9 @@ public struct Backoff: Sendable, Hashable {
 
     /// Decides on the retry after `attempt` (the first is 1) with `lifeLeft` until the code expires.
     ///
-    /// `retryAfter`, where Twilio gave one, is waited above the cap too, up to a minute, and the jitter comes on top. It
-    /// takes no more than half of the life left: a job waits within its code's life, and is tried again in it. Where the
-    /// life left cuts the window short, the jitter is drawn from what is left of it.
+    /// A `retryAfter` from Twilio may exceed the cap, up to a minute. The jitter is added to it. It takes at most half
+    /// of the life left, so that the retry still happens while the code is live. If the life left cuts the window
+    /// short, the jitter is drawn from the remainder.
     public func decide(
         attempt: Int, lifeLeft: Duration, retryAfter: Duration? = nil, using random: inout some RandomNumberGenerator
     ) -> Decision {
@@ -52,7 +53,7 @@ public struct Backoff: Sendable, Hashable {
 }
 
 extension Duration {
-    /// Whole microseconds, cut off; saturates far beyond any code's life.
+    /// Whole microseconds, truncated; saturates far beyond any code's life.
     var microseconds: Int64 {
         let (seconds, attoseconds) = components
         let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000)

@@ -1,4 +1,4 @@
-/// What happens to a job, and to the worker, after an outcome. Decided here, done elsewhere.
+/// The consequences of an outcome for the job and for the worker. Decided here and carried out by the caller.
 public struct Disposition: Sendable, Hashable {
     /// The job's next step.
     public enum Step: Sendable, Hashable {
@@ -6,15 +6,15 @@ public struct Disposition: Sendable, Hashable {
         case failed(Failure)
         /// Back to `queued`, due after this.
         case retry(after: Duration, why: Failure)
-        /// Back to `queued`, held by the pause that is this disposition's effect: it waits for the pause's end.
+        /// Back to `queued`, held by the pause in this disposition's effect until that pause ends.
         case hold(why: Failure)
-        /// No retry fits into the code's life; why it was not sent before.
+        /// No retry fits into the code's life. The failure says why the last attempt was not sent.
         case expired(Failure)
-        /// To be resolved; never blindly sent again.
+        /// To be settled by lookups, and never sent again without them.
         case unknown(Outcome.Unclear)
     }
 
-    /// Why a job is where it is, in words for `otp.delivery_status`.
+    /// The reason for a job's state, as shown in `otp.delivery_status`.
     public struct Failure: Sendable, Hashable {
         /// Twilio's error code, where it gave one.
         public let code: Int?
@@ -32,21 +32,22 @@ public struct Disposition: Sendable, Hashable {
         }
     }
 
-    /// What is held back, of what else waits.
+    /// The effect on the other jobs that wait.
     public enum Effect: Sendable, Hashable {
         case pause(Scope, why: Failure)
-        /// Twilio takes less than it was given: send less at a time or per second, and wait this long where Twilio said so.
+        /// Twilio accepts fewer requests than it gets: send fewer at a time or per second. Wait for `retryAfter` if
+        /// Twilio gave one.
         case throttle(retryAfter: Duration?)
     }
 
-    /// What a pause holds. The dispatcher knows which sender, country and prefix the job had.
+    /// What a pause applies to. The dispatcher knows the job's sender, country and prefix.
     public enum Scope: String, Sendable, Hashable, CaseIterable {
         case worker, sender, country, prefix
     }
 
     public let step: Step
     public let effect: Effect?
-    /// Whether somebody should look: a code that nobody has classified.
+    /// Whether an operator should act: the error code has no usable class.
     public let isAlert: Bool
 
     init(_ step: Step, effect: Effect? = nil, isAlert: Bool = false) {
@@ -77,7 +78,7 @@ public struct DispositionRule: Sendable {
             }
         }
 
-        // A pause loses nothing: its jobs wait until they expire.
+        // A pause loses no job: its jobs wait until they expire.
         func held(_ why: Disposition.Failure) -> Disposition.Step {
             lifeLeft > backoff.minimumLife ? .hold(why: why) : .expired(why)
         }
@@ -100,7 +101,8 @@ public struct DispositionRule: Sendable {
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)
             let why = Disposition.Failure(
                 code: refused.code, errorClass: entry.errorClass, error: entry.explanation, remedy: entry.remedy)
-            // 401 stops the worker whatever its code says: every further request would be refused too.
+            // A 401 pauses the worker whatever the error code says, because Twilio would refuse every further request
+            // too.
             guard refused.httpStatus != 401 else { return Disposition(again(why), effect: .pause(.worker, why: why)) }
             switch entry.errorClass {
             case .pauseWorker: return Disposition(again(why), effect: .pause(.worker, why: why))
@@ -112,7 +114,7 @@ public struct DispositionRule: Sendable {
             case .retrySafe: return Disposition(again(why))
             case .oneResend: return Disposition(attempt > 1 ? .failed(why) : again(why))
             case .fraudHold: return Disposition(held(why), effect: .pause(.prefix, why: why))
-            // Not a class for refusals: the row is mistaken, so somebody should look.
+            // `ignore` is not a class for refusals. The row is wrong, so the operator is alerted.
             case .ignore: return Disposition(.failed(why), isAlert: true)
             case nil: return Disposition(.failed(why), isAlert: true)
             }

@@ -1,9 +1,9 @@
-/// What an error code of Twilio's means for us. The names are those of `otp.error_classes`; the words that people read are
-/// data too, in `otp.error_class_defaults` and `otp.error_classes`.
+/// What a Twilio error code means for otpd. The names are those of `otp.error_classes`. The explanations that people
+/// read are data too, in `otp.error_class_defaults` and `otp.error_classes`.
 public enum ErrorClass: String, Sendable, Hashable, CaseIterable {
-    /// Bad credentials, suspended account, no funds: nothing can be sent until somebody acts.
+    /// Bad credentials, a suspended account or no funds: nothing can be sent until the operator acts.
     case pauseWorker = "pause_worker"
-    /// The sender may not send, or not so.
+    /// The sender may not send, or not this kind of message.
     case pauseSender = "pause_sender"
     /// The country is not enabled (geo permission).
     case pauseCountry = "pause_country"
@@ -13,7 +13,7 @@ public enum ErrorClass: String, Sendable, Hashable, CaseIterable {
     case badJob = "bad_job"
     /// The text was refused.
     case content
-    /// Too much at a time; may pass.
+    /// Too many requests at a time; may pass by itself.
     case throttle
     /// The code does not say whether the message was sent.
     case ambiguous
@@ -23,6 +23,6 @@ public enum ErrorClass: String, Sendable, Hashable, CaseIterable {
     case oneResend = "one_resend"
     /// Fraud was suspected behind this number's prefix.
     case fraudHold = "fraud_hold"
-    /// Says nothing of a send.
+    /// Irrelevant to sends.
     case ignore
 }

@@ -1,7 +1,7 @@
 /// The classes of Twilio's error codes, as rows of `otp.error_classes`: data that operators may edit.
 ///
-/// Twilio's API description says not to branch on codes in programs, and codes are split now and then. So a code that
-/// no row names has a safe default and is an alert.
+/// Twilio's API description says not to branch on codes in programs, and Twilio splits codes now and then. So a code
+/// without a row gets a safe default and raises an alert.
 public struct ErrorClasses: Sendable {
     /// One row of `otp.error_classes`.
     public struct Row: Sendable, Hashable {
@@ -30,17 +30,17 @@ public struct ErrorClasses: Sendable {
         case inbound
     }
 
-    /// What is known of a code.
+    /// The row of a code, or the safe default.
     public struct Entry: Sendable, Hashable {
         public let code: Int
-        /// Nil where no row names the code.
+        /// Nil if no row names the code.
         public let errorClass: ErrorClass?
         public let stage: Stage?
         public let explanation: String
         public let remedy: String
     }
 
-    /// Rows that cannot be used, in words: all of them at once.
+    /// All the rows that cannot be used, reported together.
     public struct Problem: Sendable, Hashable, CustomStringConvertible {
         public let rows: [Row]
 
@@ -49,14 +49,14 @@ public struct ErrorClasses: Sendable {
             let stages = Stage.allCases.map(\.rawValue).joined(separator: ", ")
             let named = rows.map { "\($0.code) (class \"\($0.className)\", stage \"\($0.stage)\")" }
             return """
-                otp.error_classes has rows that mean nothing: \(named.joined(separator: ", ")). \
-                Use a class of \(classes); and a stage of \(stages)
+                rows of otp.error_classes have an unknown class or stage: \(named.joined(separator: ", ")). \
+                Use one of the classes \(classes) and one of the stages \(stages).
                 """
         }
     }
 
     private let entries: [Int: Entry]
-    /// Rows that can't be used; their codes have the safe default.
+    /// The rows that cannot be used; their codes get the safe default.
     public let problem: Problem?
 
     /// Reads every row. The last row of a code wins.
@@ -76,23 +76,23 @@ public struct ErrorClasses: Sendable {
         problem = bad.isEmpty ? nil : Problem(rows: bad)
     }
 
-    /// No rows at all: every code has the safe default. What a worker has before it has read the table.
+    /// No rows: every code gets the safe default. A worker starts with this, until it has read the table.
     public static let none = ErrorClasses([])
 
     public var count: Int { entries.count }
 
-    /// What is known of a code; the safe default where no row names it.
+    /// The row of a code, or the safe default if no row names it.
     public func entry(code: Int, httpStatus: Int? = nil) -> Entry {
         if let entry = entries[code] { return entry }
         if httpStatus == 401 {
             return Entry(
                 code: code, errorClass: .pauseWorker, stage: .create,
                 explanation: "Twilio does not accept our account or credentials",
-                remedy: "check TWILIO_ACCOUNT_SID, the credentials and the account's state in the Twilio console")
+                remedy: "Check TWILIO_ACCOUNT_SID, the credentials and the account's state in the Twilio console.")
         }
         return Entry(
             code: code, errorClass: nil, stage: nil,
             explanation: "Twilio answered with error \(code), which otp.error_classes does not have",
-            remedy: "look the code up in Twilio's error list and add it to otp.error_classes")
+            remedy: "Look the code up in Twilio's error list and add it to otp.error_classes.")
     }
 }

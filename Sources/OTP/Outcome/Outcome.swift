@@ -1,13 +1,13 @@
-/// What a POST to Twilio came to: four kinds and no fifth.
+/// The outcome of a POST to Twilio, one of four kinds.
 public enum Outcome: Sendable, Hashable {
-    /// 201 with a SID: Twilio has it.
+    /// 201 with a SID: Twilio has the message.
     case accepted(MessageSID, status: MessageStatus?)
-    /// Twilio answered 4xx, in the form of its errors: it does not have it and will not take it like this.
+    /// Twilio answered 4xx in the form of its errors: it does not have the message and will not take this request.
     case refused(Refused)
-    /// It certainly was not sent: the body never wholly left, Twilio said that it was not processed (429), or something
-    /// else refused it on the way.
+    /// It certainly was not sent. The body never wholly left, or Twilio answered 429 (not processed), or something else
+    /// on the way refused it.
     case notSent(NotSent, retryAfter: Duration?)
-    /// The body may have left and there is no clear answer. Never blindly sent again.
+    /// The body may have left, and there is no clear answer. Never sent again without lookups.
     case unknown(Unclear)
 
     /// A refusal by Twilio.
@@ -29,14 +29,14 @@ public enum Outcome: Sendable, Hashable {
         case tls
         /// Connected, but the body was never wholly fed to the socket.
         case bodyNotSent
-        /// The trust window was over before the body was fed.
+        /// The lease had too little time left before the body was fed.
         case leaseTooShort
         /// 429: "not processed, safe to retry".
         case throttled
-        /// No file descriptor was free: this process's limit is reached, or the system's.
+        /// No file descriptor was free: this process's limit was reached, or the system's.
         case noDescriptor(isSystems: Bool)
-        /// A 4xx without the form of Twilio's errors: a firewall, a proxy or a wrong server refused it, and Twilio never
-        /// had it.
+        /// A 4xx that is not in the form of Twilio's errors. A firewall, a proxy or a wrong server refused the request,
+        /// and Twilio never had it.
         case blocked(Responder)
 
         public var explanation: String {
@@ -45,48 +45,50 @@ public enum Outcome: Sendable, Hashable {
             case .connect: "no connection to Twilio could be made"
             case .tls: "no trusted TLS connection to Twilio could be made"
             case .bodyNotSent: "the connection to Twilio broke before the request had left"
-            case .leaseTooShort: "the job's lease was nearly over before its request could leave"
+            case .leaseTooShort: "the job's lease had nearly ended before its request could leave"
             case .throttled: "Twilio answered 429: requests come too fast"
             case .noDescriptor(false):
-                "otpd has as many files and connections open as its limit allows (EMFILE, RLIMIT_NOFILE)"
-            case .noDescriptor(true): "this machine has as many files open as its limit allows (ENFILE, fs.file-max)"
+                "otpd has reached its limit on open files and connections (EMFILE, RLIMIT_NOFILE)"
+            case .noDescriptor(true): "this machine has reached its limit on open files (ENFILE, fs.file-max)"
             case .blocked(let responder): "something other than Twilio refused the request: \(responder)"
             }
         }
 
         public var remedy: String {
             switch self {
-            case .nameLookup: "check the machine's DNS and TWILIO_API_BASE_URL"
-            case .connect: "check the machine's network, firewall and TWILIO_API_BASE_URL"
-            case .tls: "check the machine's clock and certificates, and OTPD_CA_FILE if a proxy re-signs"
-            case .bodyNotSent: "nothing if it is rare; otherwise check the network"
-            case .leaseTooShort: "check whether the machine was suspended or is overloaded"
+            case .nameLookup: "Check the machine's DNS and TWILIO_API_BASE_URL."
+            case .connect: "Check the machine's network, its firewall and TWILIO_API_BASE_URL."
+            case .tls:
+                "Check the machine's clock and certificates. If a proxy re-signs TLS, name its certificate in "
+                    + "OTPD_CA_FILE."
+            case .bodyNotSent: "No action is needed if this is rare. If it repeats, check the network."
+            case .leaseTooShort: "Check whether the machine was suspended or is overloaded."
             case .throttled:
-                "nothing if it is rare: otpd tries again by itself; if it lasts, lower OTPD_RATE_PER_SECOND or "
-                    + "OTPD_MAX_IN_FLIGHT, or ask Twilio for a higher rate"
+                "otpd tries again by itself. If this lasts, lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, or ask "
+                    + "Twilio for a higher rate."
             case .noDescriptor(false):
-                "raise the limit (LimitNOFILE= of the unit, ulimit -n) or lower OTPD_MAX_IN_FLIGHT, then restart otpd"
-            case .noDescriptor(true): "see which process has so many files open, or raise fs.file-max with sysctl"
+                "Raise the limit (LimitNOFILE= of the unit, ulimit -n) or lower OTPD_MAX_IN_FLIGHT, then restart otpd."
+            case .noDescriptor(true): "Find the process with so many open files, or raise fs.file-max with sysctl."
             case .blocked(let responder): responder.remedy
             }
         }
     }
 
-    /// Why nobody can say whether Twilio has it.
+    /// Why an outcome is unknown.
     public enum Unclear: Sendable, Hashable {
         /// No answer in time.
         case timeout
         /// The connection broke after the body had left.
         case connectionLost
-        /// 5xx: the request may have been processed all the same.
+        /// 5xx: Twilio may have processed the request all the same.
         case serverError(httpStatus: Int)
-        /// A success without a SID that can be read.
+        /// A success without a readable SID.
         case unreadableAnswer(httpStatus: Int)
-        /// A status that Twilio's API does not give: a redirect, a 200, a 408 from a proxy.
+        /// A status that Twilio's API does not use: a redirect, a 200, a 408 from a proxy.
         case unexpectedStatus(httpStatus: Int)
-        /// Twilio refused with a code that its class calls ambiguous.
+        /// Twilio refused with a code that has the class `ambiguous`.
         case ambiguousCode(Int)
-        /// A success that speaks of another recipient: an answer came twice, and the connection is one behind.
+        /// A success that names another recipient: an answer came twice, and this connection is one answer behind.
         case foreignAnswer
 
         /// A short name for `otp.send_jobs`, metrics and logs.
@@ -105,18 +107,19 @@ public enum Outcome: Sendable, Hashable {
         public var explanation: String {
             switch self {
             case .timeout: "Twilio did not answer in time"
-            case .connectionLost: "the connection to Twilio broke before the answer had come"
+            case .connectionLost: "the connection to Twilio broke before the answer arrived"
             case .serverError(let status): "Twilio answered with server error \(status)"
-            case .unreadableAnswer(let status): "Twilio answered \(status) without a message SID that could be read"
+            case .unreadableAnswer(let status): "Twilio answered \(status) without a readable message SID"
             case .unexpectedStatus(let status): "the answer had HTTP status \(status), which Twilio does not use here"
-            case .ambiguousCode(let code): "Twilio answered with error \(code), which does not say whether it was sent"
+            case .ambiguousCode(let code):
+                "Twilio answered with error \(code), which does not say whether the text was sent"
             case .foreignAnswer:
-                "the answer spoke of another message: something between otpd and Twilio repeats answers"
+                "the answer was about another message: something between otpd and Twilio repeats answers"
             }
         }
     }
 
-    /// Where it says that Twilio cannot be reached: why, and what to do.
+    /// The outage that this outcome shows; nil if Twilio can be reached.
     public var outage: Outage? {
         switch self {
         case .notSent(let reason, _):
@@ -132,9 +135,9 @@ public enum Outcome: Sendable, Hashable {
                 Outage(
                     explanation: reason.explanation,
                     remedy:
-                        "look at https://status.twilio.com and at the network: otpd asks again by itself, and goes on when there is an answer",
+                        "Check https://status.twilio.com and the network. otpd retries by itself until Twilio answers.",
                     isBlocked: false)
-            // A login page in place of an answer.
+            // Such as a login page in place of Twilio's answer.
             case .unexpectedStatus, .unreadableAnswer:
                 Outage(explanation: reason.explanation, remedy: Responder.remedy, isBlocked: false)
             case .ambiguousCode, .foreignAnswer: nil
@@ -149,7 +152,8 @@ public enum Outcome: Sendable, Hashable {
         public let explanation: String
         /// What to do.
         public let remedy: String
-        /// Whether something else refuses requests, so that a further one costs nothing: it certainly is not sent.
+        /// Whether something other than Twilio refuses the requests. Then a further request is harmless, because it
+        /// certainly is not sent.
         public let isBlocked: Bool
     }
 }

@@ -1,15 +1,15 @@
-/// What a pause that all workers share holds back: a row's scope and key in `otp.pauses`.
+/// What a shared pause applies to: a row's scope and key in `otp.pauses`.
 public enum PauseScope: Sendable, Hashable {
     /// Everything.
     case all
-    /// Everything, until the day's budget is another or the day is over.
+    /// Everything, until the day's budget is raised or the day ends.
     case budget
     /// The numbers of a country.
     case country(Region)
-    /// The numbers that begin so.
+    /// The numbers that begin with this prefix.
     case prefix(NumberPrefix)
 
-    /// From a row, or from what an operator gave; nil for what the table would refuse.
+    /// From a row, or from an operator's argument; nil for a pair that the table would refuse.
     public init?(scope: String, key: String) {
         switch scope {
         case "all" where key.isEmpty: self = .all
@@ -43,7 +43,7 @@ public enum PauseScope: Sendable, Hashable {
         }
     }
 
-    /// What names the pause everywhere, as `otp.pauses.name` does: `all`, `country SA`, `prefix +96650`.
+    /// The pause's name in logs, commands and `otp.pauses.name`: `all`, `country SA`, `prefix +96650`.
     public var name: String { key.isEmpty ? scope : "\(scope) \(key)" }
 }
 
@@ -52,10 +52,10 @@ public struct NumberPrefix: Sendable, Hashable, CustomStringConvertible {
     let digits: UInt64
     let count: Int
 
-    /// The longest there is: even of the longest number four digits stay open, so that none stands in a log whole.
+    /// The longest prefix. Even of the longest number it leaves four digits out, so that no log holds a whole number.
     public static let longest = 11
-    /// How many last digits a hold leaves open when Twilio suspects fraud behind a number. Who pumps buys blocks of ten
-    /// thousand; in Saudi Arabia that is the country code and five digits.
+    /// How many last digits a hold leaves open when Twilio suspects fraud behind a number. Fraudsters buy blocks of ten
+    /// thousand numbers. In Saudi Arabia the prefix is then the country code and five digits.
     static let openDigits = 4
 
     /// From `+` and 1 to 11 digits, the first of them not 0; nil for anything else.
@@ -72,7 +72,7 @@ public struct NumberPrefix: Sendable, Hashable, CustomStringConvertible {
         count = bytes.count - 1
     }
 
-    /// The block of ten thousand that a number is in.
+    /// The block of ten thousand numbers that a number is in.
     public init(blockOf number: PhoneNumber) {
         var rest = number.digits
         for _ in 0..<Self.openDigits { rest /= 10 }

@@ -5,7 +5,7 @@ public struct Pause: Sendable, Hashable {
     public let reason: String
     /// What to do about it.
     public let remedy: String?
-    /// Whether it is probed and ends by itself; by hand otherwise.
+    /// Whether probes end the pause by themselves. If not, an operator ends it.
     public let isProbed: Bool
 
     public init(_ scope: PauseScope, reason: String, remedy: String?, isProbed: Bool) {
@@ -15,7 +15,8 @@ public struct Pause: Sendable, Hashable {
         self.isProbed = isProbed
     }
 
-    /// What happened, for somebody whose code waits. Never the prefix: beside a masked number it would give most of it away.
+    /// What happened, for a job that waits. Never names the prefix: beside a masked number it would reveal most of the
+    /// number.
     public var message: String {
         switch scope {
         case .all, .budget: "sending is paused (\(reason))"
@@ -24,29 +25,29 @@ public struct Pause: Sendable, Hashable {
         }
     }
 
-    /// What to do: the row's remedy, or how to end what was begun by hand. Never the prefix either.
+    /// What to do: the row's remedy, or how to end a pause that an operator began. Never names the prefix either.
     public var endRemedy: String {
         if let remedy { return remedy }
         return switch scope {
-        case .all: "When it may go on: otpd resume --all"
-        case .budget: "Raise otp.settings.daily_budget, or wait until the day is over."
-        case .country(let region): "When it may go on: otpd resume --country \(region.code)"
-        case .prefix: "When it may go on: otpd resume, with the --prefix that otpd pause lists"
+        case .all: "Run otpd resume --all to send again."
+        case .budget: "Raise otp.settings.daily_budget, or wait until the day ends."
+        case .country(let region): "Run otpd resume --country \(region.code) to send again."
+        case .prefix: "Run otpd resume with the --prefix that otpd pause lists."
         }
     }
 }
 
-/// The pauses there are, by what they hold: a look costs a hash per length of prefix, and nothing while there are none.
+/// The current pauses by scope. A check costs one hash per length of prefix, and nothing while there are no pauses.
 public struct Pauses: Sendable {
     private var byName: [String: Pause] = [:]
     private var byCountry: [Region: Pause] = [:]
     private var byPrefix: [[UInt64: Pause]] = Array(repeating: [:], count: NumberPrefix.longest + 1)
-    /// That of everything: by hand, or for the day's budget.
+    /// The pause of everything: an operator's, or that of the day's budget.
     public var all: Pause? { byName[PauseScope.all.name] ?? byName[PauseScope.budget.name] }
 
     public init(_ pauses: some Sequence<Pause> = []) { for pause in pauses { insert(pause) } }
 
-    /// The names of them all.
+    /// The names of all current pauses.
     public var names: Set<String> { Set(byName.keys) }
 
     public subscript(name: String) -> Pause? { byName[name] }
@@ -68,8 +69,8 @@ public struct Pauses: Sendable {
         }
     }
 
-    /// The pause that holds a number of `country` (ISO 3166, as SQL stored it) back, the widest first; not the one whose
-    /// probe it is.
+    /// The pause that holds a number of `country` (ISO 3166, as SQL stored it), the widest first. Leaves out the pause
+    /// `probed`, whose probe the job is.
     public func pause(holding number: PhoneNumber, of country: String, butFor probed: String?) -> Pause? {
         guard !byName.isEmpty else { return nil }
         func holds(_ pause: Pause?) -> Pause? { pause?.scope.name == probed ? nil : pause }

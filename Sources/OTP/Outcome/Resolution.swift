@@ -1,86 +1,88 @@
-/// What a look at Twilio's own list of messages showed of a send whose outcome is unknown.
+/// The result of one lookup: a search of Twilio's list of messages for a send whose outcome is unknown.
 public enum Lookup: Sendable, Hashable {
     /// Twilio has it: its message, as listed.
     case found(MessageSID, MessageStatus)
     /// The whole list was read, and it is not there.
     case absent
-    /// Nothing can be concluded: the list could not be had, or not be read to its end, or hides what would tell.
+    /// No conclusion: the list could not be fetched, could not be read to its end, or hides the texts.
     case unclear
 }
 
-/// What follows from a look.
+/// The consequence of a lookup.
 public enum ResolutionStep: Sendable, Hashable {
-    /// Twilio has it: the job has ended as accepted.
+    /// Twilio has the message: the job ends as accepted.
     case adopt(MessageSID, MessageStatus)
-    /// Still unknown; look again after this. `isCounted`: it was one of the looks that a resend needs.
+    /// Still unknown: look up again after this time. `isCounted`: this lookup was one of those that a resend needs.
     case lookUpAgain(after: Duration, isCounted: Bool)
-    /// Twilio does not have it: back to `queued`, the same code.
+    /// Twilio does not have the message: the job goes back to `queued` with the same code.
     case resend
-    /// Twilio does not have it, and it is not sent again.
+    /// Twilio does not have the message, and it is not sent again.
     case fail(Disposition.Failure)
 }
 
-/// Decides what becomes of a send whose outcome is unknown. Pure.
+/// Decides about a send whose outcome is unknown. Pure.
 ///
-/// It is handed to Twilio again only after a grace and two looks that did not find it (CONTRACT 7.2). A look before the
-/// grace is over may find it, and so spares its user the wait; that it does not find it says nothing. Once the code has died,
-/// a last look decides. Evidence from
-/// elsewhere (a late answer, a callback) settles the job at any time, and needs no rule.
+/// The job is handed over again only after a grace and two lookups that did not find its message. A lookup before the
+/// grace has ended may find the message and so spares the user the wait. If it finds nothing, that proves nothing. Once
+/// the code has expired, one last lookup decides. Other evidence (a late answer, a callback) settles the job at any
+/// time, without this rule.
 public struct ResolutionRule: Sendable {
-    /// From the moment after which nothing of the attempt can leave its worker until its absence counts: a whole HTTP
-    /// request (10 s), what a socket may still retransmit (`TCP_USER_TIMEOUT`, 10 s), the lag of Twilio's list (15 s), and
-    /// the skew of the database's clock across a failover (10 s).
+    /// From the moment after which nothing of the attempt can leave its worker until a missing message counts. The sum
+    /// of a whole HTTP request (10 s), the socket's retransmissions (`TCP_USER_TIMEOUT`, 10 s), the lag of Twilio's
+    /// list (15 s), and the skew of the database's clock across a failover (10 s).
     public static let grace = Duration.seconds(45)
-    /// Between the two looks that count.
+    /// The wait between the two lookups that count.
     public static let secondLook = Duration.seconds(15)
-    /// How many looks must have missed it before it is sent again.
+    /// How many lookups must have missed the message before it is sent again.
     public static let neededLooks = 2
-    /// Ages at which to look before the grace is over: for most, the answer alone was lost.
+    /// Ages at which to look before the grace has ended. In most cases Twilio has the message, and only its answer was
+    /// lost.
     public static let earlyLooks: [Duration] = [.seconds(2), .seconds(15)]
-    /// After a look that came to nothing.
+    /// The wait after a lookup without a conclusion.
     public static let afterUnclear = Duration.seconds(10)
-    /// How long after the code's death a message may still turn up that no look has found: then a look that misses it ends
-    /// the job, even before the grace is over.
-    public static let afterDeath = Duration.seconds(15)
-    /// How long after the code's death it is still asked for a list that can't be had.
+    /// How long after the code's expiry a message may still appear in the list. After that, a lookup that misses it
+    /// ends the job, even before the grace has ended.
+    public static let afterExpiry = Duration.seconds(15)
+    /// How long after the code's expiry otpd still asks for a list that it cannot get.
     public static let longestWait = Duration.seconds(60)
 
-    /// Whether to send again what Twilio does not have (`OTPD_RESEND_UNKNOWN`).
+    /// Whether to send a message again that Twilio does not have (`OTPD_RESEND_UNKNOWN`).
     public let resends: Bool
 
     public init(resends: Bool) { self.resends = resends }
 
-    /// A job under resolution, as it was when the look was taken up.
+    /// A job with an unknown outcome, as it was when the lookup began.
     public struct Subject: Sendable, Hashable {
-        /// Since when nothing of the attempt can leave any more, by the database's clock.
+        /// How long ago the last moment was at which the attempt could leave its worker, by the database's clock.
         public var age: Duration
-        /// The counted looks that have missed it so far.
+        /// The counted lookups that have missed its message so far.
         public var looks: Int
         /// Its claims that ended with their worker, without an outcome.
         public var lostClaims: Int
-        /// For how long its code has been dead; nil while it lives.
-        public var deadFor: Duration?
+        /// How long ago its code expired; nil while the code is live.
+        public var expiredFor: Duration?
 
-        public init(age: Duration, looks: Int, lostClaims: Int, deadFor: Duration? = nil) {
+        public init(age: Duration, looks: Int, lostClaims: Int, expiredFor: Duration? = nil) {
             self.age = age
             self.looks = looks
             self.lostClaims = lostClaims
-            self.deadFor = deadFor
+            self.expiredFor = expiredFor
         }
     }
 
-    /// Decides after a look that began when the job was `subject`.
+    /// Decides after a lookup that began when the job was `subject`.
     public func decide(_ look: Lookup, _ subject: Subject) -> ResolutionStep {
         switch look {
         case .found(let sid, let status): return .adopt(sid, status)
         case .unclear:
-            if let deadFor = subject.deadFor, deadFor >= Self.longestWait { return .fail(Self.undecided) }
+            if let expiredFor = subject.expiredFor, expiredFor >= Self.longestWait { return .fail(Self.undecided) }
             return .lookUpAgain(after: Self.afterUnclear, isCounted: false)
         case .absent: break
         }
-        if let deadFor = subject.deadFor {
-            // Nothing is sent again: what is left is to find it. A look decides that, however late it comes.
-            let left = min(Self.grace - subject.age, Self.afterDeath - deadFor)
+        if let expiredFor = subject.expiredFor {
+            // Nothing is sent again, so finding the message is all that is left. One lookup decides that, however late
+            // it comes.
+            let left = min(Self.grace - subject.age, Self.afterExpiry - expiredFor)
             return left > .zero ? .lookUpAgain(after: left, isCounted: false) : .fail(Self.undecided)
         }
         guard subject.age >= Self.grace else {
@@ -95,14 +97,15 @@ public struct ResolutionRule: Sendable {
             return .fail(
                 Disposition.Failure(
                     code: nil, errorClass: nil,
-                    error: "Outcome unknown: Twilio does not list it, and OTPD_RESEND_UNKNOWN=never rules out "
-                        + "another send",
-                    remedy: "Let the user ask again: the same code is sent while it lives"))
+                    error: "outcome unknown: Twilio does not list the message, and OTPD_RESEND_UNKNOWN=never rules "
+                        + "out another send",
+                    remedy: "Let the user ask again. The same code is sent while it is live."))
         }
         return .resend
     }
 
     private static let undecided = Disposition.Failure(
-        code: nil, errorClass: nil, error: "Outcome unknown: it may have been sent, and its code has expired since",
-        remedy: "Let the user ask for a new code")
+        code: nil, errorClass: nil,
+        error: "outcome unknown: the message may have been sent, and its code has expired since",
+        remedy: "Let the user ask for a new code.")
 }

@@ -1,6 +1,7 @@
-/// What answered in Twilio's place, as far as its answer tells: a firewall, a proxy, a wrong server.
+/// The program that answered in Twilio's place, as far as its answer tells: a firewall, a proxy, a wrong server.
 ///
-/// Its header values are text from outside and reach logs and status rows: they are cut, and hold neither control
+/// Its header values are text from outside, and they reach logs and status rows. So they are cut, and they hold neither
+/// control characters nor a number long enough to be a phone number or a code. The body is not kept.
 /// characters nor a number long enough to be a phone number or a code. The body is not kept.
 public struct Responder: Sendable, Hashable, CustomStringConvertible {
     public let httpStatus: Int
@@ -9,7 +10,7 @@ public struct Responder: Sendable, Hashable, CustomStringConvertible {
     public let server: String?
     public let via: String?
 
-    /// The longest text that is kept of a header, in characters.
+    /// The longest text kept of a header, in characters.
     static let longest = 60
 
     public init(httpStatus: Int, contentType: String? = nil, server: String? = nil, via: String? = nil) {
@@ -31,15 +32,16 @@ public struct Responder: Sendable, Hashable, CustomStringConvertible {
     public var remedy: String {
         switch httpStatus {
         case 407:
-            "otpd signs in to no proxy: let this machine reach Twilio directly, or set TWILIO_API_BASE_URL to a host that it may reach"
+            "otpd cannot sign in to a proxy. Let this machine reach Twilio directly, or set TWILIO_API_BASE_URL to a "
+                + "host that it may reach."
         default: Self.remedy
         }
     }
 
     static let remedy =
-        "check the firewall or proxy between this machine and Twilio, and that TWILIO_API_BASE_URL is Twilio's API"
+        "Check the firewall or proxy between this machine and Twilio, and that TWILIO_API_BASE_URL is Twilio's API."
 
-    /// Printable ASCII, cut; of longer numbers the first four digits. Nil where nothing is left.
+    /// Printable ASCII, cut, with only the first four digits of longer numbers. Nil if nothing is left.
     private static func cleaned(_ text: Substring) -> String? {
         var clean = ""
         var digits = 0

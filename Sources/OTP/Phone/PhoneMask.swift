@@ -1,4 +1,4 @@
-/// How a phone number is shown to people: enough to recognise one's own, too little to call a stranger.
+/// Masks phone numbers for people: users recognize their own number, and strangers cannot call it.
 public enum PhoneMask {
     /// The most digits that a mask shows at the front, and at the end.
     static let front = 4
@@ -8,8 +8,8 @@ public enum PhoneMask {
 
     /// Masks an E.164 number: `+966501234567` is `+9665•••••567`.
     ///
-    /// Four digits in front and three at the end stay, fewer of both where the number is so short that fewer than four
-    /// would be hidden. Text that is not a plus and digits is hidden whole: it is never echoed.
+    /// Keeps four digits at the front and three at the end. Keeps fewer of both if the number is so short that fewer
+    /// than four would be hidden. Hides text that is not a plus and digits entirely: it is never echoed.
     public static func mask(e164: String) -> String {
         let digits = e164.utf8.dropFirst()
         guard e164.utf8.first == UInt8(ascii: "+"), (1...15).contains(digits.count),

@@ -1,16 +1,17 @@
 /// A phone number in E.164: a plus and 7 to 15 digits, the first of them not 0.
 ///
-/// Which numbers exist is SQL's to say (`otp.parse_phone_number`), and the daemon sends what SQL stored. The check here
-/// is of the form alone: a row that somebody wrote around the trigger never reaches Twilio. It prints itself masked,
-/// everywhere; the whole number comes only from ``e164`` and ``append(to:)``, whose callers answer for where it goes.
+/// SQL decides which numbers exist (`otp.parse_phone_number`), and the daemon sends the number that SQL stored. The
+/// check here covers the form alone, so that a row written around the trigger never reaches Twilio. A number always
+/// prints itself masked. Only ``e164`` and ``append(to:)`` give the whole number, and their callers are responsible for
+/// where it goes.
 public struct PhoneNumber: Sendable, Hashable {
-    /// The digits after the plus. No calling code begins with 0, so none is lost.
+    /// The digits after the plus. No calling code begins with 0, so an integer loses none of them.
     let digits: UInt64
 
-    /// The most digits that E.164 has; and the fewest of any number in use, those of Niue and Tokelau.
+    /// The most digits that E.164 allows, and the fewest of any number in use (those of Niue and Tokelau).
     static let digitCounts = 7...15
 
-    /// Checks a number that is E.164 already, as UTF-8: it can be refused here, never changed.
+    /// Checks a number that is in E.164 form already, as UTF-8. It may be refused here, and is never changed.
     public init(e164 bytes: Span<UInt8>) throws(FormError) {
         guard Self.digitCounts.contains(bytes.count - 1), bytes[0] == UInt8(ascii: "+"), bytes[1] != UInt8(ascii: "0")
         else { throw .notE164 }
@@ -22,7 +23,7 @@ public struct PhoneNumber: Sendable, Hashable {
         digits = value
     }
 
-    /// Checks a number that is E.164 already.
+    /// Checks a number that is in E.164 form already.
     public init(e164 text: String) throws(FormError) { try self.init(e164: text.utf8.span) }
 
     /// Why a number is refused. Never echoes the number.
@@ -34,14 +35,15 @@ public struct PhoneNumber: Sendable, Hashable {
 
         /// What to do about it.
         public var remedy: String {
-            "see what wrote otp.verifications.e164 around its trigger: it must be a plus and 7 to 15 digits"
+            "Find the program that writes otp.verifications.e164 around its trigger. The column must be a plus and 7 "
+                + "to 15 digits."
         }
     }
 
     /// The whole number, such as `+966501234567`. Never for a log, an error or a view.
     public var e164: String { "+\(digits)" }
 
-    /// Whether `bytes` are this number in E.164, letter by letter. No allocation.
+    /// Whether `bytes` spell this number in E.164. Allocates nothing.
     public func isWritten(_ bytes: Span<UInt8>) -> Bool {
         guard (2...16).contains(bytes.count), bytes[0] == UInt8(ascii: "+"), bytes[1] != UInt8(ascii: "0") else {
             return false
@@ -54,7 +56,7 @@ public struct PhoneNumber: Sendable, Hashable {
         return value == digits
     }
 
-    /// Appends the whole number as ASCII, plus sign included, without making a string.
+    /// Appends the whole number as ASCII with its plus sign, without making a string.
     public func append(to buffer: inout [UInt8]) {
         buffer.append(UInt8(ascii: "+"))
         appendDigits(to: &buffer)
@@ -72,7 +74,7 @@ public struct PhoneNumber: Sendable, Hashable {
 }
 
 extension PhoneNumber.FormError: CustomStringConvertible {
-    public var description: String { "\(explanation): \(remedy)" }
+    public var description: String { "\(explanation). \(remedy)" }
 }
 
 extension PhoneNumber: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {

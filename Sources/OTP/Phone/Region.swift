@@ -1,4 +1,5 @@
-/// A region as the table of phone numbers has them: two letters of ISO 3166-1 such as `SA`, or `001` for numbers of no country.
+/// A region as in the table of phone numbers: two letters of ISO 3166-1 such as `SA`, or `001` for numbers of no
+/// country.
 public struct Region: Sendable, Hashable {
     private let first: UInt8
     private let second: UInt8
@@ -9,13 +10,13 @@ public struct Region: Sendable, Hashable {
 
     /// A region from its two letters in either case, or `001`; nil for anything else.
     ///
-    /// Whether there is such a region is SQL's to say.
+    /// SQL decides whether the region exists.
     public init?(_ code: String) {
         if code == "001" {
             self = .nonGeographical
             return
         }
-        // Without an array: every send that a pause may hold asks.
+        // No array is made here, because this runs for every send that a pause may hold.
         var letters = code.utf8.makeIterator()
         guard let first = letters.next().flatMap(Self.capital), let second = letters.next().flatMap(Self.capital),
             letters.next() == nil

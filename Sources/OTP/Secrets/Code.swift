@@ -1,6 +1,6 @@
-/// A one-time code: one to sixteen visible ASCII characters. It cannot print itself.
+/// A one-time code: one to sixteen visible ASCII characters. It never prints itself.
 ///
-/// Held inline, so that one costs no allocation on the way from the database to the message.
+/// Held inline, so that a code costs no allocation on the way from the database to the message.
 public struct Code: Sendable, Equatable {
     private let packed: UInt128
     /// How many characters the code has.
@@ -15,9 +15,9 @@ public struct Code: Sendable, Equatable {
 
         public var description: String {
             switch self {
-            case .empty: "the code is empty: supply one, or leave it out so that one is drawn"
-            case .tooLong: "the code is longer than \(Code.maximumLength) characters: supply a shorter one"
-            case .notVisibleASCII: "the code has characters other than visible ASCII: supply letters and digits"
+            case .empty: "the code is empty. Supply a code, or leave it out to let otpd generate one."
+            case .tooLong: "the code is longer than \(Code.maximumLength) characters. Supply a shorter one."
+            case .notVisibleASCII: "the code has characters other than visible ASCII. Supply letters and digits."
             }
         }
     }
@@ -39,7 +39,7 @@ public struct Code: Sendable, Equatable {
         try self.init(text.utf8.span)
     }
 
-    /// Appends the code's characters. The buffer's owner answers for where they go.
+    /// Appends the code's characters. The buffer's owner is responsible for where they go.
     public func append(to buffer: inout [UInt8]) {
         for index in stride(from: (count - 1) * 8, through: 0, by: -8) {
             buffer.append(UInt8(truncatingIfNeeded: packed >> UInt128(index)))

@@ -2,8 +2,8 @@ internal import Glibc
 
 /// Bytes that must never be printed: an auth token, an API key, the text of a message.
 ///
-/// Every way a value prints itself says `redacted`. The bytes come only through ``withBytes(_:)``, for as long as that
-/// closure runs, and are wiped when the last copy goes.
+/// Every way to print a value gives `redacted`. Only ``withBytes(_:)`` gives the bytes, while its closure runs. They
+/// are wiped when the last copy is released.
 public struct Secret: Sendable {
     private let storage: Storage
 
@@ -18,7 +18,7 @@ public struct Secret: Sendable {
     public var count: Int { storage.count }
     public var isEmpty: Bool { storage.count == 0 }
 
-    /// The bytes, while `body` runs. What it copies out is no longer protected.
+    /// Lends the bytes to `body`. A copy that `body` makes is no longer protected.
     public func withBytes<Result: ~Copyable, Failure: Error>(
         _ body: (Span<UInt8>) throws(Failure) -> Result
     ) throws(Failure) -> Result {
@@ -27,8 +27,8 @@ public struct Secret: Sendable {
 
     /// Owns the bytes and wipes them at the end.
     ///
-    /// `@unchecked Sendable`: written once in `init`, before anybody else can see it, and only read until `deinit`, when
-    /// nobody else has it; so any thread may hold it for as long as it likes.
+    /// `@unchecked Sendable`: the bytes are written once in `init`, before any other thread can see the object. They
+    /// are only read until `deinit`, when no other reference exists. So any thread may hold it for as long as it likes.
     @safe
     private final class Storage: @unchecked Sendable {
         private let bytes: UnsafeMutableBufferPointer<UInt8>
@@ -39,7 +39,7 @@ public struct Secret: Sendable {
         }
 
         deinit {
-            // A plain store before a free may be optimised away; this call may not.
+            // The compiler may drop a plain store before a free; it may not drop this call.
             if let base = unsafe bytes.baseAddress { unsafe explicit_bzero(base, bytes.count) }
             unsafe bytes.deallocate()
         }
@@ -55,7 +55,7 @@ public struct Secret: Sendable {
 }
 
 extension Secret: Equatable {
-    /// Compares in a time that depends on the lengths alone.
+    /// Compares in a time that depends on the lengths alone, never on the bytes.
     public static func == (left: Secret, right: Secret) -> Bool {
         left.withBytes { left in right.withBytes { right in ConstantTime.equal(left, right) } }
     }
@@ -67,7 +67,7 @@ extension Secret: CustomStringConvertible, CustomDebugStringConvertible, CustomR
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
 
-/// Comparison that does not tell by its time where two values first differ.
+/// Comparison whose duration does not reveal where two values first differ.
 public enum ConstantTime {
     /// Whether both hold the same bytes. Takes a time that depends on the lengths alone.
     public static func equal(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {

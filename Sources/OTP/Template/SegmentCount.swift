@@ -1,8 +1,9 @@
-/// How a text goes over the air: in which alphabet, and in how many segments (each is billed).
+/// How a text is transmitted: its alphabet, and its number of segments. Each segment is billed.
 ///
-/// GSM-7 where its alphabet (3GPP TS 23.038) has every character: 160 units in one segment, 153 in each of several,
-/// since the header that joins them takes seven. An extension character takes two units and is never split. UCS-2
-/// otherwise: 70 UTF-16 units, or 67, and a surrogate pair is never split.
+/// GSM-7 is used if its alphabet (3GPP TS 23.038) has every character. It allows 160 units in one segment, or 153 in
+/// each of several, because the header that joins them takes seven. An extension character takes two units and is never
+/// split. Otherwise UCS-2 is used: 70 UTF-16 units in one segment, or 67 in each of several. A surrogate pair is never
+/// split.
 public struct SegmentCount: Sendable, Hashable {
     public enum Encoding: String, Sendable, Hashable {
         case gsm7 = "gsm-7"
@@ -38,12 +39,12 @@ public struct SegmentCount: Sendable, Hashable {
         self.segments = segments
     }
 
-    /// Counts a rendered message. Bytes that are not UTF-8 count as what they would be repaired to.
+    /// Counts a rendered message. Invalid UTF-8 counts as its repaired form.
     public init(utf8 bytes: [UInt8]) {
         self.init(String(decoding: bytes, as: UTF8.self))
     }
 
-    /// The characters of a text that GSM-7 lacks, each once, in their order: what makes it UCS-2.
+    /// The characters of a text that GSM-7 lacks, each once, in order. They are the reason for UCS-2.
     public static func beyondGSM7(_ text: String) -> [Unicode.Scalar] {
         var seen: [Unicode.Scalar] = []
         for scalar in text.unicodeScalars where GSM7.units(of: scalar) == nil && !seen.contains(scalar) {
@@ -55,7 +56,7 @@ public struct SegmentCount: Sendable, Hashable {
 
 /// The GSM 7-bit default alphabet and its extension table (3GPP TS 23.038, 6.2.1).
 enum GSM7 {
-    /// How many septets a character takes: one, two for the extension table, nil where the alphabet lacks it.
+    /// How many septets a character takes: one, two from the extension table, or nil if the alphabet lacks it.
     static func units(of scalar: Unicode.Scalar) -> Int? {
         switch scalar {
         case "\n", "\r", " "..."#", "%"..."?", "A"..."Z", "a"..."z", "@", "$", "_": 1

@@ -1,8 +1,8 @@
-/// The text of a message with places for the app's name, the code and the minutes it has left.
+/// The text of a message with placeholders for the app's name, the code and the minutes that it has left.
 ///
-/// Parsed once, when the templates are loaded; rendered per send into a reused buffer, with no string on the way.
+/// Parsed once, when the templates are loaded. Rendered per send into a reused buffer, without making a string.
 public struct Template: Sendable, Hashable {
-    /// What fills a place: `{app}`, `{code}`, `{minutes}`.
+    /// A placeholder: `{app}`, `{code}` or `{minutes}`.
     public enum Placeholder: String, Sendable, Hashable, CaseIterable {
         case app, code, minutes
     }
@@ -16,14 +16,15 @@ public struct Template: Sendable, Hashable {
     let literals: [UInt8]
     let parts: [Part]
 
-    /// Parses a template. Everything in braces is a placeholder; there is no way to write a brace itself.
+    /// Parses a template. Everything in braces is a placeholder; a literal brace cannot be written.
     ///
-    /// With a host, the message ends with the line `@host #code`, and with no line break after it (`WebOTPHost`).
+    /// With a host, the message ends with the line `@host #code` and no line break after it (`WebOTPHost`).
     public init(_ text: String, webOTPHost: String? = nil) throws(Problem) {
         var literals: [UInt8] = []
         var parts: [Part] = []
         var start = 0
-        // By bytes, as PostgreSQL looks for `{code}`: to a `Character`, a brace that a combining mark follows is none.
+        // Searches bytes, as PostgreSQL does for `{code}`. A `Character` would merge a brace with a combining mark
+        // after it.
         let (opening, closing) = (UInt8(ascii: "{"), UInt8(ascii: "}"))
         var rest = Array(text.utf8)[...]
         func closeLiteral() {
@@ -67,9 +68,9 @@ public struct Template: Sendable, Hashable {
         }
     }
 
-    /// The minutes that a message names: the nearest whole number to the life left, and at least one.
+    /// The minutes that a message names: the life left, rounded to the nearest whole minute, and at least one.
     ///
-    /// Rounded, since a five-minute code is a second or two old when its message is written.
+    /// It is rounded because a five-minute code is a second or two old when its message is written.
     public static func minutes(lifeLeft: Duration) -> Int {
         max(1, Int((lifeLeft + .seconds(30)).components.seconds / 60))
     }
@@ -81,7 +82,7 @@ public struct Template: Sendable, Hashable {
 }
 
 extension Template {
-    /// Why a text is no template. The text of a template is no secret, so its placeholder is named.
+    /// Why a text is not a valid template. A template's text is no secret, so the error names the placeholder.
     public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
         case noCode
         case unknownPlaceholder(String)
@@ -91,13 +92,13 @@ extension Template {
 
         public var description: String {
             switch self {
-            case .noCode: "the template has no {code}: without it nobody could be verified; add {code}"
+            case .noCode: "the template has no {code}. Add {code}: without it a user never gets the code."
             case .unknownPlaceholder(let name):
-                "the template has an unknown placeholder {\(name)}: use only {app}, {code} and {minutes}"
-            case .unbalancedBrace: "the template has a brace without its partner: write {app}, {code} or {minutes}"
-            case .containsNUL: "the template has a NUL character: take it out"
+                "the template has an unknown placeholder {\(name)}. Use only {app}, {code} and {minutes}."
+            case .unbalancedBrace: "the template has an unmatched brace. Write {app}, {code} or {minutes}."
+            case .containsNUL: "the template has a NUL character. Remove it."
             case .notAHost:
-                "its web_otp_host is no host name: give it as a browser has it, such as example.com, or set it to null"
+                "its web_otp_host is not a host name. Write it as browsers do, such as example.com, or set it to null."
             }
         }
     }

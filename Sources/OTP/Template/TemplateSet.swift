@@ -5,7 +5,7 @@ public struct TemplateSet: Sendable {
         public let purpose: String
         public let locale: String
         public let text: String
-        /// Where given, the message ends with a line for WebOTP.
+        /// If given, the message ends with a line for WebOTP.
         public let webOTPHost: String?
 
         public init(purpose: String, locale: String, text: String, webOTPHost: String? = nil) {
@@ -16,32 +16,31 @@ public struct TemplateSet: Sendable {
         }
     }
 
-    /// There is no template for this purpose and locale.
+    /// There is no usable template for this purpose and locale.
     public enum Missing: Error, Sendable, Hashable, CustomStringConvertible {
-        /// No row.
+        /// The table has no such row.
         case noRow(purpose: String, locale: String)
-        /// A row that is no template.
+        /// The row is not a valid template.
         case unusable(BadRow)
 
         public var description: String {
             switch self {
             case .noRow(let purpose, let locale):
-                """
-                otp.templates has no row for purpose "\(purpose)" and locale "\(locale)": \
-                insert one, or request the code with a purpose and locale that it has
-                """
+                "no template for purpose \"\(purpose)\" and locale \"\(locale)\" in otp.templates"
             case .unusable(let row): row.description
             }
         }
     }
 
-    /// A row that is no template, and why.
+    /// A row that is not a valid template, and why.
     public struct BadRow: Sendable, Hashable, CustomStringConvertible {
         public let purpose: String
         public let locale: String
         public let problem: Template.Problem
 
-        public var description: String { "otp.templates, purpose \"\(purpose)\", locale \"\(locale)\": \(problem)" }
+        public var description: String {
+            "invalid template for purpose \"\(purpose)\" and locale \"\(locale)\": \(problem)"
+        }
     }
 
     private struct Key: Hashable {
@@ -50,12 +49,13 @@ public struct TemplateSet: Sendable {
     }
 
     private let templates: [Key: Template]
-    /// Rows that can't be used. They cost their own messages and no others.
+    /// The rows that cannot be used. Only the messages of these rows are affected.
     public let badRows: [BadRow]
 
-    /// Parses every row; later rows of the same purpose and locale win.
+    /// Parses every row; a later row of the same purpose and locale wins.
     ///
-    /// Where a row is no template, the one that `old` had in its place is kept: a slip in an edit costs no message.
+    /// If a row is not a valid template, its predecessor in `old` stays in use, so that a typo in an edit stops no
+    /// message.
     public init(_ rows: [Row], keeping old: TemplateSet? = nil) {
         var templates: [Key: Template] = [:]
         var badRows: [BadRow] = []

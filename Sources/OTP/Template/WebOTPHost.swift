@@ -1,12 +1,12 @@
-/// The host name of the web site that a code is for, as the last line of a message names it (`@example.com #123456`).
+/// The host name of the web site that a code is for. The last line of a message names it (`@example.com #123456`).
 ///
-/// Phones offer the code to that site's form alone, and only where the line has exactly this shape ("Origin-bound one-time
-/// codes delivered via SMS", WICG, on which WebOTP stands).
+/// Phones offer the code to that site's form alone, and only if the line has exactly this shape ("Origin-bound one-time
+/// codes delivered via SMS", WICG, on which WebOTP is based).
 public struct WebOTPHost: Sendable, Hashable {
     public let name: String
 
-    /// Reads a host name as browsers have it: lower case, two labels or more, of ASCII letters, digits and hyphens, the
-    /// last beginning with a letter (addresses have no such form).
+    /// Reads a host name in the form that browsers use: lower case, with two or more labels of ASCII letters, digits
+    /// and hyphens. The last label begins with a letter, which rules addresses out.
     public init?(_ name: String) {
         let labels = name.utf8.split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
         guard name.utf8.count <= 253, labels.count >= 2, labels.allSatisfy(Self.isLabel),

@@ -1,7 +1,7 @@
 internal import EventLoop
 internal import Glibc
 
-/// What every part measures with: the plan, the loop, the database and the simulator.
+/// The common means of all parts: the plan, the loop, the database and the simulator.
 struct Bench {
     let plan: Plan
     let loop: EventLoop
@@ -14,11 +14,11 @@ struct Bench {
         self.plan = plan
         self.loop = loop
         guard let url = ChildProcess.variable("TWILIO_API_BASE_URL") else {
-            throw BenchError("TWILIO_API_BASE_URL is not set: give the address of a twilio-simulator")
+            throw BenchError("TWILIO_API_BASE_URL is not set. Set it to the address of a twilio-simulator.")
         }
         simulator = try SimulatorClient(url: url)
         guard let pid = ChildProcess.variable("SIMULATOR_PID").flatMap({ Int32($0) }), kill(pid, 0) == 0 else {
-            throw BenchError("SIMULATOR_PID is not set to the process of the twilio-simulator")
+            throw BenchError("SIMULATOR_PID is not set. Set it to the process id of the twilio-simulator.")
         }
         simulatorTree = ProcessTree(root: pid)
         database = try await Database.open(on: loop)

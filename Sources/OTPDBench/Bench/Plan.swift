@@ -1,22 +1,22 @@
 internal import ArgumentParser
 
-/// What can be measured.
+/// A part of the benchmark.
 enum Part: String, CaseIterable, ExpressibleByArgument, Sendable {
     case throughput, provider, latency, processes, inserts, snapshot, backlog, overload, throttle, idle
 }
 
-/// What is to be measured, and how much of it: the arguments of the program.
+/// The program's arguments: the parts to measure, and their sizes.
 struct Plan: ParsableArguments {
-    @Argument(help: "What to measure: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). All without.")
+    @Argument(help: "What to measure: \(Part.allCases.map(\.rawValue).joined(separator: ", ")). Default: all.")
     var parts: [Part] = []
 
-    @Option(help: "The otpd to measure.")
+    @Option(help: "The otpd program to measure.")
     var otpd = "otpd"
 
     @Option(help: "Throughput: jobs queued before the worker starts.")
     var jobs = 40_000
 
-    @Option(help: "Runs of each part that takes little time, interleaved; medians are shown.")
+    @Option(help: "Runs of each short part, interleaved. The table shows medians.")
     var runs = 3
 
     @Option(help: "Provider: milliseconds that the simulator takes for every answer.")
@@ -35,29 +35,29 @@ struct Plan: ParsableArguments {
     var insertSeconds = 4
 
     @Option(
-        help: "Snapshot: transactions per second, one code each; less where the machine carries less than twice that.")
+        help: "Snapshot: transactions per second, one code each; less if the machine cannot do twice that.")
     var snapshotRate = 1000
 
-    @Option(help: "Snapshot: seconds of it, with and without.")
+    @Option(help: "Snapshot: seconds of each measurement, with and without one.")
     var snapshotSeconds = 30
 
     @Option(
-        help: "Backlog: most jobs queued, and as many finished, compared with 10,000. Ten millions take half an hour.")
+        help: "Backlog: most jobs queued, and as many finished, compared with 10,000. Ten million take half an hour.")
     var backlog = 1_000_000
 
-    @Option(help: "Overload: what the worker may send per second; twice that is asked of it.")
+    @Option(help: "Overload: the worker's sends per second. Twice as many are requested.")
     var overloadRate = 150
 
-    @Option(help: "Throttle: jobs queued, 50 a second allowed.")
+    @Option(help: "Throttle: jobs queued. 50 a second are allowed.")
     var throttleJobs = 2000
 
-    @Option(help: "Overload: seconds of it.")
+    @Option(help: "Overload: seconds of the measurement.")
     var overloadSeconds = 30
 
-    @Option(help: "Idling: seconds to watch.")
+    @Option(help: "Idling: seconds of the measurement.")
     var idleSeconds = 20
 
-    @Option(help: "Throughput: a script for wrk that creates messages, for the ceiling of simulator and HTTP.")
+    @Option(help: "Throughput: a script for wrk that creates messages, to measure simulator and HTTP alone.")
     var wrkScript: String?
 
     @Option(help: "File to write the results to, as JSON.")

@@ -1,20 +1,20 @@
 internal import Glibc
 
-/// What is said of many measurements of one thing.
+/// Summaries of many measurements of one thing.
 enum Statistics {
-    /// The value that `share` of the values do not exceed (nearest rank); 0 of none.
+    /// The value that `share` of the values do not exceed (nearest rank); 0 if there are none.
     static func percentile<Value: Comparable & Numeric>(_ values: [Value], _ share: Double) -> Value {
         percentile(sorted: values.sorted(), share)
     }
 
-    /// The same, of values in order.
+    /// The same, for sorted values.
     static func percentile<Value: Comparable & Numeric>(sorted: [Value], _ share: Double) -> Value {
         guard !sorted.isEmpty else { return 0 }
         let rank = Int((share * Double(sorted.count)).rounded(.up))
         return sorted[min(max(rank, 1), sorted.count) - 1]
     }
 
-    /// The middle value; between two, their mean.
+    /// The middle value, or the mean of the two middle ones.
     static func median(_ values: [Double]) -> Double {
         let sorted = values.sorted()
         guard !sorted.isEmpty else { return 0 }
@@ -25,7 +25,7 @@ enum Statistics {
 
 /// Percentiles in milliseconds.
 struct Percentiles: Codable {
-    /// `milliseconds` are not exceeded by `share` of the values.
+    /// `share` of the values do not exceed `milliseconds`.
     struct Point: Codable, Equatable {
         var share: Double
         var milliseconds: Double
@@ -35,7 +35,7 @@ struct Percentiles: Codable {
     var p95: Double
     var p99: Double
     var max: Double
-    /// The whole distribution, closer together towards its slow end: four points to each halving of what is slower.
+    /// The whole distribution, denser towards its slow end: four points for each halving of the rest.
     var curve: [Point]
 
     init(microseconds: [Int64]) {

@@ -1,12 +1,12 @@
 internal import Glibc
 
-/// Why nothing, or nothing sound, could be measured.
+/// Why a measurement is impossible or invalid.
 struct BenchError: Error, CustomStringConvertible {
     let description: String
     init(_ description: String) { self.description = description }
 }
 
-/// Progress and trouble, to standard error: standard output is for the table.
+/// Prints progress and problems to standard error, because standard output is for the table.
 func say(_ text: String) {
     let bytes = Array((text + "\n").utf8)
     var rest = bytes[...]

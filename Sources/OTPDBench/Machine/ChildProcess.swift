@@ -2,14 +2,14 @@ internal import EventLoop
 internal import Glibc
 internal import Synchronization
 
-/// The processes that this program has started and not yet seen end. For any thread.
+/// The processes that this program has started and that still run. For any thread.
 enum Children {
     private static let running = Mutex<Set<Int32>>([])
 
     static func started(_ pid: Int32) { running.withLock { _ = $0.insert(pid) } }
     static func ended(_ pid: Int32) { running.withLock { _ = $0.remove(pid) } }
 
-    /// Ends them the hard way: for when this program leaves before its time.
+    /// Kills them, when this program ends early.
     static func killAll() {
         running.withLock { pids in
             for pid in pids { kill(pid, SIGKILL) }
@@ -18,12 +18,12 @@ enum Children {
     }
 }
 
-/// A process that this program started. Its standard error is ours; its standard output goes to `output` or nowhere.
+/// A process that this program started. It shares our standard error. Its standard output goes to `output` or nowhere.
 final class ChildProcess {
     let pid: Int32
     private var status: Int32?
 
-    /// Starts `program` (looked up in PATH) with our environment and `environment` on top.
+    /// Starts `program` (looked up in PATH) with our environment and the variables of `environment`.
     init(_ program: String, _ arguments: [String] = [], environment: [String: String] = [:], output: String? = nil)
         throws
     {
@@ -36,7 +36,7 @@ final class ChildProcess {
         posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0)
         posix_spawn_file_actions_addopen(
             &actions, STDOUT_FILENO, output ?? "/dev/null", O_WRONLY | O_CREAT | O_TRUNC, 0o600)
-        // This program blocks signals for its loop; a child starts with none blocked, in a group of its own.
+        // This program blocks signals for its loop. A child starts with none blocked, in its own process group.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -51,12 +51,12 @@ final class ChildProcess {
         defer { for pointer in argv + envp { free(pointer) } }
         var pid: Int32 = 0
         let code = posix_spawnp(&pid, program, &actions, &attributes, &argv, &envp)
-        guard code == 0 else { throw BenchError("Cannot start \(program): \(String(cString: strerror(code)))") }
+        guard code == 0 else { throw BenchError("cannot start \(program): \(String(cString: strerror(code)))") }
         self.pid = pid
         Children.started(pid)
     }
 
-    /// Whether it has not ended yet.
+    /// Whether it still runs.
     var isRunning: Bool {
         if status != nil { return false }
         var status: Int32 = 0
@@ -66,7 +66,8 @@ final class ChildProcess {
         return false
     }
 
-    /// Waits for its end, at most `span`, and kills it then. Its exit code; 128 and the signal's number where one ended it.
+    /// Waits for its end, and kills it after `span`. Returns its exit code, or 128 plus the number of the signal that
+    /// ended it.
     func wait(atMost span: Instant.Duration, on loop: EventLoop) async throws -> Int32 {
         let limit = Instant.now() + span
         while isRunning {
@@ -84,7 +85,7 @@ final class ChildProcess {
         return try await wait(atMost: .seconds(25), on: loop)
     }
 
-    /// From /proc: `environ` is a global variable of C, which Swift cannot see to be left alone.
+    /// Read from /proc, because `environ` is a global variable of C, which Swift cannot prove to be unchanged.
     private static let ownEnvironment: [String: String] = {
         var variables: [String: String] = [:]
         for pair in (ProcFile.read("/proc/self/environ") ?? "").split(separator: "\0") {
@@ -94,6 +95,6 @@ final class ChildProcess {
         return variables
     }()
 
-    /// A variable of our own environment; nil when it is not set or empty.
+    /// A variable of our own environment; nil if it is not set or empty.
     static func variable(_ name: String) -> String? { ownEnvironment[name].flatMap { $0.isEmpty ? nil : $0 } }
 }

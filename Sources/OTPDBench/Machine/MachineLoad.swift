@@ -1,10 +1,10 @@
 internal import Glibc
 
-/// What the machine's processors have done since it started, all processes together (`/proc/stat`, first line).
+/// The work of the machine's processors since its start, for all processes together (`/proc/stat`, first line).
 struct MachineLoad {
-    /// Seconds in which a processor worked, the time stolen by the host apart.
+    /// Processor seconds of work, without the time stolen by the host.
     let busy: Double
-    /// Seconds that the host gave to others.
+    /// Processor seconds that the host gave to other guests.
     let stolen: Double
     let at: Double
 
@@ -17,7 +17,8 @@ struct MachineLoad {
         return MachineLoad(busy: busy / perSecond, stolen: ticks[7] / perSecond, at: Double(WallClock.now()) / 1e6)
     }
 
-    /// How many processors were busy for others than those who used `own` seconds, on average, since `start`.
+    /// How many processors were busy for other processes, on average since `start`. The measured ones used `own`
+    /// seconds.
     func others(since start: MachineLoad, own: Double) -> Double {
         let span = max(at - start.at, 0.001)
         return max(0, (busy - start.busy) + (stolen - start.stolen) - own) / span

@@ -1,8 +1,8 @@
 internal import Glibc
 
-/// A file of /proc, whole.
+/// The whole text of a file of /proc.
 enum ProcFile {
-    /// The file's text; nil when it cannot be read, as when the process has ended.
+    /// The file's text. Nil if it cannot be read, for instance because the process has ended.
     static func read(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
@@ -17,7 +17,7 @@ enum ProcFile {
         }
     }
 
-    /// The number behind `name:` in `/proc/PID/status`, such as kB for `VmHWM`.
+    /// The number after `name:` in `/proc/PID/status`, such as kB for `VmHWM`.
     static func status(_ pid: Int32, _ name: String) -> Int? {
         guard let text = read("/proc/\(pid)/status") else { return nil }
         for line in text.split(separator: "\n") where line.hasPrefix(name + ":") {

@@ -27,7 +27,7 @@ struct ProcessTree {
         return Double(sum) / Self.ticksPerSecond
     }
 
-    /// The parent of a process; nil when it has ended.
+    /// The parent of a process; nil if the process has ended.
     static func parent(of pid: Int32) -> Int32? { stat(pid)?.parent }
 
     private static func processes() -> [Int32] {
@@ -44,7 +44,7 @@ struct ProcessTree {
     }
 
     private static func stat(_ pid: Int32) -> (parent: Int32, ticks: Int)? {
-        // The command's name stands in parentheses and may hold anything: what counts follows the last one.
+        // The command's name is in parentheses and may contain anything. The fields follow the last parenthesis.
         guard let text = ProcFile.read("/proc/\(pid)/stat"), let end = text.lastIndex(of: ")") else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
         guard fields.count > 15, let parent = Int32(fields[1]) else { return nil }

@@ -1,6 +1,6 @@
 internal import Glibc
 
-/// Microseconds since the Unix epoch, by the clock that the simulator and the database on this machine read too.
+/// Microseconds since the Unix epoch, by the clock that the simulator and the database on this machine also read.
 enum WallClock {
     static func now() -> Int64 {
         var time = timespec()

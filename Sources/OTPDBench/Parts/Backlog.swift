@@ -1,22 +1,22 @@
 internal import EventLoop
 
-/// Throughput and the cost of a claim, with few jobs queued and as few finished, and with many of both.
+/// Throughput and the cost of a claim, with few jobs queued and finished, and with many.
 struct Backlog: Codable {
     struct Size: Codable {
-        /// Jobs queued, and messages of earlier ones beside them.
+        /// Jobs queued. There are as many messages of earlier jobs.
         var queued: Int
         var stretches: [Stretch] = []
     }
 
-    /// Some thousand sends of what is queued.
+    /// Some thousand sends from the queue.
     struct Stretch: Codable {
         /// Arrivals at the simulator per second, without the first thousand.
         var jobsPerSecond: Double
-        /// Of the claims, per 1,000 jobs that they brought: the server's milliseconds, and pages touched.
+        /// The claims' cost per 1,000 claimed jobs: the server's milliseconds, and pages touched.
         var claimMilliseconds: Double
         var claimBuffers: Double
         var claims: Claims
-        /// Messages to a number that had had one.
+        /// Messages to a number that already had one.
         var repeated: Int
     }
 
@@ -26,7 +26,7 @@ struct Backlog: Codable {
     static let fewest = 10_000
     private static let (skipped, sends) = (1000, 8000)
 
-    /// A value of the greatest size over that of the least, medians: 1 when it does not grow.
+    /// A value at the greatest size divided by that at the least, both medians. It is 1 if the value does not grow.
     func ratio(_ value: (Stretch) -> Double) -> Double {
         guard let few = sizes.first, let many = sizes.last else { return .nan }
         return Statistics.median(many.stretches.map(value)) / Statistics.median(few.stretches.map(value))
@@ -50,7 +50,7 @@ struct Backlog: Codable {
             let queued = backlog.sizes[index].queued
             say("    \(queued) jobs")
             for _ in 0..<bench.plan.runs {
-                // Few are fewer after a stretch; many are not.
+                // A small queue shrinks noticeably during a stretch, a large one does not.
                 if backlog.sizes[index].stretches.isEmpty || queued < 100 * sends {
                     try await fill(bench, queued: queued)
                 }
@@ -62,12 +62,12 @@ struct Backlog: Codable {
         return backlog
     }
 
-    /// Both tables full. Jobs that have waited for a minute, so that every size is overload alike.
+    /// Fills both tables. The jobs have waited for a minute, so that every size is overload alike.
     private static func fill(_ bench: Bench, queued: Int) async throws {
         let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
         try await database.reset()
         try simulator.reset()
-        // One message, as otpd writes it: the others are its copies.
+        // One message, as otpd writes it. The others are copies of it.
         try await database.fill(count: 1)
         let otpd = try Otpd(bench.plan.otpd, on: loop)
         try await otpd.until("a job was recorded", atMost: .seconds(15)) { try await database.isDrained() }
@@ -87,7 +87,7 @@ struct Backlog: Codable {
         try await otpd.stop()
         let claims = try await database.claims()
         guard claims.jobs >= sends else {
-            throw BenchError("the server has counted claims of \(claims.jobs) jobs alone")
+            throw BenchError("the server has counted claims of only \(claims.jobs) jobs")
         }
         let arrivals = try simulator.inbox(limit: 2 * sends).map(\.receivedAt).sorted().dropFirst(skipped).prefix(
             sends - skipped)

@@ -1,28 +1,29 @@
 internal import EventLoop
 
-/// Jobs queued, then workers started, until the last job is recorded: how fast, and what it cost.
+/// Queues jobs, then starts workers, until the last job is recorded: the speed and its cost.
 struct Drain: Codable {
     var jobs: Int
     var processes: Int
     /// Arrivals at the simulator per second, from the first to the last.
     var jobsPerSecond: Double
-    /// Until the last is recorded as accepted, counted from the first arrival.
+    /// Jobs per second from the first arrival until the last job is recorded as accepted.
     var donePerSecond: Double
     /// From the start of the process to the first arrival.
     var startMilliseconds: Double
-    /// Processor milliseconds per 1,000 sends; otpd's with its start, all processes together.
+    /// Processor milliseconds per 1,000 sends, of all processes together. otpd's include its start.
     var otpdCPU: Double
     var postgresCPU: Double
     var simulatorCPU: Double
-    /// Of the process that had most.
+    /// The most memory of any one process.
     var peakMemoryMB: Double
-    /// Requests to the simulator that were no creates: the poller's.
+    /// Requests to the simulator other than creates. The poller makes them.
     var fetches: Int
-    /// Processors that others kept busy meanwhile.
+    /// Processors that other processes kept busy meanwhile.
     var cpuOfOthers: Double
     var exactlyOnce: ExactlyOnce
 
-    /// Processors that otpd, PostgreSQL and the simulator kept busy meanwhile: all there are, where these are the limit.
+    /// Processors that otpd, PostgreSQL and the simulator kept busy meanwhile. If the processors are the limit, it is
+    /// all of them.
     var processorsBusy: Double { donePerSecond * (otpdCPU + postgresCPU + simulatorCPU) / 1e6 }
 
     static func measure(

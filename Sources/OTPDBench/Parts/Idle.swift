@@ -1,17 +1,17 @@
 internal import EventLoop
 internal import Glibc
 
-/// What workers with nothing to do cost: none, one, four.
+/// The cost of idle workers: none, one, four.
 struct Idle: Codable {
-    /// Everything per minute.
+    /// The figures per minute.
     struct Minute: Codable {
         var workers: Int
-        /// Of the workers' database.
+        /// Transactions of the workers' database.
         var transactions: Double
         /// Processor milliseconds.
         var otpdCPU: Double
         var postgresCPU: Double
-        /// Times that a thread of otpd gave the processor up: how often it woke.
+        /// Voluntary context switches of otpd's threads, which show how often it woke up.
         var wakeUps: Double
         var residentMB: Double
     }
@@ -32,7 +32,7 @@ struct Idle: Codable {
             try await database.settle()
             let workers = try (0..<count).map { _ in try Otpd(bench.plan.otpd, on: loop) }
             try await workers.first?.untilRunning(database, count: count)
-            // The first polls of a new worker are not idling; they are 10 s, and 10 s late in the server's statistics.
+            // Skips the first polls of a new worker, which last 10 s and appear in the server's statistics 10 s later.
             try await loop.sleep(for: .seconds(count == 0 ? 3 : 30))
             idle.minutes.append(try await watch(bench, workers.map(\.process.pid)))
             for worker in workers { try await worker.stop() }
@@ -54,7 +54,7 @@ struct Idle: Codable {
         let perMinute = 60 / Double(bench.plan.idleSeconds)
         return Minute(
             workers: pids.count,
-            // Asking costs three.
+            // Reading the counter takes three transactions.
             transactions: Double(max(0, after.transactions - before.transactions - 3)) * perMinute,
             otpdCPU: (after.otpd - before.otpd) * 1000 * perMinute,
             postgresCPU: (after.postgres - before.postgres) * 1000 * perMinute,

@@ -1,16 +1,16 @@
 internal import EventLoop
 internal import Glibc
 
-/// What otpd costs those who ask for codes: transactions per second of 64 connections, each calling `otp.request` as fast
-/// as it can, with nothing behind the queue, with a worker that is woken and kept from sending, and with one that sends.
+/// The cost of otpd for backends: transactions per second of 64 connections, each calling `otp.request` as fast as it
+/// can. Measured without a worker, with a worker that is woken but paused, and with one that sends.
 struct Inserts: Codable {
-    /// No otpd, and nobody is notified.
+    /// Without otpd and notifications.
     var alone: Double
-    /// otpd is notified and paused: what the wake-up costs.
+    /// With otpd notified but paused: the cost of the wake-up.
     var woken: Double
-    /// otpd sends meanwhile, on the same processors.
+    /// With otpd sending on the same processors.
     var sending: Double
-    /// Sends made meanwhile, and how many processors otpd and the simulator had for them.
+    /// Sends made meanwhile, and the processors that otpd and the simulator used for them.
     var sent: Int
     var cpuOfSending: Double
     var exactlyOnce: ExactlyOnce
@@ -37,7 +37,7 @@ struct Inserts: Codable {
                 continue
             }
             if kind == 1 { try await control(bench, ["pause", "--all", "--reason", "a benchmark"]) }
-            // A pause is logged as an error; this one is meant.
+            // A pause is logged as an error, but this one is intended.
             let otpd = try Otpd(bench.plan.otpd, on: loop, logLevel: kind == 1 ? "critical" : "warning")
             try await otpd.untilRunning(database)
             let tree = ProcessTree(root: otpd.process.pid)
@@ -66,7 +66,7 @@ struct Inserts: Codable {
         return result
     }
 
-    /// Transactions per second, how long it took, and how many there were.
+    /// Transactions per second, their duration, and their number.
     private static func pgbench(
         _ bench: Bench
     ) async throws -> (perSecond: Double, seconds: Double, transactions: Int) {
@@ -85,7 +85,7 @@ struct Inserts: Codable {
             "pgbench", ["-n", "-M", "prepared", "-c", String(clients), "-j", "2", "-T", String(seconds), "-f", script],
             environment: ["PGOPTIONS": "-c otp.secret=\(secret) -c client_min_messages=error"], output: output)
         guard try await pgbench.wait(atMost: .seconds(Int64(seconds + 30)), on: bench.loop) == 0 else {
-            throw BenchError("pgbench could not ask for codes:\n\(ProcFile.read(output) ?? "")")
+            throw BenchError("pgbench could not request codes:\n\(ProcFile.read(output) ?? "")")
         }
         var (rate, count) = (0.0, 0)
         for line in (ProcFile.read(output) ?? "").split(separator: "\n") {
@@ -95,11 +95,11 @@ struct Inserts: Codable {
                 count = words.last.flatMap { Int($0) } ?? 0
             }
         }
-        guard rate > 0, count > 0 else { throw BenchError("pgbench did not say its rate") }
+        guard rate > 0, count > 0 else { throw BenchError("pgbench did not print its rate") }
         return (rate, Double(seconds), count)
     }
 
-    /// `otpd pause` and `otpd resume`, of everything.
+    /// Runs `otpd pause` or `otpd resume` for everything.
     private static func control(_ bench: Bench, _ command: [String]) async throws {
         let otpd = try ChildProcess(bench.plan.otpd, command)
         guard try await otpd.wait(atMost: .seconds(15), on: bench.loop) == 0 else {

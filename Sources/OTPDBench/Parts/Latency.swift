@@ -1,26 +1,26 @@
 internal import EventLoop
 internal import Postgres
 
-/// How long a code takes from its commit to Twilio, at a rate that leaves the machine mostly idle.
+/// The time of a code from its commit to Twilio, at a rate that leaves the machine mostly idle.
 struct Latency: Codable {
     var perSecond: Int
     var jobs: Int
-    /// From the enqueuer's clock after COMMIT returned to the simulator's receipt. A little too low: the wake-up leaves
-    /// the server before the enqueuer reads its clock.
+    /// From the requester's clock after COMMIT returned to the simulator's arrival time. A little too low, because the
+    /// wake-up leaves the server before the requester reads its clock.
     var fromCommit: Percentiles
-    /// From the moment the transaction was meant to begin.
+    /// From the moment at which the transaction was meant to begin.
     var fromIntended: Percentiles
-    /// Medians of the same round, in milliseconds: a commit that waits for the disk, as a claim's must, and a request and
-    /// its answer at the simulator. No send can take less than one of the first and half of the second.
+    /// Medians of the same round, in milliseconds. One is a commit that waits for the disk, as a claim's must. The
+    /// other is a request to the simulator and its answer. No send can take less than one commit and half a round trip.
     var durableCommit: Double
     var roundTrip: Double
-    /// Processor milliseconds per 1,000 sends, otpd's, with its start.
+    /// Processor milliseconds of otpd per 1,000 sends, its start included.
     var otpdCPU: Double
     var peakMemoryMB: Double
     var cpuOfOthers: Double
     var exactlyOnce: ExactlyOnce
 
-    /// The median over what it cannot fall below.
+    /// The median divided by its lower bound.
     var ratio: Double { fromCommit.p50 / max(durableCommit + roundTrip / 2, 0.001) }
 
     private static let durable = Statement(
@@ -38,7 +38,7 @@ struct Latency: Codable {
         let before = database.server.cpuSeconds() + bench.simulatorTree.cpuSeconds() + bench.own.cpuSeconds()
         let otpd = try Otpd(plan.otpd, on: loop)
         try await otpd.untilRunning(database)
-        // The first second warms plans and connections, and does not count.
+        // The first second warms plans and connections, and is not measured.
         let (warming, count) = (plan.rate, plan.rate * (plan.seconds + 1))
         let sent = try await Requests.run(database.settings, count: count, perSecond: plan.rate, on: loop)
         try await otpd.until("\(count) jobs were sent", atMost: .seconds(30)) {
@@ -74,7 +74,7 @@ struct Latency: Codable {
             _ = try await bench.database.connection.execute(durable, deadline: .now() + .seconds(10))
             floor.commits.append(WallClock.now() - start)
             floor.roundTrips.append(try bench.simulator.roundTrip())
-            // As far apart as the jobs are: a machine that naps between them naps here too.
+            // As far apart as the jobs, so that processors that sleep between jobs also sleep here.
             try await bench.loop.sleep(for: .milliseconds(10))
         }
     }

@@ -1,14 +1,14 @@
 internal import EventLoop
 
-/// Two workers against one, a queue full; four against one, hardly anything to do (the herd).
+/// Two workers compared with one on a full queue, and four with one on a nearly empty queue (the herd).
 struct Processes: Codable {
-    /// One run of each, one after the other, in alternating order.
+    /// One run of each, in alternating order.
     struct Pair: Codable {
         var one: Drain
         var two: Drain
         var ratio: Double { two.donePerSecond / one.donePerSecond }
         private func cpu(_ drain: Drain) -> Double { drain.otpdCPU + drain.postgresCPU }
-        /// What a send costs otpd and PostgreSQL with two workers, over that with one.
+        /// The cost of a send for otpd and PostgreSQL with two workers, divided by that with one.
         var cpuRatio: Double { cpu(two) / cpu(one) }
     }
 
@@ -16,9 +16,9 @@ struct Processes: Codable {
     struct Herd: Codable {
         var processes: Int
         var jobs: Int
-        /// Claims over jobs: 1 where each job was claimed by itself and no claim found nothing.
+        /// Claims divided by jobs: 1 if each claim took one job and no claim was empty.
         var claimsPerJob: Double
-        /// Transactions of the database over jobs, the one that asked for the code included.
+        /// Transactions of the database divided by jobs, the code's request included.
         var transactionsPerJob: Double
         /// Processor milliseconds per 1,000 sends.
         var otpdCPU: Double
@@ -46,7 +46,7 @@ struct Processes: Codable {
         try await database.countStatements(true)
         let workers = try (0..<processes).map { _ in try Otpd(bench.plan.otpd, on: loop) }
         try await workers[0].untilRunning(database, count: processes)
-        // They know of each other, and share out the looks, when each has had its next heartbeat.
+        // The workers know of each other and divide the polls after each one's next heartbeat.
         if processes > 1 { try await loop.sleep(for: .seconds(12)) }
         func cpu() -> (otpd: Double, postgres: Double) {
             (
@@ -60,7 +60,7 @@ struct Processes: Codable {
         try await workers[0].until("\(jobs) jobs were sent", atMost: .seconds(30)) {
             try simulator.statistics().numbers >= jobs
         }
-        // Before anything is asked of the database again: its answers would count.
+        // Read before the database is queried again, because its answers would count.
         let after = cpu()
         try await loop.sleep(for: .seconds(1))
         let transactions = try await database.transactions() - before.transactions - 4

@@ -2,16 +2,16 @@ internal import EventLoop
 internal import Glibc
 internal import Postgres
 
-/// A web tier: one transaction per code at a given rate, whatever becomes of them (an open loop).
+/// A backend: one transaction per code at a given rate, whether or not earlier ones have ended (an open loop).
 ///
-/// Transactions begin at their intended times, spread over eight connections in turn; one that has to wait for its
-/// connection shows it in `intendedAt`.
+/// Transactions begin at their intended times, spread over eight connections in turn. If one has to wait for its
+/// connection, `intendedAt` shows it.
 struct Requests {
     struct Sent {
         var job: Int
         /// When the transaction was meant to begin, in microseconds since the Unix epoch.
         var intendedAt: Int64
-        /// The clock when its COMMIT had returned.
+        /// The time at which its COMMIT had returned.
         var committedAt: Int64
     }
 
@@ -19,7 +19,7 @@ struct Requests {
         "bench_request", "SELECT otp.request('bench:' || $1, '+96650' || lpad($1::text, 7, '0'))", [.int4])
     private static let connections = 8
 
-    /// Requests the jobs 0 to `count` - 1, `perSecond` of them a second.
+    /// Requests the jobs 0 to `count` - 1, at `perSecond` jobs a second.
     static func run(
         _ settings: ConnectionSettings, count: Int, perSecond: Int, on loop: EventLoop
     ) async throws -> [Sent] {

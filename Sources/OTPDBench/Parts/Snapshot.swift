@@ -1,19 +1,19 @@
 internal import EventLoop
 internal import Postgres
 
-/// What a transaction that somebody left open costs: under a steady rate, dead rows pile up that no VACUUM may remove.
+/// The cost of another session's open transaction. Under a steady rate, dead rows pile up that VACUUM must not remove.
 struct Snapshot: Codable {
     struct Run: Codable {
         /// From the commit to the receipt, in the second half of the time.
         var fromCommit: Percentiles
-        /// Sends per second while it lasted: as asked, where the worker kept up.
+        /// Sends per second meanwhile. Equals the requested rate if the worker keeps up.
         var perSecond: Double
-        /// And then, the snapshot still held, with a full queue.
+        /// After that, with the snapshot still held and a full queue.
         var drain: Drain
         var exactlyOnce: ExactlyOnce
     }
 
-    /// Codes asked for per second: as told, or half of what the machine carries where that is less.
+    /// Codes requested per second: the given rate, or half of the machine's capacity if that is less.
     var asked: Int
     var seconds: Int
     var without: Run
@@ -30,7 +30,7 @@ struct Snapshot: Codable {
         return Snapshot(asked: rate, seconds: bench.plan.snapshotSeconds, without: without, with: with)
     }
 
-    /// Codes per second that are asked for when they are asked for as fast as can be, with a worker sending them.
+    /// Codes per second if they are requested as fast as possible while a worker sends them.
     private static func carried(_ bench: Bench) async throws -> Double {
         let count = 2 * bench.plan.snapshotRate
         try await bench.database.reset()
@@ -67,7 +67,7 @@ struct Snapshot: Codable {
         try await otpd.stop()
         let (check, arrivals) = try await ExactlyOnce.check(jobs: count, simulator: simulator, database: database)
         let counted = sent.filter { $0.job >= count / 2 }
-        // Dead rows are what this is about: the tables stay as they are.
+        // The tables stay as they are, because their dead rows are measured.
         let drain = try await Drain.measure(bench, jobs: plan.jobs, afresh: false)
         await holder.close()
         return Run(

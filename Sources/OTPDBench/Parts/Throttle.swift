@@ -1,18 +1,18 @@
 internal import EventLoop
 
-/// How much of what Twilio allows is used, and how often it has to say 429: jobs queued at once against a simulator that
-/// takes so many requests at a time and so many in each second.
+/// How much of Twilio's limits is used, and how often it answers 429. Jobs are queued at once for a simulator that
+/// limits concurrent requests and requests per second.
 struct Throttle: Codable {
     var jobs: Int
     var atATime: Int
     var perSecond: Int
     /// Arrivals of messages per second, from the first to the last.
     var jobsPerSecond: Double
-    /// Answers that were 429, of all answers to creates.
+    /// The share of 429 answers among all answers to creates.
     var shareRefused: Double
     var exactlyOnce: ExactlyOnce
 
-    /// What was used of what was allowed.
+    /// The rate reached, divided by the rate allowed.
     var ratio: Double { jobsPerSecond / Double(perSecond) }
 
     static func measure(_ bench: Bench) async throws -> Throttle {
@@ -21,7 +21,7 @@ struct Throttle: Codable {
         let (atATime, perSecond) = (20, 50)
         try await database.reset()
         try simulator.reset()
-        // Codes that outlive the run.
+        // The codes live longer than the run.
         try await database.fill(count: jobs)
         try simulator.faults(#"{"max_concurrent": \#(atATime), "max_per_second": \#(perSecond)}"#)
         let otpd = try Otpd(plan.otpd, on: loop)

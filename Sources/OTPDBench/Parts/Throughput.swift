@@ -1,8 +1,8 @@
 internal import EventLoop
 
-/// Jobs per second with many queued, beside what the database alone and HTTP alone make of them.
+/// Jobs per second with many queued, compared with the database alone and HTTP alone.
 struct Throughput: Codable {
-    /// Milliseconds that the simulator takes for every answer, and how many requests are sent meanwhile.
+    /// Milliseconds that the simulator takes for every answer, and the number of concurrent requests.
     var providerLatency: Int
     var maxInFlight: Int
     var drain: Drain
@@ -10,8 +10,8 @@ struct Throughput: Codable {
     var queueAlonePerSecond: Double
     var httpAlonePerSecond: Double?
 
-    /// Over what the two make together, a job's share of the one after its share of the other: they use the same
-    /// processors.
+    /// Compared with both together: the sum of a job's time in the one and its time in the other, because they use the
+    /// same processors.
     var ratio: Double { drain.donePerSecond * (1 / queueAlonePerSecond + 1 / (httpAlonePerSecond ?? .nan)) }
 
     static func measure(

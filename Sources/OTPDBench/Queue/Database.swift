@@ -2,14 +2,14 @@ internal import EventLoop
 internal import Glibc
 internal import Postgres
 
-/// The throwaway database: filled and emptied through one connection of its own, as its owner.
+/// The throwaway database, filled and emptied through its own connection, as its owner.
 struct Database {
-    /// So that nobody's queue is ever emptied by mistake.
+    /// The required name, so that no other queue is ever emptied by mistake.
     static let requiredName = "otpd_bench"
 
     let connection: Connection
     let settings: ConnectionSettings
-    /// The server and all its processes, without the one that serves this connection.
+    /// The server and all its processes, except the one that serves this connection.
     let server: ProcessTree
 
     static func open(on loop: EventLoop) async throws -> Database {
@@ -20,13 +20,13 @@ struct Database {
         let connection = try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
         let name = try await connection.simple("SELECT current_database()", deadline: .now() + .seconds(10))
         guard try name.first?.string(0, 0) == requiredName else {
-            throw BenchError("PGDATABASE must be a throwaway database named \(requiredName): this program empties it")
+            throw BenchError("PGDATABASE must be a throwaway database named \(requiredName): its contents are deleted")
         }
         let backend = await connection.backendPID
         guard let postmaster = ProcessTree.parent(of: backend) else {
-            throw BenchError("the database server's processes are not to be seen: it must run on this machine")
+            throw BenchError("cannot see the database server's processes. Run the server on this machine.")
         }
-        // One number is one job here, and time is not to be spent on refusals.
+        // Each job has its own number here, and refusals would only cost time.
         try await connection.simple("TRUNCATE otp.limits", deadline: .now() + .seconds(10))
         return Database(
             connection: connection, settings: settings, server: ProcessTree(root: postmaster, without: backend))
@@ -37,7 +37,7 @@ struct Database {
         try await Connection.open(settings, on: loop, deadline: .now() + .seconds(10))
     }
 
-    /// What may falsify a comparison, as the server has it.
+    /// Server settings that may distort a comparison.
     func serverSettings() async throws -> [String: String] {
         let rows = try await text(
             """
@@ -58,9 +58,9 @@ struct Database {
             """)
     }
 
-    /// Queues the jobs 0 to `count - 1`, due and requested over the last `age` seconds: job k goes to +96650 and k in seven
-    /// digits. The first is inserted as a backend would, the others are its copies, past the triggers: sealing a million
-    /// codes would take longer than they live.
+    /// Queues the jobs 0 to `count - 1`, due and requested over the last `age` seconds. Job k goes to +96650 and k in
+    /// seven digits. The first is inserted as a backend would insert it. The others are copies of it, written without
+    /// the triggers, because sealing a million codes would take longer than their life.
     func fill(count: Int, age: Int = 0) async throws {
         _ = try await text(
             """
@@ -72,18 +72,18 @@ struct Database {
         let first = try await text("SELECT id, verification_id FROM otp.send_jobs ORDER BY id DESC LIMIT 1")
         let (job, verification) = (try first.string(0, 0), try first.string(0, 1))
         let asked = "now() - (\(count) - g) * interval '1 second' * \(age) / \(count)"
-        let dies = "now() + interval '30 minutes'"
+        let expires = "now() + interval '30 minutes'"
         try await clone(
             "otp.verifications", where: "id = \(verification)", to: count - 1,
             [
                 "id": "s.id + g", "subject": "'bench:' || g", "phone_number": "'+96650' || lpad(g::text, 7, '0')",
-                "e164": "'+96650' || lpad(g::text, 7, '0')", "created_at": asked, "expires_at": dies,
+                "e164": "'+96650' || lpad(g::text, 7, '0')", "created_at": asked, "expires_at": expires,
             ])
         try await clone(
             "otp.send_jobs", where: "id = \(job)", to: count - 1,
             [
                 "id": "s.id + g", "verification_id": "s.verification_id + g", "due_at": asked, "requested_at": asked,
-                "expires_at": dies,
+                "expires_at": expires,
             ])
         for table in ["otp.verifications", "otp.send_jobs"] {
             _ = try await text("SELECT setval(pg_get_serial_sequence('\(table)', 'id'), max(id)) FROM \(table)")
@@ -91,7 +91,7 @@ struct Database {
         try await settle()
     }
 
-    /// Copies the one message there is `count` times, as sends of the last 80 days that are settled.
+    /// Copies the only message `count` times, as settled sends of the last 80 days.
     func fillHistory(count: Int) async throws {
         let ended = "now() - g * interval '80 days' / \(count)"
         try await clone(
@@ -103,8 +103,8 @@ struct Database {
             ])
     }
 
-    /// Inserts `count` copies of a row, past the triggers, with `changes` of columns: expressions over the row `s` and the
-    /// copy's number `g`. The columns are the server's to say, so that a new one needs no change here.
+    /// Inserts `count` copies of a row without the triggers. `changes` are expressions for columns, over the row `s`
+    /// and the copy's number `g`. The list of columns comes from the server, so that a new one needs no change here.
     private func clone(
         _ table: String, where condition: String, to count: Int, _ changes: [String: String]
     ) async throws {
@@ -115,7 +115,7 @@ struct Database {
              ORDER BY attnum
             """)
         let names = try (0..<columns.rowCount).map { try columns.string($0, 0) }
-        // In parts: a statement has its deadline.
+        // In parts, because a statement has a deadline.
         for first in stride(from: 1, through: count, by: 500_000) {
             try await run(
                 """
@@ -129,24 +129,24 @@ struct Database {
         }
     }
 
-    /// Leaves nothing for autovacuum and the checkpointer to do during a measurement.
+    /// Finishes the work of autovacuum and the checkpointer, so that they stay quiet during a measurement.
     func settle() async throws {
         _ = try await text("VACUUM (ANALYZE) otp.verifications, otp.send_jobs, otp.messages, otp.unsent_jobs")
         _ = try await text("CHECKPOINT")
     }
 
-    /// Whether no job is left that has not ended.
+    /// Whether all jobs have ended.
     func isDrained() async throws -> Bool {
         try await text("SELECT NOT EXISTS (SELECT FROM otp.send_jobs)").string(0, 0) == "t"
     }
 
-    /// How many workers have registered and run, or would but for a pause.
+    /// How many workers have registered and are running or paused.
     func workers() async throws -> Int {
         let row = try await text("SELECT count(*) FROM otp.worker_status WHERE state IN ('running', 'paused')")
         return Int(try row.string(0, 0)) ?? 0
     }
 
-    /// How many jobs ended accepted, how many otherwise, and how many have not ended.
+    /// How many jobs ended accepted, how many in another way, and how many have not ended.
     func endings() async throws -> (accepted: Int, otherwise: Int, open: Int) {
         let row = try await text(
             """
@@ -157,7 +157,7 @@ struct Database {
         return (try number(0), try number(1), try number(2))
     }
 
-    /// Transactions of this database so far; asking adds three of this connection's.
+    /// Transactions of this database so far. Reading it adds three by this connection.
     func transactions() async throws -> Int {
         _ = try await text("SELECT pg_stat_force_next_flush()")
         _ = try await text("SELECT pg_stat_clear_snapshot()")
@@ -166,7 +166,7 @@ struct Database {
         return Int(try row.string(0, 0)) ?? 0
     }
 
-    /// Has the server count otpd's statements from now on, or no longer: of sessions that begin after this.
+    /// Turns the counting of otpd's statements on or off, for sessions that begin after this.
     func countStatements(_ counts: Bool) async throws {
         try await run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
         try await run(
@@ -174,8 +174,8 @@ struct Database {
         _ = try await text("SELECT pg_stat_statements_reset()")
     }
 
-    /// What the claims have cost since the statements are counted: those that lock rows and step over locked ones, and read
-    /// what is sealed.
+    /// The cost of the claims since counting began. Claims are the statements that lock rows, skip locked ones, and
+    /// read sealed codes.
     func claims() async throws -> Claims {
         let row = try await text(
             """
@@ -188,17 +188,17 @@ struct Database {
             milliseconds: Double(try row.string(0, 2)) ?? 0, buffers: Int(try row.string(0, 3)) ?? 0)
     }
 
-    /// Runs SQL for its effect.
+    /// Runs SQL without using its result.
     func run(_ sql: String) async throws { _ = try await text(sql) }
 
     private func text(_ sql: String) async throws -> QueryResult {
         let results = try await connection.simple(sql, deadline: .now() + .seconds(300))
-        guard let result = results.last else { throw BenchError("the database answered nothing") }
+        guard let result = results.last else { throw BenchError("the database returned no result") }
         return result
     }
 }
 
-/// Claims of otpd's, as the server has counted them.
+/// otpd's claims, as counted by the server.
 struct Claims: Codable {
     var calls: Int
     var jobs: Int

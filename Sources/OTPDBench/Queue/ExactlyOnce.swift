@@ -1,13 +1,13 @@
-/// Whether every job was sent once and is recorded as accepted.
+/// Checks that every job was sent once and is recorded as accepted.
 struct ExactlyOnce: Codable {
     var jobs: Int
-    /// Jobs whose number the simulator never saw.
+    /// Jobs whose number the simulator never received.
     var missing = 0
     /// Messages beyond the first to a number.
     var duplicates = 0
-    /// Messages to numbers that are no job's.
+    /// Messages to numbers without a job.
     var foreign = 0
-    /// Jobs that ended otherwise than accepted, or not at all.
+    /// Jobs that ended in another way than accepted, or have not ended.
     var notAccepted: Int
 
     var isSound: Bool { missing + duplicates + foreign + notAccepted == 0 }
@@ -15,15 +15,15 @@ struct ExactlyOnce: Codable {
         isSound ? "yes" : "NO: \(missing) missing, \(duplicates) twice, \(foreign) foreign, \(notAccepted) not accepted"
     }
 
-    /// Compares what the simulator and the database have of the jobs 0 to `jobs` - 1; the database has `earlier` accepted
-    /// ones besides.
+    /// Compares the simulator's and the database's records of the jobs 0 to `jobs` - 1. The database also has `earlier`
+    /// accepted jobs.
     static func check(
         jobs: Int, earlier: Int = 0, simulator: SimulatorClient, database: Database
     ) async throws -> (ExactlyOnce, Arrivals) {
         let endings = try await database.endings()
         var check = ExactlyOnce(jobs: jobs, notAccepted: jobs + earlier - endings.accepted + endings.otherwise)
         var arrivals = Arrivals(at: [Int64?](repeating: nil, count: jobs))
-        // More than there are jobs, so that what is too much is seen.
+        // More than the number of jobs, so that surplus messages are seen.
         for message in try simulator.inbox(limit: 2 * jobs + 1000) {
             guard message.to.hasPrefix("+96650"), let job = Int(message.to.dropFirst(6)),
                 arrivals.at.indices.contains(job)
@@ -31,7 +31,7 @@ struct ExactlyOnce: Codable {
                 check.foreign += 1
                 continue
             }
-            // Newest first: the earliest of a number stays.
+            // Newest first, so the earliest message of a number remains.
             if arrivals.at[job] != nil { check.duplicates += 1 }
             arrivals.at[job] = message.receivedAt
         }

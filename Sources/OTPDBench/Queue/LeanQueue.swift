@@ -1,9 +1,9 @@
 internal import EventLoop
 internal import Postgres
 
-/// The leanest durable queue that PostgreSQL can be: one table of its own, claimed and finished in batches, no history, no
-/// fencing, nothing sealed, nothing sent. One batch is finished while the next is claimed, on two connections. What any
-/// sender on this server, at its disk, stays below.
+/// The leanest durable queue on PostgreSQL: one table, claimed and finished in batches. It has no history and no
+/// fencing, and seals and sends nothing. One batch is finished while the next is claimed, on two connections. It is an
+/// upper bound for any sender on this server and disk.
 enum LeanQueue {
     private static let batch = 256
 
@@ -19,7 +19,7 @@ enum LeanQueue {
         "bench_lean_finish",
         "UPDATE bench_outbox SET sid = 'SM' || md5(id::text), done_at = now() WHERE id = ANY ($1)", [.int8Array])
 
-    /// Jobs per second, from the first claim until the last finish.
+    /// Jobs per second, from the first claim to the last finish.
     static func perSecond(_ database: Database, jobs: Int, on loop: EventLoop) async throws -> Double {
         try await database.run(
             """

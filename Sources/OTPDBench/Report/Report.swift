@@ -1,7 +1,7 @@
 internal import FoundationEssentials
 internal import Glibc
 
-/// All that was measured.
+/// All results.
 struct Report: Codable {
     var at = WallClock.now() / 1_000_000
     var machine = MachineLoad.model
@@ -42,7 +42,7 @@ struct Report: Codable {
 
     // MARK: The table
 
-    /// What people read: the medians of the runs, the spread, and what each figure is to be held against.
+    /// The table for people: the medians of the runs, their spread, and the comparison of each figure.
     var table: String {
         var table = Table()
         let server = self.server
@@ -77,7 +77,7 @@ struct Report: Codable {
             table.row("HTTP and simulator alone (wrk), requests/s", http)
             table.row(
                 "  jobs/s over that", of { $0.drain.jobsPerSecond / ($0.httpAlonePerSecond ?? .nan) }, digits: 2)
-            // With a slow provider it is not the processors that they would share.
+            // With a slow provider the two do not compete for the processors.
             if throughput[0].providerLatency == 0 {
                 table.row("done/s over both, one after the other", of(\.ratio), digits: 2)
             }

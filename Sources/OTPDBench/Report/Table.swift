@@ -9,7 +9,7 @@ struct Table {
 
     mutating func note(_ words: String) { text += "  \(words)\n" }
 
-    /// The median of `values`, and where there are several, the least and the greatest.
+    /// The median of `values`, and, if there are several, the least and the greatest.
     mutating func row(_ label: String, _ values: [Double], digits: Int = 0) {
         let median = Self.number(Statistics.median(values), digits)
         text += "  " + label + String(repeating: " ", count: max(1, Self.width - label.count))

@@ -1,10 +1,10 @@
 internal import EventLoop
 internal import Glibc
 
-/// The simulator without otpd: wrk creates messages over as many connections as otpd may use. What throughput would be if the queue cost
-/// nothing, the sender is C, and its share of the machine is wrk's.
+/// The simulator without otpd: wrk creates messages over as many connections as otpd may use. It shows the throughput
+/// of a sender in C without the cost of a queue, with wrk's share of the machine.
 enum HTTPAlone {
-    /// Creates per second in three seconds; nil where wrk is not installed.
+    /// Creates per second during three seconds; nil if wrk is not installed.
     static func perSecond(
         _ simulator: SimulatorClient, script: String?, connections: Int, on loop: EventLoop
     ) async throws -> Double? {

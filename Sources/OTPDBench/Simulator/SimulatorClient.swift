@@ -44,7 +44,7 @@ final class SimulatorClient {
     func inbox(limit: Int) throws -> [Message] {
         var all: [Message] = []
         while all.count < limit {
-            // As many as the simulator lists at a time.
+            // As many as the simulator lists at once.
             let count = min(limit - all.count, 100_000)
             let before = all.last.map { "&before=\($0.sid)" } ?? ""
             let page = try decode(Inbox.self, try request("GET", "/_sim/inbox?limit=\(count)\(before)")).messages
@@ -54,16 +54,16 @@ final class SimulatorClient {
         return all
     }
 
-    /// Forgets all messages and counts, and takes `latency` milliseconds for every answer from now on.
+    /// Deletes all messages and counts. From now on every answer takes `latency` milliseconds.
     func reset(latency: Int = 0) throws {
         _ = try request("POST", "/_sim/reset")
         if latency > 0 { try faults(#"{"latency_ms": \#(latency)}"#) }
     }
 
-    /// Changes what the simulator refuses, as its control API takes it.
+    /// Changes the simulator's faults, as its control API takes them.
     func faults(_ json: String) throws { _ = try request("POST", "/_sim/faults", body: json) }
 
-    /// Microseconds of one request and its answer.
+    /// The microseconds of one request and its answer.
     func roundTrip() throws -> Int64 {
         let start = WallClock.now()
         _ = try request("GET", "/healthz")
@@ -80,7 +80,7 @@ final class SimulatorClient {
         do {
             return try exchange(method, path, body)
         } catch {
-            // The kept connection may have been closed meanwhile; these requests may be repeated.
+            // The kept connection may have been closed meanwhile. These requests may be repeated.
             if descriptor >= 0 { close(descriptor) }
             descriptor = -1
             return try exchange(method, path, body)
@@ -107,7 +107,7 @@ final class SimulatorClient {
             if let end, answer.count >= end { break }
         }
         guard let body = Self.bodyStart(answer) else {
-            throw BenchError("the simulator's answer has no end of its head")
+            throw BenchError("the simulator's answer has an incomplete head")
         }
         guard answer.starts(with: Array("HTTP/1.1 200".utf8)) else {
             throw BenchError("the simulator refused \(path): \(String(decoding: answer[body...], as: UTF8.self))")
@@ -115,7 +115,7 @@ final class SimulatorClient {
         return Array(answer[body...])
     }
 
-    /// How long the whole answer is, once its head is there.
+    /// The length of the whole answer, once its head is there.
     private static func end(of answer: [UInt8]) throws -> Int? {
         guard let body = bodyStart(answer) else { return nil }
         for line in String(decoding: answer[..<body], as: UTF8.self).split(separator: "\r\n") {
@@ -124,7 +124,7 @@ final class SimulatorClient {
             guard let length = Int(parts[1].filter { $0 != " " }) else { break }
             return body + length
         }
-        throw BenchError("the simulator's answer does not say how long it is")
+        throw BenchError("the simulator's answer has no Content-Length")
     }
 
     private static func bodyStart(_ answer: [UInt8]) -> Int? {

@@ -1,19 +1,19 @@
 internal import EventLoop
 
-/// Where to try, one after the other: every address of every host, as libpq would go through them.
+/// The addresses to try, one after the other: every address of every host, in libpq's order.
 ///
-/// One `PGconn` per address and not one for all, since libpq's `connect_timeout` moves on to the next host only in its
-/// blocking calls.
+/// Each address gets a `PGconn` of its own, because libpq applies `connect_timeout` to each host only in its blocking
+/// calls.
 struct ConnectPlan: Equatable {
-    /// One host as the settings name it.
+    /// One host of the settings.
     struct Host: Equatable {
         /// A name, an address, a directory of sockets, or empty for libpq's default.
         var host: String
-        /// A numeric address given apart from the host; then nothing is to be resolved.
+        /// A numeric address given separately from the host. Then no name is resolved.
         var address: String
         var port: String
 
-        /// The name to ask the resolver for; nil when there is nothing to ask.
+        /// The name to resolve; nil if there is none.
         var nameToResolve: String? {
             guard address.isEmpty, !host.isEmpty, !host.hasPrefix("/"), !host.hasPrefix("@"), !isNumeric(host) else {
                 return nil
@@ -41,7 +41,7 @@ struct ConnectPlan: Equatable {
 
     /// Splits libpq's comma-separated lists.
     ///
-    /// - Throws: `.settings` when the lists don't match each other.
+    /// - Throws: `.settings` if the lists do not match each other.
     static func hosts(_ values: [String: String]) throws(PostgresError) -> [Host] {
         func list(_ key: String) -> [String] {
             guard let value = values[key], !value.isEmpty else { return [] }
@@ -50,10 +50,10 @@ struct ConnectPlan: Equatable {
         let (names, addresses, ports) = (list("host"), list("hostaddr"), list("port"))
         let count = max(names.count, addresses.count, 1)
         guard names.isEmpty || addresses.isEmpty || names.count == addresses.count else {
-            throw .settings("there are \(names.count) hosts and \(addresses.count) hostaddr values: give equally many")
+            throw .settings("there are \(names.count) hosts and \(addresses.count) hostaddr values. Give equally many.")
         }
         guard ports.count <= 1 || ports.count == count else {
-            throw .settings("there are \(ports.count) ports for \(count) hosts: give one, or as many as hosts")
+            throw .settings("there are \(ports.count) ports for \(count) hosts. Give one port, or one for each host.")
         }
         return (0..<count).map { index in
             Host(
@@ -62,8 +62,8 @@ struct ConnectPlan: Equatable {
         }
     }
 
-    /// `candidates` in the order to try them: first those that nothing speaks against, in their own order; then the others,
-    /// the one that failed longest ago first.
+    /// `candidates` in the order to try them. First those without a recent failure, in their own order. Then the
+    /// others, beginning with the one that failed longest ago.
     static func order(_ candidates: [Candidate], by memory: HostMemory, at now: Instant) -> [Candidate] {
         let avoided = memory.avoided(at: now)
         guard !avoided.isEmpty else { return candidates }
@@ -74,7 +74,7 @@ struct ConnectPlan: Equatable {
         return first + rest.sorted { ($0.failedAt, $0.place) < ($1.failedAt, $1.place) }.map(\.candidate)
     }
 
-    /// The addresses to try, and what failed before the first attempt.
+    /// The addresses to try, and the failures before the first attempt.
     static func candidates(
         _ hosts: [Host], _ resolutions: [String: Resolution], sessionAttributes: String?
     ) -> (candidates: [Candidate], failures: [ConnectFailure.Attempt]) {
@@ -94,7 +94,7 @@ struct ConnectPlan: Equatable {
             case .failed(let reason): failures.append(.init(target: host.target, reason: reason))
             }
         }
-        // libpq goes through the list twice for this one: standbys first, then whatever there is.
+        // For this value libpq goes through the list twice: first for standbys, then for any server.
         if sessionAttributes == "prefer-standby" {
             candidates = ["standby", "any"].flatMap { attributes in
                 candidates.map { candidate in

@@ -2,7 +2,7 @@ internal import CLibpq
 internal import EventLoop
 internal import Glibc
 
-/// Opens one connection without ever blocking the loop. Lives on it, for one attempt.
+/// Opens one connection without blocking the loop. Lives on the loop, for one attempt.
 actor Connector {
     private nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -14,13 +14,13 @@ actor Connector {
 
     init(on loop: EventLoop) { self.loop = loop }
 
-    /// A connection, and where it leads.
+    /// A connection, and the address that it is connected to.
     struct Opened: Sendable {
         var handle: Handle
         var address: HostMemory.Address
     }
 
-    /// Tries one address after the other until one will do, in the order that `hosts` gives; by `deadline` in all.
+    /// Tries one address after the other until one works, in the order that `hosts` gives, all by `deadline`.
     func open(_ settings: ConnectionSettings, hosts: HostMemory, deadline: Instant) async throws(PostgresError)
         -> Opened
     {
@@ -31,7 +31,7 @@ actor Connector {
                 return .failure(error)
             }
         } onCancel: {
-            // From any thread: it reaches the actor as a job of the loop.
+            // Cancellation may come from any thread, so it reaches the actor as a job of the loop.
             Task(executorPreference: loop) { await self.cancel() }
         }
         return try outcome.get()
@@ -69,7 +69,7 @@ actor Connector {
             case .failure(.timedOut):
                 memory.avoid(candidate.key, at: .now())
                 let seconds = timeout.millisecondsRoundedUp / 1000
-                let reason = due < deadline ? "no answer within \(seconds) s" : "no answer in the time there was"
+                let reason = due < deadline ? "no answer within \(seconds) s" : "no answer before the deadline"
                 failures.append(.init(target: candidate.target, reason: reason))
                 if due >= deadline { throw .connect(ConnectFailure(attempts: failures)) }
             case .failure(.canceled): throw .canceled(.notSent)
@@ -81,7 +81,7 @@ actor Connector {
     // MARK: Looking up
 
     private func lookUpDefaults(until deadline: Instant) async throws(PostgresError) -> [String: String] {
-        // On a thread, since the service file is read, and a file may lie on a disk that hangs.
+        // Runs on a thread, because it reads the service file, which may lie on a disk that hangs.
         var found: [String: String]?
         let helper = Helper.start(on: loop) {
             Conninfo.defaults()
@@ -96,7 +96,7 @@ actor Connector {
         throw gaveUp(wake, "reading libpq's settings")
     }
 
-    /// The addresses of `names`, asked for at once; what is not known by `due` counts as failed.
+    /// The addresses of `names`, resolved all at once. A name without an answer by `due` counts as failed.
     private func lookUp(
         _ names: Set<String>, until due: Instant
     ) async throws(PostgresError) -> [String: Resolution] {
@@ -126,14 +126,14 @@ actor Connector {
     }
 
     private var noThread: PostgresError {
-        let reason = "no thread could be started for a lookup (raise the limits of tasks and of open files)"
+        let reason = "cannot start a thread (raise the limits of tasks and of open files)"
         return .connect(ConnectFailure(attempts: [.init(target: "this machine", reason: reason)]))
     }
 
     private func gaveUp(_ wake: Wake, _ what: String) -> PostgresError {
         switch wake {
         case .canceled: .canceled(.notSent)
-        case .timeUp, .ready: .connect(ConnectFailure(attempts: [.init(target: what, reason: "it took too long")]))
+        case .timeUp, .ready: .connect(ConnectFailure(attempts: [.init(target: what, reason: "timed out")]))
         }
     }
 
@@ -149,7 +149,7 @@ actor Connector {
         _ candidate: ConnectPlan.Candidate, _ values: [String: String], until due: Instant
     ) async -> Result<Handle, Failure> {
         var values = values
-        // libpq takes an empty value for one that was not given.
+        // libpq treats an empty value as missing.
         values["host"] = candidate.host
         values["hostaddr"] = candidate.address
         values["port"] = candidate.port
@@ -157,7 +157,7 @@ actor Connector {
         guard let handle = start(values) else { return .failure(.refused("libpq is out of memory", .login)) }
 
         let watcher = Watcher { [weak self] _ in self?.assumeIsolated { $0.wake(.ready) } }
-        // The server's SQLSTATE is in the text then, and nowhere else.
+        // With this, the text holds the server's SQLSTATE, which libpq gives nowhere else.
         unsafe _ = handle.with { unsafe PQsetErrorVerbosity($0, PQERRORS_VERBOSE) }
         var poll = PGRES_POLLING_WRITING
         var stage = ConnectFailure.Stage.network
@@ -167,7 +167,7 @@ actor Connector {
             stage = ConnectFailure.Stage(status)
             handle.watch(for: poll == PGRES_POLLING_READING ? .read : .write, watcher)
             let wake = await sleep(until: due)
-            // The next poll may close this socket and open another, even under the same number.
+            // The next poll may close this socket and open another, even with the same descriptor.
             handle.unwatch()
             switch wake {
             case .canceled: return .failure(.canceled)
@@ -221,7 +221,7 @@ actor Connector {
 }
 
 extension ConnectFailure.Stage {
-    /// What libpq was about.
+    /// The stage that libpq had reached.
     init(_ status: ConnStatusType) {
         switch status {
         case CONNECTION_SSL_STARTUP, CONNECTION_GSS_STARTUP: self = .tls
@@ -233,7 +233,7 @@ extension ConnectFailure.Stage {
     }
 }
 
-/// libpq's `connect_timeout`: whole seconds; 0, negative or nonsense is none of its own, 1 counts as 2.
+/// libpq's `connect_timeout` in whole seconds. Nil for 0, a negative or an invalid value; 1 counts as 2.
 func connectTimeout(_ value: String?) -> Instant.Duration? {
     guard let value, let seconds = Int64(value), seconds > 0 else { return nil }
     return .seconds(max(2, seconds))

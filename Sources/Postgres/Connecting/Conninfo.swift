@@ -1,8 +1,8 @@
 internal import CLibpq
 
-/// A connection string taken apart by libpq itself.
+/// A connection string, parsed by libpq itself.
 struct Conninfo: Equatable, CustomStringConvertible {
-    /// Only what was said; by libpq's keyword.
+    /// The given values alone, by libpq's keyword.
     var values: [String: String]
 
     /// - Throws: `.settings` without any part of the string that could be a password.
@@ -20,13 +20,13 @@ struct Conninfo: Equatable, CustomStringConvertible {
         if let problem { throw .settings("\(problem.variable) \(problem.reason)") }
     }
 
-    /// The pieces of the string, where they are certain. Their values are not looked at.
+    /// The parts of the string, if they are certain. Their values are not checked.
     static func parse(_ conninfo: String) throws(InvalidOption) -> [String: String] {
         func refuse(_ reason: String) -> InvalidOption {
             InvalidOption(variable: ConninfoOptions.variable, reason: reason)
         }
         if conninfo.isEmpty { return [:] }
-        guard !conninfo.utf8.contains(0) else { throw refuse("contains a NUL; set it again") }
+        guard !conninfo.utf8.contains(0) else { throw refuse("contains a NUL. Set it again.") }
         if let reason = AddressForm.refusal(conninfo) { throw refuse(reason) }
         var message: UnsafeMutablePointer<CChar>?
         let options = unsafe PQconninfoParse(conninfo, &message)
@@ -36,17 +36,18 @@ struct Conninfo: Equatable, CustomStringConvertible {
         }
         guard let options = unsafe options else {
             let words = unsafe message.map { unsafe String(cString: $0) } ?? "out of memory"
-            throw refuse("can't be read: \(withoutQuotations(trimmed(words))); \(AddressForm.encoding)")
+            throw refuse("cannot be parsed: \(withoutQuotations(trimmed(words))). \(AddressForm.encoding)")
         }
         let values = unsafe read(options)
         if let reason = AddressForm.refusal(conninfo, values) { throw refuse(reason) }
         if values["service"] != nil {
-            throw refuse("names a service; set PGSERVICE instead, and leave DATABASE_URL empty")
+            throw refuse("names a service. Set PGSERVICE instead, and leave DATABASE_URL empty.")
         }
         return values
     }
 
-    /// What libpq would add from the environment, the service file and its own defaults. Reads files: not on the loop.
+    /// The values that libpq would add from the environment, the service file and its own defaults. Reads files, so not
+    /// for the loop.
     static func defaults() -> [String: String] {
         guard let options = unsafe PQconndefaults() else { return [:] }
         defer { unsafe PQconninfoFree(options) }
@@ -72,8 +73,9 @@ struct Conninfo: Equatable, CustomStringConvertible {
     }
 }
 
-/// `text` with what stands between double quotes left out: libpq quotes the string it can't read. From the first to the
-/// last of them, since that string may hold quotes itself; a sign of libpq's own in front of it stays.
+/// `text` without its part between double quotes, because libpq quotes a string that it cannot parse. Removes
+/// everything from the first to the last quote, because that string may hold quotes itself. A label of libpq's own in
+/// front of it stays.
 func withoutQuotations(_ text: String) -> String {
     var bytes = Array(text.utf8)[...]
     var kept = ""
@@ -82,7 +84,7 @@ func withoutQuotations(_ text: String) -> String {
         kept = words
         bytes = bytes.dropFirst(words.utf8.count)
     }
-    // By bytes: to a `Character`, a quote that a combining mark follows is none.
+    // Searches bytes. A `Character` would merge a quote with a combining mark after it.
     guard let first = bytes.firstIndex(of: UInt8(ascii: "\"")), let last = bytes.lastIndex(of: UInt8(ascii: "\""))
     else {
         return text
@@ -91,14 +93,14 @@ func withoutQuotations(_ text: String) -> String {
     return kept + String(decoding: before, as: UTF8.self) + "\"…\"" + String(decoding: after, as: UTF8.self)
 }
 
-/// `-c name=value` for each option, behind `existing`; escaped as libpq's `options` wants it.
+/// `-c name=value` for each option, after `existing`, escaped as libpq's `options` requires.
 func sessionOptions(_ existing: String?, adding options: [(name: String, value: String)]) -> String? {
     var parts: [String] = []
     if let existing, !existing.isEmpty { parts.append(existing) }
     for option in options {
         var escaped = ""
         for character in option.value.unicodeScalars {
-            // pg_split_opts in postinit.c: white space separates, a backslash protects.
+            // pg_split_opts in postinit.c: white space separates options, and a backslash escapes it.
             if character == "\\" || character.properties.isWhitespace { escaped.append("\\") }
             escaped.unicodeScalars.append(character)
         }

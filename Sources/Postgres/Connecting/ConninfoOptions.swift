@@ -1,12 +1,12 @@
 internal import CLibpq
 
-/// The options of a connection string, as this libpq knows them.
+/// The options of a connection string that this libpq knows.
 enum ConninfoOptions {
-    /// Where a connection string comes from.
+    /// The variable with the connection string.
     static let variable = "DATABASE_URL"
-    /// What must not be shown of a connection.
+    /// The options that are never shown.
     static let secrets: Set<String> = ["password", "sslpassword"]
-    /// Every option of this libpq, with the variable that sets it too.
+    /// Every option of this libpq, with the variable that also sets it.
     static let keywords: [String: String?] = {
         var message: UnsafeMutablePointer<CChar>?
         guard let options = unsafe PQconninfoParse("", &message) else { return [:] }

@@ -1,15 +1,15 @@
 internal import Glibc
 
-/// What `getaddrinfo` said of one name.
+/// The result of `getaddrinfo` for one name.
 enum Resolution: Sendable, Equatable {
     /// Numeric addresses, in the order to try them.
     case addresses([String])
     case failed(String)
 }
 
-/// Asks the system's resolver.
+/// Resolves names with the system's resolver.
 enum HostResolver {
-    /// Asks for the addresses of `host`. Blocks: for a helper thread.
+    /// Resolves `host`. Blocks, so call it on a helper thread.
     static func resolve(_ host: String) -> Resolution {
         var hints = unsafe addrinfo()
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
@@ -17,7 +17,7 @@ enum HostResolver {
         var list: UnsafeMutablePointer<addrinfo>?
         let code = unsafe getaddrinfo(host, nil, &hints, &list)
         guard code == 0 else {
-            return .failed("the name can't be resolved: \(unsafe String(cString: gai_strerror(code)))")
+            return .failed("cannot resolve the name: \(unsafe String(cString: gai_strerror(code)))")
         }
         defer { unsafe freeaddrinfo(list) }
         var addresses: [String] = []
@@ -27,7 +27,7 @@ enum HostResolver {
                 let size = socklen_t(NI_MAXHOST)
                 let code = unsafe getnameinfo(
                     entry.pointee.ai_addr, entry.pointee.ai_addrlen, name.baseAddress, size, nil, 0, NI_NUMERICHOST)
-                // Its base address is there: the buffer is not empty.
+                // The buffer is not empty, so it has a base address.
                 guard code == 0, let start = name.baseAddress else { return }
                 let address = unsafe String(cString: start)
                 if !addresses.contains(address) { addresses.append(address) }

@@ -1,18 +1,18 @@
-/// What libpq says of an attempt to connect that failed, taken apart.
+/// The parts of libpq's message for a failed attempt to connect.
 ///
-/// libpq gives no fields of an error that the server sent before the session began, only their text. With its verbosity at
-/// `PQERRORS_VERBOSE` the SQLSTATE stands in that text: `FATAL:  28P01: password authentication failed …`. The words around
-/// it are in the server's language.
+/// For an error that the server sent before the session began, libpq gives only a text. With its verbosity at
+/// `PQERRORS_VERBOSE` that text holds the SQLSTATE: `FATAL:  28P01: password authentication failed …`. The rest is in
+/// the server's language.
 struct RefusalText: Equatable {
-    /// Without SQLSTATEs and places in PostgreSQL's source, on one line.
+    /// The message on one line, without SQLSTATEs and places in PostgreSQL's source.
     var message: String
-    /// The server's code that tells most; nil where libpq itself speaks, or a server older than SQLSTATEs.
+    /// The most telling SQLSTATE. Nil if the message is libpq's own, or the server is older than SQLSTATEs.
     var sqlstate: String?
 
     init(_ text: String) {
         var (kept, codes): ([Substring], [String]) = ([], [])
         for line in text.split(whereSeparator: \.isNewline) {
-            // libpq's own label, and so never translated.
+            // libpq's own label, which is never translated.
             if line.hasPrefix("LOCATION:  ") { continue }
             guard let (code, range) = Self.code(line) else {
                 kept.append(line)
@@ -22,11 +22,11 @@ struct RefusalText: Equatable {
             kept.append(line[..<range.lowerBound] + line[range.upperBound...])
         }
         message = trimmed(kept.joined(separator: "\n"))
-        // With sslmode=prefer libpq comes twice, and hears the second time that it may not come so.
+        // With sslmode=prefer libpq tries twice, and the second refusal is about the missing TLS.
         sqlstate = codes.first { $0 == "28P01" } ?? codes.last
     }
 
-    /// Behind the severity, whatever its language: two spaces, five characters, a colon.
+    /// The code after the severity, in any language: two spaces, five characters, a colon.
     private static func code(_ line: Substring) -> (String, Range<Substring.Index>)? {
         guard let start = line.firstRange(of: ":  ")?.upperBound else { return nil }
         let rest = line[start...]

@@ -1,26 +1,26 @@
 /// Why a connection could not be opened.
 public struct ConnectFailure: Sendable, Equatable {
-    /// How far an attempt came.
+    /// How far an attempt got.
     public enum Stage: Sendable, Equatable {
-        /// The name was not resolved, nothing answered, or the answer did not come in time.
+        /// The name was not resolved, or no answer came in time.
         case network
-        /// TLS was being agreed on.
+        /// During the negotiation of TLS.
         case tls
-        /// The server was asked for a session, and ended the conversation.
+        /// The server was asked for a session, and refused.
         case login
-        /// The server wants a password, and none is set.
+        /// The server asks for a password, and none is set.
         case password
-        /// The session was there, on a server of another kind than `target_session_attrs` asks for.
+        /// The session was open, but `target_session_attrs` asks for another kind of server.
         case attributes
     }
 
     /// One address that was tried, or one name that could not be resolved.
     public struct Attempt: Sendable, Equatable {
-        /// Host, address and port as a person would write them.
+        /// Host, address and port in readable form.
         public var target: String
-        /// libpq's, the server's or the resolver's words, without the password.
+        /// The message of libpq, the server or the resolver, without the password.
         public var reason: String
-        /// The server's code, where it was the server that refused.
+        /// The SQLSTATE, if the server refused.
         public var sqlstate: String?
         public var stage: Stage
 
@@ -32,31 +32,31 @@ public struct ConnectFailure: Sendable, Equatable {
         }
     }
 
-    /// What has to be put right. In the order of what tells most, where several addresses failed differently.
+    /// The cause to fix. Ordered by how much each one tells, for addresses that failed in different ways.
     public enum Cause: Int, Sendable, Equatable, Comparable {
-        /// 28P01, or none was given: the password.
+        /// 28P01, or no password was given.
         case password
-        /// 28000: pg_hba.conf, pg_ident.conf, a role that is missing or may not log in.
+        /// 28000: pg_hba.conf, pg_ident.conf, or a role that is missing or may not log in.
         case login
-        /// 42501: CONNECT on the database, or a setting that the role may not set.
+        /// 42501: no CONNECT on the database, or a setting that the role may not set.
         case privilege
-        /// 3D000: there is no such database.
+        /// 3D000: the database does not exist.
         case database
-        /// 55000: the database takes no connections.
+        /// 55000: the database does not accept connections.
         case closed
-        /// An option of the session that the server does not know, or a value it does not take.
+        /// The server does not know an option of the session, or refuses its value.
         case option
-        /// PgBouncer, which takes no session options.
+        /// PgBouncer, which refuses session options.
         case pooler
-        /// 08P01 and others of class 08: something that is no PostgreSQL server refuses.
+        /// 08P01 and others of class 08, from something other than a PostgreSQL server.
         case proxy
-        /// TLS could not be agreed on.
+        /// TLS could not be negotiated.
         case tls
         /// No server of the kind that `target_session_attrs` asks for.
         case attributes
-        /// 53300: all connections are taken.
+        /// 53300: all connections are in use.
         case full
-        /// Class 57: the server starts, stops or recovers.
+        /// Class 57: the server is starting, stopping or recovering.
         case notReady
         /// The server refused for another reason.
         case server
@@ -65,7 +65,7 @@ public struct ConnectFailure: Sendable, Equatable {
 
         public static func < (a: Cause, b: Cause) -> Bool { a.rawValue < b.rawValue }
 
-        /// By SQLSTATE, or by how far it came: never by words, which are in the server's language.
+        /// By SQLSTATE, or by how far the attempt got. Never by the message, which is in the server's language.
         init(_ attempt: Attempt) {
             switch attempt.sqlstate {
             case "28P01": self = .password
@@ -73,7 +73,7 @@ public struct ConnectFailure: Sendable, Equatable {
             case "42501": self = .privilege
             case "3D000": self = .database
             case "55000": self = .closed
-            // PgBouncer has no SQLSTATE of its own for this, and its words are not translated.
+            // PgBouncer has no SQLSTATE of its own for this, but its message is not translated.
             case "08P01" where attempt.reason.contains("unsupported startup parameter"): self = .pooler
             case let state? where state.hasPrefix("08"): self = .proxy
             case let state? where state.hasPrefix("22") || state.hasPrefix("42"): self = .option
@@ -91,44 +91,44 @@ public struct ConnectFailure: Sendable, Equatable {
             }
         }
 
-        /// What to do, as a sentence.
+        /// The remedy, as a sentence.
         public var remedy: String {
             switch self {
-            case .password: "Check user and password in DATABASE_URL, PGPASSWORD or the password file."
+            case .password: "Check the user and the password in DATABASE_URL, PGPASSWORD or the password file."
             case .login:
-                "Check the user in DATABASE_URL, and on the server: that the role exists and may log in, pg_hba.conf, "
-                    + "and with peer authentication pg_ident.conf."
+                "Check the user in DATABASE_URL. On the server, check that the role exists and may log in, and check "
+                    + "pg_hba.conf. With peer authentication, check pg_ident.conf too."
             case .privilege:
-                "As the database's owner: GRANT CONNECT ON DATABASE … TO the role. Check also what PGOPTIONS sets."
-            case .database: "Check the database's name in DATABASE_URL or PGDATABASE. List the databases: psql -l"
-            case .closed: "As a superuser: ALTER DATABASE … ALLOW_CONNECTIONS true."
+                "As the database's owner, run GRANT CONNECT ON DATABASE … TO the role. Also check PGOPTIONS."
+            case .database: "Check the database's name in DATABASE_URL or PGDATABASE. psql -l lists the databases."
+            case .closed: "As a superuser, run ALTER DATABASE … ALLOW_CONNECTIONS true."
             case .option: "Check PGOPTIONS and the options in DATABASE_URL."
             case .pooler:
-                "This is PgBouncer refusing session options, which carry settings and may carry a secret (its "
-                    + "ignore_startup_parameters would only drop them): let DATABASE_URL lead to PostgreSQL directly."
+                "This is PgBouncer, which refuses session options. They carry settings and perhaps the secret, so "
+                    + "ignore_startup_parameters does not help. Let DATABASE_URL lead to PostgreSQL directly."
             case .proxy:
-                "A pooler or a proxy answers so: look at its log, or let DATABASE_URL lead to PostgreSQL directly."
+                "A pooler or a proxy answered. Look at its log, or let DATABASE_URL lead to PostgreSQL directly."
             case .tls: "Check sslmode, sslrootcert, sslcert and sslkey, and the server's certificate."
             case .attributes:
-                "Name all servers in DATABASE_URL, or wait until one is of the kind that target_session_attrs asks for."
+                "Name all servers in DATABASE_URL, or wait until one of them fits target_session_attrs."
             case .full:
                 "Close idle connections, or raise max_connections on the server or the CONNECTION LIMIT of the role or "
-                    + "the database. See who has them: SELECT usename, count(*) FROM pg_stat_activity GROUP BY 1"
-            case .notReady: "The server starts, stops or recovers. If it stays so, look at PostgreSQL's log."
+                    + "the database. To see the users, run SELECT usename, count(*) FROM pg_stat_activity GROUP BY 1."
+            case .notReady: "The server is starting, stopping or recovering. If this lasts, look at PostgreSQL's log."
             case .server: "Look at PostgreSQL's log."
-            case .network: "Check that PostgreSQL runs there and that DATABASE_URL (or PGHOST, PGPORT) names it."
+            case .network: "Check that PostgreSQL runs there, and that DATABASE_URL (or PGHOST, PGPORT) leads to it."
             }
         }
     }
 
-    /// In the order they were tried.
+    /// In the order in which they were tried.
     public var attempts: [Attempt]
 
     public init(attempts: [Attempt]) { self.attempts = attempts }
 
     public var cause: Cause { attempts.map(Cause.init).min() ?? .network }
 
-    /// Each address and its reason. A name that leads to several addresses often fails the same way at each.
+    /// Each address and its reason. A name with several addresses often fails in the same way at each.
     public var reasons: [String] {
         var lines: [String] = []
         for attempt in attempts {
@@ -140,6 +140,6 @@ public struct ConnectFailure: Sendable, Equatable {
 
     var message: String {
         let all = reasons.joined(separator: " | ")
-        return all + (all.hasSuffix(".") ? " " : ". ") + cause.remedy
+        return all + (all.hasSuffix(".") || all.hasSuffix("?") ? " " : ". ") + cause.remedy
     }
 }

@@ -1,28 +1,28 @@
-/// What is known of a statement that did not come back with a result.
+/// What is certain about a statement that returned no result.
 public enum StatementFate: Sendable, Equatable {
     /// It never left this program.
     case notSent
-    /// The server said that it undid it.
+    /// The server reported that it was undone.
     case rolledBack
-    /// It may have been carried out or not: only the database knows.
+    /// It may have taken effect or not. Only the database can tell.
     case unknown
 
     var message: String {
         switch self {
         case .notSent: "It had not been sent, so nothing was done."
         case .rolledBack: "The server canceled it, so nothing was done."
-        case .unknown: "It may have been carried out or not: look in the database before doing it again."
+        case .unknown: "It may have taken effect. Look in the database before you repeat it."
         }
     }
 }
 
-/// A connection that ended, and what that means for the statement at hand.
+/// A connection that ended, and what that means for the current statement.
 public struct Loss: Sendable, Equatable {
-    /// Why, in libpq's, the server's or this program's words.
+    /// The reason, in the words of libpq, the server or this program.
     public var reason: String
-    /// What the server said last, if it said farewell.
+    /// The server's last error, if it sent one.
     public var farewell: ServerError?
-    /// What is known of the statement.
+    /// What is certain about the statement.
     public var outcome: StatementFate
     /// Whether it ended because the server did not answer in time.
     public var isUnanswered = false
@@ -35,39 +35,40 @@ public struct Loss: Sendable, Equatable {
     }
 }
 
-/// What can go wrong with PostgreSQL. Each prints what happened, why, and what to do; never a parameter or a password.
+/// An error of PostgreSQL or of its use. Each prints what happened, why, and what to do; never a parameter or a
+/// password.
 public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
-    /// The connection settings can't be used.
+    /// The connection settings are invalid.
     case settings(String)
     /// No connection could be opened.
     case connect(ConnectFailure)
-    /// The server refused the statement; the connection lives on.
+    /// The server refused the statement. The connection stays open.
     case server(ServerError)
     /// The connection has ended.
     case lost(Loss)
-    /// The time given to the call is over.
+    /// The call's deadline has passed.
     case deadline(StatementFate)
     /// The calling task was canceled.
     case canceled(StatementFate)
-    /// A session's `onConnect` found a database that this program may not work with; says why and what to do.
+    /// A session's `onConnect` found a database that this program must not use; says why and what to do.
     case unsuitable(String)
-    /// The calling code asked for something this module does not do, or for a value that is not there.
+    /// The calling code asked for something that this module does not support, or for a missing value.
     case misuse(String)
 
     public var description: String {
         switch self {
-        case .settings(let reason): "The database settings can't be used: \(reason)"
-        case .connect(let failure): "No connection to PostgreSQL: \(failure.message)"
+        case .settings(let reason): "invalid database settings: \(reason)"
+        case .connect(let failure): "cannot connect to PostgreSQL: \(failure.message)"
         case .server(let error): "PostgreSQL refused the statement: \(error)"
-        case .lost(let loss): "The connection to PostgreSQL was lost: \(loss.reason). \(loss.outcome.message)"
+        case .lost(let loss): "lost the connection to PostgreSQL: \(loss.reason). \(loss.outcome.message)"
         case .deadline(let fate): "PostgreSQL did not answer in time. \(fate.message)"
-        case .canceled(let fate): "The statement was given up by this program. \(fate.message)"
+        case .canceled(let fate): "otpd gave the statement up. \(fate.message)"
         case .unsuitable(let reason): reason
-        case .misuse(let reason): "A mistake in this program: \(reason)"
+        case .misuse(let reason): "internal error: \(reason)"
         }
     }
 
-    /// Whether the database is there and does not take this role: a password, a grant or pg_hba.conf mends it.
+    /// Whether the database can be reached but refuses this role. A password, a grant or pg_hba.conf fixes it.
     public var isRefusalOfRole: Bool {
         switch self {
         case .server(let error): error.sqlstate == "42501"
@@ -76,7 +77,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// Whether a connection that stood has ended. Whether the database is away shows when the next one is opened.
+    /// Whether an open connection has ended. Only the next attempt shows whether the database is unreachable.
     public var isLoss: Bool {
         switch self {
         case .lost: true
@@ -84,7 +85,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
-    /// The server's SQLSTATE, if it is the server that spoke.
+    /// The server's SQLSTATE, if the server sent one.
     public var sqlstate: String? {
         switch self {
         case .server(let error): error.sqlstate

@@ -1,21 +1,21 @@
 extension ServerError {
-    /// What a refusal says about trying again: whether the same statement may succeed, and whether one row is at fault.
+    /// The meaning of a refusal for a retry: whether the same statement may succeed, and whether one row is at fault.
     public enum Kind: Sendable, Hashable {
-        /// The server undid the transaction in favor of another one: the same statement may succeed at once.
+        /// The server undid the transaction in favor of another one. The same statement may succeed at once.
         case conflict
-        /// Another session holds a row, for longer than `lock_timeout`. Other rows may be free.
+        /// Another session has held a row for longer than `lock_timeout`. Other rows may be free.
         case locked
-        /// The server takes no writes now, whatever they are: it is full, read-only, starting, or shutting down.
+        /// The server takes no writes at present: it is full, read-only, starting, or shutting down.
         case unavailable
-        /// The role lacks a privilege, or an object is missing or differs: a GRANT or a migration puts it right.
+        /// The role lacks a privilege, or an object is missing or differs. A GRANT or a migration fixes it.
         case misconfigured
-        /// The values themselves: the same statement fails for ever.
+        /// The values themselves are at fault. The same statement always fails.
         case invalidValue
-        /// Any other error: perhaps of one row alone.
+        /// Any other error. It may concern one row alone.
         case other
     }
 
-    /// By SQLSTATE alone, since messages are in the server's language (PostgreSQL, Appendix A).
+    /// By SQLSTATE alone, because messages are in the server's language (PostgreSQL, Appendix A).
     public var kind: Kind {
         switch (sqlstate.prefix(2), sqlstate) {
         // Another session holds the row.

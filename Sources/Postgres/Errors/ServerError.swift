@@ -1,16 +1,16 @@
 internal import CLibpq
 
-/// What the server said in an ErrorResponse or a NoticeResponse, field by field.
+/// The fields of an ErrorResponse or a NoticeResponse from the server.
 public struct ServerError: Sendable, Equatable, CustomStringConvertible {
-    /// `ERROR`, `FATAL`, `PANIC`; of notices `WARNING`, `NOTICE`, `INFO`, `LOG`, `DEBUG`. Never localised.
+    /// `ERROR`, `FATAL`, `PANIC`; of notices `WARNING`, `NOTICE`, `INFO`, `LOG`, `DEBUG`. Never localized.
     public var severity: String
-    /// Five characters (PostgreSQL, Appendix A); empty when libpq made the message up by itself.
+    /// Five characters (PostgreSQL, Appendix A). Empty if the message is libpq's own.
     public var sqlstate: String
-    /// The primary message. May quote a value of the statement when `sqlstate` begins with 22.
+    /// The primary message. May quote a value of the statement if `sqlstate` begins with 22.
     public var message: String
-    /// May quote whole rows: never for logs.
+    /// May quote whole rows, so never log it.
     public var detail: String?
-    /// What PostgreSQL suggests.
+    /// PostgreSQL's suggestion.
     public var hint: String?
     /// The constraint that was violated.
     public var constraint: String?
@@ -18,19 +18,19 @@ public struct ServerError: Sendable, Equatable, CustomStringConvertible {
     public var table: String?
     /// The column concerned.
     public var column: String?
-    /// The function of PostgreSQL's source that raised it: what tells messages apart in any language.
+    /// The function in PostgreSQL's source that raised it. It identifies a message in any language.
     public var routine: String?
 
-    /// A message of these fields.
+    /// Makes an error of these fields.
     public init(severity: String, sqlstate: String, message: String) {
         self.severity = severity
         self.sqlstate = sqlstate
         self.message = message
     }
 
-    /// Severity, SQLSTATE, message, constraint and hint; never the detail, and no message that quotes a value.
+    /// Severity, SQLSTATE, message, constraint and hint. Leaves out the detail, and any message that may quote a value.
     public var description: String {
-        // Class 22, data exceptions, quote what they could not read.
+        // Messages of class 22 (data exceptions) quote the invalid value.
         let said =
             sqlstate.hasPrefix("22") ? "a value was refused (the message may quote it, so it is left out)" : message
         var text = "\(severity)"
@@ -41,10 +41,10 @@ public struct ServerError: Sendable, Equatable, CustomStringConvertible {
         return text
     }
 
-    /// A `FATAL` or `PANIC`: the server ends the connection after it.
+    /// Whether the server ends the connection after it: it is a `FATAL` or `PANIC`.
     public var endsConnection: Bool { severity == "FATAL" || severity == "PANIC" }
 
-    /// Reads the fields of `result`, which the caller owns; nothing of it is kept.
+    /// Reads the fields of `result`, which the caller owns. Keeps no reference to it.
     init(_ result: OpaquePointer) {
         func field(_ code: Int32) -> String? {
             guard let value = unsafe PQresultErrorField(result, code) else { return nil }
@@ -62,7 +62,7 @@ public struct ServerError: Sendable, Equatable, CustomStringConvertible {
         routine = field(Field.routine)
     }
 
-    /// `PG_DIAG_*` of postgres_ext.h, which as character macros don't reach Swift.
+    /// `PG_DIAG_*` of postgres_ext.h. Swift does not import character macros.
     private enum Field {
         static let severity = Int32(UInt8(ascii: "V"))
         static let sqlstate = Int32(UInt8(ascii: "C"))
@@ -76,7 +76,7 @@ public struct ServerError: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// `text` without the white space and line breaks that libpq's messages end with; inner line breaks become "; ".
+/// `text` without the white space and line breaks at the end of libpq's messages. Inner line breaks become "; ".
 func trimmed(_ text: some StringProtocol) -> String {
     text.split(whereSeparator: \.isNewline).map { line in
         var line = line.drop(while: \.isWhitespace)

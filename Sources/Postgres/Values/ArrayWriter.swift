@@ -1,7 +1,8 @@
 /// Writes the elements of one array parameter, one after the other, straight into the flat buffer.
 ///
-/// Binary format of arrays (`array_recv` in PostgreSQL's arrayfuncs.c): dimensions, whether there are NULLs, element
-/// type; then length and lower bound of the dimension; then per element its length (-1 for NULL) and its bytes.
+/// Binary format of arrays (`array_recv` in PostgreSQL's arrayfuncs.c). First the number of dimensions, whether there
+/// are NULLs, and the element type. Then the length and lower bound of the dimension. Then for each element its length
+/// (-1 for NULL) and its bytes.
 public struct ArrayWriter: ~Copyable {
     private var parameters: Parameters
     private let start: Int
@@ -63,7 +64,7 @@ public struct ArrayWriter: ~Copyable {
     public mutating func append(_ value: String) { sized { $0.put(utf8: value) } }
     /// An element of any type in its binary format.
     public mutating func append(bytes: [UInt8]) { sized { $0.put(bytes: bytes) } }
-    /// An element of any type in its binary format, copied from memory that is needed for this call only.
+    /// An element of any type in its binary format, copied from memory that is only needed during this call.
     public mutating func append(bytes: UnsafeRawBufferPointer) { sized { unsafe $0.put(bytes: bytes) } }
 
     private mutating func fixed(_ length: Int32, _ value: some FixedWidthInteger) {
@@ -82,15 +83,15 @@ public struct ArrayWriter: ~Copyable {
 }
 
 extension Parameters {
-    /// One array parameter whose elements `body` writes; all of them of the type `element`.
+    /// One array parameter whose elements `body` writes. All have the type `element`.
     public mutating func appendArray(of element: OID, _ body: (inout ArrayWriter) -> Void) {
-        // Moved in and out, so that the buffer has one owner all along and is never copied.
+        // Moved in and out, so that the buffer always has one owner and is never copied.
         var writer = ArrayWriter(take(), of: element)
         body(&writer)
         self = writer.finish()
     }
 
-    // Inlinable, so that the caller's kind of sequence is known: else each element costs a look-up of its type.
+    // Inlinable, so that the compiler knows the caller's kind of sequence. Otherwise each element needs a type lookup.
 
     /// An `int2[]`.
     @inlinable public mutating func append(_ values: some Sequence<Int16>) {

@@ -1,11 +1,11 @@
 /// The parameters of one execution, in PostgreSQL's binary format in one flat buffer.
 ///
-/// Keep one and `removeAll()` between executions: once the buffer has grown, filling it allocates nothing. Parameters
-/// are never printed.
+/// Keep one and call `removeAll()` between executions. Once the buffer has grown, filling it allocates nothing.
+/// Parameters are never printed.
 public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     struct Field {
         var offset: Int
-        /// In bytes; -1 is NULL.
+        /// The length in bytes; -1 is NULL.
         var length: Int
     }
 
@@ -21,7 +21,7 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     public var description: String { "\(count) parameters" }
     public var customMirror: Mirror { Mirror(self, children: ["count": count]) }
 
-    /// Forgets all parameters and keeps the memory.
+    /// Removes all parameters and keeps the memory.
     public mutating func removeAll() {
         storage.removeAll(keepingCapacity: true)
         fields.removeAll(keepingCapacity: true)
@@ -40,16 +40,16 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     public mutating func append(_ value: Int64) { field { $0.put(value) } }
     /// A `float8`.
     public mutating func append(_ value: Double) { field { $0.put(value.bitPattern) } }
-    /// A `text` (or `varchar`, `jsonb` is not: it wants a version byte first). The server refuses a NUL in it.
+    /// A `text` or `varchar`. Not for `jsonb`, which needs a version byte first. The server refuses a NUL in it.
     public mutating func append(_ value: String) { field { $0.put(utf8: value) } }
-    /// The binary format of any type, as it is: UTF-8 for `text`, the bytes for `bytea`, 16 bytes for `uuid`.
+    /// The raw binary format of any type: UTF-8 for `text`, the bytes for `bytea`, 16 bytes for `uuid`.
     public mutating func append(bytes: some Sequence<UInt8>) { field { $0.storage.append(contentsOf: bytes) } }
-    /// The binary format of any type, copied from memory that is needed for this call only.
+    /// The binary format of any type, copied from memory that is only needed during this call.
     public mutating func append(bytes: UnsafeRawBufferPointer) { field { unsafe $0.storage.append(contentsOf: bytes) } }
 
     /// A `timestamptz`, in microseconds since the Unix epoch; `Int64.max` and `.min` are the infinities.
     public mutating func append(unixMicroseconds: Int64) { field { $0.put(postgresMicroseconds(unixMicroseconds)) } }
-    /// An `interval` of so many microseconds (no days, no months).
+    /// An `interval` of this many microseconds (no days, no months).
     public mutating func append(intervalMicroseconds: Int64) {
         field {
             $0.put(intervalMicroseconds)
@@ -76,7 +76,7 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
         fields.append(Field(offset: offset, length: storage.count - offset))
     }
 
-    // MARK: What arrays are built of
+    // MARK: Parts of arrays
 
     mutating func put(_ value: some FixedWidthInteger) {
         unsafe withUnsafeBytes(of: value.bigEndian) { unsafe storage.append(contentsOf: $0) }
@@ -86,14 +86,14 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     mutating func put(bytes: [UInt8]) { storage.append(contentsOf: bytes) }
     mutating func put(bytes: UnsafeRawBufferPointer) { unsafe storage.append(contentsOf: bytes) }
 
-    /// Overwrites four bytes that were put before.
+    /// Overwrites four bytes that were written earlier.
     mutating func patch(_ value: Int32, at offset: Int) {
         unsafe withUnsafeBytes(of: value.bigEndian) { unsafe storage.replaceSubrange(offset..<offset + 4, with: $0) }
     }
 
     mutating func truncate(to length: Int) { storage.removeSubrange(length...) }
 
-    /// The parameters, leaving none here.
+    /// Moves the parameters out and leaves none here.
     mutating func take() -> Parameters {
         let taken = self
         self = Parameters()
@@ -105,12 +105,12 @@ public struct Parameters: Sendable, CustomStringConvertible, CustomReflectable {
     }
 }
 
-/// What PostgreSQL calls a time; the infinities are the same, and what lies before its first time is `-infinity`.
+/// PostgreSQL's value for a time. The infinities stay the same, and times before its first one become `-infinity`.
 func postgresMicroseconds(_ unixMicroseconds: Int64) -> Int64 {
     if unixMicroseconds == .max { return .max }
     let (value, overflow) = unixMicroseconds.subtractingReportingOverflow(postgresEpoch)
     return overflow ? .min : value
 }
 
-/// 2000-01-01 in microseconds since the Unix epoch: where PostgreSQL's binary timestamps begin.
+/// 2000-01-01 in microseconds since the Unix epoch, which is the zero of PostgreSQL's binary timestamps.
 let postgresEpoch: Int64 = 946_684_800_000_000

@@ -1,7 +1,7 @@
 extension QueryResult {
     /// An `int8`, `int4` or `int2`; 0-based row and column.
     ///
-    /// - Throws: `.misuse` for NULL or another type, as all of these do.
+    /// - Throws: `.misuse` for NULL or another type, as all of these methods do.
     public func int64(_ row: Int, _ column: Int) throws(PostgresError) -> Int64 {
         try present(row, column, try int64IfPresent(row, column))
     }
@@ -93,7 +93,8 @@ extension QueryResult {
     public func stringIfPresent(_ row: Int, _ column: Int) throws(PostgresError) -> String? {
         try unsafe withBytes(row, column) { bytes throws(PostgresError) -> String? in
             guard let bytes = unsafe bytes else { return nil }
-            // Not `String(validating:as:)`: it looks its types up each time, which costs more than the string.
+            // `String(validating:as:)` is not used, because it looks its types up at each call, which costs more than
+            // the string.
             guard let text = unsafe try? UTF8Span(validating: Span(_unsafeBytes: bytes)) else {
                 throw mismatch(row, column, "text")
             }
@@ -111,9 +112,9 @@ extension QueryResult {
         guard isBinary(column) else { throw mismatch(row, column, "a binary timestamptz") }
         guard let value = try int64IfPresent(row, column) else { return nil }
         if value == .max || value == .min { return value }
-        // PostgreSQL's last thirty years (up to 294276-12-31) lie beyond what 64 bits count from 1970.
+        // PostgreSQL's last thirty years (up to 294276-12-31) exceed 64 bits of microseconds since 1970.
         let (unix, overflow) = value.addingReportingOverflow(postgresEpoch)
-        guard !overflow else { throw mismatch(row, column, "a timestamptz that microseconds since 1970 can tell") }
+        guard !overflow else { throw mismatch(row, column, "a timestamptz in the range of 64-bit microseconds") }
         return unix
     }
 
@@ -131,7 +132,7 @@ extension QueryResult {
     }
 
     private func present<T>(_ row: Int, _ column: Int, _ value: T?) throws(PostgresError) -> T {
-        guard let value else { throw .misuse("row \(row), column \(column) of a result is NULL where a value must be") }
+        guard let value else { throw .misuse("row \(row), column \(column) of a result is NULL, but needs a value") }
         return value
     }
 

@@ -1,28 +1,28 @@
 internal import CLibpq
 internal import Synchronization
 
-/// What one statement brought back: the sole owner of a `PGresult`, freed with it.
+/// The result of one statement: the sole owner of a `PGresult`, which is freed with it.
 ///
-/// Rows are (result, row, column), all counted from 0; nothing is copied until it is asked for.
+/// Addressed as (row, column), counted from 0. Nothing is copied until it is read.
 ///
-/// `@unchecked Sendable`: a PGresult is never changed once libpq has returned it, and may be read from any thread
+/// `@unchecked Sendable`: libpq never changes a PGresult after it has returned it, and any thread may read it
 /// (libpq, "Behavior in Threaded Programs").
 @safe public final class QueryResult: @unchecked Sendable {
     private let pointer: OpaquePointer
-    /// Rows brought back.
+    /// The number of rows.
     public let rowCount: Int
-    /// Columns of each row.
+    /// The number of columns of each row.
     public let columnCount: Int
-    /// What the server remarked while it carried the statement out, its commit included (a WARNING with SQLSTATE 01000
-    /// "canceling wait for synchronous replication …" means: not durable). In explicit transactions the commit's own
-    /// remarks come with the COMMIT.
+    /// The server's notices during the statement, its commit included. A WARNING with SQLSTATE 01000 ("canceling wait
+    /// for synchronous replication …") means that the commit is not durable. In explicit transactions the commit's own
+    /// notices come with the COMMIT.
     public internal(set) var notices: [ServerError] = []
 
-    /// Results that are alive in this process: a measure of leaks.
+    /// The number of results in this process, to measure leaks.
     static var live: Int { count.load(ordering: .relaxed) }
     private static let count = Atomic(0)
 
-    /// Takes `pointer` over.
+    /// Takes ownership of `pointer`.
     init(owning pointer: OpaquePointer) {
         unsafe self.pointer = pointer
         rowCount = unsafe Int(PQntuples(pointer))
@@ -66,10 +66,10 @@ internal import Synchronization
         return unsafe PQgetisnull(pointer, Int32(row), Int32(column)) == 1
     }
 
-    /// Whether a column came in binary format (`execute`) and not as text (`simple`).
+    /// Whether a column is in binary format (`execute`) rather than text (`simple`).
     func isBinary(_ column: Int) -> Bool { unsafe PQfformat(pointer, Int32(column)) == 1 }
 
-    /// Lends the bytes of one value to `body`, for that call only; nil when it is NULL.
+    /// Lends the bytes of one value to `body`, during that call only. Nil for NULL.
     public func withBytes<T, E: Error>(
         _ row: Int, _ column: Int, _ body: (UnsafeRawBufferPointer?) throws(E) -> T
     ) throws(E) -> T {

@@ -11,7 +11,7 @@ public struct RowReader {
         self.row = row
     }
 
-    /// The next column, as the type that is wanted; an optional one may be NULL.
+    /// The next column, as the type that the caller infers. Only an optional type may be NULL.
     ///
     /// - Throws: `.misuse` for NULL, or a value of another type.
     public mutating func next<Value: ColumnValue>() throws(PostgresError) -> Value {
@@ -25,7 +25,8 @@ public struct RowReader {
         return try result.unixMicroseconds(row, column)
     }
 
-    /// What `body` makes of the bytes of the next two columns, nil for NULL. The bytes are the result's, and end with it.
+    /// The result of `body` for the bytes of the next two columns, nil for NULL. The bytes belong to the result and end
+    /// with it.
     public mutating func withNextTwo<Value>(
         _ body: (UnsafeRawBufferPointer?, UnsafeRawBufferPointer?) -> Value
     ) -> Value {
@@ -40,7 +41,7 @@ extension QueryResult {
     /// A reader of one row, 0-based.
     public func reader(_ row: Int = 0) -> RowReader { RowReader(self, row) }
 
-    /// What `read` makes of each row.
+    /// The results of `read` for all rows.
     public func map<Value>(
         _ read: (inout RowReader) throws(PostgresError) -> Value
     ) throws(PostgresError) -> [Value] {
@@ -54,7 +55,7 @@ extension QueryResult {
     }
 }
 
-/// A type that a column's value can be read as.
+/// A type that a column's value can be decoded as.
 public protocol ColumnValue {
     /// The value of a column, 0-based as the row.
     static func decode(_ result: QueryResult, _ row: Int, _ column: Int) throws(PostgresError) -> Self

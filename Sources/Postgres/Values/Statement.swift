@@ -23,18 +23,18 @@ public struct OID: RawRepresentable, Sendable, Hashable {
     public static let timestamptzArray = OID(rawValue: 1185)
 }
 
-/// One SQL statement that is prepared once per connection, on its first execution there. A `static let` per operation.
+/// One SQL statement, prepared once per connection at its first execution there. Declare a `static let` per operation.
 ///
 ///     static let claim = Statement("claim", "SELECT …  LIMIT $1", [.int4])
 public struct Statement: Sendable {
-    /// Names it on the server; one name stands for one SQL text throughout the program.
+    /// Its name on the server. One name stands for one SQL text throughout the program.
     public let name: String
     /// One SQL command with `$1`, `$2`, … for its parameters.
     public let sql: String
-    /// The types of the parameters in order; empty, or short, to let the server infer the rest.
+    /// The types of the parameters in order. If empty or short, the server infers the rest.
     public let parameterTypes: [OID]
 
-    /// A statement `sql` called `name`.
+    /// Makes a statement `sql` called `name`.
     public init(_ name: String, _ sql: String, _ parameterTypes: [OID] = []) {
         self.name = name
         self.sql = sql
@@ -42,18 +42,19 @@ public struct Statement: Sendable {
     }
 }
 
-/// What becomes of a statement that is on its way when its deadline passes.
+/// What happens to a sent statement when its deadline passes.
 public enum OnDeadline: Sendable {
     /// The connection is dropped at once.
     case drop
-    /// The server is asked to cancel it, and the connection dropped only if no answer comes within the settings'
-    /// `cancelGrace`. Nothing is pipelined behind such a statement, since a cancel strikes whatever is running.
+    /// The server is asked to cancel it. The connection is dropped only if no answer comes within the settings'
+    /// `cancelGrace`. Nothing is pipelined behind such a statement, because a cancel hits whichever statement is
+    /// running.
     case cancel
 }
 
-/// What becomes of a statement when the calling task is canceled.
+/// What happens to a statement when the calling task is canceled.
 public enum OnCancellation: Sendable {
-    /// Nothing: it is sent and its result awaited as if nothing had happened, up to its deadline.
+    /// Nothing changes: it is sent and its result awaited, up to its deadline.
     case wait
     /// As `OnDeadline.cancel`.
     case cancel

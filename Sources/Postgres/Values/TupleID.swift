@@ -1,5 +1,5 @@
-/// Where a version of a row lies in its table: PostgreSQL's `ctid`. It holds until the row is written again or the space is
-/// reused, so whoever finds a row by it checks the key as well.
+/// The place of a row version in its table: PostgreSQL's `ctid`. It is valid until the row is written again or its
+/// space is reused. So a statement that finds a row by it must check the key too.
 public struct TupleID: Sendable, Equatable {
     /// The page, from 0.
     public let block: UInt32

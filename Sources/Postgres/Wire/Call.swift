@@ -14,7 +14,7 @@ final class Call {
     var results: [QueryResult] = []
     var notices: [ServerError] = []
     var refusal: ServerError?
-    /// Of the execution before the retry.
+    /// The refusal of the execution before the retry.
     var firstRefusal: ServerError?
 
     init(
@@ -28,15 +28,15 @@ final class Call {
         self.onCancellation = onCancellation
     }
 
-    /// Ready to be executed again.
+    /// Resets the call for another execution.
     func forget() {
         firstRefusal = refusal
         refusal = nil
         results = []
     }
 
-    /// What the server refused it with. That a transaction block is aborted (25P02), or that our copy of the statement
-    /// was there after all (42P05), tells less than what came before it.
+    /// The server's refusal. An aborted transaction block (25P02), or a copy of the statement that exists after all
+    /// (42P05), tells less than the refusal before it. So that earlier one is returned.
     var finalRefusal: ServerError {
         if let firstRefusal,
             refusal?.sqlstate == "25P02" || refusal?.sqlstate == "42P05"

@@ -3,22 +3,22 @@ internal import EventLoop
 
 /// The sole owner of a `PGconn`, and of its socket's place in the loop.
 ///
-/// Used on the loop's thread alone; only `deinit` may come from another, and then hands the rest to the loop.
+/// Used on the loop's thread alone. Only `deinit` may run on another thread, and then hands the rest to the loop.
 ///
-/// `@unchecked Sendable`: it passes from the connector to the connection, both actors of the loop.
+/// `@unchecked Sendable`: it passes from the connector to the connection, which are both actors of the loop.
 @safe final class Handle: @unchecked Sendable {
     private var pointer: OpaquePointer?
     private let loop: EventLoop
     private var watched: Int32 = -1
     private var readiness: Readiness = []
-    /// What libpq's notice receiver writes to, from within libpq's own calls on this handle.
+    /// The target of libpq's notice receiver, which runs inside libpq's calls on this handle.
     let notices = NoticeSink()
 
-    /// Takes `pointer` over.
+    /// Takes ownership of `pointer`.
     init(owning pointer: OpaquePointer, on loop: EventLoop) {
         unsafe self.pointer = pointer
         self.loop = loop
-        // Unretained: libpq calls it from within calls on this PGconn only, and it is finished before `notices` goes.
+        // Unretained: libpq calls it only inside calls on this PGconn, which is finished before `notices` is freed.
         unsafe PQsetNoticeReceiver(
             pointer,
             { raw, result in
@@ -43,7 +43,7 @@ internal import EventLoop
         return unsafe body(pointer)
     }
 
-    /// Watches the socket as it is now; the descriptor may have changed.
+    /// Watches the current socket. Its descriptor may have changed.
     func watch(for wanted: Readiness, _ handler: any ReadinessHandler) {
         guard let pointer = unsafe pointer else { return }
         let socket = unsafe PQsocket(pointer)
@@ -54,7 +54,7 @@ internal import EventLoop
         readiness = wanted
     }
 
-    /// Forgets the socket: before whatever may close it.
+    /// Stops watching the socket. Call it before anything that may close the socket.
     func unwatch() {
         if watched >= 0 { loop.unwatch(watched) }
         watched = -1
@@ -69,11 +69,11 @@ internal import EventLoop
         unsafe PQfinish(pointer)
     }
 
-    /// libpq's last words on this connection, on one line.
+    /// libpq's last message for this connection, on one line.
     var errorMessage: String { trimmed(wholeErrorMessage) }
 
-    /// The same, with its line breaks. Bytes that are no UTF-8 (a server may speak before it knows the client's encoding)
-    /// are replacement characters.
+    /// The same, with its line breaks. Invalid UTF-8 becomes replacement characters, because a server may send text
+    /// before it knows the client's encoding.
     var wholeErrorMessage: String {
         unsafe with { pointer in
             guard let text = unsafe PQerrorMessage(pointer) else { return "" }
@@ -81,7 +81,8 @@ internal import EventLoop
         } ?? ""
     }
 
-    /// What `deinit` leaves to the loop. `@unchecked Sendable`: it has one holder at a time, and is used on the loop.
+    /// The work that `deinit` leaves to the loop. `@unchecked Sendable`: it has one holder at a time, and runs on the
+    /// loop.
     @safe private struct DeferredClose: @unchecked Sendable {
         let pointer: OpaquePointer
         let loop: EventLoop
@@ -94,7 +95,7 @@ internal import EventLoop
     }
 }
 
-/// Where libpq's notices land instead of on stderr.
+/// Collects libpq's notices, which would otherwise go to stderr.
 final class NoticeSink {
     var received: [ServerError] = []
 
@@ -106,7 +107,7 @@ final class NoticeSink {
     }
 }
 
-/// Passes the loop's call on to its target, without keeping that alive. On the loop's thread alone.
+/// Forwards the loop's call to its target without retaining the target. On the loop's thread alone.
 final class Watcher: ReadinessHandler {
     private let body: (Readiness) -> Void
     init(_ body: @escaping (Readiness) -> Void) { self.body = body }

@@ -2,12 +2,13 @@ internal import EventLoop
 internal import Glibc
 internal import Synchronization
 
-/// One blocking call on a thread of its own, whose value comes back to the loop through a socket pair.
+/// One blocking call on its own thread, whose value returns to the loop through a socket pair.
 ///
-/// Not through a job: the call may outlast the loop, and then its end must reach nobody. Whoever started it may
-/// `abandon()` it at any time; the thread then ends by itself, and what it held goes with it.
+/// It does not return as a job, because the call may outlast the loop, and then its end must be ignored. The caller may
+/// `abandon()` it at any time. The thread then ends by itself and frees its objects.
 ///
-/// `@unchecked Sendable`: `value` is under its lock; `body` is touched by the thread alone; the rest by the loop alone.
+/// `@unchecked Sendable`: `value` is under its lock, `body` belongs to the thread alone, and the rest to the loop
+/// alone.
 final class Helper<Value: Sendable>: ReadinessHandler, HelperWork, @unchecked Sendable {
     private let loop: EventLoop
     private let body: @Sendable () -> Value
@@ -27,7 +28,8 @@ final class Helper<Value: Sendable>: ReadinessHandler, HelperWork, @unchecked Se
         self.far = far
     }
 
-    /// Starts `body` on a thread; `completion` is called on the loop, once, unless abandoned. Nil without resources.
+    /// Starts `body` on a thread. `completion` is called on the loop, once, unless the helper is abandoned. Nil without
+    /// resources.
     static func start(
         on loop: EventLoop, _ body: @escaping @Sendable () -> Value, completion: @escaping (Value) -> Void
     ) -> Helper? {
@@ -43,12 +45,12 @@ final class Helper<Value: Sendable>: ReadinessHandler, HelperWork, @unchecked Se
 
     private func startThread() -> Bool {
         var thread = pthread_t()
-        // The thread takes this retain over, and drops it when the call has ended, however late.
+        // The thread takes ownership of this retain, and releases it when the call has ended, however late.
         let context = unsafe Unmanaged<AnyObject>.passRetained(self)
         let code = unsafe pthread_create(
             &thread, nil,
             { raw in
-                // Non-null: it is the context passed below.
+                // Not null: it is the context passed below.
                 let helper = unsafe Unmanaged<AnyObject>.fromOpaque(raw!).takeRetainedValue() as? any HelperWork
                 helper?.work()
                 return nil
@@ -66,7 +68,7 @@ final class Helper<Value: Sendable>: ReadinessHandler, HelperWork, @unchecked Se
         close(far)
     }
 
-    /// Forgets the call; on the loop.
+    /// Abandons the call. On the loop.
     func abandon() {
         guard completion != nil else { return }
         completion = nil
@@ -87,7 +89,7 @@ final class Helper<Value: Sendable>: ReadinessHandler, HelperWork, @unchecked Se
     }
 }
 
-/// What the thread sees of a helper: a C function pointer can't be generic.
+/// The thread's view of a helper, because a C function pointer can't be generic.
 private protocol HelperWork: AnyObject {
     func work()
 }

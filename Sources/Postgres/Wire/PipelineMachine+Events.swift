@@ -1,4 +1,4 @@
-/// What the machine is told, and what it asks for.
+/// The machine's events and actions.
 extension PipelineMachine {
     enum Kind: Equatable {
         /// A prepared statement, by name.
@@ -9,16 +9,16 @@ extension PipelineMachine {
     struct Request: Equatable {
         var id: RequestID
         var kind: Kind
-        /// Whether its end in mid-flight is a cancel; nothing is then sent behind it.
+        /// Whether it may be canceled after it was sent. Then nothing is sent behind it.
         var isCancellable: Bool
         var wasRetried = false
     }
 
-    /// What has to be done about the server's copy of a statement before it is executed.
+    /// The change to the server's copy of a statement before its execution.
     enum Preparation: Equatable {
         case none
         case prepare
-        /// There is one, and it is stale.
+        /// There is a copy, and it is stale.
         case replace
     }
 
@@ -26,9 +26,9 @@ extension PipelineMachine {
     enum Interruption: Equatable { case deadline, cancellation }
 
     enum Refusal: Equatable {
-        /// The server has no prepared statement of the name.
+        /// The server has no prepared statement of this name.
         case unknownStatement
-        /// The server has a prepared statement of the name, which this machine does not know of (42P05).
+        /// The server has a prepared statement of this name that this machine does not know (42P05).
         case duplicateStatement
         /// "cached plan must not change result type".
         case stalePlan
@@ -37,17 +37,17 @@ extension PipelineMachine {
         case other
     }
 
-    /// What one `PQgetResult` brought.
+    /// The result of one `PQgetResult`.
     enum Answer: Equatable {
         case success
         case refused(Refusal)
-        /// Skipped, since something before it in the same pipeline segment failed.
+        /// Skipped, because something earlier in the same pipeline segment failed.
         case skipped
         /// NULL: the end of one command's results.
         case end
         /// The sync of a statement.
         case sync
-        /// COPY and other modes that this module does not speak.
+        /// COPY and other modes that this module does not support.
         case unsupported
     }
 
@@ -57,13 +57,13 @@ extension PipelineMachine {
         case interrupt(RequestID, Interruption, drop: Bool)
         /// The thread that sent the cancel has ended.
         case cancelEnded
-        /// A canceled statement has had its time to answer.
+        /// The time that a canceled statement had for its answer is over.
         case graceOver(RequestID)
         case lost
     }
 
     enum Failure: Equatable {
-        /// With the refusal that was kept.
+        /// The server refused; the refusal was kept.
         case server
         case interrupted(Interruption, StatementFate)
         case lost(StatementFate)
@@ -79,19 +79,19 @@ extension PipelineMachine {
     enum Action: Equatable {
         case send(RequestID, Preparation)
         case sendSimple(RequestID)
-        /// The result that was just received is this request's.
+        /// The result just received belongs to this request.
         case keep(RequestID)
-        /// The refusal that was just received is this request's.
+        /// The refusal just received belongs to this request.
         case keepRefusal(RequestID)
-        /// Throw away what was kept: it will be executed again.
+        /// Discard the kept result, because the request is executed again.
         case forget(RequestID)
         case succeed(RequestID)
         case fail(RequestID, Failure)
-        /// Ask the server to cancel; then report `cancelEnded`.
+        /// Ask the server to cancel, then report `cancelEnded`.
         case cancel
-        /// From now on this request has only a grace to answer; then report `graceOver`.
+        /// Start the time that this request has for its answer. At its end, report `graceOver`.
         case startGrace(RequestID)
-        /// Leave the connection.
+        /// Drop the connection.
         case drop(DropReason)
     }
 }

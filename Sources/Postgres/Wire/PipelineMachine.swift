@@ -1,49 +1,49 @@
 import DequeModule
 
-/// Names one request to a connection.
+/// Identifies one request on a connection.
 struct RequestID: Hashable, Sendable { let serial: UInt64 }
 
-/// Decides what goes over one open connection and when: events in, actions out (`PipelineMachine+Events.swift`), no clock,
-/// no libpq.
+/// Decides what is sent over one open connection and when. Events go in, actions come out
+/// (`PipelineMachine+Events.swift`); it uses neither a clock nor libpq.
 ///
-/// Statements overlap in pipeline mode, each with a sync of its own and so with its own implicit transaction: what fails
-/// in one is over at its sync. Three things are not overlapped. The simple protocol needs pipeline mode off. Behind a
-/// statement that may be canceled nothing is sent, since a cancel strikes whatever the server is doing when it comes.
+/// Statements overlap in pipeline mode. Each has its own sync and so its own implicit transaction: a failure in one
+/// ends at its sync. Three things do not overlap. The simple protocol needs pipeline mode off. Nothing is sent behind a
+/// statement that may be canceled, because a cancel hits whichever statement the server is running when it arrives.
 /// While a cancel is under way nothing is sent, for the same reason.
 struct PipelineMachine {
-    /// Each says what it can become.
+    /// The state of the connection. The arrows name the possible next states.
     enum State: Equatable {
-        /// Nothing is on its way. → pipelining, alone, simple, closed
+        /// Nothing is under way. → pipelining, alone, simple, closed
         case idle
-        /// Statements are on their way, and more may follow. → idle, alone, closed
+        /// Statements are under way, and more may follow. → idle, alone, closed
         case pipelining
-        /// As pipelining, but the last one may be canceled: no more may follow. → idle, canceling, closed
+        /// Like pipelining, but the last one may be canceled, so no more may follow. → idle, canceling, closed
         case alone
-        /// A simple query is on its way, alone. → idle, canceling, closed
+        /// A simple query is under way, alone. → idle, canceling, closed
         case simple
-        /// The first statement on its way is being canceled. → idle when it has its answer and the cancel has ended;
+        /// The first statement under way is being canceled. → idle once it has its answer and the cancel has ended,
         /// closed
         case canceling(RequestID, isAnswered: Bool, hasEnded: Bool)
-        /// Over. → nothing
+        /// Ended. → no other state
         case closed
     }
 
     private struct InFlight {
         var request: Request
         var step: Awaited
-        /// Which server's copy of the statement it counts on.
+        /// The number of the server's copy that it relies on.
         var copy = 0
         var refusal: Refusal?
         var interruption: Interruption?
     }
 
-    /// Which answer is awaited. → the next one below, `syncing` at once after a refusal
+    /// The awaited answer. → the next one below, or `syncing` at once after a refusal
     private enum Awaited: Equatable {
         case deallocating
         case preparing
         case executing
         case syncing
-        /// Of the simple protocol, until its NULL.
+        /// An answer of the simple protocol, until its NULL.
         case simple
     }
 
@@ -53,21 +53,21 @@ struct PipelineMachine {
     private var prepared: [String: Copy] = [:]
     private var copies = 0
 
-    /// The server's copy of a statement. Several executions may find it missing or stale, and only the first of them
-    /// may conclude anything: by then it has been made anew for the others.
+    /// The server's copy of a statement. Several executions may find it missing or stale. Only the first of them may
+    /// draw a conclusion, because by then the copy has been made again for the others.
     private struct Copy {
         var serial: Int
         var isStale = false
     }
 
-    /// The request whose answers come next; nil when none is awaited.
+    /// The request whose answers come next; nil if none is awaited.
     var awaited: RequestID? { inFlight.first?.request.id }
-    /// Requests that are on their way.
+    /// The number of requests under way.
     var inFlightCount: Int { inFlight.count }
-    /// Requests that have to wait for their turn.
+    /// The number of requests that wait for their turn.
     var waitingCount: Int { waiting.count }
 
-    /// Takes an event, and adds what it leads to.
+    /// Handles an event, and appends the resulting actions.
     mutating func handle(_ event: Event, _ actions: inout [Action]) {
         switch event {
         case .submit(let request): submit(request, &actions)
@@ -117,7 +117,7 @@ struct PipelineMachine {
         case nil: (preparation, step) = (.prepare, .preparing)
         }
         if preparation != .none {
-            // Those that follow count on it; should it fail, they find no statement and prepare it themselves.
+            // Later statements rely on this preparation. If it fails, they find no statement and prepare it themselves.
             copies += 1
             prepared[name] = Copy(serial: copies)
         }
@@ -134,7 +134,7 @@ struct PipelineMachine {
         case .idle: outOfStep(&actions)
         case .pipelining, .alone, .simple, .canceling:
             guard let step = inFlight.first?.step else {
-                // Cancelling, and answered: nothing else can come.
+                // A canceled and answered statement has no further answer.
                 outOfStep(&actions)
                 return
             }
@@ -152,7 +152,7 @@ struct PipelineMachine {
             case .syncing, .simple: outOfStep(&actions)
             }
         case .refused(let refusal):
-            // At `syncing` it is the commit that failed: the result that was kept does not count.
+            // At `syncing` the commit failed, so the kept result does not count.
             if inFlight.first?.refusal == nil { actions.append(.keepRefusal(id)) }
             noteRefusal(refusal, step)
         case .skipped: break
@@ -169,7 +169,7 @@ struct PipelineMachine {
     }
 
     private mutating func noteRefusal(_ refusal: Refusal, _ step: Awaited) {
-        // Only a preparation of ours can meet a copy of ours; else it is the statement's own affair.
+        // Only a preparation of ours can collide with a copy of ours. Otherwise the error is the statement's own.
         let refusal = refusal == .duplicateStatement && step != .preparing ? .other : refusal
         inFlight.updateFirst { if $0.refusal == nil { $0.refusal = refusal } }
         guard let head = inFlight.first, case .execute(let name) = head.request.kind,
@@ -178,7 +178,7 @@ struct PipelineMachine {
         switch (step, refusal) {
         case (_, .unknownStatement): prepared[name] = nil
         case (_, .stalePlan), (_, .duplicateStatement): prepared[name]?.isStale = true
-        // In a transaction block that is aborted: the copy is still there.
+        // The transaction block is aborted, so the copy still exists.
         case (.deallocating, _): prepared[name]?.isStale = true
         case (.preparing, _): prepared[name] = nil
         case (.executing, .canceled), (.executing, .other): break
@@ -191,10 +191,10 @@ struct PipelineMachine {
         let id = head.request.id
         switch head.refusal {
         case nil where head.step == .syncing: actions.append(.succeed(id))
-        // A sync before the statement's own end.
+        // A sync arrived before the statement's own end.
         case nil: return outOfStep(&actions, also: head)
         case .unknownStatement, .stalePlan, .duplicateStatement:
-            // In a transaction block the second try finds the block aborted (25P02), and changes nothing.
+            // In a transaction block the second try fails because the block is aborted (25P02), and changes nothing.
             if head.request.wasRetried || head.interruption != nil {
                 actions.append(.fail(id, .server))
             } else {
@@ -232,7 +232,7 @@ struct PipelineMachine {
         }
     }
 
-    /// After a request has left: the next state, and what may be sent in it.
+    /// Called after a request has ended: sets the next state, and sends the requests that it allows.
     private mutating func advance(_ actions: inout [Action]) {
         switch state {
         case .closed: return
@@ -242,7 +242,7 @@ struct PipelineMachine {
             state = inFlight.isEmpty ? .idle : .pipelining
         case .alone:
             if inFlight.isEmpty { state = .idle }
-            // The one that may be canceled has come first, and was given up before.
+            // The statement that may be canceled is now the first, and it was given up earlier.
             if let head = inFlight.first, head.interruption != nil { beginCancel(head.request.id, &actions) }
         }
         sendWaiting(&actions)
@@ -259,7 +259,7 @@ struct PipelineMachine {
         }
         if waiting.removeFirst(where: { $0.id == id }) != nil {
             actions.append(.fail(id, .interrupted(interruption, .notSent)))
-            // It may have been what the others waited for.
+            // The other requests may have waited for this one.
             sendWaiting(&actions)
             return
         }
@@ -268,7 +268,7 @@ struct PipelineMachine {
             self.drop(id, interruption, &actions)
             return
         }
-        // A second reason changes nothing: the cancel is on its way.
+        // A second reason changes nothing, because the cancel is under way already.
         guard inFlight.first(where: { $0.request.id == id })?.interruption == nil else { return }
         if let index = inFlight.firstIndex(where: { $0.request.id == id }) {
             inFlight[index].interruption = interruption
@@ -291,7 +291,7 @@ struct PipelineMachine {
             } else {
                 state = .canceling(id, isAnswered: false, hasEnded: true)
             }
-        // Of a cancel before the connection was left.
+        // From a cancel that began before the connection was dropped.
         case .closed: return
         case .idle, .pipelining, .alone, .simple: outOfStep(&actions)
         }
@@ -304,7 +304,7 @@ struct PipelineMachine {
             if let entry = inFlight.first(where: { $0.request.id == id }), let interruption = entry.interruption {
                 drop(id, interruption, &actions)
             } else if state == .canceling(id, isAnswered: true, hasEnded: false) {
-                // The cancel that is still out could strike any later statement.
+                // The pending cancel could hit any later statement.
                 actions.append(.drop(.interrupted(.deadline)))
                 end(&actions)
             }
@@ -325,7 +325,7 @@ struct PipelineMachine {
         end(&actions)
     }
 
-    /// libpq and this machine disagree about what is on its way: nothing on this connection can be trusted any more.
+    /// libpq and this machine disagree about the statements under way, so no answer on this connection can be trusted.
     private mutating func outOfStep(_ actions: inout [Action], also head: InFlight? = nil) {
         actions.append(.drop(.outOfStep))
         if let head { actions.append(.fail(head.request.id, .lost(.unknown))) }
@@ -350,7 +350,7 @@ extension Deque {
         if !isEmpty { change(&self[0]) }
     }
 
-    /// Takes out the first that `matches`, wherever it stands.
+    /// Removes the first request that `matches`, wherever it is.
     @discardableResult
     fileprivate mutating func removeFirst(where matches: (Element) -> Bool) -> Element? {
         firstIndex(where: matches).map { remove(at: $0) }

@@ -1,6 +1,6 @@
 internal import CLibpq
 
-/// One PGresult between libpq and its owner. `~Copyable`: cleared exactly once.
+/// One PGresult between libpq and its owner. `~Copyable`, so that it is cleared exactly once.
 @safe struct Received: ~Copyable {
     private let pointer: OpaquePointer
     init(_ pointer: OpaquePointer) { unsafe self.pointer = pointer }

@@ -1,9 +1,9 @@
 public import EventLoop
 public import Postgres
 
-/// Reads whether anybody works: living workers, what is due, the last acceptance, the pauses.
+/// Reads the current activity: live workers, due jobs, the last acceptance, the pauses.
 ///
-/// `messages_accepted_at` serves the last acceptance, `send_jobs_due` what is due.
+/// `messages_accepted_at` serves the last acceptance, `send_jobs_due` the due jobs.
 public enum ReadActivity {
     static let sql = """
         SELECT (SELECT count(*) FROM otp.worker_status
@@ -52,7 +52,7 @@ public enum ReadActivity {
         public var scope: String
         public var reason: String
         public var remedy: String?
-        /// Jobs that wait for it; nil of a worker's own.
+        /// The jobs that wait for it; nil for a worker's own pause.
         public var held: Int?
 
         public init(scope: String, reason: String, remedy: String?, held: Int?) {
@@ -63,15 +63,15 @@ public enum ReadActivity {
         }
     }
 
-    /// What was read.
+    /// The result.
     public struct Activity: Sendable, Equatable {
         public var workersAlive: Int
-        /// Versions of otpd that they run.
+        /// Their versions of otpd.
         public var versions: [String]
         /// Seconds since the last heartbeat of any worker.
         public var lastHeartbeat: Double?
         public var due: Int
-        /// How long the oldest of these has been due, in seconds.
+        /// How long the oldest due job has been due, in seconds.
         public var oldestDue: Double?
         /// Seconds since Twilio last accepted a message.
         public var lastAccepted: Double?

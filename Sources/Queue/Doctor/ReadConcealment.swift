@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Reads whether PostgreSQL's log may get to see what backends pass: literals of failing statements, bind parameters of any.
-/// Everybody may read this. For PostgreSQL 15 and newer, which has privileges on parameters.
+/// Reads whether PostgreSQL's log may show values that backends pass: literals of failing statements, or bind
+/// parameters. Every role may read this. Needs PostgreSQL 15 or newer, which has privileges on parameters.
 public enum ReadConcealment {
     static let sql = """
         SELECT (SELECT bool_and(p.proconfig @> '{log_min_error_statement=panic,log_error_verbosity=terse}') IS TRUE
@@ -23,22 +23,23 @@ public enum ReadConcealment {
                    AND pg_has_role(r.oid, to_regrole('otp_web')::oid, 'MEMBER'))
         """
 
-    /// What was read.
+    /// The result.
     public struct Concealment: Sendable, Equatable {
         /// Whether all functions of the schema keep failing statements out of the log.
         public var isOn: Bool
-        /// Whether their owner may set what that takes; where it is on and this is not, every call fails.
+        /// Whether their owner may set the parameters for that. If concealment is on and this is false, every call
+        /// fails.
         public var ownerMay: Bool
         public var owner: String
         /// `none`, `ddl`, `mod` or `all`.
         public var logStatement: String
         /// Whether slow or sampled statements are logged.
         public var logsDurations: Bool
-        /// Bytes of each bind parameter in the log; -1 is all, 0 none. For this session.
+        /// How many bytes of each bind parameter are logged, in this session; -1 is all, 0 none.
         public var parameterLength: Int
-        /// The same with errors.
+        /// The same for errors.
         public var parameterLengthOnError: Int
-        /// Login roles of the web tier, superusers apart.
+        /// Login roles of backends, without superusers.
         public var webRoles: [String]
 
         public init(

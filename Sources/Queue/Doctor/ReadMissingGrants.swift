@@ -1,9 +1,9 @@
 public import EventLoop
 public import Postgres
 
-/// Finds which grants of their own the roles `otp_worker` and `otp_web` do not have. Everybody may read this, also without
-/// USAGE of the schema (hence pg_class and not to_regclass). The names are our own, nothing is to be quoted. What does not
-/// exist counts as not granted.
+/// Finds the grants that the roles `otp_worker` and `otp_web` lack. Every role may read this, even without USAGE of the
+/// schema (so it uses pg_class instead of to_regclass). The names are otpd's own and need no quotes. An object that
+/// does not exist counts as not granted.
 public enum ReadMissingGrants {
     static func sql(_ grants: [WorkerGrant]) -> String {
         let wanted = grants.enumerated().map { index, grant in
@@ -31,7 +31,7 @@ public enum ReadMissingGrants {
             """
     }
 
-    /// Those that are missing, in the order of `WorkerGrant.everybodys`.
+    /// The missing grants, in the order of `WorkerGrant.everybodys`.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [WorkerGrant] {
         let rows = try await TextQuery.rows(sql(WorkerGrant.everybodys), on: connection, deadline: deadline)
         return try rows.map { row throws(PostgresError) in WorkerGrant.everybodys[try row.next()] }

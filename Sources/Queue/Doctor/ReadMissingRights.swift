@@ -1,13 +1,14 @@
 public import EventLoop
 public import Postgres
 
-/// Reads what the schema's functions need and lack: `otp.missing_rights` looks. Everybody may read the catalogs it reads.
+/// Reads the rights that the schema's functions need and lack, with `otp.missing_rights`. Every role may read the
+/// catalogs that it uses.
 public enum ReadMissingRights {
-    /// One of them.
+    /// One missing right.
     public struct Right: Sendable, Equatable {
         /// What is wrong, such as `otp_owner may not call public.hmac(bytea,bytea,text)`.
         public var trouble: String
-        /// The statement that mends it, without a semicolon.
+        /// The statement that grants it, without a semicolon.
         public var remedy: String
 
         public init(trouble: String, remedy: String) { (self.trouble, self.remedy) = (trouble, remedy) }

@@ -1,13 +1,13 @@
 public import EventLoop
 public import Postgres
 
-/// Reads which table of phone numbers the database has, and its age by the database's day.
+/// Reads the version of the database's table of phone numbers, and its age by the database's date.
 public enum ReadNumberTable {
     static let sql = "SELECT version, released_on, current_date - released_on FROM otp.number_table"
 
-    /// What was read.
+    /// The result.
     public struct Reading: Sendable, Equatable {
-        /// Nil where no table was loaded.
+        /// Nil if no table was loaded.
         public var table: NumberTable?
         /// Days since its release.
         public var age: Int

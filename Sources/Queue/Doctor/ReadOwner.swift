@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Reads whose rights the schema's functions run with. Everybody may read this.
+/// Reads the role whose rights the schema's functions run with. Every role may read this.
 public enum ReadOwner {
     static let sql = """
         SELECT r.rolname, r.rolsuper, r.rolcanlogin,
@@ -17,7 +17,7 @@ public enum ReadOwner {
         public var name: String
         public var isSuperuser: Bool
         public var canLogIn: Bool
-        /// Of CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS those that it has.
+        /// The attributes that it has of CREATEROLE, CREATEDB, REPLICATION and BYPASSRLS.
         public var attributes: [String]
         /// Whether memberships have options: PostgreSQL 16 and newer.
         public var hasMembershipOptions: Bool
@@ -33,7 +33,7 @@ public enum ReadOwner {
         }
     }
 
-    /// Nil where there is no schema.
+    /// Nil if there is no schema.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Owner? {
         let rows = try await TextQuery.rows(sql, on: connection, deadline: deadline)
         guard rows.rowCount == 1 else { return nil }

@@ -1,9 +1,9 @@
 public import EventLoop
 public import Postgres
 
-/// Reads who this session is, and what it is a member of. Everybody may read this.
+/// Reads this session's role and its memberships. Every role may read this.
 public enum ReadRole {
-    /// Roles that open more than the queue: whoever takes over the worker would have it.
+    /// Roles with rights beyond the queue. An attacker in control of the worker would have these too.
     static let dangerous = [
         "otp_owner", "pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files",
         "pg_execute_server_program",
@@ -23,19 +23,19 @@ public enum ReadRole {
          WHERE r.rolname = session_user
         """
 
-    /// What was read.
+    /// The result.
     public struct Role: Sendable, Equatable {
         public var name: String
         public var isSuperuser: Bool
-        /// Of CREATEROLE, REPLICATION and BYPASSRLS those that it has.
+        /// The attributes that it has of CREATEROLE, REPLICATION and BYPASSRLS.
         public var attributes: [String]
         /// Whether it has otp_worker's privileges.
         public var isWorker: Bool
         /// Whether it is a member of otp_worker, perhaps without inheriting its privileges.
         public var isMember: Bool
-        /// Roles that a worker has no use for.
+        /// Its memberships that a worker does not need.
         public var dangerous: [String]
-        /// Roles of otpd's that do not exist.
+        /// otpd's roles that do not exist.
         public var missing: [String]
 
         public init(

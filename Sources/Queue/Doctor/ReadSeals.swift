@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Counts the codes of the last ten minutes, the longest that one lives, by the secret that they are sealed under.
-/// `verifications_created_at` serves it; the newest ten thousand are enough to know.
+/// Counts the codes of the last ten minutes by the secret that sealed them. No code lives longer than that.
+/// `verifications_created_at` serves it; the newest ten thousand codes are enough.
 public enum ReadSeals {
     static let sql = """
         SELECT v.key_id, count(*), extract(epoch FROM clock_timestamp() - max(v.created_at))::float8
@@ -14,12 +14,12 @@ public enum ReadSeals {
          GROUP BY v.key_id
         """
 
-    /// Those under one secret.
+    /// The codes of one secret.
     public struct Seals: Sendable, Equatable {
-        /// `otp.key_id` of it.
+        /// The secret's `otp.key_id`.
         public var keyID: String
         public var count: Int
-        /// How old the newest is, in seconds.
+        /// The age of the newest, in seconds.
         public var newestAge: Double
 
         public init(keyID: String, count: Int, newestAge: Double) {

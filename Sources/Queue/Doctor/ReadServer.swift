@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Reads what kind of server it is, and how it is set. Everybody may read this.
+/// Reads the kind of server and its settings. Every role may read this.
 public enum ReadServer {
     static let sql = """
         SELECT current_setting('server_version_num')::int, current_setting('server_encoding'), pg_is_in_recovery(),
@@ -13,13 +13,14 @@ public enum ReadServer {
                current_setting('TimeZone')
         """
 
-    /// What was read.
+    /// The result.
     public struct Server: Sendable, Equatable {
         /// Such as 150004.
         public var version: Int
         public var encoding: String
         public var isStandby: Bool
-        /// The process that answered: behind a pooler another one than the connection was told at its start.
+        /// The process that answered. Behind a pooler it differs from the one that the connection was given at its
+        /// start.
         public var backendPID: Int32
         public var database: String
         public var hasPgcrypto: Bool

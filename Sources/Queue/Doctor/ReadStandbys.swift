@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Counts what streams from this server, standbys first of all. Without pg_read_all_stats a role sees that something
-/// streams, and not what: then `isVisible` is false.
+/// Counts the receivers that stream from this server, standbys above all. Without pg_read_all_stats a role sees that
+/// there are receivers, but not their details. Then `isVisible` is false.
 public enum ReadStandbys {
     static let sql = """
         SELECT count(*) FILTER (WHERE state IS DISTINCT FROM 'backup'),
@@ -16,10 +16,10 @@ public enum ReadStandbys {
           FROM pg_stat_replication
         """
 
-    /// What was read.
+    /// The result.
     public struct Standbys: Sendable, Equatable {
         public var streaming: Int
-        /// Of these, those that a commit waits for.
+        /// How many of them a commit waits for.
         public var synchronous: Int
         public var isVisible: Bool
         /// The name of one of them, for a remedy.

@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Reads which settings the catalog keeps (`ALTER ROLE … SET`, `ALTER DATABASE … SET`) that matter to codes. Everybody may
-/// read that catalog, and every dump of the globals has it: hence no secret may be in it. A secret's value is not fetched.
+/// Reads the stored settings that matter to codes (`ALTER ROLE … SET`, `ALTER DATABASE … SET`). Every role may read
+/// that catalog, and every dump of the globals has it, so it must not hold a secret. A secret's value is not fetched.
 public enum ReadStoredSettings {
     static let sql = """
         SELECT CASE WHEN s.setrole <> 0 THEN pg_get_userbyid(s.setrole) END,
@@ -24,16 +24,16 @@ public enum ReadStoredSettings {
          ORDER BY 3, 1, 2
         """
 
-    /// One setting that is kept.
+    /// One stored setting.
     public struct Entry: Sendable, Equatable {
         /// Nil for every role.
         public var role: String?
         /// Nil for every database.
         public var database: String?
         public var name: String
-        /// Nil of a secret.
+        /// Nil for a secret.
         public var value: String?
-        /// Whether the role is one of the web tier's.
+        /// Whether the role is a backend's.
         public var isWebTier: Bool
 
         public init(role: String?, database: String?, name: String, value: String?, isWebTier: Bool) {

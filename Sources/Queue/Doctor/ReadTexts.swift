@@ -2,15 +2,15 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Reads the texts, and the countries with their senders.
+/// Reads the templates, and the countries with their senders.
 public enum ReadTexts {
     static let templates = "SELECT purpose, locale, body, web_otp_host FROM otp.templates ORDER BY purpose, locale"
     static let countries = "SELECT region, sender FROM otp.countries ORDER BY region"
 
-    /// A country that is sent to.
+    /// A country that messages may be sent to.
     public struct Country: Sendable, Equatable {
         public var region: String
-        /// Nil for the worker's own.
+        /// Nil if it uses the worker's own sender.
         public var sender: String?
 
         public init(region: String, sender: String?) {

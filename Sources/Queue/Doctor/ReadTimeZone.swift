@@ -1,15 +1,15 @@
 public import EventLoop
 public import Postgres
 
-/// Reads the time zone of the daily limits, and what time it is there. The server refuses one that it does not know (22023).
+/// Reads the time zone of the daily limits, and the time there. The server refuses an unknown zone (22023).
 public enum ReadTimeZone {
     static let name = "SELECT timezone FROM otp.settings"
     static let time = "SELECT to_char(now() AT TIME ZONE timezone, 'YYYY-MM-DD HH24:MI') FROM otp.settings"
 
-    /// What was read.
+    /// The result.
     public struct Zone: Sendable, Equatable {
         public var name: String
-        /// The time there; nil where the server does not know the zone.
+        /// The time there; nil if the server does not know the zone.
         public var time: String?
 
         public init(name: String, time: String?) {

@@ -1,19 +1,19 @@
 public import EventLoop
 public import Postgres
 
-/// Finds out whether a NOTIFY reaches a session that listens, over the same kind of connection as a worker's: LISTEN on a
-/// channel of its own, NOTIFY from a second session, and wait. Changes nothing that lasts.
+/// Tests whether a NOTIFY reaches a listening session, over the same kind of connection as a worker's. It uses LISTEN
+/// on its own channel, NOTIFY from a second session, and waits. Leaves no lasting change.
 public enum TryListen {
-    /// What was seen.
+    /// The result.
     public struct Hearing: Sendable, Equatable {
         public var isHeard: Bool
-        /// Whether something between here and the server answers for it: the process that answers is another one than
-        /// the connection was told at its start.
+        /// Whether a pooler sits between here and the server: the process that answers differs from the one that the
+        /// connection was given at its start.
         public var isPooled: Bool
-        /// Whether the process changed from one statement to the next: a pooler in transaction mode.
+        /// Whether the process changed between two statements, as with a pooler in transaction mode.
         public var changesBackend: Bool
-        /// How full the server's queue of notifications is. From `fullFrom` on SQL `notify` adds nothing, and no try was
-        /// made here.
+        /// How full the server's queue of notifications is. From `fullFrom` on, SQL `notify` adds nothing, and no test
+        /// was made here.
         public var queuePercent: Int32
 
         public init(isHeard: Bool, isPooled: Bool, changesBackend: Bool, queuePercent: Int32 = 0) {
@@ -30,8 +30,8 @@ public enum TryListen {
     private static let pid = "SELECT pg_backend_pid()"
     private static let usage = "SELECT floor(pg_notification_queue_usage() * 100)::int"
 
-    /// Tries it on `listener`, which must have no transaction open; a notification that is not there within `timeout`
-    /// does not come. `channel` is a name of letters, digits and underscores that nobody else uses.
+    /// Runs the test on `listener`, which must have no open transaction. A notification that has not arrived within
+    /// `timeout` counts as lost. `channel` is an unused name of letters, digits and underscores.
     public static func run(
         listener: Connection, notifier: Connection, channel: String, timeout: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> Hearing {
@@ -53,16 +53,17 @@ public enum TryListen {
         let isPooled = await listener.backendPID != first
         var changes = false
         if isPooled {
-            // A transaction takes the server that the listener had, if that was given back.
+            // This transaction takes the server connection that the listener had, if the pooler got it back.
             try await notifier.simple("BEGIN", deadline: deadline)
             try await notifier.simple(pid, deadline: deadline)
-            // With a pool of one, the listener would wait for the transaction: then it has no server of its own either.
+            // With a pool of one, the listener waits for the transaction. Then it has no server connection of its own
+            // either.
             let second = try? await TextQuery.rows(pid, on: listener, deadline: .now() + timeout).int32(0, 0)
             changes = second != first
             try await notifier.simple("ROLLBACK", deadline: deadline)
         }
         await listener.onNotification(nil)
-        // A pooled server outlives this session.
+        // A pooled server connection outlives this session.
         _ = try? await listener.simple("UNLISTEN \(channel)", deadline: deadline)
         return Hearing(
             isHeard: seen.isHeard, isPooled: isPooled, changesBackend: changes, queuePercent: queuePercent)

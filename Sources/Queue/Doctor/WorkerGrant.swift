@@ -1,8 +1,8 @@
-/// One thing that a role must be granted: `otp_worker` for a worker to work, `otp_web` for a backend to.
+/// One grant that a role needs: `otp_worker` for a worker, `otp_web` for a backend.
 ///
-/// The GRANTs of the migrations are the one list. It is read from the texts that are compiled in, and held against what a
-/// migrated database has by `Tests/IntegrationTests/DoctorTests.swift`. What each role may is reviewed in
-/// `Tests/sql/privileges.expected`.
+/// The GRANTs of the migrations are the only list. It is read from the compiled texts, and
+/// `Tests/IntegrationTests/DoctorTests.swift` compares it with a migrated database. `Tests/sql/privileges.expected` is
+/// the reviewed list of each role's rights.
 public struct WorkerGrant: Sendable, Equatable {
     public enum Kind: String, Sendable {
         case schema = "SCHEMA"
@@ -12,37 +12,38 @@ public struct WorkerGrant: Sendable, Equatable {
         case function = "FUNCTION"
     }
 
-    /// Who must have it.
+    /// The role that needs it.
     public var role = "otp_worker"
     public let kind: Kind
-    /// Without its schema; of the schema, its own.
+    /// The object's name without its schema; for the schema, the schema's name.
     public let name: String
     /// `SELECT`, `EXECUTE`, ….
     public let privilege: String
-    /// Of a table; nil for all of it.
+    /// The column of a table; nil for the whole object.
     public let column: String?
 
-    /// What an owner types to give it.
+    /// The statement by which an owner grants it.
     public var statement: String {
         let object = kind == .schema ? "SCHEMA otp" : "\(kind == .table ? "" : "\(kind.rawValue) ")otp.\(name)"
         return "GRANT \(privilege)\(column.map { " (\($0))" } ?? "") ON \(object) TO \(role)"
     }
 
-    /// All that are needed, of either role.
+    /// All needed grants of both roles.
     public static var everybodys: [WorkerGrant] { all + web }
 
-    /// All that a worker needs.
+    /// All grants that a worker needs.
     public static let all = granted(to: "otp_worker")
 
-    /// Those of the web tier.
+    /// All grants that a backend needs.
     public static let web = granted(to: "otp_web")
 
-    /// What the schema's steps grant to `role`.
+    /// The grants of the migrations to `role`.
     private static func granted(to role: String) -> [WorkerGrant] {
         Migration.all.flatMap { read($0.up) }.filter { $0.role == role }
     }
 
-    /// The GRANTs of a step, each of which begins a line: `GRANT SELECT (id, code), INSERT ON otp.a, otp.b TO x, y;`.
+    /// The GRANTs of a migration, each of which begins a line: `GRANT SELECT (id, code), INSERT ON otp.a, otp.b TO x,
+    /// y;`.
     static func read(_ sql: String) -> [WorkerGrant] {
         sql.split(separator: "\nGRANT ").dropFirst().flatMap(grants)
     }

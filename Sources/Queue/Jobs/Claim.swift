@@ -1,38 +1,40 @@
 public import EventLoop
 public import Postgres
 
-/// Takes due jobs for one worker: queued → sending, one statement, one commit, before a byte leaves; a second of each where
-/// there are shared limits.
+/// Claims due jobs for one worker: queued → sending, in one statement and one commit, before a byte leaves. If there
+/// are shared limits, a second statement and commit follow.
 ///
 /// - `otp.send_jobs_due` (due_at, id) WHERE state = 'queued' serves the scan in either order.
 /// - At most one job of a verification is `sending` or `unknown` at a time: the first live one. The ids of one
-///   verification's jobs are drawn under its row lock (see the trigger), so their order is the order of their commits,
-///   and whether one has an earlier job is known since it was made (`has_predecessor`); only then is it looked whether that
-///   still lives. By the verification's index: `o.id + 0`, so that no planner prefers to walk through all lower ids.
-/// - Dead entries at the front of `send_jobs_due`, which an open transaction of somebody's holds, are stepped over once
-///   (`Scan.fromMark`): by `mark`, the lowest due time of any queued job in the same snapshot, at which the scan itself
-///   begins. That costs a claim of one job 35 µs more, of 90 in all.
-/// - `= ANY (…)` and no join, so that the update finds its rows directly whatever the statistics say: joined, the
-///   generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs, and 8 now). By `ctid`, 0.4 µs a
-///   job cheaper than by the key: a row that somebody changed between this statement's snapshot and its lock is not
-///   found there, and is claimed the next time. Verifications are found by their key in any case for being compared with
-///   `BETWEEN`: equal, they could be read all, in the key's order, by a plan that takes them for few.
-/// - What exceeds a shared limit (prefix, country, total, budget) ends as limited: in a second statement, before anything
-///   of the claim is handed to anybody, where the first says that there are such limits. In the first it made a claim of
-///   one job a tenth slower (217 → 246 µs, cold).
-/// - While everything is paused nothing is taken, also by a worker that has not heard of it yet.
-/// - The attempt number and the worker are the fencing token; every time is the database's.
-/// - What has been canceled, used or replaced is claimed too, with the reason in `death`, and ended by the worker in its
-///   next finish. What has expired is not: it is the sweep's.
-/// - Codes come sealed, and are opened here (`CodeKeys`): a row sealed under another secret fails alone.
-/// - A job whose claim was lost with its worker is quarantined: should it be what stopped the worker, it must not take the
-///   same neighbors down again. One quarantined job a claim, and only when the worker has no other in hand;
+///   verification's jobs are drawn under its row lock (see the trigger), so their order is the order of their commits.
+///   Each job records at its insert whether it has an earlier job (`has_predecessor`). Only then does the claim check
+///   whether that one is still live, by the verification's index. `o.id + 0` keeps the planner from walking through all
+///   lower ids.
+/// - Dead entries at the front of `send_jobs_due`, which another session's open transaction keeps, are skipped
+///   (`Scan.fromMark`). The scan begins at `mark`, the lowest due time of any queued job in the same snapshot. That
+///   costs a claim of one job 35 µs more, of 90 in all.
+/// - `= ANY (…)` instead of a join lets the update find its rows directly, whatever the statistics say. With a join,
+///   the generic plan read the whole queue (a claim of 256 took 24 ms of CPU at 20,000 jobs instead of 8). `ctid` is
+///   0.4 µs a job cheaper than the key. A row that changed between this statement's snapshot and its lock is not found
+///   there, and is claimed the next time. Verifications are always found by their key, because they are compared with
+///   `BETWEEN`. With an equality, a plan that expects few of them could read them all in the key's order.
+/// - A job beyond a shared limit (prefix, country, total, budget) ends as limited. A second statement does this before
+///   any job of the claim is returned, and only if the first reports that such limits exist. Inside the first it made a
+///   claim of one job a tenth slower (217 → 246 µs, cold).
+/// - While everything is paused no job is claimed, even by a worker that has not been notified yet.
+/// - The attempt number and the worker are the fencing token. Every time is the database's.
+/// - A canceled, used or replaced code's job is claimed too, with the reason in `death`. The worker ends it with its
+///   next finish. Expired jobs are left to the sweep.
+/// - Codes arrive sealed, and are opened here (`CodeKeys`). A row sealed with another secret fails alone.
+/// - A job whose claim was lost with its worker is quarantined. If it stops workers, it must not take the same
+///   neighbors down again. So a claim takes one quarantined job, and only if the worker has no other in hand.
 ///   `otp.send_jobs_quarantined` finds it.
 public enum Claim {
     /// The channel that notifies of new jobs.
     public static let channel = "otp_send_jobs"
 
-    /// The jobs that have waited longest. The three differ in order and beginning alone: `ClaimTests` holds them together.
+    /// The jobs that have waited longest. The three statements differ only in order and beginning, which `ClaimTests`
+    /// checks.
     static let oldestFirst = Statement(
         "otpd_claim",
         """
@@ -78,7 +80,7 @@ public enum Claim {
         """,
         [.int4, .int8, .float8, .bool])
 
-    /// The jobs that were asked for last.
+    /// The jobs that were requested last.
     static let newestFirst = Statement(
         "otpd_claim_newest",
         """
@@ -124,7 +126,7 @@ public enum Claim {
         """,
         [.int4, .int8, .float8, .bool])
 
-    /// As `oldestFirst`, from the lowest due time of any queued job on, which is the last column.
+    /// Like `oldestFirst`, but from the lowest due time of any queued job on. That time is the last column.
     static let fromMark = Statement(
         "otpd_claim_from_mark",
         """
@@ -178,15 +180,15 @@ public enum Claim {
         """,
         [.int4, .int8, .float8, .bool, .timestamptz])
 
-    /// Which of some claimed jobs shared limits allow; the others end there.
+    /// The claimed jobs that the shared limits allow. The other jobs end here.
     static let withinLimits = Statement(
         "otpd_within_limits", "SELECT otp.within_limits($1, $2)", [.int8Array, .int4Array])
 
-    /// In which order the due jobs are taken, and from where on.
+    /// The order in which due jobs are claimed, and where the scan begins.
     public enum Scan: Sendable, Equatable {
         case oldestFirst, newestFirst
-        /// Oldest first from there on, or from the beginning: `ClaimedJobs.lowest` of an earlier claim of this kind (see
-        /// `ClaimScanStart`).
+        /// Oldest first from this due time on, or from the beginning. The value is `ClaimedJobs.lowest` of an earlier
+        /// claim of this kind (see `ClaimScanStart`).
         case fromMark(from: Int64?)
 
         fileprivate var statement: Statement {
@@ -198,9 +200,10 @@ public enum Claim {
         }
     }
 
-    /// Claims at most `limit` jobs for `worker` until `lease` from now; with `quarantined`, one of those may be among them.
+    /// Claims at most `limit` jobs for `worker` until `lease` from now. With `quarantined`, one quarantined job may be
+    /// among them.
     ///
-    /// Never canceled: at the deadline the connection is dropped, and what may have been claimed is left to the sweep.
+    /// Never canceled. At the deadline the connection is dropped, and the sweep handles any jobs that were claimed.
     public static func run(
         on connection: Connection, limit: Int, _ scan: Scan = .oldestFirst, quarantined: Bool,
         worker: Int64, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
@@ -224,7 +227,7 @@ public enum Claim {
                 let allowed = try await Self.allowed(jobs, on: connection, deadline: deadline)
                 jobs.removeAll { !allowed.contains($0.id) }
             } catch {
-                // They are ours by now, and nothing of them has been handed over.
+                // This worker has claimed them, but none has been handed over.
                 if case .server = error { try await release(jobs, on: connection, worker: worker, deadline: deadline) }
                 throw error
             }
@@ -274,14 +277,14 @@ public enum Claim {
     }
 }
 
-/// What one claim brought.
+/// The result of one claim.
 public struct ClaimedJobs: Sendable {
     /// The jobs, in no particular order.
     public var jobs: [ClaimedJob]
-    /// When the first of all queued jobs that the claim could see was due, itself and others' included, at most now, and a
-    /// second less: where a later claim may begin. Of `Scan.fromMark` alone, and nil where there are no jobs.
+    /// Where a later claim may begin: the lowest due time of all queued jobs that the claim saw, claimed ones included,
+    /// at most now, less one second. Only set for `Scan.fromMark`, and nil if there are no jobs.
     public var lowest: Int64?
-    /// A warning that came with the commit, such as a synchronous standby that did not confirm: the claim may not be
-    /// durable, so nothing of it may be sent.
+    /// A warning that came with the commit, such as that a synchronous standby did not confirm. The claim may not be
+    /// durable, so none of its jobs may be sent.
     public var durabilityWarning: String?
 }

@@ -2,18 +2,18 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// One job that is ours until its lease ends. Its code can't print itself; its number prints masked.
+/// One job that this worker has claimed until its lease ends. It prints neither its code nor more than a masked number.
 public struct ClaimedJob: Sendable {
     /// The send job's id.
     public let id: Int64
-    /// Where the claim wrote its row: as long as nothing else happens to the job, it ends there.
+    /// Where the claim wrote its row. The job ends there unless its row is changed meanwhile.
     public let place: TupleID
-    /// The number of this attempt, from 1: with the worker, the fencing token.
+    /// The number of this attempt, from 1. With the worker it is the fencing token.
     public let attempt: Int32
-    /// When the claim's lease ends, by the database's clock, in microseconds since the Unix epoch. It belongs to the fencing
-    /// token: a database that has forgotten a claim gives its attempt's number again.
+    /// When the claim's lease ends, by the database's clock, in microseconds since the Unix epoch. It is part of the
+    /// fencing token, because a database that has lost a claim gives the same attempt number again.
     public let leaseEnd: Int64
-    /// How many attempts it has had, with this one, but for those that were given back before anything was sent.
+    /// How many attempts it has had, this one included, without those that were released before anything was sent.
     public let tries: Int32
     /// The verification it belongs to.
     public let verificationID: Int64
@@ -21,39 +21,39 @@ public struct ClaimedJob: Sendable {
     public let requestedAt: Int64
     /// How long it had waited when it was claimed.
     public let age: Instant.Duration
-    /// How long its code had still to live when it was claimed.
+    /// How long its code still had to live when it was claimed.
     public let life: Instant.Duration
-    /// The number to send to; where the row has none in E.164, the reason.
+    /// The number to send to, or the reason if the row has none in E.164.
     public let recipient: Result<PhoneNumber, PhoneNumber.FormError>
-    /// Its country as an ISO 3166 code, by SQL's table of numbers; empty where its verification is gone.
+    /// Its country as an ISO 3166 code, by SQL's table of numbers. Empty if its verification is deleted.
     public let country: String
-    /// Half of its template's key.
+    /// The purpose of its template.
     public let purpose: String
-    /// The other half.
+    /// The locale of its template.
     public let locale: String
-    /// Nil when none of the worker's secrets opens its seal.
+    /// Nil if none of the worker's secrets opens its seal.
     public let code: Code?
-    /// Why the code is dead already; nil while it lives.
+    /// Why the code has ended early; nil while it is live.
     public let death: Death?
-    /// Whether a claim of it was lost with its worker.
+    /// Whether an earlier claim of it was lost with its worker.
     public let isQuarantined: Bool
-    /// Whether looks at Twilio's list missed an earlier attempt whose outcome was unknown, so that it is sent again.
+    /// Whether lookups missed an earlier attempt with an unknown outcome, so that this attempt is a repetition.
     public let isResolved: Bool
-    /// The pause whose probe it is: that one lets it pass.
+    /// The pause whose probe it is. That pause does not hold it.
     public let probeOf: String?
 
-    /// Why a code is dead before its time.
+    /// Why a code ended before it expired.
     public enum Death: String, Sendable {
-        /// Its verification is gone.
+        /// Its verification was deleted.
         case deleted
         case canceled
         /// It has been used.
         case verified
-        /// The subject has a newer one of this purpose, and only the newest can succeed.
+        /// The subject has a newer verification of this purpose, and only the newest can succeed.
         case replaced
     }
 
-    /// Reads the columns of `Claim`'s statements, up to the last that tell of the job.
+    /// Reads the columns of `Claim`'s statements that describe the job.
     init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener, _ lease: Instant.Duration) throws(PostgresError) {
         id = try row.next()
         attempt = try row.next()

@@ -1,10 +1,10 @@
 public import EventLoop
 public import Postgres
 
-/// Asks for a code to be sent, as a backend does: a verification and its send job, in one transaction.
+/// Requests a code as a backend does: a verification and its send job, in one transaction.
 ///
-/// What is not given is passed as NULL, and the trigger fills it in: a member of `otp_web` may run it, which may not read
-/// `otp.settings` itself.
+/// A missing value is passed as NULL, and the trigger fills it in. So a member of `otp_web` may run this, which may not
+/// read `otp.settings` itself.
 public enum Enqueue {
     static let statement = Statement(
         "otpd_enqueue",
@@ -20,13 +20,13 @@ public enum Enqueue {
         """,
         [.text, .text, .text, .text, .text])
 
-    /// The keys of what was enqueued.
+    /// The keys of the new rows.
     public struct Enqueued: Sendable {
         public var sendJobID: Int64
         public var verificationID: Int64
     }
 
-    /// Enqueues one send; the database refuses what it must (`OT001`…`OT007`).
+    /// Enqueues one send. The database refuses invalid requests (`OT001`…`OT007`).
     public static func run(
         on connection: Connection, subject: String, phoneNumber: String, region: String?, purpose: String?,
         locale: String?, deadline: Instant

@@ -1,10 +1,10 @@
 public import EventLoop
 public import Postgres
 
-/// Finds which jobs another session holds, without a wait: one locked row then costs a batch of results one short wait,
-/// however many rows are locked.
+/// Finds the jobs that another session holds, without waiting. So locked rows cost a batch of results one short wait,
+/// however many there are.
 ///
-/// A row that cannot be locked at once is locked by somebody; a row that is gone is not. The locks taken here end with
+/// A row that cannot be locked at once is held by another session; a deleted row is not. The locks taken here end with
 /// the statement. The primary key serves it.
 public enum FindLocked {
     static let statement = Statement(
@@ -16,7 +16,7 @@ public enum FindLocked {
         SELECT j.id FROM otp.send_jobs j WHERE j.id = ANY ($1) AND j.id + 0 <> ALL (ARRAY (SELECT f.id FROM free f))
         """, [.int8Array])
 
-    /// Those of `jobs` that another session holds.
+    /// The jobs of `jobs` that another session holds.
     public static func run(on connection: Connection, _ jobs: [Int64], deadline: Instant)
         async throws(PostgresError) -> Set<Int64>
     {

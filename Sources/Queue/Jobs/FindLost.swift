@@ -1,12 +1,12 @@
 public import EventLoop
 public import Postgres
 
-/// Finds the jobs that the database says this worker is sending, and that it does not have in hand.
+/// Finds the jobs that this worker is sending according to the database, but that it does not have in hand.
 ///
-/// There are two reasons for such a job. The answer of a claim was lost with its connection, so the worker never had the job.
-/// Or the database has forgotten how the job ended. Which of the two it is, only the worker knows (`HandedOver`).
-/// Never beside a claim of the same worker: its answer may be on the way. A claim that the server carries out only later is
-/// the sweep's. `otp.send_jobs_leased` serves it.
+/// There are two reasons for such a job. The answer of a claim was lost with its connection, so the worker never had
+/// the job. Or the database has forgotten how the job ended. Only the worker knows which of the two it is
+/// (`HandedOver`). Never run this beside a claim of the same worker, whose answer may be on the way. A claim that the
+/// server executes only later is left to the sweep. `otp.send_jobs_leased` serves it.
 public enum FindLost {
     static let statement = Statement(
         "otpd_find_lost",
@@ -17,7 +17,7 @@ public enum FindLost {
         """,
         [.int8, .int8Array])
 
-    /// All of `worker`'s but those `inHand`.
+    /// All of `worker`'s jobs except those `inHand`.
     public static func run(
         on connection: Connection, worker: Int64, inHand: [Int64], deadline: Instant
     ) async throws(PostgresError) -> [LostJob] {
@@ -30,7 +30,7 @@ public enum FindLost {
     }
 }
 
-/// A job that is `sending`, and that its worker does not have in hand.
+/// A job that is `sending`, but that its worker does not have in hand.
 public struct LostJob: Sendable {
     /// The send job.
     public let id: Int64

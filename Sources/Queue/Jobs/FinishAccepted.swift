@@ -2,23 +2,23 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Records messages that Twilio took: their jobs leave the queue and become messages, in one statement.
+/// Records messages that Twilio accepted: their jobs leave the queue and become messages, in one statement.
 ///
-/// A SID is evidence, so nothing here is fenced: it settles its job in any state that is not final, from any attempt,
-/// stale or not; where the job has ended otherwise, the message is kept all the same (`is_primary` false). A SID that is
-/// another job's already proves nothing, and must not make this one vanish. Repeating it is harmless.
+/// A SID is evidence, so nothing here is fenced. It settles its job in any state that is not final, from any attempt,
+/// stale or not. If the job has ended in another way, the message is kept all the same (`is_primary` false). A SID that
+/// belongs to another job already proves nothing, and must not make this job vanish. Repeating it is harmless.
 ///
-/// As a rule each job lies where its claim wrote it and each SID is new: that is tried first, with a statement that can
-/// do no more, and costs a quarter less (8.7 → 6.4 µs a message). Where it refuses, or did not find every job, the whole
-/// batch is written again by the one that can do all: what is written already it leaves as it is.
+/// Usually each job is where its claim wrote it and each SID is new. A statement for that case alone is tried first,
+/// which costs a quarter less (8.7 → 6.4 µs a message). If it is refused or does not find every job, the general
+/// statement writes the whole batch again and skips the rows that are written already.
 ///
-/// Both find their jobs directly whatever the statistics say: one by `ctid`, the other by the key with `= ANY (…)`. Planned
-/// while the queue was empty, as it mostly is, a join read all of an index of the keys that were compared: `+ 0` keeps
-/// them from that. `NOT IN` and no joins between the parts: those become hashes, whatever the planner thinks of their
-/// sizes.
+/// Both find their jobs directly whatever the statistics say: one by `ctid`, the other by the key with `= ANY (…)`. A
+/// plan made while the queue is empty, as it mostly is, would read a whole index of the compared keys for a join. `+ 0`
+/// prevents that. `NOT IN` is used without joins between the parts, because it becomes a hash whatever sizes the
+/// planner expects.
 ///
-/// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). Where its callbacks tell
-/// the status, that schedule begins further on.
+/// Twilio is first asked for the message 2 s later, and then ever more rarely (`PollMessages`). With status callbacks,
+/// that schedule begins later.
 public struct FinishAccepted: Sendable {
     /// Fast path: rows unmoved since the claim, SIDs new.
     static let plain = Statement(
@@ -38,7 +38,7 @@ public struct FinishAccepted: Sendable {
           FROM gone g
         """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray])
 
-    /// Slow path: stale attempts, repeated SIDs, ids that another job has.
+    /// General path: stale attempts, repeated SIDs, ids of other jobs.
     static let careful = Statement(
         "otpd_finish_evidence",
         """
@@ -50,7 +50,7 @@ public struct FinishAccepted: Sendable {
         ), gone AS (
             DELETE FROM otp.send_jobs j USING e
              WHERE j.id = ANY ($3) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
-               -- A promoted standby gives ids again whose first use it has not seen: to other requests.
+               -- A promoted standby reuses ids whose first use it has not seen, for other requests.
                AND j.requested_at = e.requested_at
          RETURNING e.*, j.resend_of
         ), kept AS (
@@ -62,7 +62,7 @@ public struct FinishAccepted: Sendable {
                    a.resend_of, a.id_taken
               FROM (SELECT g.*, h.sid IS NULL AS is_primary, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
                       FROM gone g
-                      -- A live job is not in the history: what has its id there is another job.
+                      -- A live job is not in the history, so a row with its id there is another job.
                       LEFT JOIN LATERAL (SELECT h.message_sid AS sid FROM otp.messages h
                                           WHERE h.send_job_id = g.id AND h.is_primary LIMIT 1) h ON true
                      UNION ALL
@@ -74,7 +74,7 @@ public struct FinishAccepted: Sendable {
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                                          requested_at, ended_at, resend_of)
             SELECT g.id, g.verification_id, 'failed', g.attempt,
-                   'Twilio answered with the SID of another message: it is not known whether this one was sent.',
+                   'Twilio answered with the SID of another message, so this one may or may not have been sent.',
                    'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
                    g.requested_at, now(), g.resend_of
               FROM gone g
@@ -92,16 +92,16 @@ public struct FinishAccepted: Sendable {
             .int8, .int4, .int8Array, .int4Array, .int8Array, .timestamptzArray, .textArray, .textArray, .textArray,
         ])
 
-    /// Polls that callbacks make needless: the first of their schedule, up to 16 s after the acceptance.
+    /// The polls that callbacks make unnecessary: the first of the schedule, up to 16 s after the acceptance.
     public static let sparedByCallbacks: Int32 = 3
 
     private let sparedPolls: Int32
     private var messages: [AcceptedMessage] = []
 
-    /// An empty batch, whose messages are polled from after the first `sparedPolls` on.
+    /// Makes an empty batch. Its messages are polled from after the first `sparedPolls` on.
     public init(sparedPolls: Int32 = 0) { self.sparedPolls = sparedPolls }
 
-    /// An empty batch like this one.
+    /// An empty batch with the same schedule.
     public func emptied() -> FinishAccepted { FinishAccepted(sparedPolls: sparedPolls) }
 
     /// How many messages are waiting to be recorded.
@@ -113,12 +113,12 @@ public struct FinishAccepted: Sendable {
     /// Adds a message.
     public mutating func append(_ message: AcceptedMessage) { messages.append(message) }
 
-    /// Forgets where the jobs lie: the database may be another by now.
+    /// Forgets the places of the jobs' rows, because the server may be another one by now.
     public mutating func forgetPlaces() {
         for index in messages.indices { messages[index].place = nil }
     }
 
-    /// Two batches that together are this one.
+    /// Splits this batch in two.
     public func halves() -> (FinishAccepted, FinishAccepted) {
         var (first, second) = (emptied(), emptied())
         first.messages = Array(messages.prefix(messages.count / 2))
@@ -126,7 +126,7 @@ public struct FinishAccepted: Sendable {
         return (first, second)
     }
 
-    /// The messages of these jobs, and the others.
+    /// The messages of these jobs, and all others.
     public func separated(_ jobs: Set<Int64>) -> (of: FinishAccepted, others: FinishAccepted) {
         var (of, others) = (emptied(), emptied())
         of.messages = messages.filter { jobs.contains($0.job) }
@@ -134,18 +134,18 @@ public struct FinishAccepted: Sendable {
         return (of, others)
     }
 
-    /// Job and attempt of each message, and its SID: for the log, where it cannot be recorded.
+    /// Job and attempt of each message, and its SID, for the log if it cannot be recorded.
     public var names: [(job: Int64, attempt: Int32, result: String)] {
         messages.map { ($0.job, $0.attempt, "accepted as \($0.sid)") }
     }
 
-    /// Messages that came beside the end of their job.
+    /// Messages that did not end their job.
     public struct Surplus: Sendable, Equatable {
-        /// All of them: the job had ended otherwise, or with another message.
+        /// All of them. Their job had ended in another way, or with another message.
         public var all: Int
-        /// Those of jobs that had a message already: sent twice.
+        /// Those of jobs that had a message already, so their code was sent twice.
         public var second: Int
-        /// Results of jobs whose id another job of the history has.
+        /// Results of jobs whose id another job in the history has.
         public var takenIDs: Int
 
         public init(all: Int, second: Int, takenIDs: Int = 0) {
@@ -167,7 +167,7 @@ public struct FinishAccepted: Sendable {
                 Self.plain, plainParameters(worker), deadline: deadline, onDeadline: .drop, onCancellation: .drop)
             if plain.affectedRows == count { return .none }
         } catch {
-            // A SID, or an end of the job, that is there already.
+            // A SID, or an end of the job, that is recorded already.
             guard case .server(let refusal) = error, refusal.sqlstate == "23505" else { throw error }
         }
         let result = try await connection.execute(
@@ -223,7 +223,7 @@ public struct FinishAccepted: Sendable {
     }
 }
 
-/// A message that Twilio took, and the attempt it came of.
+/// A message that Twilio accepted, and the attempt that created it.
 public struct AcceptedMessage: Sendable {
     /// The send job.
     public var job: Int64
@@ -233,13 +233,13 @@ public struct AcceptedMessage: Sendable {
     public var verification: Int64
     /// When the send was requested, in microseconds since the Unix epoch.
     public var requestedAt: Int64
-    /// Where its claim wrote the job's row; nil where that is not known, or long ago.
+    /// Where its claim wrote the job's row; nil if that is unknown or long ago.
     public var place: TupleID?
-    /// The proof.
+    /// The proof of acceptance.
     public var sid: MessageSID
     /// Twilio's word, verbatim.
     public var status: MessageStatus
-    /// Whom it was sent from, where that is known: the poller adds it otherwise.
+    /// The sender, if it is known. Otherwise the poller adds it.
     public var sender: String?
 
     public init(

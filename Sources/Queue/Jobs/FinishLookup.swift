@@ -1,15 +1,15 @@
 public import EventLoop
 public import Postgres
 
-/// Writes what looks at Twilio's list came to, where they did not find the message (what was found is evidence, and
-/// `FinishAccepted`'s to write): look again, queue the same code again, or fail.
+/// Records lookups that did not find their message: look up again, queue the same code again, or fail. (A found message
+/// is evidence, which `FinishAccepted` records.)
 ///
-/// A look is due at the code's death at the latest, so that the last one comes in time.
+/// A lookup is due at the code's expiry at the latest, so that the last one comes in time.
 ///
-/// Fenced by id, attempt and the look's token, in state `unknown` alone: an attempt that knows better, a callback, or a
-/// later look has the last word. A job of which a backend reports a SID that Twilio has not confirmed or denied yet
-/// (`ReportedMessages`) is neither sent again nor failed: it is looked for again. The primary key serves it: `= ANY (…)` and `+ 0` as in
-/// `FinishAccepted`.
+/// Fenced by id, attempt and the lookup's token, in state `unknown` alone. A later result of the attempt, a callback,
+/// or a later lookup takes precedence. A backend may have reported a SID that Twilio has not confirmed or denied yet
+/// (`ReportedMessages`). Then the job is neither sent again nor failed, but looked up again. The primary key serves it,
+/// with `= ANY (…)` and `+ 0` as in `FinishAccepted`.
 public struct FinishLookup: Sendable {
     static let statement = Statement(
         "otpd_finish_lookup",
@@ -62,13 +62,13 @@ public struct FinishLookup: Sendable {
 
     public init() {}
 
-    /// How many lookups are to be written.
+    /// How many lookups are waiting to be recorded.
     public var count: Int { lookups.count }
 
-    /// Adds what a lookup came to.
+    /// Adds the result of a lookup.
     public mutating func append(_ lookup: EndedLookup) { lookups.append(lookup) }
 
-    /// What a batch did.
+    /// The effect of a batch.
     public struct Written: Sendable, Equatable {
         /// Jobs queued again.
         public var resent: Int
@@ -81,7 +81,7 @@ public struct FinishLookup: Sendable {
         }
     }
 
-    /// Writes them all.
+    /// Records them all.
     public func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Written {
         var parameters = Parameters()
         parameters.append(lookups.lazy.map(\.job))
@@ -101,9 +101,9 @@ public struct FinishLookup: Sendable {
     }
 }
 
-/// What a look that did not find its message came to.
+/// The result of a lookup that did not find its message.
 public struct EndedLookup: Sendable {
-    /// What becomes of the job.
+    /// The job's next step.
     public enum Step: String, Sendable {
         case again, resend, fail
     }
@@ -112,15 +112,15 @@ public struct EndedLookup: Sendable {
     public var job: Int64
     /// The attempt.
     public var attempt: Int32
-    /// The look's fencing token.
+    /// The lookup's fencing token.
     public var token: Int64
-    /// What becomes of the job.
+    /// The job's next step.
     public var step: Step
-    /// For `again`: how long until the next look.
+    /// For `again`: how long until the next lookup.
     public var delay: Instant.Duration
-    /// Whether this look counts among those that a resend needs.
+    /// Whether this lookup counts among those that a resend needs.
     public var isCounted: Bool
-    /// Why, for `resend` and `fail`; never a code or a whole number.
+    /// Why, for `resend` and `fail`. Never holds a code or a whole number.
     public var error: String?
     /// What to do about it.
     public var remedy: String?

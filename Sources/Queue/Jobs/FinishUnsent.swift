@@ -1,38 +1,39 @@
 public import EventLoop
 public import Postgres
 
-/// What becomes of a job whose attempt brought no message.
+/// The end of an attempt that created no message.
 public enum UnsentOutcome: String, Sendable, CaseIterable {
-    /// Back to `queued`, due after a backoff: the attempt failed and surely sent nothing.
+    /// Back to `queued`, due after a backoff: the attempt failed and certainly sent nothing.
     case retry
-    /// Back to `queued`, due at once: it was never handed over. The attempt number stays taken: were it given twice to one
-    /// worker, a release repeated after a lost connection could let go of a job that is being sent.
+    /// Back to `queued`, due at once: it was never handed over. The attempt number stays used. If one worker got it
+    /// twice, a release repeated after a lost connection could release a job that is being sent.
     case release
-    /// Back to `queued`, held by a pause: not due before that ends. It waits there until its code dies.
+    /// Back to `queued`, held by a pause until that ends or the code expires.
     case hold
-    /// Back to `queued`, due after `delay` and not after its death: its sender's turn (`otp.sender_rates`) is not sooner.
+    /// Back to `queued`, due after `delay` but no later than its expiry: its sender's rate (`otp.sender_rates`) has no
+    /// room before.
     case deferred
-    /// `unknown`: it may have been sent; never blindly sent again. Looked for at Twilio from `delay` on.
+    /// `unknown`: it may have been sent. It is looked up at Twilio from `delay` on, and never sent again without that.
     case unknown
     /// Ended: failed for good.
     case failed
-    /// Ended: its code died first.
+    /// Ended: its code expired first.
     case expired
     /// Ended: canceled, or verified before it was sent.
     case canceled
 }
 
-/// Records the ends of attempts that brought no message, in one statement.
+/// Records the ends of attempts that created no message, in one statement.
 ///
-/// Fenced by id, attempt, worker and the end of the claim's lease: what has been claimed again is left alone. The lease
-/// tells two claims apart that have the same number, since the database has forgotten the first one. What the sweep has called `unknown`
-/// meanwhile (the database was away for longer than the lease) is corrected by what this attempt knows for certain.
-/// Repeating it is harmless: the first time takes the job out of this attempt's hands.
-/// The primary key serves it: `= ANY (…)` and `+ 0` as in `FinishAccepted`.
+/// Fenced by id, attempt, worker and the end of the claim's lease, so that a job that has been claimed again is left
+/// alone. The lease tells two claims with the same number apart, for a database that has lost the first one. If the
+/// database was unreachable for longer than the lease, the sweep has set the job to `unknown`. Then this corrects it
+/// with the attempt's certain result. Repeating it is harmless, because the first time takes the job out of this
+/// attempt's hands. The primary key serves it, with `= ANY (…)` and `+ 0` as in `FinishAccepted`.
 ///
-/// A pause that holds a job is locked until the job is written, so that its end (a DELETE, whose trigger releases what it
-/// held) misses none: a job for a pause that has ended meanwhile is due again in a second. So is one that was deferred by a
-/// rate that is another now.
+/// A pause that holds a job is locked until the job is written. So the pause's end (a DELETE, whose trigger releases
+/// the held jobs) misses none. If the pause has ended meanwhile, its job is due again in a second. So is a deferred job
+/// whose sender's rate has changed.
 public struct FinishUnsent: Sendable {
     static let statement = Statement(
         "otpd_finish_unsent",
@@ -57,7 +58,7 @@ public struct FinishUnsent: Sendable {
                    hold_kind = CASE WHEN p.name IS NOT NULL THEN 'pause'::otp.hold_kind
                                     WHEN r.sender IS NOT NULL THEN 'rate'::otp.hold_kind END,
                    hold_key = coalesce(p.name, r.sender),
-                   -- A class says that Twilio refused it: that was a try.
+                   -- With a class, Twilio refused it, which counts as a try.
                    returned = j.returned + (e.outcome IN ('release', 'deferred')
                                             OR e.outcome = 'hold' AND e.error_class IS NULL)::int,
                    due_at = CASE WHEN e.outcome NOT IN ('hold', 'deferred')
@@ -92,7 +93,7 @@ public struct FinishUnsent: Sendable {
              WHERE e.outcome IN ('failed', 'expired', 'canceled')
          RETURNING send_job_id
         )
-        -- A live job is not in the history: what has its id there is another job.
+        -- A live job is not in the history, so a row with its id there is another job.
         SELECT count((SELECT true FROM otp.unsent_jobs u WHERE u.send_job_id = ended.send_job_id LIMIT 1))::int
           FROM ended
         """,
@@ -111,13 +112,13 @@ public struct FinishUnsent: Sendable {
     /// Their jobs.
     public var jobs: [Int64] { ends.map(\.job) }
 
-    /// Whether a pause is given a job.
+    /// Whether a job is held by a pause.
     public var holds: Bool { ends.contains { $0.outcome == .hold } }
 
     /// Adds an end.
     public mutating func append(_ end: UnsentEnd) { ends.append(end) }
 
-    /// Two batches that together are this one.
+    /// Splits this batch in two.
     public func halves() -> (FinishUnsent, FinishUnsent) {
         var (first, second) = (FinishUnsent(), FinishUnsent())
         first.ends = Array(ends.prefix(ends.count / 2))
@@ -125,7 +126,7 @@ public struct FinishUnsent: Sendable {
         return (first, second)
     }
 
-    /// The ends of these jobs, and the others.
+    /// The ends of these jobs, and all others.
     public func separated(_ jobs: Set<Int64>) -> (of: FinishUnsent, others: FinishUnsent) {
         var (of, others) = (FinishUnsent(), FinishUnsent())
         of.ends = ends.filter { jobs.contains($0.job) }
@@ -133,12 +134,12 @@ public struct FinishUnsent: Sendable {
         return (of, others)
     }
 
-    /// Job, attempt and outcome of each end: for the log, where it cannot be recorded.
+    /// Job, attempt and outcome of each end, for the log if it cannot be recorded.
     public var names: [(job: Int64, attempt: Int32, result: String)] {
         ends.map { ($0.job, $0.attempt, $0.outcome.rawValue) }
     }
 
-    /// Records them all; how many are of jobs whose id another job of the history has.
+    /// Records them all. Returns how many belong to jobs whose id another job in the history has.
     @discardableResult
     public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Int {
         var parameters = Parameters()
@@ -166,31 +167,32 @@ public struct FinishUnsent: Sendable {
     }
 }
 
-/// How an attempt ended that brought no message.
+/// The end of one attempt that created no message.
 public struct UnsentEnd: Sendable {
     /// The send job.
     public var job: Int64
     /// The attempt.
     public var attempt: Int32
-    /// What becomes of the job.
+    /// The end of the attempt.
     public var outcome: UnsentOutcome
-    /// For a retry: how long until it is due again; for an unknown outcome: until the first look.
+    /// For a retry: how long until it is due again. For an unknown outcome: how long until the first lookup.
     public var delay: Instant.Duration
     /// Twilio's error code.
     public var errorCode: Int32?
-    /// What happened, in plain words; never a code or a whole number.
+    /// What happened. Never holds a code or a whole number.
     public var error: String?
     /// What to do about it.
     public var remedy: String?
-    /// The class by which it was decided.
+    /// The error class that decided it.
     public var errorClass: String?
     /// For `hold`: the name of the pause. For `deferred`: the sender.
     public var holdKey: String?
-    /// For `deferred`: the sender's rate by which it was.
+    /// For `deferred`: the sender's rate that decided it.
     public var rate: Double
-    /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`); nil: any claim's.
+    /// When the claim's lease ends, in microseconds since the Unix epoch (`ClaimedJob.leaseEnd`). Nil matches any
+    /// claim.
     public var lease: Int64?
-    /// For an unknown outcome: for how long nothing of the attempt can have left.
+    /// For an unknown outcome: how long ago the attempt could last have left.
     public var age: Instant.Duration
 
     public init(

@@ -1,20 +1,20 @@
 public import EventLoop
 public import Postgres
 
-/// Reads send jobs for a person, the newest first.
+/// Reads send jobs for display, the newest first.
 ///
-/// Without a filter `send_jobs_pkey`, `messages_send_job` and `unsent_jobs_pkey` serve it, merged; by subject
-/// `verifications_newest`; failures `unsent_jobs_failed` and `messages_in_error`. The view's name in ORDER BY is needed: a
-/// bare name is the column that is read, which is text.
+/// Without a filter `send_jobs_pkey`, `messages_send_job` and `unsent_jobs_pkey` serve it, merged. By subject it is
+/// `verifications_newest`; for failures `unsent_jobs_failed` and `messages_in_error`. ORDER BY needs the view's name,
+/// because a bare name means the output column, which is text.
 public enum ListJobs {
     public struct Filter: Sendable {
-        /// One of our states.
+        /// One of the job states.
         public var state: String?
         public var subject: String?
-        /// What ended unsent, but for what was called off, and what did not arrive.
+        /// Failures: jobs that ended unsent, except canceled ones, and messages that did not arrive.
         public var isFailed = false
-        /// Any spelling of a phone number: every send to it, and nothing else of the filter but `state` and `limit`. Takes a
-        /// member of otp_admin.
+        /// A phone number in any spelling: lists every send to it. Of the other filters only `state` and `limit` apply.
+        /// Needs a member of otp_admin.
         public var phoneNumber: String?
         public var limit = 20
 
@@ -44,8 +44,8 @@ public enum ListJobs {
         """,
         [.text, .text, .int8])
 
-    /// By number: `verifications_phone`, then by verification. Found first and sorted then, so that no plan walks back
-    /// through everybody's jobs.
+    /// By number: `verifications_phone`, then by verification. Found first and then sorted, so that no plan walks back
+    /// through all jobs.
     static let ofPhone = Statement(
         "otpd_list_jobs_of_phone",
         """

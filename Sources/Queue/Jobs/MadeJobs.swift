@@ -2,7 +2,7 @@ internal import EventLoop
 internal import OTP
 internal import Postgres
 
-// Jobs that are made and not read from a result: for tests of what works on them.
+// Makes jobs directly instead of from a result, for tests of the code that uses them.
 
 extension ClaimedJob {
     init(

@@ -1,11 +1,12 @@
 public import EventLoop
 public import Postgres
 
-/// Has a job sent again or at once, by hand (SQL `otp.retry_job`).
+/// Sends a job again or at once, on an operator's command (SQL `otp.retry_job`).
 public enum RetryJob {
     static let statement = Statement("otpd_retry_job", "SELECT otp.retry_job($1)", [.int8])
 
-    /// The job that goes: another one where this one had ended. `OT006` where none can, `OT001` beyond a limit.
+    /// Returns the job that is sent, which is a new one if this one had ended. `OT006` if it cannot be sent, `OT001`
+    /// beyond a limit.
     public static func run(on connection: Connection, _ id: Int64, deadline: Instant) async throws(PostgresError)
         -> Int64
     {
@@ -17,11 +18,11 @@ public enum RetryJob {
     }
 }
 
-/// Calls a queued job off, by hand (SQL `otp.cancel_job`).
+/// Cancels a queued job, on an operator's command (SQL `otp.cancel_job`).
 public enum CancelJob {
     static let statement = Statement("otpd_cancel_job", "SELECT otp.cancel_job($1)", [.int8])
 
-    /// `OT006` where it is not queued.
+    /// `OT006` if it is not queued.
     public static func run(on connection: Connection, _ id: Int64, deadline: Instant) async throws(PostgresError) {
         var parameters = Parameters()
         parameters.append(id)

@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Reads all that is known of one send job, and the other sends of its code. The keys of the three tables serve it, and
+/// Reads everything about one send job, and the other sends of its code. The keys of the three tables serve it, and
 /// their indexes on `verification_id`.
 public enum ReadJob {
     private static func job(_ id: Int64) -> String {
@@ -30,13 +30,13 @@ public enum ReadJob {
         """
     }
 
-    /// The job, a row or none, and the sends of its verification, itself included.
+    /// The job in one row or none, and all sends of its verification.
     public static func run(
         on connection: Connection, _ id: Int64, deadline: Instant
     ) async throws(PostgresError) -> (job: ReadStatus.Part, sends: ReadStatus.Part) {
         let results = try await connection.simple(
             "\(job(id));\n\(sends(id))", deadline: deadline, onCancellation: .drop)
-        guard results.count == 2 else { throw .misuse("a job brought \(results.count) results") }
+        guard results.count == 2 else { throw .misuse("reading a job returned \(results.count) results") }
         return (
             try ReadStatus.part("job", "Send job \(id)", results[0]),
             try ReadStatus.part("sends", "Sends of this code", results[1])

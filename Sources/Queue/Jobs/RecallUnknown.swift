@@ -1,12 +1,12 @@
 public import EventLoop
 public import Postgres
 
-/// Tells the database of attempts whose outcome is unknown, and whose claim it has forgotten: their jobs are `unknown`, so
-/// that the reconciler looks at Twilio's list before anything is sent again.
+/// Records attempts with an unknown outcome whose claim the database has forgotten. Their jobs become `unknown`, so
+/// that the reconciler looks them up at Twilio before anything is sent again.
 ///
-/// A queued job with a lower attempt number than the one that was handed over: the claim is missing. With the same number or
-/// a higher one, the database knows the claim, and how the job came back to the queue. A job with another `requested_at` is
-/// another job, whose id was given again. The primary key serves it: `= ANY (…)` and `+ 0` as in `FinishAccepted`.
+/// If a queued job has a lower attempt number than the one handed over, the claim is missing. With the same number or a
+/// higher one, the database knows the claim, and how the job came back to the queue. A row with another `requested_at`
+/// is another job, whose id was reused. The primary key serves it, with `= ANY (…)` and `+ 0` as in `FinishAccepted`.
 public struct RecallUnknown: Sendable {
     static let statement = Statement(
         "otpd_recall_unknown",
@@ -35,12 +35,12 @@ public struct RecallUnknown: Sendable {
     /// How many attempts there are.
     public var count: Int { attempts.count }
 
-    /// Adds an attempt of a job, of which nothing has left for `age`.
+    /// Adds an attempt of a job. `age` is how long ago it could last have left.
     public mutating func append(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Duration) {
         attempts.append((job, attempt, requestedAt, age))
     }
 
-    /// Writes them all for `worker`; how many the database had forgotten.
+    /// Records them all for `worker`. Returns how many the database had forgotten.
     public func run(on connection: Connection, worker: Int64, deadline: Instant) async throws(PostgresError) -> Int {
         var parameters = Parameters()
         parameters.append(worker)

@@ -1,15 +1,16 @@
 public import EventLoop
 public import Postgres
 
-/// Ends what nobody else will: lost leases become `unknown`, codes that died in the queue `expired`, and the pause for the day's budget (`otp.check_budget`) with the day. Any worker
-/// may run it at any time, and several at once share the work.
+/// Ends jobs that no worker ends. Jobs with a lost lease become `unknown`, queued jobs with an expired code `expired`.
+/// Also ends the pause for the day's budget with the day (`otp.check_budget`). Any worker may run it at any time, and
+/// several at once share the work.
 ///
-/// An outcome that is unknown when its code dies is decided by a last look at Twilio's list (`TakeUnknown`). Only where none
-/// has been made for two minutes after it was due, the sweep ends the job as failed: no worker can look.
+/// If the outcome is still unknown when the code expires, one last lookup decides (`TakeUnknown`). Only if that lookup
+/// is overdue by two minutes does the sweep end the job as failed, because no worker can look it up.
 ///
-/// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order, and from `start` on, since what
-/// ended long ago may be dead entries there that an open transaction of somebody's holds. In batches of 500, so that it
-/// never holds locks for long; run again at once while it finds that many.
+/// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order. It begins at `start`,
+/// because older entries may be dead ones that another session's open transaction keeps. It runs in batches of 500, so
+/// that it never holds locks for long, and again at once while a batch is full.
 public enum Sweep {
     static let statement = Statement(
         "otpd_sweep",
@@ -23,10 +24,10 @@ public enum Sweep {
         ), to_unknown AS (
             UPDATE otp.send_jobs j
                SET state = 'unknown', lost_claims = j.lost_claims + 1,
-                   -- Its worker's trust ended with the lease: since then nothing of the attempt can leave.
+                   -- After the end of its lease nothing of the attempt can leave the worker.
                    unknown_at = j.lease_expires_at, next_lookup_at = now(), lookups = 0, last_error_code = NULL,
-                   last_error = 'The worker that was sending it stopped before it could say what became of it.',
-                   last_remedy = 'Look in the log of otpd for why it stopped.'
+                   last_error = 'The worker stopped before it recorded the outcome.',
+                   last_remedy = 'Look for the reason in the log of otpd: journalctl -u otpd.'
              WHERE j.id = ANY (ARRAY (SELECT lost.id FROM lost))
          RETURNING 1
         ), expired AS (
@@ -53,7 +54,7 @@ public enum Sweep {
                    last_error_code,
                    CASE state WHEN 'queued'
                        THEN 'Its code expired before it could be sent.' || coalesce(' Last try: ' || last_error, '')
-                       ELSE 'Outcome unknown: it may have been sent, and its code has expired since. '
+                       ELSE 'Outcome unknown: the message may have been sent, and its code has expired since. '
                             || coalesce(last_error, '') END,
                    CASE state WHEN 'queued'
                        THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
@@ -74,7 +75,7 @@ public enum Sweep {
         """,
         [.timestamptz, .bool, .int4, .int8Array])
 
-    /// What a sweep of one job of a kind would take: where it is refused, one of these is at fault.
+    /// The jobs that a sweep of one job of each kind would take. If that sweep is refused, one of these is the cause.
     static let next = Statement(
         "otpd_sweep_next",
         """
@@ -90,30 +91,31 @@ public enum Sweep {
               ORDER BY next_lookup_at LIMIT 1 FOR UPDATE SKIP LOCKED)])
         """, [.int8Array])
 
-    /// Jobs of a kind in one sweep.
+    /// The most jobs of a kind in one sweep.
     public static let most = 500
 
-    /// What one sweep ended.
+    /// The result of one sweep.
     public struct Swept: Sendable, Equatable {
-        /// Jobs whose worker let its lease lapse: now `unknown`.
+        /// Jobs whose lease ended: now `unknown`.
         public var lostLeases: Int
-        /// Jobs whose code died in the queue.
+        /// Queued jobs whose code expired.
         public var expired: Int
-        /// Jobs that stayed unknown, and that no worker has looked for since their code died.
+        /// Jobs that stayed unknown, and that no worker has looked up since their code expired.
         public var unknownFailed: Int
-        /// Until the next lease of anybody's ends; nil while there is none, or it was not asked for.
+        /// Until the next lease of any worker ends. Nil if there is none, or if it was not asked for.
         public var nextLeaseEnd: Instant.Duration?
-        /// Until the pause for the day's budget ends by itself; nil while there is none.
+        /// Until the pause for the day's budget ends by itself; nil if there is none.
         public var budgetPauseEnd: Instant.Duration?
-        /// When it looked, by the database's clock, in microseconds since the Unix epoch.
+        /// The time of the sweep, by the database's clock, in microseconds since the Unix epoch.
         public var lookedAt: Int64
 
-        /// Whether there may be more, where at most `limit` of a kind were taken.
+        /// Whether there may be more, given that at most `limit` of a kind were taken.
         public func isFull(_ limit: Int) -> Bool { max(lostLeases, expired, unknownFailed) >= limit }
     }
 
-    /// Sweeps once: what ended at `start` (microseconds since the Unix epoch, by the database's clock) or later, or all.
-    /// An idle worker asks when the next lease ends. At most `limit` of a kind, and none of `excluded`.
+    /// Sweeps once. Takes jobs that ended at `start` or later (microseconds since the Unix epoch, by the database's
+    /// clock), or all. An idle worker asks when the next lease ends. Takes at most `limit` of a kind, and none of
+    /// `excluded`.
     public static func run(
         on connection: Connection, from start: Int64?, isIdle: Bool, limit: Int = most, excluded: [Int64] = [],
         deadline: Instant
@@ -134,7 +136,7 @@ public enum Sweep {
             lookedAt: try row.nextUnixMicroseconds())
     }
 
-    /// The jobs that a sweep of one of a kind takes next, apart from those `excluded`.
+    /// The jobs that a sweep of one of each kind takes next, without those `excluded`.
     public static func next(on connection: Connection, excluded: [Int64], deadline: Instant)
         async throws(PostgresError) -> [Int64]
     {

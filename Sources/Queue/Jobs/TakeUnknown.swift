@@ -2,11 +2,12 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Takes jobs whose outcome is unknown and due to be looked for at Twilio, for as long as a look may take.
+/// Takes jobs with an unknown outcome that are due for a lookup, for as long as a lookup may take.
 ///
-/// `otp.send_jobs_unknown` (next_lookup_at) WHERE state = 'unknown' serves it. Setting `next_lookup_at` first shares the work between
-/// workers, and is the look's lease and fencing token: what a look found is written only where it still stands
-/// (`FinishLookup`). A job whose code has died is taken too: its last look decides how it ends.
+/// `otp.send_jobs_unknown` (next_lookup_at) WHERE state = 'unknown' serves it. Setting `next_lookup_at` first shares
+/// the work between workers. It is the lookup's lease and fencing token too: a result is recorded only if the token is
+/// unchanged (`FinishLookup`). A job with an expired code is taken as well, because its last lookup decides how it
+/// ends.
 public enum TakeUnknown {
     static let statement = Statement(
         "otpd_take_unknown",
@@ -32,7 +33,7 @@ public enum TakeUnknown {
         """,
         [.int4, .float8])
 
-    /// At most `limit` jobs to look for now; each is ours for `lease`.
+    /// Takes at most `limit` jobs to look up now, each for `lease`.
     public static func run(
         on connection: Connection, limit: Int, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> [UnknownJob] {
@@ -46,7 +47,7 @@ public enum TakeUnknown {
     }
 }
 
-/// A job to look for at Twilio. Its code can't print itself; its number prints masked.
+/// A job to look up at Twilio. It prints neither its code nor more than a masked number.
 public struct UnknownJob: Sendable {
     /// The send job.
     public let id: Int64
@@ -56,13 +57,13 @@ public struct UnknownJob: Sendable {
     public let verificationID: Int64
     /// When the send was requested, in microseconds since the Unix epoch, by the database's clock.
     public let requestedAt: Int64
-    /// The look's fencing token, in microseconds since the Unix epoch.
+    /// The lookup's fencing token, in microseconds since the Unix epoch.
     public let token: Int64
-    /// What the rule needs to know of it.
+    /// The facts that the rule needs.
     public let subject: ResolutionRule.Subject
-    /// Whom it went to; nil where the row has no number in E.164, and then nothing can have been sent.
+    /// The recipient. Nil if the row has no number in E.164, in which case nothing can have been sent.
     public let recipient: PhoneNumber?
-    /// What to look for; nil where none of the worker's secrets opens its seal.
+    /// The code to search for. Nil if none of the worker's secrets opens its seal.
     public let code: Code?
 
     init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
@@ -74,10 +75,10 @@ public struct UnknownJob: Sendable {
         let age: Double = try row.next()
         let lookups: Int = try row.next()
         let lostClaims: Int = try row.next()
-        let deadFor: Double = try row.next()
+        let expiredFor: Double = try row.next()
         subject = ResolutionRule.Subject(
             age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
-            deadFor: deadFor < 0 ? nil : .milliseconds(Int64(deadFor * 1000)))
+            expiredFor: expiredFor < 0 ? nil : .milliseconds(Int64(expiredFor * 1000)))
         recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(&row)
     }

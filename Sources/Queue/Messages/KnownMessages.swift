@@ -2,7 +2,7 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Which of some SIDs have been recorded already: they are evidence of what they were recorded for, and of nothing else.
+/// Finds which SIDs are recorded already. A recorded SID is evidence for its own job alone.
 ///
 /// The primary key of `otp.messages` serves it.
 public enum KnownMessages {
@@ -11,7 +11,7 @@ public enum KnownMessages {
         "SELECT message_sid FROM otp.messages WHERE message_sid = ANY ($1)",
         [.textArray])
 
-    /// Those of `sids` that are recorded.
+    /// The SIDs of `sids` that are recorded.
     public static func run(on connection: Connection, _ sids: [MessageSID], deadline: Instant)
         async throws(PostgresError) -> Set<MessageSID>
     {

@@ -1,14 +1,14 @@
 public import EventLoop
 public import Postgres
 
-/// Takes messages of which something is to be asked of Twilio, and sets when they are due again. Setting it first shares
-/// the work between workers and bounds it when Twilio does not answer.
+/// Takes messages that are due for a request to Twilio, and sets when they are due again. Setting that first shares the
+/// work between workers, and limits it while Twilio does not answer.
 ///
-/// - Until a message is settled (`otp.is_settled`: final, and its bill known) it is fetched: 2 s after the acceptance, then
-///   twice as long each time, an hour at most (6 hours, where only the price is missing), for a day.
-/// - Then, with `otp.settings.redact_bodies`, its text is emptied, once its code is dead and no send of it lives or is
-///   unknown: a minute between tries, twice as long each time, an hour at most, twelve tries.
-/// - Then never: `next_poll_at` is null.
+/// - A message is fetched until it is settled (`otp.is_settled`: status and bill final). First 2 s after the
+///   acceptance, then after twice the time each, at most an hour (6 hours if only the price is missing), for a day.
+/// - With `otp.settings.redact_bodies`, its text is then emptied, once its code has expired and no send of it is live
+///   or unknown. There are twelve tries: a minute between the first two, then twice the time each, at most an hour.
+/// - After that `next_poll_at` is null.
 ///
 /// The partial index on `next_poll_at` and the primary keys serve it, whatever the statistics say (as in `Claim`).
 public enum PollMessages {
@@ -53,13 +53,13 @@ public enum PollMessages {
         """,
         [.int4])
 
-    /// What is to be asked now.
+    /// The messages that are due.
     public struct Due: Sendable, Equatable {
-        /// To be fetched: for its status and its bill.
+        /// Messages to fetch, for their status and bill.
         public var toFetch: [String] = []
-        /// Whose text is to be emptied.
+        /// Messages whose text is to be emptied.
         public var toRedact: [Redaction] = []
-        /// All that were taken, those among them for which the time has not come.
+        /// How many were taken, including those that are not due yet.
         public var taken = 0
     }
 
@@ -67,7 +67,7 @@ public enum PollMessages {
     public struct Redaction: Sendable, Equatable {
         /// The message.
         public var sid: String
-        /// Whether it is not tried again.
+        /// Whether this try is the last.
         public var isLastTry: Bool
     }
 

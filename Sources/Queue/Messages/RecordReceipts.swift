@@ -2,11 +2,11 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Records what callbacks tell, a call of `otp.record_status` for each: a status never moves backwards, and a SID that
-/// nobody has seen yet settles the attempt that it refers to.
+/// Records receipts from callbacks, with one call of `otp.record_status` each. A status never moves backwards. A SID
+/// that is not recorded yet settles the attempt that it refers to.
 ///
-/// Repeating it is harmless. In the order of the SIDs, so that two workers with the same messages wait for each other
-/// and do not deadlock. The primary keys of `otp.messages` and `otp.send_jobs` serve it.
+/// Repeating it is harmless. Runs in the order of the SIDs, so that two workers with the same messages wait for each
+/// other instead of deadlocking. The primary keys of `otp.messages` and `otp.send_jobs` serve it.
 public enum RecordReceipts {
     static let statement = Statement(
         "otpd_record_receipts",
@@ -20,7 +20,7 @@ public enum RecordReceipts {
         """,
         [.textArray, .textArray, .int4Array, .textArray])
 
-    /// Records them all, or none; how many were of messages that are known, or are known by them.
+    /// Records all of them or none. Returns how many belong to messages that were known, or became known by them.
     public static func run(on connection: Connection, _ receipts: [Receipt], deadline: Instant)
         async throws(PostgresError) -> Int
     {

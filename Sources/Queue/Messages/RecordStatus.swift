@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// What Twilio says of a message now.
+/// The current state of a message at Twilio.
 public struct MessageReport: Sendable, Equatable {
     /// The message.
     public var sid: String
@@ -11,11 +11,11 @@ public struct MessageReport: Sendable, Equatable {
     public var errorCode: Int32?
     /// SMS segments billed.
     public var segments: Int32?
-    /// As Twilio writes it: negative, in `priceUnit`; a decimal number, or nil.
+    /// As Twilio writes it: a negative decimal number in `priceUnit`, or nil.
     public var price: String?
     /// ISO 4217.
     public var priceUnit: String?
-    /// Whom it was sent from.
+    /// The sender.
     public var sender: String?
 
     public init(
@@ -37,18 +37,18 @@ extension MessageReport {
     fileprivate var isFailure: Bool { status == "failed" || status == "undelivered" }
 }
 
-/// Writes what Twilio says of messages; a status never moves backwards (`otp.status_advances`), the rest fills in. What is
-/// settled is asked for no more, but comes back for its text to be emptied where `otp.settings.redact_bodies` wants that.
+/// Records the state of messages at Twilio. A status never moves backwards (`otp.status_advances`); the other fields
+/// are filled in. A settled message is not polled again, except to empty its text if `otp.settings.redact_bodies` asks
+/// for that.
 ///
-/// A message that was taken over with its last status is final from here on. What a failure leads to is the trigger's
-/// (`otp.delivery_failed`).
+/// A recorded last status stays final. The trigger handles a failure (`otp.delivery_failed`).
 ///
-/// Repeating it is harmless. A row that somebody else holds is left to the next poll. The primary key serves it.
+/// Repeating it is harmless. A row that another session holds is left to the next poll. The primary key serves it.
 ///
-/// What was not delivered is written by itself, a transaction each: the trigger then locks the verification and the counts
-/// of its limits, as a request does. Two of them in one would hold the counts of the first, which users of one address
-/// share, while it waits for the verification of the second, and a user who asks for that again would wait the other way
-/// round: a deadlock, which PostgreSQL ends by refusing one of the two.
+/// Each failed delivery is recorded in its own transaction, because the trigger locks the verification and the counts
+/// of its limits, as a request does. Two of them in one transaction could deadlock: it would hold the counts of the
+/// first, which users of one address share, while it waits for the verification of the second. A user who requests that
+/// code again waits the other way round, and PostgreSQL refuses one of the two.
 public enum RecordStatus {
     static let statement = Statement(
         "otpd_record_status",
@@ -86,8 +86,8 @@ public enum RecordStatus {
         """,
         [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
 
-    /// Writes all reports, those of failures last. A report that the database refuses holds up no other: it is left to the
-    /// next poll, and the last refusal is returned.
+    /// Records all reports, failures last. A report that the database refuses delays no other. It is left to the next
+    /// poll, and the last refusal is returned.
     public static func run(on connection: Connection, _ reports: [MessageReport], deadline: Instant)
         async throws(PostgresError) -> PostgresError?
     {

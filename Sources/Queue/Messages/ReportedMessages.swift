@@ -2,12 +2,13 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// The SIDs that backends report (`otp.status_reports`). A report proves nothing: Twilio is asked for each message, once
-/// for a known one and a few times for one that is not recorded.
+/// The SIDs that backends report (`otp.status_reports`). A report proves nothing, so Twilio is asked for each message:
+/// once for a recorded one, and a few times for any other.
 ///
-/// - A message that is recorded is polled at once, unless its status is final, and its report is closed.
-/// - Any other comes back, to be looked up, and is due again after 15 s, doubling to an hour, eight times. Setting that
-///   first shares the work between workers. A message that becomes recorded meanwhile closes its report the next time.
+/// - A recorded message is polled at once, unless its status is final, and its report is closed.
+/// - Any other report is returned for a lookup, and is due again after 15 s, doubling to an hour, eight times. Setting
+///   that first shares the work between workers. If the message is recorded meanwhile, the next round closes its
+///   report.
 ///
 /// Rows that another session holds are left to the next round. `otp.status_reports_due` and the primary keys serve it.
 public enum ReportedMessages {
@@ -63,7 +64,7 @@ public enum ReportedMessages {
         "UPDATE otp.status_reports r SET due_at = NULL WHERE r.send_job_id = $1 AND r.message_sid = $2",
         [.int8, .text])
 
-    /// Reports that are due and of which no message is recorded, at most `limit`.
+    /// Takes due reports without a recorded message, at most `limit`.
     public static func take(
         on connection: Connection, limit: Int, keys: CodeKeys, deadline: Instant
     ) async throws(PostgresError) -> [ReportedMessage] {
@@ -75,7 +76,7 @@ public enum ReportedMessages {
         return try result.map { row throws(PostgresError) in try ReportedMessage(&row, opener) }.compactMap(\.self)
     }
 
-    /// Twilio has no such message for the job: it is not asked again.
+    /// Closes a report, because Twilio has no such message for the job.
     public static func close(on connection: Connection, _ report: ReportedMessage, deadline: Instant)
         async throws(PostgresError)
     {
@@ -87,20 +88,20 @@ public enum ReportedMessages {
     }
 }
 
-/// A message that a backend reports of a send job, to be looked up. Its code cannot print itself.
+/// A message that a backend reported for a send job, to be looked up. It never prints its code.
 public struct ReportedMessage: Sendable {
-    /// The send job, and the attempt that the message is said to be of.
+    /// The send job, and the attempt that the report names.
     public let job: Int64
     public let attempt: Int32
     public let sid: MessageSID
-    /// Twilio has not known it twice: a third time is its last word.
+    /// Twilio did not know it twice. The third answer decides.
     public let isLastTry: Bool
     public let verificationID: Int64
     /// When the send was requested, in microseconds since the Unix epoch, by the database's clock.
     public let requestedAt: Int64
-    /// Whom the job is for; nil where its verification is gone.
+    /// The job's recipient; nil if its verification is deleted.
     public let recipient: PhoneNumber?
-    /// What the message must hold; nil where none of the worker's secrets opens its seal.
+    /// The code that the message must hold. Nil if none of the worker's secrets opens its seal.
     public let code: Code?
 
     init?(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {

@@ -2,8 +2,8 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Writes a pause that Twilio's answer demands, for all workers; its trigger tells them. One made by hand stays as it is.
-/// The primary key serves it.
+/// Begins a pause for all workers because of Twilio's answer. Its trigger notifies them. A pause that an operator began
+/// stays as it is. The primary key serves it.
 public enum BeginPause {
     static let statement = Statement(
         "otpd_begin_pause",
@@ -17,7 +17,7 @@ public enum BeginPause {
         """,
         [.text, .text, .text, .text, .float8, .int8])
 
-    /// Begins `pause`, first probed after `firstProbe`.
+    /// Begins `pause`, whose first probe is after `firstProbe`.
     public static func run(
         on connection: Connection, _ pause: Pause, firstProbe: Instant.Duration, worker: Int64, deadline: Instant
     ) async throws(PostgresError) {

@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Ends a pause whose probe got through; its trigger releases what it held and tells the workers. One made by hand stays.
-/// The primary key serves it.
+/// Ends a pause whose probe succeeded. Its trigger releases the held jobs and notifies the workers. A pause that an
+/// operator began stays. The primary key serves it.
 public enum EndPause {
     static let statement = Statement(
         "otpd_end_pause",

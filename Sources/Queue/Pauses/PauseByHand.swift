@@ -2,7 +2,7 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Pauses by hand: no probe ends it. One that a worker had begun becomes the operator's.
+/// Begins an operator's pause, which no probe ends. A pause that a worker began becomes the operator's.
 public enum PauseByHand {
     static let statement = Statement(
         "otpd_pause_by_hand",
@@ -25,12 +25,12 @@ public enum PauseByHand {
     }
 }
 
-/// Ends a pause by hand, whoever began it; its trigger makes the jobs that it held due at once.
+/// Ends a pause on an operator's command, also one that a worker began. Its trigger makes the held jobs due at once.
 public enum ResumeByHand {
     static let statement = Statement(
         "otpd_resume_by_hand", "DELETE FROM otp.pauses WHERE name = $1 RETURNING 1", [.text])
 
-    /// Whether there was such a pause.
+    /// Returns whether there was such a pause.
     public static func run(
         on connection: Connection, _ scope: PauseScope, deadline: Instant
     ) async throws(PostgresError) -> Bool {

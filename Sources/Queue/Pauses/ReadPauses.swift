@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Reads every pause for a person: the shared ones, and those of workers that are alive.
+/// Reads every pause for display: the shared ones, and those of live workers.
 public enum ReadPauses {
     static let sql = """
         SELECT scope, reason, remedy, since::timestamptz(0), next_probe_at::timestamptz(0), probes, created_by, held

@@ -1,11 +1,11 @@
 public import EventLoop
 public import Postgres
 
-/// Takes the turn to probe pauses that are due for it, and lets one held job of each go: the newest, whose code has the
-/// longest to live. Of all workers one has a pause's turn, since it moves `next_probe_at`; the waits double.
+/// Takes the turn to probe pauses that are due for it, and releases one held job of each: the newest, whose code lives
+/// longest. One worker at a time has a pause's turn, because it moves `next_probe_at`. The waits double.
 ///
-/// A job that is due while `hold_key` names a pause is that pause's probe. Without a held job no turn is taken: the first
-/// one to come is probed with at once. `otp.send_jobs_held` serves it.
+/// A due job whose `hold_key` names a pause is that pause's probe. Without a held job no turn is taken, and the first
+/// job that arrives becomes the probe at once. `otp.send_jobs_held` serves it.
 public enum TakeProbe {
     static let statement = Statement(
         "otpd_take_probe",
@@ -47,15 +47,15 @@ public enum TakeProbe {
         """,
         [.float8, .float8])
 
-    /// What one look came to.
+    /// The result.
     public struct Taken: Sendable, Equatable {
-        /// Held jobs that go as probes now.
+        /// The held jobs that are sent as probes now.
         public var released: Int
-        /// Until the next probe is due; not positive where one is and no job is held; nil when no pause is probed.
+        /// Until the next probe is due. Not positive if one is due and no job is held; nil if no pause is probed.
         public var next: Instant.Duration?
     }
 
-    /// Takes what turns are due; the wait after a first probe is twice `first`, after any at most `longest`.
+    /// Takes all due turns. The wait after a first probe is twice `first`, and no wait is longer than `longest`.
     public static func run(
         on connection: Connection, first: Instant.Duration, longest: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> Taken {

@@ -1,17 +1,17 @@
 public import EventLoop
 public import Postgres
 
-/// Moves sequences that are behind the numbers in use, as they are after a data-only restore or a logical subscription:
-/// the next worker, verification or send job would else be given a number that another one has.
+/// Advances sequences that are behind the numbers in use, as after a data-only restore or a logical subscription.
+/// Otherwise the next worker, verification or send job would get a number that is in use.
 public enum AdvanceSequences {
     /// One sequence.
     public struct Sequence: Sendable, Equatable {
         public var sequence: String
-        /// The last number that it gave out.
+        /// The last number from it.
         public var last: Int64
         /// The highest number in use.
         public var used: Int64
-        /// The statement that moves it.
+        /// The statement that advances it.
         public var remedy: String { "SELECT setval('\(sequence)', \(used));" }
 
         public init(sequence: String, last: Int64, used: Int64) {
@@ -19,12 +19,12 @@ public enum AdvanceSequences {
         }
     }
 
-    /// Moves them; those that were behind.
+    /// Advances them. Returns those that were behind.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
         try await sequences("otp.advance_sequences()", on: connection, deadline: deadline)
     }
 
-    /// Those that are behind; nothing is changed.
+    /// Returns those that are behind, and changes nothing.
     public static func look(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
         try await sequences("otp.sequences_behind()", on: connection, deadline: deadline)
     }

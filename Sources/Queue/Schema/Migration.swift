@@ -1,16 +1,16 @@
 internal import CMigrations
 
-/// One step of the schema, as it was compiled in from `migrations/`.
+/// One migration, compiled in from `migrations/`.
 public struct Migration: Sendable {
-    /// Its number; steps are applied in this order, without gaps, from 1.
+    /// Its number. Migrations are applied in this order, without gaps, from 1.
     public let version: Int
     /// The rest of its file's name.
     public let name: String
-    /// The SQL that makes the step, without BEGIN and COMMIT; ends by entering itself in `otp.schema_migrations`.
+    /// The SQL that applies it, without BEGIN and COMMIT. Its end inserts its row into `otp.schema_migrations`.
     public let up: String
-    /// The SQL that takes it back.
+    /// The SQL that reverts it.
     public let down: String
-    /// SHA-256 of `up`, in hex: what a database's step must have been made with.
+    /// SHA-256 of `up` in hex. A database must have applied this very text.
     public let checksum: String
 
     init(version: Int, name: String, up: String, down: String) {
@@ -22,7 +22,7 @@ public struct Migration: Sendable {
             decoding: unsafe Array(up.utf8).withUnsafeBytes { unsafe HexDigest.sha256($0) }, as: UTF8.self)
     }
 
-    /// All steps this program knows, in order.
+    /// All migrations of this program, in order.
     public static let all: [Migration] = (0..<otp_migrations_count()).compactMap { index in
         guard let entry = unsafe otp_migration_at(index)?.pointee else { return nil }
         return unsafe Migration(
@@ -30,7 +30,7 @@ public struct Migration: Sendable {
             down: text(entry.down, entry.down_length))
     }
 
-    /// The tables that taking this step back drops, with their rows.
+    /// The tables that reverting it drops, with their rows.
     var droppedTables: [String] {
         down.split(separator: ";").flatMap { statement -> [String] in
             guard let list = statement.split(separator: "DROP TABLE ", maxSplits: 1).dropFirst().first else {
@@ -40,7 +40,7 @@ public struct Migration: Sendable {
         }
     }
 
-    /// The newest step this program knows.
+    /// The newest migration of this program.
     public static var newest: Int { all.last?.version ?? 0 }
 
     private static func text(_ bytes: UnsafePointer<CChar>, _ count: Int) -> String {

@@ -1,13 +1,13 @@
 public import EventLoop
 public import Postgres
 
-/// Applies and takes back migrations: each in a transaction of its own with its checksum, all under one advisory lock, so
-/// that of several that start at once one does the work and the others find it done.
+/// Applies and reverts migrations, each in its own transaction with its checksum. One advisory lock serializes several
+/// migrators: the first does the work, and the others find it done.
 public struct Migrator {
     private let connection: Connection
     private let deadline: Instant
 
-    /// A migrator that works on `connection` until `deadline`.
+    /// Makes a migrator that works on `connection` until `deadline`.
     public init(on connection: Connection, deadline: Instant) {
         self.connection = connection
         self.deadline = deadline
@@ -15,14 +15,14 @@ public struct Migrator {
 
     /// Why it stopped.
     public enum Failure: Error, CustomStringConvertible {
-        /// The database refused or was lost.
+        /// The database refused, or the connection was lost.
         case database(PostgresError)
         /// The schema is in a state that must not be migrated.
         case refused(SchemaState)
-        /// A step failed; its transaction was rolled back.
-        /// `eventTriggers` are those of the database, which may have had a hand in it.
+        /// A migration failed, and its transaction was rolled back. `eventTriggers` are the database's event triggers,
+        /// which may be the cause.
         case step(version: Int, name: String, direction: String, PostgresError, eventTriggers: [String])
-        /// The table of phone numbers was not taken in; the one of before stays.
+        /// Loading the table of phone numbers failed; the previous table stays.
         case numbers(PostgresError)
 
         public var description: String {
@@ -30,15 +30,15 @@ public struct Migrator {
             case .database(let error): "\(error)"
             case .refused(let state): state.message
             case .step(let version, let name, let direction, let error, let eventTriggers):
-                "Migrating \(direction) step \(version) (\(name)) failed and was rolled back; "
-                    + "the steps before it stand. \(error)"
+                "migrating \(direction) failed at migration \(version) (\(name)), which was rolled back. "
+                    + "The migrations before it stay. \(error)"
                     + (eventTriggers.isEmpty
                         ? ""
-                        : ". Event triggers of this database may have refused or changed what the step made: "
+                        : ". Event triggers of this database may have refused or changed it: "
                             + "\(eventTriggers.joined(separator: ", ")). "
-                            + "If so, let them leave the schema otp alone, or disable them meanwhile")
+                            + "If so, make them skip the schema otp, or disable them during the migration.")
             case .numbers(let error):
-                "Loading the phone numbers \(NumberTable.embedded) failed; the table of before stays. \(error)"
+                "loading the phone numbers \(NumberTable.embedded) failed; the previous table stays. \(error)"
             }
         }
     }
@@ -46,7 +46,7 @@ public struct Migrator {
     /// The advisory lock's key: "otpd" in ASCII.
     private static let lock: Int64 = 0x6F74_7064
 
-    /// What the database has.
+    /// The migrations that the database has.
     public func applied() async throws(PostgresError) -> [AppliedMigration] {
         let exists = try await one("SELECT to_regclass('otp.schema_migrations') IS NOT NULL")
         guard exists == "t" else { return [] }
@@ -58,18 +58,18 @@ public struct Migrator {
         }
     }
 
-    /// How the schema stands to this program.
+    /// The schema's state in relation to this program.
     public func state() async throws(PostgresError) -> SchemaState {
         SchemaState.of(applied: try await applied())
     }
 
-    /// What the database has, and how that stands to this program.
+    /// The migrations that the database has, and the schema's state.
     public func read() async throws(Failure) -> (applied: [AppliedMigration], state: SchemaState) {
         let applied = try await database { () async throws(PostgresError) in try await self.applied() }
         return (applied, SchemaState.of(applied: applied))
     }
 
-    /// Which table of phone numbers the database has; nil where there is none.
+    /// The database's table of phone numbers; nil if it has none.
     public func numberTable() async throws(PostgresError) -> NumberTable? {
         guard try await one("SELECT to_regclass('otp.number_table') IS NOT NULL") == "t" else { return nil }
         let result = try await rows("SELECT version, released_on, loaded_at::timestamptz(0) FROM otp.number_table")
@@ -83,8 +83,9 @@ public struct Migrator {
         try await database { () async throws(PostgresError) in try await self.numberTable() }
     }
 
-    /// Applies the steps that are missing, then takes in this program's table of phone numbers where it is newer than the
-    /// database's; `progress` hears of each step. Answers the versions applied, and whether the table was taken in.
+    /// Applies the missing migrations, then loads this program's table of phone numbers if it is newer than the
+    /// database's. `progress` is called for each migration. Returns the versions applied, and whether the table was
+    /// loaded.
     public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> (steps: [Int], numbers: Bool) {
         try await locked { () async throws(Failure) -> (steps: [Int], numbers: Bool) in
             let steps = try await applySteps(progress)
@@ -116,7 +117,7 @@ public struct Migrator {
         return done
     }
 
-    /// Takes back the newest step, or all down to (and without) `target`. The versions taken back.
+    /// Reverts the newest migration, or all down to (and without) `target`. Returns the versions reverted.
     public func down(to target: Int? = nil, _ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
         try await locked { () async throws(Failure) -> [Int] in
             let state = try await database { () async throws(PostgresError) in try await self.state() }
@@ -139,12 +140,12 @@ public struct Migrator {
         }
     }
 
-    /// What would be deleted by taking steps back that made tables.
+    /// The data that reverting migrations would delete with their tables.
     public struct Losses: Sendable, Equatable {
         public var database: String
-        /// Whether the whole schema goes.
+        /// Whether the whole schema is dropped.
         public var isWhole: Bool
-        /// The tables with rows, and how many these are by PostgreSQL's statistics.
+        /// The tables with rows, and how many rows PostgreSQL's statistics give.
         public var tables: [(name: String, rows: Int64)]
 
         public static func == (a: Losses, b: Losses) -> Bool {
@@ -152,7 +153,7 @@ public struct Migrator {
         }
     }
 
-    /// What `down(to:)` would delete; nil where no table goes.
+    /// The data that `down(to:)` would delete; nil if no table is dropped.
     public func losses(to target: Int?) async throws(Failure) -> Losses? {
         let newest = try await read().applied.map(\.version).max() ?? 0
         let target = target ?? newest - 1
@@ -177,7 +178,8 @@ public struct Migrator {
 
     private func locked<T>(_ body: () async throws(Failure) -> T) async throws(Failure) -> T {
         try await database { () async throws(PostgresError) in
-            // Before any file is sent: the server reads a whole message's literals by the settings that it finds.
+            // Runs before any file is sent, because the server parses a whole message's literals by its current
+            // settings.
             try await SessionSettings.beginWriting(on: connection, deadline: deadline)
             guard try await one("SELECT pg_is_in_recovery()") == "f" else {
                 throw .unsuitable(
@@ -188,7 +190,7 @@ public struct Migrator {
         }
         let outcome: Result<T, Failure>
         do { outcome = .success(try await body()) } catch { outcome = .failure(error) }
-        // If the line is gone, so is the lock: what the body said matters more.
+        // If the connection is lost, so is the lock. The body's result matters more.
         _ = try? await rows("SELECT pg_advisory_unlock(\(Self.lock))")
         return try outcome.get()
     }
@@ -212,7 +214,8 @@ public struct Migrator {
         }
     }
 
-    /// Those that are on and belong to no extension. None where they cannot be read: the step's error says more.
+    /// The enabled event triggers that belong to no extension. Empty if they cannot be read, because the migration's
+    /// error says more.
     private func eventTriggers() async -> [String] {
         let sql = """
             SELECT string_agg(e.evtname, ',' ORDER BY e.evtname) FROM pg_event_trigger e
@@ -224,21 +227,22 @@ public struct Migrator {
         return names.split(separator: ",").map(String.init)
     }
 
-    /// Moves sequences that are behind the numbers in use, where this session may; those that were.
+    /// Advances sequences that are behind the numbers in use, as far as this session may. Returns those that were
+    /// behind.
     public func advanceSequences() async throws(Failure) -> [AdvanceSequences.Sequence] {
         try await database { () async throws(PostgresError) in
             try await AdvanceSequences.run(on: connection, deadline: deadline)
         }
     }
 
-    /// The checksum is 64 hexadecimal digits and the version a number: nothing to quote.
+    /// The checksum is 64 hexadecimal digits and the version a number, so neither needs quotes.
     private func enterChecksum(of migration: Migration) -> String {
         "UPDATE otp.schema_migrations SET checksum = '\(migration.checksum)' WHERE version = \(migration.version)"
     }
 
     private func rows(_ sql: String) async throws(PostgresError) -> QueryResult {
         guard let last = try await connection.simple(sql, deadline: deadline).last else {
-            throw .misuse("a query without a result")
+            throw .misuse("the query returned no result")
         }
         return last
     }

@@ -1,10 +1,10 @@
-/// A step that a database says it has.
+/// A migration that a database has applied.
 public struct AppliedMigration: Sendable, Equatable {
     public var version: Int
     public var name: String
-    /// SHA-256 of the SQL that was run, in hex; nil when psql ran the file and not otpd.
+    /// SHA-256 of the SQL that was run, in hex; nil if psql ran the file instead of otpd.
     public var checksum: String?
-    /// When, as the database prints it.
+    /// The time, as the database prints it.
     public var appliedAt: String
 
     public init(version: Int, name: String, checksum: String?, appliedAt: String) {
@@ -15,20 +15,20 @@ public struct AppliedMigration: Sendable, Equatable {
     }
 }
 
-/// How a database's schema stands to this program. Pure.
+/// The state of a database's schema in relation to this program. Pure.
 public enum SchemaState: Sendable, Equatable {
-    /// Exactly what this program expects.
+    /// Exactly the schema that this program expects.
     case current
-    /// Nothing has been migrated.
+    /// No migration was applied.
     case absent
-    /// Steps are missing, from this one on.
+    /// Migrations are missing, from this one on.
     case behind(next: Int, newest: Int)
-    /// The database has steps that this program does not know.
+    /// The database has migrations that this program does not know.
     case newer(database: Int, program: Int)
-    /// A step was run with other contents than this program has.
+    /// A migration was applied with another text than this program has.
     case changed(version: Int, name: String)
 
-    /// Compares what is applied with what is known.
+    /// Compares the applied migrations with the known ones.
     public static func of(applied: [AppliedMigration], known: [Migration] = Migration.all) -> SchemaState {
         guard let newestApplied = applied.map(\.version).max() else { return .absent }
         let newestKnown = known.map(\.version).max() ?? 0
@@ -48,21 +48,21 @@ public enum SchemaState: Sendable, Equatable {
     /// Whether a worker may run on it.
     public var isUsable: Bool { self == .current }
 
-    /// What is wrong and what to do, in one line; for `.current` what is right.
+    /// The problem and the remedy in one line; for `.current`, a confirmation.
     public var message: String {
         switch self {
         case .current:
             "The schema is current."
         case .absent:
-            "The database has no otp schema. Run: otpd migrate up"
+            "the database has no otp schema. Run otpd migrate up."
         case .behind(let next, let newest):
-            "The schema is behind: step \(next) of \(newest) has not been applied. Run: otpd migrate up"
+            "the schema is behind: migration \(next) of \(newest) has not been applied. Run otpd migrate up."
         case .newer(let database, let program):
-            "The schema is newer (step \(database)) than this otpd (step \(program)). "
+            "the schema is newer (migration \(database)) than this otpd (migration \(program)). "
                 + "Install the otpd that migrated it, or a later one."
         case .changed(let version, let name):
-            "Step \(version) (\(name)) was applied with other contents than this otpd has. "
-                + "Find out who changed migrations/ after it was released; otpd will not touch this database."
+            "migration \(version) (\(name)) was applied with another text than this otpd has, so otpd does not use "
+                + "this database. Find out who changed migrations/ after its release."
         }
     }
 }

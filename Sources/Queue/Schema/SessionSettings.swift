@@ -1,10 +1,10 @@
 public import EventLoop
 public import Postgres
 
-/// Settings that a role, a database or a service file may have changed, and that otpd's own sessions rely on. Each session
-/// puts right those that differ: nothing is set, and nothing is left behind in a pooler's connection, where none differs.
+/// Settings that otpd's own sessions rely on, but that a role, a database or a service file may have changed. Each
+/// session corrects the ones that differ. If none differs, it sets nothing, so a pooler's connection stays unchanged.
 public enum SessionSettings {
-    /// What changes the meaning of statements, or the text of their answers.
+    /// Settings that change the meaning of statements, or the text of their answers.
     static let forReading: KeyValuePairs = [
         "standard_conforming_strings": "on",
         "array_nulls": "on",
@@ -15,14 +15,15 @@ public enum SessionSettings {
         "extra_float_digits": "1",
         "default_transaction_isolation": "read committed",
         "default_transaction_deferrable": "off",
-        // A session that waits for work is idle: no time of the server's ends it.
+        // A session that waits for work is idle, so the server's limit must not end it.
         "idle_session_timeout": "0",
         "idle_in_transaction_session_timeout": "0",
         "transaction_timeout": "0",
         "restrict_nonsystem_relation_kind": "",
     ]
 
-    /// And what only sessions of their own server process may change. Each call has a deadline of otpd's own.
+    /// Settings that only sessions with their own server process may change too. Each call has a deadline of otpd's
+    /// own.
     static let forWriting: KeyValuePairs = [
         "search_path": "pg_catalog, pg_temp",
         "default_transaction_read_only": "off",
@@ -30,7 +31,8 @@ public enum SessionSettings {
         "lock_timeout": "0",
     ]
 
-    /// Sets those of `settings` that exist on this server and differ. Names and values are our own: nothing to quote.
+    /// Corrects those of `settings` that exist on this server and differ. Names and values are otpd's own and need no
+    /// quotes.
     static func sql(_ settings: [(key: String, value: String)]) -> String {
         let rows = settings.map { "('\($0.key)', '\($0.value)')" }.joined(separator: ", ")
         return """
@@ -45,7 +47,7 @@ public enum SessionSettings {
         try await connection.simple(sql(Array(forReading)), deadline: deadline)
     }
 
-    /// For a session that writes or migrates, on a connection of its own.
+    /// For a session that writes or migrates, on its own connection.
     public static func beginWriting(on connection: Connection, deadline: Instant) async throws(PostgresError) {
         try await connection.simple(sql(Array(forReading) + Array(forWriting)), deadline: deadline)
     }

@@ -1,12 +1,13 @@
 public import EventLoop
 public import Postgres
 
-/// The first steps of a session that writes, after each connect: what it needs whatever the role or the database has set.
+/// The first steps of a session that writes, after each connect, whatever the role or the database has set.
 public enum WritingSession {
-    /// What the promise stands on: what is committed is durable (a stricter remote_apply is left). JIT costs more than it saves on these plans, and so does planning them each time: a
-    /// claim's LIMIT makes its generic plan look dear (a tenth of the queue), though it is the same plan, so without the
-    /// setting each claim is planned anew. A plan that is made while the queue is empty must serve it when it is long:
-    /// by index, in its order. Warnings must arrive: one of them says that a commit is not durable.
+    /// A committed transaction must be durable, so synchronous_commit is on (a stricter remote_apply is kept). JIT
+    /// costs more than it saves on these plans, and so does planning them each time. A claim's LIMIT makes its generic
+    /// plan look expensive (a tenth of the queue), although it is the same plan, so by default each claim is planned
+    /// again. A plan made while the queue is empty must also work when it is long: by index, in its order. Warnings
+    /// must arrive, because one of them says that a commit is not durable.
     private static let settings = """
         SELECT pg_is_in_recovery();
         SELECT set_config('synchronous_commit', 'on', false)
@@ -19,8 +20,8 @@ public enum WritingSession {
         SET enable_sort = off
         """
 
-    /// Prepares `connection`; refuses a read-only standby. With `lockTimeout` no statement waits longer for a row that
-    /// somebody else holds.
+    /// Prepares `connection`, and refuses a read-only standby. With `lockTimeout`, no statement waits longer for a row
+    /// that another session holds.
     public static func begin(on connection: Connection, lockTimeout: Instant.Duration? = nil, deadline: Instant)
         async throws(PostgresError)
     {

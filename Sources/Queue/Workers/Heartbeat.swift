@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// What a worker says of itself in `otp.worker_status`.
+/// A worker's report about itself in `otp.worker_status`.
 public struct WorkerReport: Sendable {
     public enum State: String, Sendable { case starting, running, paused, draining, stopped }
 
@@ -9,13 +9,13 @@ public struct WorkerReport: Sendable {
     public var pid: Int32
     public var version: String
     public var state: State
-    /// Why it is paused, in words.
+    /// Why it is paused.
     public var reason: String?
     /// What to do about it.
     public var remedy: String?
     /// How long it has been paused.
     public var pausedFor: Instant.Duration?
-    /// How long until the pause's next probe; nil while one is under way, and where a person has to end it.
+    /// How long until the pause's next probe. Nil while one is under way, and if an operator must end the pause.
     public var nextProbe: Instant.Duration?
     public var inFlight: Int
     public var claimed: Int64
@@ -26,9 +26,9 @@ public struct WorkerReport: Sendable {
     public var latency: (p50: Double?, p95: Double?, p99: Double?)
     /// Nil once it has stopped.
     public var databaseState: String?
-    /// Nil for a receiver of callbacks alone, and once it has stopped.
+    /// Nil for a receiver alone, and once it has stopped.
     public var twilioState: String?
-    /// Nil when it receives none.
+    /// Nil if it has no receiver.
     public var callbacks: CallbackCounts?
 
     public init(host: String, pid: Int32, version: String) {
@@ -44,15 +44,15 @@ public struct WorkerReport: Sendable {
     }
 }
 
-/// What a receiver of status callbacks has counted since its start.
+/// The counts of a receiver since its start.
 public struct CallbackCounts: Sendable, Equatable {
-    /// With Twilio's signature.
+    /// Callbacks with Twilio's signature.
     public var received: Int64
-    /// Without.
+    /// Callbacks without it.
     public var refused: Int64
-    /// Never written: there was no room, or the database refused them for good.
+    /// Callbacks never recorded: there was no room, or the database refused them for good.
     public var dropped: Int64
-    /// Recorded.
+    /// Callbacks recorded.
     public var written: Int64
 
     public init(received: Int64, refused: Int64, dropped: Int64, written: Int64) {
@@ -60,16 +60,17 @@ public struct CallbackCounts: Sendable, Equatable {
     }
 }
 
-/// Heartbeat, poll and probe in one statement: writes the worker's row, says whether this session still listens (LISTEN
-/// dies silently), when the next job is due, and how many other workers run, among whom rates and looks are divided. One
-/// whose heartbeat is twice overdue is not counted: it is dead, or has no database and so claims nothing.
+/// Heartbeat, poll and connectivity check in one statement. It writes the worker's row, and reports whether this
+/// session still listens (LISTEN ends without notice). It also reports when the next job is due, and how many other
+/// workers run, among which rates and polls are divided. A worker whose heartbeat is twice overdue is not counted,
+/// because it has stopped or cannot reach the database, so it claims nothing.
 ///
-/// Of an idle worker it also finds when its loops next have something to do, so that they need not ask (`Worker/Scheduling/IdleSchedule.swift`):
-/// six statements a minute instead of sixteen.
+/// For an idle worker it also finds when each loop next has work, so that the loops need not ask
+/// (`Worker/Scheduling/IdleSchedule.swift`). That makes six statements a minute instead of sixteen.
 ///
-/// The primary key serves the row, `send_jobs_due` the next job, and the first entry of an index each finding: of
-/// `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`, `status_reports_due`; workers are few. Run on the connection
-/// that listens.
+/// The primary key serves the row, and `send_jobs_due` the next job. The first entry of an index serves each other
+/// result: `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`, `status_reports_due`.
+/// There are few workers. Run it on the connection that listens.
 public enum Heartbeat {
     static let statement = Statement(
         "otpd_heartbeat",
@@ -133,31 +134,32 @@ public enum Heartbeat {
             .bool,
         ])
 
-    /// What a heartbeat found.
+    /// The result of a heartbeat.
     public struct Reply: Sendable {
         /// Whether a NOTIFY would reach this session.
         public var isListening: Bool
-        /// How long until the next queued job is due, negative when it is due; nil when there is none, or it was not asked.
+        /// How long until the next queued job is due, negative if it is due. Nil if there is none, or if it was not
+        /// asked for.
         public var nextDue: Instant.Duration?
         /// How many other workers run.
         public var others: Int
         /// How many of them have a lower number.
         public var before: Int
-        /// When loops next have something to do; nil where that was not asked.
+        /// When the loops next have work; nil if it was not asked for.
         public var nextWork: NextWork?
     }
 
-    /// When the loops of an idle worker next have something to do; negative where they have.
+    /// When the loops of an idle worker next have work. Negative if they have work now.
     public struct NextWork: Sendable, Equatable {
-        /// Until a lease ends, or the code of a queued job dies: for `Sweep`.
+        /// Until a lease ends, or the code of a queued job expires: for `Sweep`.
         public var nextEnd: Instant.Duration?
-        /// Whether there is what only a sweep can tell: outcomes that are unknown, a budget for the day.
+        /// Whether there is work that only a sweep can find: unknown outcomes, or a budget for the day.
         public var needsSweeps: Bool
-        /// Until an unknown outcome is to be looked for: for `TakeUnknown`.
+        /// Until an unknown outcome is due for a lookup: for `TakeUnknown`.
         public var nextLookup: Instant.Duration?
-        /// Until a message is to be asked for: for `PollMessages`.
+        /// Until a message is due for a poll: for `PollMessages`.
         public var nextPoll: Instant.Duration?
-        /// Whether a worker has died that is not marked: for `MarkDead`.
+        /// Whether there is a dead worker that is not marked: for `MarkDead`.
         public var hasDeadWorker: Bool
 
         public init(
@@ -172,8 +174,8 @@ public enum Heartbeat {
         }
     }
 
-    /// Writes the report of `worker`. The next due job is looked for, where that is asked, from `start` on (see
-    /// `Claim.run`); an idle worker asks for its next work too.
+    /// Writes the report of `worker`. If asked for, finds the next due job from `start` on (see `Claim.run`). An idle
+    /// worker asks for its next work too.
     public static func run(
         on connection: Connection, worker: Int64, _ report: WorkerReport, from start: Int64? = nil,
         asksNextDue: Bool = true, isIdle: Bool, deadline: Instant

@@ -2,8 +2,8 @@ public import EventLoop
 public import OTP
 public import Postgres
 
-/// Reads what changes while workers run: texts, senders of countries, error classes, pauses, rates. A few hundred rows, read at
-/// every connect and whenever `otp_catalog` notifies.
+/// Reads the data that operators change while workers run: templates, senders of countries, error classes, pauses,
+/// rates. It is a few hundred rows, read at every connect and after each `otp_catalog` notification.
 public enum LoadCatalog {
     static let templates = Statement(
         "otpd_templates",
@@ -35,25 +35,25 @@ public enum LoadCatalog {
         SELECT r.sender, r.sends_per_second::float8 FROM otp.sender_rates r
         """)
 
-    /// What was read.
+    /// The result.
     public struct Rows: Sendable {
         public var templates: [TemplateSet.Row] = []
         public var classes: [ErrorClasses.Row] = []
-        /// By region.
+        /// Senders by region.
         public var senders: [String: String] = [:]
         public var pauses: [Pause] = []
-        /// Sends per second of all workers together, where limited.
+        /// Sends per second of all workers together; nil if unlimited.
         public var rate: Double?
         /// The same by sender.
         public var senderRates: [String: Double] = [:]
-        /// Until the next probe of a pause is due, negative when it is; nil when none is probed.
+        /// Until the next probe of a pause is due, negative if it is due; nil if no pause is probed.
         public var nextProbe: Instant.Duration?
     }
 
     /// The channel that notifies of changes.
     public static let channel = "otp_catalog"
 
-    /// The rows of these tables; of countries, those with a sender of their own.
+    /// Reads the rows of these tables; of countries, those with their own sender.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Rows {
         var all = Rows()
         let texts = try await connection.execute(templates, Parameters(), deadline: deadline, onDeadline: .drop)
@@ -76,7 +76,7 @@ public enum LoadCatalog {
         let paused = try await connection.execute(pauses, Parameters(), deadline: deadline, onDeadline: .drop)
         for index in 0..<paused.rowCount {
             var row = paused.reader(index)
-            // The table's own check admits no other.
+            // The table's CHECK constraint admits no other value.
             guard let scope = PauseScope(scope: try row.next(), key: try row.next()) else { continue }
             all.pauses.append(
                 Pause(

@@ -1,13 +1,13 @@
 public import EventLoop
 public import Postgres
 
-/// Deletes history that is older than the database keeps (`otp.prune`: 90 days), a batch at a time.
+/// Deletes history older than the database keeps (`otp.prune`: 90 days), a batch at a time.
 ///
-/// Any number of workers may ask: one has the turn, about once an hour, and it never waits for a lock.
+/// Any number of workers may ask. One of them gets the turn, about once an hour, and it never waits for a lock.
 public enum Prune {
     static let statement = Statement("otpd_prune", "SELECT more FROM otp.prune()")
 
-    /// Prunes a batch, if it is this worker's turn; whether there is more to prune now.
+    /// Prunes a batch if it is this worker's turn. Returns whether there is more to prune now.
     public static func run(on connection: Connection, deadline: Instant) async throws(PostgresError) -> Bool {
         let result = try await connection.execute(
             statement, deadline: deadline, onDeadline: .drop, onCancellation: .drop)

@@ -1,13 +1,13 @@
 public import EventLoop
 public import Postgres
 
-/// Reads what `otpd dashboard` draws, from `otp.history` and `otp.history_quarters`: at most 1,440 short rows, however much
-/// history there is.
+/// Reads the data of `otpd dashboard`'s charts, from `otp.history` and `otp.history_quarters`. That is at most 1,440
+/// short rows, however long the history is.
 public enum ReadHistory {
-    /// Of what time.
+    /// The period to read.
     public enum Span: Sendable {
         case hour
-        /// Every five minutes are one point, so that there are not many more of them.
+        /// One point for five minutes, to limit their number.
         case day
     }
 
@@ -41,7 +41,8 @@ public enum ReadHistory {
             """
     }
 
-    /// Reads, in one round trip: of a span `points` and `deliveries`; in any case `spend`, `sent_twice`, `clock`.
+    /// Reads in one round trip. For a period it reads `points` and `deliveries`, and always `spend`, `sent_twice` and
+    /// `clock`.
     public static func run(
         on connection: Connection, _ span: Span?, deadline: Instant
     ) async throws(PostgresError) -> [ReadStatus.Part] {
@@ -57,7 +58,7 @@ public enum ReadHistory {
             ]
         let results = try await connection.simple(
             reads.map(\.1).joined(separator: ";\n"), deadline: deadline, onCancellation: .drop)
-        guard results.count == reads.count else { throw .misuse("the history brought \(results.count) results") }
+        guard results.count == reads.count else { throw .misuse("the history has \(results.count) results") }
         var parts: [ReadStatus.Part] = []
         for (read, result) in zip(reads, results) { parts.append(try ReadStatus.part(read.0, "", result)) }
         return parts

@@ -1,15 +1,15 @@
 public import EventLoop
 public import Postgres
 
-/// Reads the status relations for a person, or for a program in the same words: the queue, the workers, the pauses, the last
-/// sends and failures, and how many ended when. One round trip, and so one moment; each of its statements takes a few
-/// milliseconds however much history there is (`Tests/sql/19_status.sh` holds their plans).
+/// Reads the status relations for display, or for a program in the same words: the queue, the workers, the pauses, the
+/// last sends and failures, and the counts of outcomes. One round trip, and so one moment. Each of its statements takes
+/// a few milliseconds however long the history is (`Tests/sql/19_status.sh` checks their plans).
 public enum ReadStatus {
     /// One relation's rows, as text.
     public struct Part: Sendable {
         /// The relation, without its schema.
         public var name: String
-        /// What a person reads above it.
+        /// The heading for display.
         public var title: String
         public var columns: [String]
         /// Which columns hold numbers.
@@ -29,7 +29,7 @@ public enum ReadStatus {
             self.rows = rows
         }
 
-        /// What a row has in the column called `name`; nil for NULL.
+        /// A row's value in the column called `name`; nil for NULL.
         public func value(_ name: String, of row: [String?]) -> String? {
             columns.firstIndex(of: name).flatMap { row[$0] }
         }
@@ -129,18 +129,19 @@ public enum ReadStatus {
         ),
     ]
 
-    /// Where prefixes have limits, these read the counts of all prefixes of the day: not once a second.
+    /// If prefixes have limits, these relations read the day's counts of all prefixes, so they are not read every
+    /// second.
     public static let limits: Set = ["limit_status", "refusals"]
 
-    /// Reads them, in this order: `queue_status`, `worker_status`, `pause_status`, `limit_status`, `refusals`,
-    /// `delivery_status`, `failures`, `outcome_counts`, `clock`; without those that are left out.
+    /// Reads them in this order: `queue_status`, `worker_status`, `pause_status`, `limit_status`, `refusals`,
+    /// `delivery_status`, `failures`, `outcome_counts`, `clock`, without the excluded ones.
     public static func run(
         on connection: Connection, leavingOut: Set<String> = [], deadline: Instant
     ) async throws(PostgresError) -> [Part] {
         let reads = reads.filter { !leavingOut.contains($0.name) }
         let sql = reads.map(\.sql).joined(separator: ";\n")
         let results = try await connection.simple(sql, deadline: deadline, onCancellation: .drop)
-        guard results.count == reads.count else { throw .misuse("the status brought \(results.count) results") }
+        guard results.count == reads.count else { throw .misuse("the status has \(results.count) results") }
         var parts: [Part] = []
         for (read, result) in zip(reads, results) { parts.append(try part(read.name, read.title, result)) }
         return parts
@@ -150,12 +151,12 @@ public enum ReadStatus {
         _ name: String, _ title: String, _ sql: String, _ connection: Connection, _ deadline: Instant
     ) async throws(PostgresError) -> Part {
         guard let result = try await connection.simple(sql, deadline: deadline).last else {
-            throw .misuse("\(name) brought no result")
+            throw .misuse("reading \(name) returned no result")
         }
         return try part(name, title, result)
     }
 
-    /// `named` are the columns that are numbers, where all come as text.
+    /// `named` lists the columns that are numbers, for a result whose values are all text.
     static func part(
         _ name: String, _ title: String, _ result: QueryResult, numbers named: Set<String> = []
     ) throws(PostgresError) -> Part {

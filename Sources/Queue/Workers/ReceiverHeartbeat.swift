@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Writes the row of a receiver of callbacks that runs alone: no worker is alive by it. The primary key serves it.
+/// Writes the row of a receiver that runs alone. It does not count as a live worker. The primary key serves it.
 public enum ReceiverHeartbeat {
     static let statement = Statement(
         "otpd_receiver_heartbeat",
@@ -18,7 +18,7 @@ public enum ReceiverHeartbeat {
         """,
         [.int8, .text, .int4, .text, .text, .text, .int8, .int8, .int8, .int8])
 
-    /// Writes the state and the counts of `report`; the rest of it is a worker's.
+    /// Writes the state and the counts of `report`. The rest of the report applies to workers only.
     public static func run(
         on connection: Connection, worker: Int64, _ report: WorkerReport, deadline: Instant
     ) async throws(PostgresError) {
@@ -31,7 +31,7 @@ public enum ReceiverHeartbeat {
         parameters.append(report.databaseState)
         let counts = report.callbacks
         for count in [counts?.received, counts?.refused, counts?.dropped, counts?.written] { parameters.append(count) }
-        // A cancellation is waited out: the connection is still needed for the last beat.
+        // A cancellation waits for the statement, because the connection is still needed for the final heartbeat.
         _ = try await connection.execute(statement, parameters, deadline: deadline, onDeadline: .drop)
     }
 }

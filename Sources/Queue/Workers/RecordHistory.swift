@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Enters the minute that has ended into `otp.history` (`otp.record_history`), if no other worker has. Reads the messages
-/// of four minutes by `messages_accepted_at`; `Tests/sql/21_history.sh` holds that.
+/// Records the minute that has ended in `otp.history` (`otp.record_history`), unless another worker has. Reads the
+/// messages of four minutes by `messages_accepted_at`, which `Tests/sql/21_history.sh` checks.
 public enum RecordHistory {
     static let statement = Statement("otpd_record_history", "SELECT otp.record_history()", [])
 

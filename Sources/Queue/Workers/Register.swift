@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Gives a worker process its number, from a sequence: no two processes ever share one, whatever host they run on.
+/// Gives a worker process its number from a sequence, so that no two processes share one, whatever host they run on.
 public enum Register {
     static let statement = Statement(
         "otpd_register",
@@ -17,7 +17,7 @@ public enum Register {
         "SELECT EXISTS (SELECT FROM otp.worker_status WHERE worker_id = $1 AND host = $2 AND pid = $3)",
         [.int8, .text, .int4])
 
-    /// Whether a number still belongs to this process. A promoted standby that has not seen its row may give the number to
+    /// Whether a number still belongs to this process. A promoted standby that lacks its row may give the number to
     /// another process.
     public static func isKnown(_ worker: Int64, host: String, pid: Int32, on connection: Connection, deadline: Instant)
         async throws(PostgresError) -> Bool

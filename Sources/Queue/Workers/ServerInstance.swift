@@ -1,9 +1,10 @@
 public import EventLoop
 public import Postgres
 
-/// Which server a session is on: one run of one postmaster, on one timeline.
+/// Identifies the server of a session: one run of one postmaster, on one timeline.
 ///
-/// As long as it stays the same, what was committed is there. After a failover, or a restart from a backup, it is another.
+/// While it stays the same, every committed transaction is still there. A failover, or a restart from a backup, changes
+/// it.
 public struct ServerInstance: Sendable, Equatable, Comparable {
     /// When the postmaster started, in microseconds since the Unix epoch.
     public let startedAt: Int64
@@ -15,8 +16,8 @@ public struct ServerInstance: Sendable, Equatable, Comparable {
         (a.timeline, a.startedAt) < (b.timeline, b.startedAt)
     }
 
-    /// Both functions are open to every role. The control file is no source: after a promotion it names the old timeline
-    /// until the next checkpoint has ended.
+    /// Every role may call both functions. The control file is not used, because after a promotion it names the old
+    /// timeline until the next checkpoint has ended.
     private static let statement = Statement(
         "otpd_server_instance",
         """
@@ -24,7 +25,7 @@ public struct ServerInstance: Sendable, Equatable, Comparable {
                ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::bigint
         """)
 
-    /// The server of `connection`; nil where it does not say. Amazon Aurora refuses questions about its WAL, and a role may
+    /// The server of `connection`. Nil if it does not tell: Amazon Aurora refuses queries about its WAL, and a role may
     /// have lost the right to ask.
     public static func read(on connection: Connection, deadline: Instant) async throws(PostgresError) -> ServerInstance?
     {

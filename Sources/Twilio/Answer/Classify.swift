@@ -1,6 +1,6 @@
 public import OTP
 
-/// A POST that came to no answer at all, as the HTTP client tells of it.
+/// A POST without any answer, as the HTTP client reports it.
 public enum TransportFailure: Sendable, Hashable {
     /// The body certainly never wholly left.
     case neverSent(Outcome.NotSent)
@@ -16,14 +16,14 @@ public enum TransportFailure: Sendable, Hashable {
 }
 
 extension Outcome {
-    /// What the answer to a create for `recipient` means. `retryAfter` is what the header of that name asks for,
-    /// `responder` what the head says of the program that answered.
+    /// The outcome of a create for `recipient`, from its answer. `retryAfter` is the value of that header, and
+    /// `responder` describes the program that answered.
     ///
-    /// A 4xx is Twilio's only in the form of Twilio's errors. Any other comes from something on the way that refused the
-    /// request, which so never reached Twilio.
+    /// A 4xx is Twilio's only if it has the form of Twilio's errors. Any other comes from something on the way that
+    /// refused the request, so Twilio never had it.
     ///
-    /// HTTP/1.1 pairs requests and answers by their order alone. Where something on the way repeats an answer, all later
-    /// ones on that connection belong to the request before: the recipient that Twilio echoes gives it away.
+    /// HTTP/1.1 pairs requests and answers by their order alone. If something on the way repeats an answer, all later
+    /// ones on that connection belong to the request before. The recipient in Twilio's answer reveals this.
     public static func classify(
         httpStatus: Int, retryAfter: Duration?, body: Span<UInt8>, recipient: PhoneNumber? = nil,
         responder: @autoclosure () -> Responder? = nil
@@ -43,7 +43,7 @@ extension Outcome {
             if let error = ErrorBody(body) {
                 return .refused(Refused(httpStatus: httpStatus, code: error.code))
             }
-            // A proxy gave up waiting, and may have passed the request on.
+            // A proxy stopped waiting, and may have passed the request on.
             if httpStatus == 408 || httpStatus == 499 {
                 return .unknown(.unexpectedStatus(httpStatus: httpStatus))
             }
@@ -51,7 +51,7 @@ extension Outcome {
         case 500..<600:
             return .unknown(.serverError(httpStatus: httpStatus))
         default:
-            // A redirect, a success that is no 201, something that is no HTTP status at all.
+            // A redirect, a success other than 201, or something that is not an HTTP status.
             return .unknown(.unexpectedStatus(httpStatus: httpStatus))
         }
     }

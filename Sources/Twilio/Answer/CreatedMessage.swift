@@ -1,10 +1,11 @@
 internal import OTP
 
-/// What matters of the answer to a create: the SID, and where there are some, the status and the recipient.
+/// Reads the answer to a create: the SID and, if present, the status and the recipient.
 enum CreatedMessage {
-    /// Finds them at the top level of the JSON; nil where there is no valid SID. About 0.5 µs.
+    /// Finds them at the top level of the JSON; nil without a valid SID. About 0.5 µs.
     ///
-    /// A SID is evidence: it counts even where the rest of the answer is cut off. `to` is the recipient as written.
+    /// A SID is evidence: it counts even if the rest of the answer is cut off. `to` is the range of the recipient as
+    /// written.
     static func scan(_ bytes: Span<UInt8>) -> (sid: MessageSID, status: MessageStatus?, to: Range<Int>?)? {
         guard var members = MemberScan(bytes) else { return nil }
         var sid: MessageSID?
@@ -23,11 +24,11 @@ enum CreatedMessage {
         return sid.map { ($0, status, to) }
     }
 
-    /// A status from the word as written. The usual first ones cost no string.
+    /// A status from its written word. The usual first statuses make no string.
     private static func word(_ bytes: Span<UInt8>) -> MessageStatus? {
         if bytes.equals("queued") { return .queued }
         if bytes.equals("accepted") { return .accepted }
-        // Any other word of letters and underscores, up to a sane length; the rest is not a status.
+        // Takes any other word of letters and underscores up to a sane length. Anything else is not a status.
         guard (1...32).contains(bytes.count) else { return nil }
         var copy: [UInt8] = []
         for index in bytes.indices {

@@ -1,18 +1,19 @@
 internal import FoundationEssentials
 
 /// Twilio's error bodies: `{code, message, more_info, status}`, and RFC 9457's `{type, title, status, code, detail}`.
-/// For the error path only: a JSON decoder costs 8 µs.
+/// Used on the error path only, because a JSON decoder costs 8 µs.
 ///
-/// Other servers' errors look alike (`{"code": 403, "message": "Forbidden"}`), but Twilio's codes have five digits or more.
+/// Other servers' errors look alike (`{"code": 403, "message": "Forbidden"}`), but Twilio's codes have five digits or
+/// more.
 public struct ErrorBody: Sendable, Equatable {
     public let code: Int
     public let message: String
 
-    /// The longest message that is kept, in characters.
+    /// The longest message kept, in characters.
     static let maximumMessage = 300
     static let leastCode = 10_000
 
-    /// Nil where the bytes are neither body.
+    /// Nil if the bytes are neither body.
     public init?(_ bytes: Span<UInt8>) {
         guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)) else { return nil }
         guard let code = wire.code?.value, code >= Self.leastCode,
@@ -30,7 +31,7 @@ public struct ErrorBody: Sendable, Equatable {
     }
 }
 
-/// An integer, or a string that spells one: Twilio has both.
+/// An integer, or a string that spells one. Twilio uses both.
 struct LenientInt: Decodable {
     let value: Int?
 

@@ -1,17 +1,17 @@
 /// Dates as mail and HTTP write them: `Thu, 24 Aug 2023 05:01:45 +0000` (RFC 2822), `… 05:01:45 GMT` (RFC 9110).
 ///
-/// By hand, since one `DateFormatter` would bring in full Foundation and 50 MB.
+/// Parsed by hand, because `DateFormatter` would link full Foundation (50 MB).
 enum InternetDate {
     private static let weekdays = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]
     private static let months = [
         "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
     ]
 
-    /// Seconds since 1970; nil for anything else than such a date.
+    /// Seconds since 1970; nil for anything other than such a date.
     static func seconds(_ text: String) -> Int64? {
         guard text.utf8.count <= 64 else { return nil }
         var words = text.split(separator: " ")
-        // The name of the day is decoration, whether it is right or not.
+        // The name of the day is ignored, even if it is wrong.
         if let first = words.first, first.hasSuffix(",") {
             guard weekdays.contains(String(first.dropLast())) else { return nil }
             words.removeFirst()

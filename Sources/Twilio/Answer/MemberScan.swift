@@ -1,26 +1,27 @@
 internal import Glibc
 
-/// Walks the top level of a JSON object without building anything: on the hot path two of its twenty members matter.
+/// Walks the top level of a JSON object without building anything. On the hot path only two of about twenty members
+/// matter.
 ///
-/// Reads strings (with escapes) and nesting exactly, so that neither `account_sid` nor a `"sid"` inside the text of a
-/// message or a nested object is taken for the member. What it need not understand (numbers, literals) it skips without
-/// judging. Never reads outside of the bytes, whatever they are. Every call must be given the same bytes.
+/// Reads strings (with escapes) and nesting exactly. So it takes neither `account_sid` nor a `"sid"` inside a message's
+/// text or a nested object for the member. Skips numbers and literals without checking them. Never reads outside the
+/// bytes, whatever they are. Every call must be given the same bytes.
 struct MemberScan {
     private var at = 0
 
-    /// A member: the ranges of its name and, where it is a string, its value; both between the quotes, as written.
+    /// A member: the ranges of its name and of its value if that is a string, both between the quotes, as written.
     struct Member {
         let name: Range<Int>
         let string: Range<Int>?
     }
 
-    /// Nil where the bytes do not begin an object.
+    /// Nil if the bytes do not begin an object.
     init?(_ bytes: Span<UInt8>) {
         skipSpace(bytes)
         guard take(UInt8(ascii: "{"), bytes) else { return nil }
     }
 
-    /// The next member; nil at the end of the object, of the bytes, or of what can be understood.
+    /// The next member; nil at the end of the object, at the end of the bytes, or at invalid JSON.
     mutating func next(in bytes: Span<UInt8>) -> Member? {
         skipSpace(bytes)
         _ = take(UInt8(ascii: ","), bytes)
@@ -46,11 +47,11 @@ struct MemberScan {
         return true
     }
 
-    /// The range of a string, between its quotes; nil where none begins here or it does not end.
+    /// The range of a string, between its quotes; nil if none begins here or it does not end.
     private mutating func string(_ bytes: Span<UInt8>) -> Range<Int>? {
         guard at < bytes.count, bytes[at] == UInt8(ascii: "\"") else { return nil }
         var end = at + 1
-        // Most strings have no escape: libc finds their end at a third of the cost of the walk below.
+        // Most strings have no escape. libc finds their end at a third of the cost of the walk below.
         if let quote = bytes.firstIndex(of: UInt8(ascii: "\""), in: end..<bytes.count) {
             guard let escape = bytes.firstIndex(of: UInt8(ascii: "\\"), in: end..<quote) else {
                 defer { at = quote + 1 }
@@ -70,7 +71,7 @@ struct MemberScan {
         return nil
     }
 
-    /// Skips a value that is no string; false where it does not end.
+    /// Skips a value other than a string; false if it does not end.
     private mutating func skipValue(_ bytes: Span<UInt8>) -> Bool {
         var depth = 0
         while at < bytes.count {
@@ -81,7 +82,7 @@ struct MemberScan {
                 depth += 1
                 at += 1
             case UInt8(ascii: "}"), UInt8(ascii: "]"):
-                // The end of the object itself: the value before it is over.
+                // The end of the object itself, and so of the value before it.
                 guard depth > 0 else { return true }
                 depth -= 1
                 at += 1
@@ -98,7 +99,7 @@ struct MemberScan {
 }
 
 extension Span<UInt8> {
-    /// Where `byte` is first found in `range`, which must lie within the bytes; nil where it is not.
+    /// The first index of `byte` in `range`, which must lie within the bytes; nil if it is absent.
     fileprivate func firstIndex(of byte: UInt8, in range: Range<Int>) -> Int? {
         unsafe extracting(range).withUnsafeBytes { found in
             guard let start = found.baseAddress, let place = unsafe memchr(start, Int32(byte), found.count) else {
@@ -108,7 +109,7 @@ extension Span<UInt8> {
         }
     }
 
-    /// Whether the bytes are those of `text`.
+    /// Whether the bytes equal those of `text`.
     func equals(_ text: StaticString) -> Bool {
         guard count == text.utf8CodeUnitCount else { return false }
         return text.withUTF8Buffer { expected in

@@ -1,21 +1,22 @@
 internal import FoundationEssentials
 public import OTP
 
-/// A message as Twilio tells of it, fetched or listed. Unknown fields and new words are tolerated.
+/// A message as Twilio describes it, fetched or listed. Unknown fields and new words are tolerated.
 ///
-/// Never prints the text or the numbers: the text holds the code.
+/// Never prints the text or the numbers, because the text holds the code.
 public struct MessageResource: Sendable {
     public let sid: MessageSID
     public let status: MessageStatus
-    /// Null unless it failed.
+    /// Nil unless the message failed.
     public let errorCode: Int?
     /// Segments billed; nil or 0 while a messaging service has not chosen a sender.
     public let segments: Int?
-    /// A negative decimal such as `-0.00750`, verbatim: money is no floating-point number. Nil at first.
+    /// A negative decimal such as `-0.00750`, verbatim, because a floating-point number would change the amount. Nil at
+    /// first.
     public let price: String?
     /// ISO 4217, such as `USD`.
     public let priceUnit: String?
-    /// Whom it was sent from: the messaging service it was handed to, or else the number or name. Nil where Twilio names
+    /// The sender: the messaging service that took the message, or else the number or name. Nil if Twilio names
     /// neither.
     public let sender: String?
     /// Seconds since 1970, from RFC 2822.
@@ -26,16 +27,16 @@ public struct MessageResource: Sendable {
     /// The text, sealed. Empty once redacted.
     public let body: Secret?
 
-    /// Why an answer is not a message. Holds no byte of it.
+    /// Why an answer is not a message. Holds no byte of the answer.
     public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
         case notMessage
         case notPage
 
         public var description: String {
             switch self {
-            case .notMessage: "Twilio's answer is not a message: check TWILIO_API_BASE_URL and any proxy in between"
+            case .notMessage: "Twilio's answer is not a message. Check TWILIO_API_BASE_URL and any proxy in between."
             case .notPage:
-                "Twilio's answer is not a list of messages: check TWILIO_API_BASE_URL and any proxy in between"
+                "Twilio's answer is not a list of messages. Check TWILIO_API_BASE_URL and any proxy in between."
             }
         }
     }
@@ -64,7 +65,7 @@ public struct MessageResource: Sendable {
         body = wire.body.map { Secret($0) }
     }
 
-    /// The fields as they come.
+    /// The fields as Twilio writes them.
     struct Wire: Decodable {
         let sid: String
         let status: String
@@ -103,8 +104,8 @@ public struct MessagePage: Sendable {
     /// The path and query of the next page; nil on the last. Always a path of Twilio's API, never another host.
     public let nextPage: String?
 
-    /// Decodes the answer to a list. A page with a message that cannot be read is refused whole: a resolver that
-    /// overlooked one would send twice.
+    /// Decodes the answer to a list. One unreadable message makes the whole page invalid, because a lookup that
+    /// overlooks a message would cause a second send.
     public init(json bytes: Span<UInt8>) throws(MessageResource.Problem) {
         guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)) else { throw .notPage }
         var messages: [MessageResource] = []
@@ -113,7 +114,7 @@ public struct MessagePage: Sendable {
             messages.append(message)
         }
         if let next = wire.nextPage {
-            // Credentials are sent with the next request: it must not lead to somebody else's host.
+            // The next request carries the credentials, so it must not go to another host.
             guard next.hasPrefix("/2010-04-01/"), next.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
                 throw .notPage
             }

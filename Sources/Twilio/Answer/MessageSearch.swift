@@ -1,11 +1,11 @@
 public import OTP
 
-/// Looks for one code among the messages that Twilio lists for a number. Pure: pages in, findings out.
+/// Searches for one code in the messages that Twilio lists for a number. Pure: it reads pages and collects results.
 ///
-/// A message matches by its recipient and by the code in its text, standing apart from other letters and digits. Not by
-/// the whole text: Twilio puts words in front of a trial account's, operators edit templates meanwhile, and the minutes
-/// in it are those of its attempt. All messages of a verification carry one code; which of them belong to other jobs is
-/// known by their SIDs, which are recorded.
+/// A message matches by its recipient and by the code in its text, apart from other letters and digits. The whole text
+/// is not compared: Twilio adds words to a trial account's texts, operators edit templates, and the minutes in the text
+/// differ by attempt. All messages of a verification carry the same code. The recorded SIDs tell which of them belong
+/// to other jobs.
 public struct MessageSearch: Sendable {
     private let digits: [UInt8]
     private let code: [UInt8]
@@ -13,8 +13,8 @@ public struct MessageSearch: Sendable {
 
     /// Messages with the code, newest first as Twilio lists them.
     public private(set) var matches: [(sid: MessageSID, status: MessageStatus)] = []
-    /// Messages of which it can't be told: Twilio does not show their text, or the code stands in it among other letters
-    /// or digits, as by a template like `PIN{code}` or by chance.
+    /// Messages that may have the code. Twilio does not show their text, or the code stands in it among other letters
+    /// or digits, from a template like `PIN{code}` or by chance.
     public private(set) var hidden: [MessageSID] = []
 
     /// How far Twilio's clock and the database's may differ, in seconds.
@@ -31,13 +31,13 @@ public struct MessageSearch: Sendable {
         self.since = since - Self.skew
     }
 
-    /// Reads a page, newest first; whether older pages may hold more.
+    /// Reads a page, newest first. Returns whether older pages may hold more.
     public mutating func read(_ page: MessagePage) -> Bool {
         for message in page.messages where !read(message) { return false }
         return page.nextPage != nil
     }
 
-    /// Reads one message; whether older ones may match.
+    /// Reads one message. Returns whether older ones may match.
     public mutating func read(_ message: MessageResource) -> Bool {
         if let createdAt = message.createdAt, createdAt < since { return false }
         if let to = message.to, !to.withBytes({ Self.isEqual($0, digits) }) { return true }
@@ -59,7 +59,7 @@ public struct MessageSearch: Sendable {
 
     enum Occurrence: Equatable { case apart, within, nowhere }
 
-    /// How `code` stands in `text`: apart where no letter or digit of ASCII is right before or after it.
+    /// How `code` stands in `text`: apart if no ASCII letter or digit is right before or after it.
     static func occurrence(of code: [UInt8], in text: Span<UInt8>) -> Occurrence {
         var found = Occurrence.nowhere
         guard !code.isEmpty, text.count >= code.count else { return found }

@@ -1,13 +1,13 @@
 internal import FoundationEssentials
 
-/// A number or a short code that an account has, as a list of them tells.
+/// A number or a short code of an account, as in a list of them.
 public struct SenderResource: Sendable, Hashable {
     /// A number in E.164, or a short code.
     public let number: String
-    /// Whether it can send SMS; nil where Twilio does not say. A short code can.
+    /// Whether it can send SMS; nil if Twilio does not say. A short code always can.
     public let sendsSMS: Bool?
 
-    /// The entries of a list of incoming phone numbers, or of short codes; nil where the bytes are neither.
+    /// The entries of a list of incoming phone numbers, or of short codes; nil if the bytes are neither.
     public static func list(json bytes: Span<UInt8>) -> [SenderResource]? {
         guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: bytes)) else { return nil }
         if let numbers = wire.numbers {
@@ -36,7 +36,7 @@ public struct SenderResource: Sendable, Hashable {
         }
     }
 
-    /// In lower case in JSON; Twilio's older answers had `SMS`.
+    /// In lower case in JSON. Twilio's older answers had `SMS`.
     private struct Capabilities: Decodable {
         let sms: Bool?
 

@@ -1,11 +1,12 @@
 internal import FoundationEssentials
 public import OTP
 
-/// Reads status callbacks: the bytes of a request → what Twilio has signed.
+/// Reads status callbacks: the bytes of a request become a receipt that Twilio has signed.
 ///
-/// Nothing is looked at before the signature holds. Unknown parameters are ignored, of repeated ones the first counts.
+/// Nothing is read before the signature is verified. Unknown parameters are ignored. Of a repeated parameter, the first
+/// counts.
 public struct CallbackReader: Sendable {
-    /// How the body is written.
+    /// The format of the body.
     public enum Format: Sendable, Hashable {
         /// `application/x-www-form-urlencoded`: its fields are signed.
         case form
@@ -13,31 +14,31 @@ public struct CallbackReader: Sendable {
         case json
     }
 
-    /// Why a request is no callback. Holds no byte of it.
+    /// Why a request is not a callback. Holds no byte of the request.
     public enum Rejection: Error, Sendable, Hashable {
         /// The signature is not Twilio's for this URL and body.
         case signature
-        /// Twilio has signed it, and it tells no message's status.
+        /// Twilio signed the request, but it reports no message's status.
         case notStatus
     }
 
     private let signature: Signature
-    /// The configured URL as Twilio may have called it: one without a path also as with the path `/`.
+    /// The configured URL in the forms that Twilio may have called. A URL without a path also counts with the path `/`.
     private let urls: [String]
     /// The path of the requests, at least `/`.
     public let path: String
 
-    /// - Parameter publicURL: what Twilio was told to call, without the query that names the attempt.
+    /// - Parameter publicURL: the URL that Twilio was given, without the query that names the attempt.
     public init(publicURL: String, authToken: Secret) {
         signature = Signature(authToken: authToken)
         path = PublicURL.path(publicURL)
         urls = PublicURL.hasPath(publicURL) ? [publicURL] : [publicURL, publicURL + "/"]
     }
 
-    /// What a request tells.
+    /// Reads the receipt in a request.
     ///
     /// - Parameters:
-    ///   - query: of the request's own target, from the `?` on, as sent; empty without one.
+    /// - query: of the request's own target, from the `?` on, as sent; empty if there is none.
     ///   - signature: `X-Twilio-Signature`.
     public func read(_ body: Span<UInt8>, as format: Format, query: String, signature text: String)
         throws(Rejection) -> Receipt
@@ -51,7 +52,7 @@ public struct CallbackReader: Sendable {
                 throw .signature
             }
         case .json:
-            // A closure cannot take the span along.
+            // A closure cannot capture the span.
             var isSigned = false
             for url in urls where signature.isValid(text, url: url + query, json: body) { isSigned = true }
             guard isSigned else { throw .signature }
@@ -69,7 +70,7 @@ public struct CallbackReader: Sendable {
         return receipt
     }
 
-    /// The members that count.
+    /// The members that otpd reads.
     private struct Wire: Decodable {
         let sid: String
         let status: String

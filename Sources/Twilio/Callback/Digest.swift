@@ -1,6 +1,6 @@
 internal import CCrypto
 
-/// The two hashes that signatures need, from libcrypto (which is there under libcurl anyway).
+/// The two hashes that signatures need, from libcrypto (which libcurl loads anyway).
 enum Digest {
     /// HMAC-SHA-1: twenty bytes.
     static func hmacSHA1(key: Span<UInt8>, message: Span<UInt8>) -> [UInt8] {
@@ -15,7 +15,7 @@ enum Digest {
                 }
             }
         }
-        // It fails only without memory or without SHA-1; a made-up code would be a hole.
+        // Fails only without memory or without SHA-1. A placeholder value would let forged signatures pass.
         precondition(made && length == 20, "libcrypto could not compute an HMAC-SHA-1")
         return Array(code.prefix(Int(length)))
     }

@@ -1,10 +1,11 @@
-/// Reads `application/x-www-form-urlencoded`, as WHATWG URL does: `+` is a space, a broken escape stands for itself.
+/// Reads `application/x-www-form-urlencoded` as the WHATWG URL standard does: `+` is a space, and a broken escape
+/// stands for itself.
 enum FormFields {
-    /// Twilio sends about twenty; sorting many more for somebody who has not shown a signature yet is no service.
+    /// The most fields read. Twilio sends about twenty, and sorting many more would let an unsigned request cost time.
     static let most = 256
 
-    /// Names and values, decoded and untrimmed, in the order sent; nil where there are more than `most`. What is not
-    /// UTF-8 becomes U+FFFD, and no signature of it holds.
+    /// Names and values, decoded and untrimmed, in the order sent; nil if there are more than `most`. Invalid UTF-8
+    /// becomes U+FFFD, which no signature matches.
     static func decode(_ bytes: Span<UInt8>) -> [(name: String, value: String)]? {
         var fields: [(name: String, value: String)] = []
         var start = 0

@@ -1,6 +1,6 @@
-/// What a signature needs to know of a URL, without taking it apart more than that.
+/// The parts of a URL that a signature depends on. The URL is parsed no further.
 enum PublicURL {
-    /// The URL as given, and with the default port put in or taken out.
+    /// The URL with its default port added or removed, beside the URL as given.
     static func portForms(_ url: String) -> [String] {
         let (scheme, port): (String, String)
         if url.hasPrefix("https://") {
@@ -14,7 +14,7 @@ enum PublicURL {
         let end = url[start...].firstIndex { $0 == "/" || $0 == "?" || $0 == "#" } ?? url.endIndex
         let authority = url[start..<end]
         let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
-        // A colon inside of brackets belongs to an IPv6 address.
+        // A colon inside brackets belongs to an IPv6 address.
         let afterBrackets = host.lastIndex(of: "]").map { host[$0...] } ?? host
         if afterBrackets.hasSuffix(port) {
             return [url, String(url[..<start] + authority.dropLast(port.count) + url[end...])]
@@ -23,7 +23,7 @@ enum PublicURL {
         return [url, "\(url[..<end])\(port)\(url[end...])"]
     }
 
-    /// The value of a query parameter, as written; nil where there is none.
+    /// The value of a query parameter, as written; nil if it is absent.
     static func query(_ url: String, _ name: String) -> Substring? {
         guard let mark = url.firstIndex(of: "?") else { return nil }
         for field in url[url.index(after: mark)...].prefix(while: { $0 != "#" }).split(separator: "&") {
@@ -33,13 +33,13 @@ enum PublicURL {
         return nil
     }
 
-    /// The path without query and fragment, as written; `/` where there is none.
+    /// The path without query and fragment, as written; `/` if there is none.
     static func path(_ url: String) -> String {
         let path = pathAndMore(url).prefix { $0 != "?" && $0 != "#" }
         return path.isEmpty ? "/" : String(path)
     }
 
-    /// Whether anything is written behind host and port, if only a `/`.
+    /// Whether a path follows the host and port, even if only a `/`.
     static func hasPath(_ url: String) -> Bool { pathAndMore(url).first == "/" }
 
     private static func pathAndMore(_ url: String) -> Substring {

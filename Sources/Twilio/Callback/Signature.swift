@@ -3,20 +3,20 @@ public import OTP
 
 /// Checks that a status callback comes from Twilio: `X-Twilio-Signature`.
 ///
-/// base64(HMAC-SHA1(auth token, URL + names and values)), names sorted by byte, repeated values once each and sorted;
-/// with a JSON body the URL carries `bodySHA256` and nothing but the URL is signed. The URL is the configured public
-/// one, not the request's: behind a proxy they differ. Vectors: shared/reference/signature_vectors.md.
+/// The signature is base64(HMAC-SHA1(auth token, URL + names and values)). The names are sorted by byte; repeated
+/// values count once each and are sorted. With a JSON body, the URL carries `bodySHA256`, and only the URL is signed.
+/// The URL is the configured public one, because behind a proxy the request's own URL differs.
 public struct Signature: Sendable {
-    /// The primary auth token: API keys never sign.
+    /// The primary auth token. Twilio never signs with API keys.
     private let authToken: Secret
 
     public init(authToken: Secret) {
         self.authToken = authToken
     }
 
-    /// Whether `signature` is Twilio's for a form. `parameters` decoded, untrimmed, in any order.
+    /// Whether `signature` is Twilio's for a form. `parameters` are decoded and untrimmed, in any order.
     ///
-    /// Twilio is inconsistent about the default port, so the URL counts with and without it.
+    /// Twilio is inconsistent about the default port, so the URL is tried with and without it.
     public func isValid(_ signature: String, url: String, parameters: [(name: String, value: String)]) -> Bool {
         let suffix = Signature.signedParameters(parameters)
         return PublicURL.portForms(url).contains { form in
@@ -24,7 +24,7 @@ public struct Signature: Sendable {
         }
     }
 
-    /// Whether `signature` is Twilio's for a JSON body: the URL's, and the body is the one whose hash the URL carries.
+    /// Whether `signature` is Twilio's for a JSON body: it signs the URL, and the URL carries the body's hash.
     public func isValid(_ signature: String, url: String, json body: Span<UInt8>) -> Bool {
         guard let claimed = PublicURL.query(url, "bodySHA256") else { return false }
         let isBody = ConstantTime.equal(
@@ -32,7 +32,7 @@ public struct Signature: Sendable {
         return isValid(signature, url: url, parameters: []) && isBody
     }
 
-    /// The signature of a URL and form, as Twilio makes it; for checks of the configuration, and for tests.
+    /// The signature that Twilio makes for a URL and form. For checks of the configuration and for tests.
     public func make(url: String, parameters: [(name: String, value: String)]) -> String {
         String(decoding: sign(Array(url.utf8) + Signature.signedParameters(parameters)), as: UTF8.self)
     }
@@ -49,7 +49,7 @@ public struct Signature: Sendable {
     }
 
     private static func signedParameters(_ parameters: [(name: String, value: String)]) -> [UInt8] {
-        // By bytes: Swift's own order of strings is that of Unicode.
+        // Sorted by bytes, because Swift orders strings by Unicode rules.
         var pairs = parameters.map { (name: Array($0.name.utf8), value: Array($0.value.utf8)) }
         pairs.sort {
             $0.name == $1.name

@@ -1,4 +1,4 @@
-/// Base64 (RFC 4648, 4), padded. For headers and signatures: short, and off the hot path.
+/// Base64 (RFC 4648, 4), padded. For headers and signatures: short inputs, off the hot path.
 enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 

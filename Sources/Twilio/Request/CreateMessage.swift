@@ -1,12 +1,12 @@
 public import OTP
 
-/// Writes the bodies of requests that create a message. What is the same in all of them is encoded once.
+/// Writes the bodies of requests that create a message. Their common parts are encoded once.
 public struct CreateMessage: Sendable {
-    /// Whom these messages come from.
+    /// The sender of these messages.
     public let sender: Sender
     /// `&From=…` or `&MessagingServiceSid=…`.
     private let senderField: [UInt8]
-    /// `&StatusCallback=…`, up to and with the name of the reference; empty where no callbacks are wanted.
+    /// `&StatusCallback=…`, up to and including the name of the reference; empty if no callbacks are wanted.
     private let statusCallback: [UInt8]
 
     /// The seconds that Twilio takes as `ValidityPeriod`: "integers from 1 to 36000" (its API description).
@@ -38,11 +38,12 @@ public struct CreateMessage: Sendable {
         self.statusCallback = callback
     }
 
-    /// Writes the form into `buffer`, whose old contents go and whose storage stays.
+    /// Writes the form into `buffer`, which is emptied first and keeps its storage.
     ///
-    /// `body` is the message as UTF-8; `lifeLeft` until the code expires. The callback's URL carries the reference
-    /// `<job>.<attempt>`, as `otp.record_status` takes it: it brings the SID even when the answer to the POST was lost.
-    /// False, and nothing written, where less than a second of life is left: such a message must not be sent.
+    /// `body` is the message as UTF-8; `lifeLeft` is the time until the code expires. The callback's URL carries the
+    /// reference `<job>.<attempt>`, as `otp.record_status` takes it. So a callback brings the SID even if the answer to
+    /// the POST was lost. Returns false and writes nothing if less than a second of life is left, because such a
+    /// message must not be sent.
     public func write(
         into buffer: inout [UInt8], to number: PhoneNumber, body: Span<UInt8>, lifeLeft: Duration, job: Int64,
         attempt: Int32
@@ -50,7 +51,7 @@ public struct CreateMessage: Sendable {
         buffer.removeAll(keepingCapacity: true)
         let seconds = Int(lifeLeft.components.seconds)
         guard seconds >= CreateMessage.validityPeriods.lowerBound else { return false }
-        // "%2B" is the plus of E.164; its digits stand for themselves.
+        // "%2B" is the plus of E.164. Its digits need no encoding.
         CreateMessage.append("To=%2B", to: &buffer)
         number.appendDigits(to: &buffer)
         buffer.append(contentsOf: senderField)

@@ -1,9 +1,9 @@
 public import OTP
 
-/// Who we are to Twilio: an account, and an auth token or an API key of it.
+/// The identity at Twilio: an account, and its auth token or one of its API keys.
 public struct Credentials: Sendable {
     public let accountSID: String
-    /// The value of the `Authorization` header. Sealed: it is the credential, merely spelled otherwise.
+    /// The value of the `Authorization` header. Sealed, because it is the credential in another encoding.
     public let authorization: Secret
 
     /// An account with its auth token.
@@ -38,7 +38,7 @@ public struct Credentials: Sendable {
 }
 
 extension UInt8 {
-    /// Space, tab, line ends: what copying and pasting leaves around a value.
+    /// Space, tab or line end, such as copying and pasting leaves around a value.
     var isSpace: Bool { self == 0x20 || (0x09...0x0D).contains(self) }
 }
 

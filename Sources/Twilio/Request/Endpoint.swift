@@ -11,18 +11,18 @@ public struct Endpoint: Sendable, Hashable {
     /// POST: create a message. GET: list them.
     public var messages: String { "\(account)/Messages.json" }
 
-    /// GET: the account itself. Twilio's answer holds the auth token: never log it. Standard API keys may not read it.
+    /// GET: the account itself. The answer holds the auth token, so never log it. Standard API keys may not read it.
     public var accountResource: String { "\(account).json" }
 
-    /// GET: the newest message at most, to see whether messages can be read.
+    /// GET: the newest message at most, to check whether messages can be read.
     public var newestMessage: String { "\(messages)?PageSize=1" }
 
-    /// GET: what the account has of that number, in E.164. The path holds the number: never log it.
+    /// GET: the account's entries for that number, in E.164. The path holds the number, so never log it.
     public func incomingNumbers(_ number: String) -> String {
         "\(account)/IncomingPhoneNumbers.json?PhoneNumber=\(Self.encoded(number))&PageSize=20"
     }
 
-    /// GET: what the account has of that short code.
+    /// GET: the account's entries for that short code.
     public func shortCodes(_ code: String) -> String {
         "\(account)/SMS/ShortCodes.json?ShortCode=\(Self.encoded(code))&PageSize=20"
     }
@@ -41,7 +41,8 @@ public struct Endpoint: Sendable, Hashable {
 
     /// GET: the messages sent to a number, newest first, `pageSize` (1…1000) a page.
     ///
-    /// No `DateSent` filter: messages not sent yet may lack one. The path holds the whole number: never log it.
+    /// Uses no `DateSent` filter, because messages not sent yet may lack the date. The path holds the whole number, so
+    /// never log it.
     public func messages(to number: PhoneNumber, pageSize: Int) -> String {
         var query = Array("\(messages)?To=%2B".utf8)
         number.appendDigits(to: &query)

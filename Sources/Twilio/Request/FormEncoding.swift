@@ -1,9 +1,9 @@
-/// `application/x-www-form-urlencoded`, byte by byte into a reused buffer.
+/// Encodes `application/x-www-form-urlencoded` byte by byte into a reused buffer.
 ///
-/// Letters, digits and `-._~*` stay, a space becomes `+`, every other byte `%XX`. A byte loop costs a twentieth of
-/// `addingPercentEncoding`.
+/// Letters, digits and `-._~*` stay, a space becomes `+`, every other byte becomes `%XX`. A byte loop costs a twentieth
+/// of `addingPercentEncoding`.
 enum FormEncoding {
-    /// 1 where a byte stands for itself.
+    /// Whether a byte stands for itself, by byte.
     private static let isPlain: [Bool] = (0..<256).map { byte in
         switch UInt8(byte) {
         case UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "a")...UInt8(ascii: "z"),
@@ -18,7 +18,8 @@ enum FormEncoding {
     /// Appends `bytes`, encoded.
     static func append(_ bytes: Span<UInt8>, to buffer: inout [UInt8]) {
         let isPlain = isPlain
-        // Room for the worst case first: an `append` a byte asks each time whether the buffer is its own and large enough.
+        // Reserves room for the worst case first. A call of `append` for each byte would check uniqueness and capacity
+        // each time.
         var end = buffer.count
         buffer.append(contentsOf: repeatElement(0, count: 3 * bytes.count))
         var written = buffer.mutableSpan

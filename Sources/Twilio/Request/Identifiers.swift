@@ -1,6 +1,7 @@
-/// Twilio's identifiers: two letters that say of what, and 32 hexadecimal digits (its OpenAPI: `^AC[0-9a-fA-F]{32}$`).
+/// Twilio's identifiers: two letters for the kind of thing, and 32 hexadecimal digits (its OpenAPI:
+/// `^AC[0-9a-fA-F]{32}$`).
 public enum Identifier {
-    /// Whether `text` is one that begins with `prefix`.
+    /// Whether `text` is an identifier that begins with `prefix`.
     public static func isValid(_ text: String, prefix: String) -> Bool {
         text.utf8.count == 34 && text.hasPrefix(prefix)
             && text.utf8.dropFirst(2).allSatisfy { byte in
@@ -26,16 +27,16 @@ public enum SettingProblem: Error, Sendable, Hashable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .notAccountSID:
-            "TWILIO_ACCOUNT_SID is not an account SID: it must be AC and 32 hexadecimal digits, from the Twilio console"
+            "TWILIO_ACCOUNT_SID is not an account SID. Copy it from the Twilio console: AC and 32 hexadecimal digits."
         case .notKeySID:
-            "TWILIO_API_KEY_SID is not a key SID: it must be SK and 32 hexadecimal digits, from the Twilio console"
-        case .emptySecret(let name): "\(name) is empty: set it as the Twilio console shows it"
-        case .surroundingSpaces(let name): "\(name) has spaces around it: take them out"
+            "TWILIO_API_KEY_SID is not an API key SID. Copy it from the Twilio console: SK and 32 hexadecimal digits."
+        case .emptySecret(let name): "\(name) is empty. Copy it from the Twilio console."
+        case .surroundingSpaces(let name): "\(name) has spaces around it. Remove them."
         case .notASender:
             """
-            the sender is neither a phone number in E.164, a short code, a name of up to 11 letters, digits and spaces, \
-            nor a messaging service SID (MG and 32 hexadecimal digits): check TWILIO_PHONE_NUMBER or \
-            TWILIO_MESSAGING_SERVICE_SID
+            the sender is neither a phone number in E.164, a short code, a name of up to 11 letters, digits and spaces \
+            nor a messaging service SID (MG and 32 hexadecimal digits). Correct TWILIO_PHONE_NUMBER or \
+            TWILIO_MESSAGING_SERVICE_SID.
             """
         }
     }

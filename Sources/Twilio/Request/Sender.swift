@@ -1,4 +1,4 @@
-/// Whom a message comes from.
+/// The sender of a message.
 public enum Sender: Sendable, Hashable {
     /// A number in E.164, a short code, or a name.
     case from(String)
@@ -8,7 +8,7 @@ public enum Sender: Sendable, Hashable {
     /// Reads `TWILIO_PHONE_NUMBER`: a number in E.164 (7 to 15 digits), a short code (3 to 8), or a name of 1 to 11 letters
     /// (A–Z), digits and spaces with a letter among them.
     ///
-    /// Twilio takes `+ - _ &` in names too; not every carrier does, so they are refused here.
+    /// Twilio also takes `+ - _ &` in names. They are refused here because some carriers do not accept them.
     public init(from text: String) throws(SettingProblem) {
         guard text == text.trimmed else { throw .surroundingSpaces("TWILIO_PHONE_NUMBER") }
         let bytes = text.utf8
@@ -33,7 +33,7 @@ public enum Sender: Sendable, Hashable {
         self = .messagingService(sid)
     }
 
-    /// Reads `otp.countries.sender`: a messaging service's SID, or what `init(from:)` takes.
+    /// Reads `otp.countries.sender`: a messaging service's SID, or anything that `init(from:)` takes.
     public init(country text: String) throws(SettingProblem) {
         if Identifier.isValid(text, prefix: "MG") {
             self = .messagingService(text)

@@ -1,11 +1,11 @@
-/// Which callbacks a message causes and when: every status but the first, with the configured disorder.
+/// The callbacks of a message and their times: every status but the first, with the configured disorder.
 enum CallbackSchedule {
     struct Planned: Equatable {
         var status: MessageStatus
         var afterMilliseconds: Int
     }
 
-    /// How often callbacks go wrong: shares from 0 to 1.
+    /// How often callbacks are lost, duplicated or reversed: shares from 0 to 1.
     struct Disorder: Equatable {
         var lost = 0.0
         var duplicated = 0.0
@@ -32,7 +32,7 @@ enum CallbackSchedule {
     }
 }
 
-/// A callback to be posted.
+/// A callback to be sent.
 struct Callback: Equatable, Sendable {
     var url: CallbackURL
     var status: MessageStatus
@@ -43,7 +43,7 @@ struct Callback: Equatable, Sendable {
     var serviceSID: String
     var errorCode: UInt32
 
-    /// The form fields Twilio sends with a status callback.
+    /// The form fields that Twilio sends with a status callback.
     var parameters: [(name: String, value: String)] {
         var parameters = [
             (name: "SmsSid", value: messageSID), (name: "SmsStatus", value: status.rawValue),
@@ -59,9 +59,9 @@ struct Callback: Equatable, Sendable {
     }
 }
 
-/// An `http` URL a callback can be posted to. TLS is not spoken here.
+/// An `http` URL for callbacks. TLS is not supported here.
 struct CallbackURL: Equatable, Sendable {
-    /// As given, what the signature covers.
+    /// The URL as given, which the signature covers.
     let text: String
     let host: String
     let port: Int

@@ -25,7 +25,7 @@ enum Signature {
     private static func hmacSHA1(key: [UInt8], message: [UInt8]) -> [UInt8] {
         var digest = [UInt8](repeating: 0, count: 20)
         var length: UInt32 = 0
-        // The pointers live for this call alone.
+        // The pointers are valid during this call alone.
         let made = unsafe digest.withUnsafeMutableBufferPointer { digest in
             unsafe key.withUnsafeBufferPointer { key in
                 unsafe message.withUnsafeBufferPointer { message in
@@ -35,7 +35,7 @@ enum Signature {
                 }
             }
         }
-        precondition(made && length == 20, "libcrypto made no HMAC-SHA1")
+        precondition(made && length == 20, "libcrypto could not compute an HMAC-SHA-1")
         return digest
     }
 }

@@ -1,5 +1,5 @@
-/// Twilio's words and HTTP statuses for the codes that matter here. Sources: Twilio's error dictionary and answers
-/// quoted in its SDKs' issues. A code that is not listed is a 400 that says it is simulated.
+/// Twilio's messages and HTTP statuses for the codes that matter to otpd. Sources: Twilio's error dictionary, and
+/// answers quoted in its SDKs' issues. Any other code gives a 400 whose message says that it is simulated.
 enum ErrorCatalog {
     /// The refusal of a create with that code.
     static func refusal(_ code: Int, to: String, from: String) -> TwilioError {
@@ -73,7 +73,7 @@ enum ErrorCatalog {
         }
     }
 
-    /// What `error_message` says of a delivery error.
+    /// The `error_message` of a delivery error.
     static func deliveryMessage(_ code: Int) -> String {
         switch code {
         case 30001: "Queue overflow"

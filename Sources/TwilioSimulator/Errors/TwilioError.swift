@@ -1,18 +1,18 @@
-/// A refusal, as Twilio words it.
+/// A refusal in Twilio's words.
 struct TwilioError: Error, Equatable {
     var code: Int
     var message: String
     var status: Int
 
-    /// Which of Twilio's two error bodies to print.
+    /// The two formats of Twilio's error bodies.
     enum Format: String {
-        /// `{code, message, more_info, status}`, what the 2010 API prints today.
+        /// `{code, message, more_info, status}`, as in the 2010 API.
         case classic
-        /// RFC 9457 problem details, what Twilio's newer APIs print.
+        /// RFC 9457 problem details, as in Twilio's newer APIs.
         case problem
     }
 
-    /// The answer with that body; `headers` are whole lines.
+    /// The answer with that body. `headers` are whole lines.
     func answer(_ format: Format, headers: String = "") -> Answer {
         var body: [UInt8] = []
         switch format {

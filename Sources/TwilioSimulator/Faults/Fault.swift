@@ -1,26 +1,26 @@
-/// What can go wrong with one request.
+/// A fault of one request.
 enum Fault: Equatable {
     /// 429, code 20429, with this Retry-After, or none.
     case tooManyRequests(retryAfter: String?)
-    /// 500, code 20500; with or without the message having been created.
+    /// 500, code 20500, after the message was created or without creating it.
     case serverError(created: Bool)
-    /// 503 with an HTML body, as a proxy prints it.
+    /// 503 with an HTML body, as from a proxy.
     case unavailable
-    /// Refused with that Twilio error code.
+    /// Refused with this Twilio error code.
     case refuse(code: Int)
-    /// An HTML page with that status, as a firewall, a proxy or a captive portal answers in Twilio's place.
+    /// An HTML page with this status, as a firewall, a proxy or a captive portal answers in Twilio's place.
     case blocked(status: Int)
-    /// Read, then closed: no message, no answer.
+    /// The request is read, then the connection closed: no message, no answer.
     case readThenClose
-    /// A message, then closed: no answer.
+    /// The message is created, then the connection closed: no answer.
     case createThenClose
-    /// A message, and half of an answer.
+    /// The message is created, and half of the answer is sent.
     case closeMidAnswer
-    /// A message, and an answer that is not HTTP.
+    /// The message is created, and the answer is not HTTP.
     case garbage
-    /// A message, and an answer after that long.
+    /// The message is created, and the answer comes after this time.
     case slow(milliseconds: Int)
-    /// A message, and no answer ever on an open connection.
+    /// The message is created, and no answer ever comes on the open connection.
     case never
 
     /// The name that `/_sim/faults` and the statistics use.
@@ -78,7 +78,7 @@ enum Fault: Equatable {
         }
     }
 
-    /// The reply, given the one without the fault (only for those that take effect).
+    /// The reply with this fault. `honest` is the reply without it, for faults whose request takes effect.
     func reply(instead honest: Reply?, format: TwilioError.Format, to: String, from: String) -> Reply {
         let answer = honest?.answer ?? ErrorCatalog.internalError.answer(format)
         switch self {

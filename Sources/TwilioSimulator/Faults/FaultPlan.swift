@@ -1,6 +1,6 @@
-/// Which request meets which fault: counted rules, rules per number, rates, and the limits on concurrency and rate.
+/// Decides which fault a request gets: counted rules, rules per number, rates, and the limits on concurrency and rate.
 struct FaultPlan {
-    /// Which requests a rule is for.
+    /// The requests that a rule applies to.
     enum Kind: String {
         case create, fetch, list, any
     }
@@ -11,20 +11,20 @@ struct FaultPlan {
         var kind = Kind.create
     }
 
-    /// What `status` of an account can be.
+    /// An account's `status`.
     enum AccountStatus: String, CaseIterable {
         case active, suspended, closed
     }
 
-    /// What `type` of an account can be.
+    /// An account's `type`.
     enum AccountType: String, CaseIterable {
         case trial = "Trial"
         case full = "Full"
     }
 
-    /// Taken in order, each for its next `remaining` requests.
+    /// Applied in order, each to its next `remaining` requests.
     var next: [Rule] = []
-    /// By `To`, for its next `remaining` creates.
+    /// By `To`, each for its next `remaining` creates.
     var numbers: [[UInt8]: Rule] = [:]
     /// Shares of creates from 0 to 1, in order.
     var rates: [(fault: Fault, share: Double)] = []
@@ -37,7 +37,7 @@ struct FaultPlan {
     /// More creates than this within one second of the clock get 429; nil for no limit.
     var maxPerSecond: Int?
     var errorFormat = TwilioError.Format.classic
-    /// Of an account that is not active, messages are neither taken nor listed.
+    /// An account that is not active neither takes nor lists messages.
     var accountStatus = AccountStatus.active
     var accountType = AccountType.full
 
@@ -47,7 +47,7 @@ struct FaultPlan {
 
     init() {}
 
-    /// Whether this create is one too many; counts it.
+    /// Counts this create, and returns whether it exceeds a limit.
     mutating func exceedsLimits(concurrent: Int, at now: Microseconds) -> Bool {
         if let maxConcurrent, concurrent > maxConcurrent { return true }
         guard let maxPerSecond else { return false }
@@ -59,7 +59,7 @@ struct FaultPlan {
         return createsThisSecond > maxPerSecond
     }
 
-    /// The fault this request meets, spending the rule that says so.
+    /// The fault for this request. Uses up one count of its rule.
     mutating func fault(
         _ kind: Kind, to: [UInt8] = [], magic: Fault? = nil, using random: inout some RandomNumberGenerator
     ) -> Fault? {

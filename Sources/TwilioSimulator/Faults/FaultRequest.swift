@@ -1,11 +1,11 @@
 import FoundationEssentials
 
-/// Why a control request could not be taken.
+/// Why a control request was refused.
 struct ControlError: Error, Equatable {
     var message: String
 }
 
-/// The body of `POST /_sim/faults`. A key that is there replaces that part of the plan; others stay as they are.
+/// The body of `POST /_sim/faults`. A given key replaces that part of the plan; the other parts stay.
 ///
 /// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|any"},
 ///            {"fault": "blocked", "status": 403}],
@@ -15,12 +15,12 @@ struct ControlError: Error, Equatable {
 ///   "max_concurrent": 50, "max_per_second": 100, "auth_token": "…", "error_format": "classic|problem",
 ///   "account_status": "active|suspended|closed", "account_type": "Full|Trial"}`
 ///
-/// 0 takes a limit away. JSONDecoder is good enough here: nothing on this path is hot.
+/// 0 removes a limit. JSONDecoder is fast enough here, because this is not a hot path.
 struct FaultRequest: Decodable {
     struct Rule: Decodable {
         var fault: String
         var count: Int?
-        /// A number of seconds, or a string that goes into the header as it is.
+        /// A number of seconds, or a string that is sent in the header as it is.
         var retryAfter: String?
         var ms: Int?
         var code: Int?
@@ -40,7 +40,7 @@ struct FaultRequest: Decodable {
             let seconds = try? values.decodeIfPresent(Int.self, forKey: .retryAfter)
             retryAfter =
                 try seconds.map { "\($0)" } ?? values.decodeIfPresent(String.self, forKey: .retryAfter)
-            // It becomes a line of the head, and no more than one.
+            // It becomes exactly one line of the head.
             guard retryAfter?.utf8.allSatisfy({ $0 >= 0x20 }) != false else {
                 throw ControlError(message: "\"retry_after\" must be one line")
             }
@@ -102,7 +102,7 @@ struct FaultRequest: Decodable {
     var errorFormat: String?
     var accountStatus: String?
     var accountType: String?
-    /// How slow the rate `slow` is; 3000 without it.
+    /// The delay of the rate `slow`; 3000 by default.
     var slowMilliseconds: Int?
 
     init(from decoder: any Decoder) throws {
@@ -133,7 +133,7 @@ struct FaultRequest: Decodable {
         }
     }
 
-    /// Changes the plan, all of it or nothing.
+    /// Changes the whole plan, or nothing.
     func apply(to plan: inout FaultPlan) throws(ControlError) {
         var changed = plan
         if let next {
@@ -214,7 +214,7 @@ private struct AnyKey: CodingKey {
 }
 
 extension Decoder {
-    /// A misspelt switch must not pass for one that is off.
+    /// Refuses unknown keys, so that a misspelled one is reported.
     fileprivate func refuseKeys(besides known: [String]) throws {
         let keys = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
         if let stranger = keys.first(where: { !known.contains($0) }) {

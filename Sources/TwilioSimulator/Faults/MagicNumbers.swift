@@ -1,11 +1,11 @@
-/// Numbers with a fate. Ours are valid Saudi mobiles, so that SQL's table lets them pass:
+/// Numbers with a fixed outcome. otpd's own are valid Saudi mobiles, so that SQL accepts them:
 ///
 ///     +96659 00 CCCCC   creation refused with Twilio error CCCCC
 ///     +96659 01 CCCCC   accepted, ends undelivered with error CCCCC (failed for 30001 and 30002);
 ///                       +966590100000 ends at `sent`: a carrier without receipts
 ///     +96659 02 FFFFF   a fault, the first time only; see `fault`
 ///
-/// Twilio's own test numbers as its documentation of test credentials lists them.
+/// Twilio's own test numbers are those in its documentation of test credentials.
 enum MagicNumbers {
     enum Fate: Equatable {
         case refused(code: Int)
@@ -13,7 +13,7 @@ enum MagicNumbers {
         case faultOnce(Fault)
     }
 
-    /// The fate of a message to that number, or nil.
+    /// The outcome of a message to that number, or nil.
     static func fate(to: [UInt8]) -> Fate? {
         if to.count == 12, to.starts(with: "+1500555000".utf8) {
             return twilioRecipient(to[11]).map { .refused(code: $0) }
@@ -77,7 +77,7 @@ enum MagicNumbers {
                            trial, +966590021610 opted out, +966590021614 landline, +966590021408 no permission
           +96659 01 CCCCC  accepted, ends undelivered with error CCCCC (failed for 30001, 30002);
                            +966590100000 ends at sent (no receipt)
-          and, each the first time only, then fine:
+          and these, the first time only; later messages are delivered:
           +966590200429    429 with Retry-After: 1
           +966590200430    429 without Retry-After
           +966590200403    403 with an HTML page, as a firewall or a proxy answers

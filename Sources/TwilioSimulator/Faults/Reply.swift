@@ -1,9 +1,9 @@
-/// What a connection has to do with an answer.
+/// The reply that a connection delivers.
 struct Reply: Equatable {
     enum Delivery: Equatable {
         /// Send all of it.
         case whole
-        /// Close without a byte.
+        /// Close without sending a byte.
         case closeUnanswered
         /// Send the head and half of the body, then close.
         case closeMidAnswer
@@ -17,6 +17,6 @@ struct Reply: Equatable {
     var delivery: Delivery = .whole
     /// How long to wait before the delivery.
     var delayMilliseconds = 0
-    /// What the request sets off, counted from now.
+    /// The callbacks that the request causes, counted from now.
     var callbacks: [ScheduledCallback] = []
 }

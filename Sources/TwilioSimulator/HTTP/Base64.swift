@@ -1,9 +1,9 @@
 import CCrypto
 
-/// Base64 by libcrypto, so that nothing else has to be linked for it.
+/// Base64 by libcrypto, to avoid another dependency.
 enum Base64 {
     static func encode(_ bytes: [UInt8]) -> String {
-        // EVP_EncodeBlock writes 4 bytes for every 3 begun, and a NUL behind them.
+        // EVP_EncodeBlock writes 4 bytes for each 3 or fewer, and a NUL after them.
         var output = [UInt8](repeating: 0, count: (bytes.count + 2) / 3 * 4 + 1)
         let written = unsafe output.withUnsafeMutableBufferPointer { output in
             unsafe bytes.withUnsafeBufferPointer { input in

@@ -1,4 +1,5 @@
-/// Wall-clock time as microseconds since 1970. Every decision takes it as a parameter; only the connection reads a clock.
+/// Wall-clock time as microseconds since 1970. Every decision takes it as a parameter; only the connection reads the
+/// clock.
 typealias Microseconds = Int64
 
 extension Array where Element == UInt8 {
@@ -21,13 +22,13 @@ extension Array where Element == UInt8 {
 }
 
 extension String {
-    /// The bytes as UTF-8; what is not UTF-8 becomes U+FFFD.
+    /// The bytes as UTF-8. Invalid bytes become U+FFFD.
     init(utf8 bytes: some Collection<UInt8>) {
         self.init(decoding: bytes, as: UTF8.self)
     }
 }
 
-/// Hexadecimal digits, both ways.
+/// Hexadecimal digits in both directions.
 enum Hex {
     static let digits = [UInt8]("0123456789abcdef".utf8)
     static let upperDigits = [UInt8]("0123456789ABCDEF".utf8)

@@ -7,7 +7,8 @@ struct Form: Equatable {
 
     var fields: [Field] = []
 
-    /// Parses as WHATWG URL does: `+` is a space, a broken escape stands for itself, empty parts are skipped.
+    /// Parses as the WHATWG URL standard does: `+` is a space, a broken escape stands for itself, empty parts are
+    /// skipped.
     init(_ bytes: some Collection<UInt8>) {
         var field = Field(name: [], value: [])
         var inValue = false
@@ -55,7 +56,7 @@ struct Form: Equatable {
         self[name].map { String(utf8: $0) }
     }
 
-    /// The two hexadecimal digits after a `%`, decoded, and the index behind them.
+    /// The two hexadecimal digits after a `%`, decoded, and the index after them.
     private static func escape<C: Collection<UInt8>>(in bytes: C, at index: C.Index) -> (UInt8, C.Index)? {
         guard index != bytes.endIndex, let high = Hex.value(bytes[index]) else { return nil }
         let second = bytes.index(after: index)

@@ -1,7 +1,7 @@
-/// Writing JSON by hand: the create path must not pay for an encoder.
+/// Writes JSON by hand, because an encoder is too slow for the create path.
 enum JSON {
-    /// Appends a quoted string. `ascii` escapes everything past 0x7E as `\uXXXX` (as Twilio's 2010 API prints it);
-    /// otherwise UTF-8 goes through. Bytes that are not UTF-8 become U+FFFD.
+    /// Appends a quoted string. `ascii` escapes every character past 0x7E as `\uXXXX`, as Twilio's 2010 API does;
+    /// otherwise UTF-8 is kept. Invalid bytes become U+FFFD.
     static func append(string bytes: some Collection<UInt8>, ascii: Bool = true, to output: inout [UInt8]) {
         output.append(UInt8(ascii: "\""))
         if bytes.allSatisfy(isPlain) {

@@ -1,4 +1,4 @@
-/// A request, wholly read.
+/// A complete request.
 struct Request {
     enum Method: Equatable {
         case get
@@ -8,9 +8,9 @@ struct Request {
     }
 
     var method: Method
-    /// As sent: without the query.
+    /// The path as sent, without the query.
     var path: String
-    /// As sent: behind the `?`, empty without one.
+    /// The query as sent, after the `?`; empty if there is none.
     var query: Substring = ""
     /// The value of the Authorization header.
     var authorization: String?
@@ -19,7 +19,7 @@ struct Request {
     /// Whether the Accept header asks for RFC 9457 problem details.
     var wantsProblemDetails = false
     var body: [UInt8] = []
-    /// Whether the client lets the connection stay open.
+    /// Whether the client allows the connection to stay open.
     var keepAlive = true
 
     init(method: Method, target: String, authorization: String? = nil, body: [UInt8] = []) {

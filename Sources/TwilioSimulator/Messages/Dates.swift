@@ -1,4 +1,4 @@
-/// Dates as Twilio prints and takes them, in UTC, without Foundation.
+/// Dates in Twilio's formats, in UTC, without Foundation.
 enum Dates {
     private static let days = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"]
     private static let months = [

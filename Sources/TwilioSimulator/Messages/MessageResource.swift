@@ -1,10 +1,11 @@
-/// Prints messages as Twilio's 2010 API does: `", "` and `": "`, ASCII only, `num_segments` and `price` as strings.
+/// Prints messages as Twilio's 2010 API does: `", "` and `": "`, ASCII only, with `num_segments` and `price` as
+/// strings.
 struct MessageResource {
     private let prefix: [UInt8]
     private let uriPrefix: [UInt8]
     private let sids: MessageSIDCodec
     private let delays: StatusDelays
-    /// The last date printed: most answers carry one second three times.
+    /// The last date printed. Most answers print the same second three times.
     private var dateSecond: Int64 = -1
     private var dateText: [UInt8] = []
 
@@ -15,7 +16,7 @@ struct MessageResource {
         self.delays = delays
     }
 
-    /// What a message shows at a moment.
+    /// The state of a message at one moment.
     struct State: Equatable {
         var status: MessageStatus
         var updatedAt: Microseconds
@@ -70,7 +71,7 @@ struct MessageResource {
         output.append(text: ", \"num_media\": \"0\", \"num_segments\": \"")
         output.append(number: assigned ? message.record.segments : 0)
         output.append(text: "\", \"price\": ")
-        // Billed per segment once sent: undelivered is billed as well, failed is not.
+        // Billed per segment once sent. Undelivered messages are billed as well, failed ones are not.
         if state.sentAt != nil {
             output.append(text: "\"-\(Self.price(segments: Int(message.record.segments)))\"")
         } else {

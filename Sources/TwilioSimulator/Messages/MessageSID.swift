@@ -1,7 +1,8 @@
-/// Message SIDs without an index: a SID is the message's sequence number under a keyed bijection, then a check word.
+/// Message SIDs without an index. A SID is the message's sequence number under a keyed bijection, followed by a check
+/// word.
 ///
-/// It looks like Twilio's (`SM` and 32 hexadecimal digits), differs from run to run, and is decoded instead of looked
-/// up. Not cryptography: nobody attacks a simulator.
+/// It has the form of Twilio's (`SM` and 32 hexadecimal digits), differs from run to run, and is decoded instead of
+/// looked up. It is not cryptography, which a simulator does not need.
 struct MessageSIDCodec {
     private let key: UInt64
     private let checkKey: UInt64

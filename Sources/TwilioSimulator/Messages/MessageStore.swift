@@ -1,9 +1,9 @@
-/// The newest messages, in memory: fixed-size records in chunks, their text in one arena per chunk.
+/// The newest messages, in memory: fixed-size records in chunks, with the text in one arena per chunk.
 ///
-/// Bounded: past `capacity` the oldest whole chunk goes. A message is found by sequence number (which its SID encodes),
-/// by `To` through a chain that starts in `index`, or by walking. Confined to the event loop that owns it.
+/// Bounded: past `capacity` the oldest whole chunk is dropped. A message is found by its sequence number (which its SID
+/// encodes), by `To` through a chain that starts in `index`, or by walking. Used only on the event loop that owns it.
 final class MessageStore {
-    /// One message, 48 bytes; its text lies in the chunk's arena: to, from, service SID, body.
+    /// One message, 48 bytes. Its text is in the chunk's arena: to, from, service SID, body.
     struct Record {
         var createdAt: Microseconds
         /// The sequence number of the message before this one to the same number; −1 for none.
@@ -19,10 +19,10 @@ final class MessageStore {
         var deleted = false
     }
 
-    /// What the index keeps per number.
+    /// The index entry of a number.
     struct Entry {
         var newest: Int
-        /// Messages to this number still kept.
+        /// How many messages to this number are kept.
         var count: Int
     }
 
@@ -44,9 +44,9 @@ final class MessageStore {
 
     static let chunkSize = 8192
     let capacity: Int
-    /// Sequence number of the next message; also how many were ever created since the last reset.
+    /// The sequence number of the next message, which is also how many were created since the last reset.
     private(set) var next = 0
-    /// Sequence number of the oldest message kept.
+    /// The sequence number of the oldest message kept.
     private(set) var first = 0
     private(set) var index: [UInt64: Entry] = [:]
     private var chunks: [Chunk] = []
@@ -77,7 +77,7 @@ final class MessageStore {
         return sequence
     }
 
-    /// The message of that number, or nil when it never was, is no longer kept, or was deleted.
+    /// The message with that sequence number. Nil if it never existed, is no longer kept, or was deleted.
     func message(_ sequence: Int) -> Message? {
         guard sequence >= first, sequence < next else { return nil }
         let chunk = chunks[(sequence - first) / Self.chunkSize]
@@ -93,7 +93,7 @@ final class MessageStore {
         return Message(sequence: entry.newest, record: record, text: chunk.text)
     }
 
-    /// Empties the body of a message, for good.
+    /// Empties the text of a message for good.
     func redact(_ sequence: Int) {
         update(sequence) { $0.bodyLength = 0 }
     }
@@ -114,7 +114,7 @@ final class MessageStore {
         }
     }
 
-    /// Forgets everything; SIDs of before are unknown from then on, since sequence numbers go on.
+    /// Removes everything. Earlier SIDs are unknown from then on, because sequence numbers continue.
     func removeAll() {
         chunks = []
         index = [:]
@@ -146,8 +146,8 @@ final class MessageStore {
         first += Self.chunkSize
     }
 
-    /// A number of 18 digits at most as itself (its plus sign counts), anything else as a hash; the walk compares the
-    /// text, so that a collision costs time and never truth.
+    /// A number of at most 18 digits as itself (its plus sign counts), anything else as a hash. The walk compares the
+    /// text, so a collision costs time and never changes a result.
     static func key(_ to: some Collection<UInt8>) -> UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         var number: UInt64 = 1
@@ -163,7 +163,7 @@ final class MessageStore {
     }
 }
 
-/// One stored message, read.
+/// One stored message.
 struct Message {
     let sequence: Int
     let record: MessageStore.Record
@@ -177,7 +177,7 @@ struct Message {
 
     var to: ArraySlice<UInt8> { slice(0, Int(record.toLength)) }
     var from: ArraySlice<UInt8> { slice(Int(record.toLength), Int(record.fromLength)) }
-    /// The Messaging Service's SID, empty without one.
+    /// The messaging service's SID; empty if there is none.
     var service: ArraySlice<UInt8> {
         slice(Int(record.toLength) + Int(record.fromLength), Int(record.serviceLength))
     }

@@ -1,18 +1,18 @@
-/// How a message ends.
+/// The final status of a message.
 enum Outcome: UInt8, Equatable {
     case delivered
     case undelivered
     case failed
-    /// Ends at `sent`: a carrier that sends no receipts.
+    /// Ends at `sent`, as with a carrier that sends no receipts.
     case sent
 }
 
-/// Twilio's words for a message's status.
+/// Twilio's statuses of a message.
 enum MessageStatus: String, Equatable {
     case accepted, queued, sending, sent, delivered, undelivered, failed
 }
 
-/// When a message reaches each status, counted from its creation.
+/// The time at which a message reaches each status, from its creation.
 struct StatusDelays: Equatable {
     var sendingMilliseconds = 200
     var sentMilliseconds = 500
@@ -20,7 +20,7 @@ struct StatusDelays: Equatable {
 
     init() {}
 
-    /// Refuses delays that go back in time.
+    /// Nil for delays that go back in time.
     init?(sending: Int, sent: Int, final: Int) {
         guard sending >= 0, sent >= sending, final >= sent else { return nil }
         sendingMilliseconds = sending
@@ -29,8 +29,8 @@ struct StatusDelays: Equatable {
     }
 }
 
-/// The statuses of one message in order: a pure function of its outcome, its sender and the delays, so that nothing
-/// has to run for a message to progress.
+/// The statuses of one message in order. A pure function of its outcome, its sender and the delays, so that a message
+/// advances without any running code.
 struct StatusTimeline: Equatable {
     struct Step: Equatable {
         var status: MessageStatus
@@ -39,7 +39,7 @@ struct StatusTimeline: Equatable {
 
     let steps: [Step]
 
-    /// `viaService` starts at `accepted`, as messages of a Messaging Service do; others at `queued`.
+    /// `viaService` starts at `accepted`, as messages of a messaging service do; others start at `queued`.
     init(outcome: Outcome, viaService: Bool, delays: StatusDelays) {
         var steps = [Step(status: viaService ? .accepted : .queued, afterMilliseconds: 0)]
         let sending = delays.sendingMilliseconds
@@ -60,14 +60,14 @@ struct StatusTimeline: Equatable {
         self.steps = steps
     }
 
-    /// The step a message of this age has reached. The first answer always shows the first status, even with delays
-    /// of zero, which `justCreated` says.
+    /// The step that a message of this age has reached. With `justCreated` it is the first, because the first answer
+    /// always shows the first status, even with delays of zero.
     func step(ageMicroseconds: Microseconds, justCreated: Bool = false) -> Step {
         if justCreated { return steps[0] }
         return steps.last { Int64($0.afterMilliseconds) * 1000 <= ageMicroseconds } ?? steps[0]
     }
 
-    /// The age at which the message was sent, or nil if it never is.
+    /// The age at which the message was sent; nil if it never is.
     var sentAfterMilliseconds: Int? {
         steps.first { $0.status == .sent }?.afterMilliseconds
     }

@@ -1,4 +1,4 @@
-/// Segment counting as Twilio bills it: GSM 03.38 with 160/153 units, else UCS-2 with 70/67.
+/// Counts segments as Twilio bills them: GSM 03.38 with 160/153 units, otherwise UCS-2 with 70/67.
 enum Segments {
     /// How many segments the text takes, at least 1. A two-unit character is never split.
     static func count(_ text: String) -> Int {

@@ -1,11 +1,11 @@
 import NIOCore
 import NIOHTTP1
 
-/// One POST and its answer at a time on a callback connection.
+/// A callback connection, with one POST and its answer at a time.
 final class CallbackExchange: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
     typealias OutboundOut = HTTPClientRequestPart
-    /// Whether the receiver took it (2xx), and whether the connection can carry another.
+    /// Whether the receiver accepted it (2xx), and whether the connection can be reused.
     typealias Completion = (_ succeeded: Bool, _ reusable: Bool) -> Void
 
     private var context: ChannelHandlerContext?

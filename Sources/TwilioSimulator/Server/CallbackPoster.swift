@@ -2,9 +2,10 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Posts signed callbacks when they are due, over a few kept connections per receiver. Confined to its event loop.
+/// Sends signed callbacks when they are due, over a few kept connections per receiver. Used only on its event loop.
 ///
-/// As Twilio: not retried for long. A post that cannot connect or gets no 2xx is tried once more after a second.
+/// Like Twilio, it does not retry for long. A POST that cannot connect or gets no 2xx is tried once more after a
+/// second.
 final class CallbackPoster {
     private static let maxConnections = 32
     private static let maxWaiting = 100_000
@@ -91,7 +92,7 @@ final class CallbackPoster {
         do {
             exchange = try channel.pipeline.syncOperations.handler(type: CallbackExchange.self)
         } catch {
-            // The connection died while it was idle.
+            // The connection was lost while it was idle.
             line.open -= 1
             return start(post)
         }

@@ -1,10 +1,10 @@
 import NIOCore
 import NIOHTTP1
 
-/// One client's connection: gathers a request, asks the simulator, carries out the reply, faults included.
+/// One client's connection: reads a request, asks the simulator, and delivers the reply, faults included.
 ///
-/// Callbacks and plain calls only: everything happens on the event loop. Requests that arrive while one is being
-/// answered (slow, or pipelined) wait their turn.
+/// Everything is a callback or a plain call on the event loop. Requests that arrive while another one is being answered
+/// (slow, or pipelined) wait for their turn.
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = HTTPServerRequestPart
 
@@ -15,14 +15,14 @@ final class Connection: ChannelInboundHandler {
     private let postCallback: (ScheduledCallback) -> Void
     private var gathering: Request?
     private var waiting: [Request] = []
-    /// Set from a request's end until its answer is out.
+    /// Set from a request's end until its answer is sent.
     private var answering = false
     /// Whether the request being answered is counted as concurrent.
     private var counted = false
     private var closing = false
-    /// The client will send no more; what is being answered still goes out.
+    /// The client will send no more. A pending answer is still sent.
     private var inputClosed = false
-    /// The answer never comes; the connection stays until the client leaves.
+    /// The answer never comes. The connection stays open until the client closes it.
     private var unanswered = false
 
     init(simulator: Simulator, outlet: RawOutlet, postCallback: @escaping (ScheduledCallback) -> Void) {
@@ -132,7 +132,7 @@ final class Connection: ChannelInboundHandler {
             }
         var request = Request(
             method: method, target: head.uri, authorization: head.headers.first(name: "Authorization"))
-        // Two are as good as a foreign one.
+        // Two Host headers are treated like a foreign one.
         let hosts = head.headers["Host"]
         request.host = hosts.count > 1 ? "" : hosts.first
         request.keepAlive = head.isKeepAlive

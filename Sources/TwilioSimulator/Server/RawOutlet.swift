@@ -1,9 +1,9 @@
 import NIOCore
 
-/// The way past the HTTP decoder for bytes: it sits before the decoder, and what it is given goes to the socket as is.
+/// Sends bytes past the HTTP decoder. It sits before the decoder, and its bytes go to the socket unchanged.
 ///
-/// The decoder takes typed parts on the way out, so that a `ByteBuffer` must not pass through it; and faults need to
-/// send what no encoder would.
+/// The decoder takes typed parts on the way out, so a `ByteBuffer` must not pass through it. Faults also need to send
+/// bytes that no encoder would produce.
 final class RawOutlet: ChannelOutboundHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
@@ -13,7 +13,7 @@ final class RawOutlet: ChannelOutboundHandler {
     func handlerAdded(context: ChannelHandlerContext) { self.context = context }
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
-    /// Sends bytes; with `close`, closes the connection behind them.
+    /// Sends bytes. With `close`, closes the connection after them.
     func send(_ bytes: [UInt8], close: Bool) {
         guard let context else { return }
         let buffer = NIOAny(context.channel.allocator.buffer(bytes: bytes))

@@ -2,23 +2,23 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// The simulator on a socket: one event-loop thread which owns everything.
+/// The simulator on a socket: one event-loop thread that owns everything.
 ///
-/// No task per connection or request: faults need the socket itself, and plain calls on one event loop answer several
-/// times as many requests as async handlers do.
+/// There is no task per connection or request. Faults need the socket itself, and plain calls on one event loop answer
+/// several times as many requests as async handlers do.
 struct SimulatorServer: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let listener: any Channel
-    /// Where it listens.
+    /// The port that it listens on.
     let port: Int
 
-    /// What lives on the event loop and is touched on it alone.
+    /// Objects that are used on the event loop alone.
     private struct Shared {
         let simulator: Simulator
         let callbacks: CallbackPoster
     }
 
-    /// Listens from now on.
+    /// Starts to listen.
     init(_ settings: Settings) throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         do {
@@ -30,10 +30,10 @@ struct SimulatorServer: Sendable {
         port = listener.localAddress?.port ?? settings.port
     }
 
-    /// Blocks until the listening socket has ended: closed by `stopListening`, or by itself.
-    func waitUntilDeaf() { try? listener.closeFuture.wait() }
+    /// Blocks until the listening socket is closed, by `stopListening` or by a failure.
+    func waitUntilClosed() { try? listener.closeFuture.wait() }
 
-    /// From any thread.
+    /// Closes the listening socket. From any thread.
     func stopListening() { listener.close(promise: nil) }
 
     /// Closes everything at once.

@@ -1,8 +1,9 @@
-/// Decides who may talk to the simulator, and whom it talks to: it has codes, and it posts where a request tells it to.
+/// Decides which requests the simulator accepts, and where it sends callbacks. It holds codes, and requests choose the
+/// URLs that it sends to.
 struct Access: Sendable {
     /// Whether it listens on loopback alone.
     let isLocal: Bool
-    /// What requests for `/_sim/` must show; nil: nothing.
+    /// The token that requests for `/_sim/` must have; nil for none.
     let controlToken: String?
     /// Whether callbacks may go to other machines.
     let allowsRemoteCallbacks: Bool
@@ -13,19 +14,19 @@ struct Access: Sendable {
         allowsRemoteCallbacks = settings.allowsRemoteCallbacks
     }
 
-    /// Whether a request's `Host` is one of this machine's own names. A web page whose name was made to mean 127.0.0.1 has
-    /// its own name there, and must not read codes.
+    /// Whether a request's `Host` is one of this machine's own names. This stops a web page whose DNS name points to
+    /// 127.0.0.1 from reading codes, because its requests have that name as Host.
     func accepts(host: String?) -> Bool {
         guard isLocal, let host else { return true }
         return Self.isLoopback(Self.name(of: host))
     }
 
-    /// Whether a request may see codes and change what the simulator does.
+    /// Whether a request may see codes and change the simulator's behavior.
     func allowsControl(_ authorization: String?) -> Bool {
         guard let controlToken else { return true }
         let wanted = Array("Bearer \(controlToken)".utf8)
         let shown = Array((authorization ?? "").utf8)
-        // In a time that does not depend on where they differ.
+        // In constant time, wherever they differ.
         var difference = wanted.count ^ shown.count
         for (index, byte) in wanted.enumerated() {
             difference |= Int(byte ^ (index < shown.count ? shown[index] : 0))
@@ -35,7 +36,7 @@ struct Access: Sendable {
 
     func allowsCallback(to host: String) -> Bool { allowsRemoteCallbacks || Self.isLoopback(host) }
 
-    /// Without the port, and without the brackets of IPv6.
+    /// The host without its port and without the brackets of IPv6.
     private static func name(of host: String) -> String {
         if host.first == "[" { return String(host.dropFirst().prefix { $0 != "]" }) }
         return String(host.prefix { $0 != ":" })

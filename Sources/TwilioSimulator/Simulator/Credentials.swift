@@ -1,6 +1,7 @@
-/// HTTP Basic credentials the simulator takes: account SID with auth token, and an API key with its secret if given.
+/// The HTTP Basic credentials that the simulator accepts: account SID with auth token, and an API key with its secret
+/// if given.
 ///
-/// The expected header values are made once; a request costs a comparison.
+/// The expected header values are made once, so a request costs a comparison.
 struct Credentials {
     let accountSID: String
     var authToken: String { didSet { expected = Self.expected(self) } }
@@ -22,7 +23,7 @@ struct Credentials {
         return expected.contains("Basic " + header.dropFirst(6).drop { $0 == " " })
     }
 
-    /// Whether a header that is accepted is the API key's: a standard one, which may not read the account itself.
+    /// Whether an accepted header is the API key's. It is a standard key, which may not read the account itself.
     func isStandardKey(_ header: String?) -> Bool {
         guard let apiKey, let header else { return false }
         return header.hasSuffix(Base64.encode(Array("\(apiKey.sid):\(apiKey.secret)".utf8)))

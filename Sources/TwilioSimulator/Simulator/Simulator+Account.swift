@@ -1,6 +1,6 @@
-/// The account, its numbers and its short codes: what can be read of them, and no more.
+/// The readable part of the account: itself, its numbers and its short codes.
 extension Simulator {
-    /// `GET …/Accounts/AC….json`. Twilio prints the auth token here; this one keeps it to itself.
+    /// `GET …/Accounts/AC….json`. Twilio's answer holds the auth token; the simulator's does not.
     func account(at now: Microseconds) -> Answer {
         let sid = settings.accountSID
         let date = Dates.rfc2822(seconds: now / 1_000_000)
@@ -13,8 +13,8 @@ extension Simulator {
         return Answer(status: 200, body: Array(body.utf8))
     }
 
-    /// `GET …/IncomingPhoneNumbers.json?PhoneNumber=`: the account has every number that it can send from, and one for
-    /// calls alone. Without a number asked for: the one that a messaging service picks.
+    /// `GET …/IncomingPhoneNumbers.json?PhoneNumber=`. The account has every number that it can send from, and one for
+    /// calls alone. Without the parameter, the answer is the number that a messaging service picks.
     func incomingNumbers(_ request: Request, at now: Microseconds) -> Answer {
         let form = Form(request.query.utf8)
         let number = form["PhoneNumber"].map { $0.isEmpty ? Self.ownNumber : $0 } ?? Self.ownNumber
@@ -42,7 +42,8 @@ extension Simulator {
         return list("incoming_phone_numbers", entries, request)
     }
 
-    /// `GET …/SMS/ShortCodes.json?ShortCode=`: the account has the one that is asked for, and none otherwise.
+    /// `GET …/SMS/ShortCodes.json?ShortCode=`. The account has any short code that is asked for, and none without the
+    /// parameter.
     func shortCodes(_ request: Request, at now: Microseconds) -> Answer {
         let code = Form(request.query.utf8)["ShortCode"] ?? []
         var entries: [[UInt8]] = []
@@ -63,7 +64,7 @@ extension Simulator {
 
     private static let ownNumber = Array("+15005550006".utf8)
 
-    /// Whether the account has a number, and can send SMS from it: as the refusals of creates by it say.
+    /// Whether the account has a number and can send SMS from it, in agreement with the refusals of creates.
     private static func sendsSMS(_ number: [UInt8]) -> Bool? {
         guard (8...16).contains(number.count), number[0] == UInt8(ascii: "+"),
             number.dropFirst().allSatisfy({ (0x30...0x39).contains($0) })
@@ -75,7 +76,7 @@ extension Simulator {
         }
     }
 
-    /// One page, as Twilio's 2010 API frames lists.
+    /// One page, in the list format of Twilio's 2010 API.
     private func list(_ name: String, _ entries: [[UInt8]], _ request: Request) -> Answer {
         var body = Array("{\"end\": \(max(entries.count - 1, 0)), \"first_page_uri\": ".utf8)
         let uri = request.path + (request.query.isEmpty ? "" : "?\(request.query)")

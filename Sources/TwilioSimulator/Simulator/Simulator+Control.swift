@@ -1,4 +1,4 @@
-/// The control API under `/_sim/`. `Access` says which requests get here.
+/// The control API under `/_sim/`. `Access` decides which requests get here.
 extension Simulator {
     private static let maxListed = 100_000
 
@@ -14,7 +14,7 @@ extension Simulator {
         }
     }
 
-    /// Applies a faults object; throws a `ControlError` and changes nothing when it cannot be read.
+    /// Applies a faults object. Throws a `ControlError` and changes nothing if it is invalid.
     func applyFaults(_ json: [UInt8]) throws {
         let request = try FaultRequest.parse(json)
         try request.apply(to: &faults)
@@ -39,7 +39,7 @@ extension Simulator {
         return Answer(status: status, body: body)
     }
 
-    /// `?to=&sid=&limit=&before=`: newest first; `before` is a SID to go on behind.
+    /// `?to=&sid=&limit=&before=`: newest first. `before` is the SID after which the page begins.
     private func inbox(_ form: Form, at now: Microseconds) -> Answer {
         let limit = min(form.text("limit").flatMap { Int($0) } ?? 100, Self.maxListed)
         let before = form["before"].map { sids.sequence(of: $0) ?? -1 } ?? Int.max
@@ -77,7 +77,7 @@ extension Simulator {
         body.append(text: ", \"error_code\": \(state.errorCode.map(String.init) ?? "null")}")
     }
 
-    /// `?limit=`: how many numbers `by_to` may list (1000 without).
+    /// `?limit=`: how many numbers `by_to` may list (default 1000).
     private func stats(_ form: Form) -> Answer {
         let limit = min(form.text("limit").flatMap { Int($0) } ?? 1000, Self.maxListed)
         var repeated = 0
@@ -109,7 +109,7 @@ extension Simulator {
         return Answer(status: 200, body: body)
     }
 
-    /// A `+` typed into a query without being encoded arrives as a space.
+    /// An unencoded `+` in a query arrives as a space.
     private static func unspaced(_ to: [UInt8]) -> [UInt8] {
         to.first == UInt8(ascii: " ") ? [UInt8(ascii: "+")] + to.dropFirst() : to
     }

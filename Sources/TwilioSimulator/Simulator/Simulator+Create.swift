@@ -1,5 +1,5 @@
 extension Simulator {
-    /// The sender that a Messaging Service picks.
+    /// The sender that a messaging service picks.
     private static let serviceSender = Array("+15005550006".utf8)
 
     /// `POST …/Messages.json`: limits and faults first, then Twilio's checks, then the message.
@@ -53,7 +53,7 @@ extension Simulator {
                 segments: Segments.count(text), outcome: outcome, errorCode: errorCode),
             at: now)
         statistics.created += 1
-        guard let message = store.message(sequence) else { preconditionFailure("a message just added is kept") }
+        guard let message = store.message(sequence) else { preconditionFailure("the message just added is missing") }
         var answer: [UInt8] = []
         answer.reserveCapacity(1024)
         resource.append(message, at: now, justCreated: true, to: &answer)
@@ -62,7 +62,7 @@ extension Simulator {
             callbacks: callback.isEmpty ? [] : callbacks(for: message, to: callback))
     }
 
-    /// The code Twilio refuses with, or nil.
+    /// Twilio's error code for a refusal, or nil.
     private func refusal(
         to: [UInt8], from: [UInt8], service: [UInt8], text: String, callback: String, fate: MagicNumbers.Fate?
     ) -> Int? {

@@ -1,8 +1,8 @@
-/// What `GET …/Messages.json` asks for.
+/// The query of `GET …/Messages.json`.
 struct ListQuery: Equatable {
     var to: [UInt8]?
     var from: [UInt8]?
-    /// Only messages sent in these seconds; nil for no such filter, which unsent messages pass.
+    /// Only messages sent in these seconds. Nil for no filter, which unsent messages pass too.
     var sent: ClosedRange<Int64>?
     var page = 0
     var pageSize = 50
@@ -15,7 +15,7 @@ struct ListQuery: Equatable {
         case before([UInt8])
     }
 
-    /// Reads the query; a value that cannot be read is Twilio's 400.
+    /// Reads the query. An invalid value is Twilio's 400.
     init(_ form: Form) throws(TwilioError) {
         func given(_ name: StaticString) -> [UInt8]? { form[name].flatMap { $0.isEmpty ? nil : $0 } }
         to = given("To")
@@ -34,7 +34,7 @@ struct ListQuery: Equatable {
                 default: range
                 }
             let old = sent ?? 0...Int64.max
-            // Two filters that exclude each other leave a second before time began.
+            // Two filters that exclude each other leave a range before 1970, which matches nothing.
             sent = old.overlaps(bounds) ? old.clamped(to: bounds) : -1 ... -1
         }
         page = try Self.number(form, "Page", 0...Int.max) ?? 0
@@ -79,7 +79,7 @@ extension Simulator {
         }
     }
 
-    /// The messages of one page; those younger than the list lag are not there yet.
+    /// The messages of one page, without those younger than the list lag.
     func page(_ query: ListQuery, at now: Microseconds) throws(TwilioError) -> ListPage {
         var newerThan = -1
         var olderThan = Int.max
@@ -164,7 +164,7 @@ extension Simulator {
         JSON.append(string: uri + String(utf8: sids.sid(message.sequence)), to: &output)
     }
 
-    /// The list's own address with its filters, and without a place in it.
+    /// The list's address with its filters, but without a page.
     private func pageURI(form: Form, path: String, pageSize: Int) -> String {
         var uri = Array(path.utf8)
         uri.append(UInt8(ascii: "?"))

@@ -1,4 +1,4 @@
-/// The simulator without sockets: a request and a moment in, a reply out. Confined to its event loop.
+/// The simulator without sockets: it takes a request and a time, and returns a reply. Used only on its event loop.
 final class Simulator {
     let settings: Settings
     let access: Access
@@ -7,7 +7,7 @@ final class Simulator {
     var faults: FaultPlan
     var random: SplitMix64
     var statistics = Statistics()
-    /// Creates being answered right now; connections count them up and down.
+    /// The number of creates being answered. Connections update it.
     private(set) var concurrent = 0
     let store: MessageStore
     let sids: MessageSIDCodec
@@ -18,7 +18,7 @@ final class Simulator {
     let numbersPath: String
     let shortCodesPath: String
 
-    /// Throws a `ControlError` when the faults of the settings cannot be read.
+    /// Throws a `ControlError` if the settings' faults are invalid.
     init(_ settings: Settings) throws {
         self.settings = settings
         access = Access(settings)
@@ -36,15 +36,15 @@ final class Simulator {
         try restoreFaults()
     }
 
-    /// Answers a request that was wholly read at `now`. The connection calls `finished` once the answer is out.
+    /// Answers a request that was completely read at `now`. The connection calls `finished` once the answer is sent.
     func respond(to request: Request, at now: Microseconds) -> Reply {
         statistics.requests += 1
-        // Most requests name the host that the one before named.
+        // Most requests have the same host as the one before.
         guard request.host == acceptedHost || access.accepts(host: request.host) else {
             return Reply(
                 answer: Answer(
                     status: 421, content: .text,
-                    body: Array("This simulator answers as localhost or 127.0.0.1 alone.\n".utf8)))
+                    body: Array("This simulator answers only as localhost or 127.0.0.1.\n".utf8)))
         }
         acceptedHost = request.host
         if request.path.hasPrefix("/_sim/"), !access.allowsControl(request.authorization) {
@@ -52,7 +52,7 @@ final class Simulator {
             return Reply(
                 answer: Answer(
                     status: 401, content: .text,
-                    body: Array("Control needs the token: Authorization: Bearer, and TWILIO_SIMULATOR_TOKEN.\n".utf8)))
+                    body: Array("Control needs the header Authorization: Bearer TWILIO_SIMULATOR_TOKEN.\n".utf8)))
         }
         if request.path.hasPrefix("/_sim/") || request.path == "/healthz" {
             return Reply(answer: control(request, at: now))
@@ -67,7 +67,7 @@ final class Simulator {
         return reply
     }
 
-    /// Whether the request counts as one of the concurrent creates.
+    /// Whether the request counts among the concurrent creates.
     func isCreate(_ request: Request) -> Bool {
         request.method == .post && request.path == messagesPath
     }
@@ -81,7 +81,7 @@ final class Simulator {
         concurrent -= 1
     }
 
-    /// Forgets all messages, counts and faults; the faults of the start apply again.
+    /// Deletes all messages, counts and faults. The faults of the start apply again.
     func reset() throws {
         store.removeAll()
         statistics = Statistics()
@@ -139,7 +139,7 @@ final class Simulator {
         return Reply(answer: ErrorCatalog.methodNotAllowed(request.path).answer(format))
     }
 
-    /// Answers anything but a create, through the faults meant for its kind.
+    /// Answers requests other than creates, with the faults for their kind.
     private func faulty(
         _ kind: FaultPlan.Kind, _ format: TwilioError.Format, _ honest: () -> Result<Answer, TwilioError>
     ) -> Reply {
@@ -181,7 +181,7 @@ final class Simulator {
         return .success(Answer(status: 204, body: []))
     }
 
-    /// Whether its status changes no more: what waits for a receipt is not over, what gets none is.
+    /// Whether its status is final. A message that waits for a receipt is not over; one without receipts is.
     private func isOver(_ message: Message, at now: Microseconds) -> Bool {
         switch resource.state(of: message, at: now).status {
         case .accepted, .queued, .sending: false

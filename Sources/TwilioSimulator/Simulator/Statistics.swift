@@ -1,22 +1,22 @@
-/// What the simulator has counted since its start or the last reset.
+/// The simulator's counts since its start or the last reset.
 struct Statistics {
     var requests = 0
-    /// Create requests that came in, whatever became of them.
+    /// All create requests, whatever their answer.
     var creates = 0
     var created = 0
-    /// Creates answered with another 4xx than 401 and 429.
+    /// Creates answered with a 4xx other than 401 and 429.
     var refused = 0
     var tooManyRequests = 0
     var unauthorized = 0
-    /// Most creates being answered at one time.
+    /// The most creates answered at one time.
     var maxConcurrent = 0
     var callbacksSent = 0
     var callbacksFailed = 0
-    /// Callback URLs that are not plain http.
+    /// Callback URLs other than plain http.
     var callbacksUnsupported = 0
-    /// To other machines, without `--remote-callbacks`.
+    /// Callbacks to other machines, without `--remote-callbacks`.
     var callbacksRefused = 0
-    /// By name.
+    /// Faults by name.
     var faults: [String: Int] = [:]
 
     /// Counts the answer to a create.

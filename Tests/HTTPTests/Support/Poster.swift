@@ -2,7 +2,7 @@ import EventLoop
 import HTTP
 import Testing
 
-/// How a POST ended, for keeps.
+/// The end of a POST, with a copy of its body.
 enum Ended: Equatable, Sendable {
     case response(Int, String, retryAfter: Int? = nil, concurrent: Int? = nil)
     case notSent(NotSentReason)
@@ -25,7 +25,7 @@ enum Ended: Equatable, Sendable {
     }
 }
 
-/// An actor on the loop that sends as the dispatcher does, one async call a POST.
+/// An actor on the loop that sends as the dispatcher does, one async call for each POST.
 actor Poster {
     nonisolated let client: HTTPClient
     nonisolated var unownedExecutor: UnownedSerialExecutor { client.loop.asUnownedSerialExecutor() }
@@ -48,7 +48,7 @@ actor Poster {
         }
     }
 
-    /// `meanwhile` runs on the loop when the POST has been started, in the same turn.
+    /// Runs `meanwhile` on the loop after the POST has started, in the same turn.
     func post(
         _ url: String, _ body: String = "Body=x", lease: Instant.Duration = .seconds(30),
         meanwhile: @Sendable () -> Void = {}
@@ -68,7 +68,7 @@ actor Poster {
     func openConnections() -> Int { client.openConnections }
 }
 
-/// Runs `body` with a client on a loop of its own, and ends both.
+/// Runs `body` with a client on its own loop, then ends both.
 func withPoster<Result: Sendable>(
     _ configuration: HTTPConfiguration = .init(), _ body: (Poster) async throws -> Result
 ) async throws -> Result {
@@ -87,7 +87,7 @@ func withPoster<Result: Sendable>(
     }
 }
 
-/// Runs `body` with a server whose connections `handle` serves, and ends it.
+/// Runs `body` with a server whose connections `handle` serves, then ends the server.
 func withServer<Result>(
     receiveBuffer: Int32? = nil, _ handle: @escaping @Sendable (Peer) -> Void,
     _ body: (RawServer) async throws -> Result
@@ -97,7 +97,7 @@ func withServer<Result>(
     return try await body(server)
 }
 
-/// A configuration whose whole time is short, for tests of timeouts.
+/// A configuration with a short total time, for tests of timeouts.
 func hurried(_ total: Instant.Duration = .milliseconds(150)) -> HTTPConfiguration {
     var configuration = HTTPConfiguration()
     configuration.totalTimeout = total
@@ -105,7 +105,7 @@ func hurried(_ total: Instant.Duration = .milliseconds(150)) -> HTTPConfiguratio
 }
 
 extension Poster {
-    /// Posts, and expects that it ends as `wanted`.
+    /// Sends a POST, and expects the end `wanted`.
     nonisolated func expect(
         _ wanted: Ended, _ url: String, _ body: String = "Body=x", lease: Instant.Duration = .seconds(30),
         meanwhile: @Sendable () -> Void = {}, at location: SourceLocation = #_sourceLocation

@@ -2,8 +2,8 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// A server of bare sockets: each connection is handled by a closure on a thread of its own, which says byte by byte
-/// what the peer gets.
+/// A server of raw sockets. Each connection is handled by a closure on its own thread, which controls every byte that
+/// the peer gets.
 final class RawServer: @unchecked Sendable {
     let port: Int
     private let listener: Int32
@@ -11,10 +11,10 @@ final class RawServer: @unchecked Sendable {
     private let threads = Mutex<[pthread_t]>([])
     private let handle: @Sendable (Peer) -> Void
 
-    /// `receiveBuffer`: the size of the connections' receive buffers, where it matters.
+    /// `receiveBuffer` is the size of the connections' receive buffers, for tests that depend on it.
     init(receiveBuffer: Int32? = nil, _ handle: @escaping @Sendable (Peer) -> Void) {
         self.handle = handle
-        // A server that cannot listen is no server: the test ends here.
+        // The test cannot go on without a listening server.
         let listening = try! Loopback.listen(backlog: 1024, receiveBuffer: receiveBuffer)
         (listener, port) = (listening.descriptor, Int(listening.port))
         threads.withLock { $0.append(Threads.start { [self] in accepting() }) }
@@ -33,7 +33,7 @@ final class RawServer: @unchecked Sendable {
     /// Ends all connections and threads.
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        // The acceptor ends first: the list of the others is complete then.
+        // The acceptor ends first, so that the list of the others is complete.
         let acceptor = threads.withLock { $0.removeFirst() }
         pthread_join(acceptor, nil)
         for peer in accepted { peer.wake() }
@@ -65,9 +65,9 @@ final class RawServer: @unchecked Sendable {
     }
 }
 
-/// One connection, as the server sees it.
+/// The server's view of one connection.
 final class Peer: @unchecked Sendable {
-    /// Connections before it.
+    /// How many connections came before it.
     let number: Int
     private let descriptor: Int32
     private let isOpen = Mutex(true)
@@ -80,7 +80,7 @@ final class Peer: @unchecked Sendable {
         self.number = number
     }
 
-    /// Waits for a request with a Content-Length (or none) to be there as a whole; its body, nil when the peer has gone.
+    /// Waits for a complete request, with or without a Content-Length. Returns its body; nil if the peer has gone.
     func readRequest() -> String? {
         while true {
             if let request = HTTPMessage(pending) {
@@ -92,7 +92,7 @@ final class Peer: @unchecked Sendable {
         }
     }
 
-    /// What comes next; empty at the end, nil after a reset.
+    /// The next bytes; empty at the end, nil after a reset.
     func read() -> [UInt8]? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
         let count = recv(descriptor, &buffer, buffer.count, 0)
@@ -101,13 +101,13 @@ final class Peer: @unchecked Sendable {
         return Array(buffer[..<count])
     }
 
-    /// Waits until there is something to read, and leaves it there.
+    /// Waits until there are bytes to read, without reading them.
     func waitForBytes() {
         var byte: UInt8 = 0
         recv(descriptor, &byte, 1, Int32(MSG_PEEK))
     }
 
-    /// How many segments with data have come (`tcp_info.tcpi_data_segs_in`, which glibc's header lacks).
+    /// How many segments with data have arrived (`tcp_info.tcpi_data_segs_in`, which glibc's header lacks).
     var segments: Int {
         var info = [UInt32](repeating: 0, count: 58)
         var size = socklen_t(info.count * 4)

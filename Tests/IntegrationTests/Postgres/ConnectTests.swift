@@ -27,7 +27,7 @@ struct ConnectTests {
     func wrongPassword() async throws {
         let error = try await failure(ConnectionSettings("password=Wr0ngSecret"))
         #expect(error.contains("password authentication failed"))
-        #expect(error.contains("Check user and password"))
+        #expect(error.contains("Check the user and the password"))
         #expect(!error.contains("Wr0ngSecret"))
     }
 
@@ -72,7 +72,7 @@ struct ConnectTests {
     @Test("a peer that accepts and says nothing costs the connect timeout, then comes the next host")
     func silentHost() async throws {
         let silent = try Listener()
-        // Long enough for the host that answers, too, on a busy machine and under a sanitizer.
+        // Long enough for the host that answers, also on a busy machine and under a sanitizer.
         let settings = ConnectionSettings(
             "host=127.0.0.1,127.0.0.1 port=\(silent.port),\(variable("PGPORT"))", connectTimeout: .seconds(2))
         #expect(try await failure(settings) == "connected")
@@ -132,7 +132,7 @@ struct ConnectTests {
                        (SELECT bool_or(a::text LIKE '%' || $1 || '%') FROM pg_stat_activity a),
                        current_setting('application_name'), current_setting('client_encoding')
                 """, [.text])
-            // The marker goes as a parameter: in the SQL it would find itself.
+            // The marker is a parameter, because as SQL text it would find itself.
             let row = try await connection.execute(ask, .of { $0.append("zq7") }, deadline: soon)
             #expect(try row.string(0, 0) == secret)
             #expect(try row.string(0, 1) == "5MB")

@@ -68,7 +68,7 @@ struct FailureTests {
             #expect(try await connection.execute(all, deadline: soon).columnCount == 2)
             try await connection.simple("DEALLOCATE ALL", deadline: soon)
             #expect(try await connection.execute(all, deadline: soon).columnCount == 2)
-            // In a block it can't be hidden, and what is reported is the cause.
+            // In a block it can't be hidden, and the cause is reported.
             try await connection.simple("ALTER TABLE s ADD c text", deadline: soon)
             try await connection.simple("BEGIN", deadline: soon)
             let error = await failure { _ = try await connection.execute(all, deadline: soon) }
@@ -201,7 +201,7 @@ struct FailureTests {
                 _ = try await connection.execute(one, deadline: start + .milliseconds(200))
             }
             #expect(error == .deadline(.unknown))
-            // The network itself would have been given half a minute (the user timeout).
+            // TCP alone would have waited half a minute (the user timeout).
             #expect((Instant.now() - start).seconds < 25)
         }
     }
@@ -235,7 +235,7 @@ func waitForSleep(of pid: Int32, _ connection: Connection) async throws {
     }
 }
 
-/// The connection answers.
+/// Checks that the connection still answers.
 func expectAlive(_ connection: Connection) async throws {
     let answer = try await connection.execute(one, deadline: soon).int64(0, 0)
     #expect(answer == 1)

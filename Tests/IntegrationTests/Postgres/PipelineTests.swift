@@ -4,7 +4,7 @@ import Testing
 
 @testable import Postgres
 
-/// Alone, since it counts what is alive in the process and measures times.
+/// Serialized, because it counts objects of the process and measures times.
 @Suite("PostgreSQL: pipelining and leaks", .serialized, .timeLimit(.minutes(10)))
 struct PipelineTests {
     @Test("100 executions at once overlap: they take far fewer turns of the loop than one after the other")
@@ -74,9 +74,9 @@ struct PipelineTests {
             try await round(10_000)
             let growth = residentKiB() - before
             #expect(loop.foreignJobs == foreign)
-            // Leaked, the results alone would be 60 MB; the suites beside this one move up to 18 MB about (seen under load).
+            // If leaked, the results alone would be 60 MB. Other suites change the memory by up to 18 MB under load.
             #expect(growth < 32768, "\(growth) KiB more")
-            // Other suites run beside this one and hold a few.
+            // Other suites run at the same time and hold a few.
             #expect(QueryResult.live < 200, "\(QueryResult.live) results are alive")
             print("10,000 executions: \(growth) KiB more, \(loop.foreignJobs - foreign) jobs from other threads")
             await connection.close()
@@ -90,7 +90,7 @@ struct PipelineTests {
                 for number in 0..<count {
                     let connection = try await Connection.open(ConnectionSettings(), on: loop, deadline: soon)
                     _ = try await connection.execute(Statement("c", "SELECT 1"), deadline: soon)
-                    // Every other one is just let go.
+                    // Every other one is released without being closed.
                     if number.isMultiple(of: 2) { await connection.close() }
                 }
             }
@@ -98,7 +98,7 @@ struct PipelineTests {
             let before = openDescriptors()
             try await cycle(200)
             let growth = openDescriptors() - before
-            // Other suites run beside this one, and open some of their own.
+            // Other suites run at the same time, and open some of their own.
             #expect(growth < 100, "\(growth) more")
         }
     }

@@ -2,7 +2,7 @@ import EventLoop
 import Postgres
 import Testing
 
-/// Runs `body` as a task of a loop of its own, with connections to the server of the PG* environment.
+/// Runs `body` as a task of its own loop, with connections to the server of the PG* environment.
 func onLoop<T: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> T) async throws -> T {
     let loop = try EventLoop.start()
     let outcome = await Task(executorPreference: loop) { () async -> Result<T, any Error> in
@@ -30,7 +30,7 @@ func withConnection<T: Sendable>(
     }
 }
 
-/// Far enough for a busy machine, near enough for a test that hangs.
+/// Long enough for a busy machine, and short enough for a test that hangs.
 var soon: Instant { .now() + .seconds(120) }
 
 extension Parameters {

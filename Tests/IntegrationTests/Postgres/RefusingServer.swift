@@ -1,8 +1,8 @@
 import Glibc
 import TestSupport
 
-/// Answers each client's first message with one ErrorResponse, as a server does in whatever language and encoding it has
-/// before a session begins; then hangs up. One thread.
+/// Answers each client's first message with one ErrorResponse and closes. A server sends such an answer before a
+/// session begins, in any language and encoding. One thread.
 final class RefusingServer: Sendable {
     let port: UInt16
     private let listener: Int32

@@ -72,7 +72,7 @@ struct SessionTests {
             let first = try await session.connection(deadline: soon)
             #expect(await first.target == "127.0.0.1:\(port)")
             try await expectAlive(first)
-            // What stands is silent from now on; a new connection would work.
+            // The open connections are silent from now on. A new connection would work.
             proxy.freeze()
             await #expect(throws: PostgresError.self) {
                 try await first.simple("SELECT 1", deadline: .now() + .milliseconds(300))

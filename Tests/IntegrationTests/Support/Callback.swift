@@ -2,9 +2,9 @@ import OTP
 import TestSupport
 import Twilio
 
-/// A status callback as Twilio sends it, signed, posted by the test itself.
+/// A signed status callback in Twilio's form, sent by the test itself.
 struct Callback {
-    /// What Twilio was told to call: a proxy stands between that and the receiver.
+    /// The URL that Twilio was given. A proxy sits between it and the receiver.
     static let publicURL = "https://sms.example.com/twilio/status"
 
     var sid: String
@@ -19,7 +19,7 @@ struct Callback {
         return "SM" + String(repeating: "f", count: 32 - digits.count) + digits
     }
 
-    /// Posts it to a receiver on `port`; the status of the answer.
+    /// Sends it to a receiver on `port`. Returns the status of the answer.
     func post(to port: UInt16) throws -> Int {
         var fields = [
             (name: "MessageSid", value: sid), (name: "MessageStatus", value: status),
@@ -41,7 +41,7 @@ struct Callback {
 extension Otpd {
     static let isReceiving = "listening for status callbacks"
 
-    /// Starts `otpd run` with its receiver, which the simulator calls.
+    /// Starts `otpd run` with its receiver, which gets the simulator's callbacks.
     @discardableResult
     static func runReceiving(_ simulator: Simulator, _ changes: [String: String?] = [:]) async throws -> Program {
         let port = try Loopback.freePort()
@@ -55,7 +55,7 @@ extension Otpd {
         return program
     }
 
-    /// Starts `otpd callbacks` behind a proxy that is not there; where it listens.
+    /// Starts `otpd callbacks` for a public URL behind a proxy. Returns its port.
     static func receiver(_ changes: [String: String?] = [:]) async throws -> (program: Program, port: UInt16) {
         guard let scope = TestScope.current else { throw Trouble("no TestScope") }
         let port = try Loopback.freePort()
@@ -65,7 +65,7 @@ extension Otpd {
         return (program, port)
     }
 
-    /// What the receiver alone needs, and no more.
+    /// The settings that the receiver alone needs.
     static func receiverEnvironment(_ port: UInt16, _ changes: [String: String?] = [:]) throws -> [String: String] {
         var environment = try databaseEnvironment()
         environment["OTPD_LOG_LEVEL"] = "debug"

@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// A backend's end of Twilio's callbacks: takes requests on loopback, answers 200, and keeps their first bytes.
+/// A backend's own receiver of callbacks: accepts requests on loopback, answers 200, and keeps their first bytes.
 final class CallbackSocket: Sendable {
     let port: UInt16
     private let descriptor: Int32
@@ -16,7 +16,7 @@ final class CallbackSocket: Sendable {
     /// The first request so far.
     var first: String? { received.withLock(\.first) }
 
-    /// Ends with the process of the tests.
+    /// Runs until the test process ends.
     private func serve() {
         var buffer = [UInt8](repeating: 0, count: 65536)
         while true {

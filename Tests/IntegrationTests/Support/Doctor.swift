@@ -2,7 +2,7 @@ import FoundationEssentials
 import TestSupport
 import Testing
 
-/// `otpd doctor --json`, and what it found.
+/// `otpd doctor --json`, and its findings.
 struct Doctor: Sendable {
     struct Finding: Decodable, Sendable {
         let id: String
@@ -14,7 +14,7 @@ struct Doctor: Sendable {
     let code: Int32
     let findings: [Finding]
 
-    /// The findings that are not well, by their check: `fail`, `warn` or `skip`, the worst of each.
+    /// The findings that are not `pass`, by their check: `fail`, `warn` or `skip`, the worst of each.
     var troubles: [String: String] {
         let order = ["pass", "skip", "warn", "fail"]
         return Dictionary(findings.map { ($0.id, $0.verdict) }) { a, b in
@@ -24,7 +24,7 @@ struct Doctor: Sendable {
 
     func finding(_ id: String) throws -> Finding { try #require(findings.first { $0.id == id }, "\(id) is not there") }
 
-    /// Examines with `environment`; no secret may be in anything that is printed.
+    /// Runs doctor with `environment`. Checks that no secret is in its output.
     static func examine(_ environment: [String: String]) async throws -> Doctor {
         struct Wire: Decodable {
             let checks: [Finding]
@@ -47,11 +47,11 @@ struct Doctor: Sendable {
     }
 }
 
-/// A login role of one test's own: roles belong to the cluster.
+/// A login role of one test, because roles belong to the cluster.
 enum DoctorRole {
     static let password = "not-to-be-printed"
 
-    /// Runs `body` with a new role of that membership (SQL's words behind CREATE ROLE), which goes afterwards.
+    /// Runs `body` with a new role of that membership (the SQL after CREATE ROLE), and drops the role afterwards.
     static func with(
         _ membership: String = "IN ROLE otp_worker", _ body: (String) async throws -> Void
     ) async throws {

@@ -2,7 +2,7 @@ import TestSupport
 
 /// `otpd` as a process, in the current test's database.
 enum Otpd {
-    /// What it says when it listens for jobs.
+    /// The log line that shows that it listens for jobs.
     static let isConnected = "listening for jobs"
 
     /// Settings that work, with the simulator as Twilio.
@@ -19,7 +19,7 @@ enum Otpd {
         return environment
     }
 
-    /// Where the database is, and nothing else.
+    /// The settings of the database alone.
     static func databaseEnvironment() throws -> [String: String] {
         guard let scope = TestScope.current else { throw Trouble("no TestScope") }
         var environment = Environment.base
@@ -27,7 +27,7 @@ enum Otpd {
         return environment
     }
 
-    /// Starts `otpd run`; returns when it listens for jobs, unless told not to wait.
+    /// Starts `otpd run`. Returns when it listens for jobs, unless told not to wait.
     @discardableResult
     static func run(
         _ simulator: Simulator, _ changes: [String: String?] = [:], awaitsConnection: Bool = true
@@ -52,7 +52,7 @@ enum Otpd {
         let errors: String
     }
 
-    /// Runs a command of otpd's to its end; `environment` is the database's where not given.
+    /// Runs a command of otpd's to its end. `environment` is the database's by default.
     static func command(
         _ arguments: [String], environment: [String: String]? = nil, input: String? = nil
     ) async throws -> Answer {

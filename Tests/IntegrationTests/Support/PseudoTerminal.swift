@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// A program in a terminal of its own, whose other end is the test.
+/// A program in its own terminal, whose other end is the test.
 final class PseudoTerminal: Sendable {
     let program: Program
     private let master: Int32
@@ -13,7 +13,7 @@ final class PseudoTerminal: Sendable {
         _ path: String, _ arguments: [String], environment: [String: String], columns: Int, rows: Int
     ) throws {
         master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
-        // unlockpt and ptsname, which glibc's headers hide from Swift: TIOCSPTLCK and TIOCGPTN.
+        // unlockpt and ptsname, which glibc's headers hide from Swift, done with TIOCSPTLCK and TIOCGPTN.
         var (lock, number): (Int32, UInt32) = (0, 0)
         guard master >= 0, ioctl(master, 0x4004_5431, &lock) == 0, ioctl(master, 0x8004_5430, &number) == 0 else {
             throw Trouble("no pseudo terminal: \(String(cString: strerror(errno)))")
@@ -29,7 +29,7 @@ final class PseudoTerminal: Sendable {
 
     deinit { close(master) }
 
-    /// Everything that it has shown so far.
+    /// Everything that it has displayed so far.
     var shown: String {
         bytes.withLock { bytes in
             var chunk = [UInt8](repeating: 0, count: 65_536)
@@ -42,7 +42,7 @@ final class PseudoTerminal: Sendable {
         }
     }
 
-    /// The lines of the last whole picture, without colours.
+    /// The lines of the last complete picture, without colors.
     var picture: [String] {
         let pictures = shown.components(between: "\u{1B}[H", and: "\u{1B}[J")
         return (pictures.last ?? "").replacingSequences.unicodeScalars.split(
@@ -65,7 +65,7 @@ final class PseudoTerminal: Sendable {
         guard ioctl(master, UInt(TIOCSWINSZ), &size) == 0 else { throw Trouble("the terminal takes no size") }
     }
 
-    /// Whether what is typed is echoed, and whole lines are read, as before.
+    /// Whether typed text is echoed and read in lines, as at the start.
     var isAsBefore: Bool {
         var settings = termios()
         guard tcgetattr(master, &settings) == 0 else { return false }
@@ -79,7 +79,7 @@ final class PseudoTerminal: Sendable {
 }
 
 extension String {
-    /// What lies between each `start` and the next `end`.
+    /// The text between each `start` and the next `end`.
     fileprivate func components(between start: String, and end: String) -> [String] {
         var (found, rest): ([String], Substring) = ([], self[...])
         while let begin = rest.firstRange(of: start) {

@@ -2,7 +2,7 @@ import FoundationEssentials
 import Glibc
 import TestSupport
 
-/// `twilio-simulator` as a process, and what its control API tells.
+/// `twilio-simulator` as a process, and its control API.
 struct Simulator: Sendable {
     let program: Program
     let port: UInt16
@@ -35,7 +35,7 @@ struct Simulator: Sendable {
         /// Microseconds since the Unix epoch.
         let receivedAt: Int
 
-        /// The code in a text of ours: its longest run of digits.
+        /// The code in one of otpd's texts: its longest run of digits.
         var code: String {
             body.split { !$0.isASCII || !$0.isNumber }.map(String.init).max { $0.count < $1.count } ?? ""
         }
@@ -73,7 +73,7 @@ struct Simulator: Sendable {
         return decoder
     }
 
-    /// Changes what goes wrong.
+    /// Changes the simulator's faults.
     func faults(_ json: String) throws {
         let answer = try HTTP1.exchange(port: port, "POST", "/_sim/faults", body: json)
         guard answer.status == 200 else { throw Trouble("faults: \(String(decoding: answer.body, as: UTF8.self))") }
@@ -86,7 +86,7 @@ struct Simulator: Sendable {
     }
 }
 
-/// One request over a plain socket to loopback, with a connection of its own.
+/// One request over a plain socket to loopback, on its own connection.
 enum HTTP1 {
     static func exchange(
         port: UInt16, _ method: String, _ path: String, headers: [String] = ["Content-Type: application/json"],

@@ -2,14 +2,14 @@ import Glibc
 import Synchronization
 import TestSupport
 
-/// Forwards TCP connections from a port to another, until it is told to cut them. A thread per connection.
+/// Forwards TCP connections from one port to another, until told to cut them. One thread per connection.
 final class TCPProxy: Sendable {
-    /// Where it listens.
+    /// The port that it listens on.
     let port: UInt16
     private let listener: Int32
     private let target: UInt16
     private let isOver = Atomic(false)
-    /// Connections made before the last cut are dead, those made before the last freeze silent.
+    /// Connections made before the last cut are closed. Those made before the last freeze are silent.
     private let epoch = Atomic(0)
     private let frozen = Atomic(-1)
     private let serial = Atomic(0)
@@ -21,17 +21,17 @@ final class TCPProxy: Sendable {
         Threads.detach { self.acceptLoop() }
     }
 
-    /// Breaks every connection; new ones are taken.
+    /// Breaks every connection. New ones are accepted.
     func cut() { epoch.add(1, ordering: .sequentiallyConsistent) }
 
-    /// Lets no more bytes pass on the connections there are, and keeps them open, as a dead machine does; new ones work,
-    /// unless they are frozen too.
+    /// Stops all traffic on the open connections and keeps them open, as with a crashed machine. New ones work, unless
+    /// they are frozen too.
     func freeze(newOnesToo: Bool = false) {
         frozen.store(
             newOnesToo ? .max : serial.load(ordering: .sequentiallyConsistent), ordering: .sequentiallyConsistent)
     }
 
-    /// Ends it.
+    /// Stops it.
     func stop() {
         isOver.store(true, ordering: .sequentiallyConsistent)
         cut()
@@ -76,7 +76,7 @@ final class TCPProxy: Sendable {
     }
 }
 
-/// Where the server of the PG* environment listens.
+/// The address of the server of the PG* environment.
 enum PostgresServer {
     static func port() throws -> UInt16 {
         let port = Environment.current["PGPORT"] ?? "5432"

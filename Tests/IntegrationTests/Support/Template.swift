@@ -11,9 +11,9 @@ enum Template {
     private static let template = Task { () async throws -> String in
         let name = "\(prefix)_template"
         try await maintenance("CREATE DATABASE \(name)")
-        // It is deleted at exit too, and by then psql has used it: what is registered last is done first.
+        // It is deleted at exit too, but psql needs it before. The function registered last runs first.
         _ = try ScratchFolder.shared.get()
-        // Also when a test crashes the run, as far as it can.
+        // Also if a test crashes the run, as far as possible.
         atexit { dropTemplate() }
         var environment = Environment.base
         environment["PGDATABASE"] = name
@@ -46,7 +46,7 @@ enum Template {
         await connection.close()
     }
 
-    /// At the end of the run: plain psql, since nothing asynchronous runs any more.
+    /// At the end of the run, with plain psql, because nothing asynchronous runs then.
     fileprivate static func dropAtExit() {
         var environment = Environment.base
         environment["PGDATABASE"] = "postgres"

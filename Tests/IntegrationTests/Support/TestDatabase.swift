@@ -6,9 +6,9 @@ import Queue
 import Synchronization
 import TestSupport
 
-/// A database of one test's own.
+/// A database for one test.
 ///
-/// One loop for all tests; a connection as superuser with `otp.secret`, and others on demand.
+/// All tests share one loop. It has a connection as superuser with `otp.secret`, and others on demand.
 final class TestDatabase: Sendable {
     let name: String
     private let connection: Connection
@@ -22,7 +22,7 @@ final class TestDatabase: Sendable {
         connection = try await Self.open(database: name)
     }
 
-    /// A new connection to this database, with a secret of its own where given.
+    /// A new connection to this database, with the given secret if there is one.
     func connect(secret: String = TestDatabase.secret, options: [(String, String)] = []) async throws -> Session {
         Session(try await Self.open(database: name, secret: secret, options: options))
     }
@@ -38,12 +38,12 @@ final class TestDatabase: Sendable {
 
     func close() async { await connection.close() }
 
-    /// Another session of the test's.
+    /// Another session for the test.
     struct Session: Sendable {
         let connection: Connection
         init(_ connection: Connection) { self.connection = connection }
 
-        /// The last statement's rows as `psql -At` prints them: `|` between columns, nothing for null.
+        /// The last statement's rows as `psql -At` prints them: `|` between columns, and nothing for NULL.
         @discardableResult
         func text(_ sql: String) async throws -> String {
             let results = try await connection.simple(sql, deadline: .now() + .seconds(60))
@@ -70,7 +70,7 @@ final class TestDatabase: Sendable {
         }
     }
 
-    /// Waits until `sql` answers `expected`.
+    /// Waits until `sql` returns `expected`.
     func becomes(_ expected: String, within span: Duration = .seconds(30), _ sql: String) async throws {
         var last = ""
         do {
@@ -83,7 +83,7 @@ final class TestDatabase: Sendable {
         }
     }
 
-    /// Queues a code, as a backend does. The send job's id.
+    /// Queues a code, as a backend does. Returns the send job's id.
     @discardableResult
     func enqueue(
         _ phoneNumber: String, subject: String? = nil, locale: String = "en", code: String? = nil,
@@ -101,7 +101,7 @@ final class TestDatabase: Sendable {
             """)
     }
 
-    /// Queues `count` codes to the numbers 0501000001 and up, or from another one on, in one transaction.
+    /// Queues `count` codes to the numbers from 0501000001 on, or from another one on, in one transaction.
     func enqueueMany(_ count: Int, from first: Int = 1, life: String = "5 minutes") async throws {
         try await text(
             """
@@ -120,6 +120,6 @@ final class TestDatabase: Sendable {
 }
 
 extension CodeKeys {
-    /// Those of the tests' backends.
+    /// The keys of the tests' backends.
     static let tests = CodeKeys(Secret(TestDatabase.secret))
 }

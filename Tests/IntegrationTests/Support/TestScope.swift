@@ -3,7 +3,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// What one test may use: its database, and the processes that it started.
+/// The resources of one test: its database, and the processes that it started.
 final class TestScope: Sendable {
     @TaskLocal static var current: TestScope?
 
@@ -24,7 +24,7 @@ final class TestScope: Sendable {
 
     func endPrograms() { for program in programs.withLock({ $0 }).reversed() { program.end() } }
 
-    /// What the programs said last, for the message of a failure.
+    /// The programs' last lines, for the message of a failure.
     var diary: String {
         programs.withLock { $0 }.filter { $0.name != "psql" }.map { program in
             let lines = (program.errors + program.output).split(separator: "\n").suffix(12)
@@ -33,7 +33,7 @@ final class TestScope: Sendable {
     }
 }
 
-/// Gives each test a database of its own, and ends what it started.
+/// Gives each test its own database, and ends its programs.
 struct DatabaseTrait: SuiteTrait, TestTrait, TestScoping {
     let isMigrated: Bool
     var isRecursive: Bool { true }
@@ -74,11 +74,11 @@ struct DatabaseTrait: SuiteTrait, TestTrait, TestScoping {
 extension Trait where Self == DatabaseTrait {
     /// A migrated database.
     static var database: Self { DatabaseTrait(isMigrated: true) }
-    /// A database without our schema.
+    /// A database without otpd's schema.
     static var emptyDatabase: Self { DatabaseTrait(isMigrated: false) }
 }
 
-/// Lets so many tests run at a time that two cores suffice: most of the time they wait.
+/// Limits how many tests run at a time, so that two cores suffice. Most of the time they wait.
 private actor Gate {
     static let shared = Gate()
     private var free = 5

@@ -34,7 +34,7 @@ import Testing
             _ = parts.pauses.read([Pause(.all, reason: "by hand", remedy: nil, isProbed: false)], nextProbe: nil)
             let report = status.make(from: Self.base)
             #expect(report.state == .paused && report.reason == "by hand" && report.nextProbe == nil)
-            #expect(report.remedy == "When it may go on: otpd resume --all" && report.pausedFor != nil)
+            #expect(report.remedy == "Run otpd resume --all to send again." && report.pausedFor != nil)
         }
     }
 

@@ -33,7 +33,7 @@ enum DurabilityChecks {
         return disk.pass("what is committed is on disk (synchronous_commit = \(server.synchronousCommit))")
     }
 
-    /// CONTRACT 7: the promise holds across a failover when the standby is synchronous.
+    /// No job is lost and no code is sent twice across a failover, provided that the standby is synchronous.
     static func standby(_ server: ReadServer.Server, _ standbys: ReadStandbys.Standbys) -> Finding {
         let names = server.synchronousStandbyNames
         let isWaitedFor = !names.isEmpty
