@@ -76,13 +76,15 @@ settings: ## Writes what documents say of settings, from Sources/otpd/Settings/S
 chaos: build ## Attacks otpd in every way for half an hour, and counts what it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
 
-lint: ## Checks the format, the arrows between targets, and that warnings are errors
+lint: ## Checks the format, the arrows between targets, that warnings are errors, and links between pages
 	@echo "==> Checking the format" >&2
 	@$(SWIFT) format lint --strict --parallel --recursive Sources Tests Package.swift
 	@echo "==> Checking the arrows between targets" >&2
 	@.ci/lint-arrows --self-test
 	@.ci/lint-arrows
-
+	@echo "==> Checking the links between pages" >&2
+	@.ci/lint-links --self-test
+	@.ci/lint-links
 	@echo "==> Checking the systemd unit" >&2
 	@.ci/lint-unit --self-test
 	@.ci/lint-unit
