@@ -62,6 +62,9 @@ test: build ## Runs the unit tests, and the integration tests on a throwaway Pos
 	.ci/with-postgres timeout 300 "$$python" Tests/sql/phone_numbers.py --self-test; \
 	echo "==> Running the examples: a Django backend, psql, Python, Ruby" >&2; \
 	.ci/with-postgres Tests/examples/run .build/debug; \
+	.ci/with-postgres Tests/examples/statements .build/debug; \
+	echo "==> Following the five minutes of README.md" >&2; \
+	.ci/with-postgres timeout 600 Tests/examples/walkthrough; \
 	echo "==> Killing, stopping and cutting off otpd, and counting (90 seconds)" >&2; \
 	Tests/chaos/run --short .build/debug
 
