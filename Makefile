@@ -62,6 +62,9 @@ test: build ## Runs the unit tests, the integration tests on a throwaway Postgre
 	.ci/with-postgres timeout 300 "$$python" Tests/sql/phone_numbers.py --self-test; \
 	echo "==> Running the examples in Django, psql, Python and Ruby" >&2; \
 	.ci/with-postgres Tests/examples/run .build/debug; \
+	.ci/with-postgres Tests/examples/statements .build/debug; \
+	echo "==> Following the five minutes of README.md" >&2; \
+	.ci/with-postgres timeout 600 Tests/examples/walkthrough; \
 	echo "==> Killing, stopping and disconnecting otpd, then counting its messages (90 seconds)" >&2; \
 	Tests/chaos/run --short .build/debug
 
@@ -76,13 +79,15 @@ settings: ## Writes the tables and the example of settings from Sources/otpd/Set
 chaos: build ## Disturbs otpd in many ways for half an hour, and counts the messages that it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
 
-lint: ## Checks the format, the dependencies between targets, and the systemd unit
+lint: ## Checks the format, the dependencies between targets, the links between pages, and the systemd unit
 	@echo "==> Checking the format" >&2
 	@$(SWIFT) format lint --strict --parallel --recursive Sources Tests Package.swift
 	@echo "==> Checking the dependencies between targets" >&2
 	@.ci/lint-arrows --self-test
 	@.ci/lint-arrows
-
+	@echo "==> Checking the links between pages" >&2
+	@.ci/lint-links --self-test
+	@.ci/lint-links
 	@echo "==> Checking the systemd unit" >&2
 	@.ci/lint-unit --self-test
 	@.ci/lint-unit

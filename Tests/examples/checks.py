@@ -3,13 +3,16 @@
 import logging
 import os
 import re
+import subprocess
 import sys
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from unittest import mock
 
 import psycopg
 from backend import (
+    EXAMPLES,
     INVALID,
     VERIFIED,
     Person,
@@ -31,6 +34,7 @@ from backend import (
     verifications,
     wrong,
 )
+from blocks import blocks, read
 from django.core.signals import got_request_exception
 from django.db import connection, transaction
 from django.test import Client, override_settings
@@ -275,6 +279,32 @@ def check_through_pgbouncer():
             equal("without the secret", error.sqlstate, "OT003")
 
 
+def check_the_interfaces_page():
+    """The Python of migrations/README.md, with views' answers in place of those that the page leaves open."""
+    (block,) = blocks(read(f"{EXAMPLES}/../../migrations/README.md"), "python")
+    names = {name: (lambda *values, name=name: (name, *values)) for name in ("sent", "right", "wrong_or_expired")}
+    views = names | {"too_many_requests": lambda detail: ("too many", detail.split("=")[0])}
+    exec(compile(block.text, "migrations/README.md", "exec"), views)  # noqa: S102
+    person, number = Person(User), next(numbers)
+    user = SimpleNamespace(subject=person.account.otp_subject, mark_phone_verified=mock.Mock())
+    asks = SimpleNamespace(user=user, POST={"phone": number})
+    with transaction.atomic():  # as ATOMIC_REQUESTS
+        equal("the page: a request", views["send_code"](asks), ("sent",))
+    code = received(number)
+
+    def check(typed):
+        return views["check_code"](SimpleNamespace(user=user, POST={"code": typed}))
+
+    equal("the page: a wrong code", check(wrong(code)), ("wrong_or_expired",))
+    equal("the page: and nothing is marked", user.mark_phone_verified.call_count, 0)
+    equal("the page: the right code", check(code), ("right",))
+    equal("the page: and the phone is marked", user.mark_phone_verified.call_count, 1)
+    equal("the page: further requests", [views["send_code"](asks) for _ in range(4)], [("sent",)] * 4)
+    with transaction.atomic():
+        equal("the page: one too many", views["send_code"](asks), ("too many", "retry_after"))
+        equal("the page: the view goes on", User.objects.filter(pk=person.account.pk).count(), 1)
+
+
 def check_the_role():
     with psycopg.connect(autocommit=True, options=f"-c otp.secret={os.environ['OTPD_SECRET']}") as db:
         roles = db.execute(
@@ -326,6 +356,18 @@ def check_secrets():
     equal("an error was reported", len(reports), 1)
     for what, value in {"code": code, "secret": secret, "token": person.token}.items():
         true(f"the report of an error has no {what}", value not in reports[0])
+
+
+def check_the_simulators_commands():
+    """The commands of migrations/README.md; last of those that read an inbox, because they empty it."""
+    (block,) = blocks(read(f"{EXAMPLES}/../../migrations/README.md"), "sh")
+    commands = block.text.replace("http://127.0.0.1:4010", os.environ["TWILIO_API_BASE_URL"])
+    ran = subprocess.run(["bash", "-ec", commands], capture_output=True, text=True, timeout=60)
+    equal("the simulator's commands", (ran.returncode, ran.stderr), (0, ""))
+    equal("reset and faults are taken", ran.stdout.count('{"ok": true}'), 2)
+    person, number = Person(User), next(numbers)
+    person.send(number)
+    true("a send gets through after two faults", received(number))
 
 
 def check_nothing_readable():
