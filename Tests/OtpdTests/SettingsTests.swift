@@ -124,14 +124,14 @@ import Testing
     }
 
     @Test func webTierCommandsNeedTheSecretAndNoTwilio() throws {
-        let none = Settings.webTier(environment: [:], readFile: Fixture.reader([:]))
+        let none = Settings.backend(environment: [:], readFile: Fixture.reader([:]))
         guard case .failure(let problems) = none else {
             Issue.record("a missing secret passed")
             return
         }
         #expect(problems.lines.count == 1)
         #expect(problems.lines.first?.hasPrefix("OTPD_SECRET is not set;") == true)
-        let some = try Settings.webTier(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:]))
+        let some = try Settings.backend(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:]))
             .get()
         #expect(some.secrets.current.revealed == Fixture.secret)
     }
