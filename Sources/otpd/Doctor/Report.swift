@@ -39,7 +39,7 @@ struct Report: Equatable, Sendable {
             if let remedy = finding.remedy { text += "        -> \(SingleLine.escaped(remedy))\n" }
         }
         let (passed, warned, failed, skipped) = counts
-        return text + "\n\(failed) failed, \(warned) warned, \(passed) ok, \(skipped) skipped\n"
+        return text + "\n\(failed) failed, \(warned) with a warning, \(passed) ok, \(skipped) not checked\n"
     }
 
     /// The verdict's word, four columns wide, and the number of its colour (ECMA-48).

@@ -62,7 +62,7 @@ struct Daemon: Sendable {
                 }
                 switch rule.received(at: .now()) {
                 case .drain:
-                    log.notice("stopping: received a stop signal", metadata: [LogKeys.signal: "\(signal)"])
+                    log.notice("received a stop signal", metadata: [LogKeys.signal: "\(signal)"])
                     systemd.stopping("draining")
                     stop.signal()
                     rule.drainBegan(at: .now())
@@ -71,7 +71,7 @@ struct Daemon: Sendable {
                         "ignored a stop signal within a second of the first one",
                         metadata: [LogKeys.signal: "\(signal)"])
                 case .leave:
-                    log.error("exiting at once: received a second stop signal", metadata: [LogKeys.signal: "\(signal)"])
+                    log.error("received a second stop signal: exiting at once", metadata: [LogKeys.signal: "\(signal)"])
                     Glibc.exit(1)
                 }
             }

@@ -162,7 +162,8 @@ struct SettingsReader {
         } catch {
             report(
                 name,
-                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error). Correct the path or the file's mode.")
+                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error). Correct the path or the file's mode."
+            )
             return .broken
         }
         if bytes.last == UInt8(ascii: "\n") {

@@ -63,7 +63,8 @@ struct TwilioSettings: Equatable, Sendable {
             return reader.parse(text, .accountSID) { (text: String) throws(InvalidValue) in
                 guard !text.hasPrefix("SK") else {
                     throw InvalidValue(
-                        "is the SID of an API key (SK…). Move it to TWILIO_API_KEY_SID. Set the account's SID (AC…) here.")
+                        "is the SID of an API key (SK…). Move it to TWILIO_API_KEY_SID. Set the account's SID (AC…) here."
+                    )
                 }
                 return try sid(text, "AC", "from the Twilio Console")
             }

@@ -113,7 +113,8 @@ struct StatusVerdict: Equatable, Sendable {
             headline: isAll ? "Nothing is sent: everything is paused." : "Sending is paused in part: \(pause.scope).",
             detail: "For \(StatusWords.span(pause.seconds)): \(Sentence.ended(pause.reason))"
                 + (others > 0
-                    ? " \(StatusWords.count(others, "more pause")) \(others == 1 ? "is" : "are") in force, see below." : ""),
+                    ? " \(StatusWords.count(others, "more pause")) \(others == 1 ? "is" : "are") in force, see below."
+                    : ""),
             remedy: pause.remedy ?? StatusWords.endsByHand(pause.scope), failsCheck: true)
     }
 }

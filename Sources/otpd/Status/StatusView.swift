@@ -66,7 +66,8 @@ struct StatusView {
                 headline: "Cannot reach the database."
                     + (snapshot == nil ? "" : " These figures are \(StatusWords.span(age ?? trouble.seconds)) old."),
                 detail: "Unreachable for \(StatusWords.span(trouble.seconds)): \(trouble.words)",
-                remedy: "Committed requests are not lost: workers send them when the database is back. This command tries "
+                remedy:
+                    "Committed requests are not lost: workers send them when the database is back. This command tries "
                     + "again until then.",
                 failsCheck: true)
         } else if let snapshot {

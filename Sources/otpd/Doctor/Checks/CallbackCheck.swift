@@ -36,7 +36,8 @@ enum CallbackCheck {
                 return hasReceiver
                     ? check.fail(
                         .configuration, "Another program than otpd's receiver answers at \(place) (\(status)).",
-                        "Correct OTPD_CALLBACK_PUBLIC_URL, or let the proxy pass POST \(url.path) to OTPD_CALLBACK_LISTEN.")
+                        "Correct OTPD_CALLBACK_PUBLIC_URL, or let the proxy pass POST \(url.path) to OTPD_CALLBACK_LISTEN."
+                    )
                     : check.warn(
                         "\(place) accepts a status without a signature (\(status)), so anyone can send false statuses.",
                         "Let the backend check X-Twilio-Signature before it calls otp.record_status.")

@@ -30,7 +30,8 @@ enum IntegrityChecks {
                         + read.attributes.map { "NO\($0)" }.joined(separator: " ") + ";"
                     : "In psql as a superuser: \(grant) \(guide)")
         }
-        return owner.pass("The functions run with the rights of \(read.name), which has no rights that they do not need.")
+        return owner.pass(
+            "The functions run with the rights of \(read.name), which has no rights that they do not need.")
     }
 
     static func rights(_ missing: [ReadMissingRights.Right]) -> Finding {

@@ -13,7 +13,8 @@ enum RoleChecks {
             return roles.fail(
                 .configuration, "These roles do not exist: \(names).",
                 "In psql as a superuser: \(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) Then, as the "
-                    + "schema's owner: otpd migrate up. After a restore, also restore the dump of pg_dumpall --globals-only")
+                    + "schema's owner: otpd migrate up. After a restore, also restore the dump of pg_dumpall --globals-only"
+            )
         }
         return roles.pass("otp_web, otp_worker, otp_monitor and otp_admin exist.")
     }

@@ -39,14 +39,16 @@ enum SecretFileChecks {
             return facts.isReachable
                 ? check.fail(
                     .privileges, "\(found).",
-                    "Withdraw the permission: chmod o-r \(quoted). Then change the secret, because others may have read it.")
+                    "Withdraw the permission: chmod o-r \(quoted). Then change the secret, because others may have read it."
+                )
                 : check.warn(
                     "\(found), if they can enter its folder.", "Withdraw the permission: chmod o-r \(quoted)")
         }
         if facts.mode & 0o040 != 0, Self.broadGroups.contains(facts.group) {
             return check.warn(
                 "\(name): the group \(facts.group) can read \(path) (\(facts.words)), and it usually has many members.",
-                "Use a group of its own: chgrp otpd-secrets \(quoted). Or let only the owner read it: chmod g-r \(quoted)")
+                "Use a group of its own: chgrp otpd-secrets \(quoted). Or let only the owner read it: chmod g-r \(quoted)"
+            )
         }
         return check.pass("\(name): \(path) (\(facts.words))")
     }

@@ -98,7 +98,8 @@ enum ServerChecks {
         guard server.hasPgcrypto else {
             return pgcrypto.fail(
                 .configuration, "The extension pgcrypto is not in this database.",
-                "In psql as the database's owner: CREATE EXTENSION pgcrypto; Then, as the schema's owner: otpd migrate up")
+                "In psql as the database's owner: CREATE EXTENSION pgcrypto; Then, as the schema's owner: otpd migrate up"
+            )
         }
         return pgcrypto.pass("installed")
     }

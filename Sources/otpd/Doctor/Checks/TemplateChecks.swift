@@ -73,7 +73,8 @@ enum TemplateChecks {
                 let blame = blame(String(decoding: bytes, as: UTF8.self), count, appName, row.webOTPHost)
                 findings.append(
                     segments.warn(
-                        "\(name): the text needs \(count.segments) segments, and each of them is billed. \(blame)", change))
+                        "\(name): the text needs \(count.segments) segments, and each of them is billed. \(blame)",
+                        change))
             }
         }
         guard findings.isEmpty else { return findings }

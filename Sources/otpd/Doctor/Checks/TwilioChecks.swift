@@ -237,7 +237,8 @@ enum TwilioChecks {
         case .notSent(.certificatesUnreadable):
             return check.fail(
                 .configuration, "The trusted certificates cannot be read.",
-                "Correct OTPD_CA_FILE, or install the system's certificates: apt-get install --reinstall ca-certificates")
+                "Correct OTPD_CA_FILE, or install the system's certificates: apt-get install --reinstall ca-certificates"
+            )
         case .notSent(.connectTimedOut), .notSent(.timedOut), .unknown(.timedOut):
             return check.fail(
                 .unreachable, "\(origin) does not answer in time.",
