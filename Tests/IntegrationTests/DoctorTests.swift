@@ -35,7 +35,7 @@ import Testing
             let doctor = try await Doctor.examine(environment)
             #expect(doctor.troubles == Self.always, "\(doctor.findings)")
             #expect(doctor.code == 0)
-            #expect(try doctor.finding("callback-url").found.contains("otpd's receiver answers"))
+            #expect(try doctor.finding("callback-url").found.contains("The receiver of otpd answers."))
             #expect(try doctor.finding("login-role").found.contains(role))
 
             // And for people: ASCII, since nobody's terminal reads it.

@@ -143,7 +143,7 @@ struct Metrics {
                 }
             })
         family(
-            "otpd_budget_today", "gauge", "What today's messages may cost (otp.settings.daily_budget).",
+            "otpd_budget_today", "gauge", "The budget for today's messages (otp.settings.daily_budget).",
             spend.compactMap { spend in spend.budget.map { ([("currency", spend.currency)], $0) } })
     }
 

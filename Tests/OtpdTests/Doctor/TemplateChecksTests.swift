@@ -72,7 +72,7 @@ import Testing
         let half = verdicts(
             row("{code}"), row("{code}", "ar"), row("{code}", "en", "payment"), row("{code}", "fr", "payment"))
         #expect(half.map(\.verdict) == [.warn, .warn])
-        #expect(half[0].found.hasPrefix("login has no text in fr"))
-        #expect(half[1].found.hasPrefix("payment has no text in ar"))
+        #expect(half[0].found.hasPrefix("The purpose login has no text in fr"))
+        #expect(half[1].found.hasPrefix("The purpose payment has no text in ar"))
     }
 }

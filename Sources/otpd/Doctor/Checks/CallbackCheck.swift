@@ -25,7 +25,7 @@ enum CallbackCheck {
         case .response(let status, let body):
             switch status {
             case 403 where String(decoding: body.prefix(500), as: UTF8.self).contains(ownWords):
-                return pass(url, "otpd's receiver answers.")
+                return pass(url, "The receiver of otpd answers.")
             case 403 where !hasReceiver, 400 where !hasReceiver:
                 return pass(url, "The receiver refuses requests without a signature (\(status)).")
             case 403:
@@ -98,7 +98,7 @@ enum CallbackCheck {
             let found = "\(place) does not answer from this host: \(reason(error))"
             return url.scheme == .https ? check.warn(found, remedy) : check.fail(.unreachable, found, remedy)
         case .invalidURL, .insecureURL, .invalidHeader, .canceled, .setup:
-            return check.fail(.configuration, "\(error)", "Correct OTPD_CALLBACK_PUBLIC_URL.")
+            return check.fail(.configuration, Sentence.whole("\(error)"), "Correct OTPD_CALLBACK_PUBLIC_URL.")
         }
     }
 

@@ -11,8 +11,8 @@ enum DurabilityChecks {
             .compactMap { $0 }
         guard off.isEmpty else {
             return disk.warn(
-                "\(off.joined(separator: " and ")) \(off.count == 1 ? "is" : "are") off: a crash of the server's machine "
-                    + "may lose or damage committed data.",
+                "With \(off.joined(separator: " and ")) off, a crash of the server's machine may lose or damage "
+                    + "committed data.",
                 "In psql as a superuser: \(off.map { "ALTER SYSTEM SET \($0) = on;" }.joined(separator: " ")) SELECT "
                     + "pg_reload_conf();")
         }

@@ -23,7 +23,7 @@ enum RoleChecks {
         let name = identifier(role.name)
         guard !role.isSuperuser else {
             return login.warn(
-                "\(role.name) is a superuser, so an attacker in otpd would control the whole cluster.",
+                "The role \(role.name) is a superuser, so an attacker in otpd would control the whole cluster.",
                 role.name == "otpd"
                     ? "In psql as another superuser: ALTER ROLE otpd NOSUPERUSER; GRANT otp_worker TO otpd;"
                     : "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; Set its password with \\password otpd, and name "
@@ -31,12 +31,12 @@ enum RoleChecks {
         }
         guard role.isMember else {
             return login.fail(
-                .privileges, "\(role.name) is no member of otp_worker, so it may not claim jobs.",
+                .privileges, "The role \(role.name) is no member of otp_worker, so it may not claim jobs.",
                 "In psql as a superuser: GRANT otp_worker TO \(name);")
         }
         guard role.isWorker else {
             return login.fail(
-                .privileges, "\(role.name) is a member of otp_worker, but does not inherit its privileges.",
+                .privileges, "The role \(role.name) is a member of otp_worker, but does not inherit its privileges.",
                 "In psql as a superuser: ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) "
                     + "WITH INHERIT TRUE;")
         }
@@ -46,7 +46,7 @@ enum RoleChecks {
                 role.dangerous.map { "REVOKE \($0) FROM \(name);" }
                 + role.attributes.map { "ALTER ROLE \(name) NO\($0);" }
             return login.warn(
-                "\(role.name) has more rights than a worker needs: \(excess.joined(separator: ", ")).",
+                "The role \(role.name) has more rights than a worker needs: \(excess.joined(separator: ", ")).",
                 "In psql as a superuser: \(statements.joined(separator: " "))")
         }
         return login.pass("\(role.name), a member of otp_worker")

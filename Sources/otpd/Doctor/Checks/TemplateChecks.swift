@@ -26,7 +26,8 @@ enum TemplateChecks {
             guard !missing.isEmpty else { continue }
             findings.append(
                 locales.warn(
-                    "\(purpose) has no text in \(missing.joined(separator: ", ")), so requests for it are refused (OT004).",
+                    "The purpose \(purpose) has no text in \(missing.joined(separator: ", ")), so requests for it are "
+                        + "refused (OT004).",
                     "In psql as a member of otp_admin: INSERT INTO otp.templates (purpose, locale, body) VALUES "
                         + "('\(purpose)', '\(missing[0])', '… {code} …');"))
         }
@@ -63,7 +64,7 @@ enum TemplateChecks {
                 findings.append(
                     segments.fail(
                         .configuration,
-                        "\(name): the text has \(MessageLength.units(utf8: bytes)) characters, but Twilio takes at most "
+                        "The text for \(name) has \(MessageLength.units(utf8: bytes)) characters, but Twilio takes at most "
                             + "\(MessageLength.limit).",
                         change))
                 continue
@@ -73,7 +74,7 @@ enum TemplateChecks {
                 let blame = blame(String(decoding: bytes, as: UTF8.self), count, appName, row.webOTPHost)
                 findings.append(
                     segments.warn(
-                        "\(name): the text needs \(count.segments) segments, and each of them is billed. \(blame)",
+                        "The text for \(name) needs \(count.segments) segments, and each of them is billed. \(blame)",
                         change))
             }
         }

@@ -252,7 +252,8 @@ enum TwilioChecks {
                 .unreachable, "\(origin) does not answer: \(why)",
                 "Try it by hand: curl -sSo /dev/null -m 10 \(origin)")
         case .invalidURL, .insecureURL, .invalidHeader, .canceled, .setup:
-            return check.fail(.configuration, "\(error)", "Correct TWILIO_API_BASE_URL in otpd.env.")
+            return check.fail(
+                .configuration, Sentence.whole("\(error)"), "Correct TWILIO_API_BASE_URL in otpd.env.")
         }
     }
 
