@@ -134,7 +134,8 @@ let package = Package(
         .testTarget(
             name: "OtpdTests",
             dependencies: [
-                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging,
+                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio",
+                argumentParser, logging,
             ],
             swiftSettings: strict),
         .testTarget(

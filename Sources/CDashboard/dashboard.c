@@ -1,6 +1,6 @@
 #include "CDashboard.h"
 
-// As in CMigrations: #embed is C23, clang has it in every mode since 19, and a changed file rebuilds this one.
+// #embed is C23. clang supports it in every mode since version 19, and rebuilds this file when an embedded file changes.
 #pragma clang diagnostic ignored "-Wc23-extensions"
 
 static const char html[] = {

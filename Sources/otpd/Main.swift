@@ -7,10 +7,12 @@ internal import HTTP
 struct Otpd: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "otpd",
-        abstract: "Sends the one-time codes that a backend queues in PostgreSQL, through Twilio.",
+        abstract: "Send the one-time codes that a backend queues in PostgreSQL, through Twilio.",
         discussion: """
-            Settings come from the environment; see README.md. Exit codes: 0 done, 64 bad usage, 65 bad input, \
-            69 a needed service is unreachable, 70 a mistake in otpd, 74 the output could not be written, 77 refused by privileges, 78 bad configuration.
+            Settings come from the environment: see deploy/docs/settings.md, or type otpd settings.
+
+            Exit codes: 0 done, 64 bad usage, 65 bad input, 69 a needed service is unreachable, 70 an error in otpd \
+            itself, 74 the output could not be written, 77 refused by privileges, 78 bad configuration.
             """,
         version: Version.text,
         subcommands: [
@@ -20,17 +22,17 @@ struct Otpd: ParsableCommand {
         ])
 
     static func main() {
-        // Before any library looks at its variables.
+        // This must come before any library reads its variables.
         _ = LibraryVariables.removed
         Output.claimDescriptors()
         DescriptorLimit.raise()
-        // A core dump would hold codes and credentials, whichever command it is of.
+        // A core dump of any command would hold codes and credentials.
         _ = prctl_set_undumpable()
         do {
-            // libcurl wants to be set up before the first other thread.
+            // libcurl must be set up before a second thread starts.
             try HTTPClient.prepareProcess()
         } catch {
-            Output.fail(Failure(.internalError, "Cannot start", because: "\(error)"))
+            Output.fail(Failure(.internalError, "cannot start", because: "\(error)"))
         }
         do {
             var command = try parseAsRoot()

@@ -97,7 +97,7 @@ import Testing
                 "OTPD_CALLBACK_PUBLIC_URL": Callback.publicURL,
             ], awaitsConnection: false)
         #expect(try await otpd.exit() == 69)
-        #expect(otpd.errors.contains("otpd: Cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use. Stop"))
+        #expect(otpd.errors.contains("otpd: cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use: stop"))
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "queued|0")
     }
 
@@ -296,7 +296,7 @@ import Testing
         try await holder.text("BEGIN; LOCK TABLE otp.messages IN EXCLUSIVE MODE")
         for number in 1...20 { #expect(try Callback(sid: Callback.sid(number), status: "sent").post(to: port) == 200) }
         otpd.signal(SIGTERM)
-        try await otpd.says("told to stop")
+        try await otpd.says("received a stop signal")
         _ = try await eventually("nobody listens") {
             (try? Callback(sid: Callback.sid(1), status: "sent").post(to: port)) == nil ? true : nil
         }

@@ -133,7 +133,7 @@ import Testing
         let busy = try await Otpd.command(
             ["dashboard"], environment: base.merging(["OTPD_DASHBOARD_LISTEN": "127.0.0.1:\(taken)"]) { $1 })
         #expect(busy.code == 69)
-        #expect(busy.errors.contains("Cannot serve the dashboard: 127.0.0.1:\(taken) is in use"))
+        #expect(busy.errors.contains("cannot serve the dashboard: 127.0.0.1:\(taken) is in use"))
         #expect(busy.errors.contains("set another OTPD_DASHBOARD_LISTEN"))
         let open = try await Otpd.command(
             ["dashboard"], environment: base.merging(["OTPD_DASHBOARD_LISTEN": "0.0.0.0:\(taken)"]) { $1 })

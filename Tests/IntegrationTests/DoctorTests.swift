@@ -35,7 +35,7 @@ import Testing
             let doctor = try await Doctor.examine(environment)
             #expect(doctor.troubles == Self.always, "\(doctor.findings)")
             #expect(doctor.code == 0)
-            #expect(try doctor.finding("callback-url").found.contains("otpd's receiver answers"))
+            #expect(try doctor.finding("callback-url").found.contains("The receiver of otpd answers."))
             #expect(try doctor.finding("login-role").found.contains(role))
 
             // The output for people is ASCII, because it does not go to a terminal.
@@ -45,7 +45,7 @@ import Testing
             #expect(text.output.contains("\nok    LISTEN"))
             #expect(text.output.contains("\nwarn  Durability"))
             #expect(text.output.contains("\n        -> In psql as a superuser: ALTER SYSTEM SET fsync = on;"))
-            #expect(text.output.contains("\n0 failed, 1 to look at, "))
+            #expect(text.output.contains("\n0 failed, 1 with a warning, "))
             #expect(try simulator.stats().creates == 0)
         }
     }
@@ -127,7 +127,7 @@ import Testing
         let trial = try await Doctor.examine(Otpd.environment(simulator.url, ["TWILIO_PHONE_NUMBER": "+15005550007"]))
         #expect(trial.code == 78)
         #expect(trial.troubles["twilio-account"] == "warn")
-        #expect(try trial.finding("twilio-sender").found.contains("can't send SMS"))
+        #expect(try trial.finding("twilio-sender").found.contains("this number cannot send SMS"))
         try simulator.faults(#"{"account_status": "suspended"}"#)
         let foreign = try await Doctor.examine(Otpd.environment(simulator.url, ["TWILIO_PHONE_NUMBER": "+15005550001"]))
         #expect(foreign.code == 78)
@@ -262,7 +262,7 @@ import Testing
         try await database.text("INSERT INTO otp.schema_migrations (version, name) VALUES (99, 'future')")
         let newer = try await Doctor.examine(Otpd.environment(simulator.url))
         #expect(newer.code == 78)
-        #expect(try newer.finding("schema").found.contains("step 99"))
+        #expect(try newer.finding("schema").found.contains("migration 99"))
         #expect(try await Otpd.command(["migrate", "down", "--to", "0", "--yes"]).code == 78)
         try await database.text("DELETE FROM otp.schema_migrations WHERE version = 99")
         #expect(try await Otpd.command(["migrate", "down", "--to", "0", "--yes"]).code == 0)

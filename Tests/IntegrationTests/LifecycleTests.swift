@@ -98,7 +98,7 @@ import Testing
         otpd.signal(SIGCONT)
         #expect(try await otpd.exit() == 0)
         #expect(try await database.text("SELECT job_state FROM otp.delivery_status") == "accepted")
-        #expect(otpd.errors.split(separator: "\n").count { $0.contains("told to stop") } == 1)
+        #expect(otpd.errors.split(separator: "\n").count { $0.contains("received a stop signal") } == 1)
     }
 
     @Test func aKilledWorkersSendsAreResolvedAndTheOthersGoOn() async throws {

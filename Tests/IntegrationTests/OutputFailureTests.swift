@@ -20,7 +20,7 @@ import Testing
         for output in [">/dev/full", ">&-"] {
             let answer = try await shell("\"$O\" \(command) \(output)")
             #expect(answer.code == 74, "\(command) \(output): \(answer.errors)")
-            #expect(answer.errors.hasPrefix("otpd: Cannot write to standard output: "), "\(answer.errors)")
+            #expect(answer.errors.hasPrefix("otpd: cannot write to standard output: "), "\(answer.errors)")
             #expect(answer.errors.split(separator: "\n").count == 1)
         }
     }

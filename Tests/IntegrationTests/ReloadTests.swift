@@ -43,7 +43,7 @@ import Testing
         // Another wrong token: it is used, and refused again, which is logged.
         try token.write("wrong-too\n")
         otpd.signal(SIGHUP)
-        try await otpd.says("Twilio's credentials were read anew: every request from now on carries them")
+        try await otpd.says("reloaded Twilio's credentials: all further requests use them")
         _ = try await eventually("a second pause in the log") {
             otpd.errors.split(separator: "\n").count { $0.contains("paused: nothing is sent") } == 2 ? true : nil
         }
@@ -79,7 +79,7 @@ import Testing
         try simulator.faults(#"{"auth_token": "rotated"}"#)
         try token.write("rotated")
         otpd.signal(SIGHUP)
-        try await otpd.says("read anew: every request from now on")
+        try await otpd.says("reloaded Twilio's credentials: all further requests use them")
         try await database.enqueue("0501234568")
         try await database.becomes(
             "2", "SELECT count(*) FROM otp.delivery_status WHERE message_status = 'delivered'")
@@ -98,7 +98,7 @@ import Testing
         try token.write("rotated")
         otpd.signal(SIGHUP)
         try await otpd.says("status callbacks are checked against it from now on")
-        try await otpd.says("Twilio's credentials were read anew")
+        try await otpd.says("reloaded Twilio's credentials")
         try await database.enqueue("0501234567")
         try await database.becomes("delivered", "SELECT message_status FROM otp.delivery_status")
 
@@ -126,7 +126,7 @@ import Testing
         try simulator.faults(#"{"latency_ms": 0, "auth_token": "rotated"}"#)
         try token.write("rotated")
         otpd.signal(SIGHUP)
-        try await otpd.says("read anew: every request from now on")
+        try await otpd.says("reloaded Twilio's credentials: all further requests use them")
         #expect(try simulator.stats().concurrent == 1)
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
         #expect(otpd.errors.contains("paused: nothing is sent"))
@@ -149,7 +149,7 @@ import Testing
         try token.write("pasted twice ")
         try secret.write("short")
         otpd.signal(SIGHUP)
-        try await otpd.says("settings can't be read anew, those of before stay in force")
+        try await otpd.says("cannot reload the settings: the old ones stay in use")
         try await otpd.says(
             "TWILIO_AUTH_TOKEN has a space or line break after it (from TWILIO_AUTH_TOKEN_FILE); remove it")
         try await otpd.says("OTPD_SECRET has 5 characters and needs 32")
@@ -169,7 +169,7 @@ import Testing
         let otpd = try await Otpd.run(
             simulator, Self.settings(token, ["OTPD_SECRET": nil as String?, "OTPD_SECRET_FILE": secret.path]))
         otpd.signal(SIGHUP)
-        try await otpd.says("settings were read anew: nothing in their files has changed")
+        try await otpd.says("reloaded the settings: no file has changed")
         try secret.write("another-secret-of-the-tests-0123456789_ABCDEF")
         otpd.signal(SIGHUP)
         try await otpd.says("OTPD_SECRET has changed: restart otpd to use it")

@@ -68,8 +68,8 @@ import Testing
             SELECT pg_terminate_backend(pid) FROM pg_stat_activity
              WHERE datname = current_database() AND application_name = 'otpd'
             """)
-        try await terminal.shows("The database is away")
-        // The last known figures stay.
+        try await terminal.shows("Cannot reach the database.")
+        // What was known stays.
         try await terminal.shows("Queue    0 queued")
         try await database.text("UPDATE pg_database SET datallowconn = true WHERE datname = current_database()")
         try await terminal.shows("No worker is alive")
@@ -80,7 +80,7 @@ import Testing
     /// From the first attempt on, with the reason of the refusal.
     @Test func aDatabaseThatIsAwayFromTheStart() async throws {
         let terminal = try watch(["PGHOST": "127.0.0.1", "PGPORT": "\(Loopback.freePort())"])
-        try await terminal.shows("The database is away")
+        try await terminal.shows("Cannot reach the database.")
         try await terminal.shows("Connection refused")
         #expect(!terminal.shown.contains("had not been sent"))
         terminal.type("q")

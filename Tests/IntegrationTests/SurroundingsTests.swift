@@ -98,7 +98,7 @@ import Testing
         var changes: [String: String?] = ["OTPD_CA_FILE": certificate]
         for (name, value) in hostile { changes[name] = value }
         let otpd = try await Otpd.run(at: "https://localhost:\(port)", changes)
-        try await otpd.says("variables of libraries were removed from the environment")
+        try await otpd.says("removed variables of libraries from the environment")
         for (name, value) in hostile {
             #expect(otpd.errors.contains(name) && !otpd.errors.contains(value), "\(name): names, and no values")
         }

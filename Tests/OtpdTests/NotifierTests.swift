@@ -63,7 +63,7 @@ import Testing
             try Notifier.connect(environment: ["NOTIFY_SOCKET": path])
         }
         #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
-        #expect(error?.description.contains("unset it when otpd is not started by systemd") == true)
+        #expect(error?.description.contains("If systemd does not start otpd, unset it") == true)
     }
 
     @Test func aSocketThatDiesIsAnErrorAndNotASignal() throws {

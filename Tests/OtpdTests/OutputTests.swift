@@ -99,7 +99,8 @@ import Testing
 
     @Test(
         arguments: [
-            ("Cannot connect", "connection refused\n", "Start it.", "Cannot connect: connection refused. Start it."),
+            ("cannot connect", "connection refused\n", "Start it.", "cannot connect: connection refused. Start it."),
+            ("a", "is it running?", "Try: b", "a: is it running? Try: b."),
             ("A", "b.", nil, "A: b."), ("A", " b\nc ", nil, "A: b\\nc."), ("A", "\u{1B}[1mb", nil, "A: \\u{1B}[1mb."),
         ] as [(String, String, String?, String)])
     func aFailureIsOneLine(what: String, why: String, remedy: String?, line: String) {

@@ -19,7 +19,7 @@ import Testing
     func moreThanThatIsAnError(ending: String) {
         let lines = Fixture.problems(
             ["OTPD_SECRET": nil, "OTPD_SECRET_FILE": "/s"], files: ["/s": Array((long + ending).utf8)])
-        #expect(lines == ["OTPD_SECRET has a space or line break after it (from OTPD_SECRET_FILE); remove it"])
+        #expect(lines == ["OTPD_SECRET has a space or line break after it (from OTPD_SECRET_FILE). Remove it."])
     }
 
     @Test(arguments: SettingName.allCases.filter(\.isSecret))
@@ -74,8 +74,8 @@ import Testing
         let lines = Fixture.problems(["TWILIO_AUTH_TOKEN": nil, "TWILIO_AUTH_TOKEN_FILE": "/none"])
         #expect(
             lines == [
-                "TWILIO_AUTH_TOKEN cannot be read: TWILIO_AUTH_TOKEN_FILE is \"/none\": No such file or directory; "
-                    + "correct the path or the file's mode"
+                "TWILIO_AUTH_TOKEN cannot be read: TWILIO_AUTH_TOKEN_FILE is \"/none\": No such file or directory. "
+                    + "Correct the path or the file's mode."
             ])
     }
 
@@ -129,13 +129,13 @@ import Testing
     }
 
     @Test(arguments: [
-        ("OTPD_MAX_INFLIGHT", "did you mean OTPD_MAX_IN_FLIGHT?"), ("OTPD_SECRETS", "did you mean OTPD_SECRET?"),
-        ("OTPD_LOGLEVEL", "did you mean OTPD_LOG_LEVEL?"), ("OTPD_SECERT_FILE", "did you mean OTPD_SECRET_FILE?"),
-        ("OTPD_ZZZZZZZZZZZZZZ", "check its spelling, or unset it"),
+        ("OTPD_MAX_INFLIGHT", "Did you mean OTPD_MAX_IN_FLIGHT?"), ("OTPD_SECRETS", "Did you mean OTPD_SECRET?"),
+        ("OTPD_LOGLEVEL", "Did you mean OTPD_LOG_LEVEL?"), ("OTPD_SECERT_FILE", "Did you mean OTPD_SECRET_FILE?"),
+        ("OTPD_ZZZZZZZZZZZZZZ", "Check its spelling, or unset it."),
     ])
     func unknownNamesAreWarnedOf(name: String, hint: String) throws {
         let warnings = try Fixture.settings([name: "x"]).warnings
-        #expect(warnings == ["\(name) is not a setting of otpd and is ignored; \(hint)"])
+        #expect(warnings == ["\(name) is not a setting of otpd and is ignored. \(hint)"])
     }
 
     @Test func otherProgramsVariablesAreLeftAlone() throws {
@@ -148,7 +148,7 @@ import Testing
     @Test func aMisspeltTwilioNameIsWarnedOfWhereItsMeantOneIsNotSet() throws {
         let environment = Fixture.environment(["TWILIO_API_BASE_URI": "x"])
         let settings = try Settings.worker(environment: environment, readFile: Fixture.reader([:])).get()
-        #expect(settings.warnings.first?.hasSuffix("did you mean TWILIO_API_BASE_URL?") == true)
+        #expect(settings.warnings.first?.hasSuffix("Did you mean TWILIO_API_BASE_URL?") == true)
     }
 
     @Test(arguments: [

@@ -15,15 +15,15 @@ import Testing
         let lines = Fixture.problems([name: value])
         #expect(lines.count == 1, "\(lines)")
         #expect(lines.first?.hasPrefix(name + " ") == true, "\(lines)")
-        // What, why, and after a semicolon or colon what to do.
-        #expect(lines.first?.contains { $0 == ";" || $0 == ":" } == true, "\(lines)")
+        // The problem comes first, and then the remedy.
+        #expect(lines.first?.contains(/[.;:] [A-Za-z+]/) == true, "\(lines)")
     }
 
     @Test(arguments: SettingName.allCases, [" ", "\n", "\r\n", "\t", "\u{A0}", "\u{FEFF}", "\u{200B}", "\u{200F}"])
     func spaceAroundAnyValueIsAnErrorThatSaysSo(name: SettingName, space: String) {
         for value in [space + "x", "x" + space, space + "x" + space, space] {
             let lines = Fixture.problems([name.rawValue: value]).filter { $0.hasPrefix(name.rawValue + " ") }
-            #expect(lines.contains { $0.contains("space") && $0.contains("remove") }, "\(lines)")
+            #expect(lines.contains { $0.contains("space") && $0.contains("Remove") }, "\(lines)")
         }
     }
 

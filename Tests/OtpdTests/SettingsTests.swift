@@ -33,8 +33,8 @@ import Testing
         #expect(
             problems.lines == [
                 "SMS service not configured: TWILIO_ACCOUNT_SID, TWILIO_AUTH_TOKEN, TWILIO_PHONE_NUMBER are not set",
-                "OTPD_SECRET is not set; make one with: openssl rand -hex 32, and give the same one to the web tier",
-                "OTPD_APP_NAME is not set; set the name that users know your service by, it fills {app} in texts",
+                "OTPD_SECRET is not set. Give otpd and your backend the same value. Make one: openssl rand -hex 32",
+                "OTPD_APP_NAME is not set. Set the name that users know your service by. It fills {app} in the texts.",
             ])
         #expect(problems.exitCode.rawValue == 78)
     }
@@ -92,7 +92,7 @@ import Testing
     @Test func twoSendersAreOneTooMany() {
         let lines = Fixture.problems(["TWILIO_MESSAGING_SERVICE_SID": "MG" + Fixture.sid])
         #expect(lines.count == 1)
-        #expect(lines.first?.hasPrefix("TWILIO_PHONE_NUMBER and TWILIO_MESSAGING_SERVICE_SID are both set;") == true)
+        #expect(lines.first?.hasPrefix("TWILIO_PHONE_NUMBER and TWILIO_MESSAGING_SERVICE_SID are both set.") == true)
     }
 
     @Test func aMessagingServiceStandsInForANumber() throws {
@@ -124,14 +124,14 @@ import Testing
     }
 
     @Test func webTierCommandsNeedTheSecretAndNoTwilio() throws {
-        let none = Settings.webTier(environment: [:], readFile: Fixture.reader([:]))
+        let none = Settings.backend(environment: [:], readFile: Fixture.reader([:]))
         guard case .failure(let problems) = none else {
             Issue.record("a missing secret passed")
             return
         }
         #expect(problems.lines.count == 1)
-        #expect(problems.lines.first?.hasPrefix("OTPD_SECRET is not set;") == true)
-        let some = try Settings.webTier(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:]))
+        #expect(problems.lines.first?.hasPrefix("OTPD_SECRET is not set.") == true)
+        let some = try Settings.backend(environment: ["OTPD_SECRET": Fixture.secret], readFile: Fixture.reader([:]))
             .get()
         #expect(some.secrets.current.revealed == Fixture.secret)
     }
@@ -203,15 +203,17 @@ import Testing
         #expect(
             problems.lines == [
                 "SMS service not configured: TWILIO_AUTH_TOKEN is not set",
-                "OTPD_CALLBACK_LISTEN is not set; set it to where callbacks are received, as 127.0.0.1:8080",
-                "OTPD_CALLBACK_PUBLIC_URL is not set; set it to what Twilio calls, as https://sms.example.com/status",
+                "OTPD_CALLBACK_LISTEN is not set. Set it to the address that receives callbacks, such as 127.0.0.1:8080",
+                "OTPD_CALLBACK_PUBLIC_URL is not set. Set it to the URL that Twilio calls, such as https://sms.example.com/status",
             ])
     }
 
     @Test func aPreviousSecretEqualToTheCurrentOneIsAWarning() throws {
         let same = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret])
         #expect(
-            same.warnings == ["OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET; unset it, nothing is being rotated"])
+            same.warnings == [
+                "OTPD_SECRET_PREVIOUS is the same as OTPD_SECRET. Unset it when the secret does not change."
+            ])
         let shared = ["OTPD_DASHBOARD_LISTEN": "127.0.0.1:1", "OTPD_DASHBOARD_TOKEN": Fixture.secret]
         #expect(Fixture.problems(shared).map { $0.prefix(32) } == ["OTPD_DASHBOARD_TOKEN is the same"])
         let other = try Fixture.settings(["OTPD_SECRET_PREVIOUS": Fixture.secret + "x"])

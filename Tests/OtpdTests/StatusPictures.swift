@@ -6,7 +6,7 @@ enum StatusPictures {
         ● Working: 1,204 sent in the last minute.
 
         Queue    12 queued · 3 due (oldest 1 s) · 4 sending · 0 unknown
-        Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% got through
+        Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% succeeded
         Failed   0 in 1 min · 2 in 5 min · 41 in 1 h
         Per sec  ▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██ 22.0 now, peak 22.0
         Latency  p50 48 ms · p95 95 ms · p99 1.2 s · from commit to accepted
@@ -42,7 +42,7 @@ enum StatusPictures {
               → Enable it in the Twilio Console: Messaging, Settings, Geo permissions.
 
             Queue    12 queued · 3 due (oldest 1 s) · 4 sending · 0 unknown
-            Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% got through
+            Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% succeeded
             Failed   0 in 1 min · 2 in 5 min · 41 in 1 h
             Per sec  ▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██ 22.0 now, peak 22.0
             Latency  p50 48 ms · p95 95 ms · p99 1.2 s · from commit to accepted
@@ -67,7 +67,7 @@ enum StatusPictures {
               → Enable it in the Twilio Console: Messaging, Settings, Geo permissions.
 
             Queue    12 queued · 3 due (oldest 1 s) · 4 sending · 0 unknown
-            Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% got through
+            Sent     1,204 in 1 min · 5,003 in 5 min · 60,233 in 1 h · 99.9% succeeded
             Failed   0 in 1 min · 2 in 5 min · 41 in 1 h
             Per sec  ▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██▁▂▃▃▄▅▅▆▇▇██ 22.0 now, peak 22.0
             Latency  p50 48 ms · p95 95 ms · p99 1.2 s · from commit to accepted

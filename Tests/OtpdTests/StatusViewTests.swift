@@ -97,8 +97,8 @@ import Testing
         var view = StatusFixture.view(StatusFixture.working)
         view.trouble = ("connection refused", 12)
         let lines = view.lines(width: 80, height: 24)
-        #expect(lines[1].plain == "✖ The database is away: these are not the figures of now.")
-        #expect(lines[2].plain.contains("For 12 s: connection refused"))
+        #expect(lines[1].plain == "✖ Cannot reach the database. These figures are 12 s old.")
+        #expect(lines[2].plain.contains("Unreachable for 12 s: connection refused"))
         let queue = lines.first { $0.plain.hasPrefix("Queue") }
         #expect(queue?.parts.map(\.style) == [.dim])
         // What says so is not grey.
@@ -138,7 +138,7 @@ import Testing
                 + "· workers 2 · paused: country SA · Sending is paused in part: country SA.")
         var view = StatusFixture.view(StatusFixture.working)
         view.trouble = ("refused\n", 3)
-        #expect(view.line() == "database away for 3 s: refused\\n")
+        #expect(view.line() == "database unreachable for 3 s: refused\\n")
     }
 
     @Test(arguments: [(80, 24), (40, 12), (200, 50)])
@@ -160,7 +160,7 @@ import Testing
         #expect(StatusVerdict.of(snapshot).headline == "Working: 1,204 sent in the last minute.")
         #expect(StatusVerdict.of(snapshot).level == .good && !StatusVerdict.of(snapshot).failsCheck)
         snapshot.queue.unknown = 2
-        #expect(StatusVerdict.of(snapshot).headline == "Working; the outcome of 2 sends is unknown.")
+        #expect(StatusVerdict.of(snapshot).headline == "Working, but the outcome of 2 sends is unknown.")
         snapshot.workers.append(StatusFixture.worker(5, state: "running", seconds: 45))
         #expect(StatusVerdict.of(snapshot).headline == "Working, but worker 5 is dead.")
         #expect(!StatusVerdict.of(snapshot).failsCheck)
@@ -172,7 +172,7 @@ import Testing
             StatusVerdict.of(snapshot)
                 == StatusVerdict(
                     level: .bad, headline: "75% of the sends of the last 5 minutes failed.",
-                    detail: "The last one: Why.", remedy: "Do.", failsCheck: false))
+                    detail: "The last failure: Why.", remedy: "Do.", failsCheck: false))
         snapshot.queue.oldestDueSeconds = 59.9
         #expect(!StatusVerdict.of(snapshot).failsCheck)
         snapshot.queue.oldestDueSeconds = 60
@@ -185,10 +185,10 @@ import Testing
         (all.scope, all.reason, all.remedy) = ("all", "the gateway is being moved", nil)
         snapshot.pauses.append(all)
         #expect(StatusVerdict.of(snapshot).headline == "Nothing is sent: everything is paused.")
-        #expect(StatusVerdict.of(snapshot).remedy == "It ends by hand: otpd resume --all")
-        #expect(StatusVerdict.of(snapshot).detail?.hasSuffix("(And 1 more pause, below.)") == true)
+        #expect(StatusVerdict.of(snapshot).remedy == "End the pause: otpd resume --all")
+        #expect(StatusVerdict.of(snapshot).detail?.hasSuffix(" 1 more pause is in force, see below.") == true)
         snapshot.queue.workersAlive = 0
-        #expect(StatusVerdict.of(snapshot).headline == "No worker is alive; nothing is sent.")
+        #expect(StatusVerdict.of(snapshot).headline == "No worker is alive. Nothing is sent.")
         #expect(StatusVerdict.of(snapshot).failsCheck)
     }
 
@@ -206,14 +206,14 @@ import Testing
     @Test func sinceWhenNobodyIsAlive() {
         var snapshot = StatusSnapshot()
         #expect(
-            StatusVerdict.of(snapshot).detail == "There was no heartbeat within an hour; 0 jobs are due.")
+            StatusVerdict.of(snapshot).detail == "There was no heartbeat in the last hour. 0 jobs are due.")
         snapshot.workers = [StatusFixture.worker(3, state: "dead", seconds: 125)]
         snapshot.queue.due = 1
         #expect(
             StatusVerdict.of(snapshot).detail
-                == "The last heartbeat, of worker 3, was 2 min ago; 1 job is due.")
+                == "The last heartbeat, of worker 3, was 2 min ago. 1 job is due.")
         snapshot.workers = [StatusFixture.worker(3, state: "stopped", seconds: 60)]
-        #expect(StatusVerdict.of(snapshot).detail == "Worker 3 was stopped 60 s ago; 1 job is due.")
+        #expect(StatusVerdict.of(snapshot).detail == "Worker 3 was stopped 60 s ago. 1 job is due.")
     }
 
     /// Tried again and again, and so never due for long: yet nothing gets through.
@@ -226,8 +226,8 @@ import Testing
         (snapshot.queue.accepted.0, snapshot.queue.queued, snapshot.queue.due) = (0, 1, 0)
         let verdict = StatusVerdict.of(snapshot)
         #expect(verdict.level == .warning && !verdict.failsCheck)
-        #expect(verdict.headline == "Nothing got through in the last minute; 1 job waits.")
-        #expect(verdict.detail == "Of job 902: Its code is sealed under another secret.")
+        #expect(verdict.headline == "No send succeeded in the last minute. 1 job waits.")
+        #expect(verdict.detail == "Job 902: Its code is sealed under another secret.")
         #expect(verdict.remedy == "Set it.")
     }
 
@@ -341,18 +341,31 @@ import Testing
         #expect(
             JobStory(Self.failed).lines(width: 80).map(\.plain).map { $0.trimmingTrailingSpaces } == [
                 "Send job 42: failed",
-                "  Why           The user has answered STOP. (Twilio's error 21610)",
+                "  Why           The user has answered STOP. (Twilio error 21610)",
                 "  To do         Ask the user to send START.",
                 "  To            +9665•••••567 (SA), subject user-42",
                 "  Text          phone_verification in ar by sms",
                 "  Attempts      2",
                 "  Verification  7, 1 wrong try",
                 "",
-                "  2026-11-25 22:41:01+00  the code was drawn",
-                "  2026-11-25 22:41:01+00  this send was asked for",
-                "  2026-11-25 22:41:03+00  it ended: failed",
-                "  2026-11-25 22:46:01+00  the code died",
+                "  2026-11-25 22:41:01+00  the code was generated",
+                "  2026-11-25 22:41:01+00  the send was requested",
+                "  2026-11-25 22:41:03+00  the job ended: failed",
+                "  2026-11-25 22:46:01+00  the code expired",
             ])
+    }
+
+    /// Twilio writes the cost of a message as a negative price.
+    @Test(arguments: [
+        ("-0.00750", "0.0075"), ("-0.0380", "0.038"), ("-12.00", "12"), ("-1", "1"), ("0", "0"), ("0.5", "0.5"),
+        ("-100", "100"), ("NaN", "NaN"), ("-0.00000", "0"),
+    ])
+    func aPriceIsShownAsACost(price: String, cost: String) {
+        #expect(StatusWords.cost(price) == cost)
+        var values = Self.failed
+        (values["message_sid"], values["price"], values["price_unit"]) = ("SM1", price, "USD")
+        let lines = JobStory(values).lines(width: 80).map(\.plain)
+        #expect(lines.contains { $0.hasPrefix("  Message") && $0.hasSuffix("SM1, \(cost) USD") }, "\(lines)")
     }
 
     @Test func aQueuedOneSaysWhatItWaitsFor() {
@@ -365,10 +378,10 @@ import Testing
         values["final_at"] = nil
         let held = JobStory(values).lines(width: 80).map(\.plain)
         #expect(held.contains("  Waits for     the end of a pause: country SA"))
-        #expect(!held.contains { $0.hasSuffix("it is due") })
+        #expect(!held.contains { $0.hasSuffix("the job is due") })
         values["hold_kind"] = nil
         values["hold_key"] = nil
-        #expect(JobStory(values).lines(width: 80).contains { $0.plain.hasSuffix("it is due") })
+        #expect(JobStory(values).lines(width: 80).contains { $0.plain.hasSuffix("the job is due") })
     }
 
     @Test func itTellsWhatCameOfAFailedDelivery() {

@@ -132,10 +132,10 @@ def content(browser, relay_port):
     order = browser.run("[...document.querySelectorAll('#workers h3')].map((e) => e.textContent)")
     check("running workers come first, then the dead, then the last three that were stopped",
           [title.split(": ")[-1] for title in order] == ["running", "running", "dead", "stopped", "stopped", "stopped"], order)
-    check("the others that were stopped are counted", "9 more workers were stopped within the hour." in text)
+    check("the others that were stopped are counted", "9 more workers were stopped in the last hour." in text)
     for words in ["Sending is paused in part: country AE.", "remove it from otp.countries.", "4 jobs waiting", "Worker 3 on sms-2: dead",
                   "Worker 1 on sms-1: running", "Queue depth", "Age of the oldest due job", "Latency, from commit to accepted",
-                  "of 250 USD", "The phone cannot be reached", "country SA", "Used up until", "Refused in the last hour: 31", "country 30, phone 1", "Twilio's error 30003", "The user has opted out", "+9665•••••"]:
+                  "of 250 USD", "The phone cannot be reached", "country SA", "Used up until", "Refused in the last hour: 31", "country 30, phone 1", "Twilio error 30003", "The user has opted out", "+9665•••••"]:
         check(f"it says: {words}", words in text, text)
     check("no whole number", not any(number in browser.run("document.documentElement.outerHTML") for number in sql("SELECT e164 FROM otp.verifications LIMIT 200").split()))
     check("deliveries by country and status", browser.run("[...document.querySelectorAll('#deliveries thead th')].map((e) => e.textContent).join()") == "Country,delivered,sent,undelivered,all",
@@ -148,7 +148,7 @@ def accessibility(browser):
     named = [(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes]
     images = [name for role, name in named if role in ("image", "img")]
     check("each plot is told in words", len(images) == 5 and all("last hour" in name and ("peak" in name or "lowest" in name) for name in images), images)
-    for role, name in [("heading", "otpd"), ("heading", "Workers"), ("banner", ""), ("main", ""), ("status", ""), ("link", "To the content")]:
+    for role, name in [("heading", "otpd"), ("heading", "Workers"), ("banner", ""), ("main", ""), ("status", ""), ("link", "Skip to the content")]:
         check(f"there is a {role} {name}", any(r == role and (not name or n == name) for r, n in named), named[:40])
     check("every button and image has a name", not [r for r, n in named if r in ("button", "image", "img", "textbox", "region", "progressbar") and not n], named)
     levels = browser.run("[...document.querySelectorAll('h1,h2,h3')].filter((e) => e.checkVisibility()).map((e) => +e.tagName[1])")
@@ -208,7 +208,7 @@ def live(browser):
     times = browser.run(asked)
     check("no two requests within a second", len(times) > 4 and min(b - a for a, b in zip(times, times[1:])) > 980, times)
     browser.run("Object.defineProperty(document, 'hidden', { get: () => window.isHidden, configurable: true }); window.isHidden = true; document.dispatchEvent(new Event('visibilitychange'))")
-    browser.until("document.getElementById('live').textContent === 'Stopped while hidden'")
+    browser.until("document.getElementById('live').textContent === 'Paused while this page is hidden'")
     before = len(browser.run(asked))
     browser.run("new Promise((done) => setTimeout(done, 5000))")
     check("hidden, it asks for nothing", len(browser.run(asked)) == before)
@@ -219,7 +219,7 @@ def live(browser):
 def away(browser, otpd, relay, pictures):
     check("ready", otpd.get("/readyz")[0] == 200)
     relay.go()
-    browser.until("!document.getElementById('alert').hidden && document.getElementById('alert').textContent.includes('The database is away.')")
+    browser.until("!document.getElementById('alert').hidden && document.getElementById('alert').textContent.includes('Cannot reach the database.')")
     check("the old figures stay, marked as old", browser.run("document.getElementById('board').classList.contains('old')") and "Worker 1" in browser.text())
     check("why it is away", "127.0.0.1" in browser.run("document.getElementById('alert').textContent"), browser.run("document.getElementById('alert').textContent"))
     check("not ready", otpd.get("/readyz")[0] == 503)
@@ -257,7 +257,7 @@ def with_token(program, relay, browser):
         check("contrast of the form", browser.run(CONTRAST) == [], browser.run(CONTRAST))
         browser.call("Input.insertText", text="wrong")
         browser.key("Enter")
-        browser.until("document.getElementById('login-error').textContent === 'That is not the token.'")
+        browser.until("document.getElementById('login-error').textContent === 'The token is wrong.'")
         browser.call("Input.insertText", text=TOKEN)
         browser.key("Enter")
         browser.until(PLOTS)

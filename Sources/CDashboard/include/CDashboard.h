@@ -1,10 +1,10 @@
 #pragma once
 
-// The files of pages/, compiled in: the dashboard needs nothing beside the program.
+// The files of pages/ are compiled into the program, so that the dashboard needs no other files.
 
 #include <stddef.h>
 
-/// One file: its text is not terminated, its length counts.
+/// One file. Its text has no terminating NUL, so use its length.
 typedef struct {
     const char *text;
     size_t length;

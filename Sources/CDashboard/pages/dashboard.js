@@ -1,8 +1,8 @@
-// Asks for the status every two seconds and for the history every half minute, one request at a time, and for nothing while
-// the page is hidden. Everything is set as text: nothing that comes is taken for markup.
+// Requests the status every two seconds and the history every half minute, one request at a time. While the page is hidden
+// it requests nothing. All answers are shown as text, and never as markup.
 "use strict";
 (() => {
-  const STATUS_MS = 2000, HISTORY_MS = 30000, AGAIN_MS = 3000, PATIENCE_MS = 8000, STOPPED_SHOWN = 3;
+  const STATUS_MS = 2000, HISTORY_MS = 30000, AGAIN_MS = 3000, TIMEOUT_MS = 8000, STOPPED_SHOWN = 3;
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
   let span = "hour", historyDue = 0, timer = 0, busy = false, asked = 0, lastGood = 0, drawn = "";
@@ -33,7 +33,7 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
-  // Only what changes is touched, so that a screen reader hears of changes alone.
+  // Only changed elements are set, so that a screen reader reads only changes.
   const say = (element, text) => {
     element.hidden = !text;
     if (element.textContent !== (text || "")) element.textContent = text || "";
@@ -66,13 +66,13 @@
     document.title = `${sign} otpd`;
     tiles([
       ["Queued", whole.format(queue.queued), `${whole.format(queue.due)} due`],
-      ["Oldest due", seconds(queue.oldestDueSeconds), "waits this long"],
-      ["Sends/s", small(queue.accepted[0] / 60), `${whole.format(queue.accepted[2])} in the hour`],
-      ["Failed", whole.format(queue.failed[0]), `in the minute, ${whole.format(queue.failed[2])} in the hour`],
-      ["Got through", queue.successShare === null ? "—" : percent(queue.successShare * 100), "of the last 5 minutes"],
+      ["Oldest due", seconds(queue.oldestDueSeconds), "since it was due"],
+      ["Sends/s", small(queue.accepted[0] / 60), `${whole.format(queue.accepted[2])} in the last hour`],
+      ["Failed", whole.format(queue.failed[0]), `in the last minute, ${whole.format(queue.failed[2])} in the last hour`],
+      ["Succeeded", queue.successShare === null ? "—" : percent(queue.successShare * 100), "in the last 5 minutes"],
       ["Latency p95", queue.p95 === null ? "—" : milliseconds(queue.p95),
-        queue.p50 === null ? "nothing sent in the minute" : `p50 ${milliseconds(queue.p50)}, p99 ${milliseconds(queue.p99)}`],
-      ["Under way", whole.format(queue.sending), `${whole.format(queue.unknown)} of unknown outcome`],
+        queue.p50 === null ? "nothing sent in the last minute" : `p50 ${milliseconds(queue.p50)}, p99 ${milliseconds(queue.p99)}`],
+      ["Sending", whole.format(queue.sending), `${whole.format(queue.unknown)} with unknown outcome`],
       ["Workers alive", whole.format(queue.workersAlive), ""],
     ]);
     $("pauses-section").hidden = status.pauses.length === 0;
@@ -89,7 +89,7 @@
       ...status.limits.map((limit) => ({
         level: limit.usedUpUntil ? "bad" : "warning", title: limit.name,
         lines: [`${money.format(limit.used)} of ${money.format(limit.allowed)} this ${limit.period}`],
-        text: limit.usedUpUntil ? `Used up until ${limit.usedUpUntil}: requests that it counts are refused.` : null,
+        text: limit.usedUpUntil ? `Used up until ${limit.usedUpUntil}. Requests that it counts are refused.` : null,
         remedy: limit.remedy, share: limit.used / limit.allowed, shareLabel: `used of the limit ${limit.name}`,
       })),
       ...(refusedHour.length ? [{
@@ -97,12 +97,12 @@
         lines: [refusedHour.map((each) => `${each.scope} ${whole.format(each.lastHour)}`).join(", ")],
       }] : []),
     ], "");
-    // Those that work come first, then the dead, then those that were stopped: of these the last few.
+    // Living workers come first, then dead ones, then the last few stopped ones.
     const rank = (worker) => worker.state === "dead" ? 1 : worker.state === "stopped" ? 2 : 0;
     const workers = [...status.workers].sort((a, b) => rank(a) - rank(b) || (rank(a) ? a.heartbeatSeconds - b.heartbeatSeconds : 0) || b.id - a.id);
     const stopped = workers.filter((worker) => rank(worker) === 2);
     const hidden = Math.max(0, stopped.length - STOPPED_SHOWN);
-    say($("workers-more"), hidden ? `${count(hidden, "more worker")} ${hidden === 1 ? "was" : "were"} stopped within the hour.` : "");
+    say($("workers-more"), hidden ? `${count(hidden, "more worker")} ${hidden === 1 ? "was" : "were"} stopped in the last hour.` : "");
     fill($("workers"), workers.slice(0, workers.length - hidden).map((worker) => ({
       level: { running: "good", starting: "warning", draining: "warning", paused: "bad", dead: "bad" }[worker.state],
       title: `${worker.sends ? "Worker" : "Receiver"} ${worker.id} on ${worker.host}: ${worker.state}`,
@@ -114,14 +114,14 @@
         [worker.twilio ? `Twilio: ${worker.twilio}` : null, worker.database ? `database: ${worker.database}` : null].filter(Boolean).join("; "),
       ],
       text: worker.reason,
-    })), "No worker had a heartbeat within the hour.");
+    })), "No worker had a heartbeat in the last hour.");
     fill($("failures"), status.failures.map((failure) => ({
       title: `${failure.phone}, job ${failure.job}: ${failure.status || failure.state}`,
-      lines: [`${seconds(failure.seconds)} ago${failure.code ? `, Twilio's error ${failure.code}` : ""}`],
+      lines: [`${seconds(failure.seconds)} ago${failure.code ? `, Twilio error ${failure.code}` : ""}`],
       text: failure.error, remedy: failure.remedy,
-    })), "There are none.");
+    })), "There are no failures.");
     say($("place"), `database ${status.database} at ${status.server} · served by ${status.host}`);
-    say($("foot"), `otpd ${status.version}, phone numbers ${status.numbers ?? "—"}. Read-only. Codes are never here, numbers are masked.`);
+    say($("foot"), `otpd ${status.version}, phone numbers ${status.numbers ?? "—"}. This page is read-only. It shows no codes, and phone numbers are masked.`);
     say($("live"), `${status.clock} · every 2 s`);
   };
   const tiles = (rows) => {
@@ -165,12 +165,12 @@
       const share = spend.budget ? total / spend.budget : undefined;
       return {
         title: `${money.format(total)} ${spend.currency}${spend.budget ? ` of ${money.format(spend.budget)} ${spend.currency}, ${percent(share * 100)}` : ""}`,
-        lines: [`${money.format(spend.billed)} billed, ${money.format(spend.expected)} expected for what has no price yet`,
+        lines: [`${money.format(spend.billed)} billed, ${money.format(spend.expected)} expected for messages without a price`,
           spend.budget ? null : "no budget is set"],
         level: share === undefined ? undefined : share >= 1 ? "bad" : share >= 0.8 ? "warning" : "good",
         share, shareLabel: "share of today's budget",
       };
-    }), "Nothing is known of today yet.");
+    }), "There is no message today.");
   };
   const figure = (plot, history, start, end) => {
     const points = history.at.map((at, index) => ({ at, values: plot.series.map(([name]) => history[name][index]) }))
@@ -184,7 +184,7 @@
       `${name} ${point.values[index] === null ? "—" : plot.unit(point.values[index])}`).join(", ");
     const peak = known.length ? plot.unit(Math.max(...known)) : "";
     const low = known.length && plot.top ? `, lowest ${plot.unit(Math.min(...known))}` : "";
-    const summary = last ? `${read(last)} at ${clock(last.at)}; ${plot.top ? "" : `peak ${peak}`}${low.replace(/^, /, "")}` : "Nothing is known of this time.";
+    const summary = last ? `${read(last)} at ${clock(last.at)}; ${plot.top ? "" : `peak ${peak}`}${low.replace(/^, /, "")}` : "There is no data for this time.";
     const svg = draw("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", tabindex: "0", "data-plot": plot.title,
       "aria-label": `${plot.title}, ${span === "day" ? "last day" : "last hour"}: ${summary}` });
     for (const share of [0, 0.5, 1]) {
@@ -199,7 +199,7 @@
       for (const point of points) {
         const value = point.values[index];
         if (value === null) { before = null; continue; }
-        // Two steps apart is a gap: nobody wrote it down.
+        // Points that are two steps apart have a gap between them, because no row was written.
         path += `${before !== null && point.at - before <= history.step * 1.5 ? "L" : "M"}${x(point.at).toFixed(1)} ${y(value).toFixed(1)}`;
         if (before === null || point.at - before > history.step * 1.5) path += "h.1";
         before = point.at;
@@ -245,7 +245,7 @@
     const rank = (name) => (order.indexOf(name) + order.length + 1) % (order.length + 1) - (order.includes(name) ? order.length : 0);
     const statuses = [...new Set(rows.filter((row) => row.messages).map((row) => row.status))].sort((a, b) => rank(a) - rank(b));
     const countries = [...new Set(rows.filter((row) => row.messages).map((row) => row.country))];
-    if (!countries.length) { $("deliveries").replaceChildren(make("tr", {}, make("td", {}, "No message in this time."))); return; }
+    if (!countries.length) { $("deliveries").replaceChildren(make("tr", {}, make("td", {}, "No message in this period."))); return; }
     const cell = (country, status) => rows.filter((row) => (!country || row.country === country) && (!status || row.status === status))
       .reduce((sum, row) => sum + row.messages, 0);
     const line = (name, country) => make("tr", {}, make("th", { scope: "row" }, name),
@@ -260,7 +260,7 @@
   const ask = async (path) => {
     const response = await fetch(path, {
       headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store", credentials: "omit",
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
     });
     if (response.status === 401 || response.status === 429) throw { login: true, wait: response.headers.get("Retry-After") };
     const answer = await response.json().catch(() => null);
@@ -270,7 +270,7 @@
   };
   const trouble = (error) => {
     if (error.login) {
-      say($("login-error"), error.wait ? `Too many wrong tokens: try again in ${error.wait} seconds.` : token ? "That is not the token." : "");
+      say($("login-error"), error.wait ? `Too many wrong tokens. Try again in ${error.wait} seconds.` : token ? "The token is wrong." : "");
       token = "";
       sessionStorage.removeItem("otpd-token");
       $("board").hidden = true;
@@ -280,33 +280,33 @@
       return;
     }
     const [words, why, remedy] = error.trouble
-      ? [`The database is away${error.trouble.seconds ? ` for ${seconds(error.trouble.seconds)}` : ""}.`, error.trouble.trouble, error.trouble.remedy]
-      : ["otpd does not answer.", error.status ? `It answered ${error.status}.` : "It may have been stopped, or the network is down.", "See journalctl -u otpd."];
-    const old = lastGood ? ` What is shown is ${seconds((Date.now() - lastGood) / 1000)} old.` : "";
-    // The alert is said once, not with each second that it grows older.
-    const key = words.replace(/ for .*/, "") + why;
+      ? ["Cannot reach the database.", error.trouble.trouble, error.trouble.remedy]
+      : ["Cannot reach otpd.", error.status ? `It answered with HTTP status ${error.status}.` : "It may be stopped, or the network is down.", "Read its log: journalctl -u otpd"];
+    const old = lastGood ? ` These figures are ${seconds((Date.now() - lastGood) / 1000)} old.` : "";
+    // A screen reader reads the alert once, and not whenever the age changes.
+    const key = words + why;
     $("board").classList.add("old");
     $("alert").hidden = false;
     if ($("alert").dataset.key !== key) {
       $("alert").dataset.key = key;
-      $("alert").replaceChildren(make("strong", {}, words.replace(/ for [^.]*/, "")), make("p", {}, why), remedy ? make("p", { class: "remedy" }, remedy) : "");
+      $("alert").replaceChildren(make("strong", {}, words), make("p", {}, why), remedy ? make("p", { class: "remedy" }, remedy) : "");
     }
     say($("live"), `${words}${old}`);
   };
-  // Never two requests within a second, whatever is clicked.
+  // Requests are at least a second apart, even after clicks.
   const soon = (wait) => {
     clearTimeout(timer);
     timer = setTimeout(look, Math.max(wait, asked + 1000 - Date.now()));
   };
   const look = async () => {
     clearTimeout(timer);
-    if (document.hidden) { say($("live"), "Stopped while hidden"); return; }
+    if (document.hidden) { say($("live"), "Paused while this page is hidden"); return; }
     if (busy) return;
     busy = true;
     asked = Date.now();
     let next = STATUS_MS;
     try {
-      // One request a turn, and a turn a second at most: the history has turns of its own.
+      // Each turn sends one request, for the status or for the history.
       if (lastGood && Date.now() >= historyDue) {
         const wanted = span, history = await ask(`/api/history.json?span=${wanted}`);
         if (wanted === span) { historyDue = Date.now() + HISTORY_MS; showHistory(history); }

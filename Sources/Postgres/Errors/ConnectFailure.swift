@@ -140,6 +140,8 @@ public struct ConnectFailure: Sendable, Equatable {
 
     var message: String {
         let all = reasons.joined(separator: " | ")
-        return all + (all.hasSuffix(".") || all.hasSuffix("?") ? " " : ". ") + cause.remedy
+        // libpq's own words may end with a question.
+        let isEnded = all.last.map { ".?!".contains($0) } ?? true
+        return all + (isEnded ? " " : ". ") + cause.remedy
     }
 }

@@ -4,12 +4,8 @@ import OTP
 enum Words {
     static let newCode = "Let the user ask for a new code."
 
-    /// Makes a sentence of `words`. Those of `otp.error_classes` are sentences already; those of this program are parts
-    /// of one.
-    static func sentence(_ words: String) -> String {
-        guard let first = words.first else { return words }
-        return first.uppercased() + words.dropFirst() + (words.hasSuffix(".") ? "" : ".")
-    }
+    /// The words as a sentence of their own. Those of `otp.error_classes` already are sentences.
+    static func sentence(_ words: String) -> String { Sentence.whole(words) }
 
     static func of(_ step: Disposition.Step) -> String {
         switch step {

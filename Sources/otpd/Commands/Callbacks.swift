@@ -7,15 +7,15 @@ internal import Logging
 internal import Queue
 internal import Runtime
 
-/// `otpd callbacks`: the receiver of status callbacks alone.
+/// `otpd callbacks`: receives status callbacks and does nothing else.
 struct CallbacksCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "callbacks",
-        abstract: "Receive Twilio's status callbacks, and nothing else, until told to stop.",
+        abstract: "Receive Twilio's status callbacks, and do nothing else.",
         discussion: """
-            For a machine that Twilio may reach and that sends nothing. `otpd run` receives them too where \
-            OTPD_CALLBACK_LISTEN is set. Needs OTPD_CALLBACK_LISTEN, OTPD_CALLBACK_PUBLIC_URL, TWILIO_AUTH_TOKEN and \
-            the database.
+            Use it on a machine that Twilio can reach and that sends nothing. If OTPD_CALLBACK_LISTEN is set, otpd run \
+            receives status callbacks too. This command needs OTPD_CALLBACK_LISTEN, OTPD_CALLBACK_PUBLIC_URL, \
+            TWILIO_AUTH_TOKEN and the database.
             """)
 
     func run() throws {
@@ -50,7 +50,7 @@ struct CallbacksCommand: ParsableCommand {
 }
 
 extension Service {
-    /// A receiver of callbacks. It listens before anything that comes after it begins.
+    /// A receiver of status callbacks. It listens before the services after it begin.
     init(_ receiver: CallbackReceiver) {
         self.init(
             run: {
@@ -61,13 +61,13 @@ extension Service {
                     return Failure(error)
                 }
             }, hasBegun: { await receiver.isListening() }, drain: { await receiver.drain() },
-            failureMessage: "status callbacks are no longer received")
+            failureMessage: "the receiver of status callbacks has stopped")
     }
 }
 
 extension Failure {
     fileprivate init(_ failure: ReceiverFailure) {
-        let what = "Cannot receive status callbacks"
+        let what = "cannot receive status callbacks"
         switch failure {
         case .listen(let failure): self.init(failure, what)
         case .schema: self.init(.configuration, what, because: "\(failure)")

@@ -3,14 +3,15 @@ internal import EventLoop
 internal import Logging
 internal import Runtime
 
-/// `otpd dashboard`: the page for browsers alone.
+/// `otpd dashboard`: serves the dashboard and does nothing else.
 struct DashboardCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "dashboard",
-        abstract: "Serve a read-only page that shows what otpd status shows, with plots; /metrics and probes too.",
+        abstract: "Serve a read-only web page with the status and plots, metrics for Prometheus, and health checks.",
         discussion: """
-            At http://127.0.0.1:9464/ unless OTPD_DASHBOARD_LISTEN says otherwise; any address but loopback needs \
-            OTPD_DASHBOARD_TOKEN. As a member of otp_monitor. `otpd run` serves it too where OTPD_DASHBOARD_LISTEN is set.
+            The page is at http://127.0.0.1:9464/ unless you set OTPD_DASHBOARD_LISTEN. Any address but a loopback \
+            address needs OTPD_DASHBOARD_TOKEN. Connect as a member of otp_monitor. If OTPD_DASHBOARD_LISTEN is set, \
+            otpd run serves the dashboard too.
             """)
 
     func run() throws {
@@ -35,8 +36,7 @@ struct DashboardCommand: ParsableCommand {
             reload: { next in
                 while await next() {
                     daemon.systemd.reloading()
-                    daemon.log.notice(
-                        "SIGHUP: the dashboard reads its settings when it starts; restart it to use others")
+                    daemon.log.notice("SIGHUP ignored: restart the dashboard to use other settings")
                     daemon.systemd.reloaded()
                 }
             })
@@ -44,7 +44,7 @@ struct DashboardCommand: ParsableCommand {
 }
 
 extension Service {
-    /// A dashboard.
+    /// The dashboard as a service.
     init(_ dashboard: DashboardServer) {
         self.init(
             run: { await dashboard.run() }, hasBegun: { await dashboard.isListening() },

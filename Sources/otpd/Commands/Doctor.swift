@@ -1,15 +1,17 @@
 internal import ArgumentParser
 
-/// `otpd doctor`: looks at everything that has to be right, and says what is not and what to do.
+/// `otpd doctor`: checks everything that otpd needs, and reports each problem with its remedy.
 struct DoctorCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Check settings, secrets, database, Twilio and callbacks; say what is wrong and what to do.",
+        abstract: "Check the settings, secrets, database, Twilio and callbacks, and say how to mend each problem.",
         discussion: """
-            Changes nothing and sends no message. Run it with the daemon's own environment:
-              sudo systemd-run -q --pty --wait --collect -p EnvironmentFile=-/etc/otpd/otpd.env otpd doctor
-            Ends with 0 when nothing failed (warnings allowed), 78 bad configuration, 77 refused by privileges, \
-            69 a needed service is unreachable; of several the first of these.
+            It changes nothing and sends no message. Run it with the user and the environment of the daemon:
+              sudo systemd-run -q --pty --wait --collect --uid=otpd -p EnvironmentFile=-/etc/otpd/otpd.env otpd doctor
+
+            The exit code is 0 when no check failed. Warnings do not count. It is 78 for a bad configuration, 77 for a \
+            refusal by privileges, and 69 for an unreachable service. If several checks failed, it is the first of \
+            these.
             """)
 
     @Flag(name: .long, help: "Print JSON: an object with checks and summary.")

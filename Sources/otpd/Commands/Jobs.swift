@@ -6,24 +6,27 @@ internal import Queue
 
 /// A phone number on standard input.
 enum PhoneLine {
-    /// Asks for it where standard input is a terminal; elsewhere it is just read.
+    /// Reads the number. On a terminal it prompts first.
     static func read() throws(Failure) -> String {
         if isatty(0) == 1 { Output.prompt("Phone number: ") }
         guard let number = readLine(strippingNewline: true), number.contains(where: { !$0.isWhitespace }) else {
             throw Failure(
-                .invalidInput, "Nothing was looked up", because: "standard input has no phone number",
-                remedy: "Write it there: echo 0501234567 | otpd jobs list --phone")
+                .invalidInput, "cannot list the send jobs", because: "standard input has no phone number",
+                remedy: "Write it to standard input: echo 0501234567 | otpd jobs list --phone")
         }
         return number
     }
 }
 
-/// `otpd jobs`: send jobs, one by one.
+/// `otpd jobs`: lists, shows, retries and cancels send jobs.
 struct JobsCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "jobs",
-        abstract: "List send jobs, show one, send one again, call one off.",
-        discussion: "Listing and showing takes a member of otp_monitor, the others one of otp_admin.",
+        abstract: "List, show, retry and cancel send jobs.",
+        discussion: """
+            Connect as a member of otp_monitor to list and show jobs, and as a member of otp_admin to retry and cancel \
+            them.
+            """,
         subcommands: [List.self, Show.self, Retry.self, Cancel.self])
 
     struct List: ParsableCommand {
@@ -36,23 +39,23 @@ struct JobsCommand: ParsableCommand {
                 """)
 
         @Option(
-            help: "Only those in this state: queued, sending, unknown, accepted, failed, expired, limited or canceled.")
+            help: "Only jobs in this state: queued, sending, unknown, accepted, failed, expired, limited or canceled.")
         var state: String?
 
-        @Option(help: "Only those of this subject: the backend's own reference of a user.")
+        @Option(help: "Only jobs of this subject: the backend's own reference to a user.")
         var subject: String?
 
         @Flag(
             help: """
-                Only those to the phone number on standard input, in any spelling. It is never an argument, since arguments \
-                are seen by everybody on the machine. Takes a member of otp_admin.
+                Only jobs to the phone number on standard input, in any spelling. The number is never an argument, \
+                because every user of the machine can read arguments. Connect as a member of otp_admin.
                 """)
         var phone = false
 
-        @Flag(help: "Only those that ended unsent or were not delivered, those that failed last first.")
+        @Flag(help: "Only jobs that ended without a send, or whose message was not delivered. The latest come first.")
         var failed = false
 
-        @Option(help: "How many, 1 to 1000.")
+        @Option(help: "How many jobs, 1 to 1000.")
         var limit = 20
 
         @OptionGroup var options: TableOptions
@@ -61,12 +64,15 @@ struct JobsCommand: ParsableCommand {
 
         func validate() throws {
             if let state, !Self.states.contains(state) {
-                throw ValidationError("--state \(state) is none; give one of \(Self.states.joined(separator: ", ")).")
+                throw ValidationError(
+                    "--state \(state) is unknown. Use one of: \(Self.states.joined(separator: ", ")).")
             }
             if phone, failed || subject != nil {
-                throw ValidationError("--phone goes without \(failed ? "--failed" : "--subject").")
+                throw ValidationError("--phone cannot be used with \(failed ? "--failed" : "--subject").")
             }
-            guard (1...1000).contains(limit) else { throw ValidationError("--limit is \(limit); give 1 to 1000.") }
+            guard (1...1000).contains(limit) else {
+                throw ValidationError("--limit \(limit) is out of range. Use a number from 1 to 1000.")
+            }
         }
 
         func run() throws {
@@ -77,7 +83,7 @@ struct JobsCommand: ParsableCommand {
             filter.limit = limit
             if phone { filter.phoneNumber = try PhoneLine.read() }
             let wanted = filter
-            let jobs = try JobsCommand.run("Cannot list the send jobs", needs: phone ? "otp_admin" : "otp_monitor") {
+            let jobs = try JobsCommand.run("cannot list the send jobs", needs: phone ? "otp_admin" : "otp_monitor") {
                 connection throws(PostgresError) in
                 try await ListJobs.run(on: connection, wanted, deadline: .now() + Database.timeout)
             }
@@ -86,29 +92,29 @@ struct JobsCommand: ParsableCommand {
                 let isFiltered = state != nil || subject != nil || failed || phone
                 return Output.write(isFiltered ? "No send job matches.\n" : "There are no send jobs.\n")
             }
-            // What to do is for `show`: beside it the table would be twice as wide.
+            // `otpd jobs show` prints the remedy. Here it would make the table twice as wide.
             Output.write(Table(jobs).without("remedy").text(width: Terminal.size()?.columns))
         }
     }
 
     struct Show: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Show the whole story of one send job.")
+        static let configuration = CommandConfiguration(abstract: "Show everything that is known of one send job.")
 
-        @Argument(help: "Its send_job_id, as in otpd jobs list.")
+        @Argument(help: "The job's send_job_id, as in otpd jobs list.")
         var id: Int64
 
         @OptionGroup var options: TableOptions
 
         func run() throws {
             let id = id
-            let (job, sends) = try JobsCommand.run("Cannot show the send job", needs: "otp_monitor") {
+            let (job, sends) = try JobsCommand.run("cannot show the send job", needs: "otp_monitor") {
                 connection throws(PostgresError) in
                 try await ReadJob.run(on: connection, id, deadline: .now() + Database.timeout)
             }
             guard let row = job.rows.first else {
                 throw Failure(
-                    .invalidInput, "Cannot show the send job", because: "there is none of the number \(id)",
-                    remedy: "See which there are: otpd jobs list")
+                    .invalidInput, "cannot show the send job", because: "there is no send job \(id)",
+                    remedy: "List the send jobs: otpd jobs list")
             }
             if options.json {
                 return Output.write("{\n\"job\": \(Table(job).json),\n\"sends\": \(Table(sends).json)}\n")
@@ -122,21 +128,20 @@ struct JobsCommand: ParsableCommand {
 
     struct Retry: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract:
-                "Send a job at once that waits for its next attempt, or again that ended unsent, while its code lives.",
+            abstract: "Send the code of a job again, or make a waiting job due at once.",
             discussion: """
-                Of a job that ended a new one is made, with the same code, which counts against the limits. One that Twilio \
-                has, or may have, is not sent again.
+                The code must be live. If the job has ended without a send, otpd makes a new job with the same code, \
+                and the limits count it. A job that Twilio has, or may have, is not sent again.
                 """)
 
-        @Argument(help: "Its send_job_id, as in otpd jobs list.")
+        @Argument(help: "The job's send_job_id, as in otpd jobs list.")
         var id: Int64
 
         @OptionGroup var options: TableOptions
 
         func run() throws {
             let id = id
-            let (again, job) = try JobsCommand.run("Nothing was sent again", needs: "otp_admin") {
+            let (again, job) = try JobsCommand.run("cannot retry the send job", needs: "otp_admin") {
                 connection throws(PostgresError) in
                 let again = try await RetryJob.run(on: connection, id, deadline: .now() + Database.timeout)
                 return (again, try await ReadJob.run(on: connection, again, deadline: .now() + Database.timeout).sends)
@@ -145,23 +150,26 @@ struct JobsCommand: ParsableCommand {
             Output.write(
                 again == id
                     ? "Send job \(id) is due now.\n"
-                    : "Send job \(again) sends the code of \(id) again. See: otpd jobs show \(again)\n")
+                    : "Job \(again) sends the code of job \(id) again. See: otpd jobs show \(again)\n")
         }
     }
 
     struct Cancel: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Call a queued job off; its code stays alive.",
-            discussion: "What is at Twilio, or may be, is not recalled. A code dies with otp.cancel, in SQL.")
+            abstract: "Cancel a queued job. Its code stays live.",
+            discussion: """
+                A message that Twilio has, or may have, is not recalled. To cancel the code as well, call otp.cancel in \
+                SQL.
+                """)
 
-        @Argument(help: "Its send_job_id, as in otpd jobs list.")
+        @Argument(help: "The job's send_job_id, as in otpd jobs list.")
         var id: Int64
 
         @OptionGroup var options: TableOptions
 
         func run() throws {
             let id = id
-            let job = try JobsCommand.run("Nothing was canceled", needs: "otp_admin") {
+            let job = try JobsCommand.run("cannot cancel the send job", needs: "otp_admin") {
                 connection throws(PostgresError) in
                 try await CancelJob.run(on: connection, id, deadline: .now() + Database.timeout)
                 return try await ReadJob.run(on: connection, id, deadline: .now() + Database.timeout).sends

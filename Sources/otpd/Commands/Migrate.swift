@@ -1,20 +1,21 @@
 internal import ArgumentParser
 internal import EventLoop
 internal import Glibc
+internal import OTP
 internal import Postgres
 internal import Queue
 
-/// `otpd migrate`: brings the schema up, takes it down, shows and checks it.
+/// `otpd migrate`: applies, takes back, shows and checks the schema's migrations.
 struct Migrate: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Bring the database's schema up to this otpd, take it back, show or check it.",
+        abstract: "Create or update the schema in the database, take it back, show it or check it.",
         subcommands: [Up.self, Down.self, Show.self, Check.self])
 
     struct Up: ParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "Apply the steps that are missing.")
+        static let configuration = CommandConfiguration(abstract: "Apply the migrations that are missing.")
 
         func run() throws {
-            let done = try migrating { migrator throws(Migrator.Failure) in
+            let done = try migrating("cannot migrate the schema") { migrator throws(Migrator.Failure) in
                 let done = try await migrator.up { Output.write("up    \($0.version)  \($0.name)\n") }
                 for moved in try await migrator.advanceSequences() {
                     Output.write(
@@ -23,52 +24,54 @@ struct Migrate: ParsableCommand {
                 return done
             }
             if done.numbers { Output.write("up    phone numbers \(NumberTable.embedded)\n") }
-            if done.steps.isEmpty, !done.numbers { Output.write("The schema is current; there was nothing to do.\n") }
+            if done.steps.isEmpty, !done.numbers { Output.write("The schema is current. There was nothing to do.\n") }
         }
     }
 
     struct Down: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Take back the newest step, or all above --to. A step that made tables takes their data with it.")
+            abstract: "Take back the newest migration, or all after --to. This deletes their tables with the data.")
 
-        @Option(name: .long, help: "The newest step to keep; 0 takes all back.")
+        @Option(name: .long, help: "The newest migration to keep. 0 takes all of them back.")
         var to: Int?
 
-        @Flag(name: .long, help: "Delete data without asking.")
+        @Flag(name: .long, help: "Delete data without a question.")
         var yes = false
 
         func validate() throws {
             if let to, !(0...Migration.newest).contains(to) {
-                throw ValidationError("--to is \(to); give a step from 0 to \(Migration.newest)")
+                throw ValidationError("--to \(to) is out of range. Use a number from 0 to \(Migration.newest).")
             }
         }
 
         func run() throws {
             let target = to
             if !yes { try confirm() }
-            let done = try migrating { migrator throws(Migrator.Failure) in
+            let done = try migrating("cannot take the schema back") { migrator throws(Migrator.Failure) in
                 try await migrator.down(to: target) { Output.write("down  \($0.version)  \($0.name)\n") }
             }
             if done.isEmpty { Output.write("There was nothing to take back.\n") }
         }
 
-        /// Where data would go, on a terminal the database's name has to be typed.
+        /// Asks for the database's name before data is deleted. Without a terminal it refuses.
         private func confirm() throws {
             let target = to
-            let losses = try migrating { migrator throws(Migrator.Failure) in try await migrator.losses(to: target) }
+            let losses = try migrating("cannot take the schema back") { migrator throws(Migrator.Failure) in
+                try await migrator.losses(to: target)
+            }
             guard let losses else { return }
-            let tables = losses.tables.map { "\($0.name) about \($0.rows) rows" }
+            let tables = losses.tables.map { "\($0.name) (about \($0.rows) rows)" }
             let what =
                 (losses.isWhole
-                    ? "the schema otp of database \(losses.database) goes, with its data: "
-                    : "tables of the schema otp of database \(losses.database) go, with their data: ")
+                    ? "this deletes the schema otp of database \(losses.database) with its data: "
+                    : "this deletes tables of the schema otp of database \(losses.database) with their data: ")
                 + (tables.isEmpty ? "no rows yet" : tables.joined(separator: ", "))
             let refusal = Failure(
-                .usage, "Nothing was taken back", because: what,
-                remedy: "If that is what you want: otpd migrate down \(to.map { "--to \($0) " } ?? "")--yes")
+                .usage, "nothing was taken back", because: what,
+                remedy: "To delete it: otpd migrate down \(to.map { "--to \($0) " } ?? "")--yes")
             guard isatty(0) == 1, isatty(2) == 1 else { throw refusal }
-            Output.note("\(what).")
-            Output.prompt("Type the database's name to delete this: ")
+            Output.note(what)
+            Output.prompt("Type the database's name to delete it: ")
             guard readLine(strippingNewline: true) == losses.database else { throw refusal }
         }
     }
@@ -76,12 +79,12 @@ struct Migrate: ParsableCommand {
     struct Show: ParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "status",
-            abstract: "Show every step and whether it is applied, and the table of phone numbers.")
+            abstract: "Show every migration and when it was applied, and the table of phone numbers.")
 
         @OptionGroup var options: TableOptions
 
         func run() throws {
-            let (applied, numbers) = try migrating { migrator throws(Migrator.Failure) in
+            let (applied, numbers) = try migrating("cannot read the schema") { migrator throws(Migrator.Failure) in
                 let applied = try await migrator.read().applied
                 return (applied, try await migrator.readNumberTable())
             }
@@ -110,37 +113,37 @@ struct Migrate: ParsableCommand {
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Exit with 0 if the schema is exactly the one this otpd expects, with 78 otherwise.")
+            abstract: "Check the schema: the exit code is 0 if this otpd can use it, and 78 if not.")
 
         func run() throws {
-            let (state, numbers) = try migrating { migrator throws(Migrator.Failure) in
+            let (state, numbers) = try migrating("cannot check the schema") { migrator throws(Migrator.Failure) in
                 let state = try await migrator.read().state
                 return (state, try await migrator.readNumberTable())
             }
             guard state.isUsable else {
-                throw Failure(.configuration, "The schema does not fit", because: state.message)
+                throw Failure(.configuration, "this otpd cannot use the schema", because: state.message)
             }
             guard numbers != nil else {
                 throw Failure(
-                    .configuration, "The schema does not fit", because: "it has no table of phone numbers",
-                    remedy: "Run: otpd migrate up")
+                    .configuration, "this otpd cannot use the schema", because: "its table of phone numbers is empty",
+                    remedy: "As the schema's owner: otpd migrate up")
             }
             Output.write(state.message + "\n")
         }
     }
 
-    /// Runs `body` with a migrator on a connection of its own.
+    /// Runs `body` with a migrator on a new connection. An error becomes a failure that begins with `what`.
     private static func migrating<Value: Sendable>(
-        _ body: @escaping @Sendable (Migrator) async throws(Migrator.Failure) -> Value
+        _ what: String, _ body: @escaping @Sendable (Migrator) async throws(Migrator.Failure) -> Value
     ) throws -> Value {
         let settings = Database.settings(try CommandSettings.database())
         return try onLoop { loop in
             let connection = try await Database.open(settings, on: loop)
-            // What a step has to say, such as a setting that it found missing.
+            // A migration may report something, such as a missing setting.
             await connection.onNotice { notice in
-                Output.note("\(notice.message)\(notice.hint.map { ". \($0)" } ?? "")")
+                Output.note(notice.hint.map { "\(Sentence.ended(notice.message)) \($0)" } ?? notice.message)
             }
-            // A migration may take its time on a large table; the lock may be held by another one's.
+            // A migration may take long on a large table, and another program may hold the lock for as long.
             let migrator = Migrator(on: connection, deadline: .now() + .seconds(600))
             let result: Result<Value, Migrator.Failure>
             do throws(Migrator.Failure) {
@@ -149,16 +152,16 @@ struct Migrate: ParsableCommand {
                 result = .failure(error)
             }
             await connection.close()
-            do throws(Migrator.Failure) { return try result.get() } catch { throw failure(error) }
+            do throws(Migrator.Failure) { return try result.get() } catch { throw failure(what, error) }
         }
     }
 
-    private static func failure(_ failure: Migrator.Failure) -> Failure {
+    private static func failure(_ what: String, _ failure: Migrator.Failure) -> Failure {
         switch failure {
-        case .database(let error): Database.failure("Cannot migrate", error)
-        case .refused(let state): Failure(.configuration, "Not migrated", because: state.message)
+        case .database(let error): Database.failure(what, error)
+        case .refused(let state): Failure(.configuration, what, because: state.message)
         case .step(_, _, _, let error, _), .numbers(let error):
-            Failure(Database.failure("", error).exitCode, "Cannot migrate", because: "\(failure)")
+            Failure(Database.failure("", error).exitCode, what, because: "\(failure)")
         }
     }
 }

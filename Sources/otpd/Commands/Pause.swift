@@ -4,20 +4,22 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-/// `otpd pause`: holds back a country, a prefix or everything, by hand; alone it lists what is held back.
+/// `otpd pause`: pauses a country, a prefix or everything by hand. Without options it lists the pauses.
 struct PauseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause",
-        abstract: "Pause everything, a country or a prefix; without options, list the pauses.",
+        abstract: "Pause everything, a country or a prefix. Without options, list the pauses.",
         discussion: """
-            Workers take it up within a second. Jobs wait; they go when it ends (otpd resume), or expire with their code.
               otpd pause --country SA --reason "the gateway is being moved"
-            A pause made by hand ends by hand; those that otpd makes by itself are probed and end by themselves.
+
+            Workers hold the jobs within a second. The jobs wait until the pause ends, or until their codes expire. \
+            A pause that you made ends with otpd resume. otpd sends probes during its own pauses, and ends them when a \
+            probe succeeds.
             """)
 
     @OptionGroup var scopes: PauseScopes
 
-    @Option(help: "Why, for those who see the pause.")
+    @Option(help: "The reason, which everyone sees together with the pause.")
     var reason: String?
 
     @OptionGroup var options: TableOptions
@@ -25,13 +27,13 @@ struct PauseCommand: ParsableCommand {
     func validate() throws {
         let scope = try scopes.scope()
         if scope != nil, reason?.allSatisfy(\.isWhitespace) ?? true {
-            throw ValidationError("Give the reason: --reason \"…\". Everybody who sees the pause will ask.")
+            throw ValidationError("A pause needs a reason. Add: --reason \"…\"")
         }
         if let reason, reason.unicodeScalars.count > 500 {
-            throw ValidationError("The reason is longer than 500 characters.")
+            throw ValidationError("The reason is longer than 500 characters. Shorten it.")
         }
         if scope == nil, reason != nil {
-            throw ValidationError("Say what to pause: --all, --country SA or --prefix +96650.")
+            throw ValidationError("A pause needs a scope. Add one of: --all, --country SA, --prefix +96650.")
         }
     }
 
@@ -40,7 +42,7 @@ struct PauseCommand: ParsableCommand {
         let (scope, reason) = (try scopes.scope(), reason ?? "")
         let pauses = try onLoop { loop in
             try await Database.with(
-                settings, on: loop, scope == nil ? "Cannot read the pauses" : "Nothing was paused",
+                settings, on: loop, scope == nil ? "cannot read the pauses" : "nothing was paused",
                 needs: scope == nil ? "otp_monitor" : "otp_admin"
             ) { connection throws(PostgresError) in
                 if let scope {
@@ -55,15 +57,16 @@ struct PauseCommand: ParsableCommand {
     }
 }
 
-/// `otpd resume`: ends a pause of everything, of a country or of a prefix, whoever began it.
+/// `otpd resume`: ends a pause of everything, of a country or of a prefix, whether a person or otpd began it.
 struct ResumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume",
         abstract: "End a pause of everything, of a country or of a prefix.",
         discussion: """
-            The jobs that it held are due at once. --all ends the pause of everything, and no other. A worker's own pause \
-            (wrong credentials, an outage) ends by itself once its cause is gone.
               otpd resume --country SA
+
+            The held jobs are due at once. --all ends only the pause of everything. A worker's own pause, such as for \
+            wrong credentials or an outage, ends by itself when its cause is gone.
             """)
 
     @OptionGroup var scopes: PauseScopes
@@ -71,7 +74,8 @@ struct ResumeCommand: ParsableCommand {
 
     func validate() throws {
         guard try scopes.scope() != nil else {
-            throw ValidationError("Say what to resume: --all, --country SA or --prefix +96650. otpd pause lists them.")
+            throw ValidationError(
+                "Name the pause to end: --all, --country SA or --prefix +96650. List the pauses: otpd pause")
         }
     }
 
@@ -79,7 +83,7 @@ struct ResumeCommand: ParsableCommand {
         guard let scope = try scopes.scope() else { return }
         let settings = Database.settings(try CommandSettings.database())
         let (wasPaused, pauses) = try onLoop { loop in
-            try await Database.with(settings, on: loop, "Nothing was resumed", needs: "otp_admin") {
+            try await Database.with(settings, on: loop, "nothing was resumed", needs: "otp_admin") {
                 connection throws(PostgresError) in
                 let wasPaused = try await ResumeByHand.run(
                     on: connection, scope, deadline: .now() + Database.timeout)
@@ -88,37 +92,38 @@ struct ResumeCommand: ParsableCommand {
         }
         guard wasPaused else {
             throw Failure(
-                .invalidInput, "Nothing was resumed", because: "there is no pause of that name: \(scope.name)",
-                remedy: "See what is paused: otpd pause")
+                .invalidInput, "nothing was resumed", because: "\(scope.name) is not paused",
+                remedy: "List the pauses: otpd pause")
         }
         if pauses.rows.isEmpty, !options.json { return Output.write("Resumed: \(scope.name). Nothing is paused.\n") }
         options.print(Table(pauses))
     }
 }
 
-/// What is paused or resumed: at most one.
+/// The scope of a pause on the command line: at most one.
 struct PauseScopes: ParsableArguments {
     @Flag(help: "Everything.")
     var all = false
 
-    @Option(help: "A country's numbers, as in otp.countries: SA.")
+    @Option(help: "The phone numbers of a country, as in otp.countries, such as SA.")
     var country: String?
 
-    @Option(help: "The numbers that begin so, in E.164: +96650. At most 11 digits.")
+    @Option(help: "The phone numbers that begin with these digits, such as +96650. At most 11 digits.")
     var prefix: String?
 
-    /// Nil when none was given.
+    /// The scope, or nil when the command line has none.
     func scope() throws -> PauseScope? {
         let given = [all ? ("all", "") : nil, country.map { ("country", $0) }, prefix.map { ("prefix", $0) }]
             .compactMap { $0 }
-        guard given.count <= 1 else { throw ValidationError("Give one of --all, --country and --prefix.") }
+        guard given.count <= 1 else { throw ValidationError("Use only one of --all, --country and --prefix.") }
         guard let (name, key) = given.first else { return nil }
         guard let scope = PauseScope(scope: name, key: name == "country" ? key.uppercased() : key) else {
             throw ValidationError(
                 name == "country"
-                    ? "--country wants the two letters of ISO 3166, such as SA (001: numbers of no country)."
-                    : "--prefix wants a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
-                        + "+96650. Longer ones could be whole numbers, which belong in no argument.")
+                    ? "--country takes the two letters of a country (ISO 3166), such as SA. "
+                        + "For numbers of no country, use 001."
+                    : "--prefix takes a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
+                        + "+96650. A longer prefix could be a whole phone number, which no argument may hold.")
         }
         return scope
     }

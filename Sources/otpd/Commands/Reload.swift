@@ -5,18 +5,18 @@ internal import Runtime
 internal import Twilio
 internal import Worker
 
-/// SIGHUP: reads again what the settings' files hold. The environment of a process does not change, so it is what it was
-/// at the start.
+/// Handles SIGHUP: reads the settings' files again. The environment variables stay those of the start, because the
+/// environment of a process does not change.
 ///
-/// Twilio's credentials are taken up without a restart, for requests and for callbacks' signatures, and a pause is probed at once: whoever has mended its cause says
-/// so with this signal. What else is in files takes a restart, which is said. If anything is wrong, all of it is said and
-/// nothing changes.
+/// otpd uses new credentials of Twilio without a restart, for requests and for the signatures of callbacks. It also
+/// probes a pause at once, because the operator may have removed its cause. Any other change in a file needs a restart,
+/// and the log says so. If any setting is invalid, otpd logs every problem and keeps the old values.
 struct Reload: Sendable {
     private let started: Settings
     private let environment: [String: String]
-    /// What requests are signed in with now.
+    /// The credentials that requests carry now.
     private var login: TwilioSettings.Login
-    /// What callbacks are checked against now.
+    /// The token that callbacks are checked with now.
     private var authToken: Secret?
 
     init(_ settings: Settings, environment: [String: String]) {
@@ -26,7 +26,7 @@ struct Reload: Sendable {
         authToken = settings.twilio.authToken
     }
 
-    /// Reads and applies; systemd is told when it begins and ends.
+    /// Reads and applies the settings. It notifies systemd at its begin and end.
     mutating func run(_ worker: Worker, _ receiver: CallbackReceiver?, _ log: Logger, _ systemd: Systemd) async {
         systemd.reloading()
         switch await Self.read(environment) {
@@ -42,7 +42,7 @@ struct Reload: Sendable {
         _ settings: Settings, to worker: Worker, _ receiver: CallbackReceiver?, _ log: Logger
     ) async {
         let late = Self.takesRestart(from: started, to: settings)
-        for name in late { log.warning("\(name.rawValue) has changed: restart otpd to use it") }
+        for name in late { log.warning("\(name.rawValue) has changed: restart otpd to use the new value") }
         var isSame = late.isEmpty
         if let receiver, let token = settings.twilio.authToken, token != authToken {
             isSame = false
@@ -50,21 +50,21 @@ struct Reload: Sendable {
             authToken = token
         }
         guard settings.twilio.login != login else {
-            if isSame { log.notice("settings were read anew: nothing in their files has changed") }
+            if isSame { log.notice("reloaded the settings: no file has changed") }
             return
         }
         do {
             try await worker.use(settings.twilio.credentials())
             login = settings.twilio.login
-            log.notice("Twilio's credentials were read anew: every request from now on carries them")
+            log.notice("reloaded Twilio's credentials: all further requests use them")
         } catch {
             log.error(
-                "Twilio's credentials can't be used, those of before stay in force",
+                "cannot use the new Twilio credentials: the old ones stay in use",
                 metadata: [LogKeys.error: "\(error)"])
         }
     }
 
-    /// What has changed in files and is used only from a start on.
+    /// The settings that have changed in files and that need a restart.
     static func takesRestart(from old: Settings, to new: Settings) -> [SettingName] {
         var names: [SettingName] = []
         if old.database != new.database { names.append(.databaseURL) }
@@ -73,7 +73,7 @@ struct Reload: Sendable {
         return names
     }
 
-    /// Off the loop: a file may be on a disk that does not answer.
+    /// Reads off the loop, because a file may be on a disk that does not answer.
     private static func read(_ environment: [String: String]) async -> Result<Settings, SettingsProblems> {
         await withTaskExecutorPreference(globalConcurrentExecutor) { await readNow(environment) }
     }
@@ -85,7 +85,7 @@ struct Reload: Sendable {
     }
 }
 
-/// The same for the receiver alone: the auth token is all it takes up.
+/// Handles SIGHUP of `otpd callbacks`. Only the auth token can change without a restart.
 struct ReceiverReload: Sendable {
     private let environment: [String: String]
     private var authToken: Secret
@@ -101,13 +101,13 @@ struct ReceiverReload: Sendable {
         case .success(let settings) where settings.authToken != authToken:
             await receiver.use(authToken: settings.authToken)
             authToken = settings.authToken
-        case .success: log.notice("settings were read anew: TWILIO_AUTH_TOKEN has not changed")
+        case .success: log.notice("reloaded the settings: TWILIO_AUTH_TOKEN has not changed")
         case .failure(let problems): problems.report(to: log)
         }
         systemd.reloaded()
     }
 
-    /// Off the loop, as above.
+    /// Reads off the loop, because a file may be on a disk that does not answer.
     private static func read(_ environment: [String: String]) async -> Result<Settings.Receiver, SettingsProblems> {
         await withTaskExecutorPreference(globalConcurrentExecutor) { await readNow(environment) }
     }
@@ -123,8 +123,8 @@ extension SettingsProblems {
     fileprivate func report(to log: Logger) {
         for line in lines {
             log.error(
-                "settings can't be read anew, those of before stay in force",
-                metadata: [LogKeys.error: "\(line)", LogKeys.remedy: "Correct it, then send SIGHUP again."])
+                "cannot reload the settings: the old ones stay in use",
+                metadata: [LogKeys.error: "\(line)", LogKeys.remedy: "Correct it, then run systemctl reload otpd."])
         }
     }
 }

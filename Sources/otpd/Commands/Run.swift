@@ -12,9 +12,11 @@ internal import Worker
 /// `otpd run`: the daemon.
 struct Run: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract:
-            "Send what is queued, until told to stop (SIGTERM drains; another one, a second or more later, leaves at once)."
-    )
+        abstract: "Send the queued codes: the daemon.",
+        discussion: """
+            It runs until SIGTERM or SIGINT. Then it drains: it claims nothing more, finishes the requests that it \
+            handed over, and exits. A second signal, a second or more later, ends it at once.
+            """)
 
     func run() throws {
         Daemon.blockSignals()
@@ -27,7 +29,7 @@ struct Run: ParsableCommand {
         do {
             configuration = try Self.configuration(settings, log)
         } catch {
-            throw Failure(.configuration, "Cannot start", because: "\(error)")
+            throw Failure(.configuration, "cannot start", because: "\(error)")
         }
         let receiver = Self.receiver(settings)
         let dashboard = settings.dashboard.map { ($0, Database.settings(settings.database)) }
@@ -48,13 +50,13 @@ struct Run: ParsableCommand {
                 configuration, on: loop, log: log, callbackCounts: { receiver?.counts },
                 onStatus: { systemd.status($0) })
         } catch {
-            throw Failure(.configuration, "Cannot start", because: "\(error)")
+            throw Failure(.configuration, "cannot start", because: "\(error)")
         }
         let dashboard = dashboardSettings.map { settings, database in
             DashboardServer(settings, database, on: loop, log: log, isRunning: { await worker.isRunning() })
         }
         var services: [Service] = []
-        // Nothing is claimed by a program that can't start: they listen before the worker begins.
+        // The servers listen before the worker begins, so that a program that cannot start claims nothing.
         if let receiver { services.append(Service(receiver)) }
         if let dashboard {
             var service = Service(dashboard)
@@ -68,7 +70,7 @@ struct Run: ParsableCommand {
                         try await worker.run()
                         return nil
                     } catch {
-                        return Failure(.configuration, "Cannot run", because: "\(error)")
+                        return Failure(.configuration, "cannot run", because: "\(error)")
                     }
                 }, drain: { await worker.drain() }))
         try await daemon.run(
@@ -82,7 +84,8 @@ struct Run: ParsableCommand {
             })
     }
 
-    /// The receiver's part, where there is one. The auth token is there then: the settings see to that.
+    /// The receiver's configuration, or nil without a receiver. A receiver always has an auth token: the settings check
+    /// that.
     private static func receiver(_ settings: Settings) -> ReceiverConfiguration? {
         guard let callbacks = settings.callbacks, let listen = callbacks.listen,
             let authToken = settings.twilio.authToken

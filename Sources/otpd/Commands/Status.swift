@@ -3,47 +3,46 @@ internal import EventLoop
 internal import Postgres
 internal import Queue
 
-/// `otpd status`: the queue, the workers, the pauses, the last failures and sends.
+/// `otpd status`: shows the queue, the workers, the pauses, the last failures and the last sends.
 struct StatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status",
-        abstract:
-            "Show whether it works, what is wrong and what to do; the queue, the workers, the pauses, the last sends.",
+        abstract: "Show whether otpd works, and the queue, the workers, the pauses and the last sends.",
         discussion: """
-            The same as otp.queue_status, otp.worker_status, otp.pause_status, otp.failures and otp.delivery_status show in \
-            SQL. With --watch it takes the whole terminal until q or Ctrl-C; into a pipe or a file it writes a line each time.
+            If something is wrong, the first lines say what to do. The same figures stand in otp.queue_status, \
+            otp.worker_status, otp.pause_status, otp.failures and otp.delivery_status. With --watch it fills the \
+            terminal until you type q or Ctrl-C. In a pipe or a file, --watch writes one line each time.
             """)
 
     @Flag(
         name: .long,
         help: """
-            Exit with 69 when no worker is alive, anything is paused, or a job has been due for a minute with a worker \
-            alive.
+            Exit with 69 if no worker is alive, if anything is paused, or if a job has been due for a minute.
             """)
     var check = false
 
-    @Flag(name: .long, help: "Show it again and again.")
+    @Flag(name: .long, help: "Refresh the status until you stop it.")
     var watch = false
 
-    @Option(help: "Seconds between two looks of --watch: 0.5 to 3600.")
+    @Option(help: "Seconds between two refreshes of --watch, 0.5 to 3600. The default is 2.")
     var interval: Double?
 
     @OptionGroup var options: TableOptions
 
     func validate() throws {
         if watch, check || options.json {
-            throw ValidationError("--watch goes alone: leave out \(check ? "--check" : "--json").")
+            throw ValidationError("--watch cannot be used with \(check ? "--check" : "--json").")
         }
         if let interval {
-            guard watch else { throw ValidationError("--interval is for --watch.") }
+            guard watch else { throw ValidationError("--interval needs --watch.") }
             guard (0.5...3600).contains(interval) else {
-                throw ValidationError("--interval is \(interval); give 0.5 to 3600 seconds.")
+                throw ValidationError("--interval \(interval) is out of range. Use a number from 0.5 to 3600.")
             }
         }
     }
 
     func run() throws {
-        // Before the loop's thread is started.
+        // Signals must be blocked before the loop's thread starts.
         if watch { Signals.block(StatusWatch.signals) }
         let settings = Database.settings(try CommandSettings.database())
         if watch {
@@ -53,7 +52,7 @@ struct StatusCommand: ParsableCommand {
             }
         }
         let (database, parts) = try onLoop { loop in
-            try await Database.with(settings, on: loop, "Cannot read the status", needs: "otp_monitor") {
+            try await Database.with(settings, on: loop, "cannot read the status", needs: "otp_monitor") {
                 connection throws(PostgresError) in
                 (
                     "\(await connection.target)",
@@ -67,19 +66,19 @@ struct StatusCommand: ParsableCommand {
         } else {
             var view = StatusView(snapshot: snapshot, database: database)
             view.history.add(snapshot)
-            // A line of text is hard to read beyond this, and a pipe knows no width.
+            // Longer lines are hard to read. A pipe has no width.
             let width = min(Terminal.size()?.columns ?? 80, 120)
             for line in view.lines(width: width) { Output.write(line.text(colour: Terminal.isColoured) + "\n") }
         }
         let verdict = StatusVerdict.of(snapshot)
         guard check, verdict.failsCheck else { return }
         throw Failure(
-            .unavailable, "The check failed",
+            .unavailable, "the check failed",
             because: [verdict.headline, verdict.detail].compactMap { $0 }
                 .joined(separator: " "), remedy: verdict.remedy)
     }
 
-    /// One object with a member per relation.
+    /// One JSON object with a member for each relation.
     private static func json(_ parts: [ReadStatus.Part]) -> String {
         let members = parts.filter { $0.name != "clock" && $0.name != "outcome_counts" }.map { part in
             "\"\(part.name)\": \(Table(part).json)"
@@ -89,7 +88,7 @@ struct StatusCommand: ParsableCommand {
 }
 
 extension Table {
-    /// A relation's rows, as they were read.
+    /// The rows of a relation.
     init(_ part: ReadStatus.Part) {
         self.init(columns: part.columns)
         for row in part.rows {

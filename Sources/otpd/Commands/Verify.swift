@@ -3,18 +3,19 @@ internal import EventLoop
 internal import Postgres
 internal import Queue
 
-/// `otpd verify`: asks whether a code is right, as a backend would. For trying things out.
+/// `otpd verify`: verifies a code as a backend does. Use it to try otpd out.
 struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify",
-        abstract: "Verify the code on standard input: 0 when it is right, 65 when it is not.",
+        abstract: "Verify the code on standard input: the exit code is 0 if it is right, and 65 if not.",
         discussion: """
-            The code comes from standard input, unseen where that is a terminal, since arguments are seen by everybody on \
-            the machine. A wrong one counts, as a user's does; a right one is used up.
               otpd verify user-42
+
+            The code comes from standard input, because every user of the machine can read arguments. A terminal does \
+            not show it. A wrong code counts as a try, as it does for a user. A right code is used up.
             """)
 
-    @Argument(help: "Whose verification it is: the backend's own reference of a user.")
+    @Argument(help: "The subject: the backend's own reference to a user.")
     var subject: String
 
     @Option(help: "The purpose, as in otp.templates.")
@@ -24,18 +25,18 @@ struct VerifyCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let settings = try CommandSettings.webTier()
+        let settings = try CommandSettings.backend()
         guard let code = HiddenLine.read(prompt: "Code for \(SingleLine.escaped(subject)): "),
             code.contains(where: { !$0.isWhitespace })
         else {
             throw Failure(
-                .invalidInput, "Nothing was verified", because: "standard input has no code",
-                remedy: "Type it there when asked, or write it there from a file")
+                .invalidInput, "no code was verified", because: "standard input has no code",
+                remedy: "Type the code at the prompt, or redirect a file with it to standard input")
         }
         let connectionSettings = Database.settings(settings.database, secrets: settings.secrets)
         let (subject, purpose) = (subject, purpose)
         let isRight = try onLoop { loop in
-            try await Database.with(connectionSettings, on: loop, "Nothing was verified", needs: "otp_web") {
+            try await Database.with(connectionSettings, on: loop, "no code was verified", needs: "otp_web") {
                 connection throws(PostgresError) in
                 try await VerifyCode.run(
                     on: connection, subject: subject, code: code, purpose: purpose, deadline: .now() + Database.timeout
@@ -45,10 +46,9 @@ struct VerifyCommand: ParsableCommand {
         if json { Output.write("{\"verified\": \(isRight)}\n") }
         guard isRight else {
             throw Failure(
-                .invalidInput, "Not verified",
-                because:
-                    "the code is wrong, or it is used, expired, replaced by a newer one, or there were too many tries",
-                remedy: "Ask for a new code, or see its sends: otpd jobs list --subject …")
+                .invalidInput, "not verified",
+                because: "the code is wrong, used, expired or replaced by a newer one, or there were too many tries",
+                remedy: "Request a new code, or see the sends: otpd jobs list --subject SUBJECT")
         }
         if !json { Output.write("verified\n") }
     }

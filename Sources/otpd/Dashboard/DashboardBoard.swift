@@ -3,8 +3,9 @@ internal import HTTPServer
 internal import Postgres
 internal import Queue
 
-/// Reads the database for whoever looks, on a session of its own, read-only: at most once a second for the status, and once
-/// in 15 seconds for the limits and for each span of the history, however many look; and nothing while nobody does.
+/// Reads the database for all readers of the dashboard, in a read-only session of its own. It reads the status at most
+/// once a second, and the limits and each span of the history at most once in 15 seconds. Without readers it reads
+/// nothing.
 actor DashboardBoard {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -13,17 +14,18 @@ actor DashboardBoard {
     private let isRunning: (@Sendable () async -> Bool)?
     /// The machine that serves the page.
     private let host: String
-    /// The database, as the last connection had it.
+    /// The address of the database, from the last connection.
     private var target = ""
     private var status = Cached<StatusSnapshot>(maxAge: .milliseconds(900))
-    /// The last snapshot with limits and refusals: of it, these two count.
+    /// The last snapshot with limits and refusals. Only these two are used of it.
     private var limits = Cached<StatusSnapshot>(maxAge: .seconds(15))
-    /// By span; without one, what the metrics have of it.
+    /// The histories by span. The one without a span is for the metrics.
     private var histories: [ReadHistory.Span?: Cached<DashboardHistory>] = [:]
-    /// Since when the database is away.
+    /// Since when the database is unreachable.
     private var awaySince: Instant?
 
-    /// One reading, the wait for a connection included; what failed is not tried again for as long as `failureAge`.
+    /// The timeout for one reading with the wait for a connection. A failure is repeated for `failureAge` without
+    /// another attempt.
     private static let timeout = Instant.Duration.seconds(3)
     private static let failureAge = Instant.Duration.seconds(1)
 
@@ -38,7 +40,7 @@ actor DashboardBoard {
         }
     }
 
-    /// - Parameter isRunning: whether the worker of this process takes jobs; nil where there is none.
+    /// - Parameter isRunning: whether the worker of this process claims jobs. Nil without a worker.
     init(
         _ settings: ConnectionSettings, host: String, on loop: EventLoop, isRunning: (@Sendable () async -> Bool)?
     ) {
@@ -53,7 +55,7 @@ actor DashboardBoard {
             })
     }
 
-    /// Of the status: the page has plots instead.
+    /// The parts of the status that the page does not show.
     private static let unused: Set = ["delivery_status", "outcome_counts"]
 
     private static let sessionSettings = """
@@ -62,10 +64,10 @@ actor DashboardBoard {
         SET jit = off
         """
 
-    /// Keeps the session until canceled.
+    /// Keeps the session open until canceled.
     func run() async { await session.run() }
 
-    /// What the reading is answered; `refusedTokens` is for the metrics.
+    /// The answer to a reading. The metrics include `refusedTokens`.
     func answer(_ reading: DashboardRule.Reading, refusedTokens: Int) async -> PageAnswer {
         switch reading {
         case .status:
@@ -88,9 +90,9 @@ actor DashboardBoard {
         case .readiness(let detailed):
             var reason: String?
             if case .failure(let failure) = await readStatus() {
-                reason = "The database can't be read: \(failure.why)"
+                reason = "Cannot read the database: \(failure.why)"
             } else if let isRunning, await !isRunning() {
-                reason = "The worker is not running: it is paused, leaving, or not connected yet."
+                reason = "The worker claims no jobs: it is paused, stopping, or not connected yet."
             }
             guard let reason else { return PageAnswer(200, "ready") }
             return PageAnswer(503, detailed ? SingleLine.escaped(reason) : "not ready")
@@ -130,7 +132,7 @@ actor DashboardBoard {
         _ body: (Connection, Instant) async throws(PostgresError) -> Value
     ) async -> Result<Value, Failure> {
         let deadline = Instant.now() + Self.timeout
-        // Known to be away, it is waited for no longer: whoever asks is to hear of it at once.
+        // While the database is known to be unreachable, readers get the error at once.
         let connected = awaySince == nil ? deadline : .now() + .milliseconds(100)
         do throws(PostgresError) {
             let connection = try await session.connection(deadline: connected)
@@ -141,9 +143,9 @@ actor DashboardBoard {
         } catch {
             awaySince = awaySince ?? .now()
             var cause = error
-            // Why there is no connection says more than that there is none.
+            // The error of the connection attempt tells more than this one, which only says that there is none.
             if case .connecting(_, let last?) = await session.state { cause = last }
-            return .failure(Database.failure("Cannot read the status", cause, needs: "otp_monitor"))
+            return .failure(Database.failure("cannot read the status", cause, needs: "otp_monitor"))
         }
     }
 

@@ -1,27 +1,27 @@
 internal import Queue
 
-/// What `ReadHistory` brought, by its names.
+/// The result of `ReadHistory`.
 struct DashboardHistory: Sendable {
     struct Spend: Equatable, Sendable {
         var currency: String
-        /// As the database writes numbers.
+        /// An amount in the database's spelling.
         var billed: String
         var expected: String
         var budget: String?
     }
 
-    /// Of the last hour, a minute each, or of the last day, five minutes each.
+    /// One point for each minute of the last hour, or for each five minutes of the last day.
     var points: [Point] = []
     var deliveries: [(country: String, status: String, messages: Int)] = []
     var spend: [Spend] = []
     var sentTwice = 0
-    /// Seconds since 1970, by the database.
+    /// The database's time in seconds since 1970.
     var now = 0
 
     struct Point: Equatable, Sendable {
-        /// Seconds since 1970, its beginning.
+        /// Its beginning in seconds since 1970.
         var at: Int
-        /// How many minutes of it are known.
+        /// How many of its minutes are known.
         var minutes: Int
         var queued: Int
         var due: Int

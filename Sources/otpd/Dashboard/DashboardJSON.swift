@@ -1,10 +1,10 @@
-/// What the page's script reads. Pure.
+/// The JSON that the page's script reads. Pure.
 enum DashboardJSON {
     /// `/api/status.json`.
     ///
     /// - Parameters:
     ///   - host: the machine that serves the page.
-    ///   - server: host and port of the database that was read.
+    ///   - server: the host and port of the database.
     static func status(_ snapshot: StatusSnapshot, host: String, server: String) -> JSON {
         let queue = snapshot.queue
         let verdict = StatusVerdict.of(snapshot)
@@ -97,7 +97,7 @@ enum DashboardJSON {
         ])
     }
 
-    /// What is answered while the database is away.
+    /// The answer while the database is unreachable.
     static func trouble(_ failure: Failure, seconds: Int) -> JSON {
         .object([
             ("trouble", .string(failure.why)), ("remedy", .text(failure.remedy)), ("seconds", .int(seconds)),

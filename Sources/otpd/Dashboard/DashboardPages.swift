@@ -1,7 +1,7 @@
 internal import CDashboard
 internal import HTTPServer
 
-/// The files that a browser loads, as they were compiled in. They hold no data, and so need no token.
+/// The files of the page, which are compiled into the program. They hold no data, so they need no token.
 enum DashboardPages {
     static let html = PageAnswer(200, type: "text/html; charset=utf-8", body: unsafe bytes(otp_dashboard_html()))
     static let css = PageAnswer(200, type: "text/css; charset=utf-8", body: unsafe bytes(otp_dashboard_css()))

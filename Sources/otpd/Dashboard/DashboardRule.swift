@@ -1,14 +1,15 @@
 internal import HTTP
 internal import HTTPServer
 
-/// Decides what a request for the dashboard gets, by itself and who asks. Pure but for the guard's memory.
+/// Decides the answer to a request for the dashboard from the request and its token. Pure, except that it counts wrong
+/// tokens.
 struct DashboardRule: Sendable {
-    /// What only the database can answer.
+    /// A question that needs the database.
     enum Reading: Equatable, Sendable {
         case status
         case hour, day
         case metrics
-        /// Whether it is ready; with the reason, for whoever may read it.
+        /// Whether otpd is ready. A detailed answer gives the reason.
         case readiness(detailed: Bool)
     }
 
@@ -28,13 +29,12 @@ struct DashboardRule: Sendable {
     /// - Parameter now: seconds on a clock that only goes forward.
     mutating func decide(_ request: PageRequest, now: Double) -> Decision {
         if request.path == "/healthz" { return .answer(PageAnswer(200, "ok")) }
-        // A site that makes its own name mean 127.0.0.1 must not read what is open to this machine alone.
+        // Without a token only this machine may read. A web site whose name resolves to 127.0.0.1 must not.
         guard hasToken || Self.isOwn(request.host) else {
             return .answer(
                 PageAnswer(
                     403,
-                    "Without a token this is read as localhost or 127.0.0.1: set OTPD_DASHBOARD_TOKEN for other names."
-                ))
+                    "Open this page as localhost or 127.0.0.1. To use another name, set OTPD_DASHBOARD_TOKEN."))
         }
         let reading: Reading
         switch request.path {
@@ -52,26 +52,26 @@ struct DashboardRule: Sendable {
         case ("/api/history.json", "span=hour"): reading = .hour
         case ("/api/history.json", "span=day"): reading = .day
         case ("/api/history.json", _):
-            return .answer(PageAnswer(400, "Ask for span=hour or span=day."))
+            return .answer(PageAnswer(400, "Use span=hour or span=day."))
         case ("/metrics", _): reading = .metrics
-        default: return .answer(PageAnswer(404, "Nothing is here. The dashboard is at /."))
+        default: return .answer(PageAnswer(404, "This page does not exist. The dashboard is at /"))
         }
         switch tokens.decide(request.authorization, client: request.client, now: now) {
         case .allowed: return .read(reading)
         case .missing:
             return .answer(
                 PageAnswer(
-                    401, "This needs the dashboard's token: Authorization: Bearer …",
+                    401, "This page needs the dashboard's token in the header Authorization: Bearer TOKEN",
                     headers: [("WWW-Authenticate", "Bearer realm=\"otpd\"")]))
         case .wrong:
             return .answer(
                 PageAnswer(
-                    401, "This is not the dashboard's token (OTPD_DASHBOARD_TOKEN).",
+                    401, "The token is wrong. Use the value of OTPD_DASHBOARD_TOKEN.",
                     headers: [("WWW-Authenticate", "Bearer realm=\"otpd\", error=\"invalid_token\"")]))
         case .tooMany(let seconds):
             return .answer(
                 PageAnswer(
-                    429, "Too many wrong tokens: try again in \(seconds) seconds.",
+                    429, "Too many wrong tokens. Try again in \(seconds) seconds.",
                     headers: [("Retry-After", "\(seconds)")]))
         }
     }

@@ -5,7 +5,7 @@ internal import Postgres
 internal import Runtime
 internal import Synchronization
 
-/// The dashboard: a server on a thread of its own, and on the loop the board that reads the database for it.
+/// The dashboard: a server on a thread of its own, and a board on the loop that reads the database.
 ///
 ///     let dashboard = DashboardServer(settings, database, on: loop, log: log)
 ///     async let outcome = dashboard.run()           // until drained
@@ -21,17 +21,17 @@ actor DashboardServer {
     private lazy var server = makeServer()
     private var listenErrors = LogOnce()
 
-    /// No more often is it said that wrong tokens were shown.
+    /// The least time between two log lines about wrong tokens.
     private static let reports = Instant.Duration.seconds(60)
 
-    /// A question for the board.
+    /// A question to the board.
     private struct Ask: Sendable {
         var reading: DashboardRule.Reading
         var reply: @Sendable (PageAnswer) -> Void
     }
 
-    /// Between the server's thread and the loop's: the rule, and the questions that it lets pass. A client that leaves
-    /// does not take its question back, so their number has a bound of its own.
+    /// Connects the server's thread with the loop's thread: it holds the rule, and the questions that the rule allows.
+    /// The question of a client that disconnects stays, so the number of questions is limited.
     private final class Gate: Sendable {
         private let rule: Mutex<DashboardRule>
         private let born = Instant.now()
@@ -43,7 +43,7 @@ actor DashboardServer {
             (asks, asked) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(PageServer.limits.connections))
         }
 
-        /// On the server's thread.
+        /// Answers a request, or queues its question. Called on the server's thread.
         func respond(_ request: PageRequest, _ reply: @escaping @Sendable (PageAnswer) -> Void) {
             switch rule.withLock({ $0.decide(request, now: (Instant.now() - born).seconds) }) {
             case .answer(let answer): reply(answer)
@@ -61,7 +61,7 @@ actor DashboardServer {
         func close() { asked.finish() }
     }
 
-    /// - Parameter isRunning: whether the worker of this process takes jobs; nil where there is none.
+    /// - Parameter isRunning: whether the worker of this process claims jobs. Nil without a worker.
     init(
         _ settings: DashboardSettings, _ database: ConnectionSettings, on loop: EventLoop, log: Logger,
         isRunning: (@Sendable () async -> Bool)? = nil
@@ -73,7 +73,8 @@ actor DashboardServer {
         gate = Gate(DashboardRule(settings))
     }
 
-    /// Serves until drained; why it could not at the start. Later it tries again.
+    /// Serves until drained. Returns a failure if it could not listen at the start. After a later failure it tries
+    /// again.
     func run() async -> Failure? {
         var failure: Failure?
         await withTaskGroup(of: Void.self) { group in
@@ -89,12 +90,12 @@ actor DashboardServer {
         return failure
     }
 
-    /// Waits until it listens; false when it never will, and `run` has returned or is about to.
+    /// Waits until it listens. Returns false if it cannot: then `run` returns.
     func isListening() async -> Bool {
         await server.isListening()
     }
 
-    /// Takes no more connections; `run` returns once the requests under way are answered, or after a limit.
+    /// Takes no more connections. `run` returns when the open requests are answered, or after a timeout.
     func drain() async {
         await server.drain()
     }
@@ -111,7 +112,7 @@ actor DashboardServer {
             try await server.run()
             return nil
         } catch {
-            return Failure(error, "Cannot serve the dashboard")
+            return Failure(error, "cannot serve the dashboard")
         }
     }
 
@@ -122,24 +123,24 @@ actor DashboardServer {
             listenErrors.succeeded()
             return log.notice("the dashboard is at http://\(address)/")
         case .failed(let error): trouble = "\(error)"
-        case .ended: trouble = "its socket has ended by itself"
+        case .ended: trouble = "its socket was closed"
         }
         guard listenErrors.isNew(trouble) else { return }
-        log.error("the dashboard can't be served; trying again until it can", metadata: [LogKeys.error: "\(trouble)"])
+        log.error("cannot serve the dashboard: trying again", metadata: [LogKeys.error: "\(trouble)"])
     }
 
-    /// Says that wrong tokens were shown, a line a minute at most.
+    /// Logs the number of wrong tokens, at most once a minute.
     private func report() async {
         var last = 0
         while (try? await loop.sleep(for: Self.reports)) != nil {
             let now = gate.refused
             guard now > last else { continue }
             log.warning(
-                "the dashboard was asked with wrong tokens",
+                "requests to the dashboard had wrong tokens",
                 metadata: [
                     LogKeys.count: "\(now - last)",
                     LogKeys.remedy:
-                        "Give whoever reads it the value of OTPD_DASHBOARD_TOKEN, or keep strangers from the port.",
+                        "Give the readers the value of OTPD_DASHBOARD_TOKEN. If they are strangers, block the port for them.",
                 ])
             last = now
         }

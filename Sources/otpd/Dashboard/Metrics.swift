@@ -1,18 +1,19 @@
-/// Prometheus's text format, version 0.0.4. Pure. Other programs' rules go by these names (deploy/prometheus): none is
-/// changed without them.
+/// Writes metrics in Prometheus's text format, version 0.0.4. Pure. Alerts and panels use these names
+/// (deploy/prometheus), so a change must be made there too.
 struct Metrics {
     private var text = ""
 
-    /// `/metrics`: everything; nil where the database is away, and then no more than that.
+    /// The text of `/metrics`. While the database is unreachable, `snapshot` is nil, and the text says only that.
     static func text(_ snapshot: StatusSnapshot?, _ history: DashboardHistory?, refusedTokens: Int) -> String {
         var metrics = Metrics()
         metrics.family(
-            "otpd_build_info", "gauge", "Which otpd serves this; always 1.",
+            "otpd_build_info", "gauge", "The version of otpd that serves the metrics. The value is always 1.",
             [
                 ([("version", Version.number)], "1")
             ])
         metrics.family(
-            "otpd_database_up", "gauge", "Whether the database answers: 0 leaves out all that is read there.",
+            "otpd_database_up", "gauge",
+            "Whether the database answers. While it is 0, the metrics from the database are missing.",
             [
                 ([], snapshot == nil || history == nil ? "0" : "1")
             ])
@@ -23,7 +24,7 @@ struct Metrics {
         metrics.limits(snapshot)
         metrics.money(history.spend)
         metrics.family(
-            "otpd_sent_twice_total", "counter", "Second messages of one send job: users that got a code twice.",
+            "otpd_sent_twice_total", "counter", "Second messages of one send job: users got a code twice.",
             [
                 ([], "\(history.sentTwice)")
             ])
@@ -37,7 +38,7 @@ struct Metrics {
 
     private mutating func queue(_ queue: StatusSnapshot.Queue) {
         family(
-            "otpd_queue_jobs", "gauge", "Send jobs by state; due are those of the queued whose time has come.",
+            "otpd_queue_jobs", "gauge", "Send jobs by state. The due jobs are a part of the queued jobs.",
             [
                 ([("state", "queued")], "\(queue.queued)"), ([("state", "due")], "\(queue.due)"),
                 ([("state", "sending")], "\(queue.sending)"), ([("state", "unknown")], "\(queue.unknown)"),
@@ -82,23 +83,23 @@ struct Metrics {
         let workers = all.filter(\.sends)
         family(
             "otpd_worker_up", "gauge",
-            "1: alive; 0: its heartbeats ended within the hour. One that was stopped is not here.",
+            "1 if the worker is alive, 0 if its heartbeats ended within the last hour. Stopped workers are left out.",
             workers.filter { !$0.isStopped }.map { (labels($0), $0.isDead ? "0" : "1") })
         family(
-            "otpd_worker_sends_total", "counter", "What became of a worker's sends, since it started.",
+            "otpd_worker_sends_total", "counter", "Sends of a worker since it started, by outcome.",
             workers.flatMap { worker in
                 [("accepted", worker.accepted), ("failed", worker.failed), ("unknown", worker.unknown)].map {
                     (labels(worker) + [("outcome", $0.0)], "\($0.1)")
                 }
             })
         family(
-            "otpd_worker_claims_total", "counter", "Send jobs that a worker took, since it started.",
+            "otpd_worker_claims_total", "counter", "Send jobs that a worker claimed since it started.",
             workers.map { (labels($0), "\($0.claimed)") })
         family(
-            "otpd_worker_in_flight", "gauge", "Requests to Twilio under way.",
+            "otpd_worker_in_flight", "gauge", "Requests to Twilio that wait for their answer.",
             workers.map { (labels($0), $0.isDead || $0.isStopped ? "0" : "\($0.inFlight)") })
         family(
-            "otpd_worker_callbacks_total", "counter", "Status callbacks, since the process started.",
+            "otpd_worker_callbacks_total", "counter", "Status callbacks since the process started, by result.",
             all.flatMap { worker in
                 guard let callbacks = worker.callbacks else { return [Sample]() }
                 return [
@@ -111,7 +112,7 @@ struct Metrics {
     private mutating func pauses(_ pauses: [StatusSnapshot.Pause]) {
         family("otpd_pauses", "gauge", "Pauses in force.", [([], "\(pauses.count)")])
         family(
-            "otpd_paused", "gauge", "1 for each pause in force, by what it holds.",
+            "otpd_paused", "gauge", "1 for each pause in force, by its scope.",
             pauses.map { pause in
                 let parts = pause.scope.split(separator: " ", maxSplits: 1)
                 return ([("scope", String(parts.first ?? "")), ("key", parts.count > 1 ? String(parts[1]) : "")], "1")
@@ -120,10 +121,10 @@ struct Metrics {
 
     private mutating func limits(_ snapshot: StatusSnapshot) {
         family(
-            "otpd_limits_used_up", "gauge", "Shared limits (otp.limits) that let nothing more through now.",
+            "otpd_limits_used_up", "gauge", "Shared limits (otp.limits) that are used up.",
             [([], "\(snapshot.limits.count { $0.usedUpUntil != nil })")])
         family(
-            "otpd_limit_used_up", "gauge", "1 for each shared limit that lets nothing more through now.",
+            "otpd_limit_used_up", "gauge", "1 for each shared limit that is used up.",
             snapshot.limits.filter { $0.usedUpUntil != nil }.map {
                 ([("scope", $0.scope), ("key", $0.key ?? ""), ("period", $0.period)], "1")
             })
@@ -135,18 +136,18 @@ struct Metrics {
     private mutating func money(_ spend: [DashboardHistory.Spend]) {
         family(
             "otpd_spend_today", "gauge",
-            "Today's messages: billed by Twilio, and expected for those without a price yet.",
+            "The cost of today's messages: billed by Twilio, and expected for messages without a price.",
             spend.flatMap { spend in
                 [("billed", spend.billed), ("expected", spend.expected)].map {
                     ([("kind", $0.0), ("currency", spend.currency)], $0.1)
                 }
             })
         family(
-            "otpd_budget_today", "gauge", "What today's messages may cost (otp.settings.daily_budget).",
+            "otpd_budget_today", "gauge", "The budget for today's messages (otp.settings.daily_budget).",
             spend.compactMap { spend in spend.budget.map { ([("currency", spend.currency)], $0) } })
     }
 
-    /// One metric with its samples; nothing where there are none.
+    /// Writes one metric with its samples. It writes nothing without samples.
     private mutating func family(_ name: String, _ type: String, _ help: String, _ samples: [Sample]) {
         guard !samples.isEmpty else { return }
         text += "# HELP \(name) \(help)\n# TYPE \(name) \(type)\n"
@@ -159,7 +160,7 @@ struct Metrics {
         }
     }
 
-    /// A label's value: backslash, quote and line feed are escaped.
+    /// A label's value with backslash, quote and line feed escaped.
     private static func escaped(_ value: String) -> String {
         var text = ""
         for character in value.unicodeScalars {

@@ -1,39 +1,39 @@
 internal import HTTPServer
 internal import OTP
 
-/// Decides which requests may read: those with the right token, always. Tokens are compared in a time that does not depend
-/// on where they differ. A client that has shown too many wrong tokens is asked to wait before the next wrong one; a client
-/// behind the same address with the right token is not. Pure: seconds are given to it.
+/// Decides which requests may read. A request with the right token always may. A client with too many wrong tokens must
+/// wait before it may try another one. Other clients at its address can still use the right token. The time of a
+/// comparison does not depend on the first different character. Pure: the time is a parameter.
 struct TokenGuard: Sendable {
     enum AuthDecision: Equatable {
         case allowed
-        /// No token, or none that can be one.
+        /// There is no bearer token.
         case missing
         case wrong
-        /// Wrong, like too many before it: so many seconds are to pass before the next.
+        /// There were too many wrong tokens. The client must wait for this many seconds.
         case tooMany(retryAfter: Int)
     }
 
-    /// Wrong tokens of a client in a row; then one more each `interval` seconds.
+    /// How many wrong tokens a client may send at once. After them it may try once every `interval` seconds.
     static let burst = 10.0
     static let interval = 6.0
-    /// Clients that are remembered; beyond that those of the longest ago are forgotten.
+    /// How many clients are remembered. Beyond that, the oldest are forgotten.
     static let clients = 1_000
 
     private let token: Secret?
-    /// By client: how many wrong tokens weigh on it, and when that was so.
+    /// The wrong tokens that still count against each client, and when they were counted.
     private var debts: [String: (amount: Double, at: Double)] = [:]
-    /// Since the start.
+    /// Requests with a wrong token since the start.
     private(set) var refused = 0
 
-    /// Without a token everybody may read: on loopback alone.
+    /// Without a token every request may read. The settings allow that only on a loopback address.
     init(token: Secret?) { self.token = token }
 
     /// - Parameter now: seconds on a clock that only goes forward.
     mutating func decide(_ authorization: String?, client: String, now: Double) -> AuthDecision {
         guard let token else { return .allowed }
         guard let authorization, let shown = Self.bearer(authorization) else { return .missing }
-        // First of all: no wrong token may keep the right one out.
+        // This check comes first, so that wrong tokens never block the right one.
         if Secret(shown) == token { return .allowed }
         refused += 1
         let client = ClientAddress.key(client)

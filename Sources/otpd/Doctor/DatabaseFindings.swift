@@ -1,18 +1,18 @@
 internal import Postgres
 internal import Queue
 
-/// Turns what was read of the database into findings, in the order in which they are shown. Pure.
+/// Turns the readings of the database into findings, in the order in which they are shown. Pure.
 struct DatabaseFindings {
     let readings: DatabaseReadings
-    /// Key ids of OTPD_SECRET and OTPD_SECRET_PREVIOUS; nil where these can't be used.
+    /// The key ids of OTPD_SECRET and OTPD_SECRET_PREVIOUS. Nil where these are invalid.
     let ownKeys: [String]?
     let appName: String?
-    /// This program's.
+    /// This program's version.
     let version: String
-    /// This host's time zone, where it can be told.
+    /// This host's time zone. Nil where it is unknown.
     let hostZone: String?
 
-    /// All checks that take the database.
+    /// All checks that need the database.
     static let checks =
         ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all + SealChecks.all
         + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
@@ -21,13 +21,15 @@ struct DatabaseFindings {
         + TemplateChecks.all
         + ActivityChecks.all
 
-    /// Every one of them, because of one reason.
+    /// All checks, skipped for one reason.
     static func skipped(_ why: String) -> [Finding] { checks.map { $0.skip(why) } }
+
+    private static let needsSchema = "This check needs the current schema."
 
     func all(newest: Int = Migration.newest) -> [Finding] {
         var findings = [ServerChecks.connection(readings.failure, target: readings.target)]
         guard let server = readings.server else {
-            return findings + Self.checks.dropFirst().map { $0.skip("the database can't be reached") }
+            return findings + Self.checks.dropFirst().map { $0.skip("The database cannot be reached.") }
         }
         switch server {
         case .success(let server): findings += ServerChecks.findings(server)
@@ -58,7 +60,7 @@ struct DatabaseFindings {
         return findings
     }
 
-    /// Whether roles or grants are wrong, so that what may not be read is no news.
+    /// Whether wrong roles or grants explain why PostgreSQL refuses a reading.
     private var isRefusalExplained: Bool {
         let role = try? readings.role?.get()
         let missing = (try? readings.missingGrants?.get()) ?? []
@@ -68,10 +70,10 @@ struct DatabaseFindings {
     private var grants: Finding {
         let check = RoleChecks.grants
         if let role = try? readings.role?.get(), role.missing.contains("otp_worker") {
-            return check.skip("the role otp_worker does not exist")
+            return check.skip("The role otp_worker does not exist.")
         }
         if let state = try? readings.schema?.get(), !state.isUsable {
-            return check.skip("that takes the current schema")
+            return check.skip(Self.needsSchema)
         }
         return finding(check, readings.missingGrants, RoleChecks.grants)
     }
@@ -80,7 +82,7 @@ struct DatabaseFindings {
         let settings = finding(IntegrityChecks.settings, readings.stored, IntegrityChecks.settings)
         if let state = try? readings.schema?.get(), !state.isUsable {
             let others = [IntegrityChecks.owner, IntegrityChecks.rights, IntegrityChecks.sequences]
-            return others.map { $0.skip("that takes the current schema") } + [settings]
+            return others.map { $0.skip(Self.needsSchema) } + [settings]
         }
         return [
             finding(IntegrityChecks.owner, readings.owner, IntegrityChecks.owner),
@@ -93,13 +95,13 @@ struct DatabaseFindings {
     private var seals: [Finding] {
         let agrees =
             ownKeys.map { own in finding(SealChecks.agrees, readings.seals) { SealChecks.agrees($0, own: own) } }
-            ?? SealChecks.agrees.skip("OTPD_SECRET can't be used, see the settings above")
+            ?? SettingsChecks.skip(SealChecks.agrees, "OTPD_SECRET")
         return [finding(SealChecks.stored, readings.stored, SealChecks.stored), agrees]
     }
 
     private var logs: [Finding] {
         if let state = try? readings.schema?.get(), state == .absent {
-            return LogChecks.all.map { $0.skip("that takes the current schema") }
+            return LogChecks.all.map { $0.skip(Self.needsSchema) }
         }
         let stored = (try? readings.stored?.get()) ?? []
         return [
@@ -112,7 +114,7 @@ struct DatabaseFindings {
         let stored = (try? readings.stored?.get()) ?? []
         let disk = finding(DurabilityChecks.disk, readings.server) { DurabilityChecks.disk($0, stored: stored) }
         guard let server = try? readings.server?.get() else {
-            return [disk, DurabilityChecks.standby.skip("see above")]
+            return [disk, DurabilityChecks.standby.skip("The server's settings could not be read, see above.")]
         }
         return [
             disk,
@@ -121,7 +123,7 @@ struct DatabaseFindings {
     }
 
     private var zone: Finding {
-        let shown = (try? readings.server?.get())?.timeZone ?? "its own"
+        let shown = (try? readings.server?.get())?.timeZone ?? "the server's zone"
         return finding(TimeZoneCheck.check, readings.zone) {
             TimeZoneCheck.finding($0, server: shown, host: hostZone)
         }
@@ -133,7 +135,7 @@ struct DatabaseFindings {
         switch reading {
         case .success(let value): decide(value)
         case .failure(let error): check.unread(error, isExplained: isRefusalExplained)
-        case nil: check.skip("it was not read")
+        case nil: check.skip("not read")
         }
     }
 
@@ -143,7 +145,7 @@ struct DatabaseFindings {
         switch reading {
         case .success(let value): decide(value)
         case .failure(let error): [check.unread(error, isExplained: isRefusalExplained)]
-        case nil: [check.skip("it was not read")]
+        case nil: [check.skip("not read")]
         }
     }
 }

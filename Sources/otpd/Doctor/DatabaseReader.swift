@@ -4,17 +4,17 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-/// Reads everything about the database, over a connection as a worker's and a second one to notify it. Each read has its
-/// deadline; whoever does not answer is not asked again.
+/// Reads everything about the database over a connection like a worker's. A second connection sends it a notification.
+/// Each read has its own deadline and is not repeated.
 struct DatabaseReader: Sendable {
     let database: DatabaseSettings
     let loop: EventLoop
 
-    /// For opening a connection, every address included.
+    /// The timeout for a new connection, with all its addresses.
     static let opening = Instant.Duration.seconds(10)
-    /// For one read.
+    /// The timeout for one read.
     static let reading = Instant.Duration.seconds(5)
-    /// For a notification to arrive.
+    /// The timeout for a notification.
     static let hearing = Instant.Duration.seconds(2)
 
     func read() async -> DatabaseReadings {
@@ -99,7 +99,7 @@ struct DatabaseReader: Sendable {
         do { return .success(try await read(.now() + Self.reading)) } catch { return .failure(error) }
     }
 
-    /// Three looks: the first may have had to wait for something.
+    /// Takes three samples, because the first one may be delayed.
     private static func clock(
         on connection: Connection, deadline: Instant
     ) async throws(PostgresError) -> [ClockCheck.Sample] {
@@ -130,14 +130,14 @@ struct DatabaseReader: Sendable {
 
 /// This machine's time of day and time zone.
 enum HostClock {
-    /// Microseconds since the Unix epoch.
+    /// The time in microseconds since the Unix epoch.
     static func now() -> Int64 {
         var time = timespec()
         unsafe clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
     }
 
-    /// `Asia/Riyadh`, by TZ or where /etc/localtime points; nil where neither tells.
+    /// The time zone by `TZ` or by the link /etc/localtime, such as `Asia/Riyadh`. Nil where neither names one.
     static func zone(_ environment: [String: String]) -> String? {
         if let zone = environment["TZ"], !zone.isEmpty { return zone.first == ":" ? String(zone.dropFirst()) : zone }
         var buffer = [CChar](repeating: 0, count: 4096)

@@ -4,13 +4,13 @@ internal import Queue
 
 typealias TemplateRow = TemplateSet.Row
 
-/// What was read of the database, each thing by itself; nil where it was not tried.
+/// The readings of the database. Each may fail by itself, and is nil where it was not tried.
 struct DatabaseReadings: Sendable {
     typealias Reading<Value> = Result<Value, PostgresError>
 
-    /// Hosts, user and database, as they may be shown.
+    /// Hosts, user and database, without a password.
     var target: String
-    /// Why no connection as a worker's was to be had.
+    /// Why no connection could be opened.
     var failure: PostgresError?
 
     var server: Reading<ReadServer.Server>?

@@ -3,7 +3,7 @@ internal import OTP
 internal import Queue
 internal import Twilio
 
-/// One run of `otpd doctor`: reads everything there is to read, all at once where one thing does not wait for another.
+/// One run of `otpd doctor`. Readings that do not need each other run at the same time.
 struct DoctorRun: Sendable {
     let parts: Settings.Parts
     let environment: [String: String]
@@ -31,7 +31,7 @@ struct DoctorRun: Sendable {
                 version: Version.number, hostZone: HostClock.zone(environment)
             ).all()
         } else {
-            findings += DatabaseFindings.skipped("DATABASE_URL can't be used, see the settings above")
+            findings += DatabaseFindings.skipped(SettingsChecks.unusable("DATABASE_URL", is: "is"))
         }
         let countries = (try? readings?.countries?.get()) ?? []
         if let probe, let account = await account, let messages = await messages {
@@ -42,14 +42,15 @@ struct DoctorRun: Sendable {
             findings += await senders(probe, own: await own, countries, context)
         } else {
             _ = await (account, messages, own)
-            findings += TwilioChecks.all.map { SettingsChecks.skip($0, "Twilio's settings") }
+            findings += TwilioChecks.all.map { SettingsChecks.skip($0, "Twilio's settings", is: "are") }
         }
         await probe?.close()
         if let url = parts.callbacks?.publicURL, let answer = await callback {
             findings.append(CallbackCheck.finding(url, answer, hasReceiver: parts.callbacks?.listen != nil))
         } else {
             _ = await callback
-            findings.append(CallbackCheck.check.skip("OTPD_CALLBACK_PUBLIC_URL is not set: statuses are polled"))
+            findings.append(
+                CallbackCheck.check.skip("OTPD_CALLBACK_PUBLIC_URL is not set, so otpd polls the statuses."))
         }
         return Report(findings)
     }
@@ -69,10 +70,10 @@ struct DoctorRun: Sendable {
         return await probe.get(path)
     }
 
-    /// At most so many senders are looked up.
+    /// The most senders of countries that one run looks up.
     private static let mostSenders = 10
 
-    /// The worker's own sender, then those that countries have of their own.
+    /// The findings about the worker's sender, and then about the senders of countries.
     private func senders(
         _ probe: HTTPProbe, own: TwilioChecks.TwilioReply?, _ countries: [ReadTexts.Country],
         _ context: TwilioChecks.Context
@@ -100,7 +101,7 @@ struct DoctorRun: Sendable {
     ) async -> Finding {
         guard let sender = try? Sender(country: text) else {
             return TwilioChecks.sender.fail(
-                .configuration, "the sender of \(regions.joined(separator: ", ")) in otp.countries cannot be one",
+                .configuration, "The sender of \(regions.joined(separator: ", ")) in otp.countries is invalid.",
                 CountrySenders.BadRow.remedy)
         }
         let answer = await ask(sender, probe)
@@ -109,7 +110,7 @@ struct DoctorRun: Sendable {
 }
 
 extension TwilioSettings {
-    /// Whether requests are signed in with an API key.
+    /// Whether requests carry an API key.
     var usesKey: Bool {
         switch login {
         case .authToken: false

@@ -1,12 +1,12 @@
 internal import Glibc
 
-/// Reads what stat(2) says, and which files the secrets come from.
+/// Finds the files that secrets come from, and reads their owners and modes.
 enum FileReading {
-    /// The file of otpd's own that the settings are read from by systemd, secrets among them.
+    /// The file with the settings that systemd reads. It may hold secrets.
     static let environmentFile = "/etc/otpd/otpd.env"
 
-    /// Every file that a secret is read from in this environment. Follows `SettingsReader`: the variable wins, then the
-    /// file that is named, then the credential.
+    /// Every file that a secret comes from in this environment. The order of sources is that of `SettingsReader`: the
+    /// variable, the named file, the credential.
     static func sources(_ environment: [String: String]) -> [SecretFileChecks.Source] {
         func value(_ name: String) -> String? { environment[name].flatMap { $0.isEmpty ? nil : $0 } }
         var sources: [SecretFileChecks.Source] = []
@@ -23,7 +23,7 @@ enum FileReading {
         return sources
     }
 
-    /// Nil where the file is not there or may not be looked at.
+    /// The file's owner, group and mode. Nil where the file does not exist or stat(2) is refused.
     static func facts(_ path: String) -> FileFacts? {
         guard let status = status(path) else { return nil }
         var isReachable = true
@@ -45,7 +45,7 @@ enum FileReading {
     }
 
     private static func userName(_ id: uid_t) -> String {
-        // One thread of this process asks, before any other runs that would.
+        // getpwuid(3) and getgrgid(3) are not safe on several threads. Only this thread calls them.
         guard let entry = unsafe getpwuid(id), let name = unsafe entry.pointee.pw_name else { return "\(id)" }
         return unsafe String(cString: name)
     }

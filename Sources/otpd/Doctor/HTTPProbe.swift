@@ -3,9 +3,10 @@ internal import HTTP
 internal import OTP
 internal import Twilio
 
-/// Asks Twilio, and the callback's URL: reads alone, and one POST that is not signed and so does nothing.
+/// Sends requests to Twilio and to the URL for callbacks. They only read, except for one POST without a signature,
+/// which has no effect.
 struct HTTPProbe: Sendable {
-    /// For one request, name lookup and all.
+    /// The timeout for one request, with the name lookup.
     static let timeout = Instant.Duration.seconds(8)
 
     let twilio: TwilioSettings
@@ -13,7 +14,7 @@ struct HTTPProbe: Sendable {
     private let authorization: Secret
     private let client: HTTPClient
 
-    /// - Throws: what libcurl or the credentials are wrong with; the settings have been checked before.
+    /// - Throws: an error of libcurl or of the credentials. The settings are already checked.
     init(_ twilio: TwilioSettings, caFile: String?, on loop: EventLoop) throws {
         self.twilio = twilio
         let credentials = try twilio.credentials()
@@ -30,7 +31,7 @@ struct HTTPProbe: Sendable {
         return try HTTPClient(limits, on: loop)
     }
 
-    /// A GET of a path below the base URL.
+    /// Sends a GET for a path below the base URL.
     func get(_ path: String) async -> TwilioChecks.TwilioReply {
         let header = authorization.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
@@ -43,8 +44,8 @@ struct HTTPProbe: Sendable {
 
     func close() async { await client.close() }
 
-    /// A status that nobody signed, to the callback's URL. Its certificate is to be one that everybody trusts, since Twilio
-    /// knows no OTPD_CA_FILE.
+    /// Sends a status without a signature to the URL for callbacks. It ignores OTPD_CA_FILE, because Twilio trusts only
+    /// public certificates.
     static func callback(_ url: WebAddress, on loop: EventLoop) async -> TwilioChecks.TwilioReply {
         let client: HTTPClient
         do { client = try Self.client(caFile: nil, on: loop) } catch { return .failure(error) }

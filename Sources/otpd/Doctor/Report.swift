@@ -1,11 +1,11 @@
-/// All findings, in the order in which a person reads them.
+/// All findings of a run, in the order in which they are shown.
 struct Report: Equatable, Sendable {
     private(set) var findings: [Finding] = []
 
     init(_ findings: [Finding] = []) { self.findings = findings }
 
-    /// Of the failures the worst: what is wrong with the configuration, then with privileges, then what is unreachable.
-    /// Trying again mends the last kind alone.
+    /// The exit code of the worst failure: a bad configuration, then a refusal by privileges, then an unreachable
+    /// service. Another attempt helps only with the last kind.
     var exitCode: ExitCode {
         let harms = findings.compactMap { finding -> Finding.Severity? in
             if case .fail(let harm) = finding.verdict { harm } else { nil }
@@ -13,7 +13,7 @@ struct Report: Equatable, Sendable {
         return [.configuration, .privileges, .unreachable].first(where: harms.contains)?.exitCode ?? .done
     }
 
-    /// How many there are of each verdict.
+    /// How many findings have each verdict.
     var counts: (passed: Int, warned: Int, failed: Int, skipped: Int) {
         findings.reduce(into: (0, 0, 0, 0)) { counts, finding in
             switch finding.verdict {
@@ -27,7 +27,7 @@ struct Report: Equatable, Sendable {
 
     // MARK: For people
 
-    /// A line per check, its remedy beneath, a summary at the end.
+    /// One line for each finding with its remedy below it, and a summary at the end.
     func text(colour isColoured: Bool) -> String {
         let width = findings.reduce(0) { max($0, DisplayWidth.columns($1.title)) }
         var text = ""
@@ -39,10 +39,10 @@ struct Report: Equatable, Sendable {
             if let remedy = finding.remedy { text += "        -> \(SingleLine.escaped(remedy))\n" }
         }
         let (passed, warned, failed, skipped) = counts
-        return text + "\n\(failed) failed, \(warned) to look at, \(passed) ok, \(skipped) not checked.\n"
+        return text + "\n\(failed) failed, \(warned) with a warning, \(passed) ok, \(skipped) not checked\n"
     }
 
-    /// The verdict's word, four columns wide, and its colour (ECMA-48).
+    /// The verdict's word, four columns wide, and the number of its colour (ECMA-48).
     private static func word(_ verdict: Finding.Verdict) -> (String, Int) {
         switch verdict {
         case .pass: ("ok  ", 32)
@@ -54,7 +54,7 @@ struct Report: Equatable, Sendable {
 
     // MARK: For programs
 
-    /// One object: `checks`, an array, and `summary`.
+    /// One object with the array `checks` and the object `summary`.
     var json: String {
         var table = Table(columns: ["id", "verdict", "title", "found", "remedy", "exit_code"])
         for finding in findings {

@@ -5,50 +5,50 @@ internal import Logging
 internal import Postgres
 internal import Runtime
 
-/// What a command that runs until it is told to stop has around it: signals, systemd, the watchdog.
+/// The parts of the program that every long-running command needs: signals, systemd and its watchdog.
 struct Daemon: Sendable {
     let log: Logger
     let systemd: Systemd
     private let watchdog: Watchdog?
 
-    /// The signals that the loop takes.
+    /// The signals that the event loop handles.
     private static let signals = [SIGTERM, SIGINT, SIGHUP]
 
-    /// Before any other thread is started, so that all threads leave the signals to the loop.
+    /// Blocks the signals. Call it before another thread starts, so that every thread leaves them to the loop.
     static func blockSignals() { Signals.block(signals) }
 
-    /// Checks what can be checked before anything is started.
+    /// Checks everything that can be checked before anything is started.
     init(_ database: DatabaseSettings, environment: [String: String], _ log: Logger) throws(Failure) {
         do {
             try Database.settings(database).validate()
         } catch {
-            throw Failure(.configuration, "Cannot start", because: "DATABASE_URL: \(error)")
+            throw Failure(.configuration, "cannot start", because: "DATABASE_URL: \(error)")
         }
         if !LibraryVariables.removed.isEmpty {
             log.warning(
-                "variables of libraries were removed from the environment",
+                "removed variables of libraries from the environment",
                 metadata: [
                     LogKeys.variables: "\(LibraryVariables.removed.joined(separator: " "))",
                     LogKeys.remedy: "\(LibraryVariables.remedy)",
                 ])
         }
         // A core dump would hold codes and credentials.
-        if prctl_set_undumpable() != 0 { log.warning("core dumps could not be switched off") }
+        if prctl_set_undumpable() != 0 { log.warning("cannot switch off core dumps") }
         do throws(NotifierError) {
             systemd = Systemd(try Notifier.connect(environment: environment), log)
         } catch {
-            throw Failure(.configuration, "Cannot start", because: "\(error)")
+            throw Failure(.configuration, "cannot start", because: "\(error)")
         }
         do throws(WatchdogError) {
             watchdog = try Watchdog.read(environment: environment, processID: getpid())
         } catch {
-            throw Failure(.configuration, "Cannot start", because: "\(error)")
+            throw Failure(.configuration, "cannot start", because: "\(error)")
         }
         self.log = log
     }
 
-    /// Latches that are signalled when the process is told to stop (told again later, it leaves at once: `StopRule`), and to
-    /// read its settings' files anew.
+    /// Returns two latches: one is signalled by a stop signal, the other by SIGHUP. A later second stop signal ends the
+    /// process at once: see `StopRule`.
     func signals(on loop: EventLoop) throws(Failure) -> (stop: Latch, reloadRequested: Latch) {
         let stop = Latch(on: loop)
         let reloadRequested = Latch(on: loop)
@@ -56,40 +56,40 @@ struct Daemon: Sendable {
         do {
             try Signals.watch(Self.signals, on: loop) { signal in
                 guard signal != SIGHUP else {
-                    // A service on its way out is not to say that it is ready.
+                    // The end of a reload tells systemd that the service is ready. While it stops, that is wrong.
                     return !rule.isStopping
-                        ? reloadRequested.signal() : log.notice("SIGHUP: stopping, nothing is read anew")
+                        ? reloadRequested.signal() : log.notice("SIGHUP ignored: otpd is stopping")
                 }
                 switch rule.received(at: .now()) {
                 case .drain:
-                    log.notice("told to stop", metadata: [LogKeys.signal: "\(signal)"])
+                    log.notice("received a stop signal", metadata: [LogKeys.signal: "\(signal)"])
                     systemd.stopping("draining")
                     stop.signal()
                     rule.drainBegan(at: .now())
                 case .ignore:
                     log.info(
-                        "another stop signal within a second counts as the same one",
+                        "ignored a stop signal within a second of the first one",
                         metadata: [LogKeys.signal: "\(signal)"])
                 case .leave:
-                    log.error("a second stop signal: leaving at once", metadata: [LogKeys.signal: "\(signal)"])
+                    log.error("received a second stop signal: exiting at once", metadata: [LogKeys.signal: "\(signal)"])
                     Glibc.exit(1)
                 }
             }
         } catch {
-            throw Failure(.internalError, "Cannot start", because: "signals can't be watched: \(error)")
+            throw Failure(.internalError, "cannot start", because: "signals cannot be watched: \(error)")
         }
         return (stop, reloadRequested)
     }
 
-    /// Feeds the watchdog until canceled, by the loop alone: a stuck database is no reason to kill a process with ends
-    /// that are not saved.
+    /// Notifies the watchdog until canceled. It depends on the loop alone: a stuck database must not let systemd kill a
+    /// process that holds unsaved results.
     func feedWatchdog(on loop: EventLoop) async {
         guard let watchdog else { return }
         while (try? await loop.sleep(for: Instant.Duration(watchdog.interval))) != nil { systemd.watchdog() }
     }
 }
 
-/// What systemd is told; a notification that fails is logged and no more.
+/// Notifies systemd. A notification that fails is only logged.
 struct Systemd: Sendable {
     private let notifier: Notifier?
     private let log: Logger
@@ -111,7 +111,7 @@ struct Systemd: Sendable {
         do {
             try body(notifier)
         } catch {
-            log.warning("systemd was not told", metadata: [LogKeys.error: "\(error)"])
+            log.warning("cannot notify systemd", metadata: [LogKeys.error: "\(error)"])
         }
     }
 }

@@ -3,12 +3,12 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-/// How commands reach the database, and how they say that it refused.
+/// Opens connections for commands, and turns errors of the database into failures.
 enum Database {
-    /// The time a command gives the database to answer.
+    /// How long a command waits for the database's answer.
     static let timeout = Instant.Duration.seconds(10)
 
-    /// Connection settings for `database`; sessions that seal or verify codes carry the secrets.
+    /// Connection settings for `database`. Pass `secrets` for sessions that seal or verify codes.
     static func settings(_ database: DatabaseSettings, secrets: CodeSecrets? = nil) -> ConnectionSettings {
         var settings = ConnectionSettings(database.connection.map(text) ?? "", applicationName: "otpd")
         if let secrets {
@@ -26,18 +26,18 @@ enum Database {
         do {
             connection = try await Connection.open(settings, on: loop, deadline: .now() + timeout)
         } catch {
-            throw failure("Cannot reach the database", error)
+            throw failure("cannot reach the database", error)
         }
         do {
             try await SessionSettings.begin(on: connection, deadline: .now() + timeout)
         } catch {
             await connection.close()
-            throw failure("Cannot reach the database", error)
+            throw failure("cannot reach the database", error)
         }
         return connection
     }
 
-    /// Runs `body` with a connection that is closed afterwards; errors become failures with `what` in front.
+    /// Runs `body` with a connection that is closed afterwards. An error becomes a failure that begins with `what`.
     static func with<Value: Sendable>(
         _ settings: ConnectionSettings, on loop: EventLoop, _ what: String, needs role: String? = nil,
         _ body: (Connection) async throws(PostgresError) -> Value
@@ -49,8 +49,8 @@ enum Database {
         do { return try result.get() } catch { throw failure(what, error, needs: role) }
     }
 
-    /// A failure with the exit code that fits: unreachable, refused by privileges, bad input, or our own mistake.
-    /// `role` is the one whose members may do it.
+    /// A failure with the exit code for the error: unreachable, refused by privileges, bad input, or an error in otpd.
+    /// Members of `role` have the privileges for the command.
     static func failure(_ what: String, _ error: PostgresError, needs role: String? = nil) -> Failure {
         switch error {
         case .settings, .unsuitable: Failure(.configuration, what, because: "\(error)")
@@ -68,22 +68,25 @@ enum Database {
             case "42501" where role != nil:
                 Failure(
                     .refused, what, because: refusal.message,
-                    remedy: "Connect as a member of \(role ?? ""), or: GRANT \(role ?? "") TO the role that connects")
+                    remedy: "Connect as a member of \(role ?? ""). Or grant it to the role that you connect as: "
+                        + "GRANT \(role ?? "") TO ROLE;")
             case "OT003":
                 Failure(.configuration, what, because: refusal.message, remedy: refusal.hint)
             case "42501", "28000", "28P01":
                 Failure(
                     .refused, what, because: refusal.message,
-                    remedy: "Connect as a role that may: the schema's owner")
+                    remedy: "Connect as the owner of the schema otp")
             case "3F000", "42P01", "42883":
-                Failure(.configuration, what, because: refusal.message, remedy: "Run: otpd migrate up")
+                Failure(
+                    .configuration, what, because: refusal.message,
+                    remedy: "Create or update the schema as its owner: otpd migrate up")
             case let state where state.hasPrefix("OT"):
                 Failure(.invalidInput, what, because: refusal.message, remedy: refusal.hint)
             case let state where state.hasPrefix("22"):
-                // Not its message: those of this class quote the value.
+                // Messages of this class quote the value, so this one is left out.
                 Failure(
-                    .invalidInput, what, because: "a value is not one that PostgreSQL can take (\(state))",
-                    remedy: "Look for characters that are no text, such as NUL, in what was given")
+                    .invalidInput, what, because: "PostgreSQL cannot store one of the values (SQLSTATE \(state))",
+                    remedy: "Remove characters that are no text, such as NUL, from your input")
             default: Failure(.unavailable, what, because: "\(refusal)")
             }
         }

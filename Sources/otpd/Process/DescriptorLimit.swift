@@ -1,23 +1,23 @@
 internal import Glibc
 
-/// How many files, sockets among them, this process may have open: `RLIMIT_NOFILE`.
+/// How many files and sockets this process may have open: `RLIMIT_NOFILE`.
 struct DescriptorLimit: Equatable, Sendable {
     var soft: Int
     var hard: Int
 
-    /// Raises the soft limit to the hard one, as daemons do: the usual soft limit is for programs that call `select`.
-    /// otpd and its libraries do not.
+    /// Raises the soft limit to the hard limit, as daemons do. The usual soft limit protects programs that call
+    /// `select`, and neither otpd nor its libraries do.
     static func raise() {
         var limit = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0,
             limit.rlim_cur < limit.rlim_max
         else { return }
         limit.rlim_cur = limit.rlim_max
-        // Where that is refused the limit stays, and is what `current` says.
+        // If the kernel refuses, the limit stays as it is, and `current` returns it.
         unsafe _ = setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 
-    /// The limit in force; nil where it cannot be read.
+    /// The limit in force. Nil where it cannot be read.
     static func current() -> DescriptorLimit? {
         var limit = rlimit()
         guard unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
@@ -25,23 +25,23 @@ struct DescriptorLimit: Equatable, Sendable {
     }
 }
 
-/// What a worker needs of the limit on open files, and what it does with less. Pure.
+/// How many requests at a time the limit on open files allows a worker. Pure.
 struct DescriptorPlan: Equatable, Sendable {
-    /// The sessions of the database, the loop, the log, and what is open for a moment: a name lookup, a file.
+    /// The database sessions, the event loop, the log, and short uses such as a name lookup or a file.
     static let base = 24
-    /// A request's connection; and while its host's name is looked up, the lookup's sockets.
+    /// A request's connection, and the sockets that look up its host's name.
     static let perRequest = 3
-    /// What a server (callbacks, dashboard) has besides its connections.
+    /// The descriptors of a server (callbacks, dashboard) besides its connections.
     static let perServer = 10
-    /// A server's connections; with a low limit, a quarter of it.
+    /// A server's connections. If the limit is low, a server takes at most a quarter of it.
     static let connectionsPerServer = 256
 
     /// `OTPD_MAX_IN_FLIGHT`.
     let wanted: Int
-    /// What there are descriptors for: at least 1, at most `wanted`.
+    /// How many requests at a time the limit allows: at least 1, at most `wanted`.
     let window: Int
     let limit: Int
-    /// The limit that `wanted` needs.
+    /// The limit that `wanted` requests at a time need.
     let needed: Int
 
     init(limit: Int, wanted: Int, servers: Int) {
@@ -55,10 +55,11 @@ struct DescriptorPlan: Equatable, Sendable {
 
     var isShort: Bool { window < wanted }
 
-    /// For the status row and the log; nil where nothing is short.
+    /// The text for the status row and the log. Nil where the limit is high enough.
     var note: String? {
         isShort
-            ? "at most \(window) requests at a time instead of \(wanted): the limit on open files (RLIMIT_NOFILE) is \(limit)"
+            ? "the limit on open files (RLIMIT_NOFILE) is \(limit): otpd sends at most \(window) requests at a time, "
+                + "instead of \(wanted)"
             : nil
     }
 

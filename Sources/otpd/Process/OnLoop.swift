@@ -2,15 +2,15 @@ internal import EventLoop
 internal import Glibc
 internal import Synchronization
 
-/// The root of everything asynchronous in a command: runs `body` on an event loop of its own, and waits for it on the
-/// main thread. The one place where a task is started that has no parent, besides cancellation handlers and the deferred close of
-/// a connection, which come back as jobs of the loop.
+/// Runs `body` on a new event loop, and waits for it on the main thread. All asynchronous work of a command starts
+/// here. Only two other places start a task without a parent: cancellation handlers, and the deferred close of a
+/// connection. Those tasks run on the loop.
 func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throws -> Value) throws -> Value {
     let loop: EventLoop
     do {
         loop = try EventLoop.start(name: "otpd")
     } catch {
-        throw Failure(.internalError, "Cannot start", because: "\(error)")
+        throw Failure(.internalError, "cannot start", because: "\(error)")
     }
     let root = RootResult<Value>()
     Task(executorPreference: loop) {
@@ -25,9 +25,9 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
     return try result.get()
 }
 
-/// A result that one thread waits for and another sets, once.
-///
-/// `@unchecked Sendable`: `value` is written before the semaphore is posted and read after it was waited for.
+/// A result that one thread sets once and another thread waits for.
+///  `@unchecked Sendable`: one thread writes `value` before it posts the semaphore, and the other reads it after the
+/// wait.
 @safe private final class RootResult<Value: Sendable>: @unchecked Sendable {
     private var value: Result<Value, any Error>?
     private let semaphore: UnsafeMutablePointer<sem_t>
@@ -49,7 +49,7 @@ func onLoop<Value: Sendable>(_ body: @escaping @Sendable (EventLoop) async throw
 
     func wait() -> Result<Value, any Error> {
         while unsafe sem_wait(semaphore) != 0 {}  // EINTR
-        guard let value else { preconditionFailure("a result was announced and not set") }
+        guard let value else { preconditionFailure("the semaphore was posted without a result") }
         return value
     }
 }

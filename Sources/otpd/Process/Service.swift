@@ -3,32 +3,32 @@ internal import HTTPServer
 internal import Logging
 internal import Runtime
 
-/// A part of a daemon: it works until it is drained.
+/// A part of a daemon that runs until it is drained.
 struct Service: Sendable {
-    /// Works until drained; why it could not.
+    /// Runs until drained. Returns the failure that ended it, if any.
     let run: @Sendable () async -> Failure?
-    /// Waits until it has begun; false when it never will, and `run` has returned or is about to.
+    /// Waits until the service has begun. Returns false if it cannot begin: then `run` returns.
     var hasBegun: @Sendable () async -> Bool = { true }
-    /// Has it end; `run` returns once it has.
+    /// Asks the service to end. `run` returns when it has ended.
     let drain: @Sendable () async -> Void
-    /// Logged where it fails while the daemon goes on.
+    /// The log line for a failure of this service while the daemon continues.
     var failureMessage: Logger.Message?
-    /// Whether it works until all others have ended, so that they can be watched on their way out.
+    /// Whether it runs until all other services have ended, so that it can show how they end.
     var isLast = false
 }
 
 extension Daemon {
-    /// Gives `true` with each SIGHUP, and `false` once the daemon leaves.
+    /// Returns `true` at each SIGHUP, and `false` when the daemon stops.
     typealias NextReload = @Sendable () async -> Bool
 
-    /// Runs `services`, begun in their order, until the main one, which is the last of them, has ended; then drains the
-    /// others, in their order. Without all of them begun, nothing runs.
+    /// Runs `services` until the main one has ended, and then drains the others in their order. The services begin in
+    /// their order, and the last of them is the main one. If one cannot begin, all of them end.
     ///
     /// - Parameters:
-    ///   - started: what the line that says so has.
-    ///   - status: what systemd is told when everything has begun.
+    ///   - started: the metadata of the log line `started`.
+    ///   - status: the status line for systemd when all services have begun.
     ///   - reload: reads the settings at each SIGHUP, until it is canceled.
-    /// - Throws: why the main service, or one that could not begin, has ended.
+    /// - Throws: the failure of the main service, or of the service that could not begin.
     func run(
         _ services: [Service], on loop: EventLoop, started: Logger.Metadata, status: String,
         reload: @escaping @Sendable (NextReload) async -> Void
@@ -45,7 +45,7 @@ extension Daemon {
             }
             var failures: [Int: Failure] = [:]
             var running: Set<Int> = []
-            /// Waits until the service has ended. Others may end meanwhile.
+            /// Waits until the service has ended. Other services may end during the wait.
             func wait(for index: Int) async {
                 while running.contains(index), let ended = await group.next() {
                     guard case .service(let index, let failure) = ended else { continue }
@@ -93,7 +93,7 @@ extension Daemon {
 }
 
 extension Failure {
-    /// Of a server that could not begin to listen.
+    /// The failure of a server that cannot listen.
     init(_ failure: ListenFailure, _ what: String) {
         let code: ExitCode =
             switch failure.kind {

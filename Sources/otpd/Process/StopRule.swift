@@ -1,9 +1,9 @@
 internal import EventLoop
 
-/// What a signal to stop means. Pure.
+/// Decides what a stop signal means. Pure.
 ///
-/// `timeout`, `tini -g` and signals to a process group deliver one stop two or three times within moments: that is one
-/// stop, which drains. Only a signal that comes later asks to leave at once.
+/// `timeout`, `tini -g` and signals to a process group may deliver one stop two or three times within moments. These
+/// signals count as one stop, which drains. Only a later signal ends the process at once.
 struct StopRule {
     enum Action: Equatable {
         case drain
@@ -11,6 +11,7 @@ struct StopRule {
         case leave
     }
 
+    /// Signals within this time of the first one count as the same stop.
     static let apart = Instant.Duration.seconds(1)
 
     private var drainingSince: Instant?
@@ -25,6 +26,7 @@ struct StopRule {
         return now - since < Self.apart ? .ignore : .leave
     }
 
-    /// The drain has been set off: what arrived meanwhile came with the first signal, however long that took.
+    /// Call this when the drain has been started. The second counts from here, because signals that arrived while the
+    /// drain was started came with the first one.
     mutating func drainBegan(at now: Instant) { drainingSince = now }
 }

@@ -1,14 +1,13 @@
 internal import HTTPServer
 
-/// Twilio's status callbacks.
+/// The settings for Twilio's status callbacks.
 struct CallbackSettings: Equatable, Sendable {
-    /// What Twilio is told to call.
+    /// The URL that Twilio calls.
     let publicURL: WebAddress
-    /// Where otpd's own receiver listens. Nil when the backend receives callbacks itself and calls
-    /// `otp.record_status`.
+    /// The address of otpd's receiver. Nil when the backend receives callbacks and calls `otp.record_status`.
     let listen: ListenAddress?
 
-    /// Nil, with nothing reported, when neither variable is set.
+    /// Reads the settings. Nil when neither variable is set, or when a problem was reported.
     static func read(_ reader: inout SettingsReader, hasKeyOnly: Bool) -> CallbackSettings? {
         let foundListen = reader.find(.callbackListen)
         let foundURL = reader.find(.callbackPublicURL)
@@ -16,27 +15,30 @@ struct CallbackSettings: Equatable, Sendable {
         if !foundListen.isAbsent {
             if foundURL.isAbsent {
                 reader.report(
-                    .callbackListen, "is set without OTPD_CALLBACK_PUBLIC_URL; set that too, to what Twilio is to call")
+                    .callbackListen,
+                    "is set without OTPD_CALLBACK_PUBLIC_URL. Set the latter to the URL that Twilio calls.")
             }
             if hasKeyOnly {
                 reader.report(
                     .callbackListen,
-                    "is set without TWILIO_AUTH_TOKEN; set that too, callbacks are signed with it alone")
+                    "is set without TWILIO_AUTH_TOKEN. Set the token even beside an API key: it signs callbacks.")
             }
         }
         return publicURL.map { CallbackSettings(publicURL: $0, listen: listen) }
     }
 
-    /// The same for the receiver alone, which needs both.
+    /// Reads the settings of `otpd callbacks`, which needs both variables.
     static func readReceiver(_ reader: inout SettingsReader) -> (publicURL: WebAddress, listen: ListenAddress)? {
         let foundListen = reader.find(.callbackListen)
         let foundURL = reader.find(.callbackPublicURL)
         if foundListen.isAbsent {
-            reader.report(.callbackListen, "is not set; set it to where callbacks are received, as 127.0.0.1:8080")
+            reader.report(
+                .callbackListen, "is not set. Set it to the address that receives callbacks, such as 127.0.0.1:8080")
         }
         if foundURL.isAbsent {
             reader.report(
-                .callbackPublicURL, "is not set; set it to what Twilio calls, as https://sms.example.com/status")
+                .callbackPublicURL,
+                "is not set. Set it to the URL that Twilio calls, such as https://sms.example.com/status")
         }
         let (listen, publicURL) = parse(foundListen, foundURL, &reader)
         guard let listen, let publicURL else { return nil }

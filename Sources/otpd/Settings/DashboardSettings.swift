@@ -1,17 +1,17 @@
 internal import HTTPServer
 internal import OTP
 
-/// The page for browsers, with what probes and scrapers read.
+/// The settings of the dashboard, its metrics and its health checks.
 struct DashboardSettings: Equatable, Sendable {
     let listen: ListenAddress
-    /// What whoever reads it has to know; nil only on loopback.
+    /// The token that readers must send. Nil only on a loopback address.
     let token: Secret?
 
-    /// Where `otpd dashboard` listens when nothing is set.
+    /// The address of `otpd dashboard` when no address is set.
     static let standard = ListenAddress(host: "127.0.0.1", port: 9464)
 
-    /// Nil, where there is no address: none is set and there is no default, or it was reported. The token is checked in
-    /// any case.
+    /// Reads the settings. Nil when no address is set and there is no default, or when a problem was reported. The
+    /// token is checked in any case.
     static func read(_ reader: inout SettingsReader, default standard: ListenAddress? = nil) -> DashboardSettings? {
         let foundToken = reader.find(.dashboardToken)
         let token = foundToken.value.flatMap { reader.parse($0, .dashboardToken, CodeSecrets.secret) }
@@ -24,8 +24,8 @@ struct DashboardSettings: Equatable, Sendable {
         if !listen.isLoopback, foundToken.isAbsent {
             reader.report(
                 .dashboardListen,
-                "is not this machine's own 127.0.0.1 or [::1], and OTPD_DASHBOARD_TOKEN is not set; set that too (make "
-                    + "one with: openssl rand -hex 32), or listen on 127.0.0.1")
+                "is not a loopback address, and OTPD_DASHBOARD_TOKEN is not set. Listen on 127.0.0.1, or set a token. "
+                    + "Make one: openssl rand -hex 32")
         }
         return DashboardSettings(listen: listen, token: token)
     }

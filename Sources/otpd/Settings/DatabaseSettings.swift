@@ -1,14 +1,14 @@
 internal import OTP
 internal import Postgres
 
-/// Where the database is.
+/// The address of the database.
 struct DatabaseSettings: Equatable, Sendable {
-    /// A libpq connection URI or `key=value` string: it may hold a password. Nil for libpq's own `PG*` variables and
+    /// A libpq connection URI or `key=value` string, which may hold a password. Nil for libpq's own `PG*` variables and
     /// defaults.
     let connection: Secret?
 
-    /// What libpq would refuse is a problem of the settings, of its own variables too: else each attempt to connect would
-    /// fail, and be repeated for ever.
+    /// Reads the settings, and reports every value that libpq would refuse, in its own variables too. Without this
+    /// check, a worker would try in vain to connect, without end.
     static func read(_ reader: inout SettingsReader) -> DatabaseSettings {
         let found = reader.find(.databaseURL)
         if case .broken = found { return DatabaseSettings(connection: nil) }

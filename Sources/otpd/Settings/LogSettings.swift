@@ -1,6 +1,6 @@
 internal import Logging
 
-/// How much is logged, and in what shape.
+/// The level and the format of the log.
 struct LogSettings: Equatable, Sendable {
     let level: Logger.Level
     let format: Format

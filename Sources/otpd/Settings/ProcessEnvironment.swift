@@ -1,12 +1,12 @@
-// `environ` is a global variable of C, which Swift cannot see to be left alone; see `current()`.
+// `environ` is a global variable of C. Swift cannot know that no thread changes it: see `current()`.
 @unsafe @preconcurrency internal import Glibc
 
 /// The process's environment.
 enum ProcessEnvironment {
-    /// All variables. Bytes that are not UTF-8 become U+FFFD, which the settings refuse by name.
+    /// All variables. Bytes that are not UTF-8 become U+FFFD, which the settings refuse.
     ///
-    /// To be called at start, while the process has one thread: `environ` belongs to the C library, and nothing may
-    /// change it while it is read. otpd changes it once, at the very start (`LibraryVariables`).
+    /// Call it at the start, while the process has one thread. `environ` belongs to the C library, and must not change
+    /// while it is read. otpd changes it once, at the very start (`LibraryVariables`).
     static func current() -> [String: String] {
         var variables: [String: String] = [:]
         var entry = unsafe environ

@@ -1,13 +1,13 @@
-/// How fast this worker sends, and what it does about an unknown outcome.
+/// How fast this worker sends, and what it does after an unknown outcome.
 struct SendingSettings: Equatable, Sendable {
     /// Requests to Twilio at a time.
     let maxInFlight: Int
-    /// Sends per second of this worker; nil for no limit of our own.
+    /// Sends per second of this worker. Nil for no limit.
     let ratePerSecond: Double?
     let resendUnknown: ResendUnknown
 
     enum ResendUnknown: String, CaseIterable, Sendable {
-        /// After the grace and two looks at Twilio's own list.
+        /// otpd sends again after the grace and two lookups.
         case afterGrace = "after-grace"
         case never
     }
@@ -25,7 +25,7 @@ struct SendingSettings: Equatable, Sendable {
     private static func maxInFlight(_ text: String) throws(InvalidValue) -> Int {
         guard text.utf8.allSatisfy({ $0 >= UInt8(ascii: "0") && $0 <= UInt8(ascii: "9") }), let value = Int(text),
             maxInFlightRange.contains(value)
-        else { throw InvalidValue("is \(SingleLine.quoted(text)); set a whole number from 1 to 10000") }
+        else { throw InvalidValue("is \(SingleLine.quoted(text)). Set a whole number from 1 to 10000.") }
         return value
     }
 
@@ -35,7 +35,7 @@ struct SendingSettings: Equatable, Sendable {
         }
         guard plain, let value = Double(text), value.isFinite, value > 0 else {
             throw InvalidValue(
-                "is \(SingleLine.quoted(text)); set a number above 0, as 10 or 0.5, or unset it for no limit")
+                "is \(SingleLine.quoted(text)). Set a number above 0, such as 10 or 0.5, or unset it for no limit.")
         }
         return value
     }
@@ -46,7 +46,7 @@ enum Choice {
     static func parse<Value: RawRepresentable<String> & CaseIterable>(_ text: String) throws(InvalidValue) -> Value {
         guard let value = Value(rawValue: text) else {
             let words = Value.allCases.map(\.rawValue).joined(separator: ", ")
-            throw InvalidValue("is \(SingleLine.quoted(text)); set one of: \(words)")
+            throw InvalidValue("is \(SingleLine.quoted(text)). Set one of: \(words)")
         }
         return value
     }

@@ -1,5 +1,5 @@
-/// Every variable that otpd reads itself. libpq reads its own `PG*` variables; systemd's are read by `Notifier` and the
-/// log.
+/// Every variable that otpd reads as a setting. libpq reads its own `PG*` variables. `Notifier` and the log read those
+/// of systemd.
 enum SettingName: String, CaseIterable, Sendable {
     case databaseURL = "DATABASE_URL"
     case secret = "OTPD_SECRET"
@@ -34,13 +34,13 @@ enum SettingName: String, CaseIterable, Sendable {
         }
     }
 
-    /// The variable that names a file with the value.
+    /// The name of the variable that names a file with the value.
     var fileVariable: String { rawValue + "_FILE" }
 
-    /// What systemd calls the credential: `LoadCredential=otpd_secret:/etc/otpd/secret`.
+    /// The name of the systemd credential: `LoadCredential=otpd_secret:/etc/otpd/secret`.
     var credential: String { rawValue.lowercased() }
 
-    /// The names of all variables that mean something to otpd.
+    /// The names of all variables that otpd reads.
     static let allVariables: Set<String> = {
         var names = Set(allCases.map(\.rawValue))
         for name in allCases where name.isSecret { names.insert(name.fileVariable) }

@@ -2,10 +2,9 @@ internal import HTTPServer
 internal import OTP
 
 /// All settings of the worker (`otpd run`), and the parts that other commands need.
-///
-/// Reading is pure: the environment and the reader of files are given. Each command reads only what it needs, so that
-/// `otpd migrate` runs where no Twilio credential is; but what it reads is checked in full, and all problems are
-/// reported at once. See `SettingsReader` for where a value may come from and which source wins.
+///  Reading is pure: the environment and the reader of files are parameters. Each command reads only the settings that
+/// it needs, so that `otpd migrate` runs without Twilio's credentials. Every setting that it reads is checked, and all
+/// problems are reported at once. `SettingsReader` says where a value may come from.
 struct Settings: Equatable, Sendable {
     let database: DatabaseSettings
     let log: LogSettings
@@ -14,29 +13,29 @@ struct Settings: Equatable, Sendable {
     /// Fills `{app}` in templates.
     let appName: String
     let sending: SendingSettings
-    /// Nil when neither of the callbacks' variables is set: final states then come from polling alone.
+    /// Nil when neither variable for callbacks is set. Then otpd polls every message.
     let callbacks: CallbackSettings?
-    /// Nil when no address is set for it: then `run` serves no dashboard.
+    /// Nil when no address is set for it. Then `run` serves no dashboard.
     let dashboard: DashboardSettings?
-    /// Certificates to trust for Twilio, a PEM file; nil for the system's.
+    /// A PEM file with the certificates to trust for Twilio. Nil for the system's certificates.
     let caFile: String?
-    /// Lines to log at start: names that look misspelt, settings that are of no use.
+    /// Lines to log at start: names that look misspelt, and settings without effect.
     let warnings: [String]
 
-    /// What `migrate`, `status` and the other commands need that touch the database alone.
+    /// The settings of `migrate`, `status` and the other commands that need only the database.
     struct DatabaseOnly: Equatable, Sendable {
         let database: DatabaseSettings
         let warnings: [String]
     }
 
-    /// What `enqueue` needs: it acts as a web tier does, whose sessions carry the secret.
-    struct WebTier: Equatable, Sendable {
+    /// The settings of `enqueue` and `verify`, which act as a backend does. A backend's sessions carry the secret.
+    struct Backend: Equatable, Sendable {
         let database: DatabaseSettings
         let secrets: CodeSecrets
         let warnings: [String]
     }
 
-    /// What `callbacks` needs: the receiver alone, which sends nothing and reads no code.
+    /// The settings of `callbacks`, which sends nothing and reads no code.
     struct Receiver: Equatable, Sendable {
         let database: DatabaseSettings
         let log: LogSettings
@@ -46,7 +45,7 @@ struct Settings: Equatable, Sendable {
         let warnings: [String]
     }
 
-    /// What `dashboard` needs: the page alone, which reads the database.
+    /// The settings of `dashboard`.
     struct DashboardOnly: Equatable, Sendable {
         let database: DatabaseSettings
         let log: LogSettings
@@ -54,7 +53,7 @@ struct Settings: Equatable, Sendable {
         let warnings: [String]
     }
 
-    /// What could be read of the worker's settings, each part by itself: nil where something of it is wrong or missing.
+    /// The worker's settings, each part by itself. A part is nil where one of its settings is wrong or missing.
     struct Parts: Sendable {
         var database: DatabaseSettings?
         var log = LogSettings.standard
@@ -65,12 +64,13 @@ struct Settings: Equatable, Sendable {
         var callbacks: CallbackSettings?
         var dashboard: DashboardSettings?
         var caFile: String?
-        /// Every problem, a line each; empty when all is right.
+        /// One line for each problem.
         var problems: [String] = []
         var warnings: [String] = []
     }
 
-    /// Reads everything. `readFile` throws a `FileError` to tell a missing file from another failure.
+    /// Reads all settings of the worker. `readFile` throws a `FileError`, which tells a missing file from other
+    /// failures.
     static func worker(
         environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
     ) -> Result<Settings, SettingsProblems> {
@@ -78,7 +78,7 @@ struct Settings: Equatable, Sendable {
         guard parts.problems.isEmpty, let database = parts.database, let secrets = parts.secrets,
             let twilio = parts.twilio, let appName = parts.appName, let sending = parts.sending
         else {
-            precondition(!parts.problems.isEmpty, "settings came out incomplete with nothing reported")
+            precondition(!parts.problems.isEmpty, "settings are incomplete, but no problem was reported")
             return .failure(SettingsProblems(lines: parts.problems))
         }
         return .success(
@@ -88,12 +88,12 @@ struct Settings: Equatable, Sendable {
                 warnings: parts.warnings))
     }
 
-    /// The same, for whoever goes on without what is wrong.
+    /// Reads all settings of the worker, for callers that continue without the invalid ones.
     static func parts(environment: [String: String], readFile: @escaping (String) throws -> [UInt8]) -> Parts {
         var reader = SettingsReader(environment: environment, readFile: readFile)
         var parts = Parts()
         let database = DatabaseSettings.read(&reader)
-        // A broken address must not pass for the one that libpq would choose.
+        // An invalid DATABASE_URL must not count as unset: then libpq's defaults would apply.
         parts.database = reader.problems.isEmpty ? database : nil
         parts.log = LogSettings.read(&reader)
         parts.secrets = CodeSecrets.read(&reader)
@@ -103,11 +103,10 @@ struct Settings: Equatable, Sendable {
         parts.sending = SendingSettings.read(&reader)
         parts.callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
         parts.dashboard = DashboardSettings.read(&reader)
-        // The token passes browsers and scrapers.
+        // Browsers and scrapers know the token, so it must not be a secret of codes.
         if let token = parts.dashboard?.token, [parts.secrets?.current, parts.secrets?.previous].contains(token) {
             reader.report(
-                .dashboardToken, "is the same as a secret that seals codes; make another one with: openssl rand -hex 32"
-            )
+                .dashboardToken, "is the same as a secret that seals codes. Make another one: openssl rand -hex 32")
         }
         parts.caFile = reader.readableFile(.caFile, certificates)
         reader.warnOfUnknownNames()
@@ -126,16 +125,16 @@ struct Settings: Equatable, Sendable {
         return reader.result(DatabaseOnly(database: database, warnings: reader.warnings))
     }
 
-    static func webTier(
+    static func backend(
         environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
-    ) -> Result<WebTier, SettingsProblems> {
+    ) -> Result<Backend, SettingsProblems> {
         var reader = SettingsReader(environment: environment, readFile: readFile)
         let database = DatabaseSettings.read(&reader)
         checkLog(&reader)
         let secrets = CodeSecrets.read(&reader)
         reader.warnOfUnknownNames()
         guard let secrets else { return reader.result(nil) }
-        return reader.result(WebTier(database: database, secrets: secrets, warnings: reader.warnings))
+        return reader.result(Backend(database: database, secrets: secrets, warnings: reader.warnings))
     }
 
     static func receiver(
@@ -167,34 +166,35 @@ struct Settings: Equatable, Sendable {
             DashboardOnly(database: database, log: log, dashboard: dashboard, warnings: reader.warnings))
     }
 
-    /// Commands write no log; that its settings are right is checked all the same, so that a slip shows before a start.
+    /// Checks the log's settings, though short commands write no log. A mistake then shows before the daemon starts.
     private static func checkLog(_ reader: inout SettingsReader) { _ = LogSettings.read(&reader) }
 
     private static func readAppName(_ reader: inout SettingsReader) -> String? {
         switch reader.find(.appName) {
         case .absent:
-            reader.report(.appName, "is not set; set the name that users know your service by, it fills {app} in texts")
+            reader.report(
+                .appName, "is not set. Set the name that users know your service by. It fills {app} in the texts.")
             return nil
         case .broken: return nil
         case .value(let name):
             guard name.count <= 64 else {
                 reader.report(
-                    .appName, "has \(name.count) characters; use 64 at most, it is part of every text message")
+                    .appName, "has \(name.count) characters. Use at most 64: the name is a part of every text.")
                 return nil
             }
             guard !name.contains("{"), !name.contains("}") else {
-                reader.report(.appName, "contains { or }, which mark placeholders in templates; remove them")
+                reader.report(.appName, "contains { or }, which mark placeholders in templates. Remove them.")
                 return nil
             }
             return name
         }
     }
 
-    /// A CA file without a certificate would make every connection fail, with a message about everything but the file.
+    /// Checks that a CA file holds a certificate. Without one every connection fails, and no message names the file.
     private static func certificates(_ bytes: [UInt8]) throws(InvalidValue) {
         guard bytes.firstRange(of: Array("-----BEGIN CERTIFICATE-----".utf8)) != nil else {
             throw InvalidValue(
-                "names a file without a PEM certificate in it; give one with -----BEGIN CERTIFICATE-----")
+                "names a file without a PEM certificate. Name a file with the line -----BEGIN CERTIFICATE-----")
         }
     }
 }

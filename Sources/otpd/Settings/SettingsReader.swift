@@ -1,19 +1,19 @@
-/// Reads variables one by one and remembers everything that is wrong on the way.
+/// Reads variables one by one and collects every problem.
 ///
-/// Where a value comes from, first found first taken:
-/// 1. the environment variable itself. An empty one counts as not set, as `NAME=` in an env file means it;
+/// A value comes from the first of these sources that has it:
+/// 1. the environment variable itself. An empty one counts as not set, as `NAME=` in an env file;
 /// 2. for a secret, the file that `<NAME>_FILE` names;
-/// 3. for a secret, the systemd credential `$CREDENTIALS_DIRECTORY/<name in lower case>`, when there is such a file. An
-///    empty one counts as not set: it is the unit's `SetCredential=`, for who has no file to load.
+/// 3. for a secret, the systemd credential `$CREDENTIALS_DIRECTORY/<name in lower case>`. An empty one counts as not
+///    set: the unit's `SetCredential=` makes it where there is no file to load.
 ///
-/// One line break at the end of a secret's file is taken off, since editors and `echo` put it there. Any other space
-/// around a value is an error: cutting it off silently would hide a bad paste, and keeping it makes Twilio answer 401.
+/// One line break at the end of a secret's file is removed, because editors and `echo` add it. Any other space around a
+/// value is an error: to remove it silently would hide a bad paste, and to keep it would make Twilio answer 401.
 struct SettingsReader {
     let environment: [String: String]
     private let readFile: (String) throws -> [UInt8]
     private(set) var problems: [String] = []
     private(set) var warnings: [String] = []
-    /// The names of Twilio's settings that are not there, in the order in which they were missed.
+    /// The names of Twilio's missing settings, in the order in which they were read.
     private var missingTwilio: [SettingName] = []
 
     init(environment: [String: String], readFile: @escaping (String) throws -> [UInt8]) {
@@ -21,7 +21,7 @@ struct SettingsReader {
         self.readFile = readFile
     }
 
-    /// What was found under a name. `broken` has been reported already.
+    /// The value of a name. A `broken` value is already reported.
     enum Found {
         case absent
         case broken
@@ -44,7 +44,7 @@ struct SettingsReader {
 
     mutating func report(_ name: SettingName, _ problem: String) { report(name.rawValue, problem) }
 
-    /// The same of a variable that another library reads.
+    /// Reports a problem of a variable that a library reads.
     mutating func report(_ variable: String, _ problem: String) {
         problems.append(SingleLine.escaped("\(variable) \(problem)"))
     }
@@ -53,7 +53,7 @@ struct SettingsReader {
         warnings.append(SingleLine.escaped(warning))
     }
 
-    /// Notes that Twilio cannot be used without this name.
+    /// Notes a missing setting without which otpd cannot use Twilio.
     mutating func missing(_ name: SettingName) {
         missingTwilio.append(name)
     }
@@ -62,7 +62,7 @@ struct SettingsReader {
     mutating func find(_ name: SettingName) -> Found {
         if let value = environment[name.rawValue], !value.isEmpty {
             if name.isSecret, let path = environment[name.fileVariable], !path.isEmpty {
-                warn("\(name.rawValue) and \(name.fileVariable) are both set: the file is not read; unset one of them")
+                warn("\(name.rawValue) and \(name.fileVariable) are both set: the file is not read. Unset one of them.")
             }
             return checked(value, name, source: name.rawValue)
         }
@@ -78,7 +78,7 @@ struct SettingsReader {
         return .absent
     }
 
-    /// A value with a parser that says why not: nil when it is absent or was reported.
+    /// The parsed value of a variable. Nil when it is absent, or when a problem was reported.
     mutating func parse<Value>(_ name: SettingName, _ parser: (String) throws(InvalidValue) -> Value) -> Value? {
         guard let text = find(name).value else { return nil }
         return parse(text, name, parser)
@@ -95,7 +95,7 @@ struct SettingsReader {
         }
     }
 
-    /// A file that a variable names, which must be readable and pass the check.
+    /// The path of a file that a variable names. The file must be readable and pass the check.
     mutating func readableFile(_ name: SettingName, _ check: ([UInt8]) throws(InvalidValue) -> Void) -> String? {
         guard let path = find(name).value else { return nil }
         let bytes: [UInt8]
@@ -103,7 +103,7 @@ struct SettingsReader {
             bytes = try readFile(path)
         } catch {
             report(
-                name, "names \(SingleLine.quoted(path)), which cannot be read (\(error)); correct the path or its mode")
+                name, "names \(SingleLine.quoted(path)), which cannot be read: \(error). Correct the path or its mode.")
             return nil
         }
         return parse(path, name) { (path: String) throws(InvalidValue) in
@@ -112,7 +112,7 @@ struct SettingsReader {
         }
     }
 
-    /// Why a file can't be read; nil where it can.
+    /// Why a file cannot be read. Nil where it can.
     func whyUnreadable(_ path: String) -> String? {
         do {
             _ = try readFile(path)
@@ -122,32 +122,32 @@ struct SettingsReader {
         }
     }
 
-    /// Warns of variables that look like otpd's and are not.
+    /// Warns of variables whose names look like settings of otpd.
     mutating func warnOfUnknownNames() {
         for name in environment.keys.sorted() where !SettingName.allVariables.contains(name) {
             let nearest = Spelling.nearest(to: name, among: SettingName.allVariables)
             if name.hasPrefix("OTPD_") {
-                let hint = nearest.map { "did you mean \($0)?" } ?? "check its spelling, or unset it"
-                warn("\(name) is not a setting of otpd and is ignored; \(hint)")
+                let hint = nearest.map { "Did you mean \($0)?" } ?? "Check its spelling, or unset it."
+                warn("\(name) is not a setting of otpd and is ignored. \(hint)")
             } else if name.hasPrefix("TWILIO_"), let nearest, environment[nearest] == nil {
-                // Other programs have variables of this prefix: speak only where one of ours is likely to be meant.
-                warn("\(name) is not a setting of otpd and is ignored; did you mean \(nearest)?")
+                // Other programs have variables of this prefix too, so only near misses get a warning.
+                warn("\(name) is not a setting of otpd and is ignored. Did you mean \(nearest)?")
             }
         }
     }
 
-    /// Everything that was wrong so far, a line each; Twilio's missing names share one.
+    /// One line for each problem so far. Twilio's missing names share a line.
     var lines: [String] {
         guard !missingTwilio.isEmpty else { return problems }
         let names = missingTwilio.map(\.rawValue).joined(separator: ", ")
         return ["SMS service not configured: \(names) \(missingTwilio.count == 1 ? "is" : "are") not set"] + problems
     }
 
-    /// The end of reading: the value, or everything that was wrong.
+    /// Ends the reading: returns the value, or all problems.
     consuming func result<Value>(_ value: Value?) -> Result<Value, SettingsProblems> {
         let lines = lines
         if let value, lines.isEmpty { return .success(value) }
-        precondition(!lines.isEmpty, "settings came out incomplete with nothing reported")
+        precondition(!lines.isEmpty, "settings are incomplete, but no problem was reported")
         return .failure(SettingsProblems(lines: lines))
     }
 
@@ -162,7 +162,7 @@ struct SettingsReader {
         } catch {
             report(
                 name,
-                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error); correct the path or the file's mode"
+                "cannot be read: \(source) is \(SingleLine.quoted(path)): \(error). Correct the path or the file's mode."
             )
             return .broken
         }
@@ -172,17 +172,18 @@ struct SettingsReader {
         }
         guard !bytes.isEmpty else {
             if mayBeMissing { return .absent }
-            report(name, "is empty: nothing is in \(SingleLine.quoted(path)) (\(source)); write the value into it")
+            report(name, "is empty: \(SingleLine.quoted(path)) (\(source)) holds no value. Write the value into it.")
             return .broken
         }
         guard let text = String(validating: bytes, as: UTF8.self) else {
-            report(name, "is not text: \(SingleLine.quoted(path)) (\(source)) is not UTF-8; write the value into it")
+            report(
+                name, "is not text: \(SingleLine.quoted(path)) (\(source)) is not UTF-8. Write it in UTF-8.")
             return .broken
         }
         return checked(text, name, source: source)
     }
 
-    /// What no value may have: space around it, quotes around it, control characters in it.
+    /// Reports a value with space or quotes around it, or with control characters in it.
     private mutating func checked(_ value: String, _ name: SettingName, source: String) -> Found {
         let origin = source == name.rawValue ? "" : " (from \(source))"
         let scalars = value.unicodeScalars
@@ -190,41 +191,42 @@ struct SettingsReader {
         switch (Self.isSpace(first), Self.isSpace(last)) {
         case (false, false): break
         case (true, false):
-            report(name, "has a space or line break before it\(origin); remove it")
+            report(name, "has a space or line break before it\(origin). Remove it.")
             return .broken
         case (false, true):
-            report(name, "has a space or line break after it\(origin); remove it")
+            report(name, "has a space or line break after it\(origin). Remove it.")
             return .broken
         case (true, true):
-            report(name, "has spaces or line breaks around it\(origin); remove them")
+            report(name, "has spaces or line breaks around it\(origin). Remove them.")
             return .broken
         }
         if first == last, first == "\"" || first == "'" {
-            report(name, "is wrapped in quotes\(origin); remove them, they are taken as part of the value")
+            report(name, "has quotes around it\(origin). Remove them: otpd would read them as a part of the value.")
             return .broken
         }
         if scalars.contains(where: SingleLine.mustEscape) {
-            report(name, "contains a control or invisible character\(origin); type it anew instead of pasting it")
+            report(name, "contains a control or invisible character\(origin). Type the value instead of pasting it.")
             return .broken
         }
         if scalars.contains("\u{FFFD}") {
-            report(name, "is not UTF-8 text\(origin); set it again in UTF-8")
+            report(name, "is not UTF-8 text\(origin). Set it again in UTF-8.")
             return .broken
         }
         if name.isSecret, !scalars.allSatisfy(\.isASCII), name != .databaseURL {
-            report(name, "contains characters other than ASCII\(origin); copy it again from where it was issued")
+            report(name, "contains characters other than ASCII\(origin). Copy it again from its source.")
             return .broken
         }
         return .value(value)
     }
 
-    /// White space, and what pastes bring along unseen: a byte order mark, a zero-width space, direction marks.
+    /// Whether it is white space or an invisible character that a paste may bring: a byte order mark, a zero-width
+    /// space, a direction mark.
     private static func isSpace(_ scalar: Unicode.Scalar) -> Bool {
         scalar.properties.isWhitespace || scalar.properties.generalCategory == .format
     }
 }
 
-/// Why a text is not a value of its setting: the rest of a sentence that begins with the setting's name.
+/// Why a text is no value of its setting. The reason continues a sentence that begins with the setting's name.
 struct InvalidValue: Error, Equatable {
     let reason: String
 

@@ -1,11 +1,12 @@
 internal import Glibc
 
-/// Reads settings' files: secrets and certificates, a few KB each.
+/// Reads the settings' files: secrets and certificates of a few KB each.
 enum SmallFile {
-    /// Far above any bundle of certificates; a path that points at something else by mistake is not read to its end.
+    /// The largest size. It is far above any bundle of certificates, and keeps otpd from reading a wrong path to its
+    /// end.
     static let limit = 8 * 1024 * 1024
 
-    /// The whole file. Throws a `FileError`.
+    /// Reads the whole file. Throws a `FileError`.
     static func read(_ path: String) throws -> [UInt8] {
         guard !path.utf8.contains(0) else { throw FileError("its name contains a NUL") }
         let descriptor = unsafe open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
@@ -26,9 +27,9 @@ enum SmallFile {
     }
 }
 
-/// Why a file could not be read, in the kernel's words.
+/// Why a file could not be read.
 struct FileError: Error, Equatable, CustomStringConvertible {
-    /// What errno said; 0 with a reason of our own.
+    /// The errno. 0 for a reason of otpd's own.
     let code: Int32
     let description: String
 

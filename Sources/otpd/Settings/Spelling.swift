@@ -1,7 +1,7 @@
-/// Finds the name that somebody meant.
+/// Finds the name that a misspelt name may stand for.
 enum Spelling {
-    /// The nearest of the known names, or nil when none is near: at most a third of its letters are wrong. Of equally
-    /// near names, the first in alphabetical order.
+    /// The nearest of the known names, or nil when more than a third of every name's letters are wrong. Of equally near
+    /// names, it is the first in alphabetical order.
     static func nearest(to name: String, among known: some Sequence<String>) -> String? {
         var best: (name: String, distance: Int)?
         for candidate in known.sorted() {
@@ -11,8 +11,8 @@ enum Spelling {
         return best?.name
     }
 
-    /// How many letters must be added, removed, replaced or swapped with their neighbour to make one of the other
-    /// (optimal string alignment).
+    /// How many letters must be added, removed, replaced or swapped with their neighbour to turn one name into the
+    /// other (optimal string alignment).
     static func distance(_ left: String, _ right: String) -> Int {
         let left = Array(left.utf8)
         let right = Array(right.utf8)

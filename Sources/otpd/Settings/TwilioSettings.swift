@@ -1,26 +1,26 @@
 internal import OTP
 internal import Twilio
 
-/// What is needed to send through Twilio.
+/// The settings that otpd needs to send through Twilio.
 struct TwilioSettings: Equatable, Sendable {
-    /// `AC…`: whose account sends and pays.
+    /// The account that sends and pays: `AC…`.
     let accountSID: String
     let login: Login
-    /// Twilio signs callbacks with it alone, so it is kept even beside an API key.
+    /// The auth token. It is kept even beside an API key, because Twilio signs callbacks only with the token.
     let authToken: Secret?
-    /// Whom a message comes from.
+    /// The sender of messages, unless a country has its own.
     let sender: Sender
     let baseURL: WebAddress
 
-    /// What requests are signed in with.
+    /// The credentials that requests carry.
     enum Login: Equatable, Sendable {
         /// The account SID and its auth token.
         case authToken(Secret)
-        /// An API key: preferred where both are set, since it can be revoked alone.
+        /// An API key. It wins where both are set, because it can be revoked on its own.
         case apiKey(sid: String, secret: Secret)
     }
 
-    /// Who we are to Twilio, by these settings.
+    /// The credentials for requests to Twilio.
     func credentials() throws(SettingProblem) -> Credentials {
         switch login {
         case .authToken(let token): try Credentials(accountSID: accountSID, authToken: token)
@@ -31,8 +31,8 @@ struct TwilioSettings: Equatable, Sendable {
     /// Twilio's API where `TWILIO_API_BASE_URL` is not set.
     static let defaultBaseURL = "https://api.twilio.com"
 
-    /// The settings, or nil when something was reported; and whether an API key stands alone, without the auth token
-    /// that callbacks are signed with.
+    /// Reads the settings. They are nil when a problem was reported. `hasKeyOnly` says whether an API key is set
+    /// without the auth token that callbacks are signed with.
     static func read(_ reader: inout SettingsReader) -> (settings: TwilioSettings?, hasKeyOnly: Bool) {
         let accountSID = readAccountSID(&reader)
         let (login, authToken, hasKeyOnly) = readLogin(&reader)
@@ -46,7 +46,7 @@ struct TwilioSettings: Equatable, Sendable {
         return (settings, hasKeyOnly)
     }
 
-    /// The token alone, for whoever checks signatures and sends nothing.
+    /// Reads the auth token alone, for a receiver that checks signatures and sends nothing.
     static func readAuthToken(_ reader: inout SettingsReader) -> Secret? {
         let token = reader.find(.authToken)
         if token.isAbsent { reader.missing(.authToken) }
@@ -63,7 +63,8 @@ struct TwilioSettings: Equatable, Sendable {
             return reader.parse(text, .accountSID) { (text: String) throws(InvalidValue) in
                 guard !text.hasPrefix("SK") else {
                     throw InvalidValue(
-                        "is an API key's SID (SK…); put that into TWILIO_API_KEY_SID and the account's here")
+                        "is the SID of an API key (SK…). Move it to TWILIO_API_KEY_SID. Set the account's SID (AC…) here."
+                    )
                 }
                 return try sid(text, "AC", "from the Twilio Console")
             }
@@ -83,7 +84,7 @@ struct TwilioSettings: Equatable, Sendable {
         case (true, true):
             if token.isAbsent { reader.missing(.authToken) }
             return (authToken.map(Login.authToken), authToken, false)
-        // Half a key is a slip, even where a token is set: which of the two is to be used?
+        // Half of an API key is a mistake, even beside a token: the operator may mean either.
         case (true, false):
             reader.missing(.apiKeySID)
             return (nil, authToken, token.isAbsent)
@@ -108,27 +109,30 @@ struct TwilioSettings: Equatable, Sendable {
         case (false, true): return sender
         case (true, false): return serviceSender
         case (false, false):
-            reader.report(.phoneNumber, "and TWILIO_MESSAGING_SERVICE_SID are both set; unset the one not to send from")
+            reader.report(
+                .phoneNumber, "and TWILIO_MESSAGING_SERVICE_SID are both set. Unset the one that is not the sender.")
             return nil
         }
     }
 
-    /// A phone number in E.164, a short code, or a name. `Sender` decides; this tells what may have been meant.
+    /// Parses a phone number in E.164 form, a short code, or a name. `Sender` decides, and this finds the likely
+    /// mistake.
     private static func sender(_ text: String) throws(InvalidValue) -> Sender {
         do {
             return try Sender(from: text)
         } catch {
             if text.first == "+" {
-                throw InvalidValue("is not a number in E.164; write + and 7 to 15 digits, without spaces or dashes")
+                throw InvalidValue(
+                    "is not a phone number in E.164 form. Write + and 7 to 15 digits, without spaces or dashes.")
             }
             guard text.utf8.contains(where: { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0 | 0x20) }) else {
-                throw InvalidValue("has neither a + nor a letter; write a number as + with its country code")
+                throw InvalidValue("has neither a + nor a letter. Write a phone number with + and its country code.")
             }
             if text.hasPrefix("MG") {
-                throw InvalidValue("is a messaging service (MG…); put it into TWILIO_MESSAGING_SERVICE_SID")
+                throw InvalidValue("is a messaging service (MG…). Move it to TWILIO_MESSAGING_SERVICE_SID.")
             }
             throw InvalidValue(
-                "is no alphanumeric sender; use 1 to 11 letters (A–Z), digits and spaces, or a number with +")
+                "is no alphanumeric sender. Use 1 to 11 letters (A–Z), digits and spaces, or a phone number with +.")
         }
     }
 
@@ -150,13 +154,13 @@ struct TwilioSettings: Equatable, Sendable {
     }
 
     private static func notASID(_ kind: String, _ source: String) -> InvalidValue {
-        InvalidValue("is not a SID of \(kind) and 32 hexadecimal digits; copy it \(source)")
+        InvalidValue("is not a SID of \(kind) and 32 hexadecimal digits. Copy it \(source).")
     }
 
-    /// A token or an API key's secret: visible ASCII without a space in it.
+    /// Parses a token or the secret of an API key: visible ASCII without spaces.
     private static func credential(_ text: String) throws(InvalidValue) -> Secret {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
-            throw InvalidValue("contains a space; copy it again from the Twilio Console")
+            throw InvalidValue("contains a space. Copy it again from the Twilio Console.")
         }
         return Secret(text)
     }

@@ -1,8 +1,8 @@
 internal import Queue
 
-/// One send job for a person: what became of it, what to do, and when each thing happened.
+/// Describes one send job for a person: its outcome, the remedy, and the time of each event.
 struct JobStory {
-    /// By the columns of `otp.job_details`.
+    /// The values by the columns of `otp.job_details`.
     let values: [String: String]
     let sends: ReadStatus.Part?
 
@@ -11,14 +11,14 @@ struct JobStory {
         self.sends = sends
     }
 
-    /// A row by its columns' names, without NULLs.
+    /// A row's values by the names of its columns, without NULLs.
     static func values(_ part: ReadStatus.Part, _ row: [String?]) -> [String: String] {
         var values: [String: String] = [:]
         for (name, value) in zip(part.columns, row) where value != nil { values[name] = value }
         return values
     }
 
-    /// One line each, nothing in it that moves the cursor: subjects are a backend's, statuses Twilio's own words.
+    /// The values with control characters escaped. Subjects come from a backend, and statuses come from Twilio.
     private static func safe(_ values: [String: String]) -> [String: String] {
         values.mapValues { SingleLine.escaped($0) }
     }
@@ -69,22 +69,22 @@ struct JobStory {
             || ["failed", "undelivered"].contains(values["message_status"] ?? "")
     }
 
-    /// Names and texts, the most wanted first.
+    /// Names and texts, the most important first.
     private var facts: [(String, String)] {
         var facts: [(String, String)] = []
         if let error = values["error"] {
-            facts.append(("Why", error + (values["error_code"].map { " (Twilio's error \($0))" } ?? "")))
+            facts.append(("Why", error + (values["error_code"].map { " (Twilio error \($0))" } ?? "")))
         }
         if let remedy = values["remedy"] { facts.append(("To do", remedy)) }
         switch values["job_state"] {
         case "queued":
             if let key = values["hold_key"] {
                 let isRate = values["hold_kind"] == "rate"
-                facts.append(("Waits for", isRate ? "the turn of its sender, \(key)" : "the end of a pause: \(key)"))
+                facts.append(("Waits for", isRate ? "the rate of its sender, \(key)" : "the end of a pause: \(key)"))
             }
         case "unknown":
-            facts.append(
-                ("Waits for", "a look at Twilio's list; \(values["lookups"] ?? "0") did not find it after the grace"))
+            let lookups = StatusWords.count(Int(values["lookups"] ?? "") ?? 0, "lookup")
+            facts.append(("Waits for", "the next lookup (\(lookups) after the grace found no message)"))
         default: break
         }
         var recipient = values["phone_number"] ?? "—"
@@ -97,7 +97,7 @@ struct JobStory {
             var message = sid
             if let sender = values["sender"] { message += " from \(sender)" }
             if let segments = values["segments"] { message += ", \(StatusWords.count(Int(segments) ?? 0, "segment"))" }
-            if let price = values["price"] { message += ", \(price) \(values["price_unit"] ?? "")" }
+            if let price = values["price"] { message += ", \(StatusWords.cost(price)) \(values["price_unit"] ?? "")" }
             facts.append(("Message", message))
         }
         var attempts = values["attempts"] ?? "0"
@@ -113,33 +113,34 @@ struct JobStory {
         return facts
     }
 
-    /// Moments and what happened, in their order.
+    /// The events with their times, in the order of time.
     private var timeline: [(String, String)] {
         let state = values["job_state"] ?? ""
         let latency =
             values["latency_ms"].flatMap { Double($0) }.map { ", \(StatusWords.milliseconds($0)) later" } ?? ""
         let ended = values["ended_at"] != nil
         let moments: [(String, String?)] = [
-            ("code_drawn_at", "the code was drawn"),
-            ("requested_at", "this send was asked for"),
-            ("accepted_at", "Twilio accepted it\(latency)"),
-            ("unknown_at", "its outcome became unknown"),
-            ("next_lookup_at", "Twilio's list is looked at next"),
+            ("code_drawn_at", "the code was generated"),
+            ("requested_at", "the send was requested"),
+            ("accepted_at", "Twilio accepted the message\(latency)"),
+            ("unknown_at", "the outcome became unknown"),
+            ("next_lookup_at", "the next lookup"),
             (
                 "due_at",
                 state == "queued" && values["hold_kind"] != "pause"
-                    ? "it is due" : nil
+                    ? "the job is due" : nil
             ),
-            ("lease_expires_at", state == "sending" ? "its worker's lease ends" : nil),
-            ("next_poll_at", values["final_at"] == nil ? "Twilio is asked for its status next" : nil),
-            ("ended_at", "it ended: \(state)"),
+            ("lease_expires_at", state == "sending" ? "the worker's lease ends" : nil),
+            ("next_poll_at", values["final_at"] == nil ? "the next poll of the message status" : nil),
+            ("ended_at", "the job ended: \(state)"),
             (
                 "final_at",
-                ended && values["message_status"] == nil ? nil : "the last word: \(values["message_status"] ?? "")"
+                ended && values["message_status"] == nil
+                    ? nil : "the final message status: \(values["message_status"] ?? "")"
             ),
             ("verified_at", "the code was used"),
             ("canceled_at", "the verification was canceled"),
-            ("code_expires_at", values["code_is_dead"] == "t" ? "the code died" : "the code dies"),
+            ("code_expires_at", values["code_is_dead"] == "t" ? "the code expired" : "the code expires"),
         ]
         return moments.compactMap { name, text -> (String, String)? in
             guard let text, let moment = values[name] else { return nil }

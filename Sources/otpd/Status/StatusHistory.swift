@@ -1,15 +1,15 @@
-/// The last minutes, in steps of five seconds of the database's clock: what ended, which the database counts, and the
-/// latency, which is known from the refreshes alone.
+/// The last minutes in steps of five seconds of the database's clock. The database counts the sends. Only the refreshes
+/// know the latency.
 struct StatusHistory: Sendable {
-    /// p95 in ms, the highest of a step.
+    /// The highest p95 of a step, in ms.
     private(set) var latency: [Int: Double] = [:]
     private(set) var sent: [Int: Int] = [:]
-    /// The step that goes on.
+    /// The unfinished step.
     private(set) var current = 0
-    /// The first step that was seen whole or in part: what came before it is not known to have been 0.
+    /// The first known step. Earlier steps are unknown, not 0.
     private var first: Int?
 
-    /// How many steps are kept: 20 minutes, as `ReadStatus` reads them.
+    /// How many steps are kept: 20 minutes, as many as `ReadStatus` reads.
     static let length = 240
     /// Seconds in a step.
     static let seconds = 5
@@ -23,7 +23,7 @@ struct StatusHistory: Sendable {
         latency = latency.filter { $0.key > current - Self.length }
     }
 
-    /// Sends per second of the last `count` whole steps, the oldest first; nil before anything was known.
+    /// Sends per second of the last `count` whole steps, the oldest first. Unknown steps are nil.
     func rates(_ count: Int) -> [Double?] {
         (0..<max(0, count)).map { index in
             let step = current - count + index
@@ -32,7 +32,7 @@ struct StatusHistory: Sendable {
         }
     }
 
-    /// Latencies of the last `count` steps, the one that goes on included; nil where none was seen.
+    /// Latencies of the last `count` steps with the unfinished one. Unknown steps are nil.
     func latencies(_ count: Int) -> [Double?] {
         (0..<max(0, count)).map { latency[current - count + 1 + $0] }
     }
@@ -42,7 +42,7 @@ struct StatusHistory: Sendable {
 enum Sparkline {
     private static let bars: [Character] = ["▂", "▃", "▄", "▅", "▆", "▇", "█"]
 
-    /// A column each, between 0 (`▁`) and the largest (`█`); a space where nothing is known.
+    /// One column for each value, between 0 (`▁`) and the largest value (`█`). An unknown value is a space.
     static func text(_ values: [Double?]) -> String {
         let largest = values.reduce(0) { max($0, $1 ?? 0) }
         return String(

@@ -1,6 +1,6 @@
 internal import Queue
 
-/// What `otp`'s status relations said at one moment.
+/// The contents of the status relations at one moment.
 struct StatusSnapshot: Sendable {
     struct Queue: Sendable {
         var queued = 0
@@ -11,9 +11,9 @@ struct StatusSnapshot: Sendable {
         /// In the last minute, five minutes, hour.
         var accepted = (0, 0, 0)
         var failed = (0, 0, 0)
-        /// Of the last five minutes; nil when nothing ended.
+        /// The share of accepted jobs among those that ended in the last five minutes. Nil when none ended.
         var successShare: Double?
-        /// Of the last minute, in ms, from the request's commit to Twilio's acceptance; nil when nothing was accepted.
+        /// From the request's commit to Twilio's acceptance in the last minute, in ms. Nil when nothing was accepted.
         var latency: (p50: Double, p95: Double, p99: Double)?
         var workersAlive = 0
     }
@@ -35,10 +35,10 @@ struct StatusSnapshot: Sendable {
         var heartbeatSeconds = 0
         var twilio: String?
         var database: String?
-        /// Nil when it receives none.
+        /// Counts of status callbacks. Nil when the worker receives none.
         var callbacks: (received: Int, refused: Int, dropped: Int, written: Int)?
 
-        /// It ended without a farewell: what it says of itself is no longer so.
+        /// Whether it ended without a final heartbeat. Then its other figures are out of date.
         var isDead: Bool { state == "dead" || state != "stopped" && heartbeatSeconds >= 30 }
         var isStopped: Bool { state == "stopped" }
     }
@@ -48,9 +48,9 @@ struct StatusSnapshot: Sendable {
         var reason = ""
         var remedy: String?
         var seconds = 0
-        /// Nil: no probe, a person ends it; or its probe is under way.
+        /// Seconds until the next probe. Nil when there are no probes, or when a probe is being sent.
         var nextProbeSeconds: Int?
-        /// Nil for one of a worker's own.
+        /// How many jobs it holds. Nil for a worker's own pause.
         var held: Int?
 
         var isOfWorker: Bool { scope.hasPrefix("worker ") }
@@ -63,10 +63,10 @@ struct StatusSnapshot: Sendable {
         /// The prefix or the country.
         var key: String?
         var periodSeconds = 86_400
-        /// Sends, or money, as the database writes numbers.
+        /// A number of sends, or an amount of money, in the database's spelling.
         var allowed = "0"
         var used = "0"
-        /// Until when it is used up, for people; nil where something is left.
+        /// The time until which it is used up, for people. Nil where something is left.
         var usedUpUntil: String?
         var usedUpSeconds: Int?
 
@@ -74,7 +74,7 @@ struct StatusSnapshot: Sendable {
         var name: String { key.map { "\(scope) \($0)" } ?? scope }
         /// `day` or `hour`.
         var period: String { periodSeconds == 3_600 ? "hour" : "day" }
-        /// Of what is allowed, the part that is used.
+        /// The used share of the limit.
         var share: Double {
             guard let used = Double(used), let allowed = Double(allowed), allowed > 0 else { return 0 }
             return used / allowed
@@ -84,12 +84,12 @@ struct StatusSnapshot: Sendable {
     /// Requests that a limit refused.
     struct RefusedRequests: Equatable, Sendable {
         var scope = "phone"
-        /// Since the schema was made.
+        /// Since the schema was created.
         var all = 0
         var lastHour = 0
     }
 
-    /// A send, or a failure of one.
+    /// A send, or a failed send.
     struct Send: Sendable {
         var id = 0
         var phoneNumber = ""
@@ -101,9 +101,9 @@ struct StatusSnapshot: Sendable {
         var seconds = 0
     }
 
-    /// What ended within five seconds.
+    /// How many sends ended within five seconds.
     struct FiveSeconds: Sendable {
-        /// Since 1970, in fives of seconds.
+        /// The number of the step since 1970.
         var step = 0
         var accepted = 0
         var failed = 0
@@ -112,23 +112,23 @@ struct StatusSnapshot: Sendable {
     var queue = Queue()
     var workers: [Worker] = []
     var pauses: [Pause] = []
-    /// Those that are used up first.
+    /// Shared limits. Used-up ones come first.
     var limits: [Limit] = []
     var refusals: [RefusedRequests] = []
     var sends: [Send] = []
     var failures: [Send] = []
     var steps: [FiveSeconds] = []
-    /// The database's time: seconds since 1970, and for people.
+    /// The database's time in seconds since 1970, and as text for people.
     var now = 0.0
     var clock = ""
     /// The database's name.
     var database = ""
-    /// The version and the day of its table of phone numbers.
+    /// The version and the date of the database's table of phone numbers.
     var numbers: String?
 
     init() {}
 
-    /// From what `ReadStatus` brought.
+    /// The snapshot from the result of `ReadStatus`.
     init(_ parts: [ReadStatus.Part]) {
         for part in parts {
             for row in part.rows {
@@ -158,7 +158,7 @@ struct StatusSnapshot: Sendable {
         }
     }
 
-    /// A row by the names of its columns.
+    /// Access to a row by the names of its columns.
     struct Row {
         let part: ReadStatus.Part
         let cells: [String?]

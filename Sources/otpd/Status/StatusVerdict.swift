@@ -1,21 +1,23 @@
-/// The first thing a person wants to know: does it work, and if not, since when, why, and what to do.
+internal import OTP
+
+/// The summary of the status: whether otpd works, and if not, since when, why, and what to do.
 struct StatusVerdict: Equatable, Sendable {
     enum Level: Sendable { case good, warning, bad }
 
     let level: Level
-    /// One short sentence.
+    /// One or two short sentences.
     let headline: String
     /// Why, and since when.
     var detail: String?
     /// What to do.
     var remedy: String?
-    /// Whether `otpd status --check` ends with 69 by it: nothing moves, or not what should.
+    /// Whether `otpd status --check` exits with 69.
     let failsCheck: Bool
 
     /// How long a job may be due, with a worker alive and nothing paused, before the queue counts as stuck.
     static let stuckAfter = 60.0
 
-    /// What is worst comes first; the rest is below it, in the view.
+    /// The summary of a snapshot. If several things are wrong, it names the worst one. The view shows the others below.
     static func of(_ snapshot: StatusSnapshot) -> StatusVerdict {
         let queue = snapshot.queue
         if queue.workersAlive == 0 { return noWorker(snapshot) }
@@ -28,11 +30,11 @@ struct StatusVerdict: Equatable, Sendable {
             return StatusVerdict(
                 level: .bad, headline: "Behind: a job has been due for \(StatusWords.span(queue.oldestDueSeconds)).",
                 detail:
-                    "\(StatusWords.number(queue.due)) are due, and \(StatusWords.number(queue.accepted.0)) were sent in the last "
-                    + "minute. Codes that wait too long expire.",
+                    "\(StatusWords.count(queue.due, "job")) \(queue.due == 1 ? "is" : "are") due, and otpd sent "
+                    + "\(StatusWords.number(queue.accepted.0)) in the last minute. Codes that wait too long expire.",
                 remedy:
-                    "See what Twilio answers in the workers' log (journalctl -u otpd); if they are only slow, start "
-                    + "another worker, or raise OTPD_MAX_IN_FLIGHT or OTPD_RATE_PER_SECOND.",
+                    "Look for errors in the workers' log: journalctl -u otpd. If the workers are only slow, start another "
+                    + "one, or raise OTPD_MAX_IN_FLIGHT or OTPD_RATE_PER_SECOND.",
                 failsCheck: true)
         }
         let ended = queue.accepted.1 + queue.failed.1
@@ -41,14 +43,16 @@ struct StatusVerdict: Equatable, Sendable {
             return StatusVerdict(
                 level: share < 0.5 ? .bad : .warning,
                 headline: "\(StatusWords.percent(1 - share)) of the sends of the last 5 minutes failed.",
-                detail: last?.error.map { "The last one: \($0)" }, remedy: last?.remedy, failsCheck: false)
+                detail: last?.error.map { "The last failure: \($0)" }, remedy: last?.remedy, failsCheck: false)
         }
         if let limit = snapshot.limits.first(where: { $0.usedUpUntil != nil }) {
             let others = snapshot.limits.count { $0.usedUpUntil != nil } - 1
             return StatusVerdict(
                 level: .warning, headline: StatusWords.usedUp(limit),
                 detail: "Requests that it counts are refused with OT001."
-                    + (others > 0 ? " (And \(StatusWords.count(others, "more limit")), below.)" : ""),
+                    + (others > 0
+                        ? " \(StatusWords.count(others, "more limit")) \(others == 1 ? "is" : "are") used up, see below."
+                        : ""),
                 remedy: StatusWords.limitRemedy(limit), failsCheck: false)
         }
         let dead = snapshot.workers.filter { $0.isDead && $0.sends }
@@ -58,28 +62,29 @@ struct StatusVerdict: Equatable, Sendable {
                 headline: dead.count == 1
                     ? "Working, but worker \(dead[0].id) is dead." : "Working, but \(dead.count) workers are dead.",
                 detail: "The last heartbeat was \(StatusWords.span(last)) ago.",
-                remedy: "See the end of its log (journalctl -u otpd); systemd starts it again by itself.",
+                remedy: "systemd starts it again. Its log says why it ended: journalctl -u otpd",
                 failsCheck: false)
         }
         if queue.unknown > 0 {
             return StatusVerdict(
                 level: .warning,
-                headline: "Working; the outcome of \(StatusWords.count(queue.unknown, "send")) is unknown.",
-                detail: "Workers are looking for them in Twilio's list: about a minute.", failsCheck: false)
+                headline: "Working, but the outcome of \(StatusWords.count(queue.unknown, "send")) is unknown.",
+                detail: "Workers look for the messages in Twilio's list. This takes about a minute.", failsCheck: false)
         }
         if queue.accepted.0 == 0, let send = snapshot.sends.first(where: { $0.state == "queued" && $0.error != nil }) {
             return StatusVerdict(
                 level: .warning,
-                headline: "Nothing got through in the last minute; \(StatusWords.count(queue.queued, "job")) "
+                headline: "No send succeeded in the last minute. \(StatusWords.count(queue.queued, "job")) "
                     + "\(queue.queued == 1 ? "waits" : "wait").",
-                detail: "Of job \(send.id): \(send.error ?? "")", remedy: send.remedy, failsCheck: false)
+                detail: "Job \(send.id): \(send.error ?? "")", remedy: send.remedy, failsCheck: false)
         }
         let headline =
             queue.accepted.0 > 0
             ? "Working: \(StatusWords.number(queue.accepted.0)) sent in the last minute."
             : queue.due + queue.sending > 0
                 ? "Working."
-                : "Working; there is nothing to send\(queue.accepted.2 == 0 ? ", and was not for an hour" : "")."
+                : "Working. There is nothing to send"
+                    + (queue.accepted.2 == 0 ? ", and there was nothing in the last hour." : ".")
         return StatusVerdict(level: .good, headline: headline, failsCheck: false)
     }
 
@@ -87,15 +92,15 @@ struct StatusVerdict: Equatable, Sendable {
         let last = snapshot.workers.filter(\.sends).min { $0.heartbeatSeconds < $1.heartbeatSeconds }
         let since = last.map { worker in
             worker.isStopped
-                ? "Worker \(worker.id) was stopped \(StatusWords.span(worker.heartbeatSeconds)) ago"
-                : "The last heartbeat, of worker \(worker.id), was \(StatusWords.span(worker.heartbeatSeconds)) ago"
+                ? "Worker \(worker.id) was stopped \(StatusWords.span(worker.heartbeatSeconds)) ago."
+                : "The last heartbeat, of worker \(worker.id), was \(StatusWords.span(worker.heartbeatSeconds)) ago."
         }
         let due = snapshot.queue.due
         return StatusVerdict(
-            level: .bad, headline: "No worker is alive; nothing is sent.",
-            detail:
-                "\(since ?? "There was no heartbeat within an hour"); \(StatusWords.count(due, "job")) \(due == 1 ? "is" : "are") due.",
-            remedy: "Start one: systemctl start otpd, or otpd run. If it does not stay, journalctl -u otpd says why.",
+            level: .bad, headline: "No worker is alive. Nothing is sent.",
+            detail: "\(since ?? "There was no heartbeat in the last hour.") \(StatusWords.count(due, "job")) "
+                + "\(due == 1 ? "is" : "are") due.",
+            remedy: "Start one: systemctl start otpd. If it ends again, its log says why: journalctl -u otpd",
             failsCheck: true)
     }
 
@@ -106,8 +111,10 @@ struct StatusVerdict: Equatable, Sendable {
         return StatusVerdict(
             level: .bad,
             headline: isAll ? "Nothing is sent: everything is paused." : "Sending is paused in part: \(pause.scope).",
-            detail:
-                "For \(StatusWords.span(pause.seconds)): \(pause.reason)\(others > 0 ? " (And \(StatusWords.count(others, "more pause")), below.)" : "")",
+            detail: "For \(StatusWords.span(pause.seconds)): \(Sentence.ended(pause.reason))"
+                + (others > 0
+                    ? " \(StatusWords.count(others, "more pause")) \(others == 1 ? "is" : "are") in force, see below."
+                    : ""),
             remedy: pause.remedy ?? StatusWords.endsByHand(pause.scope), failsCheck: true)
     }
 }
@@ -127,7 +134,7 @@ enum StatusWords {
     /// `1 job`, `2 jobs`.
     static func count(_ count: Int, _ noun: String) -> String { "\(number(count)) \(noun)\(count == 1 ? "" : "s")" }
 
-    /// The largest unit, and the next where it says something: `8 s`, `4 min`, `1 h 20 min`, `3 d`.
+    /// A time in its largest unit, hours with minutes: `8 s`, `4 min`, `1 h 20 min`, `3 d`.
     static func span(_ seconds: Double) -> String { span(Int(min(max(seconds, 0), 1e12))) }
     static func span(_ seconds: Int) -> String {
         switch seconds {
@@ -146,14 +153,14 @@ enum StatusWords {
         return value < 10_000 ? "\(tenths(value / 1_000)) s" : span(value / 1_000)
     }
 
-    /// `12.5`; from a hundred on `123`.
+    /// `12.5`, and from 100 on without a decimal: `123`.
     static func tenths(_ value: Double) -> String {
         if value >= 99.95 { return number(Int(value.rounded())) }
         let tenths = Int((value * 10).rounded())
         return "\(tenths / 10).\(tenths % 10)"
     }
 
-    /// `98.7%`; never 100% or 0% for what is not quite.
+    /// `98.7%`. A share below 1 is never shown as 100%, and a share above 0 never as 0%.
     static func percent(_ share: Double) -> String {
         let thousandths =
             share > 0 && share < 0.001 ? 1 : share < 1 && share > 0.999 ? 999 : Int((share * 1_000).rounded())
@@ -166,12 +173,23 @@ enum StatusWords {
             + "\(limit.usedUpUntil ?? "—")."
     }
 
-    /// What to do about a limit that is used up.
+    /// `0.0075` for Twilio's price `-0.00750`. Twilio writes the cost of a message as a negative price.
+    static func cost(_ price: String) -> String {
+        var text = price.first == "-" ? price.dropFirst() : price[...]
+        guard text.contains("."), JSONText.isNumber(String(text)), !text.lowercased().contains("e") else {
+            return String(text)
+        }
+        while text.last == "0" { text.removeLast() }
+        if text.last == "." { text.removeLast() }
+        return String(text)
+    }
+
+    /// The remedy for a limit that is used up.
     static func limitRemedy(_ limit: StatusSnapshot.Limit) -> String {
-        "See whether real users ask for so many codes (otp.conversion_daily); if they do, raise the limit in otp.limits "
+        "Check in otp.conversion_daily whether real users request so many codes. If they do, raise the limit in otp.limits "
             + "(scope \(limit.scope))."
     }
 
-    /// What ends a pause that nothing probes.
-    static func endsByHand(_ scope: String) -> String { "It ends by hand: otpd resume --\(scope)" }
+    /// The remedy for a pause without probes.
+    static func endsByHand(_ scope: String) -> String { "End the pause: otpd resume --\(scope)" }
 }

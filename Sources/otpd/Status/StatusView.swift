@@ -1,19 +1,21 @@
-/// The status as a person sees it: a picture of a snapshot, for a terminal of some size or, without a height, for a page.
+/// Shows a snapshot as lines of text: for a terminal of some size, or without a height for a page.
 ///
-/// Pure: the same input gives the same lines, none of them wider than the width or more than the height. What does not fit
-/// is said (`+3 more`).
+/// Pure: the same input gives the same lines. No line is wider than the width, and there are no more lines than the
+/// height. Titles count the entries that do not fit (`+3 more`).
 struct StatusView {
-    /// Nil before the first one.
+    /// Nil before the first snapshot.
     var snapshot: StatusSnapshot?
     var history = StatusHistory()
-    /// Which database.
+    /// The address of the database.
     var database = ""
-    /// The figures are old: why, and for how long.
+    /// Why the database is unreachable, and for how many seconds. Nil where it is reachable.
     var trouble: (words: String, seconds: Int)?
-    /// Seconds between two refreshes; nil for a page that is shown once.
+    /// The age of the snapshot in seconds. Nil where it is unknown.
+    var age: Int?
+    /// Seconds between two refreshes. Nil for a page that is shown once.
     var interval: Double?
 
-    /// The least that makes sense; a smaller terminal gets the upper left corner.
+    /// The smallest width that is laid out. A smaller terminal shows the upper left corner.
     static let leastWidth = 20
 
     func lines(width: Int, height: Int? = nil) -> [StyledLine] {
@@ -31,7 +33,7 @@ struct StatusView {
         }
         var lines = top + Self.fill(lists, rows: height.map { $0 - top.count })
         if snapshot != nil, trouble != nil {
-            // Old figures are grey; the header and what is wrong are not.
+            // Old figures are grey. The header and the summary keep their colours.
             let fresh = header(wide).count + verdict(wide, most: height.map { max(2, $0 / 3) }).count
             for index in lines.indices.dropFirst(fresh) { lines[index] = lines[index].all(.dim) }
         }
@@ -60,9 +62,13 @@ struct StatusView {
         let verdict: StatusVerdict
         if let trouble {
             verdict = StatusVerdict(
-                level: .bad, headline: "The database is away: these are not the figures of now.",
-                detail: "For \(StatusWords.span(trouble.seconds)): \(trouble.words)",
-                remedy: "Nothing is lost: what is committed is sent once it is back. Trying again until it is.",
+                level: .bad,
+                headline: "Cannot reach the database."
+                    + (snapshot == nil ? "" : " These figures are \(StatusWords.span(age ?? trouble.seconds)) old."),
+                detail: "Unreachable for \(StatusWords.span(trouble.seconds)): \(trouble.words)",
+                remedy:
+                    "Committed requests are not lost: workers send them when the database is back. This command tries "
+                    + "again until then.",
                 failsCheck: true)
         } else if let snapshot {
             verdict = .of(snapshot)
@@ -83,7 +89,7 @@ struct StatusView {
         if let detail = verdict.detail { details = TextLayout.wrap(Self.safe(detail), width - 2) }
         if let remedy = verdict.remedy { remedies = TextLayout.wrap("→ " + Self.safe(remedy), width - 2) }
         if let most {
-            // What to do is worth more than why, but each gets a line.
+            // The remedy gets more lines than the reason, but each gets at least one.
             let room = max(remedies.isEmpty ? 1 : 2, most - lines.count)
             let why = min(details.count, max(1, room - remedies.count))
             details = TextLayout.first(why, of: details, width: width - 2)
@@ -112,7 +118,7 @@ struct StatusView {
             }
         }
         var sent = three(queue.accepted, .plain)
-        if let share = queue.successShare { sent.append(("\(StatusWords.percent(share)) got through", .plain)) }
+        if let share = queue.successShare { sent.append(("\(StatusWords.percent(share)) succeeded", .plain)) }
         lines += Self.row("Sent", sent, width, wraps: wraps)
         lines += Self.row(
             "Failed", three(queue.failed, queue.failed.1 > 0 ? .warning : .plain), width, wraps: wraps)
@@ -125,7 +131,7 @@ struct StatusView {
                     + [("in 1 h, by limit", .dim)], width, wraps: wraps)
         }
 
-        // The bars take what is left of the line, at most five minutes.
+        // The bars fill the rest of the line, with at most five minutes.
         let room = max(0, min(60, width - Self.labelWidth - 27))
         let rates = room < 8 ? [] : history.rates(room)
         if rates.contains(where: { $0 != nil }) {
@@ -154,7 +160,7 @@ struct StatusView {
         return lines
     }
 
-    /// Figures beside a label, on further lines where they do not fit on one; or cut, where lines are dear.
+    /// Figures beside a label. If they do not fit, they continue on further lines, or are cut where `wraps` is false.
     private static func row(
         _ name: String, _ figures: [(text: String, style: StyledLine.Style)], _ width: Int, wraps: Bool
     ) -> [StyledLine] {
@@ -188,12 +194,12 @@ struct StatusView {
         var isAlwaysShown = false
     }
 
-    /// Entries in turn, as long as there is room: a pause, a worker, a failure, a send, a pause, … Each title says how many
-    /// are not shown.
+    /// Takes one entry of each list in turn as long as there is room: a pause, a worker, a failure, a send, a pause, …
+    /// Each title counts the entries that are not shown.
     static func fill(_ lists: [List], rows: Int?) -> [StyledLine] {
         if let rows, rows < lists.count { return rows > 0 ? [summary(lists)] : [] }
         var shown = lists.map { rows == nil ? $0.entries.count : 0 }
-        /// The entry after those: its first lines, where not all of them fit.
+        /// How many lines of the next entry are shown, where it does not fit as a whole.
         var beginnings = lists.map { _ in 0 }
         var isOpen = lists.map { _ in true }
         let isAiry = rows.map { $0 >= lists.count * 3 + 2 } ?? true
@@ -231,7 +237,7 @@ struct StatusView {
         return lines
     }
 
-    /// The lists in one line, where there is no room for their titles.
+    /// One line for all lists, for a terminal without room for their titles.
     private static func summary(_ lists: [List]) -> StyledLine {
         var line = StyledLine()
         for (index, list) in lists.enumerated() {
@@ -241,10 +247,10 @@ struct StatusView {
         return line
     }
 
-    /// How many lines of a terminal an entry may take; a page shows it whole.
+    /// How many lines an entry may take on a terminal. Nil on a page, which shows it whole.
     private var entryLines: Int? { interval == nil ? nil : 3 }
 
-    /// Wrapped below each other, indented; a terminal shows the first lines of a long one.
+    /// A first line with wrapped and indented texts below it. On a terminal, a long text is cut.
     private func block(_ first: StyledLine, _ width: Int, _ texts: [(String, StyledLine.Style)]) -> [StyledLine] {
         var lines = [first.fitted(width)]
         for (text, style) in texts {
@@ -265,7 +271,7 @@ struct StatusView {
             if let next = pause.nextProbeSeconds {
                 line.append(next > 0 ? ", next probe in \(StatusWords.span(next))" : ", a probe is due")
             }
-            // The only one stands above, with its reason.
+            // The summary above already shows the reason of the only pause.
             if snapshot.pauses.count == 1, trouble == nil, snapshot.queue.workersAlive > 0 {
                 return [line.fitted(width)]
             }
@@ -292,7 +298,7 @@ struct StatusView {
     }
 
     private func workers(_ snapshot: StatusSnapshot, _ width: Int) -> List {
-        // Those that work first, then the dead, then those that were stopped.
+        // Living workers come first, then dead ones, then stopped ones.
         func rank(_ worker: StatusSnapshot.Worker) -> Int { worker.isDead ? 1 : worker.isStopped ? 2 : 0 }
         let workers = snapshot.workers.sorted { (rank($0), -$0.id) < (rank($1), -$1.id) }
         let alive = workers.filter { rank($0) == 0 && $0.sends }.count
@@ -363,13 +369,13 @@ struct StatusView {
         var line = StyledLine(
             "  " + TextLayout.pad(StatusWords.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
         line.append(TextLayout.pad(send.phoneNumber, 15))
-        // Twilio's own word, verbatim.
+        // The message status is Twilio's own word.
         line.append([send.state, send.messageStatus.map(safe)].compactMap { $0 }.joined(separator: ", "), style)
         if let code = send.errorCode { line.append(" \(code)") }
         return line
     }
 
-    /// One line, nothing in it that moves the cursor.
+    /// The text on one line, with control characters escaped.
     private static func safe(_ text: String) -> String { SingleLine.escaped(text) }
 }
 
@@ -382,7 +388,7 @@ extension StatusView {
     /// One line for a log or a pipe.
     func line() -> String {
         guard trouble == nil, let snapshot else {
-            return "database away"
+            return "database unreachable"
                 + (trouble.map { " for \(StatusWords.span($0.seconds)): \(Self.safe($0.words))" } ?? "")
         }
         let (queue, verdict) = (snapshot.queue, StatusVerdict.of(snapshot))

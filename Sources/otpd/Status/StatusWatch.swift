@@ -3,15 +3,15 @@ internal import Glibc
 internal import Postgres
 internal import Queue
 
-/// `otpd status --watch`: reads the status again and again on one connection, and shows it on the whole terminal; where
-/// there is none, as a line a time. Goes on when the database is away, with the old figures marked as old.
+/// `otpd status --watch`: reads the status in intervals on one connection, and shows it on the whole terminal. Without
+/// a terminal it writes one line each time. If the database is unreachable, it continues and marks the figures as old.
 actor StatusWatch {
     nonisolated let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    /// The signals that it takes; blocked before any other thread is started.
+    /// The signals that it handles. They are blocked before another thread starts.
     static let signals = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGWINCH, SIGTSTP, SIGCONT]
-    /// One reading, the wait for a connection included.
+    /// The timeout for one reading with the wait for a connection.
     private static let timeout = Instant.Duration.seconds(5)
 
     private let settings: ConnectionSettings
@@ -20,9 +20,11 @@ actor StatusWatch {
     private let colour: Bool
     private let ended: Latch
     private var view: StatusView
-    /// Since when the database is away, and why.
+    /// Since when the database is unreachable, and why.
     private var trouble: (since: Instant, words: String)?
-    /// Ends the watch where trying again does not help: refused, no schema.
+    /// When the figures were read.
+    private var readAt: Instant?
+    /// An error that another attempt does not mend, such as a refusal. It ends the watch.
     private var failure: Failure?
 
     init(_ settings: ConnectionSettings, interval: Double, on loop: EventLoop) {
@@ -35,14 +37,14 @@ actor StatusWatch {
         view = StatusView(interval: interval)
     }
 
-    /// Until `q`, SIGINT, SIGTERM, or until nobody reads any more.
+    /// Runs until `q`, SIGINT or SIGTERM, or until the reader of its output has gone.
     func run() async throws(Failure) {
         do throws(EventLoopError) {
             try Signals.watch(Self.signals, on: loop) { [weak self] signal in
                 self?.assumeIsolated { $0.received(signal) }
             }
         } catch {
-            throw Failure(.internalError, "Cannot watch", because: "\(error)")
+            throw Failure(.internalError, "cannot watch the status", because: "\(error)")
         }
         if let screen {
             screen.enter()
@@ -74,7 +76,7 @@ actor StatusWatch {
 
     private func connected(to target: String) { view.database = target }
 
-    /// The first attempt that fails is shown at once, and not when the reading's timeout is over.
+    /// Shows the first failed attempt at once, before the reading's timeout is over.
     private func connection(is state: SessionState) {
         guard case .connecting(let since, let error?) = state else { return }
         let isNew = trouble == nil
@@ -90,20 +92,21 @@ actor StatusWatch {
                 let connection = try await session.connection(deadline: began + Self.timeout)
                 let snapshot = StatusSnapshot(try await ReadStatus.run(on: connection, deadline: began + Self.timeout))
                 trouble = nil
+                readAt = .now()
                 view.snapshot = snapshot
                 view.history.add(snapshot)
             } catch {
                 if Task.isCancelled { return }
-                let why = Database.failure("Cannot read the status", error, needs: "otp_monitor")
+                let why = Database.failure("cannot read the status", error, needs: "otp_monitor")
                 if why.exitCode != .unavailable {
                     failure = why
                     return ended.signal()
                 }
-                // What the connection itself said is plainer than that there is none.
+                // The error of the connection attempt tells more than this one, which only says that there is none.
                 trouble = trouble ?? (began, why.why)
             }
             show(isNew: true)
-            // Not sooner than the interval after the last one, and a second at least after a failure.
+            // The next reading begins one interval after this one, and at least a second after a failure.
             let due = began + interval
             try? await loop.sleep(for: max(due - .now(), trouble == nil ? .milliseconds(50) : .seconds(1)))
         }
@@ -114,6 +117,7 @@ actor StatusWatch {
     private func show(isNew: Bool = false) {
         var view = view
         view.trouble = trouble.map { ($0.words, Int((Instant.now() - $0.since).seconds)) }
+        view.age = readAt.map { Int((Instant.now() - $0).seconds) }
         if let screen {
             let size = Terminal.size() ?? (80, 24)
             if !screen.show(view.lines(width: size.columns, height: size.rows), colour: colour) { ended.signal() }
@@ -126,8 +130,8 @@ actor StatusWatch {
         switch signal {
         case SIGWINCH: show()
         case SIGTSTP:
-            // The shell gets its screen back while this waits. Other threads may run on for a moment after the kill, so
-            // what comes next is for SIGCONT.
+            // The shell gets its screen back while this process is stopped. Other threads may run for a moment after
+            // the kill, so only SIGCONT shows the screen again.
             screen?.leave()
             kill(getpid(), SIGSTOP)
         case SIGCONT:
@@ -144,7 +148,7 @@ actor StatusWatch {
         }
     }
 
-    /// What is typed; nil when the terminal has gone.
+    /// Reads the typed keys. It passes nil when the terminal is closed.
     private final class Keys: ReadinessHandler {
         private let onKey: (UInt8?) -> Void
         init(_ onKey: @escaping (UInt8?) -> Void) { self.onKey = onKey }

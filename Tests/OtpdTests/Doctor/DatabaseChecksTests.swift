@@ -120,7 +120,8 @@ enum WellServer {
         let finding = RoleChecks.grants(some)
         #expect(finding.verdict == .fail(.privileges))
         #expect(finding.remedy?.contains("GRANT SELECT ON otp.pauses TO otp_worker;") == true)
-        #expect(RoleChecks.grants(WorkerGrant.all).remedy?.contains("and \(WorkerGrant.all.count - 5) more") == true)
+        #expect(
+            RoleChecks.grants(WorkerGrant.all).remedy?.contains("There are \(WorkerGrant.all.count - 5) more") == true)
         let words = WorkerGrant.all.map(\.statement)
         #expect(words.contains("GRANT USAGE ON SCHEMA otp TO otp_worker"))
         #expect(words.contains("GRANT SELECT (e164) ON otp.verifications TO otp_worker"))
@@ -344,8 +345,8 @@ enum WellServer {
         #expect(finding { _ in }.verdict == .pass)
         let none = finding { ($0.workersAlive, $0.versions, $0.lastHeartbeat, $0.due) = (0, [], 7_200, 4) }
         #expect(none.verdict == .warn)
-        #expect(none.found.contains("2 h ago") && none.found.contains("4 jobs wait"))
-        #expect(finding { ($0.workersAlive, $0.lastHeartbeat) = (0, nil) }.found.contains("none has ever run"))
+        #expect(none.found.contains("2 h ago") && none.found.contains("4 jobs are due"))
+        #expect(finding { ($0.workersAlive, $0.lastHeartbeat) = (0, nil) }.found.contains("No worker has ever run."))
         #expect(finding { $0.versions = ["0.0.9"] }.verdict == .warn)
     }
 
@@ -363,8 +364,8 @@ enum WellServer {
         #expect(findings.map(\.verdict) == [.warn])
         #expect(
             findings[0].found
-                == "the limit country SA (500 in 1 day) is used up until 2026-11-30 00:00:00+03; 12 requests were refused "
-                + "in the last hour")
+                == "The limit country SA (500 in 1 day) is used up until 2026-11-30 00:00:00+03. Limits refused 12 requests "
+                + "in the last hour.")
         #expect(findings[0].remedy?.contains("raise the limit in otp.limits (scope country)") == true)
     }
 
@@ -379,8 +380,8 @@ enum WellServer {
             })
         #expect(findings.map(\.verdict) == [.warn, .warn])
         #expect(findings[0].remedy?.hasSuffix("otpd resume --country SA") == true)
-        #expect(findings[0].found.contains("3 jobs wait"))
-        #expect(findings[1].remedy == "Correct them. Then: systemctl reload otpd, which probes at once.")
+        #expect(findings[0].found.contains("It holds 3 jobs."))
+        #expect(findings[1].remedy == "Correct them. Then let otpd probe at once: systemctl reload otpd")
     }
 
     @Test func accepted() {

@@ -35,7 +35,7 @@ import Testing
                 skip  Another  can't be asked
                         -> look there
 
-                1 failed, 1 to look at, 1 ok, 2 not checked.
+                1 failed, 1 with a warning, 1 ok, 2 not checked
 
                 """)
     }

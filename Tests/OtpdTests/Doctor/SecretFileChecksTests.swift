@@ -17,7 +17,7 @@ import Testing
     func openToOthers(mode: UInt32) {
         let finding = finding(mode)
         #expect(finding.verdict == .fail(.privileges))
-        #expect(finding.remedy?.hasPrefix("chmod ") == true)
+        #expect(finding.remedy?.hasPrefix("Withdraw the permission: chmod ") == true)
         #expect(finding.remedy?.contains("\"/etc/otpd/secret\"") == true)
     }
 

@@ -1,6 +1,7 @@
+internal import OTP
 internal import Queue
 
-/// Whether anybody works, and gets through.
+/// Checks whether workers are alive, and whether their sends succeed.
 enum ActivityChecks {
     static let workers = Check("workers", "Workers")
     static let pauses = Check("pauses", "Pauses")
@@ -11,59 +12,64 @@ enum ActivityChecks {
     static func workers(_ activity: ReadActivity.Activity, version: String) -> Finding {
         guard activity.workersAlive > 0 else {
             let last =
-                activity.lastHeartbeat.map { "the last heartbeat was \(Words.age($0)) ago" } ?? "none has ever run"
-            let wait = activity.due > 0 ? "; \(activity.due) jobs wait" : ""
+                activity.lastHeartbeat.map { "The last heartbeat was \(Words.age($0)) ago." }
+                ?? "No worker has ever run."
+            let wait = activity.due > 0 ? " \(activity.due) jobs are due." : ""
             return workers.warn(
-                "none is alive (\(last))\(wait)", "systemctl start otpd; if it does not stay: journalctl -u otpd -n 20")
+                "No worker is alive. \(last)\(wait)",
+                "Start one: systemctl start otpd. If it ends again, its log says why: journalctl -u otpd -n 20")
         }
         let others = activity.versions.filter { $0 != version }
         guard others.isEmpty else {
             return workers.warn(
-                "\(activity.workersAlive) alive, of version \(activity.versions.joined(separator: " and ")); this otpd is "
-                    + version,
-                "systemctl restart otpd, on each machine where the old one runs")
+                "\(activity.workersAlive) alive, of version \(activity.versions.joined(separator: " and ")). "
+                    + "This otpd has version \(version).",
+                "Restart otpd on each machine that runs another version: systemctl restart otpd")
         }
         return workers.pass("\(activity.workersAlive) alive")
     }
 
-    /// A line for each.
+    /// One finding for each pause.
     static func pauses(_ activity: ReadActivity.Activity) -> [Finding] {
         guard !activity.pauses.isEmpty else { return [pauses.pass("none")] }
         return activity.pauses.map { pause in
-            let held = pause.held.map { "; \($0) jobs wait for it" } ?? ""
+            let held = pause.held.map { " It holds \($0) jobs." } ?? ""
             let isWorkers = pause.scope.hasPrefix("worker ")
-            let remedy = pause.remedy ?? "When its cause has gone: otpd resume \(option(pause.scope))"
+            let remedy =
+                pause.remedy.map(Sentence.ended)
+                ?? "End it when its cause is gone: otpd resume \(option(pause.scope))"
             return pauses.warn(
-                "\(pause.scope): \(pause.reason)\(held)",
-                isWorkers ? "\(remedy) Then: systemctl reload otpd, which probes at once." : remedy)
+                "Paused: \(pause.scope). \(Sentence.whole(pause.reason))\(held)",
+                isWorkers ? "\(remedy) Then let otpd probe at once: systemctl reload otpd" : remedy)
         }
     }
 
-    /// A line for each shared limit that is used up.
+    /// One finding for each shared limit that is used up.
     static func limits(_ activity: ReadActivity.Activity) -> [Finding] {
-        let refused = "\(activity.refused) requests were refused in the last hour"
-        guard !activity.limits.isEmpty else { return [limits.pass("no shared limit is used up; \(refused)")] }
+        let refused = "Limits refused \(activity.refused) requests in the last hour."
+        guard !activity.limits.isEmpty else { return [limits.pass("No shared limit is used up. \(refused)")] }
         return activity.limits.map { limit in
             limits.warn(
-                "the limit \(limit.name) (\(limit.allowed) in \(limit.period)) is used up until \(limit.until); \(refused)",
-                "See whether real users ask for so many codes (SELECT * FROM otp.conversion_daily); if they do, raise the "
-                    + "limit in otp.limits (scope \(limit.scope)).")
+                "The limit \(limit.name) (\(limit.allowed) in \(limit.period)) is used up until \(limit.until). \(refused)",
+                "Check whether real users request so many codes: SELECT * FROM otp.conversion_daily; "
+                    + "If they do, raise the limit in otp.limits (scope \(limit.scope)).")
         }
     }
 
-    /// `country SA` → `--country SA`.
+    /// The option of `otpd resume` for a scope: `country SA` → `--country SA`.
     private static func option(_ scope: String) -> String { "--\(scope)" }
 
-    /// Jobs that are due for longer than this while nothing is accepted are not served.
+    /// How long a job may be due, in seconds.
     static let timeout = 30.0
 
     static func accepted(_ activity: ReadActivity.Activity) -> Finding {
-        let last = activity.lastAccepted.map { "\(Words.age($0)) ago" } ?? "never"
+        let last = activity.lastAccepted.map { "Twilio accepted the last message \(Words.age($0)) ago." }
         if activity.due > 0, let oldest = activity.oldestDue, oldest > timeout {
             return accepted.warn(
-                "\(last), and \(activity.due) jobs are due, the oldest for \(Words.age(oldest))",
-                "See what they wait for: otpd status, then journalctl -u otpd -n 50")
+                "\(last ?? "Twilio has accepted no message yet.") \(activity.due) jobs are due, the oldest for "
+                    + "\(Words.age(oldest)).",
+                "See why they wait: otpd status. Then read the log: journalctl -u otpd -n 50")
         }
-        return accepted.pass("\(last); nothing that is due waits")
+        return accepted.pass("\(last ?? "Twilio has accepted no message yet.") No job is late.")
     }
 }

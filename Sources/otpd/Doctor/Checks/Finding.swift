@@ -1,20 +1,20 @@
-/// What one check of `otpd doctor` came to. Holds no secret and no whole phone number.
+/// The result of one check of `otpd doctor`. It holds no secret and no whole phone number.
 struct Finding: Equatable, Sendable {
     enum Verdict: Equatable, Sendable {
         case pass
-        /// It works, and something is worth doing.
+        /// It works, but the operator should do something.
         case warn
-        /// It does not work, or breaks a promise; how the command then ends.
+        /// It does not work, or it puts codes or messages at risk. The severity decides the exit code.
         case fail(Severity)
-        /// It was not looked at; `found` says why.
+        /// It was not checked. `found` says why.
         case skip
     }
 
-    /// What kind of failure it is: each has its exit code.
+    /// The kind of a failure. Each has its exit code.
     enum Severity: Equatable, Sendable {
-        /// A setting, the schema, a table's row is wrong.
+        /// A setting, the schema or a row of a table is wrong.
         case configuration
-        /// A role, a credential, a file's mode refuses.
+        /// A role, a credential or a file's mode is refused.
         case privileges
         /// A needed service does not answer.
         case unreachable
@@ -28,14 +28,14 @@ struct Finding: Equatable, Sendable {
         }
     }
 
-    /// For programs: stays the same from version to version. Lower case, with hyphens.
+    /// The check's name for programs, in lower case with hyphens. It is the same in all versions.
     let id: String
-    /// For people: what was looked at.
+    /// The check's name for people.
     let title: String
     let verdict: Verdict
-    /// What was found, in one sentence.
+    /// What was found: a phrase, or whole sentences.
     let found: String
-    /// What to do about it, best a command to type; nil where nothing is to be done.
+    /// What to do: whole sentences, or a sentence that ends with a command. Nil where nothing is to be done.
     let remedy: String?
 
     private init(_ id: String, _ title: String, _ verdict: Verdict, _ found: String, _ remedy: String?) {
@@ -43,7 +43,7 @@ struct Finding: Equatable, Sendable {
     }
 }
 
-/// A check's name: what its findings have in common.
+/// The name of a check, which makes its findings.
 struct Check: Equatable, Sendable {
     let id: String
     let title: String

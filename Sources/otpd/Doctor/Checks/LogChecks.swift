@@ -1,6 +1,6 @@
 internal import Queue
 
-/// PostgreSQL's log: neither numbers nor codes of backends' statements get into it.
+/// Checks that PostgreSQL's log gets neither the phone numbers nor the codes of backends' statements.
 enum LogChecks {
     static let failing = Check("log-failing-statements", "Log: failing statements")
     static let parameters = Check("log-parameters", "Log: bind parameters")
@@ -10,19 +10,20 @@ enum LogChecks {
         let owner = RoleChecks.identifier(read.owner)
         let grant = "GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO \(owner);"
         switch (read.isOn, read.ownerMay) {
-        case (true, true): return failing.pass("the functions keep them out")
+        case (true, true): return failing.pass("The functions keep failing statements out of PostgreSQL's log.")
         case (true, false):
             return failing.fail(
                 .privileges,
-                "the functions keep them out, but \(read.owner) may not set what that takes: every call is refused",
+                "The functions keep failing statements out of the log, but \(read.owner) may not set the parameters for "
+                    + "it. PostgreSQL refuses every call.",
                 "In psql as a superuser: \(grant)")
         case (false, true):
             return failing.warn(
-                "a statement of a backend's that fails is logged with its number and code",
-                "In psql as a superuser or \(read.owner): SELECT otp.conceal_statements();")
+                "PostgreSQL logs a backend's failing statements with their phone numbers and codes.",
+                "In psql as a superuser or as \(read.owner): SELECT otp.conceal_statements();")
         case (false, false):
             return failing.warn(
-                "a statement of a backend's that fails is logged with its number and code",
+                "PostgreSQL logs a backend's failing statements with their phone numbers and codes.",
                 "In psql as a superuser: \(grant) SELECT otp.conceal_statements();")
         }
     }
@@ -32,20 +33,23 @@ enum LogChecks {
     ) -> Finding {
         guard read.parameterLengthOnError == 0 else {
             return parameters.warn(
-                "log_parameter_max_length_on_error is not 0: bind parameters of failing statements are logged",
+                "log_parameter_max_length_on_error is not 0, so PostgreSQL logs the parameters of failing statements.",
                 "In psql as a superuser: ALTER SYSTEM RESET log_parameter_max_length_on_error; SELECT pg_reload_conf();"
             )
         }
         let logs = read.logsDurations || read.logStatement == "all" || read.logStatement == "mod"
-        guard logs else { return parameters.pass("statements are not logged") }
+        guard logs else { return parameters.pass("PostgreSQL does not log statements.") }
         let open = read.webRoles.filter { role in
             let own = stored.last { $0.role == role && $0.name == "log_parameter_max_length" }?.value
             return own.map { $0 != "0" && $0 != "0B" } ?? (read.parameterLength != 0)
         }
-        guard !open.isEmpty else { return parameters.pass("statements are logged, without the web tier's parameters") }
+        guard !open.isEmpty else {
+            return parameters.pass("PostgreSQL logs statements, but not the parameters of backends.")
+        }
         let statements = open.map { "ALTER ROLE \(RoleChecks.identifier($0)) SET log_parameter_max_length = 0;" }
         return parameters.warn(
-            "statements are logged with their bind parameters, which are numbers and codes: \(open.joined(separator: ", "))",
+            "PostgreSQL logs statements with their parameters, which are phone numbers and codes. The roles: "
+                + "\(open.joined(separator: ", ")).",
             "In psql as a superuser: \(statements.joined(separator: " "))")
     }
 }

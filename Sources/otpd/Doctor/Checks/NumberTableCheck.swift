@@ -1,40 +1,41 @@
 internal import Queue
 
-/// The table of phone numbers: there, and not so old that new ranges of numbers are refused.
+/// Checks that the table of phone numbers is filled and not too old. An old table refuses new ranges of numbers.
 enum NumberTableCheck {
     static let check = Check("phone-numbers", "Phone numbers")
 
-    /// In days: countries open new ranges every month.
+    /// The longest age in days. Countries open new ranges every month.
     static let longestAge = 365
 
     static func finding(_ reading: ReadNumberTable.Reading, program: NumberTable) -> Finding {
         let migrate = "As the schema's owner: DATABASE_URL=postgresql://owner@host/database otpd migrate up"
         guard let table = reading.table else {
-            return check.fail(.configuration, "the table of phone numbers is empty: every number is refused", migrate)
+            return check.fail(
+                .configuration, "The table of phone numbers is empty, so every number is refused.", migrate)
         }
         if program.isNewer(than: table) {
-            return check.warn("the table is \(table), and this otpd brings \(program)", migrate)
+            return check.warn("The table is \(table), but this otpd brings \(program).", migrate)
         }
         if reading.age > longestAge {
             return check.warn(
-                "the table is \(table), \(reading.age) days old: numbers of ranges opened since are refused (OT002)",
-                "Install a newer otpd, then run otpd migrate up.")
+                "The table is \(table), which is \(reading.age) days old. Numbers of newer ranges are refused (OT002).",
+                "Install a newer otpd. Then, as the schema's owner: otpd migrate up")
         }
         return check.pass("libphonenumber \(table)")
     }
 }
 
 extension NumberTable {
-    /// Where a database's table is not the program's: what that means, and what to do.
+    /// A note for a database whose table is not the program's. Nil where they are the same.
     static func news(database: NumberTable?, program: NumberTable) -> String? {
         guard let database else {
-            return "the table of phone numbers is empty; this otpd brings \(program). Run: otpd migrate up"
+            return "the table of phone numbers is empty. Load \(program): otpd migrate up"
         }
         if program.isNewer(than: database) {
-            return "this otpd brings the phone numbers \(program). Run: otpd migrate up"
+            return "this otpd has newer phone numbers. Load \(program): otpd migrate up"
         }
         if database.isNewer(than: program) {
-            return "the phone numbers are newer than this otpd's (\(program)); it leaves them as they are"
+            return "the database has newer phone numbers than this otpd (\(program)), which keeps them"
         }
         return nil
     }

@@ -1,6 +1,6 @@
 internal import Queue
 
-/// Roles and grants: the login role has what it needs, and not more.
+/// Checks that the roles exist, and that the login role has the grants that it needs and no others.
 enum RoleChecks {
     static let roles = Check("roles", "Roles")
     static let login = Check("login-role", "Login role")
@@ -11,33 +11,34 @@ enum RoleChecks {
         guard role.missing.isEmpty else {
             let names = role.missing.joined(separator: ", ")
             return roles.fail(
-                .configuration, "these do not exist: \(names)",
-                "In psql as a superuser: \(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) then otpd "
-                    + "migrate up, or restore the globals with the dump (pg_dumpall --globals-only)")
+                .configuration, "These roles do not exist: \(names).",
+                "In psql as a superuser: \(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) Then, as the "
+                    + "schema's owner: otpd migrate up. After a restore, also restore the dump of pg_dumpall --globals-only"
+            )
         }
-        return roles.pass("otp_web, otp_worker, otp_monitor and otp_admin exist")
+        return roles.pass("otp_web, otp_worker, otp_monitor and otp_admin exist.")
     }
 
     static func login(_ role: ReadRole.Role) -> Finding {
         let name = identifier(role.name)
         guard !role.isSuperuser else {
             return login.warn(
-                "\(role.name) is a superuser: whoever takes over otpd has the whole cluster",
+                "The role \(role.name) is a superuser, so an attacker in otpd would control the whole cluster.",
                 role.name == "otpd"
                     ? "In psql as another superuser: ALTER ROLE otpd NOSUPERUSER; GRANT otp_worker TO otpd;"
-                    : "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; \\password otpd; and name it in DATABASE_URL"
-            )
+                    : "In psql: CREATE ROLE otpd LOGIN IN ROLE otp_worker; Set its password with \\password otpd, and name "
+                        + "the role in DATABASE_URL.")
         }
         guard role.isMember else {
             return login.fail(
-                .privileges, "\(role.name) is no member of otp_worker, and so may not work",
+                .privileges, "The role \(role.name) is no member of otp_worker, so it may not claim jobs.",
                 "In psql as a superuser: GRANT otp_worker TO \(name);")
         }
         guard role.isWorker else {
             return login.fail(
-                .privileges, "\(role.name) is a member of otp_worker and does not inherit its privileges",
-                "In psql as a superuser: ALTER ROLE \(name) INHERIT; from PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH "
-                    + "INHERIT TRUE;")
+                .privileges, "The role \(role.name) is a member of otp_worker, but does not inherit its privileges.",
+                "In psql as a superuser: ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) "
+                    + "WITH INHERIT TRUE;")
         }
         let excess = role.dangerous + role.attributes
         guard excess.isEmpty else {
@@ -45,27 +46,27 @@ enum RoleChecks {
                 role.dangerous.map { "REVOKE \($0) FROM \(name);" }
                 + role.attributes.map { "ALTER ROLE \(name) NO\($0);" }
             return login.warn(
-                "\(role.name) has more than a worker needs: \(excess.joined(separator: ", "))",
+                "The role \(role.name) has more rights than a worker needs: \(excess.joined(separator: ", ")).",
                 "In psql as a superuser: \(statements.joined(separator: " "))")
         }
         return login.pass("\(role.name), a member of otp_worker")
     }
 
     static func grants(_ missing: [WorkerGrant]) -> Finding {
-        guard !missing.isEmpty else { return grants.pass("otp_worker and otp_web have what they need") }
+        guard !missing.isEmpty else { return grants.pass("otp_worker and otp_web have all grants that they need.") }
         let shown = missing.prefix(5).map { "\($0.statement);" }.joined(separator: " ")
         let lacks = [("otp_worker", WorkerGrant.all.count), ("otp_web", WorkerGrant.web.count)].compactMap {
             role, all in
             let count = missing.count { $0.role == role }
-            return count == 0 ? nil : "\(role) lacks \(count) of its \(all) grants"
+            return count == 0 ? nil : "\(role) lacks \(count) of its \(all) grants."
         }
-        let rest = missing.count > 5 ? " and \(missing.count - 5) more: see the GRANTs in migrations/" : ""
+        let rest = missing.count > 5 ? " There are \(missing.count - 5) more: see the GRANTs in migrations/." : ""
         return grants.fail(
-            .privileges, lacks.joined(separator: "; "),
+            .privileges, lacks.joined(separator: " "),
             "In psql as the schema's owner: \(shown)\(rest)")
     }
 
-    /// A role's name as SQL has it.
+    /// A role's name as an identifier of SQL, quoted where necessary.
     static func identifier(_ name: String) -> String {
         let isPlain =
             name.utf8.allSatisfy {

@@ -1,6 +1,6 @@
 internal import Queue
 
-/// The secret of codes: no catalog keeps it, and it is the one that backends seal with.
+/// Checks that no catalog of the database stores the secret, and that backends use the same one.
 enum SealChecks {
     static let stored = Check("secret-stored", "otp.secret not stored")
     static let agrees = Check("secret-agrees", "otp.secret of backends")
@@ -8,17 +8,17 @@ enum SealChecks {
 
     static func stored(_ entries: [ReadStoredSettings.Entry]) -> Finding {
         let secrets = entries.filter { $0.name.hasPrefix("otp.") }
-        guard !secrets.isEmpty else { return stored.pass("neither a role nor a database keeps it") }
+        guard !secrets.isEmpty else { return stored.pass("No role and no database stores it.") }
         let places = secrets.map { "\($0.name) of \(place($0))" }.joined(separator: ", ")
         let statements = secrets.map(reset)
         return stored.fail(
             .configuration,
-            "the catalog keeps it, where every role can read it, and so can whoever has a dump of the globals: \(places)",
-            "In psql as a superuser: \(statements.joined(separator: " ")) Then change the secret, as deploy/README.md says."
-        )
+            "The catalog stores it, where every role can read it, and a dump of the globals holds it: \(places).",
+            "In psql as a superuser: \(statements.joined(separator: " ")) Then change the secret: see "
+                + "deploy/docs/settings.md.")
     }
 
-    /// The statement that takes a stored setting away.
+    /// The statement that removes a stored setting.
     static func reset(_ entry: ReadStoredSettings.Entry) -> String {
         let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
         return switch (entry.role, entry.database) {
@@ -44,19 +44,19 @@ enum SealChecks {
         let foreign = seals.filter { !own.contains($0.keyID) }
         guard let newest = foreign.map(\.newestAge).min() else {
             return recent == 0
-                ? agrees.pass("no code of the last ten minutes to compare with")
-                : agrees.pass("all \(recent) codes of the last ten minutes can be opened")
+                ? agrees.pass("There is no code of the last ten minutes to compare.")
+                : agrees.pass("otpd can open all \(recent) codes of the last ten minutes.")
         }
         let count = foreign.reduce(0) { $0 + $1.count }
         return agrees.warn(
-            "\(count) of \(recent) codes of the last ten minutes are sealed under a secret that is neither "
-                + "OTPD_SECRET nor OTPD_SECRET_PREVIOUS, the newest \(Words.age(newest)) ago: they wait until they expire",
-            "Compare without showing it, here and at each backend: printf 'otp key id %s' \"$OTPD_SECRET\" | sha256sum | "
-                + "cut -c1-16; set the same one, and restart.")
+            "\(count) of \(recent) codes of the last ten minutes are sealed with another secret than OTPD_SECRET and "
+                + "OTPD_SECRET_PREVIOUS, the newest \(Words.age(newest)) ago. otpd cannot send them.",
+            "Set the same secret for otpd and all backends, and restart them. To compare key ids without showing the "
+                + "secret: printf 'otp key id %s' \"$OTPD_SECRET\" | sha256sum | cut -c1-16")
     }
 }
 
-/// Numbers as people say them.
+/// Formats times for people.
 enum Words {
     /// `42 s`, `5 min`, `3 h`, `2 days`.
     static func age(_ seconds: Double) -> String {
@@ -69,7 +69,7 @@ enum Words {
         }
     }
 
-    /// Two decimals at most, cut.
+    /// The amount of the seconds with two decimals: `1.25 s`.
     static func seconds(_ seconds: Double) -> String {
         let hundredths = Int((abs(seconds) * 100).rounded())
         let digits = hundredths % 100

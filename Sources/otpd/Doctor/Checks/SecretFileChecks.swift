@@ -1,22 +1,22 @@
-/// Where secrets come from, and who else may read them there.
+/// Checks the sources of secrets, and which other users can read them there.
 enum SecretFileChecks {
     static let check = Check("secret-files", "Secrets' files")
     static let environment = Check("secrets-in-environment", "Secrets in variables")
 
     /// A file that a secret is read from.
     struct Source: Equatable, Sendable {
-        /// The setting, or what else is in the file.
+        /// The setting, or another name for the file's contents.
         var name: String
         var path: String
-        /// Nil where it can't be looked at.
+        /// Nil where the file cannot be examined.
         var facts: FileFacts?
     }
 
-    /// Groups that many accounts are in as a rule.
+    /// Groups that usually have many members.
     private static let broadGroups: Set<String> = ["users", "staff", "nogroup", "nobody", "www-data", "games"]
 
     static func findings(_ sources: [Source]) -> [Finding] {
-        guard !sources.isEmpty else { return [check.pass("no secret is read from a file")] }
+        guard !sources.isEmpty else { return [check.pass("No secret is read from a file.")] }
         let findings = sources.map(finding)
         let isWell = findings.allSatisfy { $0.verdict == .pass }
         return isWell && findings.count > 1
@@ -26,47 +26,51 @@ enum SecretFileChecks {
     private static func finding(_ source: Source) -> Finding {
         let (name, path) = (source.name, source.path)
         guard let facts = source.facts else {
-            return check.skip("\(name): \(path) can't be looked at by this user")
+            return check.skip("\(name): this user cannot examine \(path).")
         }
         let quoted = SingleLine.quoted(path)
         if facts.mode & 0o022 != 0 {
             return check.fail(
-                .privileges, "\(name): \(path) may be changed by others than its owner (\(facts.words))",
-                "chmod go-w,o-r \(quoted)")
+                .privileges, "\(name): other users than the owner can change \(path) (\(facts.words)).",
+                "Withdraw the permission: chmod go-w,o-r \(quoted)")
         }
         if facts.mode & 0o004 != 0 {
-            let found = "\(name): \(path) may be read by everybody on this machine (\(facts.words))"
+            let found = "\(name): every user of this machine can read \(path) (\(facts.words))"
             return facts.isReachable
                 ? check.fail(
-                    .privileges, found, "chmod o-r \(quoted), then change the secret: somebody may have read it")
-                : check.warn("\(found), and only its folder keeps them out", "chmod o-r \(quoted)")
+                    .privileges, "\(found).",
+                    "Withdraw the permission: chmod o-r \(quoted). Then change the secret, because others may have read it."
+                )
+                : check.warn(
+                    "\(found), if they can enter its folder.", "Withdraw the permission: chmod o-r \(quoted)")
         }
         if facts.mode & 0o040 != 0, Self.broadGroups.contains(facts.group) {
             return check.warn(
-                "\(name): \(path) may be read by the group \(facts.group) (\(facts.words)), which many are in",
-                "chgrp otpd-secrets \(quoted)   # or, read by its owner alone: chmod g-r \(quoted)")
+                "\(name): the group \(facts.group) can read \(path) (\(facts.words)), and it usually has many members.",
+                "Use a group of its own: chgrp otpd-secrets \(quoted). Or let only the owner read it: chmod g-r \(quoted)"
+            )
         }
         return check.pass("\(name): \(path) (\(facts.words))")
     }
 
-    /// Secrets that stand in the environment itself: a note, and no more.
+    /// A note about secrets in environment variables.
     static func environmentFinding(_ variables: [String: String]) -> Finding {
         let names = SettingName.allCases.filter { $0.isSecret && variables[$0.rawValue].map { !$0.isEmpty } ?? false }
             .map(\.rawValue)
         guard !names.isEmpty else { return environment.pass("none") }
         return environment.pass(
-            "\(names.joined(separator: ", ")): root and this user's other processes can read them in /proc; files are "
-                + "stricter (LoadCredential= in otpd.service)")
+            "\(names.joined(separator: ", ")): root and other processes of this user can read them in /proc. Files are "
+                + "safer: see LoadCredential= in otpd.service.")
     }
 }
 
-/// What stat(2) says of a file.
+/// The owner, the group and the mode of a file.
 struct FileFacts: Equatable, Sendable {
     /// The permission bits.
     var mode: UInt32
     var owner: String
     var group: String
-    /// Whether everybody may enter the folders that lead to it.
+    /// Whether every user may enter the folders that lead to the file.
     var isReachable: Bool
 
     /// `0640 root:otpd-secrets`.

@@ -1,7 +1,7 @@
 internal import Postgres
 internal import Queue
 
-/// The database server: reachable, new enough, the primary, with what the schema needs.
+/// Checks that the database server is reachable, new enough and the primary, and that it has all that the schema needs.
 enum ServerChecks {
     static let connection = Check("database-connection", "Database")
     static let version = Check("database-version", "Database version")
@@ -11,29 +11,30 @@ enum ServerChecks {
     static let autovacuum = Check("database-autovacuum", "Autovacuum")
     static let all = [connection, version, encoding, primary, pgcrypto, autovacuum]
 
-    /// The oldest that the schema's migrations run on: they grant privileges on parameters, which came with it.
+    /// The oldest version for the schema's migrations. They grant privileges on parameters, which older versions
+    /// cannot.
     static let oldest = 150_000
 
-    /// What opening a connection as a worker does came to.
+    /// The finding about a connection like a worker's.
     static func connection(_ failure: PostgresError?, target: String) -> Finding {
         guard let failure else { return connection.pass("connected to \(target)") }
         switch failure {
         case .settings(let reason):
             return connection.fail(
-                .configuration, reason, "Correct DATABASE_URL, or unset it and use PGHOST, PGUSER, …")
+                .configuration, reason, "Correct DATABASE_URL. Or unset it, and set PGHOST, PGUSER and so on.")
         case .connect(let attempts):
             let words = attempts.reasons.isEmpty ? "no address to connect to" : attempts.reasons.joined(separator: "; ")
             switch attempts.cause {
             case .pooler:
                 return connection.fail(
-                    .configuration, "PgBouncer refuses session options, such as those of PGOPTIONS",
-                    "Let DATABASE_URL lead to PostgreSQL itself (its port, as a rule 5432): a worker listens too, which no "
-                        + "pooled connection can.")
+                    .configuration, "PgBouncer refuses session options, such as those of PGOPTIONS.",
+                    "Let DATABASE_URL name PostgreSQL itself (usually port 5432). A worker also needs LISTEN, which does not "
+                        + "work over a pooled connection.")
             case .password, .login:
                 return connection.fail(
                     .privileges, words,
-                    "Try it by itself: psql -h HOST -U ROLE DATABASE; then mend pg_hba.conf, or the password (in psql as a "
-                        + "superuser: \\password ROLE) and DATABASE_URL.")
+                    "Try the login: psql -h HOST -U ROLE DATABASE. If it fails too, correct pg_hba.conf, or set the password "
+                        + "in psql (\\password ROLE) and in DATABASE_URL.")
             case .privilege: return connection.fail(.privileges, words, attempts.cause.remedy)
             case .database, .closed, .option, .tls, .attributes:
                 return connection.fail(.configuration, words, attempts.cause.remedy)
@@ -42,15 +43,16 @@ enum ServerChecks {
             case .network:
                 return connection.fail(
                     .unreachable, words,
-                    "Look whether it runs: systemctl status postgresql; \(isReady(attempts)); then what is in between."
+                    "Check that PostgreSQL runs: systemctl status postgresql; \(isReady(attempts)); Then check the network "
+                        + "and the firewall between."
                 )
             }
         case .server, .lost, .deadline, .canceled, .unsuitable, .misuse:
-            return connection.fail(.unreachable, failure.brief, "Look at PostgreSQL's log, then try again.")
+            return connection.fail(.unreachable, failure.brief, "Read PostgreSQL's log, and run otpd doctor again.")
         }
     }
 
-    /// `pg_isready` with what was tried first: `db:5432 (10.0.0.1)`, `[::1]:5432`, `/run/postgresql:5432`.
+    /// The command `pg_isready` for the first target: `db:5432 (10.0.0.1)`, `[::1]:5432`, `/run/postgresql:5432`.
     private static func isReady(_ failure: ConnectFailure) -> String {
         guard let target = failure.attempts.first?.target.split(separator: " ").first,
             let colon = target.lastIndex(of: ":")
@@ -67,7 +69,7 @@ enum ServerChecks {
         let words = "PostgreSQL \(server.version / 10_000).\(server.version % 10_000)"
         guard server.version >= oldest else {
             return version.fail(
-                .configuration, "\(words); otpd's schema needs 15 or newer (it grants SET ON PARAMETER)",
+                .configuration, "\(words) is too old. otpd needs PostgreSQL 15 or newer.",
                 "Upgrade the cluster: pg_upgradecluster \(server.version / 10_000) main")
         }
         return version.pass(words)
@@ -76,8 +78,8 @@ enum ServerChecks {
     private static func encoding(_ server: ReadServer.Server) -> Finding {
         guard server.encoding == "UTF8" else {
             return encoding.fail(
-                .configuration, "the database's encoding is \(server.encoding)",
-                "Make one with: CREATE DATABASE ... ENCODING 'UTF8' TEMPLATE template0, and migrate there.")
+                .configuration, "The database's encoding is \(server.encoding), but otpd needs UTF8.",
+                "Create a database, and migrate it: CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0;")
         }
         return encoding.pass("UTF8")
     }
@@ -85,27 +87,27 @@ enum ServerChecks {
     private static func primary(_ server: ReadServer.Server) -> Finding {
         guard !server.isStandby else {
             return primary.fail(
-                .configuration, "this is a read-only standby: a worker can't work on it",
-                "Name the primary in DATABASE_URL, or all servers with target_session_attrs=read-write; after a failover "
-                    + "that did not happen: pg_ctlcluster 15 main promote")
+                .configuration, "This server is a read-only standby, so a worker cannot use it.",
+                "Name the primary in DATABASE_URL, or all servers with target_session_attrs=read-write. After a failed "
+                    + "failover, promote the standby: pg_ctlcluster 15 main promote")
         }
-        return primary.pass("it takes writes")
+        return primary.pass("The server takes writes.")
     }
 
     private static func pgcrypto(_ server: ReadServer.Server) -> Finding {
         guard server.hasPgcrypto else {
             return pgcrypto.fail(
-                .configuration, "the extension is not in this database",
-                "In psql as its owner: CREATE EXTENSION pgcrypto; (Debian: it is in postgresql-15), then otpd migrate up"
+                .configuration, "The extension pgcrypto is not in this database.",
+                "In psql as the database's owner: CREATE EXTENSION pgcrypto; Then, as the schema's owner: otpd migrate up"
             )
         }
-        return pgcrypto.pass("there")
+        return pgcrypto.pass("installed")
     }
 
     private static func autovacuum(_ server: ReadServer.Server) -> Finding {
         guard server.hasAutovacuum else {
             return autovacuum.warn(
-                "it is off: the queue grows slower with every send",
+                "Autovacuum is off, so every send makes the queue slower.",
                 "In psql as a superuser: ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET track_counts = on; SELECT "
                     + "pg_reload_conf();")
         }

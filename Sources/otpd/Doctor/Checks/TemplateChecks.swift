@@ -1,17 +1,18 @@
 internal import OTP
 
-/// The texts: there in every language, well-formed, one segment each.
+/// Checks that every purpose has a text in every locale, that the templates are valid, and that each text is one
+/// segment.
 enum TemplateChecks {
     static let locales = Check("template-locales", "Texts: languages")
     static let segments = Check("template-segments", "Texts: segments")
     static let all = [locales, segments]
 
-    /// Every purpose has `en`, the default, and the languages that others have.
+    /// Every purpose needs `en`, the default, and the locales of all other purposes.
     static func locales(_ rows: [TemplateSet.Row]) -> [Finding] {
         guard !rows.isEmpty else {
             return [
                 locales.fail(
-                    .configuration, "otp.templates is empty: no code can be requested",
+                    .configuration, "otp.templates is empty, so no code can be requested.",
                     "In psql as a member of otp_admin: INSERT INTO otp.templates (purpose, locale, body) VALUES "
                         + "('phone_verification', 'en', 'Your {app} verification code is: {code}.');")
             ]
@@ -25,9 +26,10 @@ enum TemplateChecks {
             guard !missing.isEmpty else { continue }
             findings.append(
                 locales.warn(
-                    "\(purpose) has no text in \(missing.joined(separator: ", ")): a request for it is refused (OT004)",
+                    "The purpose \(purpose) has no text in \(missing.joined(separator: ", ")), so requests for it are "
+                        + "refused (OT004).",
                     "In psql as a member of otp_admin: INSERT INTO otp.templates (purpose, locale, body) VALUES "
-                        + "('\(purpose)', '\(missing[0])', '... {code} ...');"))
+                        + "('\(purpose)', '\(missing[0])', '… {code} …');"))
         }
         guard findings.isEmpty else { return findings }
         return [
@@ -35,19 +37,19 @@ enum TemplateChecks {
         ]
     }
 
-    /// The digits of a code of the usual length, and the most minutes that one lives.
+    /// A code of the usual length, and the longest life of a code in minutes.
     private static let code = try? Code("000000")
     private static let minutes = 10
 
-    /// Each text as it would be sent: how many segments, and what is to blame for more than one.
+    /// Counts the segments of each text. The finding says why a text needs more than one.
     static func segments(_ rows: [TemplateSet.Row], appName: String?) -> [Finding] {
-        guard let appName else { return [segments.skip("OTPD_APP_NAME can't be used, see the settings above")] }
+        guard let appName else { return [SettingsChecks.skip(segments, "OTPD_APP_NAME")] }
         guard let code else { return [] }
         var findings: [Finding] = []
         for row in rows {
             let name = "\(row.purpose), \(row.locale)"
             let change =
-                "In psql as a member of otp_admin: UPDATE otp.templates SET body = '...' WHERE (purpose, locale) = "
+                "In psql as a member of otp_admin: UPDATE otp.templates SET body = '…' WHERE (purpose, locale) = "
                 + "('\(row.purpose)', '\(row.locale)');"
             let template: Template
             do {
@@ -62,7 +64,8 @@ enum TemplateChecks {
                 findings.append(
                     segments.fail(
                         .configuration,
-                        "\(name): \(MessageLength.units(utf8: bytes)) characters, and Twilio takes \(MessageLength.limit)",
+                        "The text for \(name) has \(MessageLength.units(utf8: bytes)) characters, but Twilio takes at most "
+                            + "\(MessageLength.limit).",
                         change))
                 continue
             }
@@ -70,33 +73,35 @@ enum TemplateChecks {
             if count.segments > 1 {
                 let blame = blame(String(decoding: bytes, as: UTF8.self), count, appName, row.webOTPHost)
                 findings.append(
-                    segments.warn("\(name): \(count.segments) segments, each is paid for: \(blame)", change))
+                    segments.warn(
+                        "The text for \(name) needs \(count.segments) segments, and each of them is billed. \(blame)",
+                        change))
             }
         }
         guard findings.isEmpty else { return findings }
-        return [segments.pass("all \(rows.count) fit into one")]
+        return [segments.pass("All \(rows.count) texts fit into one segment.")]
     }
 
     private static let fewStrangers = 5
 
-    /// How much too long it is, and what makes it so.
+    /// How much too long the text is, and why.
     private static func blame(_ text: String, _ count: SegmentCount, _ appName: String, _ host: String?) -> String {
         let room = count.encoding == .gsm7 ? 160 : 70
-        var words = "\(count.units) of \(room) characters, \(count.units - room) too many"
+        var words = "It has \(count.units) characters, \(count.units - room) more than the \(room) of one segment."
         if count.encoding == .ucs2 {
             let strangers = SegmentCount.beyondGSM7(text)
-            // A few are slips that can be typed otherwise; many are the language.
+            // A few such characters are mistakes that can be replaced. Many are the language itself.
             if strangers.count <= fewStrangers {
                 let shown = strangers.map { "U+\(hexadecimal($0)) \(name($0))" }.joined(separator: ", ")
-                words += "; only 70 fit and not 160 because of \(shown)"
-                if strangers.allSatisfy(appName.unicodeScalars.contains) { words += ", from OTPD_APP_NAME" }
+                let origin = strangers.allSatisfy(appName.unicodeScalars.contains) ? " from OTPD_APP_NAME" : ""
+                words += " Only 70 fit instead of 160, because of \(shown)\(origin)."
             } else {
-                words += "; 160 fit of Latin letters alone"
+                words += " 160 fit if all letters are Latin."
             }
         }
         if let host {
             let line = SegmentCount("\n@\(host) #000000").units
-            words += "; the WebOTP line takes \(line) of them"
+            words += " The WebOTP line takes \(line) of them."
         }
         return words
     }
@@ -106,7 +111,7 @@ enum TemplateChecks {
         return String(repeating: "0", count: max(0, 4 - digits.count)) + digits
     }
 
-    /// What the character is called; terminals rarely show which of two alike characters one is.
+    /// The character's Unicode name, because terminals rarely show which of two similar characters it is.
     private static func name(_ scalar: Unicode.Scalar) -> String {
         (scalar.properties.name ?? scalar.properties.nameAlias ?? "").lowercased()
     }

@@ -1,14 +1,13 @@
 internal import Glibc
 internal import Synchronization
 
-/// Writes whole lines to a descriptor, each in one write(2) where the kernel takes it whole.
+/// Writes whole lines to a descriptor, each with one write(2) where the kernel takes the whole line.
+///  A full pipe loses no line: the calling thread waits. If the reader of stderr stops reading, the daemon therefore
+/// stops too, and systemd's watchdog ends it. When a write fails (a closed pipe, a full disk), the line is lost. The
+/// next line that can be written follows a line with the number of lost lines. The program must ignore `SIGPIPE`:
+/// otherwise a closed pipe ends it.
 ///
-/// Lines are never dropped because a pipe is full: the caller waits, whatever its thread. A reader of stderr that stops
-/// for good therefore stops the daemon, and systemd's watchdog ends that; silence would hide it. When a write fails
-/// (a closed pipe, a full disk), the line is lost, and the next that goes through is preceded by one that says how many
-/// were. `SIGPIPE` must be ignored by the program, or a closed pipe ends it.
-///
-/// Safe from any thread: the lock is held for one line, so that two never mix.
+/// Safe from any thread: the lock is held for one line, so that two lines never mix.
 final class LineWriter: Sendable {
     private let descriptor: Int32
     private let lost = Mutex(Loss(count: 0, code: 0))
@@ -18,11 +17,11 @@ final class LineWriter: Sendable {
         var code: Int32
     }
 
-    /// Writes to a descriptor that its owner keeps open: stderr, as a rule.
+    /// Writes to a descriptor that its owner keeps open, usually stderr.
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Writes a line, which brings its own line break. `report` makes the line that tells how many were lost before,
-    /// and why.
+    /// Writes a line, which includes its line break. `report` makes the line with the number of lost lines and the
+    /// reason.
     func write(_ line: String, report: (_ lost: Int, _ reason: String) -> String) {
         lost.withLock { loss in
             if loss.count > 0 {
@@ -38,7 +37,7 @@ final class LineWriter: Sendable {
         }
     }
 
-    /// Sends all bytes; returns 0, or errno of what cannot be waited out.
+    /// Sends all bytes. Returns 0, or the errno of a failure that waiting does not end.
     private func send(_ line: String) -> Int32 {
         var line = line
         return line.withUTF8 { bytes in
@@ -59,8 +58,8 @@ final class LineWriter: Sendable {
         }
     }
 
-    /// Whoever shares the descriptor may have made it non-blocking. An error of the descriptor ends the wait too: the
-    /// next write tells it.
+    /// Waits, because another program that shares the descriptor may have made it non-blocking. An error of the
+    /// descriptor ends the wait too: the next write reports it.
     private func waitUntilWritable() {
         var wanted = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
         unsafe _ = poll(&wanted, 1, -1)

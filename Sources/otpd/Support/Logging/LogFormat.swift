@@ -1,6 +1,6 @@
 internal import Logging
 
-/// One thing to be logged.
+/// One line of the log before it is formatted.
 struct LogRecord {
     var time: Timestamp
     var level: Logger.Level
@@ -10,16 +10,16 @@ struct LogRecord {
 
 /// Turns a record into one line. Pure.
 enum LogFormat: Sendable, Equatable {
-    /// For people: `2026-11-22T13:17:59.012Z info Worker is ready worker=7 address="a b"`.
+    /// For people: `2026-11-22T13:17:59.012Z info started worker=7 address="a b"`.
     case text
-    /// For journald, which keeps the time itself and reads the level from the prefix: `<6>Worker is ready worker=7`.
+    /// For journald, which stores the time itself and reads the level from the prefix: `<6>started worker=7`.
     case journal
-    /// For programs: an object to a line.
+    /// For programs: one JSON object a line.
     case json
-    /// For programs that read it from journald.
+    /// For programs that read the JSON from journald.
     case journalJSON
 
-    /// The format for what was asked, where stderr is (or is not) journald's.
+    /// The format for the setting. `journal` says whether stderr leads to journald.
     init(_ format: LogSettings.Format, journal: Bool) {
         switch (format, journal) {
         case (.text, false): self = .text
@@ -63,7 +63,7 @@ private enum TextLine {
         return line
     }
 
-    /// Bare where nothing in it could be taken for the next key, else quoted.
+    /// Without quotes where no character could be read as the next key, else with quotes.
     private static func word(_ text: String) -> String {
         let bare = text.unicodeScalars.allSatisfy {
             $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0 != "\\" && !$0.properties.isWhitespace
@@ -86,7 +86,7 @@ private enum TextLine {
 }
 
 private enum JSONLine {
-    /// The record's own fields; metadata of the same name gets a `_` after it.
+    /// The record's own fields. Metadata of the same name gets a `_` after its name.
     private static let reserved: Set<String> = ["time", "level", "message"]
 
     static func body(_ record: LogRecord) -> String {
@@ -124,7 +124,7 @@ private enum JSONLine {
         }
     }
 
-    /// Numbers and truth values stay what they are.
+    /// Numbers and booleans are written without quotes.
     private static func append(_ text: String, of value: any CustomStringConvertible, to json: inout String) {
         switch value {
         case is any BinaryInteger, is Bool: json += text

@@ -2,7 +2,7 @@ internal import Glibc
 internal import Logging
 internal import Runtime
 
-/// The log of otpd: one line a record, on stderr.
+/// The log of otpd on stderr: one line for each record.
 struct StderrLogHandler: LogHandler {
     var logLevel: Logger.Level
     var metadata: Logger.Metadata = [:]
@@ -28,7 +28,7 @@ struct StderrLogHandler: LogHandler {
     }
 
     func log(event: LogEvent) {
-        // The nearer to the event, the stronger.
+        // Later values replace earlier ones: the event's own metadata comes last.
         var all = metadataProvider?.get() ?? [:]
         all.merge(metadata) { $1 }
         if let error = event.error { all[LogKeys.error] = .string(String(describing: error)) }
@@ -37,14 +37,14 @@ struct StderrLogHandler: LogHandler {
         writer.write(format.line(record)) { lost, reason in
             format.line(
                 LogRecord(
-                    time: record.time, level: .warning, message: "Log lines could not be written and are lost",
+                    time: record.time, level: .warning, message: "log lines could not be written and are lost",
                     metadata: [LogKeys.count: .stringConvertible(lost), LogKeys.reason: .string(reason)]))
         }
     }
 }
 
 extension LogSettings {
-    /// A logger to stderr after these settings. The handler is given, not bootstrapped: a test has its own.
+    /// A logger to stderr with these settings. It brings its own handler, so that tests can use others in one process.
     func logger(label: String, environment: [String: String]) -> Logger {
         let format = LogFormat(format, journal: JournalStream.isStandardError(environment))
         let handler = StderrLogHandler(level: level, format: format, writer: LineWriter(descriptor: 2))
@@ -52,10 +52,10 @@ extension LogSettings {
     }
 }
 
-/// Tells whether stderr goes to journald.
+/// Finds out whether stderr goes to journald.
 enum JournalStream {
-    /// `JOURNAL_STREAM` names the device and inode of the stream that systemd connected; it is inherited by children
-    /// whose stderr goes elsewhere, so both are compared (systemd.exec(5)).
+    /// `JOURNAL_STREAM` names the device and the inode of the stream that systemd connected (systemd.exec(5)). Child
+    /// processes inherit the variable even if their stderr goes elsewhere, so both numbers are compared with stderr's.
     static func isStandardError(_ environment: [String: String]) -> Bool {
         guard let stream = environment["JOURNAL_STREAM"] else { return false }
         var status = stat()

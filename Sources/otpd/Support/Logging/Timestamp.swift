@@ -21,8 +21,8 @@ struct Timestamp: Equatable, Sendable, CustomStringConvertible {
             + Self.padded(second % 60, 2) + "." + Self.padded(millisecond, 3) + "Z"
     }
 
-    /// The Gregorian date of a day since 1970-01-01, counted in eras of 400 years that begin on 1 March, so that the
-    /// leap day is the last of its year.
+    /// The Gregorian date of a day, counted from 1970-01-01. It counts in eras of 400 years that begin on 1 March, so
+    /// that the leap day is the last day of its year.
     private static func date(_ days: Int64) -> (year: Int64, month: Int64, day: Int64) {
         let (era, dayOfEra) = (days + 719_468).flooredDivision(by: 146_097)
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
@@ -40,7 +40,7 @@ struct Timestamp: Equatable, Sendable, CustomStringConvertible {
 }
 
 extension Int64 {
-    /// The quotient rounded down, and what is left: never negative.
+    /// The quotient rounded down, and the remainder, which is never negative.
     fileprivate func flooredDivision(by divisor: Int64) -> (quotient: Int64, remainder: Int64) {
         let (quotient, remainder) = quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

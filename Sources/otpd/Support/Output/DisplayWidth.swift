@@ -1,15 +1,15 @@
 /// How many columns of a terminal a text takes.
 enum DisplayWidth {
     /// The columns of a text: 0 for combining marks and joiners, 2 for East Asian wide characters and emoji, else 1.
-    /// Counted by what the reader sees as one character, so that an accent, a vowel sign or a joined emoji adds nothing.
-    /// Source of the ranges: Unicode 15 `EastAsianWidth.txt`, W and F.
+    /// It counts grapheme clusters, so that an accent, a vowel sign or a joined emoji adds no column. Source of the
+    /// ranges: Unicode 15 `EastAsianWidth.txt`, W and F.
     static func columns(_ text: String) -> Int {
         text.reduce(0) { $0 + columns($1) }
     }
 
     static func columns(_ character: Character) -> Int {
         let scalars = character.unicodeScalars
-        // A base with U+FE0F asks for the wide, coloured picture of itself.
+        // U+FE0F selects the wide, coloured form of the base character.
         if scalars.count > 1, scalars.contains("\u{FE0F}") { return 2 }
         return scalars.reduce(0) { max($0, columns($1)) }
     }

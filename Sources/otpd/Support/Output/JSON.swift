@@ -1,10 +1,10 @@
-/// A JSON value, written as text. Numbers that JSON does not have (NaN, infinities) are null.
+/// A JSON value that can be written as text. Numbers that JSON does not have (NaN, infinities) become null.
 enum JSON: Sendable {
     case null
     case bool(Bool)
     case int(Int)
     case double(Double)
-    /// A number as the database wrote it.
+    /// A number in the database's own spelling.
     case number(String)
     case string(String)
     case array([JSON])
@@ -14,7 +14,7 @@ enum JSON: Sendable {
     static func optional(_ number: Int?) -> JSON { number.map { .int($0) } ?? .null }
     static func optional(_ number: Double?) -> JSON { number.map { .double($0) } ?? .null }
 
-    /// The same for a page that shows its strings: what would reorder or hide what is around it is spelled out.
+    /// The same value for a page that shows its strings. Characters that reorder or hide text are escaped.
     var shown: JSON {
         switch self {
         case .null, .bool, .int, .double, .number: self

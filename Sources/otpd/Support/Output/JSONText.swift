@@ -1,7 +1,7 @@
-/// Writes JSON by appending text: strings, and the few shapes that otpd prints. No Foundation.
+/// Writes strings as JSON and recognises JSON numbers, without Foundation.
 enum JSONText {
-    /// Appends a string with its quotes. `"`, `\` and everything below U+0020 are escaped (RFC 8259), and so is whatever
-    /// must not reach a terminal: see `SingleLine.mustEscape`.
+    /// Appends a string with its quotes. It escapes `"`, `\` and everything below U+0020 (RFC 8259), and every
+    /// character that must not reach a terminal: see `SingleLine.mustEscape`.
     static func append(_ text: String, to json: inout String) {
         json += "\""
         for scalar in text.unicodeScalars {
@@ -12,7 +12,7 @@ enum JSONText {
             case "\r": json += "\\r"
             case "\t": json += "\\t"
             case _ where SingleLine.mustEscape(scalar):
-                // Beyond the first plane as two surrogates.
+                // A character beyond the first plane becomes two surrogates.
                 for unit in UTF16.encode(scalar) ?? .init() {
                     let hex = String(unit, radix: 16)
                     json += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
@@ -23,7 +23,7 @@ enum JSONText {
         json += "\""
     }
 
-    /// Whether the text is a JSON number as it stands (`-1.5e3` is; `+1`, `.5`, `01`, `NaN` are not).
+    /// Whether the text is a JSON number: `-1.5e3` is, and `+1`, `.5`, `01` and `NaN` are not.
     static func isNumber(_ text: String) -> Bool {
         var rest = Substring(text)
         func digits() -> Int {

@@ -1,4 +1,4 @@
-/// Text made safe to print: one line, nothing in it that moves a cursor, rings a bell or reorders what is around it.
+/// Makes text safe to print: one line, without characters that move the cursor, ring the bell or reorder the text.
 enum SingleLine {
     /// The text with control characters, line separators and invisible characters (direction marks among them) written
     /// as escapes: `\n`, `\r`, `\t`, `\u{1B}`. A backslash stays as it is, unless the text is to be quoted.
@@ -9,8 +9,7 @@ enum SingleLine {
         return result
     }
 
-    /// The escaped text between double quotes, with `"` and `\` escaped, so that it can be told apart from its
-    /// surroundings and read back.
+    /// The escaped text between double quotes. `"` and `\` are escaped too, so that a program can read it back.
     static func quoted(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
@@ -30,16 +29,16 @@ enum SingleLine {
         }
     }
 
-    /// Whether a scalar must not reach a terminal or a log as it is.
+    /// Whether a scalar must be escaped before it reaches a terminal or a log.
     static func mustEscape(_ scalar: Unicode.Scalar) -> Bool {
-        // The common case first: the rest of this runs for what is not plain ASCII.
+        // Printable ASCII is the common case and needs no look at the character's properties.
         if scalar.value >= 0x20 && scalar.value < 0x7F { return false }
         switch scalar.properties.generalCategory {
         case .control, .lineSeparator, .paragraphSeparator: return true
-        // The zero-width joiners hold Arabic, Persian and Indic words together and move nothing.
+        // Arabic, Persian and Indic words need the zero-width joiners, and these move nothing.
         case .format: return scalar.value != 0x200C && scalar.value != 0x200D
         default:
-            // Fillers that take no room, but not what chooses the form of the character before it.
+            // Invisible fillers are escaped. Variation selectors choose the form of the character before them.
             return scalar.properties.isDefaultIgnorableCodePoint && !scalar.properties.isVariationSelector
         }
     }

@@ -3,12 +3,12 @@ enum Cell: Equatable {
     case null
     case text(String)
     case integer(Int64)
-    /// A number in PostgreSQL's own words (`numeric`, `double precision`): printed verbatim, a JSON number where JSON
-    /// has it (`NaN` and `Infinity` become strings).
+    /// A number in PostgreSQL's own spelling (`numeric`, `double precision`). It is printed verbatim. `NaN` and
+    /// `Infinity` become strings in JSON.
     case number(String)
     case boolean(Bool)
 
-    /// What a reader sees: one line, with `—` for NULL.
+    /// The cell as one line, with `—` for NULL.
     var text: String {
         switch self {
         case .null: "—"
@@ -31,7 +31,7 @@ enum Cell: Equatable {
     }
 }
 
-/// What every command prints: rows under named columns, as an aligned table for people or as JSON for programs.
+/// Rows under named columns, printed as an aligned table for people or as JSON for programs.
 struct Table: Equatable {
     let columns: [String]
     private(set) var rows: [[Cell]] = []
@@ -41,13 +41,13 @@ struct Table: Equatable {
         for row in rows { append(row) }
     }
 
-    /// Adds a row. It must have a cell for each column.
+    /// Adds a row, which must have a cell for each column.
     mutating func append(_ row: [Cell]) {
         precondition(row.count == columns.count, "a row of \(row.count) cells under \(columns.count) columns")
         rows.append(row)
     }
 
-    /// The same without a column.
+    /// The table without a column.
     func without(_ name: String) -> Table {
         guard let column = columns.firstIndex(of: name) else { return self }
         func rest<Value>(_ values: [Value]) -> [Value] {
@@ -64,8 +64,8 @@ struct Table: Equatable {
             rows: rows.filter { $0[column] == .integer(value) || $0[column] == .number(String(value)) })
     }
 
-    /// The table as lines of at most `width` columns where one is given: the last column is cut for it, never to less than
-    /// ten.
+    /// The table as lines of at most `width` columns where a width is given. To fit, the last column is cut, but never
+    /// to less than ten columns.
     func text(width: Int?) -> String {
         guard let width, let last = columns.indices.last else { return text }
         let others = columns.indices.dropLast().reduce(0) { sum, column in
@@ -83,8 +83,8 @@ struct Table: Equatable {
         ).text
     }
 
-    /// The table as lines: a header, a rule, the rows; two spaces between columns; a column of numbers alone is set
-    /// flush right. No line ends in spaces. Without rows, header and rule alone.
+    /// The table as lines: a header, a rule and the rows, with two spaces between columns. A column that holds only
+    /// numbers is aligned to the right. No line ends in spaces.
     var text: String {
         let words = rows.map { $0.map(\.text) }
         let widths = columns.indices.map { column in
@@ -106,7 +106,7 @@ struct Table: Equatable {
         return text
     }
 
-    /// The rows as a JSON array of objects, a row to a line, keys in the columns' order; `[]` without rows.
+    /// The rows as a JSON array with one object a line, and keys in the columns' order. `[]` without rows.
     var json: String {
         guard !rows.isEmpty else { return "[]\n" }
         var json = "[\n"

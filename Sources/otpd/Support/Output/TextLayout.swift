@@ -1,6 +1,6 @@
-/// Text fitted into columns of a terminal.
+/// Fits text into the columns of a terminal.
 enum TextLayout {
-    /// The text in at most `width` columns; what is cut off is shown by `…`.
+    /// The text in at most `width` columns. A cut text ends in `…`.
     static func fit(_ text: String, _ width: Int) -> String {
         guard DisplayWidth.columns(text) > width else { return text }
         guard width > 0 else { return "" }
@@ -15,16 +15,16 @@ enum TextLayout {
         return result + "…"
     }
 
-    /// The text, padded with spaces to `width` columns, or cut to them.
+    /// The text in exactly `width` columns: padded with spaces, or cut.
     static func pad(_ text: String, _ width: Int) -> String {
         let text = fit(text, width)
         return text + String(repeating: " ", count: max(0, width - DisplayWidth.columns(text)))
     }
 
-    /// The text in lines of at most `width` columns, broken at spaces, and within a word only where it is longer than a
-    /// line. At least one line.
+    /// The text in lines of at most `width` columns, at least one line. Lines break at spaces, and within a word only
+    /// if the word is longer than a line.
     static func wrap(_ text: String, _ width: Int) -> [String] {
-        let width = max(2, width)  // a wide character takes two
+        let width = max(2, width)  // A wide character takes two columns.
         var lines: [String] = []
         var (line, columns) = ("", 0)
         for word in text.split(separator: " ") {
@@ -50,7 +50,7 @@ enum TextLayout {
         return lines
     }
 
-    /// The first `count` of the lines, the last of them ending in `…` where there were more.
+    /// The first `count` lines. The last of them ends in `…` where lines are left out.
     static func first(_ count: Int, of lines: [String], width: Int) -> [String] {
         guard lines.count > count, count > 0 else { return Array(lines.prefix(count)) }
         var kept = Array(lines.prefix(count))
@@ -59,7 +59,7 @@ enum TextLayout {
     }
 }
 
-/// A text as a terminal shows it: parts, each in a style.
+/// A line of a terminal: parts of text, each in a style.
 struct StyledLine: Equatable, Sendable {
     enum Style: Sendable { case plain, bold, dim, good, warning, bad }
 
@@ -72,19 +72,19 @@ struct StyledLine: Equatable, Sendable {
         if !text.isEmpty { parts.append((text, style)) }
     }
 
-    /// The same, and in one style throughout.
+    /// The line in one style.
     func all(_ style: Style) -> StyledLine { StyledLine(plain, style) }
 
     var plain: String { parts.reduce("") { $0 + $1.text } }
     var columns: Int { DisplayWidth.columns(plain) }
 
-    /// At most `width` columns; what is cut off is shown by `…`.
+    /// The line in at most `width` columns. A cut line ends in `…`.
     func fitted(_ width: Int) -> StyledLine {
         guard columns > width else { return self }
         var (line, rest) = (StyledLine(), width)
         for part in parts {
             let length = DisplayWidth.columns(part.text)
-            // Room for the ellipsis stays.
+            // One column is kept for the ellipsis.
             if length < rest {
                 line.append(part.text, part.style)
                 rest -= length
@@ -96,7 +96,7 @@ struct StyledLine: Equatable, Sendable {
         return line
     }
 
-    /// With SGR sequences, or without. No line ends in spaces.
+    /// The line with SGR sequences, or without them and without spaces at the end.
     func text(colour: Bool) -> String {
         guard colour else {
             var text = plain

@@ -1,13 +1,13 @@
 internal import Glibc
 
-/// Tells systemd how the service is doing (sd_notify(3)), over the datagram socket that `NOTIFY_SOCKET` names.
+/// Tells systemd the state of the service (sd_notify(3)), over the datagram socket that `NOTIFY_SOCKET` names.
 ///
-/// Immutable, and one datagram is one system call: usable from any thread. The socket is closed with the last reference.
+/// Safe from any thread: it is immutable, and each datagram is one system call. The last reference closes the socket.
 final class Notifier: Sendable {
     private let descriptor: Int32
 
-    /// Nil when `NOTIFY_SOCKET` is not set: nobody is listening, and there is nothing to say. Connects at once, so that
-    /// a socket that cannot be used is an error at start.
+    /// Connects at once, so that an unusable socket is an error at start. Nil when `NOTIFY_SOCKET` is not set: then no
+    /// process listens.
     static func connect(environment: [String: String]) throws(NotifierError) -> Notifier? {
         guard let path = environment["NOTIFY_SOCKET"], !path.isEmpty else { return nil }
         return try Notifier(path: path)
@@ -23,7 +23,7 @@ final class Notifier: Sendable {
             close(descriptor)
             throw .unusable(path: path, reason: reason)
         }
-        // systemd reads at once; should it not, the event loop must not wait for it long.
+        // systemd reads at once. If it does not, the event loop must not wait long.
         var limit = timeval(tv_sec: 1, tv_usec: 0)
         let length = socklen_t(MemoryLayout<timeval>.size)
         guard unsafe setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &limit, length) == 0 else {
@@ -36,12 +36,13 @@ final class Notifier: Sendable {
 
     deinit { close(descriptor) }
 
-    /// The service is up.
+    /// Reports that the service has started.
     func ready(status: String) throws(NotifierError) {
         try send(["READY=1", Self.status(status)])
     }
 
-    /// Settings are being read anew; `reloaded` has to follow. The time tells systemd which reload it is (sd_notify(3)).
+    /// Reports that the settings are being read again. `reloaded` must follow. The time tells systemd which reload it
+    /// is (sd_notify(3)).
     func reloading() throws(NotifierError) {
         var time = timespec()
         unsafe clock_gettime(CLOCK_MONOTONIC, &time)
@@ -49,27 +50,27 @@ final class Notifier: Sendable {
         try send(["RELOADING=1", "MONOTONIC_USEC=\(microseconds)"])
     }
 
-    /// Settings have been read anew, or those of before stay; its status line is what it was.
+    /// Reports that the reload has ended, with new settings or with the old ones. The status line does not change.
     func reloaded() throws(NotifierError) {
         try send(["READY=1"])
     }
 
-    /// One line about its state, shown by `systemctl status`.
+    /// Reports the service's state in one line, which `systemctl status` shows.
     func status(_ status: String) throws(NotifierError) {
         try send([Self.status(status)])
     }
 
-    /// The service is on its way out.
+    /// Reports that the service is stopping.
     func stopping(status: String) throws(NotifierError) {
         try send(["STOPPING=1", Self.status(status)])
     }
 
-    /// The event loop is turning.
+    /// Reports that the event loop runs.
     func watchdog() throws(NotifierError) {
         try send(["WATCHDOG=1"])
     }
 
-    /// A line break would begin another assignment.
+    /// The status as an assignment. Line breaks are escaped, because each line is an assignment.
     private static func status(_ text: String) -> String { "STATUS=" + SingleLine.escaped(text) }
 
     private func send(_ assignments: [String]) throws(NotifierError) {

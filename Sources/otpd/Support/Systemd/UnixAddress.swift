@@ -5,7 +5,7 @@ struct UnixAddress {
     private var address = sockaddr_un()
     private let length: socklen_t
 
-    /// `/path`, or `@name` for an abstract one (whose first byte is NUL on the wire).
+    /// `/path`, or `@name` for an abstract address, whose first byte is NUL.
     init(_ path: String) throws(NotifierError) {
         var bytes = Array(path.utf8)
         switch bytes.first {
@@ -28,7 +28,7 @@ struct UnixAddress {
         length = socklen_t(offset + bytes.count + (isPath ? 1 : 0))
     }
 
-    /// Calls connect(2); false with errno set when it fails.
+    /// Calls connect(2). Returns false, with errno set, when it fails.
     mutating func connect(_ descriptor: Int32) -> Bool {
         let length = length
         return unsafe withUnsafePointer(to: &address) { pointer in
@@ -38,7 +38,7 @@ struct UnixAddress {
         }
     }
 
-    /// Calls bind(2); false with errno set when it fails.
+    /// Calls bind(2). Returns false, with errno set, when it fails.
     mutating func bind(_ descriptor: Int32) -> Bool {
         let length = length
         return unsafe withUnsafePointer(to: &address) { pointer in
@@ -49,7 +49,7 @@ struct UnixAddress {
     }
 }
 
-/// Why systemd could not be told.
+/// Why systemd could not be notified.
 enum NotifierError: Error, Equatable, CustomStringConvertible {
     case unusable(path: String, reason: String)
     case notSent(reason: String)
@@ -57,10 +57,10 @@ enum NotifierError: Error, Equatable, CustomStringConvertible {
     var description: String {
         switch self {
         case .unusable(let path, let reason):
-            "NOTIFY_SOCKET is \(SingleLine.quoted(path)), which cannot be used: \(reason); "
-                + "unset it when otpd is not started by systemd"
+            "NOTIFY_SOCKET is \(SingleLine.quoted(path)), which cannot be used: \(reason). "
+                + "If systemd does not start otpd, unset it"
         case .notSent(let reason):
-            "systemd could not be notified: \(reason); check NotifyAccess= in the unit"
+            "cannot notify systemd: \(reason). Check NotifyAccess= in the unit"
         }
     }
 }

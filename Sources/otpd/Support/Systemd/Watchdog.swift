@@ -1,9 +1,9 @@
-/// How often systemd wants to hear that the service lives (sd_watchdog_enabled(3)).
+/// How often the service must notify systemd's watchdog (sd_watchdog_enabled(3)).
 struct Watchdog: Equatable, Sendable {
-    /// The time after which systemd ends a silent service.
+    /// The time after which systemd ends a service that sent no notification.
     let timeout: Duration
 
-    /// When to speak: at half of it, as systemd advises.
+    /// The time between two notifications: half of the timeout, as systemd advises.
     var interval: Duration { timeout / 2 }
 
     /// Nil when `WATCHDOG_USEC` is not set, or `WATCHDOG_PID` names another process.
@@ -23,13 +23,13 @@ struct Watchdog: Equatable, Sendable {
     }
 }
 
-/// The watchdog's variables make no sense.
+/// A variable of the watchdog has no valid value.
 struct WatchdogError: Error, Equatable, CustomStringConvertible {
     let variable: String
     let value: String
 
     var description: String {
-        "\(variable) is \(SingleLine.quoted(value)), which is no positive number; "
-            + "set WatchdogSec= in the unit, or unset it when otpd is not started by systemd"
+        "\(variable) is \(SingleLine.quoted(value)), which is no positive number. "
+            + "Set WatchdogSec= in the unit. If systemd does not start otpd, unset \(variable)"
     }
 }

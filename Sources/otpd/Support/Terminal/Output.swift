@@ -2,33 +2,33 @@ internal import ArgumentParser
 internal import Glibc
 internal import Synchronization
 
-/// Writes to a person or a program that reads us, and ends the process.
+/// Writes to standard output and standard error, and ends the process.
 enum Output {
-    /// Writes `text` to standard output as it is. What can't be written is remembered: see `finish`.
+    /// Writes `text` to standard output without a change. `finish` reports a failed write.
     static func write(_ text: String) { _ = isWritten(text) }
 
-    /// Writes a line to standard output; false when it can't be written any more.
+    /// Writes a line to standard output. Returns false when it cannot be written.
     static func line(_ line: String) -> Bool { isWritten(line + "\n") }
 
-    /// Writes what asks for input to standard error, apart from what a program reads.
+    /// Writes a prompt for input to standard error, so that programs that read standard output do not get it.
     static func prompt(_ text: String) { write(text, to: 2) }
 
-    /// Writes a line to standard error: what a person should know, and no failure.
+    /// Writes a line to standard error that is no failure, such as a warning.
     static func note(_ line: String) { write("otpd: \(SingleLine.escaped(line))\n", to: 2) }
 
-    /// Ends the process with a failure's line and its code.
+    /// Ends the process with the failure's line and its exit code.
     static func fail(_ failure: Failure) -> Never {
         write("otpd: \(failure)\n", to: 2)
         Glibc.exit(failure.exitCode.rawValue)
     }
 
-    /// Ends the process with every problem of its settings, a line each.
+    /// Ends the process with one line for each problem of its settings.
     static func fail(_ problems: SettingsProblems) -> Never {
         for line in problems.lines { write("otpd: \(line)\n", to: 2) }
         Glibc.exit(problems.exitCode.rawValue)
     }
 
-    /// Ends the process as ArgumentParser would: help and version on standard output, bad usage on standard error.
+    /// Ends the process as ArgumentParser does: help and version on standard output, bad usage on standard error.
     static func end(_ error: any Error, of command: any ParsableCommand.Type) -> Never {
         let message = command.fullMessage(for: error)
         let code = command.exitCode(for: error)
@@ -40,34 +40,34 @@ enum Output {
         exit(.done)
     }
 
-    /// Ends the process with this code, unless nothing else failed and standard output did.
+    /// Ends the process with this code, or with 74 if only standard output failed.
     static func exit(_ code: ExitCode) -> Never {
         if code == .done { finish() }
         Glibc.exit(code.rawValue)
     }
 
-    /// To be called when a command has done its work: ends the process with a line and 74 when a part of standard output
-    /// could not be written, on a full disk for example. A reader that has gone is no error.
+    /// Call this when a command has done its work. If a part of standard output could not be written, on a full disk
+    /// for example, it ends the process with an error line and 74. A reader that closed its end is no error.
     static func finish() {
         let code = failed.load(ordering: .relaxed)
         guard code != 0 else { return }
         fail(
             Failure(
-                .outputFailed, "Cannot write to standard output", because: SystemError.text(code),
-                remedy: "The command has done its work; its output is not complete"))
+                .outputFailed, "cannot write to standard output", because: SystemError.text(code),
+                remedy: "The command has done its work, but its output is incomplete"))
     }
 
-    /// Takes the places of standard input, output and error that are closed, before anything else is opened: a socket
-    /// must not get their numbers. What is written to a closed standard output fails, as it would without this.
+    /// Opens /dev/null in the place of a standard input, output or error that is closed. This comes before anything
+    /// else is opened, because a socket must not get their numbers. A write to such a standard output still fails.
     static func claimDescriptors() {
         for (descriptor, mode) in [(Int32(0), O_RDONLY), (1, O_RDONLY), (2, O_RDWR)] {
             guard fcntl(descriptor, F_GETFD) < 0 else { continue }
-            // The lowest number that is free, and those below are taken.
+            // open(2) takes the lowest free number, and all numbers below this one are in use.
             unsafe _ = open("/dev/null", mode)
         }
     }
 
-    /// Why standard output could not be written: the first error but EPIPE; 0 where there was none.
+    /// The first error of standard output other than EPIPE. 0 where there was none.
     private static let failed = Atomic<Int32>(0)
 
     private static func isWritten(_ text: String) -> Bool {
@@ -76,7 +76,7 @@ enum Output {
         return code == 0
     }
 
-    /// 0, or the error that ended it.
+    /// Returns 0, or the errno of the write that failed.
     @discardableResult
     private static func write(_ text: String, to descriptor: Int32) -> Int32 {
         var rest = Array(text.utf8)[...]
@@ -89,7 +89,7 @@ enum Output {
             switch count == 0 ? EIO : errno {
             case EINTR: continue
             case EAGAIN:
-                // Not blocking: another program that shares it has said so.
+                // Another program that shares the descriptor has made it non-blocking.
                 var wait = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                 unsafe _ = poll(&wait, 1, -1)
             case let code: return code

@@ -3,7 +3,7 @@ internal import Glibc
 
 /// What standard output is connected to.
 enum Terminal {
-    /// Whether a person looks at it: a terminal that can do more than print (`TERM` is set and not `dumb`).
+    /// Whether it is a terminal that can move the cursor: `TERM` is set and is not `dumb`.
     static var isScreen: Bool {
         guard isatty(1) == 1 else { return false }
         let term = ProcessEnvironment.current()["TERM"] ?? ""
@@ -13,7 +13,7 @@ enum Terminal {
     /// Whether colours are wanted: on a terminal, unless `NO_COLOR` is set (https://no-color.org).
     static var isColoured: Bool { isScreen && (ProcessEnvironment.current()["NO_COLOR"] ?? "").isEmpty }
 
-    /// Its columns and rows; nil where it is no terminal, or does not know.
+    /// Its columns and rows. Nil where it is no terminal, or a terminal that does not tell its size.
     static func size() -> (columns: Int, rows: Int)? {
         var size = winsize()
         guard unsafe ioctl(1, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0, size.ws_row > 0 else { return nil }
@@ -21,20 +21,20 @@ enum Terminal {
     }
 }
 
-/// The whole terminal, lent: the alternate screen without a cursor, keys as they are pressed. `leave` gives it back as it was.
+/// The whole terminal: the alternate screen without a cursor, and each key when it is pressed. `leave` restores it.
 ///
-/// Writes never block: a terminal that takes nothing (Ctrl-S, a stuck connection) misses pictures, and the program can
-/// still be ended. Used on the loop's thread alone.
+/// Writes never block. A terminal that takes nothing (Ctrl-S, a stuck connection) misses pictures, and the program can
+/// still be ended. Use it only on the loop's thread.
 final class Screen {
-    /// Opened anew, so that not blocking is this program's affair and not that of the shell that shares the terminal.
+    /// A descriptor of its own, so that its non-blocking mode does not reach the shell that shares the terminal.
     private let output: Int32
     private let opened: Bool
     private var before: termios?
     private var isEntered = false
     private var pending: ArraySlice<UInt8> = []
 
-    /// The least time that giving the terminal back may take.
-    private static let farewell: Int32 = 300
+    /// How long `leave` waits for the terminal to take the last bytes, in milliseconds.
+    private static let leaveTimeout: Int32 = 300
     private static let enterSequence = "\u{1B}[?1049h\u{1B}[?25l\u{1B}[?7l"
     private static let leaveSequence = "\u{1B}[0m\u{1B}[?7h\u{1B}[?25h\u{1B}[?1049l"
 
@@ -56,7 +56,7 @@ final class Screen {
             var settings = termios()
             if unsafe tcgetattr(0, &settings) == 0 {
                 before = settings
-                // Signals stay signals; only lines and the echo go.
+                // Ctrl-C and Ctrl-Z still send signals. Only line editing and the echo are switched off.
                 settings.c_lflag &= ~tcflag_t(ICANON | ECHO)
                 unsafe _ = tcsetattr(0, TCSANOW, &settings)
             }
@@ -67,19 +67,19 @@ final class Screen {
     func leave() {
         guard isEntered else { return }
         isEntered = false
-        // Half a picture would end in the middle of a sequence.
+        // Waiting bytes go first: half a picture would end in the middle of a sequence.
         write(Self.leaveSequence)
-        flush(within: Self.farewell)
+        flush(within: Self.leaveTimeout)
         if var before { unsafe _ = tcsetattr(0, TCSANOW, &before) }
         before = nil
     }
 
-    /// Shows lines from the upper left corner on; false when the terminal has gone.
+    /// Shows lines from the upper left corner on. Returns false when the terminal is closed.
     @discardableResult
     func show(_ lines: [StyledLine], colour: Bool) -> Bool {
         guard isEntered else { return true }
         guard flush(within: 0) else { return false }
-        // What it has not taken yet is a picture of before: this one is left out.
+        // The terminal has not yet taken the last picture, so this one is left out.
         guard pending.isEmpty else { return true }
         let rows = lines.map { $0.text(colour: colour) + "\u{1B}[K" }
         return write("\u{1B}[H" + rows.joined(separator: "\r\n") + "\u{1B}[J")
@@ -91,7 +91,7 @@ final class Screen {
         return flush(within: 0)
     }
 
-    /// Writes what waits, as far as the terminal takes it; false when the terminal has gone.
+    /// Writes the waiting bytes as far as the terminal takes them. Returns false when the terminal is closed.
     @discardableResult
     private func flush(within milliseconds: Int32) -> Bool {
         while !pending.isEmpty {
@@ -111,13 +111,13 @@ final class Screen {
     }
 }
 
-/// A line typed on standard input that nobody sees: a code.
+/// A line of standard input that the terminal does not show: a code.
 enum HiddenLine {
-    /// Asks for it where standard input is a terminal, with the echo off; elsewhere it is just read. Nil at the end of input.
+    /// Reads the line. On a terminal it prompts first and switches the echo off. Nil at the end of input.
     static func read(prompt: String) -> String? {
         var before = termios()
         guard isatty(0) == 1, unsafe tcgetattr(0, &before) == 0 else { return readLine(strippingNewline: true) }
-        // A signal must not leave the terminal without its echo: they wait, and Ctrl-C comes as what ends the line.
+        // A signal must not end the program while the echo is off. Signals are blocked, and the signalfd ends the wait.
         var (signals, previous) = (sigset_t(), sigset_t())
         unsafe _ = sigemptyset(&signals)
         for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP] { unsafe _ = sigaddset(&signals, signal) }
@@ -135,7 +135,7 @@ enum HiddenLine {
         unsafe _ = tcsetattr(0, TCSAFLUSH, &before)
         Output.prompt("\n")
         close(watcher)
-        // What waited is delivered now.
+        // Blocked signals are delivered now.
         unsafe _ = pthread_sigmask(SIG_SETMASK, &previous, nil)
         return line
     }

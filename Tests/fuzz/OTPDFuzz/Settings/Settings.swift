@@ -34,9 +34,9 @@ func fuzzSettings(_ bytes: [UInt8]) {
         return content
     }
     let worker = Settings.worker(environment: environment, readFile: read)
-    let webTier = Settings.webTier(environment: environment, readFile: read)
+    let backend = Settings.backend(environment: environment, readFile: read)
     let database = Settings.database(environment: environment, readFile: read)
-    var lines = lines(worker) { $0.warnings } + lines(webTier) { $0.warnings } + lines(database) { $0.warnings }
+    var lines = lines(worker) { $0.warnings } + lines(backend) { $0.warnings } + lines(database) { $0.warnings }
     // A file that is no secret's may be named in a line, and so may the value of what is no secret.
     let others = environment.filter { !secrets.contains($0.key) }
     if others.contains(where: { $0.value.contains(canary) || $0.key.contains(canary) }) { lines = [] }
@@ -44,7 +44,7 @@ func fuzzSettings(_ bytes: [UInt8]) {
     guard case .success(let settings) = worker else { return }
     isSound(settings)
     // What suffices for everything suffices for its parts.
-    guard case .success = webTier, case .success = database else {
+    guard case .success = backend, case .success = database else {
         return require(false, "the parts need no more than the whole")
     }
 }
