@@ -1,17 +1,24 @@
--- The schema otp: what the web tier writes, what the worker takes, what anyone may read. This step makes the ground: roles,
--- the schema, pgcrypto, the table of steps.
+-- The schema otp: tables that backends write, the queue that workers claim from, and views for monitoring. This step creates
+-- the foundation: the roles, the schema, pgcrypto and the table of migrations.
 --
--- One subject a file, in an order in which each file needs only those before it: tables, views, functions, triggers, and
--- who may use them. The functions of PL/pgSQL alone may name what comes later, since they look for it when they run. Each
--- step is a transaction of its own; the last one opens the schema.
+-- Each file has one subject and needs only the files before it. Within a file the order is: tables, views, functions,
+-- triggers, grants. Functions in PL/pgSQL may name objects of later files, because PL/pgSQL looks names up when it runs.
+-- Each step is a transaction of its own. The last step opens the schema to its roles.
 --
--- Errors that a backend can branch on: OT001 too many requests · OT002 phone number cannot be one · OT003 secret
--- missing, short or another one · OT004 unknown locale or purpose · OT005 country not allowed · OT006 verification
--- cannot be sent · OT007 another value cannot be used (subject, code, expires_at, channel) · 55P03 another transaction
--- holds a row that this call needs (otp.refuse_wait).
--- Checks sit in triggers, never in table CHECKs: a failing CHECK prints the row, with its number.
+-- Errors that a backend can branch on:
+--   OT001  too many requests
+--   OT002  invalid phone number
+--   OT003  the session's otp.secret is missing, too short, or not the one the code was sealed with
+--   OT004  unknown locale or purpose
+--   OT005  country not allowed
+--   OT006  the verification cannot be sent
+--   OT007  another invalid value (subject, code, expires_at, channel, a setting)
+--   55P03  another transaction holds a row that this call needs (otp.refuse_wait)
+--
+-- Triggers check the tables with phone numbers, because a CHECK constraint that fails prints the whole row. Tables of
+-- settings have CHECK constraints. Their names are sentences: PostgreSQL's error message shows the name.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -23,12 +30,12 @@ SET LOCAL client_min_messages = 'warning';
 DO $$
 BEGIN
     IF current_setting('server_encoding') <> 'UTF8' THEN
-        RAISE EXCEPTION 'otpd needs a database with encoding UTF8, this one has %', current_setting('server_encoding')
-            USING HINT = 'Create it with: CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0';
+        RAISE EXCEPTION 'otpd needs a database with the encoding UTF8, and this one has %', current_setting('server_encoding')
+            USING HINT = 'Create the database with: CREATE DATABASE … ENCODING ''UTF8'' TEMPLATE template0.';
     END IF;
 END $$;
 
--- Roles belong to the cluster: another database, or another migration running now, may make the same ones.
+-- Roles belong to the cluster. Another database may have created them, or another migration may create them right now.
 DO $$
 DECLARE
     role_name text;
@@ -41,23 +48,23 @@ BEGIN
         BEGIN
             EXECUTE format('CREATE ROLE %I NOLOGIN', role_name);
         EXCEPTION
-            WHEN duplicate_object OR unique_violation THEN NULL;  -- made by another migration meanwhile
+            WHEN duplicate_object OR unique_violation THEN NULL;  -- another migration has just created it
             WHEN insufficient_privilege THEN
-                CONTINUE WHEN role_name = 'otp_owner';  -- then the migrating role owns the schema: see below
+                CONTINUE WHEN role_name = 'otp_owner';  -- the migrating role then owns the schema, see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
                     USING ERRCODE = 'insufficient_privilege',
-                        HINT = 'As a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                        HINT = 'Run as a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
         END;
     END LOOP;
 END $$;
 
--- The functions run with the rights of the schema's owner, so that is never a superuser: otp_owner, which has no other
--- rights. A migrating role that cannot become otp_owner owns the schema itself; it is no superuser either, and is told.
--- pgcrypto may already be there, in any schema; making it takes the migrating role's own rights.
+-- The functions run with the rights of the schema's owner. The owner is therefore never a superuser: it is otp_owner, which
+-- has no other rights. A migrating role that cannot become otp_owner owns the schema itself; the last step tells it so.
+-- pgcrypto may already be installed, in any schema. To install it, the migrating role uses its own rights.
 DO $$
 DECLARE
-    -- To become another role takes SET from PostgreSQL 16 on, and membership before. INHERIT lets later steps read.
+    -- From PostgreSQL 16 on, SET ROLE needs the option SET. Older versions need membership. INHERIT lets later steps read.
     can_become CONSTANT text := CASE WHEN current_setting('server_version_num')::int >= 160000 THEN 'SET' ELSE 'MEMBER' END;
     options CONSTANT text := CASE can_become WHEN 'SET' THEN ' WITH SET TRUE, INHERIT TRUE' ELSE '' END;
     home text;
@@ -84,24 +91,24 @@ BEGIN
     IF NOT has_schema_privilege(to_regnamespace(quote_ident(home))::oid, 'USAGE') THEN
         RAISE EXCEPTION 'pgcrypto is in the schema %, which % may not use', home, current_user
             USING ERRCODE = 'insufficient_privilege',
-                HINT = format('As %I or a superuser: GRANT USAGE ON SCHEMA %I TO %I;  then migrate again.',
+                HINT = format('Run as %I or a superuser: GRANT USAGE ON SCHEMA %I TO %I;  then migrate again.',
                     home_owner, home, current_user);
     END IF;
     PERFORM set_config('search_path', format('pg_catalog, %I', home), true);
 END $$;
 
-COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Web tier: insert verifications and send_jobs, or call request and verify.';
+COMMENT ON SCHEMA otp IS 'otpd: one-time codes by SMS. Backends insert verifications and send_jobs, or call otp.request and otp.verify.';
 
--- These three are bound to pgcrypto's functions by what those are and not by name (such bodies are resolved once, here),
--- so that no search_path can put others in their place.
+-- These three functions call pgcrypto. PostgreSQL resolves their bodies once, here, so no search_path can later put other
+-- functions in the place of pgcrypto's.
 CREATE FUNCTION otp.hmac_sha256(message bytea, key bytea) RETURNS bytea
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN hmac(message, key, 'sha256');
 
 CREATE FUNCTION otp.random_bytes(count int) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE RETURN gen_random_bytes(count);
 
--- Opened by the daemon (Sources/Queue/CodeKeys.swift), which reads nothing but what these options write. The secret is
--- random and long: stretching it (s2k-mode=3, the default) would make each seal cost 368 µs more.
+-- The daemon opens the seal (Sources/Queue/CodeKeys.swift) and reads only the format that these options write. The secret is
+-- long and random, so it needs no stretching: s2k-mode=3, the default, would add 368 µs to each seal.
 CREATE FUNCTION otp.seal(code text, secret text) RETURNS bytea
 LANGUAGE sql VOLATILE PARALLEL SAFE
 RETURN pgp_sym_encrypt(code, secret, 's2k-mode=1, cipher-algo=aes256, compress-algo=0');
@@ -117,7 +124,7 @@ BEGIN
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO %I', bound, owner);
     END LOOP;
-    PERFORM set_config('role', owner, true);    -- what follows is the owner's
+    PERFORM set_config('role', owner, true);    -- the owner owns all that follows
 END $$;
 
 SET LOCAL search_path = pg_catalog;
@@ -125,7 +132,7 @@ SET LOCAL search_path = pg_catalog;
 CREATE TABLE otp.schema_migrations (
     version int PRIMARY KEY,
     name text NOT NULL,
-    checksum text,          -- filled by otpd, in the migration's own transaction; null when psql ran it
+    checksum text,          -- otpd writes it in the migration's own transaction; null when psql ran the migration
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     applied_by text NOT NULL DEFAULT session_user
 );

@@ -1,7 +1,7 @@
--- Settings as data: what operators change while everything runs. Texts, countries, rates of senders, and one row of settings.
--- Workers hear of a change at once. Values are checked where they are written.
+-- Settings that operators change while otpd runs: texts, countries, rates of senders, and one row of general settings.
+-- A change reaches the workers at once. Triggers and constraints check each value when it is written.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -16,60 +16,78 @@ END $$;
 SET LOCAL search_path = pg_catalog;
 
 CREATE TABLE otp.settings (
-    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    region text NOT NULL DEFAULT 'SA',                   -- how a number without a country code is read
-    timezone text NOT NULL DEFAULT 'Asia/Riyadh',        -- whose days the daily budgets are
-    time_to_live interval NOT NULL DEFAULT '5 minutes',  -- of a code, where the backend gives no expires_at
-    max_attempts smallint NOT NULL DEFAULT 5,            -- wrong tries per verification
-    max_failures_per_day smallint NOT NULL DEFAULT 10,   -- wrong tries per phone and day, whatever the verification
-    sends_per_second numeric CHECK (sends_per_second > 0 AND sends_per_second <= 100000), -- of all workers; null: any
-    daily_budget numeric CHECK (daily_budget > 0 AND daily_budget < 'Infinity'),  -- what a day's messages may cost; null: any
-    budget_unit text NOT NULL DEFAULT 'USD' CHECK (budget_unit ~ '^[A-Z]{3}$'),   -- the budget's currency (ISO 4217)
-    CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
-    -- otp.conversion_daily calls less than this share of verified codes suspicious, from so many codes of a prefix on
-    min_conversion numeric NOT NULL DEFAULT 0.3 CHECK (min_conversion BETWEEN 0 AND 1),
-    min_conversion_samples int NOT NULL DEFAULT 50 CHECK (min_conversion_samples >= 10),
-    redact_bodies boolean NOT NULL DEFAULT false,        -- whether texts are emptied at Twilio once their codes are dead
-    fallback_locale text,                                -- whose text serves locales that have none; null: OT004
-    CHECK (max_attempts > 0 AND max_failures_per_day > 0)
+    only_row boolean PRIMARY KEY DEFAULT true
+        CONSTRAINT "otp.settings has one row: change it with UPDATE" CHECK (only_row),
+    region text NOT NULL DEFAULT 'SA',                   -- reads numbers without a country code
+    timezone text NOT NULL DEFAULT 'Asia/Riyadh',        -- decides when a day begins, for limits and budgets per day
+    time_to_live interval NOT NULL DEFAULT '5 minutes'   -- of a code for which the backend gives no expires_at
+        CONSTRAINT "time_to_live must be 1 to 10 minutes" CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
+    max_attempts smallint NOT NULL DEFAULT 5             -- wrong tries per verification
+        CONSTRAINT "max_attempts must be at least 1" CHECK (max_attempts > 0),
+    max_failures_per_day smallint NOT NULL DEFAULT 10    -- wrong tries per phone number and day, over all verifications
+        CONSTRAINT "max_failures_per_day must be at least 1" CHECK (max_failures_per_day > 0),
+    sends_per_second numeric                             -- of all workers together; null: unlimited
+        CONSTRAINT "sends_per_second must be above 0 and at most 100000, or null"
+        CHECK (sends_per_second > 0 AND sends_per_second <= 100000),
+    daily_budget numeric                                 -- what one day's messages may cost; null: unlimited
+        CONSTRAINT "daily_budget must be a number above 0, or null" CHECK (daily_budget > 0 AND daily_budget < 'Infinity'),
+    budget_unit text NOT NULL DEFAULT 'USD'              -- the budget's currency (ISO 4217)
+        CONSTRAINT "budget_unit must be three capital letters, such as USD" CHECK (budget_unit ~ '^[A-Z]{3}$'),
+    -- otp.conversion_daily marks a prefix as suspicious below this share of verified codes, from this many codes on.
+    min_conversion numeric NOT NULL DEFAULT 0.3
+        CONSTRAINT "min_conversion must be 0 to 1" CHECK (min_conversion BETWEEN 0 AND 1),
+    min_conversion_samples int NOT NULL DEFAULT 50
+        CONSTRAINT "min_conversion_samples must be at least 10" CHECK (min_conversion_samples >= 10),
+    redact_bodies boolean NOT NULL DEFAULT false,        -- whether otpd empties texts at Twilio when their codes are no longer live
+    fallback_locale text                                 -- the text of this locale serves locales without one; null: OT004
 );
-COMMENT ON TABLE otp.settings IS 'One row. Change it with UPDATE.';
+COMMENT ON TABLE otp.settings IS 'General settings, in one row. Change it with UPDATE.';
 INSERT INTO otp.settings DEFAULT VALUES;
 
 CREATE TABLE otp.templates (
-    purpose text NOT NULL CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
-    locale text NOT NULL CHECK (locale ~ '^[A-Za-z0-9_-]{1,35}$'),
-    body text NOT NULL CHECK (position('{code}' IN body) > 0 AND length(body) <= 1000),
-    web_otp_host text,      -- the web site whose form phones may fill in: adds the last line '@host #code' (WebOTP)
+    purpose text NOT NULL
+        CONSTRAINT "purpose must be 1 to 50 of the characters a-z 0-9 _ . -" CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
+    locale text NOT NULL
+        CONSTRAINT "locale must be 1 to 35 of the characters A-Z a-z 0-9 _ -" CHECK (locale ~ '^[A-Za-z0-9_-]{1,35}$'),
+    body text NOT NULL
+        CONSTRAINT "body must contain {code}" CHECK (position('{code}' IN body) > 0)
+        CONSTRAINT "body must have at most 1000 characters" CHECK (length(body) <= 1000),
+    web_otp_host text,      -- the web site whose form a phone may fill in (WebOTP); adds the last line '@host #code'
     PRIMARY KEY (purpose, locale)
 );
 
 COMMENT ON TABLE otp.templates IS
-    'Texts per purpose and locale; {code} is required, {app} and {minutes} are filled too. A purpose exists when it has a text.';
+    'Texts per purpose and locale. {code} is required; {app} and {minutes} are filled too. A purpose exists when it has a text.';
 INSERT INTO otp.templates (purpose, locale, body) VALUES
     ('phone_verification', 'en', 'Your {app} verification code is: {code}. Valid for {minutes} minutes.'),
     ('phone_verification', 'ar', 'رمز التحقق الخاص بك هو: {code}. صالح لمدة {minutes} دقائق.');
 
 CREATE TABLE otp.countries (
-    region text PRIMARY KEY CHECK (region ~ '^[A-Z]{2}$|^001$'),
-    expected_cost numeric NOT NULL DEFAULT 0.1 CHECK (expected_cost >= 0),  -- of one send, for limits of scope budget
-    sender text,            -- whom its messages come from; null: the worker's own sender
-    price_estimate numeric CHECK (price_estimate >= 0),     -- of one segment, for messages that Twilio has not priced yet
-    price_unit text NOT NULL DEFAULT 'USD' CHECK (price_unit ~ '^[A-Z]{3}$'),   -- its currency (ISO 4217)
-    receipts_reliable boolean NOT NULL DEFAULT true     -- whether its carriers' receipts can be believed: else none resends
+    region text PRIMARY KEY
+        CONSTRAINT "region must be two capital letters, such as SA, or 001" CHECK (region ~ '^[A-Z]{2}$|^001$'),
+    expected_cost numeric NOT NULL DEFAULT 0.1          -- of one send, for limits of scope budget
+        CONSTRAINT "expected_cost must be 0 or more" CHECK (expected_cost >= 0),
+    sender text,            -- the sender of its messages; null: the worker's own sender
+    price_estimate numeric                              -- of one segment, for messages that Twilio has not priced yet
+        CONSTRAINT "price_estimate must be 0 or more, or null" CHECK (price_estimate >= 0),
+    price_unit text NOT NULL DEFAULT 'USD'              -- the estimate's currency (ISO 4217)
+        CONSTRAINT "price_unit must be three capital letters, such as USD" CHECK (price_unit ~ '^[A-Z]{3}$'),
+    receipts_reliable boolean NOT NULL DEFAULT true     -- false: receipts of its carriers never lead to a resend
 );
-COMMENT ON TABLE otp.countries IS 'Destinations that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
+COMMENT ON TABLE otp.countries IS 'Countries that may be sent to, as ISO 3166 region codes (001: numbers of no country).';
 
--- What one sender may send in a second, all workers together: what its carrier or its registration allows.
+-- How many messages one sender may send in a second: the limit of its carrier or of its registration.
 CREATE TABLE otp.sender_rates (
-    sender text PRIMARY KEY,    -- as it stands in countries.sender, or in the worker's own settings
-    sends_per_second numeric NOT NULL CHECK (sends_per_second > 0 AND sends_per_second <= 100000)
+    sender text PRIMARY KEY,    -- as written in countries.sender, or in the worker's own settings
+    sends_per_second numeric NOT NULL
+        CONSTRAINT "sends_per_second must be above 0 and at most 100000"
+        CHECK (sends_per_second > 0 AND sends_per_second <= 100000)
 );
-COMMENT ON TABLE otp.sender_rates IS 'Sends per second of single senders, all workers together. No row: as fast as Twilio takes them.';
+COMMENT ON TABLE otp.sender_rates IS 'Sends per second of single senders, over all workers. A sender without a row has no limit here.';
 
 INSERT INTO otp.countries (region, receipts_reliable) VALUES ('SA', false);
 
--- The daemon reads hosts by the same rule (WebOTPHost in Swift): Tests/IntegrationTests/SenderTests holds the two together.
+-- The daemon reads hosts by the same rule (WebOTPHost in Swift). Tests/IntegrationTests/SenderTests compares the two.
 CREATE FUNCTION otp.templates_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -79,49 +97,50 @@ BEGIN
     IF NEW.web_otp_host COLLATE "C" ~ ('^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+'
         '[a-z]([a-z0-9-]{0,61}[a-z0-9])?$') IS FALSE THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007',
-            MESSAGE = format('web_otp_host of the text for %s, %s is no host name', NEW.purpose, NEW.locale),
-            HINT = 'Give the host as a browser has it, in lower case: example.com, without https://, port or path; '
-                'letters of other alphabets as xn--….';
+            MESSAGE = format('web_otp_host of the text for %s, %s is not a host name', NEW.purpose, NEW.locale),
+            HINT = 'Write the host in lower case, such as example.com, without https://, port or path. '
+                'Write letters of other alphabets as xn--….';
     END IF;
-    -- The daemon reads placeholders by the same rule (Template in Swift): there is no way to write a brace itself.
+    -- The daemon reads placeholders by the same rule (Template in Swift). A text cannot contain a literal brace.
     rest := regexp_replace(NEW.body, E'\\{(app|code|minutes)\\}', '', 'g');
     IF rest COLLATE "C" ~ '[{}]' THEN
         unfilled := substring(NEW.body COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
         RAISE EXCEPTION USING ERRCODE = 'OT007',
             MESSAGE = CASE WHEN unfilled IS NULL
-                THEN format('the text for %s, %s has a brace without its partner', NEW.purpose, NEW.locale)
-                ELSE format('nothing fills %s in the text for %s, %s', left(unfilled, 40), NEW.purpose, NEW.locale) END,
+                THEN format('unmatched brace in the text for %s, %s', NEW.purpose, NEW.locale)
+                ELSE format('unknown placeholder %s in the text for %s, %s', left(unfilled, 40), NEW.purpose, NEW.locale) END,
             HINT = coalesce((SELECT format('Write %s.', p) FROM unnest('{"{app}","{code}","{minutes}"}'::text[]) p
                     WHERE lower(regexp_replace(unfilled, '[^A-Za-z{}]', '', 'g') COLLATE "C") = p),
-                'Only {app}, {code} and {minutes} are filled; a text cannot have other braces.');
+                'The placeholders are {app}, {code} and {minutes}. A text cannot have other braces.');
     END IF;
     RETURN NEW;
 END $$;
 
--- Of countries and sender_rates. The daemon reads senders by the same rule (Sender in Swift):
--- Tests/IntegrationTests/SenderTests holds the two together.
+-- For countries and sender_rates. The daemon reads senders by the same rule (Sender in Swift).
+-- Tests/IntegrationTests/SenderTests compares the two.
 CREATE FUNCTION otp.sender_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF NEW.sender COLLATE "C" ~ ('^[+][1-9][0-9]{6,14}$|^[0-9]{3,8}$|^MG[0-9a-fA-F]{32}$'
         '|^(?=.*[A-Za-z])(?=.{1,11}$)[A-Za-z0-9]([A-Za-z0-9 ]*[A-Za-z0-9])?$') IS FALSE THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007',
-            MESSAGE = CASE TG_TABLE_NAME WHEN 'countries' THEN format('The sender of %s cannot be one', to_jsonb(NEW)->>'region')
-                ELSE 'This cannot be a sender' END,
-            HINT = 'Give a phone number in E.164, a short code (3 to 8 digits), a name of 1 to 11 letters (A–Z), digits '
-                'and spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.';
+            MESSAGE = 'invalid sender' || CASE TG_TABLE_NAME WHEN 'countries' THEN ' for ' || (to_jsonb(NEW)->>'region')
+                ELSE '' END,
+            HINT = 'Give one of these: a phone number in E.164; a short code (3 to 8 digits); a name of 1 to 11 letters (A–Z), '
+                'digits and spaces with at least one letter; a messaging service SID (MG and 32 hexadecimal digits)'
+                || CASE TG_TABLE_NAME WHEN 'countries' THEN '; null for the worker''s own sender.' ELSE '.' END;
     END IF;
     RETURN NEW;
 END $$;
 
--- NOTIFY fails, and its transaction with it, when the server's notification queue is full: a session that listens and
--- stays in a transaction keeps everything in it. So nothing is added to a queue that is nearly full. Workers then learn
--- of jobs and changes by their polls and heartbeats, and otpd doctor says why.
+-- When the server's notification queue is full, NOTIFY fails and its transaction with it. The queue fills up while a session
+-- that listens stays in a transaction. This function therefore adds nothing to a queue that is nearly full. Workers then
+-- learn of jobs and changes from their own regular reads, and otpd doctor says why.
 CREATE FUNCTION otp.notify(channel text, payload text DEFAULT '') RETURNS void
 LANGUAGE sql VOLATILE
 RETURN CASE WHEN pg_notification_queue_usage() < 0.9 THEN pg_notify(channel, payload) END;
 
--- Workers hear of changes at once: texts, senders and classes are read again without a restart.
+-- Tells the workers of a change at once: they read texts, senders and error classes again without a restart.
 CREATE FUNCTION otp.catalog_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -134,7 +153,7 @@ LANGUAGE plpgsql STABLE AS $$
 DECLARE
     plain CONSTANT text COLLATE "C" := lower(translate(btrim(left(given, 60)), ' ', '_') COLLATE "C");
     hours CONSTANT text COLLATE "C" := substring(plain FROM '^(?:utc|gmt)?([+-][0-9]{1,2})(?::?00)?$');
-    unstable CONSTANT text := '^(posix|right)/|^(localtime|posixrules|Factory)$';  -- those that servers know by other names
+    unstable CONSTANT text := '^(posix|right)/|^(localtime|posixrules|Factory)$';  -- names that differ between servers
     near text;
 BEGIN
     IF EXISTS (SELECT FROM pg_timezone_names z WHERE z.name = given COLLATE "C" AND NOT z.name ~ unstable) THEN
@@ -146,14 +165,14 @@ BEGIN
     ORDER BY z.name LIKE '%/%' DESC, length(z.name), z.name LIMIT 1;
     RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('otp.settings.timezone cannot be %L', left(given, 60)),
         DETAIL = CASE WHEN hours IS NULL THEN 'It is not the name of a time zone.'
-            ELSE 'PostgreSQL would read it as POSIX does, with the sign turned round.' END,
+            ELSE 'PostgreSQL would read it as POSIX does, with the opposite sign.' END,
         HINT = CASE WHEN near IS NOT NULL THEN format('Write %L.', near)
             WHEN hours IS NOT NULL THEN format('Name the place, such as Asia/Riyadh, or write ''Etc/GMT%s''.',
                 translate(left(hours, 1), '+-', '-+') || substr(hours, 2)::int)
-            ELSE 'Name a place, such as Asia/Riyadh: SELECT name FROM pg_timezone_names.' END;
+            ELSE 'Name a place, such as Asia/Riyadh. This query lists them: SELECT name FROM pg_timezone_names.' END;
 END $$;
 
--- Time zones are read from files: only where one is written.
+-- A time zone is checked only when it changes, because PostgreSQL reads time zones from files.
 CREATE FUNCTION otp.settings_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -163,7 +182,8 @@ BEGIN
     IF TG_OP = 'INSERT' OR NEW.region IS DISTINCT FROM OLD.region THEN
         IF NEW.region = '001' THEN
             RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'otp.settings.region cannot be ''001''',
-                HINT = 'Give the two letters of ISO 3166, such as SA: numbers of no country always have their country code.';
+                DETAIL = '001 stands for numbers of no country, and those always have their country code.',
+                HINT = 'Give the two letters of ISO 3166, such as SA.';
         END IF;
         PERFORM otp.check_region(NEW.region, 'otp.settings.region');
     END IF;

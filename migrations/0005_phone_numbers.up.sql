@@ -1,6 +1,7 @@
--- Phone numbers: any spelling → E.164, by libphonenumber's rules on the table otp.regions; and how a number is shown.
+-- Phone numbers: turns any spelling into E.164, by libphonenumber's rules on the table otp.regions, and masks numbers for
+-- display.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,7 +15,7 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- Takes the national prefix off, where what remains can still be a number (libphonenumber's rule).
+-- Removes the national prefix if the rest can still be a number (libphonenumber's rule).
 CREATE FUNCTION otp.strip_national_prefix(number text, region_row otp.regions) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
@@ -54,14 +55,14 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE
     WHEN number ~ (region_row).fixed_line THEN 'fixed line'
 END;
 
--- What people type, with nothing left that is only there for the eye: digits of every script become ASCII; white space, line
--- ends, invisible and direction marks, dashes and dots go; a plus at the end, where a right-to-left field puts it, moves to
--- the front. Everything else stays. Both phone numbers and codes are read so.
+-- Normalizes a typed phone number or code. Digits of every script become ASCII. White space, line ends, invisible marks,
+-- direction marks, dashes and dots are removed. A plus at the end moves to the front, because right-to-left fields put it
+-- there. Everything else stays.
 CREATE FUNCTION otp.read_typed(typed text) RETURNS text
 LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
 DECLARE
-    -- The zeros of all decimal digits of Unicode 18.0 (general category Nd); the others follow in order.
-    -- migrations/tools/unicode_digits.py prints them.
+    -- The zeros of all decimal digits of Unicode 18.0 (general category Nd). The digits 1 to 9 follow each zero in order.
+    -- migrations/tools/unicode_digits.py prints this list.
     zeros CONSTANT int[] := '{48,1632,1776,1984,2406,2534,2662,2790,2918,3046,3174,3302,3430,3558,3664,3792,3872,4160,4240,'
         '6112,6160,6470,6608,6784,6800,6992,7088,7232,7248,42528,43216,43264,43472,43504,43600,44016,65296,66720,68912,'
         '68928,69734,69872,69942,70096,70384,70736,70864,71248,71360,71376,71386,71472,71904,72016,72688,72784,73040,'
@@ -74,9 +75,9 @@ DECLARE
 BEGIN
     IF octet_length(result) <> length(result) THEN
         result := translate(result, E'\u0660\u0661\u0662\u0663\u0664\u0665\u0666\u0667\u0668\u0669\u06F0\u06F1\u06F2\u06F3\u06F4\u06F5'
-            '\u06F6\u06F7\u06F8\u06F9\u00A0\u200E\u200F', '01234567890123456789');     -- those that most people type
+            '\u06F6\u06F7\u06F8\u06F9\u00A0\u200E\u200F', '01234567890123456789');     -- the most common characters
         IF octet_length(result) <> length(result) THEN
-            -- In order: white space; soft hyphen, marks; dashes and minus signs; dots.
+            -- In this order: white space; the soft hyphen and marks; dashes and minus signs; dots.
             result := regexp_replace(result, E'[\\u0085\\u00A0\\u1680\\u2000-\\u200A\\u2028\\u2029\\u202F\\u205F\\u3000'
                 '\\u00AD\\u061C\\u180E\\u200B-\\u200F\\u202A-\\u202E\\u2060-\\u206F\\uFEFF'
                 '\\u058A\\u05BE\\u1400\\u1806\\u2010-\\u2015\\u207B\\u208B\\u2212\\u2E17\\u2E1A\\u2E3A\\u2E3B\\u2E40\\u2E5D\\u301C\\u3030\\u30A0'
@@ -102,17 +103,17 @@ BEGIN
     RETURN result;
 END $$;
 
--- Any spelling → E.164, as libphonenumber reads it; where it cannot be a number, the reason and no number.
+-- Turns any spelling into E.164, as libphonenumber reads it. An invalid number gives a reason instead.
 CREATE FUNCTION otp.parse_phone_number(
     raw text, region text, OUT e164 text, OUT country text, OUT type text, OUT reason text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
-    -- Symbols and punctuation beyond ASCII. What else is not ASCII is a letter, or as good as one.
+    -- Symbols and punctuation beyond ASCII. All other characters beyond ASCII count as letters.
     symbols CONSTANT text := E'[\\u0080-\\u00BF\\u00D7\\u00F7\\u02C0-\\u02FF\\u0300-\\u036F\\u0600-\\u061F\\u066A-\\u066D\\u06D4\\u2000-\\u2BFF'
         '\\u2E00-\\u2E7F\\u3000-\\u303F\\uE000-\\uF8FF\\uFE00-\\uFE6F\\uFF00-\\uFF0F\\uFF1A-\\uFF20\\uFF3B-\\uFF40\\uFF5B-\\uFF65\\uFFE0-\\uFFFD'
         '\\U0001F000-\\U0001FAFF\\U000E0000-\\U000E01FF]';
-    home otp.regions;   -- where a number without a country code is taken to be
-    region_row otp.regions;   -- where the number turns out to be
+    home otp.regions;         -- the region of a number without a country code
+    region_row otp.regions;   -- the region that the number turns out to belong to
     home_region CONSTANT text COLLATE "C" := upper(region COLLATE "C");
     digits text COLLATE "C" := raw;
     number text COLLATE "C";
@@ -127,14 +128,14 @@ BEGIN
         reason := 'it is far too long';
         RETURN;
     ELSIF NOT home_region ~ '^[A-Z]{2}$' THEN
-        reason := 'its region is not an ISO 3166 code such as ' || coalesce(otp.near_region(home_region), 'SA');
+        reason := 'its region is not a two-letter code such as ' || coalesce(otp.near_region(home_region), 'SA');
         RETURN;
     END IF;
     IF NOT digits ~ '^[+]?[0-9]+$' THEN
         digits := otp.read_typed(raw);
         IF NOT digits ~ '^[+]*[0-9]+$' THEN
-            -- As libphonenumber does it: what stands around the number goes, and brackets, slashes and asterisks inside.
-            -- Letters and extensions, such as #5 and ~5, are no part of a number that a text can be sent to.
+            -- As in libphonenumber, characters around the number are removed, and brackets, slashes and asterisks inside it.
+            -- Letters and extensions such as #5 and ~5 make the number invalid, because they cannot receive a text.
             digits := translate(digits, E'\uFF03\uFF5E\uFF08\uFF09\uFF0F\uFF3B\uFF3D\u223C\u2053', '#~');
             digits := regexp_replace(digits, symbols, '!', 'g');
             digits := regexp_replace(digits, E'^[^0-9A-Za-z+\\u0080-\\U0010FFFF]+', '');
@@ -148,7 +149,7 @@ BEGIN
             END IF;
         END IF;
     END IF;
-    -- Which country? A plus, the region's international prefix, or the region's own country code in front.
+    -- Find the country: by a plus, by the region's international prefix, or by the region's own country code in front.
     number := ltrim(digits, '+');
     international := starts_with(digits, '+');
     IF international THEN
@@ -156,16 +157,16 @@ BEGIN
         WHERE r.rank = 0 AND r.country_code IN (left(number, 1)::int, left(number, 2)::int, left(number, 3)::int)
             AND starts_with(number, r.country_code::text);
     END IF;
-    IF region_row.region IS NULL THEN     -- no plus, or one before nothing known: '+0096650…' is read without it
+    IF region_row.region IS NULL THEN     -- no plus, or no known country code after it: '+0096650…' is read without the plus
         SELECT r.* INTO home FROM otp.regions r
         WHERE r.region = home_region AND r.region <> '001';
         IF home.region IS NULL THEN
             IF NOT EXISTS (SELECT FROM otp.regions) THEN
                 RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-                    MESSAGE = 'the table of phone numbers is empty', HINT = 'Run: otpd migrate up';
+                    MESSAGE = 'the table of phone numbers is empty', HINT = 'Run otpd migrate up.';
             END IF;
-            reason := format('its region %s is not one that has phone numbers', home_region)
-                || coalesce(': the code is ' || otp.near_region(home_region), '');
+            reason := format('its region %s has no phone numbers', home_region)
+                || coalesce(format(' (did you mean %s?)', otp.near_region(home_region)), '');
             RETURN;
         END IF;
         rest := regexp_replace(number, home.international_prefix, '');
@@ -200,14 +201,14 @@ BEGIN
     END IF;
     code := region_row.country_code;
 
-    -- Its national prefix goes, unless what remains has a length that no number there has.
+    -- Remove the national prefix, unless the rest has a length that no number of the region has.
     rest := otp.strip_national_prefix(number, region_row);
     IF length(rest) = ANY (region_row.lengths) AND NOT length(rest) = ANY (region_row.local_lengths)
         OR length(rest) > region_row.lengths[cardinality(region_row.lengths)] THEN
         number := rest;
     END IF;
 
-    -- Is it one? Of the regions that share a country code, the first that knows the number is its country.
+    -- Check that the number is in use. Of the regions that share a country code, the first that knows the number is its country.
     type := otp.phone_number_type(number, region_row);
     IF type IS NULL OR region_row.rank <> 0 OR region_row.leading_digits IS NOT NULL THEN
         FOR region_row IN SELECT r.* FROM otp.regions r WHERE r.country_code = code ORDER BY r.rank LOOP
@@ -226,7 +227,7 @@ BEGIN
     ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail', 'pager') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE
-        -- What is stored reads as itself: otherwise the same number, given as E.164, would be another one.
+        -- The stored E.164 form must be read as the same number when it is given again.
         IF region_row.rank = 0 THEN
             home := region_row;
         ELSE
@@ -237,7 +238,7 @@ BEGIN
             reason := 'it has more than 15 digits';
         ELSIF rest <> number AND (length(rest) = ANY (home.lengths) AND NOT length(rest) = ANY (home.local_lengths)
             OR length(rest) > home.lengths[cardinality(home.lengths)]) THEN
-            reason := format('it reads as another number once its national prefix is taken off (%s, +%s)', region_row.region, code);
+            reason := format('without its national prefix it is another number (%s, +%s)', region_row.region, code);
         ELSE
             e164 := '+' || code || number;
             country := region_row.region;
@@ -252,14 +253,14 @@ DECLARE
 BEGIN
     parsed := otp.parse_phone_number(raw, coalesce(region, (SELECT s.region FROM otp.settings s)));
     IF parsed.reason IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'The phone number cannot be one: ' || parsed.reason,
-            HINT = 'Give it as typed, or in the form +966501234567.';
+        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'invalid phone number: ' || parsed.reason,
+            HINT = 'Give the number as typed, or in the form +966501234567.';
     END IF;
     RETURN parsed.e164;
 END $$;
-COMMENT ON FUNCTION otp.to_e164 IS 'Any spelling of a phone number → E.164, as libphonenumber has it; OT002 with the reason otherwise.';
+COMMENT ON FUNCTION otp.to_e164 IS 'Turns any spelling of a phone number into E.164, as libphonenumber does. Raises OT002 with the reason if the number is invalid.';
 
--- +9665•••••567: enough to recognise one's own number, too little to call it.
+-- +9665•••••567 is enough to recognize your own number, and too little to call it.
 CREATE FUNCTION otp.mask(e164 text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN length(e164) >= 12 THEN left(e164, 5) || repeat('•', length(e164) - 8) || right(e164, 3)

@@ -1,6 +1,6 @@
--- Which text serves a locale: its own, that of a language that stands in for it, or otp.settings.fallback_locale.
+-- Chooses the text for a locale: its own text, the text of a fallback language, or the text of otp.settings.fallback_locale.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -18,10 +18,10 @@ CREATE TABLE otp.language_fallbacks (
     language text COLLATE "C" PRIMARY KEY,
     falls_back_to text COLLATE "C" NOT NULL
 );
-COMMENT ON TABLE otp.language_fallbacks IS 'A language without a text → the language whose text serves it: arz → ar, iw → he, no ↔ nb.';
+COMMENT ON TABLE otp.language_fallbacks IS 'Which other language''s text serves a language without a text: arz → ar, iw → he, no ↔ nb.';
 
--- Which language's text stands in for another's: codes of ISO 639-2 and 639-3 → the code of two letters, members of a
--- macrolanguage (Najdi, Egyptian … → Arabic) → that, old codes ↔ new ones. Written once from ISO 639.
+-- Three-letter codes of ISO 639-2 and 639-3 fall back to the two-letter code. Members of a macrolanguage fall back to it, such
+-- as Najdi and Egyptian to Arabic. Old codes and new codes fall back to each other. The rows were written once from ISO 639.
 INSERT INTO otp.language_fallbacks (language, falls_back_to)
 SELECT language, v.falls_back_to FROM (VALUES
     ('aa', 'aar'), ('ab', 'abk'), ('ae', 'ave'), ('af', 'afr'), ('ak', 'aka fat'), ('am', 'amh'), ('an', 'arg'),
@@ -65,9 +65,10 @@ INSERT INTO otp.language_fallbacks (language, falls_back_to) VALUES
     ('he', 'iw'), ('iw', 'he'), ('id', 'in'), ('in', 'id'), ('yi', 'ji'), ('ji', 'yi'), ('jv', 'jw'), ('jw', 'jv'),
     ('ro', 'mo'), ('mo', 'ro'), ('fil', 'tl'), ('tl', 'fil'), ('nn', 'nb'), ('nb', 'no'), ('no', 'nb');
 
--- The locale of a purpose's text that serves a wanted one; null when none does. As in RFC 4647: ar-SA and AR_sa by ar. Then
--- by the language that its own falls back to: ars-SA by ar. Then by otp.settings.fallback_locale. Phones and browsers add
--- what does not name a language, and it is cut: @calendar=…, ;q=0.9, further languages, .UTF-8, -u-nu-latn.
+-- Finds the text for a purpose and a wanted locale, and returns that text's locale; null if there is none. The search follows
+-- RFC 4647: ar serves ar-SA and AR_sa. Then it tries the fallback language: ar serves ars-SA. Then it tries
+-- otp.settings.fallback_locale. Phones and browsers add parts that do not name a language, and these are cut off:
+-- @calendar=…, ;q=0.9, further languages, .UTF-8, -u-nu-latn.
 CREATE FUNCTION otp.text_locale(purpose text, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -102,7 +103,7 @@ BEGIN
     RETURN found_locale;
 END $$;
 
--- The same, or OT004 with the reason.
+-- Like otp.text_locale, but raises OT004 with the reason if no text is found.
 CREATE FUNCTION otp.required_locale(purpose text, wanted text) RETURNS text
 LANGUAGE plpgsql STABLE AS $$
 DECLARE
@@ -111,9 +112,9 @@ BEGIN
     IF found_locale IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT004',
             MESSAGE = CASE WHEN EXISTS (SELECT FROM otp.templates t WHERE t.purpose = required_locale.purpose)
-                THEN format('There is no text in the locale %L for the purpose %L', left(wanted, 40), purpose)
-                ELSE format('The purpose %L is unknown', left(purpose, 60)) END,
-            HINT = 'Texts are rows of otp.templates; otp.settings.fallback_locale names the one for all other locales.';
+                THEN format('no text in the locale %L for the purpose %L', left(wanted, 40), purpose)
+                ELSE format('unknown purpose: %L', left(purpose, 60)) END,
+            HINT = 'Texts are rows of otp.templates. otp.settings.fallback_locale can name one text for all other locales.';
     END IF;
     RETURN found_locale;
 END $$;

@@ -1,6 +1,6 @@
--- Secrets and codes: the session's secret, the key id that rows are sealed under, the code itself and its hash.
+-- Secrets and codes: the session's secret, the key id of each secret, the code and its hash.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,14 +14,14 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- The session's secret, or OT003.
+-- Returns the session's secret, or raises OT003 if it is missing or not usable.
 CREATE FUNCTION otp.session_secret() RETURNS text
 LANGUAGE plpgsql STABLE PARALLEL RESTRICTED AS $$
 DECLARE
     secret CONSTANT text := current_setting('otp.secret', true);
     others text := secret;
 BEGIN
-    -- Takes seven different characters out: a random value has more.
+    -- Removes seven different characters. A random secret has more than seven, so something is left.
     FOR n IN 1..7 LOOP
         others := replace(others, left(others, 1), '');
     END LOOP;
@@ -30,20 +30,20 @@ BEGIN
     END IF;
     RAISE EXCEPTION USING ERRCODE = 'OT003',
         MESSAGE = CASE
-            WHEN coalesce(secret, '') = '' THEN 'This session has no otp.secret'
-            WHEN length(secret) < 32 THEN 'This session''s otp.secret is too short: 32 characters or more are needed'
-            WHEN secret ~ '[^A-Za-z0-9_-]' THEN 'This session''s otp.secret has characters other than A-Z a-z 0-9 - _'
-            ELSE 'This session''s otp.secret has fewer than 8 different characters: make one with openssl rand -hex 32' END,
-        HINT = 'Set it as a connection option (options=''-c otp.secret=…'') or with SELECT set_config(''otp.secret'', $1, '
-            'true) and a bind parameter; it is the OTPD_SECRET of the daemon.';
+            WHEN coalesce(secret, '') = '' THEN 'the session''s otp.secret is missing'
+            WHEN length(secret) < 32 THEN 'the session''s otp.secret is too short: it has fewer than 32 characters'
+            WHEN secret ~ '[^A-Za-z0-9_-]' THEN 'the session''s otp.secret has characters other than A-Z a-z 0-9 - _'
+            ELSE 'the session''s otp.secret has fewer than 8 different characters' END,
+        HINT = 'Give the session the daemon''s OTPD_SECRET, as a connection option (options=''-c otp.secret=…'') or with '
+            'SELECT set_config(''otp.secret'', $1, true) and a bind parameter. You make a new secret with: openssl rand -hex 32.';
 END $$;
 
--- Tells which secret a row was sealed under, without telling the secret.
+-- Identifies the secret that sealed a row, without revealing the secret.
 CREATE FUNCTION otp.key_id(secret text) RETURNS text
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN left(encode(sha256(convert_to('otp key id ' || secret, 'UTF8')), 'hex'), 16);
 
--- Of the session's secrets (otp.secret, then otp.secret_previous) the one with this key id; null when neither.
+-- Returns the session's secret with this key id: otp.secret or otp.secret_previous. Null if neither has it.
 CREATE FUNCTION otp.secret_for(key_id text) RETURNS text
 LANGUAGE sql STABLE PARALLEL RESTRICTED
 RETURN CASE key_id
@@ -56,7 +56,7 @@ RETURN otp.hmac_sha256(
     convert_to(id || E'\n' || purpose || E'\n' || e164 || E'\n' || code || E'\n' || subject, 'UTF8'),
     convert_to(secret, 'UTF8'));
 
--- Six digits, each as likely: random numbers of the last, incomplete million of the 2³² are drawn again.
+-- Draws six digits, all codes equally likely. The last, incomplete million of the 2³² random numbers is drawn again.
 CREATE FUNCTION otp.generate_code() RETURNS text
 LANGUAGE plpgsql VOLATILE PARALLEL SAFE AS $$
 DECLARE

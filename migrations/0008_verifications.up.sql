@@ -1,6 +1,6 @@
--- Verifications: a row per code, sealed and hashed by its trigger.
+-- Verifications: one row per code. A trigger checks each row, seals the code and hashes it.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -21,10 +21,10 @@ CREATE TABLE otp.verifications (
     region text,
     purpose text,
     locale text,
-    code text,              -- write-only: the trigger seals it and leaves null
+    code text,              -- write-only: the trigger seals the code and stores null here
     expires_at timestamptz,
     client_ip inet,
-    -- below: the trigger's and the functions'
+    -- triggers and functions set the columns below
     e164 text COLLATE "C",
     country text COLLATE "C",
     sealed_code bytea,
@@ -34,26 +34,27 @@ CREATE TABLE otp.verifications (
     attempts int DEFAULT 0, -- wrong tries
     verified_at timestamptz,
     canceled_at timestamptz,
-    created_by oid,            -- the login role that made it, or asked for it last: others cannot send it
-    resend_id bigint        -- the send job that a failed delivery led to
+    created_by oid,         -- the login role that created it, or requested it last; other roles cannot send it
+    resend_id bigint        -- the send job that resends the code after a failed delivery
 ) WITH (fillfactor = 85);
--- Ordered by time and not by id: for "the newest of this subject" no planner, whatever its statistics, can then prefer to
--- walk back through everybody's verifications on the primary key.
+-- Ordered by time and not by id. With an order by id, the planner could search for "the newest of this subject" by walking
+-- back through all verifications on the primary key.
 CREATE INDEX verifications_newest ON otp.verifications (subject, purpose, created_at DESC, id DESC);
 CREATE INDEX verifications_created_at ON otp.verifications (created_at);
 CREATE INDEX verifications_phone ON otp.verifications (e164, created_at DESC);
--- Last: of indexes that look equally good, as all do while the table is thought to be empty, the planner takes the last.
+-- This index comes last. While PostgreSQL believes that the table is empty, all indexes look equally good to the planner, and
+-- it takes the last one.
 ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
-COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject, phone_number and, if they like, region, purpose, locale, code, expires_at, client_ip.';
+COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject and phone_number, and optionally region, purpose, locale, code, expires_at and client_ip.';
 
--- Logical replication and a restore of data alone bring rows without their sequences.
+-- Raises an error for an id that is in use. Logical replication and a data-only restore copy rows without the sequences.
 CREATE FUNCTION otp.refuse_taken_id(table_name text, id bigint) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     RAISE EXCEPTION USING ERRCODE = 'unique_violation',
-        MESSAGE = format('the id %s of otp.%s is in use: the sequence stands behind the table', id, table_name),
+        MESSAGE = format('the id %s of otp.%s is in use: the sequence is behind the table', id, table_name),
         DETAIL = 'Rows were copied into the database without the state of its sequences.',
-        HINT = 'Set the sequences, as the owner of the schema: '
+        HINT = 'Set the sequences as the owner of the schema: '
             'SELECT setval(''otp.verifications_id_seq'', (SELECT max(id) FROM otp.verifications)), '
             'setval(''otp.send_jobs_id_seq'', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs '
             'UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));';
@@ -72,7 +73,7 @@ BEGIN
             SELECT FROM otp.templates t WHERE t.purpose = NEW.purpose AND t.locale = NEW.locale) AS has_text,
         EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id) AS id_is_taken
     INTO settings FROM otp.settings s;
-    -- What no backend decides, whatever an ORM or an OVERRIDING SYSTEM VALUE sends along.
+    -- A backend cannot set these columns, not even with OVERRIDING SYSTEM VALUE.
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.verifications_id_seq') THEN
         NEW.id := nextval('otp.verifications_id_seq');
         settings.id_is_taken := EXISTS (SELECT FROM otp.verifications v WHERE v.id = NEW.id);
@@ -89,13 +90,13 @@ BEGIN
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
-            HINT = 'Give your own reference to the user, such as ''user:42''.';
+            HINT = 'Give your own reference to the user, such as ''user-42''.';
     ELSIF length(NEW.subject) > 200 THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject has more than 200 characters',
-            HINT = 'Give a key of the user, not a description.';
+            HINT = 'Give a short reference to the user, such as ''user-42''.';
     ELSIF NEW.subject ~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject contains control characters',
-            HINT = 'Remove line breaks, tabs and the like.';
+            HINT = 'Remove line breaks, tabs and other control characters.';
     END IF;
 
     IF NOT settings.has_text THEN
@@ -105,30 +106,30 @@ BEGIN
     NEW.region := upper(coalesce(NEW.region, settings.region) COLLATE "C");
     parsed := otp.parse_phone_number(NEW.phone_number, NEW.region);
     IF parsed.reason IS NOT NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'The phone number cannot be one: ' || parsed.reason,
+        RAISE EXCEPTION USING ERRCODE = 'OT002', MESSAGE = 'invalid phone number: ' || parsed.reason,
             HINT = 'Ask the user for the number again.';
     ELSIF NOT EXISTS (SELECT FROM otp.countries c WHERE c.region = parsed.country) THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT005', MESSAGE = format('Codes are not sent to %s', parsed.country),
-            HINT = 'Countries that are allowed are rows of otp.countries.';
+        RAISE EXCEPTION USING ERRCODE = 'OT005', MESSAGE = format('codes are not sent to %s', parsed.country),
+            HINT = 'The allowed countries are the rows of otp.countries.';
     END IF;
     NEW.e164 := parsed.e164;
     NEW.country := parsed.country;
 
-    -- One second of grace at the lower end: a backend says now() + 1 minute a moment before it arrives here.
+    -- The lower end is one second shorter, because a backend computes now() + 1 minute a moment before the row arrives here.
     NEW.expires_at := coalesce(NEW.expires_at, NEW.created_at + settings.time_to_live);
     IF NOT (NEW.expires_at >= transaction_timestamp() + interval '59 seconds' AND NEW.expires_at > NEW.created_at
             AND NEW.expires_at <= NEW.created_at + interval '10 minutes') THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'expires_at must be 1 to 10 minutes from now',
             DETAIL = format('It is %s seconds from now.', CASE WHEN isfinite(NEW.expires_at)
                 THEN round(extract(epoch FROM NEW.expires_at - NEW.created_at))::text ELSE 'infinitely many' END),
-            HINT = 'Leave it out for the default, or compare the clocks of backend and database.';
+            HINT = 'Leave expires_at out for the default, or compare the clocks of backend and database.';
     END IF;
 
     IF NEW.code IS NULL THEN
         NEW.code := otp.generate_code();
     ELSIF NOT NEW.code ~ '^[A-Za-z0-9]{4,12}$' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'code must be 4 to 12 letters or digits (ASCII)',
-            HINT = 'Leave it out and six digits are drawn.';
+            HINT = 'Leave code out, and otpd draws six digits.';
     END IF;
     NEW.sealed_code := otp.seal(NEW.code, secret);
     NEW.code_hash := otp.hash_code(NEW.id, NEW.subject, NEW.purpose, NEW.e164, NEW.code, secret);
@@ -137,13 +138,13 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- A verification is what it was when it was made: its hash covers these columns. Others follow the last request for its
--- code: locale, client_ip, created_by.
+-- The columns that the hash covers never change. The columns locale, client_ip and created_by follow the last request for
+-- the code.
 CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'A verification cannot be changed',
-        HINT = 'Make a new one; otp.cancel ends one.';
+    RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'a verification cannot be changed',
+        HINT = 'Create a new verification. otp.cancel ends the old one.';
 END $$;
 
 CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications

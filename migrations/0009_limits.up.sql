@@ -1,7 +1,7 @@
--- Limits: how many codes a phone, subject, client address, block of numbers, prefix, country or all may be sent in a period.
--- Each send is counted where it is asked for, in the backend's transaction.
+-- Limits: how many codes may be sent in a period to one phone number, subject, client address, block, prefix, country, or in
+-- all. Each send is counted when it is requested, in the backend's transaction.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -15,48 +15,60 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- phone, subject, client_ip and block are exact, in any stretch of time as long as the period. A block is the numbers that
--- differ in their last digits alone: it counts different numbers and not sends, so it meets whoever walks through numbers
--- and not who asks again. prefix (the first digits, country code included), country, total and budget are for many writers
--- at once and count by the clock's hours or the days of settings.timezone: refused at the insert as soon as the count is
--- seen to be full, and exactly by otp.within_limits when a job is claimed.
+-- The scopes phone, subject, client_ip and block are exact, in every stretch of time as long as the period. A block is the
+-- phone numbers that differ only in their last digits. It counts different numbers and not sends, so it stops a client that
+-- walks through numbers, and not a user who requests a code again.
+--
+-- The scopes prefix (the first digits, with the country code), country, total and budget are shared by many writers. They
+-- count by the hours of the clock or by the days of settings.timezone. An insert is refused as soon as its session sees that
+-- the limit is full. otp.within_limits enforces the limit exactly when a job is claimed.
 CREATE TABLE otp.limits (
     scope text NOT NULL
+        CONSTRAINT "scope must be one of the eight scopes that \d otp.limits shows"
         CHECK (scope IN ('phone', 'subject', 'client_ip', 'block', 'prefix', 'country', 'total', 'budget')),
-    period interval NOT NULL CHECK (period BETWEEN '1 second' AND '31 days'),
-    max_sends int CHECK (max_sends > 0),
-    digits smallint NOT NULL DEFAULT 0,     -- block: how many last digits are left open; prefix: how many first ones count
-    max_cost numeric CHECK (max_cost > 0),  -- budget: in the currency of countries.expected_cost
+    period interval NOT NULL
+        CONSTRAINT "period must be 1 second to 31 days" CHECK (period BETWEEN '1 second' AND '31 days'),
+    max_sends int
+        CONSTRAINT "max_sends must be at least 1" CHECK (max_sends > 0),
+    digits smallint NOT NULL DEFAULT 0,     -- block: the number of last digits left open; prefix: the number of first digits
+    max_cost numeric                        -- budget: in the currency of countries.expected_cost
+        CONSTRAINT "max_cost must be above 0" CHECK (max_cost > 0),
     PRIMARY KEY (scope, period, digits),
-    CHECK (CASE scope WHEN 'block' THEN digits BETWEEN 1 AND 4 WHEN 'prefix' THEN digits BETWEEN 1 AND 10
-        ELSE digits = 0 END),
-    CHECK (CASE scope WHEN 'budget' THEN max_sends IS NULL AND max_cost IS NOT NULL
-        ELSE max_sends IS NOT NULL AND max_cost IS NULL END),
-    CHECK (CASE WHEN scope IN ('phone', 'subject', 'client_ip', 'block') THEN max_sends <= 1000
-        ELSE period IN ('1 hour', '1 day') END)
+    CONSTRAINT "scope block needs digits 1 to 4" CHECK (scope <> 'block' OR digits BETWEEN 1 AND 4),
+    CONSTRAINT "scope prefix needs digits 1 to 10" CHECK (scope <> 'prefix' OR digits BETWEEN 1 AND 10),
+    CONSTRAINT "only the scopes block and prefix have digits other than 0"
+        CHECK (scope IN ('block', 'prefix') OR digits = 0),
+    CONSTRAINT "scope budget needs max_cost and no max_sends"
+        CHECK (scope <> 'budget' OR max_sends IS NULL AND max_cost IS NOT NULL),
+    CONSTRAINT "scopes other than budget need max_sends and no max_cost"
+        CHECK (scope = 'budget' OR max_sends IS NOT NULL AND max_cost IS NULL),
+    CONSTRAINT "max_sends of phone, subject, client_ip, block: at most 1000"
+        CHECK (scope NOT IN ('phone', 'subject', 'client_ip', 'block') OR max_sends <= 1000),
+    CONSTRAINT "period of prefix, country, total, budget: 1 hour or 1 day"
+        CHECK (scope NOT IN ('prefix', 'country', 'total', 'budget') OR period IN ('1 hour', '1 day'))
 );
-COMMENT ON TABLE otp.limits IS 'Sends allowed per scope and period. No rows: no limits.';
+COMMENT ON TABLE otp.limits IS 'How many sends are allowed per scope and period. Without rows there are no limits.';
 INSERT INTO otp.limits (scope, period, max_sends) VALUES
     ('phone', '5 minutes', 5),
     ('phone', '1 day', 20),
     ('subject', '1 day', 20),
     ('client_ip', '1 hour', 100);
-INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a thousand numbers in a row
+INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a block of a thousand numbers
     ('block', 3, '10 minutes', 15),
     ('block', 3, '1 day', 60);
 
--- The times of the last sends per scope and key, as many as the scope's limits ask for: exact sliding windows in one row,
--- whose lock is what makes them race-free (under REPEATABLE READ the loser of a race gets a serialization failure).
+-- The times of the last sends per scope and key, as many as the scope's limits need. One row holds an exact sliding window.
+-- The row's lock prevents races. Under REPEATABLE READ the loser of a race gets a serialization failure.
 CREATE TABLE otp.send_counts (
     scope text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
     sent_at timestamptz[] NOT NULL,
-    numbers text[],             -- block: the last digits of the number that was sent to at each of these times
+    numbers text[],             -- block: the last digits of the number for each of these times
     PRIMARY KEY (key, scope)
 ) WITH (fillfactor = 70);
 
--- Sums for limits that many writers share, in as many rows (shards) as there are writers at once: none waits for another.
--- Shard -1: what was limited at the claim.
+-- Sums for limits that many writers share. Each sum is spread over as many rows (shards) as there are writers at once, so no
+-- writer waits for another. Shard -1 counts the jobs that ended as limited at the claim.
 CREATE TABLE otp.shared_counts (
     scope text COLLATE "C" NOT NULL,
     key text COLLATE "C" NOT NULL,
@@ -67,8 +79,8 @@ CREATE TABLE otp.shared_counts (
     PRIMARY KEY (starts_at, key, scope, period, shard)
 ) WITH (fillfactor = 70);
 
--- How many sends the limits of a scope have refused. A refusal rolls back everything else, but not a sequence. After a crash
--- of PostgreSQL a count may be up to 32 too high.
+-- How many sends the limits of each scope have refused. These are sequences, because a refusal rolls back everything except a
+-- sequence. After a crash of PostgreSQL a count may be up to 32 too high.
 CREATE SEQUENCE otp.refused_phone;
 CREATE SEQUENCE otp.refused_subject;
 CREATE SEQUENCE otp.refused_client_ip;
@@ -79,20 +91,21 @@ CREATE SEQUENCE otp.refused_total;
 CREATE SEQUENCE otp.refused_budget;
 CREATE SEQUENCE otp.refused_failures;
 
--- Whom an address stands for: IPv4 (mapped into IPv6 too) for itself, IPv6 for its /64, all of which one client has.
+-- The key under which a client address is counted: an IPv4 address (also one mapped into IPv6) by itself, an IPv6 address by
+-- its /64, because one client usually has a whole /64.
 CREATE FUNCTION otp.client_key(client_ip inet) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE WHEN family(client_ip) = 4 THEN host(client_ip)
     WHEN client_ip <<= '::ffff:0:0/96' THEN host(inet '0.0.0.0' + (set_masklen(client_ip, 128) - inet '::ffff:0:0'))
     ELSE network(set_masklen(client_ip, 64))::text END;
 
--- Where the session sets no lock_timeout, otp.request, otp.verify, otp.cancel and the insert of a send job wait for a row
--- that another transaction has locked for this long.
+-- How long otp.request, otp.verify, otp.cancel and the insert of a send job wait for a row that another transaction has
+-- locked. It applies if the session sets no lock_timeout.
 CREATE FUNCTION otp.lock_timeout() RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN '2s';
 
--- What the caller hears after that. Which row it was is read off the statements in the error's context.
+-- Raises the error for such a wait that took too long. The statements in the error's context tell which row it was.
 CREATE FUNCTION otp.refuse_wait(context text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -100,13 +113,13 @@ BEGIN
         MESSAGE = 'another transaction holds ' || CASE
             WHEN context LIKE '%otp.send_counts%numbers)%' THEN 'the send counter of this block of phone numbers'
             WHEN context LIKE '%otp.send_counts%' THEN 'the send counter of this subject, phone number or client address'
-            WHEN context LIKE '%otp.shared_counts%' THEN 'a send counter that many share'
+            WHEN context LIKE '%otp.shared_counts%' THEN 'a shared send counter'
             WHEN context LIKE '%otp.verify_failures%' THEN 'the count of wrong codes of this phone number'
             WHEN context LIKE '%otp.request_locks%' THEN 'the requests of this subject and purpose'
-            ELSE 'this verification, or a send job of it' END,
+            ELSE 'this verification or one of its send jobs' END,
         DETAIL = format('This call waited for %s (lock_timeout).',
             coalesce(nullif(current_setting('lock_timeout'), '0'), otp.lock_timeout())),
-        HINT = 'Try again. End each transaction right after otp.request or otp.verify: both lock rows until then.';
+        HINT = 'Try again. End each transaction right after otp.request or otp.verify, because both lock rows until it ends.';
 END $$;
 
 -- Refuses a send with OT001, and counts it.
@@ -117,16 +130,17 @@ DECLARE
 BEGIN
     PERFORM nextval(('otp.refused_' || scope)::regclass);
     RAISE EXCEPTION USING ERRCODE = 'OT001',
-        MESSAGE = format('Too many codes for this %s: %s are allowed in %s',
-            CASE scope WHEN 'client_ip' THEN 'client address' WHEN 'block' THEN 'block of numbers'
-                WHEN 'prefix' THEN 'number prefix' WHEN 'total' THEN 'service' WHEN 'budget' THEN 'budget'
-                ELSE scope END, allowed, period),
+        MESSAGE = format(CASE scope WHEN 'budget' THEN 'the budget for codes is used up: %2$s is allowed in %3$s'
+                ELSE 'too many codes for this %1$s: %2$s are allowed in %3$s' END,
+            CASE scope WHEN 'phone' THEN 'phone number' WHEN 'client_ip' THEN 'client address'
+                WHEN 'block' THEN 'block of phone numbers' WHEN 'prefix' THEN 'prefix of phone numbers'
+                WHEN 'total' THEN 'service' ELSE scope END, allowed, period),
         DETAIL = format('retry_after=%s window=%s scope=%s', seconds, extract(epoch FROM period)::bigint, scope),
         HINT = format('Ask the user to wait %s seconds.', seconds);
 END $$;
 
--- A phone whose wrong tries of the day are used up verifies nothing until midnight, so nothing is sent to it: OT001 says so,
--- where the user would wait for a code that cannot be right. Strangers can bring a phone to that; otp.unlock undoes it.
+-- Refuses a send to a phone number that has used up its wrong tries for the day. No code of that number can be verified until
+-- midnight, so a message would only cost money. A stranger can cause this state. otp.unlock ends it.
 CREATE FUNCTION otp.refuse_locked_phone(e164 text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -140,13 +154,13 @@ BEGIN
     IF FOUND THEN
         PERFORM nextval('otp.refused_failures');
         RAISE EXCEPTION USING ERRCODE = 'OT001',
-            MESSAGE = format('Too many wrong codes for this phone today: %s are allowed', locked.failures),
+            MESSAGE = format('too many wrong codes for this phone number today: %s are allowed', locked.failures),
             DETAIL = format('retry_after=%s window=86400 scope=failures', greatest(1, ceil(locked.wait)::bigint)),
-            HINT = 'Codes for it are right again tomorrow. If strangers did it, an operator calls otp.unlock.';
+            HINT = 'The user can try again tomorrow. If strangers entered the wrong codes, an operator can call otp.unlock.';
     END IF;
 END $$;
 
--- The shared limits that a send of this moment counts for.
+-- The shared limits that a send at this moment counts against.
 CREATE FUNCTION otp.shared_limits(
     e164 text, country text, moment timestamptz, OUT scope text, OUT key text, OUT period interval,
     OUT starts_at timestamptz, OUT amount numeric, OUT allowed numeric)
@@ -163,8 +177,9 @@ BEGIN ATOMIC
     WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
 END;
 
--- What has been counted of a shared limit, over all shards. In PL/pgSQL, which keeps its plan (in SQL it was planned at each
--- call, and 32 clients made 60% of the requests); and by the key, however small the table was when that plan was made.
+-- The sum of a shared limit over all shards. It is written in PL/pgSQL, which keeps its plan: as an SQL function it is planned
+-- at each call, and 32 clients reach only 60% of the requests. Sequential scans are off, because the plan may have been made
+-- while the table was small.
 CREATE FUNCTION otp.shared_sum(scope text, key text, period interval, starts_at timestamptz) RETURNS numeric
 LANGUAGE plpgsql VOLATILE SET enable_seqscan = off AS $$
 BEGIN
@@ -173,7 +188,7 @@ BEGIN
             AND c.period = shared_sum.period AND c.shard >= 0);
 END $$;
 
--- Counts one send against every limit, or refuses it with OT001 (which rolls back what was counted).
+-- Counts one send against every limit, or refuses it with OT001. The refusal rolls back all counts.
 CREATE FUNCTION otp.count_send(e164 text, country text, subject text, client_ip inet, moment timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -185,7 +200,7 @@ DECLARE
     is_counted boolean;
     own_shard CONSTANT smallint := pg_backend_pid() & 32767;
 BEGIN
-    -- Always in the same order, so that two sends never wait for each other; what many share comes last.
+    -- Always in the same order, so that two sends never wait for each other. Shared limits come last.
     FOR limits IN
         SELECT l.scope, l.digits, array_agg(l.max_sends) AS allowed, array_agg(l.period) AS periods,
             max(l.max_sends) AS kept, max(l.period) AS longest
@@ -238,7 +253,8 @@ BEGIN
     END LOOP;
 
     IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
-        -- In a row that no open transaction holds: from the own number on, then any, else a new one.
+        -- Count in a row that no open transaction holds. Try the shards from the session's own number on, then any shard, and
+        -- otherwise add a new one.
         FOR limits IN SELECT l.* FROM otp.shared_limits(e164, country, moment) l LOOP
             FOREACH first_shard IN ARRAY ARRAY[own_shard, 0] LOOP
                 UPDATE otp.shared_counts c SET amount = c.amount + limits.amount

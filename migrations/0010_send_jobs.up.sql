@@ -1,7 +1,7 @@
--- Send jobs that have not ended: the queue, the wake-up of its workers at commit, and the check of the shared limits that a
--- claim makes.
+-- Send jobs that have not ended: the queue, the wake-up of the workers at commit, and the check of the shared limits at the
+-- claim.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -15,44 +15,44 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What a queued job waits for, beside the time at which it is due.
+-- What a queued job waits for, besides its due time.
 CREATE TYPE otp.hold_kind AS ENUM (
-    'pause',    -- a pause: hold_key is its otp.pauses.name. Not due before that ends; due all the same, it is its probe
-    'rate'      -- its turn at its sender's rate: hold_key is the otp.sender_rates.sender. The turn is due_at
+    'pause',    -- the end of a pause; hold_key is its otp.pauses.name. A held job that is due anyway is the pause's probe
+    'rate'      -- its turn at its sender's rate; hold_key is the otp.sender_rates.sender, and due_at is the turn
 );
 COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a pause, or its turn at its sender''s rate.';
 
--- Live jobs only, so that a claim costs the same after a year: a job that ends leaves (DELETE) in the statement that
--- writes its ending to messages or unsent_jobs. At any time a job is in exactly one of the three.
+-- This table holds live jobs only, so a claim costs the same after a year. When a job ends, one statement deletes it here and
+-- writes its end to messages or unsent_jobs. At any time a job is in exactly one of the three tables.
 CREATE TABLE otp.send_jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     verification_id bigint,
     channel text DEFAULT 'sms',
     -- queued: waits until due_at, and for its turn among the jobs of its verification
-    -- sending: a worker has it in hand, until lease_expires_at
-    -- unknown: it may have been sent; looked for in Twilio's list at next_lookup_at
-    -- Text and no enum: the view otp.delivery_status puts it beside the states of ended jobs. No CHECK either: it would
-    -- make a claim 3% dearer, and no role but the owner and otp_worker can write it.
+    -- sending: a worker has claimed it, until lease_expires_at
+    -- unknown: it may have been sent; a worker looks for it in Twilio's list at next_lookup_at
+    -- The type is text and not an enum, because the view otp.delivery_status adds the states of ended jobs. There is no CHECK,
+    -- because it would make a claim 3% slower, and only the owner and otp_worker can write the column.
     state text COLLATE "C" DEFAULT 'queued',
-    attempt int DEFAULT 0,                      -- claims so far; with worker the fencing token
+    attempt int DEFAULT 0,                      -- claims so far; together with worker, the fencing token
     worker bigint,
     lease_expires_at timestamptz,
     due_at timestamptz DEFAULT clock_timestamp(),
     requested_at timestamptz DEFAULT clock_timestamp(),
-    expires_at timestamptz,                     -- the verification's, copied
-    resend_of bigint,                           -- the job whose code it sends again: of its failure, or for an operator
-    lost_claims int DEFAULT 0,                  -- claims that ended with their worker: three, and the job is poisonous
-    unknown_at timestamptz,                     -- unknown: since when nothing of the attempt can leave any more
-    next_lookup_at timestamptz,                 -- unknown: when to look at Twilio's list next; a lookup's fencing token
-    lookups int DEFAULT 0,                      -- unknown: lookups after the grace that did not find it
+    expires_at timestamptz,                     -- a copy of the verification's
+    resend_of bigint,                           -- the job whose code this job sends again
+    lost_claims int DEFAULT 0,                  -- claims whose worker was lost; after three the job counts as poisonous
+    unknown_at timestamptz,                     -- unknown: the time from which the attempt can no longer leave
+    next_lookup_at timestamptz,                 -- unknown: the time of the next lookup, and the lookup's fencing token
+    lookups int DEFAULT 0,                      -- unknown: lookups after the grace that found nothing
     last_error_code int,
-    last_error text,                            -- why the last attempt failed, while the job waits for the next
+    last_error text,                            -- why the last attempt failed, while the job waits for the next one
     last_remedy text,                           -- and what to do about it
-    hold_kind otp.hold_kind,                    -- queued: what it waits for; null: for nothing but due_at
-    hold_key text COLLATE "C",                  -- and which one: a pause's name, or a sender
-    returned int DEFAULT 0,                     -- of the claims so far, those after which it was given back untried
-    has_predecessor boolean DEFAULT true,       -- an earlier job of its verification lived when it was made: that goes first
-    client_ip inet                              -- write-only: who asks for this send, where the verification does not say
+    hold_kind otp.hold_kind,                    -- queued: what the job waits for; null: only for due_at
+    hold_key text COLLATE "C",                  -- the name of the pause, or the sender
+    returned int DEFAULT 0,                     -- claims that gave the job back without an attempt
+    has_predecessor boolean DEFAULT true,       -- its verification had an earlier live job at the insert, which goes first
+    client_ip inet                              -- write-only: the client of this send, if the verification has another one
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -69,22 +69,22 @@ CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
 CREATE UNIQUE INDEX send_jobs_resend ON otp.send_jobs (verification_id) WHERE resend_of IS NOT NULL;
 CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
     WHERE state = 'queued' AND hold_kind IS NOT NULL;
-COMMENT ON TABLE otp.send_jobs IS 'Sends that have not ended. Backends insert verification_id. History: otp.delivery_status.';
+COMMENT ON TABLE otp.send_jobs IS 'Send jobs that have not ended. Backends insert verification_id. The view otp.delivery_status also shows ended jobs.';
 
--- A wake-up at commit. NOTIFY in every transaction would make all commits of the cluster take turns. So a transaction
--- stays silent while another one notifies: the workers look again 5 to 80 ms after each wake-up, and then at least every
--- half second for 10 s. A transaction that does not end (its trigger has fired early, by SET CONSTRAINTS … IMMEDIATE)
--- delays the others by no more than those looks:
--- - The guard is another advisory lock every 250 ms, and its key is a secret of the schema's owner. Such a transaction
---   keeps the lock of one moment, and other roles cannot take the place of the next.
--- - A transaction stays silent only if a wake-up was committed within the last 5 s, so that workers are awake. The guard's
---   transaction writes one down when the last is 2 s old: often enough that there is always one under load.
+-- The wake-up of the workers at commit. NOTIFY in every transaction would make all commits of the cluster wait in line. A
+-- transaction therefore stays silent while another one notifies. The workers read the queue again 5 to 80 ms after each
+-- wake-up, and then at least every half second for 10 s. A transaction may also stay open after its trigger has fired (SET
+-- CONSTRAINTS … IMMEDIATE). It delays other jobs by no more than these reads take, for two reasons:
+-- - The guard is a different advisory lock every 250 ms, and only the schema's owner knows its key. The open transaction keeps
+--   the lock of one moment, and other roles cannot take the next lock in advance.
+-- - A transaction stays silent only if a wake-up was committed within the last 5 s, so that workers are awake. The transaction
+--   that holds the guard records a wake-up when the last record is 2 s old. Under load there is therefore always a recent one.
 CREATE TABLE otp.wake_ups (
     woken_at timestamptz NOT NULL
 );
 CREATE INDEX wake_ups_woken_at ON otp.wake_ups (woken_at);
 
--- The secret part of the guard's keys: a sequence, because a function reads it ten times as fast as a row of a table.
+-- The secret part of the guard's keys. It is a sequence, because a function reads a sequence ten times as fast as a row.
 CREATE SEQUENCE otp.wake_key;
 DO $$
 BEGIN
@@ -104,8 +104,8 @@ DECLARE
 BEGIN
     IF NEW.channel IS DISTINCT FROM 'sms' THEN
         IF NEW.channel IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('The channel %L is unknown', left(NEW.channel, 40)),
-                HINT = 'Leave it out: codes are sent by sms.';
+            RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('unknown channel: %L', left(NEW.channel, 40)),
+                HINT = 'Leave channel out. Codes are sent by sms.';
         END IF;
         NEW.channel := 'sms';
     END IF;
@@ -113,9 +113,9 @@ BEGIN
         IF is_unbounded THEN
             nothing := set_config('lock_timeout', otp.lock_timeout(), true);
         END IF;
-        -- Jobs of one verification take turns here, and an id that is no longer the last one drawn is drawn again while the
-        -- lock is held: within a verification the order of ids is the order of commits, so "the lowest live id" names one
-        -- job for everybody.
+        -- The inserts of one verification wait for each other here. An id that is no longer the last one drawn is drawn again
+        -- while the lock is held. Within a verification, ids are therefore in the order of commits, and all sessions agree on
+        -- the job with the lowest live id.
         SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
             v.created_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
             (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
@@ -125,9 +125,9 @@ BEGIN
         NEW.requested_at := clock_timestamp();
         trouble := CASE
             WHEN verification IS NULL THEN 'it does not exist'
-            -- Only the owner's functions can write resend_of: whoever brings the news of a failure sends nothing himself.
+            -- Only the owner's functions can write resend_of, so a resend needs no check of the role that reported a failure.
             WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.created_by, 'USAGE')
-                THEN 'another role made it'
+                THEN 'another role created it'
             WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
             WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
             WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
@@ -136,21 +136,22 @@ BEGIN
         END;
         IF trouble IS NOT NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'OT006',
-                MESSAGE = format('Verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
-                HINT = 'Make a new verification.';
+                MESSAGE = format('verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
+                HINT = 'Create a new verification.';
         END IF;
         nothing := otp.refuse_locked_phone(verification.e164);
-        -- A job goes when no lower id of its verification lives: whoever asks again would wait for the resend, and get two.
+        -- A queued resend is canceled: it would delay the new job, which waits for lower live ids, and the user would get two
+        -- messages.
         IF verification.resend_id IS NOT NULL THEN
             WITH gone AS (
                 DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
             )
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-            SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The code was asked for again before it was resent.',
+            SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The user requested the code again before the resend.',
                 g.requested_at, g.resend_of
             FROM gone g;
         END IF;
-        -- A send counts for the address that asks for it; a resend, for the one that asked last.
+        -- A send counts for the client address that requests it. A resend counts for the address of the last request.
         IF NEW.client_ip IS NOT NULL THEN
             UPDATE otp.verifications v SET client_ip = NEW.client_ip
             WHERE v.id = NEW.verification_id AND v.client_ip IS DISTINCT FROM NEW.client_ip;
@@ -169,7 +170,8 @@ BEGIN
     IF NEW.id IS DISTINCT FROM pg_sequence_last_value('otp.send_jobs_id_seq') THEN
         NEW.id := nextval('otp.send_jobs_id_seq');
     END IF;
-    -- With a snapshot of its own, taken under the lock, which only READ COMMITTED gives: otherwise the claim has to look.
+    -- This query needs a snapshot taken under the lock, which only READ COMMITTED gives. Under another isolation level the
+    -- claim has to look for an earlier job.
     SELECT EXISTS (SELECT FROM otp.send_jobs j WHERE j.id = NEW.id) AS id_is_taken,
         current_setting('transaction_isolation') <> 'read committed'
             OR EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = NEW.verification_id) AS has_predecessor
@@ -197,24 +199,25 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- All workers hear a wake-up. By the transaction's number, one for all its jobs, they share out who looks when.
+-- Wakes all workers. The payload is the end of the transaction's number. Workers use it to share out the order in which they
+-- look.
 CREATE FUNCTION otp.wake_workers() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     has_guard CONSTANT boolean := pg_try_advisory_xact_lock(
         hashint8extended((date_part('epoch', moment) * 4)::bigint, pg_sequence_last_value('otp.wake_key')));
-    -- Of a clock that has gone back, later rows do not count.
+    -- If the clock was set back, rows from the future do not count.
     last_wake_up CONSTANT timestamptz := (SELECT w.woken_at FROM otp.wake_ups w
         WHERE w.woken_at BETWEEN moment - interval '5 seconds' AND moment + interval '1 second'
         ORDER BY w.woken_at DESC LIMIT 1);
-    nothing text;   -- assigned, an expression costs half of what PERFORM does
+    nothing text;   -- an assignment costs half as much as PERFORM
 BEGIN
     IF NOT has_guard AND last_wake_up IS NOT NULL THEN
         RETURN NULL;
     END IF;
     nothing := otp.notify('otp_send_jobs', right(pg_current_xact_id()::text, 2));
-    -- Not under SERIALIZABLE: the row would make transactions fail that have looked for it.
+    -- Only under READ COMMITTED: under SERIALIZABLE this row would make transactions fail that have looked for it.
     IF has_guard AND coalesce(last_wake_up < moment - interval '2 seconds', true)
             AND current_setting('transaction_isolation') = 'read committed' THEN
         INSERT INTO otp.wake_ups (woken_at) VALUES (moment);
@@ -222,8 +225,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Jobs that wait for their sender's turn were given their times by the rate of before: at another one they are shared out
--- anew. Workers that have not heard of it yet give jobs no times by the rate of before (FinishUnsent).
+-- Makes the deferred jobs of a sender due when its rate changes, because their due times came from the old rate. Workers that
+-- do not know of the change yet cannot defer more jobs by the old rate (FinishUnsent).
 CREATE FUNCTION otp.release_deferred() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -234,10 +237,11 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Of jobs that have just been claimed, by these attempts, those that shared limits allow; the others end as limited, here
--- and now, before anything of the claim is sent. What is in other hands by now is left alone, and not returned.
--- A count can be over its limit only by writers that did not see each other: then exactly as many jobs as are too many end
--- here, counted in rows whose locks make claims take turns. Otherwise nothing is written, and nothing locked but the jobs.
+-- Checks jobs that have just been claimed, by these attempts, against the shared limits, before any of them is sent. Returns
+-- the allowed jobs; the others end as limited. Jobs that another worker has claimed meanwhile stay as they are and are not
+-- returned.
+-- A count exceeds its limit only if writers did not see each other. Then exactly the surplus of jobs ends here. The count is
+-- kept in rows whose locks make claims wait for each other. Otherwise nothing is written, and only the jobs are locked.
 CREATE FUNCTION otp.within_limits(send_job_ids bigint[], attempts int[]) RETURNS SETOF bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -266,7 +270,7 @@ BEGIN
             LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
         WHERE j.id = ANY (within) ORDER BY l.starts_at, l.key, l.scope, l.period
         ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
-        -- What was tried before was within the limits then.
+        -- Only first attempts are checked: an earlier attempt was within the limits at its time.
         FOR job IN
             SELECT j.id, j.requested_at, v.e164, v.country
             FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
@@ -288,9 +292,9 @@ BEGIN
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
                 requested_at, resend_of)
             SELECT g.id, g.verification_id, 'limited', g.attempt - 1,
-                format('More codes were asked for at once than otp.limits allows: %s %s in %s.', over.scope,
+                format('More codes were requested at once than otp.limits allows: %s %s in %s.', over.scope,
                     trim_scale(over.allowed), over.period),
-                'See who asks for so many; if they are real users, raise the limit in otp.limits.', 'limited',
+                'Find out where the requests come from. If they come from real users, raise the limit in otp.limits.', 'limited',
                 g.requested_at, g.resend_of
             FROM gone g;
             within := array_remove(within, job.id);
@@ -298,7 +302,7 @@ BEGIN
     END IF;
     RETURN QUERY SELECT unnest(within);
 END $$;
-COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: which of these jobs, just claimed, may be sent; the rest end as limited.';
+COMMENT ON FUNCTION otp.within_limits IS 'For the worker''s claim: returns the jobs that shared limits allow. The others end as limited.';
 
 CREATE TRIGGER before_insert BEFORE INSERT ON otp.send_jobs
 FOR EACH ROW EXECUTE FUNCTION otp.send_jobs_before_insert();

@@ -1,6 +1,6 @@
--- Pauses: what is not sent for the time being, whoever asks for it.
+-- Pauses: sends that are held back for a while.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,28 +14,32 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What is not sent for the time being, shared by all workers: everything, a country, or the numbers that begin alike. A
--- worker makes one when Twilio refuses a country or a prefix; a person by hand; otp.check_budget when the day's budget is
--- used up, of everything. Jobs that a pause holds wait until it ends or their code dies. Deleting the row ends it, whoever
--- deletes it.
+-- Pauses that all workers share. A pause applies to everything, to a country, or to a prefix of phone numbers. A worker creates
+-- one when Twilio refuses a country or a prefix. An operator creates one by hand. otp.check_budget creates one of everything
+-- when the day's budget is used up. Held jobs wait until the pause ends or their code expires. To end a pause, delete its row.
 CREATE TABLE otp.pauses (
     scope text NOT NULL,
     key text COLLATE "C" NOT NULL DEFAULT '',
     name text COLLATE "C" NOT NULL GENERATED ALWAYS AS (CASE key WHEN '' THEN scope ELSE scope || ' ' || key END) STORED
         PRIMARY KEY,
-    reason text NOT NULL CHECK (length(reason) BETWEEN 1 AND 500),
+    reason text NOT NULL
+        CONSTRAINT "reason must have 1 to 500 characters" CHECK (length(reason) BETWEEN 1 AND 500),
     remedy text,
     since timestamptz NOT NULL DEFAULT clock_timestamp(),
-    next_probe_at timestamptz,              -- null: by hand, and so ended by hand
+    next_probe_at timestamptz,              -- null: created by hand, and ends only by hand
     probes int NOT NULL DEFAULT 0,
     created_by text NOT NULL DEFAULT session_user,
-    -- A prefix leaves four digits open even of the longest number: a whole one is nobody's to read here.
-    CHECK (CASE scope WHEN 'all' THEN key = '' WHEN 'budget' THEN key = '' WHEN 'country' THEN key ~ '^([A-Z]{2}|001)$'
-        WHEN 'prefix' THEN key ~ '^\+[1-9][0-9]{0,10}$' ELSE false END)
+    CONSTRAINT "scope must be all, budget, country or prefix" CHECK (scope IN ('all', 'budget', 'country', 'prefix')),
+    CONSTRAINT "scopes all and budget need an empty key" CHECK (scope NOT IN ('all', 'budget') OR key = ''),
+    CONSTRAINT "scope country needs a key of two capital letters, or 001"
+        CHECK (scope <> 'country' OR key ~ '^([A-Z]{2}|001)$'),
+    -- Even the longest number has four more digits than the longest prefix, so no row shows a whole number.
+    CONSTRAINT "scope prefix needs a key of + and 1 to 11 digits: +96650"
+        CHECK (scope <> 'prefix' OR key ~ '^\+[1-9][0-9]{0,10}$')
 );
-COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, budget (all, too), a country (SA), a prefix (+96650). DELETE resumes it; held jobs are due again at once.';
+COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, budget (also all), a country (SA), a prefix (+96650). DELETE ends a pause, and its held jobs are due at once.';
 
--- Countries that a person names; a worker names those that its jobs have.
+-- Checks a country that a person names. Workers name only countries of their jobs.
 CREATE FUNCTION otp.pause_before_write() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -43,14 +47,14 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- With a snapshot of its own, taken when the pause is locked: a worker that gives a job to a pause holds the pause's row
--- (FOR KEY SHARE) until the job is written, so none is given to a pause that has ended.
+-- Releases the jobs that an ended pause holds. A worker that gives a job to a pause locks the pause's row (FOR KEY SHARE) until
+-- the job is written. The DELETE waits for that lock, and this UPDATE then sees the job. No job is left with an ended pause.
 CREATE FUNCTION otp.release_held() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     UPDATE otp.send_jobs j SET hold_kind = NULL, hold_key = NULL, due_at = clock_timestamp()
     WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND (TG_OP = 'TRUNCATE' OR j.hold_key = OLD.name);
-    -- In this order: a worker should know that the pause has ended before it claims what it held.
+    -- In this order, so that a worker knows of the pause's end before it claims the released jobs.
     PERFORM otp.notify('otp_catalog'), otp.notify('otp_send_jobs');
     RETURN NULL;
 END $$;

@@ -1,6 +1,6 @@
--- How a job ends: as a message of Twilio's, or without one. The counts of either, and the ranks of Twilio's statuses.
+-- The end of a job: as a message at Twilio, or without one. Also the counts of both, and the order of Twilio's statuses.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,52 +14,53 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- One row per message of Twilio's, which is also the history of a job that ended accepted.
+-- One row per message at Twilio. It is also the history of a job that ended as accepted.
 CREATE TABLE otp.messages (
     message_sid text COLLATE "C" PRIMARY KEY,
     send_job_id bigint NOT NULL,
     verification_id bigint NOT NULL,
     attempt int NOT NULL,
     worker bigint,
-    sender text,                    -- number, name or messaging service that it was sent from; null until it is known
-    is_primary boolean NOT NULL,     -- false: evidence that came after the job had ended otherwise, or a second message
+    sender text,                    -- the number, name or messaging service that sent it; null until it is known
+    is_primary boolean NOT NULL,    -- false: a second message, or evidence that came after the job had ended differently
     requested_at timestamptz NOT NULL,
     accepted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    -- Twilio's word, verbatim, also one that it invents later: otp.status_rank says how far along each is.
+    -- Twilio's own word, including words that Twilio adds later. otp.status_rank gives their order.
     status text NOT NULL,
     error_code int,
     segments smallint,
     price numeric,
     price_unit text,
-    final_at timestamptz,           -- when the status became one that stays
-    next_poll_at timestamptz,       -- when Twilio is asked next: for the status, the bill, then to empty the text; or never
+    final_at timestamptz,           -- when the status became final
+    next_poll_at timestamptz,       -- the next poll: for the status, then the price, then to empty the text; null: none
     polls smallint NOT NULL DEFAULT 0,
-    resend_of bigint,               -- its send job's
-    follow_up text,                 -- what came of its failure: the resend, or why there is none
-    redacted_at timestamptz,        -- since when Twilio has no text of it
+    resend_of bigint,               -- a copy of its send job's
+    follow_up text,                 -- the result of its failure: the resend, or the reason why there is none
+    redacted_at timestamptz,        -- when otpd emptied its text at Twilio
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
-    -- True where another job of the history has this send_job_id, since the sequence stood behind; is_primary is then false.
+    -- True: another job of the history has this send_job_id, because the sequence was behind. is_primary is then false.
     id_taken boolean
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
--- A job ends once; what else turns up of it is kept beside that.
+-- A job ends once. Further messages of it are kept with is_primary = false.
 CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE is_primary;
 CREATE INDEX messages_surplus ON otp.messages (send_job_id) WHERE NOT is_primary;
 CREATE INDEX messages_taken ON otp.messages (send_job_id) WHERE id_taken;
 CREATE INDEX messages_verification ON otp.messages (verification_id);
 CREATE INDEX messages_to_poll ON otp.messages (next_poll_at) WHERE next_poll_at IS NOT NULL;
 CREATE INDEX messages_accepted_at ON otp.messages (accepted_at);
--- For otp.failures. By error_code and not by status, which every message changes.
+-- For otp.failures. The condition uses error_code, because every message changes its status.
 CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS NOT NULL;
 
--- Jobs that ended without a message. With requested_at, an id that a sequence gave out twice loses no result.
+-- Jobs that ended without a message. The key includes requested_at, so a result is kept even if a sequence gave out its id
+-- twice.
 CREATE TABLE otp.unsent_jobs (
     send_job_id bigint,
     verification_id bigint NOT NULL,
-    state text COLLATE "C" NOT NULL CHECK (state IN (
+    state text COLLATE "C" NOT NULL CONSTRAINT "state must be failed, expired, limited or canceled" CHECK (state IN (
         'failed',       -- refused for good, or its outcome stayed unknown
-        'expired',      -- its code died before it could be sent
-        'limited',      -- a limit that many share was exceeded
-        'canceled'      -- called off, used or replaced before it was sent
+        'expired',      -- its code expired before the job could be sent
+        'limited',      -- a shared limit was exceeded
+        'canceled'      -- canceled, used or replaced before the job could be sent
     )),
     attempts int NOT NULL,
     error_code int,
@@ -75,7 +76,7 @@ CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
 CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
 
--- How many jobs ended, by five seconds and writer, so that otp.queue_status costs the same however many there were.
+-- How many jobs ended, per five seconds and writer. With these counts otp.queue_status costs the same for any number of jobs.
 CREATE TABLE otp.outcome_counts (
     starts_at timestamptz NOT NULL,
     shard smallint NOT NULL,
@@ -84,8 +85,8 @@ CREATE TABLE otp.outcome_counts (
     PRIMARY KEY (starts_at, shard)
 ) WITH (fillfactor = 70);
 
--- The calling session's row of a sum that many write. Workers never share theirs with other roles, whose transactions
--- may stay open.
+-- The number of the calling session's row in a sum with many writers. Workers never share a row with other roles, because
+-- transactions of other roles may stay open.
 CREATE FUNCTION otp.own_shard() RETURNS smallint
 LANGUAGE sql STABLE
 RETURN (pg_backend_pid() & 63) + CASE WHEN pg_has_role(session_user, 'otp_worker', 'USAGE') THEN 0 ELSE 64 END;
@@ -107,8 +108,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- How far along a status is; 50 and above stay. This is the one place that decides it: a word that
--- Twilio invents later counts as on its way, and statuses of one rank exclude each other.
+-- The order of Twilio's statuses. A rank of 50 or more is final. A word that Twilio adds later counts as under way. Statuses of
+-- the same rank exclude each other. This function is the only place that defines the order.
 CREATE FUNCTION otp.status_rank(status text) RETURNS int
 LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'scheduled' THEN 0
@@ -126,15 +127,15 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'read' THEN 60
     ELSE 30 END;
 
--- Whether a message may move from one status to another; callbacks come out of order and more than once. Only what was
--- delivered can be read.
+-- Whether a message may move from one status to another. Callbacks come out of order and more than once. Only a delivered
+-- message can become read.
 CREATE FUNCTION otp.status_advances(earlier text, later text) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN otp.status_rank(later) > otp.status_rank(earlier)
     AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
 
--- Whether Twilio has no more to say of a message: its status stays, and its bill is known. What failed or was canceled
--- never left, and gets no price.
+-- Whether a message needs no more polls: its status is final, and its price is known. Failed and canceled messages get no
+-- price, because they never left Twilio.
 CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));

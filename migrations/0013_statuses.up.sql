@@ -1,6 +1,6 @@
--- What becomes of a message: reports of backends, callbacks, and what a failed delivery leads to.
+-- Message statuses: reports of backends, callbacks, and the reaction to a failed delivery.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,26 +14,26 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What backends report that receive Twilio's callbacks themselves. Anybody in the web tier can invent a report, so it
--- proves nothing and counts for nothing: a worker asks Twilio for the message, and records Twilio's answer alone. At most
--- three SIDs a job, so that an intruder costs three requests to Twilio a code, and rows of his own jobs only.
+-- Reports of backends that receive Twilio's callbacks themselves. A backend can invent a report, so a report proves nothing: a
+-- worker asks Twilio for the message and records only Twilio's answer. Each job takes at most three SIDs. An intruder in a
+-- backend can therefore cause only three requests to Twilio per code, and only for that backend's own jobs.
 CREATE TABLE otp.status_reports (
     send_job_id bigint,
-    slot smallint CHECK (slot BETWEEN 1 AND 3),
+    slot smallint CONSTRAINT "slot must be 1 to 3" CHECK (slot BETWEEN 1 AND 3),
     message_sid text COLLATE "C" NOT NULL,
     attempt int NOT NULL,
     reported_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    due_at timestamptz,             -- when Twilio is asked next; null: it has answered, or the message is known
+    due_at timestamptz,             -- when a worker asks Twilio next; null: Twilio has answered, or the message is known
     tries smallint NOT NULL DEFAULT 0,
     PRIMARY KEY (send_job_id, slot),
     UNIQUE (send_job_id, message_sid)
 );
 CREATE INDEX status_reports_due ON otp.status_reports (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX status_reports_reported_at ON otp.status_reports (reported_at);
-COMMENT ON TABLE otp.status_reports IS 'SIDs that backends report, at most three a job; workers ask Twilio for them.';
+COMMENT ON TABLE otp.status_reports IS 'SIDs that backends report, at most three per job. Workers ask Twilio for them.';
 
--- Takes a report without a lock on any row that workers write. False where the message and its job are unknown, or another
--- login role's (created_by, as for send jobs), or where the job has three reports.
+-- Stores a report without a lock on any row that workers write. Returns false in three cases: the message and its job are
+-- unknown; they belong to another login role (created_by, as for send jobs); the job already has three reports.
 CREATE FUNCTION otp.report_status(message_sid text, status text, send_job_id bigint, attempt int) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -60,7 +60,7 @@ BEGIN
     THEN
         RETURN false;
     END IF;
-    -- Of a known message only its end is news: until then it is polled as it is.
+    -- For a known message only a final status is news. Until then workers poll the message anyway.
     IF NOT job.is_news OR EXISTS (
         SELECT FROM otp.status_reports r WHERE r.send_job_id = job.id AND r.message_sid = report_status.message_sid)
     THEN
@@ -69,7 +69,7 @@ BEGIN
     FOR place IN 1..3 LOOP
         INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt, due_at)
         VALUES (job.id, place, report_status.message_sid, job.attempt,
-            -- The answer to a request that is under way mostly follows at once.
+            -- While the job's request to Twilio is under way, its answer usually arrives within moments.
             moment + CASE WHEN job.is_sending THEN interval '5 seconds' ELSE interval '0' END)
         ON CONFLICT DO NOTHING;
         IF FOUND THEN
@@ -87,16 +87,16 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     final_since CONSTANT timestamptz := CASE WHEN otp.status_rank(record_status.status) >= 50 THEN moment END;
-    -- '<send job>.<attempt>', which the worker puts into the callback's URL
+    -- The worker puts '<send job>.<attempt>' into the callback's URL.
     referenced CONSTANT text[] := regexp_match(record_status.reference, '^([0-9]{1,18})[.]([0-9]{1,9})$');
     job record;
 BEGIN
     IF record_status.message_sid ~ '^[A-Z]{2}[0-9a-fA-F]{32}$' IS NOT TRUE
         OR record_status.status ~ '^[a-z_-]{1,40}$' IS NOT TRUE THEN
-        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'message_sid or status is not one of Twilio''s',
-            HINT = 'Pass MessageSid and MessageStatus as the callback has them.';
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'invalid message_sid or status: not a value that Twilio uses',
+            HINT = 'Pass MessageSid and MessageStatus exactly as in the callback.';
     END IF;
-    -- A role that may write otp.messages itself is believed: a worker, whose receiver has checked Twilio's signature.
+    -- A role that may write otp.messages itself is a worker. Its receiver has checked Twilio's signature, so its word counts.
     IF NOT has_table_privilege(
         CASE current_setting('role') WHEN 'none' THEN session_user ELSE current_setting('role') END, 'otp.messages', 'INSERT')
     THEN
@@ -108,10 +108,10 @@ BEGIN
     WHERE m.message_sid = record_status.message_sid
         AND otp.status_advances(m.status, record_status.status);
     IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
-        RETURN true;    -- recorded now, or before: a repeat or a latecomer changes nothing
+        RETURN true;    -- recorded now or earlier; a repeated or late status changes nothing
     END IF;
 
-    -- A SID that nobody has seen yet is evidence: it settles the job it refers to, in whatever live state that is.
+    -- A new SID is evidence of a message. It ends the job that it refers to, in any live state.
     DELETE FROM otp.send_jobs j
     WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
     RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS is_primary INTO job;
@@ -132,25 +132,26 @@ BEGIN
         accepted_at, status, error_code, final_at, next_poll_at, resend_of)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.resend_of)
-    -- Somebody else recorded it meanwhile: the worker's finish, or another callback.
+    -- The worker's own result or another callback may have recorded the message meanwhile.
     ON CONFLICT (message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
         final_at = coalesce(messages.final_at, excluded.final_at)
     WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
     RETURN true;
 END $$;
-COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves: otpd then asks Twilio for the message. Safe to repeat; false where the message is not known, or not this role''s.';
+COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves: otpd then asks Twilio for the message. Safe to repeat. False if the message is unknown or belongs to another role.';
 
--- The news that a message was not delivered, by poll, callback or a backend: what the class of its code asks for is done
--- in the transaction that records it, once, since a status becomes final once and its row is locked.
+-- Reacts to the news that a message was not delivered. The news comes from a poll, a callback or a backend. The error class of
+-- its code decides the reaction. The reaction happens once, in the transaction that records the news, because a status becomes
+-- final only once and its row is locked.
 --
--- fraud_hold pauses the number's prefix, as the same code at creation does. No receipt pauses more than that: whatever
--- keeps an account, a sender or a country from sending is said to the next request too, by Twilio itself and not by
--- whoever brings a receipt. Later than an hour it is no news. The first probe comes after a minute: that Twilio takes a
--- message says little here, since it took this one.
+-- fraud_hold pauses the number's prefix, as the same code does when Twilio answers a request with it. A receipt causes no other
+-- pause: if the account, the sender or a country cannot send, Twilio says so itself in its answer to the next request. A
+-- receipt that comes more than an hour later causes no pause. The first probe comes after a minute. An accepted probe says
+-- little here, because Twilio had accepted the failed message too.
 --
--- resend_after sends the same code once more. What says no (limits too) leaves its words in follow_up; any other error is
--- the caller's, who repeats. A minute to live is what otp.request asks of a code as well.
+-- resend_after sends the same code once more. If a rule or a limit forbids that, follow_up gives the reason. Any other error
+-- goes to the caller, which tries again. The code must have a minute left, as in otp.request.
 CREATE FUNCTION otp.delivery_failed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
@@ -183,15 +184,15 @@ BEGIN
         RETURN NULL;
     END IF;
     refusal := CASE
-        WHEN NEW.resend_of IS NOT NULL THEN 'it was a resend already.'
-        WHEN verification.expires_at IS NULL THEN 'its verification is gone.'
+        WHEN NEW.resend_of IS NOT NULL THEN 'it was already a resend.'
+        WHEN verification.expires_at IS NULL THEN 'its verification was deleted.'
         WHEN verification.is_believed IS NOT TRUE
-            THEN format('receipts of %s are not believed (otp.countries.receipts_reliable).', verification.country)
+            THEN format('receipts from %s are not reliable (otp.countries.receipts_reliable).', verification.country)
         WHEN verification.expires_at < moment + class.resend_after + interval '60 seconds'
-            THEN 'too little of its code''s life was left.'
+            THEN 'its code was about to expire.'
     END;
     IF refusal IS NULL THEN
-        -- Locked first, so that a request of the same moment is either seen here or sees the resend.
+        -- The lock comes first. A request at the same moment is either visible here, or it sees the resend.
         PERFORM FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE;
         IF EXISTS (SELECT FROM otp.send_jobs j
                 WHERE j.verification_id = NEW.verification_id AND j.id > NEW.send_job_id)
@@ -200,11 +201,11 @@ BEGIN
             OR EXISTS (SELECT FROM otp.unsent_jobs u
                 WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
         THEN
-            refusal := 'it had been asked for again already.';
+            refusal := 'the user had already requested the code again.';
         ELSIF EXISTS (SELECT FROM otp.messages m
             WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
         THEN
-            refusal := 'a second message of its send job has arrived, or may.';
+            refusal := 'a second message of its send job arrived, or may arrive.';
         ELSE
             BEGIN
                 INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
@@ -225,7 +226,7 @@ END $$;
 CREATE TRIGGER failed_on_insert AFTER INSERT ON otp.messages FOR EACH ROW
 WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL)
 EXECUTE FUNCTION otp.delivery_failed();
--- Once: when the status becomes final, or when its code is told later than that.
+-- Fires once: when the status becomes final, or later when the error code of a final status becomes known.
 CREATE TRIGGER failed AFTER UPDATE OF status, error_code, final_at ON otp.messages FOR EACH ROW
 WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL
     AND (OLD.final_at IS NULL OR OLD.error_code IS NULL))

@@ -1,6 +1,6 @@
--- The day's budget: what today's messages cost, and the pause of everything when it is used up.
+-- The day's budget: the cost of today's messages, and the pause of everything when the budget is used up.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,7 +14,8 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What today's messages cost, by writer: kept while settings.daily_budget is set, so that nothing ever adds up the day.
+-- The cost of today's messages, per writer. It is kept while settings.daily_budget is set. No query then has to add up the
+-- messages of the day.
 CREATE TABLE otp.spend_tally (
     day date NOT NULL,              -- of settings.timezone
     shard smallint NOT NULL,
@@ -22,9 +23,10 @@ CREATE TABLE otp.spend_tally (
     PRIMARY KEY (day, shard)
 ) WITH (fillfactor = 70);
 
--- What a message costs, in `unit`: its price; before there is one, or where it is in another currency, the country's
--- estimate for its segments; where there is none in that currency either, the country's expected_cost, whose currency is
--- taken to be the budget's. Nothing is converted. What failed or was canceled without a price never left.
+-- The cost of a message in the currency `unit`. It is the message's price, if Twilio has given one in that currency. Otherwise
+-- it is the country's estimate for the segments, if that is in the currency. Otherwise it is the country's expected_cost, which
+-- counts as an amount in the budget's currency. Nothing is converted. A message that failed or was canceled without a price
+-- costs nothing, because it never left Twilio.
 CREATE FUNCTION otp.message_cost(
     status text, segments smallint, price numeric, price_unit text, country otp.countries, unit text) RETURNS numeric
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -35,10 +37,10 @@ RETURN CASE
         THEN (country).price_estimate * greatest(segments, 1)
     ELSE coalesce((country).expected_cost, 0) END;
 
--- Begins the pause of everything when the budget of today is used up, and ends that of another day. Called where the tally
--- grows, so that no send of this writer's is too many, and by every sweep, for midnight and for writers that did not see
--- each other. Not ended by a price that turns out lower: each time, what is under way would be sent on top.
--- Returns the seconds until such a pause ends; null while there is none.
+-- Begins the pause of everything when today's budget is used up, and ends the pause of an earlier day. The tally's triggers
+-- call it, so that this writer never sends too much. Every sweep calls it too, for midnight and for writers that did not see
+-- each other. A price that turns out lower does not end the pause: otherwise a few messages above the budget would be sent each
+-- time. Returns the seconds until the pause ends by itself; null if there is no such pause.
 CREATE FUNCTION otp.check_budget() RETURNS double precision
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -54,7 +56,7 @@ BEGIN
         RETURN NULL;
     END IF;
     SELECT p.since INTO paused_since FROM otp.pauses p WHERE p.name = 'budget';
-    IF paused_since < budget.starts_at THEN     -- not asked of the DELETE: its trigger tells workers also of no row
+    IF paused_since < budget.starts_at THEN     -- not a condition of the DELETE, whose trigger would tell workers even of no row
         DELETE FROM otp.pauses p WHERE p.name = 'budget';
         paused_since := NULL;
     END IF;
@@ -66,13 +68,13 @@ BEGIN
         INSERT INTO otp.pauses (scope, reason, remedy, created_by)
         VALUES ('budget', format('The budget of %s %s for today is used up: %s %s spent or expected.',
                 trim_scale(budget.amount), budget.unit, trim_scale(round(spent, 4)), budget.unit),
-            format('Raise otp.settings.daily_budget, or wait until 00:00 %s: then sending goes on by itself.', budget.timezone),
+            format('Raise otp.settings.daily_budget, or wait: sending resumes by itself at 00:00 %s.', budget.timezone),
             'otp.settings.daily_budget')
         ON CONFLICT (name) DO NOTHING;
     END IF;
     RETURN extract(epoch FROM budget.ends_at - clock_timestamp());
 END $$;
-COMMENT ON FUNCTION otp.check_budget IS 'For workers: begins and ends the pause that the daily budget demands; seconds until it ends by itself.';
+COMMENT ON FUNCTION otp.check_budget IS 'For workers: begins and ends the pause for the daily budget. Returns the seconds until it ends by itself.';
 
 CREATE FUNCTION otp.tally_accepted() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -92,7 +94,7 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Prices come later, and one by one.
+-- Counts prices, which arrive later and one by one.
 CREATE FUNCTION otp.tally_priced() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -114,9 +116,8 @@ BEGIN
     RETURN NULL;
 END $$;
 
--- Another budget, or other estimates: what is not known yet of today is added up, once, and the pause begun or ended by
--- what comes out. At the commit, whatever else the transaction does: nobody writes messages meanwhile, so that none is
--- missed and none counted twice.
+-- Reacts to a change of the budget or of the estimates: adds up today's cost once, if it is not known, and begins or ends the
+-- pause. It runs at the commit, while no other transaction writes messages. No message is missed or counted twice.
 CREATE FUNCTION otp.tally_today() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '2s' AS $$
 DECLARE
@@ -134,17 +135,18 @@ BEGIN
     END IF;
     IF NOT is_known THEN
         PERFORM set_config('otp.tallied_in', pg_current_xact_id()::text, true);
-        -- No send can be written down while this lock is held, or waited for. So it is waited for briefly, and its session is
-        -- ended when it idles in a transaction that keeps it (after SET CONSTRAINTS … IMMEDIATE).
+        -- While a session holds this lock or waits for it, no result of a send can be written. The wait is therefore short. If
+        -- the session then idles in its transaction (after SET CONSTRAINTS … IMMEDIATE), PostgreSQL ends it.
         PERFORM set_config('idle_in_transaction_session_timeout', '1s', true);
         BEGIN
             LOCK TABLE otp.messages IN SHARE MODE;
         EXCEPTION WHEN lock_not_available THEN
             RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                 MESSAGE = 'another transaction is writing to otp.messages',
-                DETAIL = 'The day''s cost is added up while none does. This change waited for 2 seconds, and was not made.',
-                HINT = 'Try again. If that repeats: SELECT pid, usename, xact_start FROM pg_stat_activity ORDER BY '
-                    'xact_start LIMIT 5 shows the transactions that stay open.';
+                DETAIL = 'The day''s cost can be added up only while no transaction writes there. The change waited for 2 '
+                    'seconds and was not made.',
+                HINT = 'Try again. If this happens again, this query shows the transactions that stay open: SELECT pid, usename, '
+                    'xact_start FROM pg_stat_activity ORDER BY xact_start LIMIT 5';
         END;
         DELETE FROM otp.spend_tally;
         INSERT INTO otp.spend_tally (day, shard, amount)

@@ -1,6 +1,6 @@
--- Workers: a row per process, with its heartbeat.
+-- Workers: one row per process, with its heartbeat.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -18,20 +18,21 @@ CREATE SEQUENCE otp.worker_ids;
 
 CREATE TABLE otp.worker_status (
     worker_id bigint PRIMARY KEY DEFAULT nextval('otp.worker_ids'),
-    kind text NOT NULL DEFAULT 'worker' CHECK (kind IN ('worker', 'callbacks')),    -- callbacks: a receiver alone, sends nothing
+    kind text NOT NULL DEFAULT 'worker'     -- callbacks: otpd callbacks, a receiver that sends nothing
+        CONSTRAINT "kind must be worker or callbacks" CHECK (kind IN ('worker', 'callbacks')),
     host text NOT NULL,
     pid int NOT NULL,
     version text NOT NULL,
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     state text NOT NULL DEFAULT 'starting'
-        CHECK (state IN (
-            'starting',     -- connects and looks at the schema
+        CONSTRAINT "state: starting, running, paused, draining, stopped or dead" CHECK (state IN (
+            'starting',     -- connects and checks the schema
             'running',
-            'paused',       -- sends nothing for the reason given, until a probe succeeds
-            'draining',     -- claims nothing more, and ends what is under way
-            'stopped',      -- said so itself
-            'dead'          -- another worker said so: its heartbeats ended
+            'paused',       -- sends nothing for the given reason, until a probe succeeds
+            'draining',     -- claims nothing more, and finishes the attempts that it handed over
+            'stopped',      -- the process wrote this itself
+            'dead'          -- another worker wrote this, because the heartbeats ended
         )),
     reason text,
     remedy text,
@@ -47,16 +48,16 @@ CREATE TABLE otp.worker_status (
     latency_p99_ms double precision,
     database_state text,        -- null: dead, or stopped
     twilio_state text,
-    callbacks_received bigint,  -- since the start; null: it receives none
+    callbacks_received bigint,  -- since the start; null: it has no receiver
     callbacks_refused bigint,
     callbacks_dropped bigint,
     callbacks_written bigint
 ) WITH (fillfactor = 50);
 ALTER SEQUENCE otp.worker_ids OWNED BY otp.worker_status.worker_id;
-COMMENT ON TABLE otp.worker_status IS 'One row per worker process, and per receiver of callbacks alone; alive while heartbeat_at is younger than 30 seconds.';
+COMMENT ON TABLE otp.worker_status IS 'One row per otpd run and per otpd callbacks. A process is alive while heartbeat_at is younger than 30 seconds.';
 
--- Rates are divided among the workers that are running: who begins or ceases to, or comes back after its heartbeat was
--- overdue, tells the others, where there are rates.
+-- The running workers share the rates. If rates are set, a worker tells the others when it starts, when it stops, and when it
+-- comes back after an overdue heartbeat.
 CREATE FUNCTION otp.shares_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

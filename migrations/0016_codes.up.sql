@@ -1,6 +1,6 @@
 -- The functions that backends call: request, verify, cancel.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,9 +14,9 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- Wrong tries per key and day: a phone, or a row of the calling session, which takes every other failure (no such
--- verification, used, expired). So each failure writes a row, none tells its cause by being faster, and a transaction that
--- stays open keeps no other session from failing.
+-- Wrong tries per key and day. The key is a phone number. For every other failure (no such verification, used, expired) the key
+-- belongs to the calling session. Each failure thus writes a row, so its duration does not reveal its cause. A transaction
+-- that stays open does not block the failures of other sessions.
 CREATE TABLE otp.verify_failures (
     key text COLLATE "C" NOT NULL,
     day date NOT NULL,
@@ -24,7 +24,7 @@ CREATE TABLE otp.verify_failures (
     PRIMARY KEY (key, day)
 ) WITH (fillfactor = 70);
 
--- One live verification per subject and purpose is drawn by one caller at a time: this row is the turnstile.
+-- One row per subject and purpose. Its lock lets one caller at a time create the live verification.
 CREATE TABLE otp.request_locks (
     subject text COLLATE "C" NOT NULL,
     purpose text COLLATE "C" NOT NULL,
@@ -33,8 +33,8 @@ CREATE TABLE otp.request_locks (
     PRIMARY KEY (subject, purpose)
 ) WITH (fillfactor = 70);
 
--- Sends of a verification that are still queued end as canceled; one under way is not recalled.
--- In PL/pgSQL, which keeps its plan: in SQL it is planned at each call, and takes 150 µs instead of 10.
+-- Ends the queued jobs of a verification as canceled. A job under way cannot be recalled. The function is written in PL/pgSQL,
+-- which keeps its plan. As an SQL function it is planned at each call, and takes 150 µs instead of 10.
 CREATE FUNCTION otp.cancel_queued_sends(verification_id bigint, why text) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
@@ -56,7 +56,7 @@ DECLARE
     session_secret CONSTANT text := otp.session_secret();
     typed CONSTANT text := CASE WHEN octet_length(verify.code) > 256 THEN NULL
         WHEN verify.code COLLATE "C" ~ '^[0-9]{4,12}$' THEN verify.code ELSE otp.read_typed(verify.code) END;
-    -- What cannot be any code is no try: a wrong field, a word, nothing. It costs the same time.
+    -- A text that cannot be a code does not count as a try, such as a word or an empty text. It takes the same time.
     is_code CONSTANT boolean := coalesce(typed COLLATE "C" ~ '^[A-Za-z0-9]{4,12}$', false);
     blind CONSTANT bytea := otp.random_bytes(32);
     moment CONSTANT timestamptz := clock_timestamp();
@@ -78,7 +78,7 @@ BEGIN
     IF pg_current_xact_id_if_assigned() IS NOT NULL
         OR statement_timestamp() > transaction_timestamp() + interval '100 milliseconds' THEN
         RAISE WARNING 'otp.verify runs inside a longer transaction: if that rolls back, this try is not counted'
-            USING HINT = 'Call it in autocommit, or alone in its transaction.';
+            USING HINT = 'Call otp.verify in autocommit mode, or alone in a transaction.';
     END IF;
     SELECT s.* INTO settings FROM otp.settings s;
     BEGIN
@@ -90,33 +90,34 @@ BEGIN
         ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
         today := (moment AT TIME ZONE settings.timezone)::date;
         nobodys_key := 'no live verification ' || (pg_backend_pid() & 65535);
-        IF newest.id IS NULL THEN   -- a row is locked all the same, since that takes time
+        IF newest.id IS NULL THEN   -- lock a row here too, so that this case takes the same time
             PERFORM FROM otp.verify_failures f WHERE f.key = nobodys_key AND f.day = today FOR NO KEY UPDATE;
         END IF;
 
-        -- A row sealed under a secret that this session lacks says so, and costs no try.
+        -- A code that was sealed with a secret unknown to this session raises OT003, and does not count as a try.
         secret := otp.secret_for(coalesce(newest.key_id, ''));
         IF newest.id IS NULL THEN
             secret := session_secret;
         ELSIF secret IS NULL THEN
             RAISE EXCEPTION USING ERRCODE = 'OT003',
-                MESSAGE = 'This verification was sealed under another otp.secret than this session''s',
-                HINT = 'While rotating, sessions carry otp.secret_previous too.';
+                MESSAGE = 'the session''s otp.secret is not the one the code was sealed with',
+                HINT = 'Give the session the daemon''s OTPD_SECRET as otp.secret. While you change the secret, give it the old one as '
+                    'otp.secret_previous.';
         END IF;
 
         live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
             AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
-        -- Both sides hashed again under a key of this call: how far they agree cannot be timed.
+        -- Both sides are hashed again with a random key of this call, so the comparison's duration reveals nothing.
         right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
                 coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
             = otp.hmac_sha256(coalesce(newest.code_hash, E'\\x00'), blind);
         IF verify.phone_number IS NOT NULL THEN
-            -- Parsed whether or not the code is right: in one expression a wrong code would skip it, and show.
+            -- Parse the number even if the code is wrong. In one expression a wrong code would skip it, and be faster.
             wanted_e164 := (otp.parse_phone_number(verify.phone_number, coalesce(newest.region, settings.region))).e164;
             right_code := right_code AND coalesce(newest.e164 = wanted_e164, false);
         END IF;
 
-        -- Counted first and given back if it was right: the row's lock lets no two tries share the last one.
+        -- Count the try first, and take it back if the code was right. The row's lock keeps two calls from using the same last try.
         failure_key := CASE WHEN live AND is_code THEN newest.e164 ELSE nobodys_key END;
         INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
         ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
@@ -128,7 +129,7 @@ BEGIN
             nothing := otp.cancel_queued_sends(newest.id, 'The code has been used.');
             passed := true;
         ELSE
-            -- Two rows are written whatever the cause: where there is no verification, the same failure once more.
+            -- Every failure writes two rows. Without a verification, the second write is to the row of the failure again.
             UPDATE otp.verifications v SET attempts = v.attempts + (live AND is_code)::int WHERE v.id = newest.id;
             IF NOT FOUND THEN
                 UPDATE otp.verify_failures f SET failures = f.failures WHERE f.key = failure_key AND f.day = today;
@@ -143,7 +144,7 @@ BEGIN
     END;
     RETURN passed;
 END $$;
-COMMENT ON FUNCTION otp.verify IS 'True once, for the newest verification''s right, unexpired, unused code. Call it in a transaction of its own.';
+COMMENT ON FUNCTION otp.verify IS 'True once, for the right, unexpired and unused code of the newest verification. Call it in a transaction of its own.';
 
 CREATE FUNCTION otp.cancel(verification_id bigint, subject text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -173,7 +174,7 @@ BEGIN
     END;
     RETURN is_live;
 END $$;
-COMMENT ON FUNCTION otp.cancel IS 'No further sends, code dead; false where there is no such live verification of the subject.';
+COMMENT ON FUNCTION otp.cancel IS 'Ends a verification: no further sends, and its code becomes invalid. False if the subject has no such live verification.';
 
 CREATE FUNCTION otp.request(
     subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
@@ -194,7 +195,7 @@ DECLARE
 BEGIN
     nothing := otp.session_secret();
     SELECT s.* INTO settings FROM otp.settings s;
-    -- What the insert of a verification refuses takes no lock and leaves no row here.
+    -- Values that the insert of a verification refuses take no lock here and leave no row.
     IF length(request.phone_number) BETWEEN 1 AND 256 AND length(request.subject) BETWEEN 1 AND 200
             AND length(wanted_purpose) <= 50 THEN
         BEGIN
@@ -216,17 +217,17 @@ BEGIN
             newest := NULL;
         END IF;
     END IF;
-    -- A number is parsed once: here where there is a code to compare it with, else by the insert.
+    -- Parse the number once: here to compare it with the live verification's, and otherwise in the insert.
     IF newest.id IS NOT NULL THEN
         wanted_e164 := (otp.parse_phone_number(request.phone_number, coalesce(request.region, settings.region))).e164;
     END IF;
     IF newest.id IS NULL THEN
         NULL;
-    ELSIF wanted_e164 IS NULL THEN      -- the insert says why
+    ELSIF wanted_e164 IS NULL THEN      -- the insert below raises the error with the reason
         newest := NULL;
     ELSIF newest.e164 <> wanted_e164 THEN
         UPDATE otp.verifications v SET canceled_at = moment WHERE v.id = newest.id;
-        PERFORM otp.cancel_queued_sends(newest.id, 'The user asked for a code on another phone.');
+        PERFORM otp.cancel_queued_sends(newest.id, 'The user requested a code for another phone number.');
         newest := NULL;
     ELSIF newest.expires_at < moment + interval '60 seconds' OR otp.secret_for(newest.key_id) IS NULL THEN
         newest := NULL;
@@ -240,8 +241,8 @@ BEGIN
     ELSE
         verification_id := newest.id;
         expires_at := newest.expires_at;
-        -- Its subject and phone were given, so this login role may send it, too. Its text is in the language asked for
-        -- last, and this send counts for the address that asks for it now.
+        -- The caller gave the subject and the phone number, so its login role may send the code too. The text is in the language
+        -- of this request, and the send counts for the client address of this request.
         wanted_locale := CASE WHEN request.locale IS NULL THEN newest.locale
             ELSE otp.required_locale(wanted_purpose, request.locale) END;
         UPDATE otp.verifications v
@@ -253,7 +254,7 @@ BEGIN
     IF is_unbounded THEN
         nothing := set_config('lock_timeout', '0', true);
     END IF;
-    -- Three lookups by the whole key: no plan, made when the table was small, can become a scan of it.
+    -- Three reads by the whole key, so that a plan from the time when the table was small never becomes a scan.
     SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
     INTO resend_after
     FROM otp.limits l JOIN (
@@ -264,7 +265,7 @@ BEGIN
         SELECT i.scope, i.sent_at FROM otp.send_counts i
         WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
 END $$;
-COMMENT ON FUNCTION otp.request IS 'Sends a code: the same again while one lives. OT001 too many, OT002 not a number, OT003 secret, OT004 locale or purpose, OT005 country.';
+COMMENT ON FUNCTION otp.request IS 'Sends a code; while a code is live, the same one again. OT001 too many requests, OT002 invalid phone number, OT003 secret, OT004 locale or purpose, OT005 country.';
 
 GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel TO otp_web;
 

@@ -1,6 +1,6 @@
--- Views: every send job and how far it got, what failed, the queue, pauses, limits, costs, conversions, verified phones.
+-- Views: send jobs and their progress, failures, the queue, pauses, limits, costs, conversion, and verified phones.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,7 +14,7 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- Verified phones outlive the verifications that prove them: otp.prune leaves the last of each here.
+-- Verified phones are kept longer than their verifications: otp.prune stores the latest of each here.
 CREATE TABLE otp.verified_before (
     subject text NOT NULL,
     purpose text NOT NULL,
@@ -23,15 +23,15 @@ CREATE TABLE otp.verified_before (
     PRIMARY KEY (subject, purpose, e164)
 );
 
--- Every send job, live or ended, exactly once. Each branch is a table and nothing else, so that the planner takes the view
--- apart: ORDER BY send_job_id DESC LIMIT 10, or one verification, reads ten rows, or one, of a million.
+-- Every send job, live or ended, exactly once. Each branch reads one table without a condition, so that the planner can use the
+-- indexes of each: ORDER BY send_job_id DESC LIMIT 10 reads ten rows of a million, and a search for one verification reads one.
 CREATE VIEW otp.delivery_status AS
 SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_number, j.channel, j.job_state,
     coalesce(j.message_status, m.status) AS message_status, j.attempts, coalesce(j.error_code, m.error_code) AS error_code,
     CASE WHEN j.error IS NOT NULL THEN j.error
         WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.explanation, d.explanation,
             'Twilio reported error ' || coalesce(j.error_code, m.error_code)
-            || ', which otp.error_classes does not know.') END AS error,
+            || ', which has no row in otp.error_classes.') END AS error,
     CASE WHEN j.remedy IS NOT NULL THEN j.remedy
         WHEN coalesce(j.error_code, m.error_code) IS NOT NULL THEN coalesce(c.remedy, d.remedy,
             'Look it up at https://www.twilio.com/docs/api/errors/' || coalesce(j.error_code, m.error_code)
@@ -63,7 +63,7 @@ FROM (
         NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, resend_of, NULL, true, true
     FROM otp.unsent_jobs
 ) j
-LEFT JOIN LATERAL (     -- evidence that came after a job had ended unsent
+LEFT JOIN LATERAL (     -- a message that was found after its job had ended unsent
     SELECT e.* FROM otp.messages e
     WHERE e.send_job_id = j.send_job_id AND NOT e.is_primary AND e.id_taken IS NULL AND j.is_unsent
     ORDER BY e.accepted_at DESC LIMIT 1
@@ -72,15 +72,15 @@ LEFT JOIN otp.verifications v ON v.id = j.verification_id
 LEFT JOIN otp.error_classes c ON c.code = coalesce(j.error_code, m.error_code)
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
 WHERE j.is_primary;
-COMMENT ON VIEW otp.delivery_status IS 'Send jobs and how far they got. job_state is otpd''s word, message_status Twilio''s.';
+COMMENT ON VIEW otp.delivery_status IS 'All send jobs and their progress. job_state is otpd''s word, and message_status is Twilio''s.';
 
--- What failed, and when: ORDER BY failed_at DESC LIMIT n reads n rows, however much history there is (no WHERE in the
--- branches, as in otp.delivery_status).
+-- Failures with their times. ORDER BY failed_at DESC LIMIT n reads n rows, for any amount of history, because the branches have
+-- no WHERE (as in otp.delivery_status).
 CREATE VIEW otp.failures AS
 SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.job_state,
     f.message_status, f.attempts, f.error_code,
     coalesce(f.error, c.explanation, d.explanation,
-        'Twilio reported error ' || f.error_code || ', which otp.error_classes does not know.') AS error,
+        'Twilio reported error ' || f.error_code || ', which has no row in otp.error_classes.') AS error,
     coalesce(f.remedy, c.remedy, d.remedy,
         'Look it up at https://www.twilio.com/docs/api/errors/' || f.error_code || ' and add a row to otp.error_classes.')
         AS remedy
@@ -101,10 +101,9 @@ LEFT JOIN otp.verifications v ON v.id = f.verification_id
 LEFT JOIN otp.error_classes c ON c.code = f.error_code
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
 WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.is_primary;
-COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (by the time Twilio took them): read the newest.';
+COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (at the time when Twilio accepted them). Read only the newest rows.';
 
--- One job's whole story, by its send_job_id: what otp.delivery_status has, and what only the job, its message or its
--- verification knows.
+-- All that is known of one job: the columns of otp.delivery_status, and details of the job, its message and its verification.
 CREATE VIEW otp.job_details AS
 SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS worker, j.due_at, j.hold_kind, j.hold_key,
     j.lease_expires_at, j.unknown_at, j.next_lookup_at, j.lookups, j.lost_claims, m.sender, m.polls, m.next_poll_at,
@@ -115,9 +114,9 @@ LEFT JOIN otp.send_jobs j ON j.id = d.send_job_id
 LEFT JOIN otp.messages m ON m.message_sid = d.message_sid
 LEFT JOIN otp.unsent_jobs u ON u.send_job_id = d.send_job_id
 LEFT JOIN otp.verifications v ON v.id = d.verification_id;
-COMMENT ON VIEW otp.job_details IS 'One send job with everything that is known of it: WHERE send_job_id = …';
+COMMENT ON VIEW otp.job_details IS 'All that is known of one send job: WHERE send_job_id = …';
 
--- Those that all workers share, and those of one worker alone while it is alive.
+-- The pauses that all workers share, and the pauses of single workers that are alive.
 CREATE VIEW otp.pause_status AS
 SELECT p.name AS scope, p.reason, p.remedy, p.since, p.next_probe_at, p.probes, p.created_by,
     (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.hold_kind = 'pause' AND j.hold_key = p.name) AS held
@@ -127,10 +126,10 @@ SELECT 'worker ' || w.worker_id, w.reason, w.remedy, w.paused_since, w.next_prob
     'otpd worker ' || w.worker_id, NULL
 FROM otp.worker_status w
 WHERE w.state = 'paused' AND w.heartbeat_at > clock_timestamp() - interval '30 seconds';
-COMMENT ON VIEW otp.pause_status IS 'What is not sent for now, why, what to do, and how many jobs wait for it. next_probe_at null: ended by hand.';
+COMMENT ON VIEW otp.pause_status IS 'Pauses with their reasons, their remedies and the number of held jobs. A pause without next_probe_at ends only by hand.';
 
--- Each column pays for itself alone: what a query does not select is not computed. Counts come in steps of five seconds,
--- latencies from the last 500 acceptances of the last minute: it may be polled every second.
+-- A column that a query does not select is not computed. Counts have steps of five seconds, and latencies come from the last
+-- 500 messages of the last minute. You may read this view every second.
 CREATE VIEW otp.queue_status AS
 SELECT queued.count AS queued, queued.count - later.count AS due, taken.sending, taken.unknown, oldest.oldest_due_seconds,
     ended.accepted_1m, ended.accepted_5m, ended.accepted_1h,
@@ -140,7 +139,7 @@ SELECT queued.count AS queued, queued.count - later.count AS due, taken.sending,
     workers.alive AS workers_alive,
     pauses.paused
 FROM (VALUES (1)) one
--- Three looks at indexes instead of one at every row: a count that asks nothing of the row is four times as quick.
+-- Three reads of indexes instead of one read of all rows: a count that needs no columns of the row is four times as fast.
 LEFT JOIN (
     SELECT count(*) AS count FROM otp.send_jobs WHERE state = 'queued'
 ) queued ON true
@@ -181,8 +180,8 @@ LEFT JOIN (
 ) pauses ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
--- cost is what Twilio said, in price_unit. What it has not priced yet is counted in unpriced, and estimated, in a currency
--- of its own, where otp.countries has an estimate; failed and canceled messages never left and cost nothing as a rule.
+-- cost is Twilio's price, in price_unit. Messages without a price are counted in unpriced. If otp.countries has an estimate,
+-- estimated_cost has their estimated cost, in estimate_unit. Failed and canceled messages never left and usually cost nothing.
 CREATE VIEW otp.spend_daily AS
 SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
     CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
@@ -196,13 +195,13 @@ FROM otp.messages m CROSS JOIN otp.settings s
 LEFT JOIN otp.verifications v ON v.id = m.verification_id
 LEFT JOIN otp.countries c ON c.region = v.country
 GROUP BY 1, 2, 3, 4, estimate_unit;
-COMMENT ON VIEW otp.spend_daily IS 'Messages and what they cost, per day, country and sender; what has no price yet in rows of its own, with an estimate.';
+COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country and sender. Messages without a price have rows of their own, with an estimate.';
 
--- Codes that were used ÷ codes that Twilio took, per day and prefix of numbers: where strangers have codes sent to numbers
--- that earn them a share of the fee, the codes are never used. A code counts once, however often it was sent, on the day
--- it was asked for, and only when its life has ended. A prefix is named from min_conversion_samples codes a day on, the
--- others of its country are one row: with few numbers behind it, it would tell digits that otp.mask hides.
--- The last 30 days, by verifications_created_at; messages_verification tells which were sent.
+-- The share of sent codes that users typed in, per day and prefix. Fraudsters have codes sent to numbers that earn them a share
+-- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A prefix
+-- is named from min_conversion_samples codes per day on. All other prefixes of a country share one row, because a prefix with
+-- few numbers would reveal digits that otp.mask hides. The view covers the last 30 days (index verifications_created_at). The
+-- index messages_verification finds the codes that were sent.
 CREATE VIEW otp.conversion_daily AS
 SELECT g.day, g.country, g.prefix, g.sent, g.verified, round(g.verified::numeric / g.sent, 4) AS share,
     g.sent >= s.min_conversion_samples AND g.verified < g.sent * s.min_conversion AS is_suspicious
@@ -221,7 +220,7 @@ CROSS JOIN LATERAL (
     ) p
     GROUP BY 1, 2, 3
 ) g;
-COMMENT ON VIEW otp.conversion_daily IS 'Verified ÷ sent codes per day and prefix; suspicious below settings.min_conversion, from min_conversion_samples on.';
+COMMENT ON VIEW otp.conversion_daily IS 'The share of sent codes that were verified, per day and prefix. A share below settings.min_conversion is suspicious, from min_conversion_samples codes on.';
 
 CREATE VIEW otp.failure_summary AS
 SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
@@ -234,8 +233,8 @@ FROM (
     FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
     WHERE m.status IN ('failed', 'undelivered')
     UNION ALL
-    -- What the promise leaves possible in principle: counted here, and alarmed by the worker that recorded it.
-    SELECT 'sent_twice', NULL, 'A second message of the same send job turned up: its user got the same code twice.',
+    -- A code sent twice is rare and cannot be ruled out. It is counted here, and the worker that recorded it raises an alert.
+    SELECT 'sent_twice', NULL, 'A send job has a second message: its user got the same code twice.',
         m.accepted_at
     FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
     WHERE NOT m.is_primary AND m.id_taken IS NULL
@@ -246,10 +245,10 @@ CREATE VIEW otp.verified_phones AS
 SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
 UNION ALL
 SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
-COMMENT ON VIEW otp.verified_phones IS 'Phones that were verified, and when; several times, if they were. Everybody''s, so nobody''s by default.';
+COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. No role is granted it.';
 
--- The shared limits and what is used of them now. A prefix is shown with its first seven digits at most. A limit is used up
--- when it lets nothing more through: of a budget, when it does not suffice for the cheapest country.
+-- The shared limits and their current use. A prefix is shown with at most its first seven digits. A limit is used up when it
+-- allows no further send. A budget is used up when it is too small for a send to the cheapest country.
 CREATE VIEW otp.limit_status AS
 SELECT l.scope,
     CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
@@ -261,7 +260,7 @@ SELECT l.scope,
         THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE z.timezone + l.period) AT TIME ZONE z.timezone
             ELSE w.starts_at + l.period END END AS used_up_until
 FROM otp.limits l
--- Not as a join: the planner takes settings for hundreds of rows, and would compile the statement for seconds.
+-- A subquery and not a join: for a join the planner assumes hundreds of settings rows, and would compile the query for seconds.
 CROSS JOIN LATERAL (SELECT (SELECT s.timezone FROM otp.settings s) AS timezone) z
 CROSS JOIN LATERAL (
     SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), z.timezone) AS starts_at
@@ -269,21 +268,21 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
     WHERE t.starts_at = w.starts_at AND t.scope = l.scope AND t.period = l.period AND t.shard >= 0
-        -- Keys of prefixes begin with a plus, of countries with a letter: the index leads to each kind by itself.
+        -- Keys of prefixes begin with a plus, and keys of countries with a letter. The index can thus find each kind alone.
         AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
         AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"
         AND (l.scope <> 'prefix' OR length(t.key) = l.digits + 1)
     GROUP BY t.key
 ) c
 WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
-COMMENT ON VIEW otp.limit_status IS 'Shared limits (prefix, country, total, budget): what is used of each now, and until when it is used up.';
+COMMENT ON VIEW otp.limit_status IS 'The current use of each shared limit (prefix, country, total, budget), and until when it is used up.';
 
--- What the promise leaves possible in principle, as failure_summary has it, without reading everything.
+-- The count of codes sent twice, as in failure_summary, but without reading all failures.
 CREATE VIEW otp.sent_twice AS
 SELECT count(*) AS messages
 FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
 WHERE NOT m.is_primary AND m.id_taken IS NULL;
-COMMENT ON VIEW otp.sent_twice IS 'How many second messages of one send job there are: users that got the same code twice.';
+COMMENT ON VIEW otp.sent_twice IS 'How many send jobs have a second message. Their users got the same code twice.';
 
 CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
@@ -291,15 +290,15 @@ BEGIN ATOMIC
     SELECT d.* FROM otp.delivery_status d
     WHERE d.verification_id = delivery.verification_id AND d.subject = delivery.subject ORDER BY d.send_job_id;
 END;
-COMMENT ON FUNCTION otp.delivery IS 'How far a verification of this subject got, a row per send.';
+COMMENT ON FUNCTION otp.delivery IS 'The progress of a verification of this subject, one row per send job.';
 
--- What otp_web has of it: a web tier that is broken into must ask for each subject that it can name.
+-- otp_web may call this function and may not read the view. An intruder in a backend must therefore know each subject.
 CREATE FUNCTION otp.verified_phones(subject text) RETURNS SETOF otp.verified_phones
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT p.* FROM otp.verified_phones p WHERE p.subject = verified_phones.subject ORDER BY p.verified_at;
 END;
-COMMENT ON FUNCTION otp.verified_phones IS 'The phones that this subject verified, and when.';
+COMMENT ON FUNCTION otp.verified_phones IS 'The phone numbers that this subject verified, with their times.';
 
 GRANT EXECUTE ON FUNCTION otp.delivery, otp.verified_phones TO otp_web;
 GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;

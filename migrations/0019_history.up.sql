@@ -1,6 +1,6 @@
--- The history of a day by the minute, which otpd dashboard draws: written by workers, kept for 26 hours.
+-- The history of the last day, minute by minute. Workers write it, otpd dashboard draws it, and it is kept for 26 hours.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,36 +14,37 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What otpd dashboard draws: a row a minute, 26 hours of them, so that no day is cut (25 hours where clocks go back).
+-- One row per minute. It is kept for 26 hours, so that a whole day is there even when clocks go back (25 hours).
 CREATE TABLE otp.history (
-    minute timestamptz PRIMARY KEY,     -- its beginning
-    queued int NOT NULL,                -- these six at its end
+    minute timestamptz PRIMARY KEY,     -- when the minute begins
+    queued int NOT NULL,                -- this and the next five: at its end
     due int NOT NULL,
     unknown int NOT NULL,
     oldest_due_seconds double precision NOT NULL,
     workers_alive int NOT NULL,
     pauses int NOT NULL,
-    accepted int NOT NULL,              -- the rest within it
+    accepted int NOT NULL,              -- this and the rest: within the minute
     failed int NOT NULL,
-    latency_p50_ms double precision,    -- of its last 500 messages; null: there were none
+    latency_p50_ms double precision,    -- of its last 500 messages; null: no messages
     latency_p95_ms double precision,
     latency_p99_ms double precision,
-    delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as they stood when they were last counted
+    delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as of the last count
     undelivered int NOT NULL DEFAULT 0,
-    refused jsonb NOT NULL DEFAULT '{}',    -- by scope: sends that the limits had refused until its end, since the beginning
-    -- The same by country, status and currency: messages, billed (Twilio's prices), expected (what has none, estimated)
+    refused jsonb NOT NULL DEFAULT '{}',    -- per scope: all sends that limits had refused by the end of the minute
+    -- Per country, status and currency: messages, billed (Twilio's prices), expected (estimates for messages without a price)
     messages jsonb NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE otp.history IS 'A row a minute for 26 hours, written by one of the workers: what otpd dashboard draws.';
+COMMENT ON TABLE otp.history IS 'One row per minute, for 26 hours. One of the workers writes it, and otpd dashboard draws it.';
 
--- Its messages added up by the quarter of an hour, so that a day is 96 of them: every time zone's day begins with one.
+-- The messages of otp.history, added up per quarter of an hour. A day has 96 of them, and in every time zone a day begins with
+-- a new one.
 CREATE TABLE otp.history_quarters (
     starts_at timestamptz PRIMARY KEY,
     messages jsonb NOT NULL
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history by the quarter of an hour, country, status and currency.';
+COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history per quarter of an hour, country, status and currency.';
 
--- The counts of all refusals, read as relations: that takes no privilege of the reader's.
+-- The counts of all refusals. The view reads the sequences as relations, so its readers need no privilege on them.
 CREATE VIEW otp.refused_totals AS
 SELECT c.scope, CASE WHEN c.is_called THEN c.last_value ELSE 0 END AS refused
 FROM (
@@ -58,17 +59,19 @@ FROM (
     UNION ALL SELECT 'failures', last_value, is_called FROM otp.refused_failures
 ) c;
 
--- refused_1h goes by otp.history, and so by the minute. Where no worker ran an hour ago it counts from the last minute known.
+-- refused_1h comes from otp.history and therefore covers whole minutes. If no worker ran an hour ago, it counts from the last
+-- known minute before that.
 CREATE VIEW otp.refusals AS
 SELECT t.scope, t.refused, greatest(t.refused - coalesce((h.refused ->> t.scope)::bigint, 0), 0) AS refused_1h
 FROM otp.refused_totals t
 LEFT JOIN (
     SELECT r.refused FROM otp.history r WHERE r.minute <= now() - interval '61 minutes' ORDER BY r.minute DESC LIMIT 1
 ) h ON true;
-COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, by scope: in all and in the last hour. failures: phones with too many wrong codes.';
+COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, per scope: in all and in the last hour. Scope failures: phone numbers with too many wrong codes.';
 
--- Today's cost, a row per currency: what Twilio has billed, and what is expected for the rest; both from otp.history, and
--- so by the minute. Of the budget's currency the two add up to what the budget counts, where there is one.
+-- Today's cost, one row per currency: the amount that Twilio has billed, and the amount expected for the rest. Both come from
+-- otp.history and are therefore up to a minute old. In the budget's currency, the two add up to the amount that the budget
+-- counts, if a budget is set.
 CREATE VIEW otp.spend_today AS
 SELECT u.currency, u.billed,
     CASE WHEN u.currency = s.budget_unit AND s.daily_budget IS NOT NULL THEN greatest(
@@ -89,11 +92,11 @@ CROSS JOIN LATERAL (
     ) g
     GROUP BY 1
 ) u;
-COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected for what has no price yet, and the budget.';
+COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected for messages without a price, and the budget.';
 
--- Enters the minute that has ended, if nobody has, and counts again how the messages of some minutes before stand, whose
--- receipts and prices have come meanwhile. Reads the messages of four minutes and nothing else of the history. Returns
--- the seconds until the next minute ends. Any number of workers may call it: one does the work.
+-- Writes the row of the minute that has just ended, unless another worker has. Also counts the messages of three earlier
+-- minutes again, because receipts and prices have arrived since. Reads only the messages of these four minutes. Returns the
+-- seconds until the next minute ends. Any number of workers may call it, and one of them does the work.
 CREATE FUNCTION otp.record_history(moment timestamptz DEFAULT clock_timestamp()) RETURNS double precision
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 DECLARE
@@ -164,7 +167,7 @@ BEGIN
     END IF;
     RETURN 60 - extract(epoch FROM moment - date_bin('1 minute', moment, 'epoch'));
 END $$;
-COMMENT ON FUNCTION otp.record_history IS 'For workers: writes the row of otp.history for the minute that has ended; seconds until the next.';
+COMMENT ON FUNCTION otp.record_history IS 'For workers: writes the row of otp.history for the minute that has ended. Returns the seconds until the next one ends.';
 
 GRANT SELECT ON otp.refusals, otp.history, otp.history_quarters, otp.spend_today TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;

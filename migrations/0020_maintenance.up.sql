@@ -1,6 +1,6 @@
--- Maintenance: old rows go, and sequences that stand behind their tables move on.
+-- Maintenance: deletes old rows, and moves sequences that are behind their tables forward.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -14,16 +14,17 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- When the last prune ended; its lock is the turn.
+-- When the last prune ended. The row's lock lets one prune run at a time.
 CREATE TABLE otp.maintenance (
-    only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+    only_row boolean PRIMARY KEY DEFAULT true
+        CONSTRAINT "otp.maintenance has one row" CHECK (only_row),
     pruned_at timestamptz NOT NULL DEFAULT '-infinity'
 );
 INSERT INTO otp.maintenance DEFAULT VALUES;
 
--- Deletes at most `batch` rows of each kind that are older than `keep`, never waiting for a lock. Of all callers one has
--- the turn, and only when `every` has passed since a prune found nothing left to do. Counters go when no limit can look
--- at them any more, whatever `keep` says: no prune gives anybody another try.
+-- Deletes at most `batch` rows of each kind that are older than `keep`. It never waits for a lock. One caller at a time has the
+-- turn, and only when `every` has passed since the last prune that found nothing left to delete. Counters do not depend on
+-- `keep`: they are deleted when no limit needs them any longer, so a prune never allows an additional send or try.
 CREATE FUNCTION otp.prune(
     keep interval DEFAULT '90 days', batch int DEFAULT 1000, every interval DEFAULT '1 hour',
     OUT had_turn boolean, OUT more boolean, OUT verifications bigint, OUT messages bigint, OUT unsent_jobs bigint,
@@ -32,15 +33,15 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
-    -- The longest that a counter can matter, should a limit be changed to any that is allowed.
+    -- How long a counter can matter to the limits of today.
     longest CONSTANT interval := greatest(
         interval '2 days', (SELECT max(l.period) FROM otp.limits l) + interval '1 day');
     counted bigint;
 BEGIN
     IF keep >= interval '1 day' IS NOT TRUE OR batch BETWEEN 1 AND 100000 IS NOT TRUE OR every IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007',
-            MESSAGE = 'keep must be a day or more, batch 1 to 100000, every an interval',
-            HINT = 'otp.prune() keeps 90 days and deletes 1000 rows of each kind at a time.';
+            MESSAGE = 'invalid argument of otp.prune: keep must be a day or more, batch 1 to 100000, every not null',
+            HINT = 'Without arguments, otp.prune() keeps 90 days and deletes 1000 rows of each kind at a time.';
     END IF;
     had_turn := false;
     more := false;
@@ -123,10 +124,10 @@ BEGIN
         UPDATE otp.maintenance m SET pruned_at = moment;
     END IF;
 END $$;
-COMMENT ON FUNCTION otp.prune IS 'Deletes what is older than keep, in batches; call it again while it says more. Any number of workers may call it.';
+COMMENT ON FUNCTION otp.prune IS 'Deletes rows older than keep, in batches. Call it again while it returns more = true. Any number of workers may call it.';
 
--- A data-only restore or a logical subscription brings rows and leaves the sequences where they were: their next numbers
--- are then taken already. One row per sequence that is behind the highest number in use; an index finds each of those.
+-- A data-only restore or a logical subscription copies rows and not the sequences, so the next numbers of a sequence may be in
+-- use. Returns one row per sequence that is behind the highest number in use. An index finds each highest number.
 CREATE FUNCTION otp.sequences_behind(OUT sequence text, OUT last_number bigint, OUT used_number bigint, OUT remedy text)
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
@@ -146,9 +147,9 @@ BEGIN
     ) s (name, used)
     WHERE s.used > coalesce(pg_sequence_last_value(s.name::regclass), 0);
 END $$;
-COMMENT ON FUNCTION otp.sequences_behind IS 'Sequences whose next number is taken already, with the statement that mends each. No row: all are right.';
+COMMENT ON FUNCTION otp.sequences_behind IS 'Sequences whose next number is in use, with the statement that corrects each. No rows: all are correct.';
 
--- Mends them, only ever forward. Workers call it when they connect: numbers that they give out must be theirs alone.
+-- Moves such sequences forward, and never back. Workers call it when they connect, so that each number is given out once.
 CREATE FUNCTION otp.advance_sequences(OUT sequence text, OUT last_number bigint, OUT used_number bigint)
 RETURNS SETOF record
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -156,14 +157,14 @@ BEGIN
     IF NOT EXISTS (SELECT FROM otp.sequences_behind()) THEN
         RETURN;
     END IF;
-    -- One caller at a time, so that the second sees what the first has moved and moves nothing back.
+    -- One caller at a time. A second caller sees the moved sequences and moves nothing back.
     LOCK TABLE otp.maintenance IN SHARE UPDATE EXCLUSIVE MODE;
     FOR sequence, last_number, used_number IN SELECT b.sequence, b.last_number, b.used_number FROM otp.sequences_behind() b LOOP
         PERFORM setval(sequence::regclass, used_number);
         RETURN NEXT;
     END LOOP;
 END $$;
-COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that are behind to the highest number in use; says which.';
+COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that are behind to the highest number in use, and returns them.';
 
 GRANT EXECUTE ON FUNCTION otp.prune TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.advance_sequences TO otp_worker, otp_admin;

@@ -1,4 +1,4 @@
--- Closes the schema again.
+-- Closes the schema to its roles again.
 
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;

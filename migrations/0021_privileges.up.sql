@@ -1,7 +1,7 @@
--- Privileges: what the functions need and lack; then the schema is opened to its roles. Who may do what with an object stands
--- beside that object; until this step nobody but the owner may enter the schema.
+-- Privileges: finds rights that the functions lack, and then opens the schema to its roles. Each object's grants stand beside
+-- the object. Until this step only the owner may use the schema.
 
--- Whatever the role or the database has set (ALTER ROLE, ALTER DATABASE): each file sets what it relies on.
+-- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';
@@ -16,9 +16,10 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- What others have taken away: default privileges and hardening scripts revoke EXECUTE, event triggers turn on row level
--- security or change owners, a broken restore leaves triggers off. One row per trouble, with the statement that mends it.
--- The functions run as the schema's owner, which must therefore be able to call whatever they call.
+-- Finds rights that something outside otpd has taken away. Default privileges and hardening scripts revoke EXECUTE. Event
+-- triggers turn on row level security or change owners. A broken restore leaves triggers disabled. Returns one row per problem,
+-- with the statement that corrects it. The functions run as the schema's owner, so the owner must be able to call everything
+-- that they call.
 CREATE FUNCTION otp.missing_rights(OUT trouble text, OUT remedy text) RETURNS SETOF record
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
@@ -42,7 +43,7 @@ BEGIN ATOMIC
         AND (r.is_owner AND EXISTS (
                 SELECT FROM pg_depend d JOIN ours u ON u.oid = d.objid
                 WHERE d.classid = 'pg_proc'::regclass AND d.refclassid = 'pg_proc'::regclass AND d.refobjid = f.oid)
-            -- What does not run as the owner runs as the role that calls it, and triggers as the role that writes.
+            -- A function that does not run as the owner runs as the calling role, and a trigger as the writing role.
             OR f.pronamespace = 'pg_catalog'::regnamespace AND EXISTS (
                 SELECT FROM ours u
                 WHERE (r.is_owner OR u.runs_as_caller AND (u.is_trigger OR has_function_privilege(r.id, u.oid, 'EXECUTE')))
@@ -58,20 +59,20 @@ BEGIN ATOMIC
         format('ALTER FUNCTION %s OWNER TO %s', u.oid::regprocedure, o.name)
     FROM owner o JOIN ours u ON u.proowner <> o.id
     UNION ALL
-    SELECT format('row level security of %s hides its rows', c.oid::regclass),
+    SELECT format('row level security hides the rows of %s', c.oid::regclass),
         format('ALTER TABLE %s DISABLE ROW LEVEL SECURITY, NO FORCE ROW LEVEL SECURITY', c.oid::regclass)
     FROM owner o JOIN pg_class c ON c.relnamespace = o.schema AND (c.relrowsecurity OR c.relforcerowsecurity)
     UNION ALL
-    SELECT format('the trigger %s of %s is off', t.tgname, t.tgrelid::regclass),
+    SELECT format('the trigger %s of %s is disabled', t.tgname, t.tgrelid::regclass),
         format('ALTER TABLE %s ENABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
     FROM owner o JOIN pg_class c ON c.relnamespace = o.schema JOIN pg_trigger t ON t.tgrelid = c.oid
     WHERE NOT t.tgisinternal AND t.tgenabled IN ('D', 'R');
 END;
-COMMENT ON FUNCTION otp.missing_rights IS 'What the functions of this schema need and lack, with the statement that gives it. No row: nothing.';
+COMMENT ON FUNCTION otp.missing_rights IS 'Rights that the functions of this schema lack, with the statement that grants each. No rows: nothing is missing.';
 
--- A statement that fails is logged with its literals, and where log_parameter_max_length_on_error asks for it with its bind
--- parameters: here those are numbers and codes. The functions keep both out of the log, and a refusal to one line of it; to
--- set these two settings, and each time one of them is called, their owner needs the right to.
+-- Keeps phone numbers and codes out of the server's log. PostgreSQL logs a failing statement with its literals, and with its
+-- bind parameters if log_parameter_max_length_on_error says so. Two settings on the functions prevent that, and reduce a
+-- refusal to one log line. The functions' owner needs the right to set them, now and at each call.
 CREATE FUNCTION otp.conceal_statements() RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -95,7 +96,7 @@ END $$;
 
 GRANT EXECUTE ON FUNCTION otp.missing_rights TO otp_worker, otp_monitor, otp_admin;
 
--- Not those of pgcrypto, should it live here: they belong to whoever made the extension.
+-- Without the functions of pgcrypto, if it is installed in this schema: they belong to the role that installed it.
 DO $$
 DECLARE
     ours regprocedure;
@@ -124,10 +125,10 @@ BEGIN
     LOOP
         BEGIN
             EXECUTE format('GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I', owner);
-        EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration was at it: look again
+        EXCEPTION WHEN unique_violation OR internal_error THEN NULL;    -- another migration did the same at this moment: try again
         END;
     END LOOP;
-    -- What default privileges, event triggers and the like have taken away meanwhile is given back, or this step is not made.
+    -- Restore the rights that default privileges, event triggers and similar means have taken away. Otherwise this step fails.
     FOR missing IN SELECT m.remedy FROM otp.missing_rights() m LOOP
         BEGIN
             EXECUTE missing.remedy;
@@ -139,7 +140,7 @@ BEGIN
     IF missing.troubles IS NOT NULL THEN
         RAISE EXCEPTION 'the functions of otpd would not work: %', missing.troubles
             USING ERRCODE = 'insufficient_privilege',
-                HINT = format('As a superuser: %s;  then migrate again.', missing.remedies);
+                HINT = format('Run as a superuser: %s;  then migrate again.', missing.remedies);
     END IF;
     IF owner <> 'otp_owner' THEN
         SET LOCAL client_min_messages = 'notice';
@@ -149,20 +150,20 @@ BEGIN
         WHERE r.rolname = owner AND w.has;
         IF excess.words IS NULL THEN
             RAISE NOTICE 'the functions of otpd run with the rights of %, which owns the schema', owner
-                USING HINT = 'Let no application connect as that role. '
-                    'See "Who owns the schema" in deploy/README.md for a role that has no other rights.';
+                USING HINT = 'No application should connect as that role. '
+                    'See "Who owns the schema" in deploy/docs/install.md for an owner without other rights.';
         ELSE
             RAISE WARNING 'the functions of otpd run with the rights of %, which has more than they need: %', owner, excess.words
-                USING HINT = format('As the role that made otp_owner, or a superuser: %sGRANT otp_owner TO %I%s;  then '
-                    'see "Who owns the schema" in deploy/README.md.',
+                USING HINT = format('Run as the role that created otp_owner, or as a superuser: %sGRANT otp_owner TO %I%s;  then '
+                    'see "Who owns the schema" in deploy/docs/install.md.',
                     CASE WHEN to_regrole('otp_owner') IS NULL THEN 'CREATE ROLE otp_owner NOLOGIN; ' END, current_user,
                     CASE WHEN current_setting('server_version_num')::int >= 160000 THEN ' WITH SET TRUE, INHERIT TRUE' END);
         END IF;
     END IF;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
-        RAISE NOTICE 'Failing statements of the web tier may be logged with the phone numbers they carry as literals'
-            USING HINT = format('As a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+        RAISE NOTICE 'the server may log failing statements of backends with the phone numbers in them'
+            USING HINT = format('Run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
                 'then as %I: SELECT otp.conceal_statements();', owner, current_user);
     END IF;
 END $$;

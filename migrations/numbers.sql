@@ -1,8 +1,8 @@
--- Written by migrations/tools/generate_numbers.py from the metadata of libphonenumber: do not edit.
--- Every country code with its regions, main region first: how their numbers are dialled and what they look like.
--- otpd migrate up runs this where the database's table is older. By hand: psql -1 -f migrations/numbers.sql
+-- Written by migrations/tools/generate_numbers.py from the metadata of libphonenumber. Do not edit.
+-- Every country code with its regions, the main region first: how numbers are dialled, and which forms they have.
+-- otpd migrate up runs this file if the database's table is older. By hand: psql -1 -f migrations/numbers.sql
 
--- Whatever the role or the database has set: this file sets what it relies on, and works as the schema's owner.
+-- A role or a database may carry settings of its own. This file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
 SET LOCAL statement_timeout = 0;
 SET LOCAL client_encoding = 'UTF8';

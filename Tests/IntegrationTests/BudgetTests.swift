@@ -23,7 +23,7 @@ import Testing
         #expect((20...20 + 2 * (9 + 20)).contains(sent), "\(sent)")
         print("sent \(sent) within a budget for 20, by two workers with 4 requests at a time and 20 a second each")
         let reason = "The budget of 2 USD for today is used up: % USD spent or expected."
-        let remedy = "Raise otp.settings.daily_budget, or wait until 00:00 Asia/Riyadh: then sending goes on by itself."
+        let remedy = "Raise otp.settings.daily_budget, or wait: sending resumes by itself at 00:00 Asia/Riyadh."
         #expect(
             try await database.text(
                 """

@@ -195,7 +195,7 @@ import Testing
             """)
         try await database.becomes(
             """
-            accepted|undelivered|Twilio reported error 39999, which otp.error_classes does not know.|\
+            accepted|undelivered|Twilio reported error 39999, which has no row in otp.error_classes.|\
             Look it up at https://www.twilio.com/docs/api/errors/39999 and add a row to otp.error_classes.
             """, within: .seconds(60),
             "SELECT job_state, message_status, error, remedy FROM otp.delivery_status WHERE error_code = 39999")
@@ -273,7 +273,7 @@ import Testing
             """
             paused|Authentication failed: Twilio does not accept the credentials.|\
             Compare TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN (or the API key and its secret) with the Twilio console. Then \
-            restart otpd; where only the file of the token or secret was wrong, reload it (systemctl reload otpd).
+            restart otpd. If only the file of the token or secret was wrong, a reload is enough: systemctl reload otpd.
             """, "SELECT state, reason, remedy FROM otp.worker_status")
         try await otpd.says("paused: nothing is sent, jobs wait")
 

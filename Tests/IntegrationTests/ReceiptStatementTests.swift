@@ -227,7 +227,7 @@ import Testing
         #expect(refusal == nil)
         #expect(
             try await database.text("SELECT follow_up FROM otp.messages ORDER BY send_job_id DESC LIMIT 1")
-                == "Not sent again: it had been asked for again already.")
+                == "Not sent again: the user had already requested the code again.")
         #expect(try await database.text("SELECT count(resend_of), count(*) FROM otp.send_jobs") == "1|2")
         await user.close()
         await worker.close()

@@ -29,7 +29,7 @@ import Testing
         try await database.becomes(
             """
             accepted|undelivered||The same code is sent again as send job
-            accepted|undelivered|\(job)|Not sent again: it was a resend already.
+            accepted|undelivered|\(job)|Not sent again: it was already a resend.
             """, within: .seconds(60),
             """
             SELECT job_state, message_status, resend_of, regexp_replace(follow_up, ' [0-9]+[.]$', '')
@@ -54,7 +54,7 @@ import Testing
         try await run(simulator, receiving: true)
         try await database.enqueue(Self.unreachable)
         try await database.becomes(
-            "undelivered|Not sent again: receipts of SA are not believed (otp.countries.receipts_reliable).",
+            "undelivered|Not sent again: receipts from SA are not reliable (otp.countries.receipts_reliable).",
             "SELECT message_status, follow_up FROM otp.delivery_status")
         try await database.enqueue("0501234567")
         try await database.becomes("2", "SELECT count(*) FROM otp.messages")

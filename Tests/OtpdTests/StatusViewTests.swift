@@ -388,10 +388,10 @@ import Testing
         var values = Self.failed
         values["job_state"] = "accepted"
         values["message_status"] = "undelivered"
-        values["follow_up"] = "Not sent again: too little of its code's life was left."
+        values["follow_up"] = "Not sent again: its code was about to expire."
         #expect(
             JobStory(values).lines(width: 80).map(\.plain).contains(
-                "  Then          Not sent again: too little of its code's life was left."))
+                "  Then          Not sent again: its code was about to expire."))
     }
 
     @Test(arguments: [30, 80, 200])

@@ -1,4 +1,4 @@
-"""A backend that receives Twilio's callbacks by itself: all it does is call otp.record_status."""
+"""A backend that receives Twilio's callbacks itself. It only calls otp.record_status."""
 import asyncio
 import urllib.parse
 

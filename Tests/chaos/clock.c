@@ -1,4 +1,4 @@
-/* Preloaded into otpd alone: the wall clock is off by CHAOS_CLOCK seconds, the monotonic clocks are not. */
+/* Preloaded only into otpd. The wall clock is off by CHAOS_CLOCK seconds, and the monotonic clocks are right. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

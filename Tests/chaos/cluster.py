@@ -1,4 +1,4 @@
-"""PostgreSQL servers of our own, in a temporary folder: made once, copied for each scenario, killed as it likes."""
+"""PostgreSQL servers in a temporary folder. The first is made once, and each scenario uses copies that it may kill."""
 import asyncio
 import glob
 import os
@@ -14,7 +14,7 @@ from sql import Sql
 SECRET = "chaos-0123456789abcdef0123456789abcdef"
 WEB = f"-c otp.secret={SECRET}"
 
-# Every step of a job in the queue, by its own time: black box from outside, exact from inside.
+# Records every step of a job in the queue with its time, without help from otpd.
 WATCH = """
 CREATE SCHEMA chaos;
 CREATE TABLE chaos.steps (job bigint, verification bigint, was text, became text, worker bigint, attempt int,
@@ -30,7 +30,7 @@ BEGIN
 END $$;
 CREATE TRIGGER chaos AFTER INSERT OR UPDATE OR DELETE ON otp.send_jobs FOR EACH ROW EXECUTE FUNCTION chaos.note();
 DELETE FROM otp.limits;
--- A text so long that it can't hide in a network's buffers: Twilio's limit is 1,600 characters.
+-- A text that is too long for the buffers of a network. Twilio's limit is 1,600 characters.
 INSERT INTO otp.templates VALUES ('chaos_long', 'ar', '{code} ' || repeat('ر', 900));
 CREATE ROLE chaos_worker LOGIN IN ROLE otp_worker;
 CREATE ROLE chaos_web LOGIN IN ROLE otp_web;
@@ -48,7 +48,7 @@ def binaries():
 
 
 def as_postgres():
-    """What to put before a command: the server refuses to run as root."""
+    """The prefix for a command, because the server refuses to run as root."""
     if os.getuid() != 0:
         return []
     return ["setpriv", "--reuid", "postgres", "--regid", "postgres", "--init-groups"]
@@ -73,11 +73,11 @@ class Cluster:
         self.folder, self.settings = folder, list(settings)
         self.port = free_port()
         self.process = None
-        self.processes = []     # every postmaster there was
+        self.processes = []     # all postmasters that were started
 
     @classmethod
     async def template(cls, folder, otpd):
-        """A cluster with otpd's schema in a database `otp`, shut down: the others are copies of it."""
+        """A cluster with otpd's schema in a database `otp`, shut down. The other clusters are copies of it."""
         await output(as_postgres() + [f"{binaries()}/initdb", "-D", folder, "-A", "trust", "-U", "postgres", "-E", "UTF8",
                                       "--locale", "C.UTF-8", "--no-sync"])
         with open(f"{folder}/postgresql.conf", "a") as file:
@@ -112,7 +112,7 @@ class Cluster:
         command = [f"{binaries()}/postgres", "-D", self.folder, "-p", str(self.port)]
         for setting in self.settings:
             command += ["-c", setting]
-        # Should the harness die, so does the server, at once.
+        # If the harness dies, the server dies at once.
         self.process = await Process.start(as_postgres() + ["setpriv", "--pdeathsig", "QUIT"] + command, log=True)
         self.processes.append(self.process)
 
@@ -134,7 +134,7 @@ class Cluster:
         await self.ready()
 
     async def stop(self, how=signal.SIGINT):
-        """SIGINT: fast, SIGQUIT: immediate, SIGKILL: as it says, to the postmaster alone."""
+        """SIGINT: fast, SIGQUIT: immediate, SIGKILL: only to the postmaster."""
         if self.process and not self.process.has_ended:
             self.process.signal(how)
             await self.process.ended()
@@ -175,7 +175,7 @@ class Cluster:
         there.close()
 
     async def stop_receiving(self):
-        """This standby hears nothing any more of what its primary commits."""
+        """From now on this standby receives nothing from its primary."""
         sql = await Sql.connect(self.port, database="postgres")
         await sql("ALTER SYSTEM SET primary_conninfo = ''")
         await sql("SELECT pg_reload_conf()")
@@ -184,7 +184,7 @@ class Cluster:
         sql.close()
 
     def kill_all(self):
-        """The machine is gone: the postmaster and all its children, at one moment."""
+        """Kills the postmaster and all its children at the same moment, as if the machine were lost."""
         pid = self.process.pid
         self.process.signal(signal.SIGSTOP)
         with open(f"/proc/{pid}/task/{pid}/children") as file:

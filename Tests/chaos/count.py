@@ -1,11 +1,11 @@
-"""The count at the end: what the simulator took against how each job ended, and what must never be."""
+"""The count at the end: compares the simulator's messages with the end of each job, and finds broken rules."""
 import collections
 import statistics
 
-# Ends that say that nobody knows: the only ones beside `accepted` that may have a message at Twilio.
+# Ends with an unknown outcome. Besides `accepted`, only these may have a message at Twilio.
 UNDECIDED = {"unknown", "repeated_sid"}
 
-# After so many seconds in doubt a message that Twilio lists should have been found there.
+# After so many seconds in doubt, otpd should have found a message that Twilio lists.
 LOOKS = 25
 
 JOBS = """
@@ -26,7 +26,7 @@ class Tally:
         self.jobs = self.accepted = self.duplicates = self.lost = self.late = 0
         self.failed = collections.Counter()
         self.unknown = self.resolved = 0
-        self.waits = []             # seconds from a worker's death to the next step of what it had in hand
+        self.waits = []             # seconds from the loss of a worker to the next step of its jobs
         self.problems = []
 
     def wrong(self, text):
@@ -98,7 +98,7 @@ async def count(sql, inbox, committed, deaths):
 
 
 def waits(steps, deaths):
-    """How long what dead workers had in hand stood still, and how many of them had something in hand."""
+    """How long the jobs of lost workers stood still, and how many of these workers had jobs."""
     died = {str(worker): at for worker, at in deaths if worker is not None}
     found, holders = [], set()
     for path in steps.values():

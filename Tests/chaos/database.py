@@ -7,7 +7,7 @@ FLOW = 40   # jobs per second
 
 
 async def sigterm(stage):
-    """SIGTERM in the middle of a batch: what is at Twilio is finished and written, the rest is given back."""
+    """SIGTERM in the middle of a batch: requests already sent to Twilio are finished and written, and the other jobs are given back."""
     await stage.open(simulator=["--latency-ms", "400"])
     workers = await stage.crew(3, OTPD_MAX_IN_FLIGHT="16")
     flow = stage.background(stage.load.flow(120))
@@ -65,7 +65,7 @@ async def database_restart(stage):
 
 
 async def restart(stage, workers, how, away=0.5):
-    """Stops and starts the server; how long after it takes connections each worker claims again."""
+    """Stops and starts the server. Returns how long each worker needs to claim again after the server accepts connections."""
     await stage.cluster.stop(how)
     stage.expect(stage.cluster.process.has_ended, "the server did not stop")
     await asyncio.sleep(away)
@@ -85,7 +85,7 @@ async def restart(stage, workers, how, away=0.5):
 
 
 async def database_path(stage):
-    """The way to the database reset, closed, frozen, half-open, slowed, refused; healed each time."""
+    """The link to the database is reset, closed, frozen, half-open, slowed, refused; healed each time."""
     await stage.open()
     workers = await stage.crew(2)
     flow = stage.background(stage.load.flow(FLOW))
@@ -94,7 +94,7 @@ async def database_path(stage):
 
     async def strike(worker, blows):
         for blow in blows:
-            # A half-open way is found out by the deadline of a statement, after 10 s.
+            # The deadline of a statement finds a half-open link after 10 s.
             await break_path(stage, worker.database, blow, 11 if blow == "swallow" else stage.random.uniform(1, 4))
             await asyncio.sleep(stage.random.uniform(0.5, 1.5))
 
@@ -105,7 +105,7 @@ async def database_path(stage):
 
 
 async def break_path(stage, link, blow, seconds):
-    """Breaks one link for a while, and heals it."""
+    """Breaks one link for a while, and then restores it."""
     for _ in range(1000):
         if link.connections:
             break

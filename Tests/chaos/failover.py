@@ -22,7 +22,7 @@ async def failover(stage):
     await asyncio.sleep(stage.random.uniform(3, 5))
     primary.kill_all()
     await primary.process.ended()
-    # However long nobody was there to write to.
+    # However long there was no server to write to.
     away = stage.random.uniform(0.5, 2 if stage.house.short else 20)
     await asyncio.sleep(away)
     stage.count_at = standby
@@ -47,8 +47,8 @@ async def failover(stage):
 
 
 async def forgetful(stage):
-    """An asynchronous standby that misses what its primary commits last, and is promoted: how jobs ended that it has as
-    being sent, and that jobs were claimed at all that it has as queued. Their worker knows it, and sends nothing twice."""
+    """An asynchronous standby misses the last commits of its primary, and is promoted. It has lost the ends of some jobs
+    and the claims of others. Their worker knows both, and sends nothing twice."""
     await stage.open()
     primary = stage.cluster
     standby = await primary.standby(stage.folder + "-standby", synchronous=False)
@@ -57,7 +57,7 @@ async def forgetful(stage):
     url = (f"postgresql://chaos_worker@127.0.0.1:{primary.port},127.0.0.1:{standby.port}/otp"
            "?sslmode=disable&gssencmode=disable&target_session_attrs=read-write")
     worker, other = await stage.crew(2, DATABASE_URL=url)
-    # The other one has no part in it until its fellow has written what it knows.
+    # The other worker waits until the first has written the results that it knows.
     other.freeze()
 
     async def state():
@@ -68,7 +68,7 @@ async def forgetful(stage):
         sql.close()
         return rows[0][0]
 
-    # Claimed while the standby listens, ended when it no longer does.
+    # Claimed while the standby receives the primary's commits, and ended when it no longer does.
     held = [worker.twilio.trap("post:answered") for _ in range(4)]
     await stage.load.insert(4)
     for caught in held:
@@ -113,8 +113,8 @@ async def forgetful(stage):
 
 
 async def unfenced(stage):
-    """An old primary that nobody stops: it takes connections and says that it takes writes, and its commits hang, since its
-    synchronous standby has been promoted. The workers leave it by themselves, though the URL names it first."""
+    """An old primary continues to run. It accepts connections and claims to accept writes, but its commits hang, because
+    its synchronous standby has been promoted. The workers leave it by themselves, although the URL names it first."""
     await stage.open()
     primary = stage.cluster
     standby = await primary.standby(stage.folder + "-standby")

@@ -1,11 +1,11 @@
 """Between otpd and the simulator: follows HTTP/1.1 requests and answers with a Content-Length.
 
 Steps of a request, KIND being post (a message is created), fetch (one is read) or list:
-  KIND:begun      the whole request is here, nothing of it has gone on
-  KIND:half       its head and half of its body have gone on
-  KIND:sent       all of it has gone on
-  KIND:answered   the whole answer is here, nothing of it has gone on
-  KIND:told       the answer has gone on
+  KIND:begun      the whole request has arrived, and nothing is passed on
+  KIND:half       its head and half of its body are passed on
+  KIND:sent       all of it is passed on
+  KIND:answered   the whole answer has arrived, and nothing is passed on
+  KIND:told       the answer is passed on
 """
 import asyncio
 import time
@@ -19,10 +19,10 @@ class HttpLink(Link):
 
     def __init__(self, target, name):
         super().__init__(target, name)
-        self.replays = 0        # so many POSTs are sent once more, by the harness itself: to see it caught
+        self.replays = 0        # the harness itself repeats so many POSTs, and the count must find them
         self.echoes = 0         # so many answers are given twice
         self.callbacks_asked = 0  # POSTs that carried a StatusCallback
-        self.ages = []          # of the connections that POSTs came by, in seconds
+        self.ages = []          # the ages of the connections that carried POSTs, in seconds
 
     async def upstream(self, connection):
         connection.pending = []
@@ -53,7 +53,7 @@ class HttpLink(Link):
                 head, body = await message(lambda: self.read(connection, connection.server), buffer)
                 status = int(head.split(b" ", 2)[1])
             except (Severed, ValueError):
-                # Half an answer, or none, or no HTTP: as it is.
+                # Half an answer, no answer, or no HTTP is passed on unchanged.
                 await self.write(connection, connection.client, head + body + bytes(buffer))
                 raise Severed() from None
             kind, context = connection.pending.pop(0)
@@ -93,7 +93,7 @@ async def message(read, buffer):
 
 
 def describe(head, body):
-    """What a request is, and the number it is for."""
+    """The kind of a request, and its phone number."""
     method, target = head.split(b" ", 2)[:2]
     if method == b"POST":
         form = urllib.parse.parse_qs(body.decode())

@@ -1,17 +1,17 @@
-"""What must not be in any log: codes, whole numbers, credentials."""
+"""Searches the logs for codes, whole numbers and credentials."""
 import re
 
 from cluster import SECRET
 from worker import TOKEN
 
-# As `Load.insert` makes them; six digits that the database draws could stand in a log by chance.
+# As `Load.insert` makes them; six random digits could be in a log by chance.
 CODE = re.compile(r"Zq[0-9a-f]{8}")
-# A Saudi mobile number in any of its spellings; group 1 is what they have in common.
+# A Saudi mobile number in any of its spellings; group 1 is their common part.
 NUMBER = re.compile(r"(?<![0-9])(?:(?:00)?966|0)?(5[0-9]{8})(?![0-9])")
 
 
 def leaks(logs, inbox):
-    """`logs`: name → lines. `inbox`: the messages that the simulator took. A sentence for each log and kind of leak."""
+    """`logs`: name → lines. `inbox`: the messages of the simulator. Returns a sentence for each log and kind of leak."""
     codes = {code for message in inbox for code in CODE.findall(message["body"])}
     numbers = {message["to"][-9:] for message in inbox}
     kinds = {

@@ -1,20 +1,20 @@
-"""A TCP path that can be broken at will: what the proxies for PostgreSQL and for HTTP have in common.
+"""A TCP path that the tests can break: the common part of the proxies for PostgreSQL and for HTTP.
 
-A link has one listening port, which stays the same while the process behind it dies and comes back. Everything that is
-read is read only when it is wanted, so a frozen link leaves the bytes where a broken network would: in the sender's
-kernel, unacknowledged as soon as the (small) receive buffer is full.
+A link has one listening port, which stays the same while the process behind it is replaced. A link reads bytes only when
+it needs them. A frozen link therefore leaves the bytes in the sender's kernel, as a broken network would. They stay
+unacknowledged as soon as the (small) receive buffer is full.
 """
 import asyncio
 import socket
 import struct
 import time
 
-# A window this small makes a long text stick in the sender's kernel: it can't have left, and must not leave later.
+# A window this small makes a long text stick in the sender's kernel: it has not left, and must not leave later.
 SMALL_BUFFER = 1024
 
 
 class Severed(Exception):
-    """This connection is over, by its end or by the harness."""
+    """This connection has ended, normally or by the harness."""
 
 
 class Trap:
@@ -27,7 +27,7 @@ class Trap:
         self._released = asyncio.Event()
 
     async def caught(self, seconds=20):
-        """The context of what was caught. A step that nobody comes by is a failed run, not a passed one."""
+        """The context of what was caught. If no flow reaches the step, the run fails."""
         try:
             await asyncio.wait_for(self._caught.wait(), seconds)
         except asyncio.TimeoutError:
@@ -49,7 +49,7 @@ class Trap:
 
 
 class Missed(Exception):
-    """What a scenario meant to do did not happen."""
+    """The attack of a scenario did not happen."""
 
 
 class Connection:
@@ -64,7 +64,7 @@ class Connection:
     def close(self, reset=False):
         for task in self.tasks:
             task.cancel()
-        # Not before the loop has forgotten their numbers, which the next socket may get.
+        # Only after the loop has forgotten their descriptors, which the next socket may get.
         asyncio.get_running_loop().call_soon(self._close, reset)
 
     def _close(self, reset):
@@ -85,8 +85,8 @@ class Link:
         self.port = None
         self.connections = set()
         self.traps = []
-        self.reached = {}       # how many flows came by each step
-        self.trouble = []       # what the harness itself got wrong
+        self.reached = {}       # how many flows reached each step
+        self.trouble = []       # mistakes of the harness itself
         self._listener = None
         self._accepting = None
         self._thawed = asyncio.Event()
@@ -96,7 +96,7 @@ class Link:
         self._narrow = False
         self._fillers = []
 
-    # What subclasses are: two coroutines per connection.
+    # Subclasses provide these two coroutines per connection.
     async def upstream(self, connection):
         raise NotImplementedError
 
@@ -104,7 +104,7 @@ class Link:
         raise NotImplementedError
 
     async def open(self, narrow=False):
-        """Starts to listen. `narrow`: with the smallest receive window there is."""
+        """Starts to listen. `narrow`: with the smallest possible receive window."""
         self._narrow = narrow
         self._listen()
         return self
@@ -161,7 +161,7 @@ class Link:
         connection.tasks = [t for t in connection.tasks if t is not asyncio.current_task()]
         connection.close(reset=reset)
 
-    # Reading and writing, with whatever ails the path.
+    # Reading and writing, with the present fault of the path.
 
     async def read(self, connection, side):
         loop = asyncio.get_running_loop()
@@ -184,7 +184,7 @@ class Link:
             await asyncio.get_running_loop().sock_sendall(side, data)
 
     async def reach(self, step, **context):
-        """A flow has come to this step: held if a trap waits there."""
+        """A flow has reached this step. It is held if a trap waits there."""
         self.reached[step] = self.reached.get(step, 0) + 1
         for trap in self.traps:
             if trap.step == step and not trap.is_sprung and (trap.match is None or trap.match(context)):
@@ -192,7 +192,7 @@ class Link:
                 await trap.hold(context)
                 return
 
-    # What scenarios do to it.
+    # The attacks of the scenarios.
 
     def trap(self, step, match=None):
         trap = Trap(step, match)
@@ -200,7 +200,7 @@ class Link:
         return trap
 
     def cut(self, reset=True):
-        """Ends all connections, by RST or by FIN; what was held is gone. How many."""
+        """Ends all connections, by RST or by FIN, and drops held bytes. Returns how many."""
         count = len(self.connections)
         for connection in list(self.connections):
             connection.close(reset=reset)
@@ -208,14 +208,14 @@ class Link:
         return count
 
     def refuse(self):
-        """Nobody listens any more; connections that stand are left."""
+        """Stops listening. Existing connections stay."""
         if self._accepting:
             self._accepting.cancel()
             asyncio.get_running_loop().call_soon(self._listener.close)
             self._accepting = None
 
     async def hide(self):
-        """New connections hang: as behind a firewall that drops packets. Those that stand are left."""
+        """New connections hang, as behind a firewall that drops packets. Existing connections stay."""
         self.refuse()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
@@ -225,16 +225,16 @@ class Link:
         self._listener.listen(0)
         self._fillers = [socket.socket() for _ in range(2)]
         for filler in self._fillers:
-            # A queue of one that nobody empties: the kernel answers no further SYN.
+            # A queue of one connection that is never accepted: the kernel answers no further SYN.
             filler.setblocking(False)
             filler.connect_ex(("127.0.0.1", self.port))
 
     def freeze(self):
-        """Reads and writes nothing, on connections that stand; goes on where it was after `heal`."""
+        """Reads and writes nothing on existing connections. They continue after `heal`."""
         self._thawed.clear()
 
     def swallow(self):
-        """Half-open: acknowledges and drops everything, says nothing, ever, on these connections. How many."""
+        """Half-open: acknowledges and drops everything, never sends anything on these connections. Returns how many."""
         self._swallows = True
         for connection in self.connections:
             connection.is_swallowed = True
@@ -244,7 +244,7 @@ class Link:
         self._bytes_per_second = bytes_per_second
 
     def heal(self):
-        """New connections work; frozen ones go on; swallowed ones are reset, as by a host that has forgotten them."""
+        """New connections work, and frozen ones continue. Swallowed ones are reset, as by a host that has forgotten them."""
         self._bytes_per_second = None
         self._swallows = False
         for connection in list(self.connections):

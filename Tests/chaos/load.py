@@ -1,4 +1,4 @@
-"""Asks for codes, as a backend does: one number, one verification, one job, so that everything can be counted."""
+"""Requests codes as a backend does. Each job has its own number and verification, so that everything can be counted."""
 import asyncio
 
 from cluster import WEB
@@ -9,7 +9,7 @@ class Load:
     def __init__(self, ports, life=60):
         self.ports, self.life = ports, life
         self.committed = {}     # verification → when its commit was confirmed
-        self.refused = 0        # connection attempts and commits that failed: those promise nothing
+        self.refused = 0        # failed connection attempts and commits, which promise nothing
         self.last_expiry = 0.0
         self._next = 0
         self._stopped = False
@@ -17,7 +17,7 @@ class Load:
         self._port = 0
 
     async def _session(self):
-        """To the first server that takes writes."""
+        """Connects to the first server that accepts writes."""
         if self._sql is None:
             for _ in range(len(self.ports)):
                 sql = await Sql.connect(self.ports[self._port], user="chaos_web", options=WEB, seconds=5)
@@ -77,7 +77,7 @@ class Load:
         return [int(row[0]) for row in rows]
 
     async def until(self, done, every=0.1, batch=6, seconds=30, **options):
-        """A batch now and then, until `done()`."""
+        """Sends batches at intervals, until `done()`."""
         end = asyncio.get_running_loop().time() + seconds
         while not done() and asyncio.get_running_loop().time() < end:
             if batch == 1 and not options:
@@ -87,7 +87,7 @@ class Load:
             await asyncio.sleep(every)
 
     async def flow(self, per_second, seconds=None):
-        """A steady stream, some of it by otp.request, for that long or until `stop`."""
+        """A steady stream, some of it by otp.request, for the given time or until `stop`."""
         loop = asyncio.get_running_loop()
         began, sent = loop.time(), 0
         while not self._stopped and (seconds is None or loop.time() - began < seconds):

@@ -1,10 +1,10 @@
 """Between otpd and PostgreSQL: follows the protocol (version 3, no TLS) far enough to know each statement by its name.
 
 Steps, per group of messages that ends with a Sync (a transaction of its own):
-  NAME:asked      the statement is here, nothing of it has gone on
-  NAME:executed   all but its Sync has gone on: the server has done it and not committed it
-  NAME:answered   the server has committed and answered, nothing of that has gone on
-  NAME:told       the answer has gone on
+  NAME:asked      the statement has arrived, and nothing is passed on
+  NAME:executed   all but its Sync is passed on: the server has executed it and not committed it
+  NAME:answered   the server has committed and answered, and nothing is passed on
+  NAME:told       the answer is passed on
 """
 import struct
 
@@ -16,7 +16,7 @@ class PgLink(Link):
 
     def __init__(self, target, name):
         super().__init__(target, name)
-        self.registered = []    # the numbers that its workers were given
+        self.registered = []    # the numbers of its workers
 
     async def upstream(self, connection):
         buffer = bytearray()
@@ -43,7 +43,7 @@ class PgLink(Link):
                 name = name or "prepare " + frame[5 : frame.index(0, 5)].decode()
             elif kind == "B":
                 start = frame.index(0, 5) + 1
-                # A claim is a claim, also that after a slow one.
+                # The claim after a slow one has another name, and is a claim too.
                 name = frame[start : frame.index(0, start)].decode().removesuffix("_from_mark")
             if kind == "Q":
                 connection.pending.append("simple")

@@ -6,7 +6,7 @@ import time
 
 
 async def output(command, environment=None):
-    """Runs a command to its end; what it printed. Raises when it fails."""
+    """Runs a command to its end, and returns its output. Raises if the command fails."""
     process = await asyncio.create_subprocess_exec(
         *command, env=environment, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT, cwd="/")
@@ -57,7 +57,7 @@ class Process:
         return self._process.returncode is not None
 
     def signal(self, number):
-        """To our own child, and never to a number that somebody else has got since: it is not reaped before."""
+        """Signals our own child. The child is not reaped before, so no other process can have its id."""
         if not self.has_ended:
             try:
                 self._process.send_signal(number)

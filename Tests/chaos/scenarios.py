@@ -1,4 +1,4 @@
-"""All scenarios by name, and which of them play together."""
+"""All scenarios by name, and the groups that run together."""
 import clock
 import database
 import failover
@@ -41,12 +41,12 @@ SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 
 def plan(only, short):
-    """Groups of scenarios, one after the other; those of one group play at the same time. What is timed plays alone."""
+    """Groups of scenarios, one after the other. The scenarios of one group run at the same time. Timed scenarios run alone."""
     if only:
         return [[name] for name in only if name != FIRST]
     return [SHORT] if short else [SHORT + LONG, *[[name] for name in TIMED]]
 
 
 def limit(name):
-    """Seconds after which it is ended, and has failed."""
+    """Seconds after which a scenario is ended as failed."""
     return 1500 if name in TIMED else 320

@@ -1,4 +1,4 @@
-"""Scenario: the harness commits each crime itself, and has to be caught at it. Played before all others."""
+"""Scenario: the harness breaks each rule itself, and the count must find it. It runs before all others."""
 import asyncio
 
 from link import Missed
@@ -8,8 +8,8 @@ FAKE = "SM" + "0" * 32
 
 
 async def self_test(stage):
-    """The harness sends one POST twice, makes a job vanish, an arrival late, endings untrue, and misses a step: all are
-    seen, and nothing else."""
+    """The harness sends one POST twice, removes a job, makes an arrival late and ends untrue, and misses a step. The count
+    finds all of these, and nothing else."""
     await stage.open()
     worker = await stage.worker()
     sql = await stage.sql()

@@ -1,5 +1,5 @@
-"""Why a scenario was not played."""
+"""The error of a scenario that cannot run."""
 
 
 class Skipped(Exception):
-    """What it attacks is not there."""
+    """The target of the scenario's attack does not exist."""

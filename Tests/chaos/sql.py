@@ -10,7 +10,7 @@ class SqlError(Exception):
 
 
 class Sql:
-    """One connection. `await Sql.connect(port)`, then `await sql("SELECT …")`: rows of the last statement that had any."""
+    """One connection. `await Sql.connect(port)`, then `await sql("SELECT …")`: the rows of the last statement that returned rows."""
 
     @classmethod
     async def connect(cls, port, user="postgres", database="otp", options="", seconds=10):

@@ -1,4 +1,4 @@
-"""Where one scenario plays: a database, a simulator, workers and a load of its own, gone when it ends."""
+"""The stage of one scenario: a database, a simulator, workers and a load of its own. It ends with the scenario."""
 import asyncio
 import os
 import random
@@ -17,11 +17,11 @@ class Stage:
     def __init__(self, name, house, seed):
         self.name, self.house = name, house
         self.random = random.Random(f"{seed}:{name}")
-        self.notes = []         # what was done to it
-        self.forgiven = False   # what is wrong was done on purpose, and was found
-        self.figures = []       # what was measured
+        self.notes = []         # the attacks so far
+        self.forgiven = False   # the failures were made on purpose, and were found
+        self.figures = []       # measured figures
         self.workers, self.others = [], []
-        self.count_at = None    # the cluster that counts, where it is not the first one
+        self.count_at = None    # the cluster to count, if it is not the first one
         self.load = self.simulator = self.cluster = None
         self._background = []
 
@@ -40,7 +40,7 @@ class Stage:
         self.house.say(f"{self.name}: {text}")
 
     async def worker(self, narrow=False, waits=True, **settings):
-        # Logs are searched for codes and numbers: those of every level, in both formats.
+        # Logs are searched for codes and numbers, so they have the lowest level and both formats.
         number = len(self.workers) + 1
         settings = {"OTPD_LOG_FORMAT": "json" if number % 2 else "text", **settings}
         worker = Worker(self.house.binaries, f"w{number}", self.cluster, self.simulator.port, settings)
@@ -61,7 +61,7 @@ class Stage:
         return task
 
     async def caught(self, *traps, seconds=30, batch=6, **options):
-        """Load until all traps have sprung."""
+        """Load until all traps have caught a flow."""
         await self.load.until(lambda: all(t.is_sprung for t in traps), batch=batch, seconds=seconds, **options)
         for trap in traps:
             await trap.caught(1)

@@ -1,4 +1,4 @@
-"""Scenarios: a worker dies, or stands still, at every step of a send."""
+"""Scenarios: a worker is killed or stopped at every step of a send."""
 import asyncio
 
 # (link, step, what it needs): the steps of a send, in order.
@@ -24,7 +24,7 @@ def trap(worker, link, step):
 
 
 async def has_jobs(stage, step):
-    """Whether the claim that is held there has jobs to take, or has taken some; the other steps have by their nature."""
+    """Whether the held claim has jobs to take, or has taken some. The other steps always have jobs."""
     if step not in ("otpd_claim:asked", "otpd_claim:executed"):
         return True
     sql = await stage.sql()
@@ -35,7 +35,7 @@ async def has_jobs(stage, step):
 
 
 async def kill_steps(stage):
-    """SIGKILL at each step of a send, one after the other; a second worker goes on."""
+    """SIGKILL at each step of a send, one after the other, while a second worker continues."""
     await stage.open()
     victim, other = await stage.crew(2)
     for link, step, words in STEPS:
@@ -43,7 +43,7 @@ async def kill_steps(stage):
             await victim.twilio.hide()
             victim.twilio.cut()
         if step in ("otpd_claim:asked", "otpd_claim:executed"):
-            # Else the other takes what is due meanwhile, and the claim is an empty one.
+            # Otherwise the other worker takes the due jobs, and the claim is empty.
             other.database.freeze()
         for _ in range(100):
             caught = trap(victim, link, step)
@@ -78,7 +78,7 @@ async def stop_steps(stage):
         await caught.caught(30)
         victim.freeze()
         stage.note(f"SIGSTOP: {words}")
-        # What was held goes on now: the process finds it when it wakes.
+        # The held bytes are passed on now, and the process finds them when it continues.
         caught.release()
         await asyncio.sleep(0.2)
         victim.twilio.heal()
@@ -88,7 +88,7 @@ async def stop_steps(stage):
     stops = [stage.background(stop(victim, caught, words))
              for victim, caught, (_, _, words) in zip(victims, traps, steps)]
     await stage.caught(*traps, batch=12)
-    # Somebody has to sweep and to go on meanwhile.
+    # Another worker must sweep and continue meanwhile.
     await stage.worker()
     await asyncio.gather(*stops)
     stage.note("SIGCONT: all of them")

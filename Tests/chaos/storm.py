@@ -1,4 +1,4 @@
-"""Scenarios: much at once, drawn by the seed; and the long forms, which give the figures."""
+"""Scenarios: many attacks at once, chosen by the seed, and the long forms, which give the figures."""
 import asyncio
 import signal
 import statistics
@@ -12,7 +12,7 @@ KILLS = 1000
 
 
 async def mix(stage):
-    """Blow after blow of all kinds, drawn by the seed, on three workers under load."""
+    """Attacks of all kinds, chosen by the seed, on three workers under load."""
     await stage.open()
     workers = await stage.crew(3)
     flow = stage.background(stage.load.flow(40, 15))
@@ -54,7 +54,7 @@ async def mix(stage):
 
 
 async def kill_somewhere(stage, worker, seconds=5):
-    """SIGKILL at a step drawn by the seed, and a new start. Whether anybody came by that step."""
+    """SIGKILL at a step chosen by the seed, and a new start. Returns whether a flow reached that step."""
     link, step, _ = stage.random.choice(STEPS)
     caught = trap(worker, link, step)
     hit = True
@@ -69,7 +69,7 @@ async def kill_somewhere(stage, worker, seconds=5):
 
 
 async def kills(stage):
-    """1,000 SIGKILLs at steps drawn by the seed, four workers under load, restarted each time."""
+    """1,000 SIGKILLs at steps chosen by the seed, four workers under load, restarted each time."""
     await stage.open()
     workers = await stage.crew(4, OTPD_MAX_IN_FLIGHT="8")
     done, stops = 0, asyncio.Event()
@@ -78,7 +78,7 @@ async def kills(stage):
     async def butcher(worker):
         nonlocal done
         while done < KILLS:
-            # Time to get something done: else nearly every code meets a kill.
+            # Time for some work: otherwise nearly every code meets a kill.
             await asyncio.sleep(stage.random.uniform(0.3, 1.2))
             link, step, words = stage.random.choice(STEPS)
             caught = trap(worker, link, step)
@@ -110,7 +110,7 @@ async def kills(stage):
 
 
 async def outage(stage):
-    """Twilio away for 60 s with 1,000 jobs waiting: all that are alive are out within 5 s of its end, and never more
+    """Twilio is away for 60 s while 1,000 jobs wait. All live jobs are sent within 5 s after it returns, and never with more
     requests at once than allowed."""
     await stage.open(life=300, simulator=["--latency-ms", "50"])
     workers = await stage.crew(2, OTPD_MAX_IN_FLIGHT="32")
@@ -136,7 +136,7 @@ async def outage(stage):
 
 
 async def poison(stage):
-    """A job that takes its worker down whenever it is about to be sent: it fails with its reason, and stops no other."""
+    """A job ends its worker each time before it is sent. It fails with a reason, and stops no other job."""
     await stage.open(life=360)
     workers = await stage.crew(2)
     number = "+966500000000"

@@ -1,4 +1,4 @@
-"""Scenarios: Twilio, and the way to it, fail."""
+"""Scenarios: Twilio or the link to it fails."""
 import asyncio
 
 from callbacks import Backend
@@ -10,7 +10,7 @@ LONG = {"purpose": "chaos_long", "locale": "ar"}
 
 
 async def twilio_path(stage):
-    """The way to Twilio reset, closed, frozen, half-open, slowed, refused, hanging; healed each time."""
+    """The link to Twilio is reset, closed, frozen, half-open, slowed, refused, hanging; healed each time."""
     await stage.open()
     workers = await stage.crew(2)
     flow = stage.background(stage.load.flow(FLOW))
@@ -20,7 +20,7 @@ async def twilio_path(stage):
     async def strike(worker, blows):
         for blow in blows:
             caught = worker.twilio.trap("post:begun")
-            # A worker that met nobody several times in a row pauses for some seconds.
+            # A worker that could not reach Twilio several times in a row pauses for some seconds.
             await caught.caught(40)
             caught.release()
             await break_path(stage, worker.twilio, blow, stage.random.uniform(1, 4))
@@ -32,7 +32,7 @@ async def twilio_path(stage):
 
 
 async def cut_unsent(stage):
-    """The way to Twilio freezes while a text is half out of the process (a window of 1 KB, a text of 6 KB); one worker
+    """The link to Twilio freezes while a text is half out of the process (a window of 1 KB, a text of 6 KB); one worker
     waits, one is killed, one stands still; later (a minute, in the long form) it heals, and none of those texts may
     arrive."""
     frozen = stage.random.uniform(36, 40) if stage.house.short else stage.random.uniform(60, 65)
@@ -61,7 +61,7 @@ async def cut_unsent(stage):
     for worker in workers:
         worker.twilio.heal()
     await asyncio.sleep(1)
-    # What is sent anew comes by a new connection.
+    # A repeated send uses a new connection.
     late = sum(age > 20 for worker in workers for age in worker.twilio.ages)
     workers[2].thaw()
     await workers[1].start()
@@ -89,7 +89,7 @@ async def simulator_faults(stage):
              "503": 0.04, "read_then_close": 0.04, "create_then_close": 0.04, "429": 0.05, "429_no_retry_after": 0.05}
     await stage.simulator.faults(rates=rates, slow_ms=12_000)
     await stage.load.flow(FLOW, 10)
-    # Refusals slow the workers down: what the lot has left out comes now, and more often.
+    # Refusals slow the workers down. The faults that chance has left out come now, and more often.
     end = asyncio.get_running_loop().time() + 30
     while True:
         met = (await stage.simulator.stats())["faults"]
@@ -105,7 +105,7 @@ async def simulator_faults(stage):
 
 
 async def twice(stage):
-    """Answers given twice: the second must not pass for the next message's."""
+    """Answers arrive twice. The second must not count as the answer for the next message."""
     await stage.open()
     workers = await stage.crew(2)
     for worker in workers:
@@ -128,13 +128,13 @@ async def storm_429(stage):
     stats = await stage.simulator.stats()
     refused = stats["too_many_requests"] + sum(stats["faults"].values())
     stage.note(f"{refused} answers of 429")
-    # A worker that learns how little is taken asks little.
+    # A worker that has learned the low limit asks for little.
     stage.expect(refused > 10, "there was no storm")
     await stage.settle()
 
 
 async def list_lag(stage):
-    """Outcomes unknown while Twilio's list lags behind by seconds."""
+    """Outcomes are unknown while Twilio's list lags behind by seconds."""
     await stage.open(life=170)
     workers = await stage.crew(2)
     await stage.simulator.faults(list_lag_ms=stage.random.randrange(2000, 14000), rates={"create_then_close": 0.3, "read_then_close": 0.3})

@@ -1,4 +1,4 @@
-"""otpd behind its two links, and the simulator; both as their users run them."""
+"""otpd behind its two links, and the simulator. Both run as their users run them."""
 import asyncio
 import json
 import os
@@ -81,14 +81,14 @@ class Worker:
 
     @property
     def number(self):
-        """What the database calls the process that runs now; None before it has told it."""
+        """The present process's number in the database. None before it has registered."""
         return self.database.registered[-1] if len(self.database.registered) > self._registered else None
 
     async def listens(self, seconds=40):
         await self.process.says("listening for jobs", seconds)
 
     async def kill(self, discards=True):
-        """SIGKILL. `discards`: what the links held of it goes too, as what a reset connection had not delivered."""
+        """SIGKILL. `discards`: the links drop its held bytes too, like undelivered bytes of a reset connection."""
         self.deaths.append((self.number, time.time()))
         self.process.signal(signal.SIGKILL)
         await self.process.ended()
@@ -103,7 +103,7 @@ class Worker:
         self.process.signal(signal.SIGCONT)
 
     async def terminate(self):
-        """SIGTERM, to its end; the exit code."""
+        """SIGTERM. Waits for the end, and returns the exit code."""
         self.process.signal(signal.SIGTERM)
         return await self.process.ended()
 

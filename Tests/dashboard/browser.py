@@ -1,4 +1,4 @@
-"""Drives a headless Chromium over its DevTools protocol, with the standard library alone: a pipe, no port."""
+"""Drives a headless Chromium over its DevTools protocol, using only the standard library: a pipe, no port."""
 
 import base64
 import json
@@ -17,7 +17,7 @@ class Browser:
         self.input, from_child = os.pipe()
 
         def pipes():
-            # Chromium reads commands at 3 and answers at 4. Moved out of the way first: they may be those already.
+            # Chromium reads commands at 3 and answers at 4. They are moved first, because they may be in use already.
             first, second = os.dup(to_child), os.dup(from_child)
             high = 100
             os.dup2(first, high), os.dup2(second, high + 1)
@@ -80,7 +80,7 @@ class Browser:
         return json.loads(message)
 
     def take_events(self, method):
-        """Those of one kind since the last look, with everything before them."""
+        """The events of one kind since the last call, with all events before them."""
         self.run("0")
         found = [e["params"] for e in self.events if e["method"] == method]
         self.events = [e for e in self.events if e["method"] != method]
@@ -96,7 +96,7 @@ class Browser:
         self.call("Page.navigate", url=url)
 
     def until(self, expression, seconds=120):
-        """Waits until the expression is true in the page; what it was last, if it never is."""
+        """Waits until the expression is true in the page. The error shows its last value."""
         end, last = time.monotonic() + seconds, None
         while time.monotonic() < end:
             try:
@@ -116,7 +116,7 @@ class Browser:
         self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
 
     def picture(self, path, full=True):
-        # No animation frame is awaited: the page draws when it has data, and that was awaited before.
+        # No animation frame is awaited, because the page draws when it has data.
         shot = self.call("Page.captureScreenshot", format="png", captureBeyondViewport=full)
         with open(path, "wb") as file:
             file.write(base64.b64decode(shot["data"]))

@@ -1,4 +1,4 @@
--- A day of an otpd that sends: for pictures and for the browser's test. As the owner, right after otpd migrate up.
+-- A day of sends, for the pictures and the browser's test. Run it as the owner, right after otpd migrate up.
 SET session_replication_role = replica;
 INSERT INTO otp.countries (region) VALUES ('AE'), ('EG');
 UPDATE otp.settings SET daily_budget = 250, timezone = 'UTC';
@@ -52,7 +52,7 @@ FROM (
 INSERT INTO otp.spend_tally (day, shard, amount)
 SELECT (now() AT TIME ZONE 'UTC')::date, 0, coalesce(sum((m->>'billed')::numeric + (m->>'expected')::numeric), 0)
 FROM otp.history, jsonb_array_elements(messages) m WHERE minute >= date_trunc('day', now() AT TIME ZONE 'UTC') AT TIME ZONE 'UTC';
--- A country's limit that is used up, what the limits refused, and workers that were stopped after the running ones began.
+-- A country's limit that is used up, refused sends, and workers that stopped after the running ones began.
 INSERT INTO otp.limits (scope, period, max_sends) VALUES ('country', '1 day', 2000);
 INSERT INTO otp.shared_counts (scope, key, period, starts_at, shard, amount)
 SELECT 'country', 'SA', '1 day', date_trunc('day', now(), timezone), 0, 2000 FROM otp.settings;

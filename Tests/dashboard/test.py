@@ -1,4 +1,4 @@
-"""What a person sees of the dashboard, and what a person who cannot see it hears: Tests/dashboard/run."""
+"""Tests the dashboard as users see it, and as screen readers read it. See Tests/dashboard/run."""
 
 import argparse
 import os
@@ -35,7 +35,7 @@ def sql(text):
 
 
 class Relay:
-    """Between otpd and PostgreSQL: what takes the database away, and brings it back."""
+    """A proxy between otpd and PostgreSQL that cuts the database off and restores it."""
 
     def __init__(self):
         self.target = (os.environ["PGHOST"], int(os.environ["PGPORT"]))
@@ -109,7 +109,7 @@ class Otpd:
         return self.process.wait(120)
 
 
-# Text that has too little contrast with what is behind it: WCAG's 4.5, of the colours as they are computed.
+# Text with too little contrast against its background: below WCAG's 4.5, by the computed colors.
 CONTRAST = """(() => {
   const rgb = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return n.length > 3 && n[3] === 0 ? null : n.slice(0, 3); };
   const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4; }); return .2126 * r + .7152 * g + .0722 * b; };
@@ -286,7 +286,7 @@ def main():
     relay = Relay()
     otpd = Otpd(arguments.otpd, relay.port)
     try:
-        # The workers of the seed beat as long as this runs.
+        # The workers of the seed write heartbeats while this runs.
         beats = threading.Event()
         threading.Thread(target=lambda: [sql("UPDATE otp.worker_status SET heartbeat_at = clock_timestamp() WHERE state = 'running'") for _ in iter(lambda: beats.wait(5), True)], daemon=True).start()
         with Browser() as browser:

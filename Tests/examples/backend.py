@@ -1,4 +1,4 @@
-"""What the checks stand on: Django's models as the backend's own role, people who use it over HTTP, and their phones."""
+"""The base of the checks: Django's models as the backend's own role, users over HTTP, and their phones."""
 
 import itertools
 import json
@@ -32,7 +32,7 @@ ROUTES = {User: "/api/core", Rider: "/api/riders"}
 
 tally = {"passed": 0, "failed": 0}
 answers = []  # the text of every response, to look for codes at the end
-# Users do not have numbers in a row: those of a pumping run do, and otp.limits refuses it.
+# The numbers are not in sequence, because otp.limits refuses a sequence as SMS pumping.
 numbers = (f"05{n:08d}" for n in itertools.count(51200000, 7919))
 addresses = (f"2001:db8:0:{n:x}::1" for n in itertools.count(1))
 
@@ -51,7 +51,7 @@ def true(what, got):
 
 
 def call(path, body, token=None, method="POST", **headers):
-    """Status, JSON (or text) and headers of the answer; body: what becomes JSON, or bytes as they are."""
+    """Status, JSON (or text) and headers of the answer; body: a value that becomes JSON, or bytes."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "X-Real-IP": next(addresses)} | headers
     if token is not None:
@@ -72,7 +72,7 @@ def call(path, body, token=None, method="POST", **headers):
 
 
 class Person:
-    """An account of the backend as its app knows it: by its token."""
+    """An account of the backend, which its app knows by its token."""
 
     def __init__(self, model):
         self.account, self.token = model.create("Somebody")

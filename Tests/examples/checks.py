@@ -1,4 +1,4 @@
-"""What Tests/examples/run checks once everything is running. The last line is "N passed, N failed"."""
+"""The checks of Tests/examples/run, after everything has started. The last line is "N passed, N failed"."""
 
 import logging
 import os
@@ -40,12 +40,12 @@ from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.views.debug import ExceptionReporter, get_default_exception_reporter_filter
 from phones import otp
-from snippets import check_snippets  # noqa: F401 - found by its name below, as the others are
+from snippets import check_snippets  # noqa: F401 - found below by its name, like the others
 
-logging.disable(logging.CRITICAL)  # the errors that are made on purpose
+logging.disable(logging.CRITICAL)  # the checks cause these errors on purpose
 
 
-# ── what is checked: each function by itself, with people and numbers of its own ──
+# ── the checks: each function alone, with users and numbers of its own ──
 
 
 def check_to_the_end():
@@ -105,7 +105,7 @@ def check_expired():
     person.send(number)
     code = received(number)
     with psycopg.connect(user=admin.info.user, password=admin.info.password) as owner:
-        owner.execute("SET session_replication_role = replica")  # past the trigger that keeps expires_at as it is
+        owner.execute("SET session_replication_role = replica")  # bypasses the trigger that protects expires_at
         owner.execute(
             "UPDATE otp.verifications SET expires_at = now() - interval '1 second' WHERE subject = %s",
             [person.account.otp_subject],
@@ -124,7 +124,7 @@ def check_other_peoples_codes():
     user, number = Person(User), next(numbers)
     rider = Person(Rider)
     rider.account.delete()
-    rider.account.pk = user.account.pk + 1000000  # the same number in both tables: user:N and rider:N are not one
+    rider.account.pk = user.account.pk + 1000000  # the same id in both tables: user:N and rider:N are different subjects
     rider.account.save(force_insert=True)
     user.account.delete()
     user.account.pk = rider.account.pk
@@ -338,7 +338,7 @@ def check_bind_parameters():
 def check_secrets():
     secret = os.environ["OTPD_SECRET"]
     true("the settings hold the secret", secret in str(connection.settings_dict))
-    with override_settings(SECRET_KEY="another"):  # the run's DJANGO_SECRET_KEY is the secret too: easily found below
+    with override_settings(SECRET_KEY="another"):  # the run's DJANGO_SECRET_KEY is the secret too, and would be found below
         true("error pages do not", secret not in str(get_default_exception_reporter_filter().get_safe_settings()))
     person, number = Person(User), next(numbers)
     person.send(number)
@@ -371,7 +371,7 @@ def check_the_simulators_commands():
 
 
 def check_nothing_readable():
-    """Last: over everything that was answered and logged before."""
+    """Runs last, over all earlier answers and logs."""
     true("there were answers", len(answers) > 100)
     equal("no code in any answer", [text for text in answers if re.search(r"(?<!\d)\d{6}(?!\d)", text)], [])
     with open(os.environ["DJANGO_LOG"], encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""The snippets of deploy/examples/snippets, each told a number and then the code that arrives there."""
+"""Runs the snippets of deploy/examples/snippets. Each gets a number, and then the code that arrives there."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ def check_snippets():
             del environment["PGOPTIONS"]  # they pass the secret themselves
 
         def run(number, right=True):
-            """What the snippet says when it is told the number and the code that then arrives."""
+            """The output of the snippet for a number and the code that then arrives."""
             program = subprocess.Popen(
                 [*command, f"{EXAMPLES}/snippets/{file}"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,

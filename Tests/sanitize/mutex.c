@@ -1,9 +1,9 @@
-// Tells ThreadSanitizer of what Swift's Mutex does under contention. To be preloaded into programs built with it.
+// Tells ThreadSanitizer how Swift's Mutex works under contention. Preload it into programs built with that sanitizer.
 //
 // The fast paths of Synchronization.Mutex are inlined into our code, where ThreadSanitizer sees their atomics. Its slow
-// paths lie in libswiftSynchronization, which is not instrumented, and the kernel hands the lock over (FUTEX_LOCK_PI):
-// every contended lock would be reported as a race. Here the slow paths are what they are, with the two annotations that
-// pthread_mutex has too. This hides nothing: an access outside of the lock is still a race.
+// paths lie in libswiftSynchronization, which is not instrumented, and the kernel hands the lock over (FUTEX_LOCK_PI).
+// ThreadSanitizer would report every contended lock as a race. This file has the same slow paths with the two annotations
+// that pthread_mutex has too. It hides no race: an access outside of the lock is still reported.
 #include <dlfcn.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@
 #define LOCK_SLOW "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
 #define UNLOCK_SLOW "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
 
-// Of the runtime in the executable; absent from programs that are not instrumented, which are left alone.
+// These belong to the sanitizer's runtime in the executable. Programs without it are left alone.
 __attribute__((weak)) void __tsan_acquire(void *address);
 __attribute__((weak)) void __tsan_release(void *address);
 

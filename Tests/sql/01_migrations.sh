@@ -1,4 +1,4 @@
-# Forward and back, again after DROP SCHEMA, in several databases at once, beside a pgcrypto that lives elsewhere.
+# Migrations up and down, again after DROP SCHEMA, in several databases at once, and with pgcrypto in another schema.
 gives "every migration is recorded" "$(for f in "$migrations"/*.up.sql; do basename "$f" .up.sql; done | sed 's/^0*\([0-9]*\)_/\1 /' | paste -sd ,)" \
     "SELECT string_agg(version || ' ' || name, ',' ORDER BY version) FROM otp.schema_migrations"
 for step in $steps_down; do
@@ -12,8 +12,8 @@ for step in $steps_down; do
     check "$step goes down" "" "$(sql -1 -f "$migrations/$step.down.sql")"
 done
 gives "nothing is left" "0" "SELECT count(*) FROM pg_namespace WHERE nspname = 'otp'"
-# Nobody needs a superuser: a database's owner with CREATEROLE makes the roles and becomes otp_owner; one without owns the
-# schema itself, once somebody has made the roles. Either way no function runs as a superuser.
+# A superuser is not needed. A database owner with CREATEROLE creates the roles and becomes otp_owner. An owner without it
+# owns the schema itself, after the roles have been created. In both cases no function runs as a superuser.
 owner_of() { PGDATABASE=${PGDATABASE}_$1 sql -c "SELECT string_agg(DISTINCT pg_get_userbyid(proowner), ',') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND proname NOT IN (SELECT proname FROM pg_proc p JOIN pg_depend d ON d.objid = p.oid AND d.deptype = 'e')"; }
 for kind in creator owner; do
     PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS ${PGDATABASE}_$kind" -c "DROP ROLE IF EXISTS ${PGDATABASE}_$kind" \
@@ -38,7 +38,7 @@ done
 check "it goes up again" "" "$(migrate "$PGDATABASE" 2>&1)"
 sql -c "DROP SCHEMA otp CASCADE"
 check "it goes up after DROP SCHEMA" "" "$(migrate "$PGDATABASE" 2>&1)"
-# The table of phone numbers: loaded where it is newer, whole, and beside sessions that read numbers.
+# The table of phone numbers is loaded if it is newer, as a whole, and while sessions read numbers.
 version() { sql -c "SELECT version FROM otp.number_table"; }
 load() { sql -c "SELECT otp.load_numbers('$1', '2030-01-02', '$2')"; }
 shipped=$(version)
@@ -56,7 +56,7 @@ gives "with its day, and alone" "2030-01-02|1" "SELECT released_on, (SELECT coun
 fails "its numbers are what is one now" OT002 "SELECT otp.to_e164('0501234567')"
 gives "verifications that exist stay as they are" "+966501234567|t" "SELECT e164, otp.verify('meanwhile', '000000') IS NOT NULL FROM otp.verifications WHERE subject = 'meanwhile'"
 sql -c "DELETE FROM otp.regions"
-says "an empty table says what to do" "HINT:  Run: otpd migrate up" "SELECT otp.to_e164('0501234567')"
+says "an empty table says what to do" "HINT:  Run otpd migrate up." "SELECT otp.to_e164('0501234567')"
 fails "as something to set right, and not as a wrong number" 55000 "SELECT otp.request('empty', '0501234567')"
 sql -c "DELETE FROM otp.number_table"
 check "the shipped one is back" "t|$shipped" "$(sql -1 -f "$migrations/numbers.sql")|$(version)"; clean

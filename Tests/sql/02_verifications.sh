@@ -1,4 +1,4 @@
-# What a plain INSERT gives, and what it refuses.
+# The results of a plain INSERT, and its refusals.
 verification plain >/dev/null
 gives "defaults" "phone_verification|en|SA|+966501234567|SA|0|t|t|t|t" \
     "SELECT purpose, locale, region, e164, country, attempts, code IS NULL, octet_length(code_hash) = 32, length(key_id) = 16, expires_at = created_at + '5 minutes' FROM otp.verifications WHERE subject = 'plain'"

@@ -1,4 +1,4 @@
-# Send jobs: whose, in which order, and how many.
+# Send jobs: their owner, their order, and their limits.
 verification jobs >/dev/null
 v=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'jobs'")
 gives "a job is queued" "queued|0|sms|t" "INSERT INTO otp.send_jobs (verification_id) VALUES ($v) RETURNING state, attempt, channel, expires_at = (SELECT expires_at FROM otp.verifications WHERE id = $v)"

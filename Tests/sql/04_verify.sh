@@ -1,4 +1,4 @@
-# otp.verify: true once, for the right code; counted; one winner; never across phones.
+# otp.verify is true once, for the right code. Tries are counted, one caller wins a race, and a code never verifies another phone.
 make() { sql -c "INSERT INTO otp.verifications (subject, phone_number, code${3:+, $3}) VALUES ('$1', '${2:-0501234567}', '123456'${4:+, $4}) RETURNING id"; }
 make a >/dev/null
 gives "a wrong code" f "SELECT otp.verify('a', '000000')"
@@ -8,13 +8,13 @@ gives "one wrong try counted" "1|t" "SELECT attempts, verified_at IS NOT NULL FR
 gives "verified_phones" "a|+966501234567" "SELECT subject, e164 FROM otp.verified_phones"
 make digits >/dev/null
 gives "digits as people type them" t "SELECT otp.verify('digits', ' ١٢٣-٤٥٦ ')"
-# The reading of codes is that of numbers: digits of any script, and nothing that is only there for the eye.
+# Codes are read like numbers: digits of any script count, and spaces, dashes and invisible marks do not.
 for typed in '१२३४५६' '১২৩৪৫৬' '١٢٣٤٥٦' '۱۲۳۴۵۶' '１２３４５６' '೧೨೩೪೫೬' '𝟏𝟐𝟑𝟒𝟓𝟔' '١٢३४５6' $'123\u2011456' $'123\u2013456' $'123\u2014456' $'\uFEFF123456' $'\u202D123456\u202C' \
     $'123\u200B456' $'123\u202F456' '123 456.' '123.456' $'\t123456\r\n' $'123456\u2028' $'\u2067123456\u2069' $'1\u00AD23\u2060456' $'\u200F123456\u061C' '１２３-４５６' '1 2 3 4 5 6'; do
     make typed >/dev/null
     gives "a code typed as $typed" "t" "SELECT otp.verify('typed', '$typed')"
 done
-# Text that cannot be any code is false, and no try. It writes as much as any other failure.
+# A text that cannot be a code gives false and does not count as a try. It writes as much as any other failure.
 clean; make none >/dev/null
 for typed in '' ' ' 123 1234567890123 'hello world, again' '12345é' '123456/' "123'456" '123456 is my code' '+123456' $'\u200b' '①②③④⑤⑥' '0x1234;' '1234567890123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890'; do
     gives "no code: '$typed'" f "SELECT otp.verify('none', '${typed//\'/\'\'}')"
@@ -51,12 +51,12 @@ gives "only the newest code" "t" "SELECT otp.verify('new', '654321')"
 make hijack 0504444444 >/dev/null
 gives "a code for my phone does not verify yours" f "SELECT otp.verify('hijack', '123456', phone_number => '0505555555')"
 gives "any spelling of mine will do" t "SELECT otp.verify('hijack', '123456', phone_number => '+966 (0)50 444 4444')"
-# The hijack: the code that came to my phone, after I have asked for a code on a phone that is not mine.
+# A hijack: the attacker requests a code for another person's phone, and enters the code that came to their own phone.
 sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('switch', '0504444444', '111111')" -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('switch', '0505555555', '222222')"
 gives "my phone's code verifies neither phone" "f|f|f" "SELECT otp.verify('switch', '111111'), otp.verify('switch', '111111', phone_number => '0505555555'), otp.verify('switch', '111111', phone_number => '0504444444')"
 gives "nothing is verified" "0" "SELECT count(*) FROM otp.verified_phones('switch')"
 gives "the phone that was asked for last still can" "t" "SELECT otp.verify('switch', '222222', phone_number => '0505555555')"
-# A verify that is under way while the switch commits: it waits for the switch and then finds the code dead.
+# A verify during the commit of such a switch waits for the switch, and then finds the code canceled.
 sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('race', '0504444445', '111111')"
 mkfifo "$work/switched"
 (psql -qXAt -d "$PGDATABASE" -c BEGIN -c "SELECT verification_id > 0 FROM otp.request('race', '0505555556')" -c "\\! cat $work/switched >/dev/null" -c COMMIT >"$work/switcher" 2>&1) &
@@ -97,7 +97,7 @@ gives "64 wrong answers at once: five counted" "5" "SELECT attempts FROM otp.ver
 clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
 for n in $(seq 30); do (sql -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
-# Locked for the day, and visibly: nothing is sent that could not be right, and an operator can undo it.
+# A phone number that is locked for the day gets no codes, because none could be verified. An operator can unlock it.
 clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
 fails "nothing is sent to a phone whose tries of the day are used up" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 says "and the DETAIL says until when" "DETAIL:  retry_after=[1-9][0-9]* window=86400 scope=failures" "SELECT otp.request('anybody', '+966 50 123 4567')"

@@ -1,4 +1,4 @@
-# otp.request: the same code while one lives, one caller at a time, and never a code across phones.
+# otp.request sends the same code while it is live, serves one caller at a time, and never mixes up phone numbers.
 gives "a request sends" "t|t|t" "SELECT verification_id > 0, expires_at > now() + '4 minutes', resend_after IS NOT NULL FROM otp.request('r', '0501234567')"
 gives "again, in another spelling" "t" "SELECT verification_id > 0 FROM otp.request('r', '+966501234567')"
 gives "the same verification, another job" "1|2" "SELECT count(DISTINCT verification_id), count(*) FROM otp.send_jobs"
@@ -29,7 +29,7 @@ check "the rest are over the limit" "27" "$(cat "$work"/q* | grep -c OT001)"
 clean
 for n in $(seq 32); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.request('one', '0501231231')" -c COMMIT >"$work/qr$n"; grep -q 40001 "$work/qr$n" || break; done) & done; wait
 gives "also under REPEATABLE READ, retrying" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
-# A live code asked for again: the language asked for last, the life of the first, and each send counts for its own address.
+# A second request for a live code uses the latest locale and the first expiry. Each send counts for its own client address.
 clean
 counted() { sql -c "SELECT coalesce(string_agg(key || ' ' || cardinality(sent_at), ', ' ORDER BY key), 'none') FROM otp.send_counts WHERE scope = 'client_ip'"; }
 first=$(sql -c "SELECT expires_at FROM otp.request('again', '0501231231', locale => 'en', client_ip => '192.0.2.1')")

@@ -1,4 +1,4 @@
-# Where a job is seen: live, accepted, unsent, and evidence that came late.
+# A job is visible while it is live, after it was accepted, after it ended unsent, and with late evidence.
 sid() { printf 'SM%032d' "$1"; }
 sql -c "SELECT otp.request('d', '0501234567')" >/dev/null
 gives "a live job" "queued||+9665•••••567|0" "SELECT job_state, message_status, phone_number, attempts FROM otp.delivery_status"

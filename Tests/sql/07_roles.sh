@@ -1,4 +1,4 @@
-# What each role can do, and what it cannot.
+# The rights of each role, and their limits.
 may() { gives "$1 may: ${2:0:70}" "$3" "SET ROLE $1; $2"; }
 may_not() { fails "$1 may not: ${2:0:70}" 42501 "SET ROLE $1; $2"; }
 may otp_web "INSERT INTO otp.verifications (subject, phone_number) VALUES ('web', '0501234567') RETURNING id > 0" t
@@ -17,7 +17,7 @@ for table in verifications send_jobs messages unsent_jobs settings templates lim
     may_not otp_web "DELETE FROM otp.$table"
     may_not otp_monitor "DELETE FROM otp.$table"
 done
-# Of other subjects' rows: keys and an expiry, which INSERT … RETURNING needs, and nothing else.
+# Of other subjects' rows it sees only keys and an expiry, which INSERT … RETURNING needs.
 for column in subject phone_number region purpose locale code client_ip e164 country sealed_code code_hash key_id created_at attempts verified_at canceled_at created_by; do
     may_not otp_web "SELECT $column FROM otp.verifications"
 done
@@ -33,7 +33,7 @@ may otp_web "SELECT otp.verify('mine', '111111'), otp.verify('theirs', '222222')
 may otp_web "SELECT string_agg(e164, ',') FROM otp.verified_phones('mine')" +966501110001
 may otp_web "SELECT count(*), otp.cancel($theirs, 'mine') FROM otp.delivery($theirs, 'mine')" "0|f"
 
-# Another backend, with a login role of its own: what it did not make, and cannot name the subject of, it cannot send.
+# Another backend with its own login role cannot send a verification that it did not create, unless it knows the subject.
 sql -c "CREATE ROLE \"Web-$$\" LOGIN IN ROLE otp_web" -c "CREATE ROLE web2_$$ LOGIN IN ROLE otp_web"
 as_role() { sql -c "SET SESSION AUTHORIZATION \"$1\"" -c "$2"; }
 made=$(as_role "Web-$$" "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('first backend', '0501110003', '333333') RETURNING id")
@@ -84,7 +84,7 @@ gives "every SECURITY DEFINER function has its search_path and keeps statements 
 log=$(psql -qXAt -d "$PGDATABASE" -c "SHOW log_min_error_statement")
 check "failing statements are logged by default" error "$log"
 
-# Every role × every relation × every action, really tried, against what is granted; and every function, called.
+# Tries every action of every role on every relation, and calls every function. The results must agree with the grants.
 tried() { sql -c "DO \$\$
     DECLARE role_name text; object record; action text; done text := '';
     BEGIN

@@ -1,5 +1,5 @@
-# Every role × every relation, column, sequence and function, from the catalog, against privileges.expected: what is new
-# fails until somebody has decided who may touch it. OTP_SQL_ACCEPT=1 writes the file anew.
+# Compares the privileges of every role on every relation, column, sequence and function with privileges.expected. A new object
+# fails until its privileges have been decided. OTP_SQL_ACCEPT=1 writes the file again.
 matrix() {
     sql -F ' ' -c "
         WITH roles (role) AS (VALUES ('public'), ('otp_web'), ('otp_worker'), ('otp_monitor'), ('otp_admin')),

@@ -1,4 +1,4 @@
-# Limits that many share (prefix, country, total, budget) and blocks of numbers; what is too many at the claim ends as limited.
+# Shared limits (prefix, country, total, budget) and blocks of numbers. Surplus jobs end as limited at the claim.
 limits() { sql -c "TRUNCATE otp.limits" -c "${1:+INSERT INTO otp.limits (scope, period, max_sends, digits, max_cost) VALUES $1}"; }
 send() { sql -c "SELECT 'sent' FROM otp.request('$1', '$2'${3:+, client_ip => '$3'})"; }
 defaults=$(sql -c "SELECT string_agg(format('(%L, %L, %L, %L, %L)', scope, period, max_sends, digits, max_cost), ', ') FROM otp.limits" | sed "s/''/NULL/g")
@@ -25,7 +25,7 @@ clean; limits "('block', '10 minutes', 5, 3, NULL)"; rm -f "$work"/b*
 for n in $(seq 10 73); do (send "b$n" "05012345$n" >"$work/b$n") & done; wait
 gives "64 numbers of one block at once: exactly five" "5" "SELECT count(*) FROM otp.send_jobs"
 
-# Writers that do not see each other: three transactions of four sends each, all within a total of 10 as far as they know.
+# Three transactions of four sends each do not see each other. To each of them, the total of 10 is not exceeded.
 clean; limits "('total', '1 day', 10, 0, NULL), ('country', '1 day', 10, 0, NULL)"
 mkfifo "$work/go1" "$work/go2" "$work/go3"
 for n in 1 2 3; do
@@ -40,8 +40,8 @@ claim() {
     sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits($taken)" | grep '^[0-9]'
 }
 rm -f "$work"/c[0-9]*; for n in $(seq 12); do (claim 1 >"$work/c$n") & done; wait; claim 12 >"$work/c13"
-check "twelve claims at once: exactly ten are sent" "10" "$(cat "$work"/c[0-9]* | paste -sd+ | bc)"
-gives "the other two end as limited, and say why" "2" "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited' AND error LIKE 'More codes were asked for at once than otp.limits allows: % 10 in 1 day.'"
+check "twelve claims at once: exactly ten are sent" "10" "$(cat "$work"/c[0-9]* | awk "{ sum += \$1 } END { print sum + 0 }")"
+gives "the other two end as limited, and say why" "2" "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited' AND error LIKE 'More codes were requested at once than otp.limits allows: % 10 in 1 day.'"
 gives "the queue holds the ten" "10" "SELECT count(*) FROM otp.send_jobs WHERE state = 'sending'"
 gives "what is in other hands by now is left alone" "0" "SELECT count(*) FROM otp.within_limits(ARRAY(SELECT id FROM otp.send_jobs), ARRAY(SELECT attempt + 1 FROM otp.send_jobs))"
 sql -c "UPDATE otp.send_jobs SET state = 'queued'"
@@ -57,7 +57,7 @@ limits "('block', '10 minutes', 15, 3, NULL), ('block', '1 day', 60, 3, NULL)"
 check "a run of a hundred numbers in sequence from twenty addresses: fifteen pass" "15" "$(psql -qXAt -d "$PGDATABASE" -c "DO 'BEGIN FOR n IN 100 .. 199 LOOP BEGIN PERFORM otp.request(''bot '' || n, ''0501234'' || n, client_ip => (''192.0.2.'' || n % 20)::inet); EXCEPTION WHEN SQLSTATE ''OT001'' THEN NULL; END; END LOOP; END'" -c "SELECT count(*) FROM otp.send_jobs")"
 clean; limits "$defaults"
 
-# Refused sends are counted by scope, though each refusal rolls back; and a limit that is used up says so.
+# Refused sends are counted per scope, although each refusal rolls back. A limit that is used up is shown as such.
 refused() { sql -c "SELECT refused FROM otp.refusals WHERE scope = '$1'"; }
 until_midnight="used_up_until = ((now() AT TIME ZONE s.timezone)::date + 1)::timestamp AT TIME ZONE s.timezone"
 for row in "phone|('phone', '1 day', 2, 0, NULL)" "subject|('subject', '1 day', 2, 0, NULL)" "client_ip|('client_ip', '1 day', 2, 0, NULL)" "block|('block', '1 day', 2, 3, NULL)" "prefix|('prefix', '1 day', 2, 9, NULL)" "country|('country', '1 day', 2, 0, NULL)" "total|('total', '1 hour', 2, 0, NULL)" "budget|('budget', '1 day', NULL, 0, 0.25)"; do

@@ -1,4 +1,4 @@
-# otp.prune: old rows go, in batches, beside traffic, one caller at a time; facts and budgets stay.
+# otp.prune deletes old rows in batches, during traffic, with one caller at a time. Verified phones and budgets stay.
 turn() { sql -c "SET ROLE otp_worker" -c "SELECT had_turn, more, verifications, messages, unsent_jobs, counters, failures, workers FROM otp.prune(${1:-})"; }
 always="every => '-1 second'"
 fails "keep is a day or more" OT007 "SELECT otp.prune('1 hour')"

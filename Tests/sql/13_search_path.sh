@@ -1,5 +1,5 @@
-# A schema of the caller's in front of the path, with everything by the name that our functions use it by (functions,
-# operators, types, tables, temporary tables too), against every SECURITY DEFINER function: none may use any of it.
+# The caller puts a schema in front of the path. It has objects with all the names that our functions use: functions,
+# operators, types, tables and temporary tables. No SECURITY DEFINER function may use any of them.
 sql -c "CREATE ROLE attacker_$$ LOGIN IN ROLE otp_web, otp_worker, otp_admin" -c "GRANT TEMPORARY ON DATABASE $PGDATABASE TO attacker_$$" -c "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC"
 sql >/dev/null <<'SQL'
 DO $$
@@ -46,7 +46,7 @@ BEGIN
 END $$;
 SQL
 gives "the attack has hundreds of things" t "SELECT count > 800 FROM evil.made"
-# The same calls in a session as it should be, then in the attacker's.
+# The same calls in a normal session, and then in the attacker's.
 temporary=$(sql -c "SELECT string_agg(format('CREATE TEMP TABLE %I (LIKE %s); GRANT ALL ON pg_temp.%1\$I TO PUBLIC', c.relname, c.oid::regclass), '; ') FROM pg_class c WHERE c.relkind IN ('r', 'v') AND (c.relnamespace = 'otp'::regnamespace OR c.oid IN ('pg_roles'::regclass, 'pg_proc'::regclass))")
 sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('prey', '0501234567', '123456'), ('other', '0501234568', '123456')" -c "INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications"
 prey=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'prey'")
@@ -80,12 +80,12 @@ declare -A calls=(
     [settings_before_write]="UPDATE otp.settings SET timezone = 'UTC' RETURNING timezone"
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
-# What has been claimed by then.
+# The jobs that have been claimed by then.
 declare -A before=([advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
     [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
-undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.verify_failures, otp.request_locks, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
+undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.wake_ups, otp.verify_failures, otp.request_locks, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
     -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, created_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1, state = 'queued'" \
     -c "INSERT INTO otp.pauses (scope, reason) VALUES ('all', 'x') ON CONFLICT DO NOTHING" -c "INSERT INTO otp.sender_rates VALUES ('prey', 1) ON CONFLICT DO NOTHING" -c "UPDATE otp.settings SET daily_budget = NULL" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'all' WHERE id = $job" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) SELECT 'SM' || code, $job + code, $prey, 1, true, now(), 'sent', code FROM (VALUES (30003), (30450)) failures (code)"; }
@@ -96,7 +96,7 @@ for function in "${!calls[@]}"; do
     for path in "evil, pg_temp, pg_catalog, otp" "pg_temp, evil, otp, public, pg_catalog"; do
         undo; check "otp.$function under $path" "$sane" "$(attack "$function" "$path")"
     done
-    # The attack bites: without its own path, each function that is resolved when it runs falls for it.
+    # The attack works in principle: without a path of its own, each function that resolves names at run time uses these objects.
     if [ "$(sql -c "SELECT prolang = (SELECT oid FROM pg_language WHERE lanname = 'plpgsql') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND proname = '$function'")" = t ]; then
         undo; signature=$(sql -c "SELECT oid::regprocedure FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND proname = '$function'")
         sql -c "ALTER FUNCTION $signature RESET search_path"

@@ -1,4 +1,4 @@
-# Pauses that all workers share: who may make them, what they may hold, and that their end releases every job.
+# Shared pauses: the roles that may create them, the jobs that they may hold, and the release of every job at their end.
 clean; sql -c "TRUNCATE otp.pauses" -c "TRUNCATE otp.worker_status"
 gives "a pause has a name" "all,country SA,prefix +96650" \
     "INSERT INTO otp.pauses (scope, key, reason) VALUES ('all', '', 'a'), ('country', 'SA', 'b'), ('prefix', '+96650', 'c'); SELECT string_agg(name, ',' ORDER BY name) FROM otp.pauses"
@@ -15,7 +15,7 @@ gives "and with the count of what waits" "all|0,country SA|0,prefix +96650|0,wor
 for role in otp_worker otp_monitor otp_admin; do gives "$role reads it" "4|4" "SET ROLE $role; SELECT count(held) + 1, (SELECT jsonb_array_length(paused) FROM otp.queue_status) FROM otp.pause_status"; done
 sql -c "TRUNCATE otp.pauses, otp.worker_status"
 
-# Held jobs: not due, alive, and back when the pause ends, however it ends.
+# Held jobs are live and not due. They are due again when the pause ends, in any way.
 pause() { sql -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'x'), ('prefix', '+96650', 'y')"; }
 hold() { sql -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = '$1', due_at = expires_at WHERE id IN (SELECT id FROM otp.send_jobs WHERE hold_kind IS NULL ORDER BY id LIMIT $2)"; }
 held() { sql -c "SELECT count(*) FILTER (WHERE hold_key = 'country SA'), count(*) FILTER (WHERE hold_key = 'prefix +96650'), count(*) FILTER (WHERE due_at <= now() AND hold_kind IS NULL) FROM otp.send_jobs"; }
@@ -32,7 +32,7 @@ check "the end of all releases all" "0|0|6" "$(held)"
 pause; hold "country SA" 3; sql -c "TRUNCATE otp.pauses"
 check "so does TRUNCATE" "0|0|6" "$(held)"
 
-# A worker locks the pause while it gives a job to it: an end waits for that, and then releases the job.
+# A worker locks the pause while it gives a job to it. The end of the pause waits for that, and then releases the job.
 pause
 (psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.pauses WHERE scope = 'country' FOR KEY SHARE" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'country SA', due_at = expires_at" \
     -c "\\! touch $work/holding; until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'DELETE FROM otp.pauses%'\" | grep -q 1; do :; done" -c "COMMIT" >/dev/null) &
@@ -40,7 +40,7 @@ until [ -e "$work/holding" ]; do sleep 0.01; done
 sql -c "DELETE FROM otp.pauses"; wait $!
 check "no job is given to a pause that has ended" "0|0|6" "$(held)"
 
-# By whom.
+# The roles that may do this.
 for role in otp_worker otp_admin; do
     check "$role makes, reads and ends pauses" "country SA" "$(sql -c "SET ROLE $role" -c "INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'SA', 'x')" -c "UPDATE otp.pauses SET reason = 'y'" -c "SELECT name FROM otp.pauses" -c "DELETE FROM otp.pauses")"
 done

@@ -1,4 +1,4 @@
-# otp.spend_daily: by country and sender, prices apart from estimates, failed and billed all the same.
+# otp.spend_daily: per country and sender, with prices apart from estimates, and with failed messages that were billed.
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'b' || n, 'phone_verification', '+966501000001', CASE n WHEN 1 THEN 'SA' WHEN 2 THEN 'EG' END, now(), now() FROM generate_series(1, 3) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 serial=0
 message() {     # subject, sender, status, segments, price, price_unit

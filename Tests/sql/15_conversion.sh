@@ -1,6 +1,6 @@
-# Verified ÷ sent per day and prefix: what counts, when, and that no number shows.
+# The share of verified codes per day and prefix: which codes count, on which day, and that no number is shown.
 bare() { sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "$1" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"; }
-# prefix with its plus, how many, of them verified, asked for when
+# prefix with its plus, count, verified, time of the request
 codes() {
     bare "WITH v AS (INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at, verified_at)
         SELECT 's' || n, 'phone_verification', '$1' || lpad(n::text, 12 - length('$1'), '0'), 'SA', $4, $4 + interval '5 minutes', CASE WHEN n <= $3 THEN $4 + interval '1 minute' END

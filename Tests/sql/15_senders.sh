@@ -1,11 +1,11 @@
-# Senders by country and hosts for WebOTP, checked where they are written; workers hear of them.
+# Senders per country and hosts for WebOTP are checked when they are written, and workers are notified.
 for good in "+15005550006" 12345 123 Mgask "My App" A MG0123456789abcdef0123456789ABCDEF; do
     gives "a sender: $good" "$good" "UPDATE otp.countries SET sender = '$good' WHERE region = 'SA' RETURNING sender"
 done
 for bad in "" " " "+0123456789" "+123456" 12 123456789 "My-App" " Mgask" "Mgask " TwelveLetter "1234 567" Ünï MG0123456789abcdef0123456789abcde $'Mgask\n'; do
     fails "OT007 no sender: $bad" OT007 "UPDATE otp.countries SET sender = '$bad' WHERE region = 'SA'"
 done
-says "which says why and what to do" "sender of SA cannot be one" "UPDATE otp.countries SET sender = 'My-App'"
+says "which says why and what to do" "invalid sender for SA" "UPDATE otp.countries SET sender = 'My-App'"
 says "in a hint" "HINT:.*E.164.*messaging service" "UPDATE otp.countries SET sender = 'My-App'"
 gives "none is the worker's own" "" "UPDATE otp.countries SET sender = NULL WHERE region = 'SA' RETURNING sender"
 gives "as for a new country" "" "INSERT INTO otp.countries (region) VALUES ('EG') RETURNING sender"
@@ -21,7 +21,7 @@ done
 for bad in "" localhost Example.com example.com. https://example.com example.com:443 example.com/ 127.0.0.1 -a.example a_b.example "@example.com" $'example.com\n'; do
     fails "OT007 no host: $bad" OT007 "UPDATE otp.templates SET web_otp_host = '$bad' WHERE locale = 'en'"
 done
-says "which says of which text" "text for phone_verification, en is no host name" "UPDATE otp.templates SET web_otp_host = 'localhost' WHERE locale = 'en'"
+says "which says of which text" "text for phone_verification, en is not a host name" "UPDATE otp.templates SET web_otp_host = 'localhost' WHERE locale = 'en'"
 says "and what to do" "HINT:.*without https://" "UPDATE otp.templates SET web_otp_host = 'localhost' WHERE locale = 'en'"
 fails "the line does not stand for the code in the text" 23514 "UPDATE otp.templates SET body = 'Your code:' WHERE locale = 'en'"
 sql -c "UPDATE otp.templates SET web_otp_host = NULL"

@@ -1,7 +1,7 @@
-# One resend after a failed delivery: what a receipt leads to, and what it must not lead to.
+# One resend after a failed delivery: the permitted and the forbidden effects of a receipt.
 clean; sql -c "TRUNCATE otp.pauses" -c "INSERT INTO otp.countries (region) VALUES ('EG')"
 sid() { printf 'SM%032d' "$1"; }
-# A job of a verification that has become a message, in a country whose receipts are believed: subject, SID → its id.
+# A job of a verification that has become a message, in a country with reliable receipts: subject, SID → its id.
 accepted() {    # subject, number of the SID, phone number
     sql -c "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('$1', '${3:-+201001234567}') RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v" >/dev/null
     taken "$1" "$2"
@@ -22,10 +22,10 @@ sql -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30003)" -c "SELECT o
 check "news of it again changes nothing" "1" "$(live)"
 taken once 2 >/dev/null
 sql -c "SELECT otp.record_status('$(sid 2)', 'undelivered', 30003)" >/dev/null
-check "a resend is not sent again" "0|Not sent again: it was a resend already." "$(live)|$(follow_up 2)"
+check "a resend is not sent again" "0|Not sent again: it was already a resend." "$(live)|$(follow_up 2)"
 gives "resend_of is in the history" "$job" "SELECT resend_of FROM otp.delivery_status WHERE message_sid = '$(sid 2)'"
 
-# What a poll and a callback tell at the same moment.
+# A poll and a callback bring the same news at the same moment.
 job=$(accepted race 3)
 sql -c "BEGIN" -c "UPDATE otp.messages SET status = 'undelivered', error_code = 30003, final_at = now() WHERE message_sid = '$(sid 3)' AND final_at IS NULL" \
     -c "\\! (psql -qXAt -d $PGDATABASE -c \"SELECT otp.record_status('$(sid 3)', 'undelivered', 30003)\" > $work/second) & until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'SELECT otp.record_status%'\" | grep -q 1; do :; done" -c "COMMIT"
@@ -36,20 +36,20 @@ sql -c "UPDATE otp.messages SET status = status, error_code = error_code, final_
 check "the bill that comes later is no news of the failure" "1|$told" "$(live)|$(follow_up 3)"
 sql -c "DELETE FROM otp.send_jobs"
 
-# A receipt and a user who asks again, at the same moment: whoever is second sees the first, and one job lives.
+# A receipt and a new request at the same moment: the second one sees the first, and one job is live.
 crossing() {    # subject, number of the SID, phone, first statement, second statement
     accepted "$1" "$2" "$3" >/dev/null
     psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "$4" -c "\\! (psql -qXAt -d $PGDATABASE -c \"$5\" > $work/$1) & until psql -qXAt -d $PGDATABASE -c \"SELECT count(*) FROM pg_stat_activity WHERE datname = '$PGDATABASE' AND wait_event_type = 'Lock'\" | grep -q 1; do :; done" -c "COMMIT" >/dev/null
     until [ -s "$work/$1" ]; do sleep 0.01; done
 }
 crossing asked 6 +201001234561 "SELECT verification_id FROM otp.request('asked', '+201001234561')" "SELECT otp.record_status('$(sid 6)', 'undelivered', 30003)"
-check "a receipt waits for a request of its verification, and then resends nothing" "1|0|Not sent again: it had been asked for again already." "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")|$(follow_up 6)"
+check "a receipt waits for a request of its verification, and then resends nothing" "1|0|Not sent again: the user had already requested the code again." "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")|$(follow_up 6)"
 sql -c "DELETE FROM otp.send_jobs"
 crossing told 7 +201001234562 "SELECT otp.record_status('$(sid 7)', 'undelivered', 30003)" "SELECT verification_id FROM otp.request('told', '+201001234562')"
 check "a request waits for a receipt, and takes the place of its resend" "1|0" "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")"
 sql -c "DELETE FROM otp.send_jobs"
 
-# Born final: a callback that nobody had heard of; and a code that is told after the status.
+# Final from the start: a callback of an unknown message. Also an error code that comes after the status.
 job=$(sql -c "SELECT verification_id FROM otp.request('born', '+201001234568')" >/dev/null; sql -c "UPDATE otp.send_jobs SET state = 'unknown', attempt = 1 RETURNING id")
 sql -c "SELECT otp.record_status('$(sid 4)', 'failed', 30008, '$job.1')" >/dev/null
 gives "a message that is final when it is first heard of" "$job" "SELECT resend_of FROM otp.send_jobs"
@@ -61,7 +61,7 @@ sql -c "UPDATE otp.messages SET error_code = 30003 WHERE message_sid = '$(sid 5)
 gives "until the code is told" "$job" "SELECT resend_of FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 
-# Classes are data.
+# Error classes are data.
 n=10
 for class in $(sql -c "SELECT class FROM otp.error_class_defaults WHERE resend_after IS NULL ORDER BY 1"); do
     n=$((n + 1)); code=$(sql -c "SELECT min(code) FROM otp.error_classes WHERE class = '$class'")
@@ -81,15 +81,15 @@ accepted delivered 32 +201003333332 >/dev/null; sql -c "SELECT otp.record_status
 check "what was delivered is not sent again" "0" "$(live)"
 sql -c "UPDATE otp.error_class_defaults SET resend_after = '10 seconds' WHERE class = 'one_resend'"
 
-# What says no, and its words.
+# The reasons against a resend, and their texts.
 refused() {     # what, words, number of the SID
     sql -c "SELECT otp.record_status('$(sid "$3")', 'undelivered', 30003)" >/dev/null
     check "no resend: $1" "0|Not sent again: $2|undelivered" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL")|$(follow_up "$3")|$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid "$3")'")"
 }
-accepted sa 40 0501234567 >/dev/null; refused "Saudi Arabia, by default" "receipts of SA are not believed (otp.countries.receipts_reliable)." 40
+accepted sa 40 0501234567 >/dev/null; refused "Saudi Arabia, by default" "receipts from SA are not reliable (otp.countries.receipts_reliable)." 40
 accepted old 41 +201004444441 >/dev/null
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER before_update" -c "UPDATE otp.verifications SET expires_at = now() + interval '65 seconds' WHERE subject = 'old'"
-refused "the code is about to die" "too little of its code's life was left." 41
+refused "the code is about to die" "its code was about to expire." 41
 accepted younger 42 +201004444442 >/dev/null; sql -c "UPDATE otp.verifications SET expires_at = now() + interval '5 minutes' WHERE subject = 'younger'" -c "ALTER TABLE otp.verifications ENABLE TRIGGER before_update" -c "SELECT otp.record_status('$(sid 42)', 'undelivered', 30003)" >/dev/null
 check "but with longer than seventy seconds to live it is sent" "1" "$(live)"
 sql -c "DELETE FROM otp.send_jobs"
@@ -100,30 +100,30 @@ for again in queued unsent messages; do
         unsent) sql -c "SELECT otp.cancel_queued_sends(id, 'x') FROM otp.verifications WHERE subject = 'again unsent'" >/dev/null ;;
         messages) taken "again $again" $((n + 40)) >/dev/null ;;
     esac
-    refused "the user had asked again ($again)" "it had been asked for again already." $n
+    refused "the user had asked again ($again)" "the user had already requested the code again." $n
     sql -c "DELETE FROM otp.send_jobs"
 done
 accepted used 60 +201006666660 >/dev/null; sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'used'"
-refused "the code has been used" "Verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'used'") cannot be sent: its code has been used." 60
+refused "the code has been used" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'used'") cannot be sent: its code has been used." 60
 accepted canceled 61 +201006666661 >/dev/null; sql -c "SELECT otp.cancel(id, 'canceled') FROM otp.verifications WHERE subject = 'canceled'" >/dev/null
-refused "it was canceled" "Verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'canceled'") cannot be sent: it was canceled." 61
+refused "it was canceled" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'canceled'") cannot be sent: it was canceled." 61
 accepted replaced 62 +201006666662 >/dev/null; verification replaced "" "" +201006666669 >/dev/null
-refused "a newer one has replaced it" "Verification $(sql -c "SELECT min(id) FROM otp.verifications WHERE subject = 'replaced'") cannot be sent: a newer one of this subject and purpose has replaced it." 62
+refused "a newer one has replaced it" "verification $(sql -c "SELECT min(id) FROM otp.verifications WHERE subject = 'replaced'") cannot be sent: a newer one of this subject and purpose has replaced it." 62
 accepted limited 63 +201006666663 >/dev/null; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
-refused "the limits" "Too many codes for this phone: 1 are allowed in 00:05:00." 63
+refused "the limits" "too many codes for this phone number: 1 are allowed in 00:05:00." 63
 sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
 gives "and nothing of it is counted" "1" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone' AND key = '+201006666663'"
 accepted gone 64 +201006666664 >/dev/null; sql -c "DELETE FROM otp.verifications WHERE subject = 'gone'"
-refused "its verification is gone" "its verification is gone." 64
+refused "its verification is gone" "its verification was deleted." 64
 accepted beside 65 +201006666665 >/dev/null; sql -c "UPDATE otp.messages SET is_primary = false WHERE message_sid = '$(sid 65)'" -c "SELECT otp.record_status('$(sid 65)', 'undelivered', 30003)" >/dev/null
 check "what came beside the end of its job is not sent again" "0|" "$(live)|$(follow_up 65)"
 job=$(accepted double 67 +201006666667); sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 68)', send_job_id, verification_id, 1, false, requested_at, 'sent' FROM otp.messages WHERE message_sid = '$(sid 67)'"
-refused "its job was sent twice, and the other message may have arrived" "a second message of its send job has arrived, or may." 67
+refused "its job was sent twice, and the other message may have arrived" "a second message of its send job arrived, or may arrive." 67
 accepted double2 69 +201006666668 >/dev/null; sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 59)', send_job_id, verification_id, 1, false, requested_at, 'undelivered' FROM otp.messages WHERE message_sid = '$(sid 69)'" -c "SELECT otp.record_status('$(sid 69)', 'undelivered', 30003)" >/dev/null
 check "if neither has, it is sent again" "1" "$(live)"
 sql -c "DELETE FROM otp.send_jobs"
 
-# Any other error is the caller's: the status is not recorded without its consequence.
+# Any other error goes to the caller: the status is not recorded without its effect.
 accepted locked 66 +201006666666 >/dev/null
 (psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.verifications WHERE subject = 'locked' FOR UPDATE" -c "\\! touch $work/locking; until [ -e $work/refused ]; do sleep 0.01; done" -c "COMMIT" >/dev/null) &
 until [ -e "$work/locking" ]; do sleep 0.01; done
@@ -139,12 +139,12 @@ sql -c "SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)" >/dev/null
 check "told again, it is, and the resend with it" "1" "$(live)"
 sql -c "DELETE FROM otp.send_jobs"
 
-# A resend that waits: used up by verify, cancel, and by who asks again.
+# A waiting resend is canceled by verify, by cancel, and by a new request.
 resent() { accepted "$1" "$2" "$3" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$2")', 'undelivered', 30003)" >/dev/null; sql -c "SELECT id FROM otp.send_jobs WHERE resend_of IS NOT NULL"; }
 job=$(resent cancel 70 +201007777770); sql -c "SELECT otp.cancel(id, 'cancel') FROM otp.verifications WHERE subject = 'cancel'" >/dev/null
 gives "otp.cancel ends it" "canceled|The verification was canceled.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
 job=$(resent ask 71 +201007777771); sql -c "SELECT otp.request('ask', '+201007777771')" >/dev/null
-gives "who asks again does not wait for it" "canceled|The code was asked for again before it was resent.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+gives "who asks again does not wait for it" "canceled|The user requested the code again before the resend.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
 gives "and has one job, the lowest of its verification" "1||t" "SELECT count(*), max(resend_of), bool_and(due_at <= now()) FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 job=$(resent going 72 +201007777772); sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1" -c "SELECT otp.request('going', '+201007777772')" >/dev/null
@@ -162,7 +162,7 @@ fails "who may not ask again" OT001 "SELECT otp.request('full', '+201007777773')
 check "leaves the resend" "1" "$(live)"
 sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'" -c "DELETE FROM otp.send_jobs"
 
-# By whom: a resend is nobody's but the owner's, and goes whoever brings the news.
+# Roles: only the owner's functions create a resend, and any role may bring the news.
 v=$(verification mine "" "" +201008888880)
 for role in otp_web otp_worker otp_monitor otp_admin; do fails "$role cannot say resend_of" 42501 "SET ROLE $role; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES ($v, 1)"; done
 fails "not with an ORM's OVERRIDING either" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (id, verification_id, resend_of) OVERRIDING SYSTEM VALUE VALUES (1, $v, 1)"
@@ -176,7 +176,7 @@ sql -c "DELETE FROM otp.send_jobs"
 check "a wake-up goes out for it" "otp_send_jobs" "$(accepted wake 81 +201008888882 >/dev/null; psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "SELECT otp.record_status('$(sid 81)', 'undelivered', 30003)" | grep -oE 'otp_[a-z_]+' | head -1)"
 clean
 
-# A block of numbers that Twilio suspects: no more is sent to it for now.
+# A prefix that Twilio suspects of fraud: sends to it are paused.
 fraud() {       # number of the SID, phone, code
     accepted "fraud $1" "$1" "$2" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$1")', 'undelivered', $3)" >/dev/null
 }

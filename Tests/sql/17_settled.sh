@@ -1,4 +1,4 @@
-# When Twilio has no more to say of a message, and the one column that says when it is asked next.
+# When a message needs no more polls, and the column with the time of the next poll.
 clean
 gives "settled: a last status, segments, and a price where one is to come" "delivered,undelivered" "SELECT string_agg(s, ',' ORDER BY s) FROM unnest('{accepted,queued,sending,sent,delivered,undelivered,levitating}'::text[]) s WHERE otp.is_settled(s, 1::smallint, -0.05)"
 gives "what failed or was canceled gets no price" "canceled,failed" "SELECT string_agg(s, ',' ORDER BY s) FROM unnest('{accepted,queued,sending,sent,delivered,undelivered,failed,canceled}'::text[]) s WHERE otp.is_settled(s, 1::smallint, NULL)"

@@ -1,5 +1,5 @@
-# Rates that all workers share, and the day's budget: what a message costs, that the tally is what adding it up would give,
-# whoever writes at once, and when the pause begins and ends.
+# Rates that all workers share, and the day's budget: the cost of a message, a tally that equals the sum for any concurrent
+# writers, and the begin and end of the pause.
 reset() { clean; sql -c "TRUNCATE otp.pauses, otp.worker_status, otp.spend_tally, otp.sender_rates" -c "UPDATE otp.settings SET daily_budget = NULL, budget_unit = 'USD', sends_per_second = NULL, timezone = 'Asia/Riyadh'" -c "DELETE FROM otp.countries WHERE region <> 'SA'" -c "UPDATE otp.countries SET price_estimate = NULL, price_unit = 'USD', expected_cost = 0.1, sender = NULL"; }
 reset
 for bad in "sends_per_second = 0" "sends_per_second = -1" "sends_per_second = 'NaN'" "sends_per_second = 'Infinity'" "daily_budget = 0" "daily_budget = -5" "daily_budget = 'NaN'" "daily_budget = 'Infinity'" "budget_unit = 'usd'" "budget_unit = NULL"; do
@@ -12,7 +12,7 @@ told() { psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_catalog; LISTEN otp_send_job
 check "workers hear of a total" "otp_catalog" "$(told -c "UPDATE otp.settings SET sends_per_second = 40")"
 check "and of each change of a sender's" "otp_catalog,otp_catalog,otp_send_jobs,otp_catalog,otp_send_jobs" "$(told -c "INSERT INTO otp.sender_rates VALUES ('A', 1)" -c "UPDATE otp.sender_rates SET sends_per_second = 2 WHERE sender = 'A'" -c "DELETE FROM otp.sender_rates WHERE sender = 'A'")"
 
-# Who begins to run, or ceases to, tells the others; who goes on as before does not.
+# A worker that starts or stops notifies the others. A worker that continues does not.
 beat() { echo "INSERT INTO otp.worker_status AS w (worker_id, host, pid, version, state) VALUES ($1, 'a', 1, '1', '$2') ON CONFLICT (worker_id) DO UPDATE SET heartbeat_at = now(), state = excluded.state"; }
 check "a worker that begins" "otp_catalog" "$(told -c "$(beat 1 running)")"
 check "and one that does not run yet" "" "$(told -c "$(beat 2 starting)" -c "$(beat 2 paused)")"
@@ -23,7 +23,7 @@ check "and that it is back" "otp_catalog" "$(told -c "$(beat 1 running)" -c "$(b
 sql -c "UPDATE otp.settings SET sends_per_second = NULL" -c "TRUNCATE otp.sender_rates"
 check "without rates nobody hears" "" "$(told -c "$(beat 1 paused)" -c "$(beat 1 running)" -c "$(beat 3 running)")"
 
-# What waits for a sender's turn is shared out anew at another rate, and nothing else is touched.
+# When a sender's rate changes, its deferred jobs are due at once. Other jobs stay as they are.
 sql -c "INSERT INTO otp.sender_rates VALUES ('A', 1), ('B', 1)"
 for n in 1 2 3 4; do sql -c "WITH v AS (INSERT INTO otp.verifications (subject, phone_number) VALUES ('r$n', '050123456$n') RETURNING id) INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v"; done
 sql -c "UPDATE otp.send_jobs j SET hold_kind = ('{rate,rate,pause,NULL}'::otp.hold_kind[])[n], hold_key = (ARRAY['A', 'B', 'country SA', NULL])[n], due_at = now() + interval '1 minute' FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM otp.send_jobs) o WHERE o.id = j.id"
@@ -32,7 +32,7 @@ gives "a raised rate lets its own go" "1:t,2:f,3:f,4:f" "SELECT string_agg(n || 
 sql -c "DELETE FROM otp.sender_rates"
 gives "one that is removed too" "2" "SELECT count(*) FROM otp.send_jobs WHERE due_at <= clock_timestamp()"
 
-# What a message costs.
+# The cost of a message.
 reset
 sql -c "INSERT INTO otp.countries (region, expected_cost, price_estimate, price_unit) VALUES ('EG', 0.2, 0.3, 'EUR'), ('JO', 0.15, 0.25, 'USD')"
 cost() { gives "$1" "$2" "SELECT otp.message_cost($3, c, '${5:-USD}') FROM otp.countries c WHERE region = '$4'"; }
@@ -46,7 +46,7 @@ cost "what failed without a price is free" 0 "'failed', 1::smallint, NULL, NULL"
 cost "with one it is not" 0.05 "'undelivered', 1::smallint, -0.05, 'USD'" JO
 gives "a country that is gone costs its price or nothing" "0" "SELECT otp.message_cost('sent', 1::smallint, NULL, NULL, NULL, 'USD')"
 
-# The tally is what adding up would give.
+# The tally equals the sum.
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'b' || n, 'phone_verification', '+966501000001', (ARRAY['SA', 'EG', 'JO'])[n], now(), now() FROM generate_series(1, 3) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 echo 0 >"$work/serial"
 messages() {    # subject, count, status, segments, price, price_unit, accepted
@@ -80,7 +80,7 @@ gives "another amount does not have to" "t" "SELECT (SELECT sum(amount) FROM otp
 sql -c "UPDATE otp.settings SET daily_budget = NULL"
 gives "without a budget there is no tally" "0" "SELECT count(*) FROM otp.spend_tally"
 
-# Whoever writes while a budget is set: each message counts once.
+# With several writers while a budget is set, each message counts once.
 reset
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) VALUES ('b1', 'phone_verification', '+966501000001', 'SA', now(), now())" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 for n in $(seq 60); do messages b1 3 sent 1 NULL NULL; echo ";"; done >"$work/first"
@@ -91,7 +91,7 @@ sql -c "UPDATE otp.settings SET daily_budget = 5000"; wait
 gives "all were written" "360" "SELECT count(*) FROM otp.messages"
 agrees "with writers at work" "36"
 
-# A message that is written just then, and not committed yet, is waited for.
+# The change waits for a message that is written and not committed yet.
 day() { sql -c "UPDATE otp.settings SET daily_budget = $1"; }
 day NULL; mkfifo "$work/write"
 (psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "$(messages b1 1 sent 1 NULL NULL)" -c "\\! touch $work/written; cat $work/write >/dev/null" -c "COMMIT") &
@@ -109,7 +109,7 @@ gives "and no end of it" "" "SELECT otp.check_budget()"
 check "nobody is told of what changes nothing" "" "$(told -c "SELECT otp.check_budget()" -c "UPDATE otp.messages SET segments = 1 WHERE segments IS NULL" -c "UPDATE otp.messages SET segments = 2 WHERE message_sid LIKE 'SMother%'")"
 sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMlast', 9, id, 1, true, now(), 'queued' FROM otp.verifications"
 check "the message that reaches it begins one, in its own transaction" budget "$(state)"
-gives "that says why and what to do" "The budget of 36.01 USD for today is used up: 36.1 USD spent or expected.|Raise otp.settings.daily_budget, or wait until 00:00 Asia/Riyadh: then sending goes on by itself.|t" "SELECT reason, remedy, next_probe_at IS NULL FROM otp.pause_status WHERE scope = 'budget'"
+gives "that says why and what to do" "The budget of 36.01 USD for today is used up: 36.1 USD spent or expected.|Raise otp.settings.daily_budget, or wait: sending resumes by itself at 00:00 Asia/Riyadh.|t" "SELECT reason, remedy, next_probe_at IS NULL FROM otp.pause_status WHERE scope = 'budget'"
 gives "check_budget knows when it ends" "t" "SELECT abs(otp.check_budget() - extract(epoch FROM ((now() AT TIME ZONE 'Asia/Riyadh')::date + 1)::timestamp AT TIME ZONE 'Asia/Riyadh' - now())) < 1"
 sql -c "UPDATE otp.messages SET price = -0.01, price_unit = 'USD' WHERE message_sid LIKE 'SMtally%'"
 check "a price that turns out lower does not end it" budget "$(state)"
@@ -126,7 +126,7 @@ sql -c "DELETE FROM otp.pauses" -c "SELECT otp.check_budget()" >/dev/null
 check "who deletes it finds it again" budget "$(state)"
 reset
 
-# By whom.
+# The roles that may do this.
 fails "a monitor changes no budget" 42501 "SET ROLE otp_monitor; UPDATE otp.settings SET daily_budget = 1"
 fails "a worker changes no rate" 42501 "SET ROLE otp_worker; INSERT INTO otp.sender_rates VALUES ('A', 1)"
 check "an admin does, without a right to messages" "budget" "$(sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) VALUES ('b1', 'phone_verification', '+966501000001', 'SA', now(), now())" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"; sql -c "$(messages b1 3 sent 1 NULL NULL)" -c "SET ROLE otp_admin" -c "INSERT INTO otp.sender_rates VALUES ('A', 1)" -c "UPDATE otp.sender_rates SET sends_per_second = 2" -c "DELETE FROM otp.sender_rates" -c "UPDATE otp.settings SET daily_budget = 0.3"; state)"

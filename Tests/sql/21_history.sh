@@ -1,4 +1,4 @@
-# What the dashboard draws: a row a minute, written once, counted again later, bounded; and what reading it costs.
+# The history that the dashboard draws: one row per minute, written once, counted again later, and bounded. Also the cost of reads.
 clean
 sql -c "TRUNCATE otp.history, otp.history_quarters" -c "TRUNCATE otp.worker_status"
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'd' || n, 'phone_verification', '+966501000001', CASE WHEN n < 9 THEN 'SA' ELSE 'EG' END, now(), now() FROM generate_series(1, 9) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
@@ -6,7 +6,7 @@ sql -c "CREATE SEQUENCE public.history_jobs"
 took() {    # SIDs' prefix, when
     sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments) SELECT '$1' || row_number() OVER (ORDER BY v.id), nextval('public.history_jobs'), v.id, 1, true, $2 - interval '1 second', $2, 'sent', 1 FROM otp.verifications v WHERE v.subject LIKE 'd_'"
 }
-# The database's clock goes on meanwhile: everything is told one moment.
+# The database's clock runs meanwhile, so all calls get the same time.
 moment=$(sql -c "SELECT date_bin('1 minute', now(), 'epoch') + interval '5 seconds'")
 at() { sql -c "SELECT otp.record_history(timestamptz '$moment' + interval '$1 minutes')"; }
 took SMa "timestamptz '$moment' - interval '55 seconds'"
@@ -39,8 +39,8 @@ sql -c "TRUNCATE otp.history, otp.history_quarters"
 for n in 1 2 3; do sql -c "BEGIN" -c "SELECT otp.record_history('$moment')" -c "SELECT pg_sleep(0.2)" -c "COMMIT" >/dev/null & waits[n]=$!; done; wait "${waits[@]}"
 gives "three workers at once" 1 "SELECT count(*) FROM otp.history"
 
-# What today costs.
-now=$(sql -c "SELECT now()")     # one moment for both: between two statements a minute may end
+# Today's cost.
+now=$(sql -c "SELECT now()")     # the same time for both, because a minute may end between two statements
 sql -c "TRUNCATE otp.history, otp.history_quarters" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'UTC'" -c "UPDATE otp.countries SET price_estimate = NULL, expected_cost = 0.03 WHERE region = 'SA'"
 sql -c "UPDATE otp.messages SET accepted_at = '$now', price = NULL WHERE message_sid LIKE 'SMb%'" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMa%'" -c "UPDATE otp.messages SET price = -0.05, price_unit = 'EUR' WHERE message_sid = 'SMb1'" -c "UPDATE otp.messages SET price = -0.04, price_unit = 'USD' WHERE message_sid = 'SMb2'"
 sql -c "SELECT otp.record_history(timestamptz '$now' + interval '1 minute')" >/dev/null
@@ -52,12 +52,12 @@ gives "with a budget both add up to what the budget counts" "t|5" "SELECT billed
 sql -c "UPDATE otp.settings SET daily_budget = NULL, timezone = 'Asia/Riyadh'" -c "TRUNCATE otp.history, otp.history_quarters"
 gives "and of a day without messages something is known too" "USD|0|0.0000|" "$spend"
 
-# Who may.
+# The roles that may do this.
 fails "otp_monitor writes no history" 42501 "SET ROLE otp_monitor; SELECT otp.record_history()"
 fails "nor by hand" 42501 "SET ROLE otp_worker; INSERT INTO otp.history SELECT * FROM otp.history"
 gives "a second message is counted" "1" "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMtwice', send_job_id, verification_id, 2, false, now(), 'sent' FROM otp.messages WHERE message_sid = 'SMb2'; SET ROLE otp_monitor; SELECT messages FROM otp.sent_twice"
 
-# Plans, with enough history for a wrong one to show: neither the row nor the page reads a table of history as a whole.
+# Plans, with enough history to reveal a wrong one: neither the row nor the page reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
     -c "ALTER TABLE otp.messages DISABLE TRIGGER ALL" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications" -c "ALTER TABLE otp.messages ENABLE TRIGGER ALL" \

@@ -1,5 +1,5 @@
-# Hardened databases: rights that others took away before or after the migration, and the statement that gives them back.
-# With a server of its own (OTP_SQL_OWN=1) also whose roles they are: roles belong to the whole cluster.
+# Hardened databases: rights that were taken away before or after the migration, and the statements that give them back.
+# With a server of its own (OTP_SQL_OWN=1), this part also tests the owners of the roles, which belong to the whole cluster.
 hardened=${PGDATABASE}_hardened
 installer=${PGDATABASE}_installer
 in_hardened() { psql -qXAt -d "$hardened" "$@" 2>&1; }
@@ -7,8 +7,8 @@ fresh() {   # SQL of a superuser in the new database; the installer owns it and 
     PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS $hardened WITH (FORCE)" -c "CREATE DATABASE $hardened OWNER $installer"
     in_hardened -v ON_ERROR_STOP=1 -c "$1"
 }
-# The first step that fails says why and ends it, the steps before it stand, and the next call goes on with it. HINT lines of
-# notices are not of interest here.
+# The first failing step reports its reason and ends the call. Earlier steps stay, and the next call continues with the failed
+# step. HINT lines of notices are left out.
 up() {
     local last file step
     last=$(in_hardened -c "SELECT max(version) FROM otp.schema_migrations" | grep -x '[0-9]\+')
@@ -76,7 +76,7 @@ PGDATABASE=postgres psql -qX -c "DROP DATABASE $hardened WITH (FORCE)"
 if [ -z "${OTP_SQL_OWN:-}" ]; then
     check "the same on a server of its own, and whose roles they are" 1 "$(OTP_SQL_OWN=1 "$here/../../.ci/with-postgres" "$here/run" 22_hardened 2>&1 | tee "$work/own" | grep -c ' passed, 0 failed'; grep -A3 '^FAILED' "$work/own")"
 else
-# Installers: one that makes the roles itself, then one that finds those of somebody else.
+# Two installers: one creates the roles itself, and one finds the roles of another installer.
 migrate_down() { for step in $steps_down; do PGUSER=$1 psql -qX1 -v ON_ERROR_STOP=1 -d "$2" -f "$migrations/$step.down.sql" 2>&1; done; }
 migrate_down "$PGUSER" "$PGDATABASE"
 version=$(sql -c "SHOW server_version_num")
@@ -98,8 +98,8 @@ if [ "$version" -ge 160000 ]; then
     said=$(for f in "$migrations"/*.up.sql "$migrations/numbers.sql"; do PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" -o /dev/null -f "$f" 2>&1; done)
     check "an installer that finds somebody else's roles owns the schema" "$installer" "$(owner_of_functions)"
     check "and is told so" 1 "$(grep -c "WARNING:  the functions of otpd run with the rights of $installer, which has more than they need: CREATEROLE" <<<"$said")"
-    sql -c "$(sed -n 's/^HINT: .* or a superuser: \(GRANT otp_owner TO .*\);  then see.*/\1/p' <<<"$said")"
-    check "the way that deploy/docs/install.md gives makes otp_owner its owner" "" "$(sed -n '/^## Who owns the schema/,/^#/{/^ *```sql/,/^ *```$/{/^ *```/!p}}' "$here/../../deploy/docs/install.md" | PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" 2>&1)"
+    sql -c "$(sed -n 's/^HINT: .* or as a superuser: \(GRANT otp_owner TO .*\);  then see.*/\1/p' <<<"$said")"
+    check "the way that deploy/docs/install.md gives makes otp_owner its owner" "" "$(sed -n '/^##* Who owns the schema/,/^#/{/^ *```sql/,/^ *```$/{/^ *```/!p}}' "$here/../../deploy/docs/install.md" | PGUSER=$installer psql -qX1 -v ON_ERROR_STOP=1 -d "$hardened" 2>&1)"
 else
     check "an installer that finds somebody else's roles may join otp_owner" "" "$(up "$installer")"
 fi

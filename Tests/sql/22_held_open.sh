@@ -1,5 +1,5 @@
-# Transactions that stay open: what they hold delays others by a bounded time, with an error that says so, and no wake-up
-# is lost to them. Of two statements that could meet, the second never has to be quick: it has a lock_timeout.
+# Transactions that stay open: their locks delay others only for a bounded time, with a clear error, and no wake-up is lost.
+# The second of two statements never depends on speed, because it has a lock_timeout.
 hold() {        # name, statements: a transaction with these, open until `release name [COMMIT]`
     local name=$1; shift
     mkfifo "$work/hold-$name"
@@ -21,16 +21,16 @@ for role in otp_web otp_worker otp_monitor otp_admin; do
     fails "$role cannot read or write wake-ups" 42501 "SET ROLE $role; TABLE otp.wake_ups"
 done
 gives "the key is set, another one in each database" t "SELECT pg_sequence_last_value('otp.wake_key') > 0"
-# From PostgreSQL 18 on the function answers null where earlier ones refuse.
+# From PostgreSQL 18 on, the function returns null in a case where earlier versions raise an error.
 check "nor by its function" "" "$(sql -c "SET ROLE otp_web; SELECT pg_sequence_last_value('otp.wake_key')" | grep -E '^[0-9]')"
 hold early "SET CONSTRAINTS ALL IMMEDIATE" "SELECT otp.request('early', '0501110001', client_ip => '192.0.2.1')"
 check "a transaction whose trigger fired early, and stays open, keeps nobody's wake-up" "1 1 1" "$(for n in 1 2 3; do notices "SELECT otp.request('waker $n', '050222000$n')"; done | paste -sd' ')"
 release early
-# Every lock that the guard uses for the next ten minutes, as only the owner could know them.
+# Every lock that the guard uses in the next ten minutes. Only the owner can know these.
 hold guards "SELECT count(pg_advisory_lock(hashint8extended((date_part('epoch', clock_timestamp()) * 4)::bigint + n, pg_sequence_last_value('otp.wake_key')))) FROM generate_series(-4, 2400) n"
 sql -c "TRUNCATE otp.wake_ups"
 check "even all the guard's locks keep nobody's wake-up while workers may sleep" "1" "$(notices "SELECT otp.request('guarded 1', '0502220011')")"
-# A wake-up of each second of the next hour: however slow the machine, one is fresh.
+# A wake-up for each second of the next hour, so that one is recent even on a slow machine.
 sql -c "TRUNCATE otp.wake_ups" -c "INSERT INTO otp.wake_ups SELECT now() + n * interval '1 second' FROM generate_series(0, 3600) n"
 check "while they are awake, a transaction beside another's wake-up is silent" "0" "$(notices "SELECT otp.request('guarded 2', '0502220012')")"
 sql -c "TRUNCATE otp.wake_ups" -c "INSERT INTO otp.wake_ups VALUES (now() - interval '6 seconds'), (now() + interval '1 day')"
@@ -51,7 +51,7 @@ gives "old ones are pruned" "1" "SELECT count(*) FROM otp.wake_ups"
 
 # ── what a request locks until its transaction ends
 clean
-sql -c "INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES ('block', 3, '10 minutes', 15) ON CONFLICT DO NOTHING"    # parts before may have deleted it
+sql -c "INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES ('block', 3, '10 minutes', 15) ON CONFLICT DO NOTHING"    # earlier parts may have deleted it
 hold block "SELECT otp.request('holder', '0503330001', client_ip => '198.51.100.1')"
 busy() {        # what, the message, statement
     says "$1" "ERROR:  $2" "$soon; $3"
@@ -79,9 +79,9 @@ check "the session's lock_timeout is as it was, also within the transaction" "0 
 # ── verify
 clean; v=$(verification tried code "'123456'" 0506660001)
 hold tries "SELECT otp.verify('tried', '000000')"
-busy "the verification itself" "another transaction holds this verification, or a send job of it" "SELECT otp.verify('tried', '123456')"
-busy "its cancel" "another transaction holds this verification, or a send job of it" "SELECT otp.cancel($v, 'tried')"
-busy "its send" "another transaction holds this verification, or a send job of it" "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
+busy "the verification itself" "another transaction holds this verification or one of its send jobs" "SELECT otp.verify('tried', '123456')"
+busy "its cancel" "another transaction holds this verification or one of its send jobs" "SELECT otp.cancel($v, 'tried')"
+busy "its send" "another transaction holds this verification or one of its send jobs" "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 verification same code "'123456'" 0506660001 >/dev/null
 busy "another subject with the same phone" "another transaction holds the count of wrong codes of this phone number" "SELECT otp.verify('same', '123456')"
 release tries
@@ -91,7 +91,7 @@ gives "a failure that is held open keeps no other from failing, not even for the
 release failed COMMIT
 gives "each is counted" "2" "SELECT sum(failures) FROM otp.verify_failures"
 
-# ── counters that many share
+# ── shared counters
 clean; sql -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 4), ('country', '1 day', 100)"
 hold share "SELECT otp.request('share 1', '0507770001')"
 gives "a shared counter's row that is held is passed over" t "$soon; SELECT verification_id > 0 FROM otp.request('share 2', '0508880001')"

@@ -1,4 +1,4 @@
-# What a backend reports of messages counts for nothing until Twilio confirms it.
+# A backend's report of a message has no effect until Twilio confirms it.
 sid() { printf 'SM%032d' "$1"; }
 sql -c "CREATE ROLE reports_web_$$ LOGIN IN ROLE otp_web" -c "CREATE ROLE reports_other_$$ LOGIN IN ROLE otp_web" -c "CREATE ROLE reports_worker_$$ LOGIN IN ROLE otp_worker"
 as_role() { sql -c "SET SESSION AUTHORIZATION $1_$$" -c "$2"; }
@@ -25,7 +25,7 @@ for call in "repeat('S', 100000), 'sent'" "E'SM\\\\x00', 'sent'" "'$(sid 1) ', '
 done
 gives "still three rows" "3|$nothing" "SELECT (SELECT count(*) FROM otp.status_reports), s.* FROM ($state) s (a, b, c, d, e, f, g, h, i)"
 
-# Of recorded messages: only Twilio's own answer changes them; an end that is reported has Twilio asked now.
+# Only Twilio's own answer changes a recorded message. A report of a final status causes a poll at once.
 message() { sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $1 RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, next_poll_at) SELECT '$2', id, verification_id, attempt, true, requested_at, 'sent', now() + interval '1 hour' FROM g"; }
 message "$foreign" "$(sid 30001)"
 check "somebody else's message" "f" "$(as_role reports_web "SELECT otp.record_status('$(sid 30001)', 'delivered')")"
@@ -38,7 +38,7 @@ gives "one row" "1" "SELECT count(*) FROM otp.status_reports WHERE send_job_id =
 sql -c "UPDATE otp.send_jobs SET requested_at = requested_at - interval '25 hours'" -c "DELETE FROM otp.status_reports"
 check "a job of yesterday is no longer asked for" "f" "$(as_role reports_web "SELECT otp.record_status('$(sid 40001)', 'sent', NULL, '$own.1')")"
 
-# A backend's transaction holds no row that a worker writes.
+# A backend's transaction locks no row that a worker writes.
 sql -c "UPDATE otp.send_jobs SET requested_at = now()"
 mkfifo "$work/held"; psql -qXAt -d "$PGDATABASE" <"$work/held" >"$work/held.out" 2>&1 & holder=$!
 exec 9>"$work/held"
@@ -47,7 +47,7 @@ until grep -q held "$work/held.out"; do sleep 0.05; done
 gives "the job's row is free" "$own" "SELECT id FROM otp.send_jobs WHERE id = $own FOR UPDATE NOWAIT"
 exec 9>&-; wait "$holder"
 
-# A worker is believed: its receiver has checked Twilio's signature. So is what may write the table itself.
+# A worker's report counts, because its receiver has checked Twilio's signature. So does that of any role that may write the table.
 check "a worker's word settles the job" "t" "$(as_role reports_worker "SELECT otp.record_status('$(sid 60001)', 'undelivered', 30450, '$own.1')")"
 gives "and counts" "undelivered|30450|1" "SELECT status, error_code, (SELECT count(*) FROM otp.pauses) FROM otp.messages WHERE message_sid = '$(sid 60001)'"
 check "also in a role that it has set" "t" "$(sql -c "SET ROLE otp_worker; SELECT otp.record_status('$(sid 60001)', 'undelivered')")"

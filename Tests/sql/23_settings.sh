@@ -1,6 +1,6 @@
-# Settings of roles and databases: each that changes what statements mean or how they run, and all that a backend and a
-# worker call. One session per row; rows that this server does not know are left out. What refuses by design is left out too
-# (restrict_nonsystem_relation_kind, default_transaction_read_only): otpd doctor shows it as stored-settings.
+# Settings of roles and databases that change the meaning or the execution of statements, with all calls of a backend and a
+# worker. There is one session per row. Rows that this server does not know are left out. Settings that refuse by design are
+# left out too (restrict_nonsystem_relation_kind, default_transaction_read_only). otpd doctor shows them as stored-settings.
 sql -c "DELETE FROM otp.limits"
 session() {     # settings as libpq takes them; every call in turn, its answers in one line
     PGOPTIONS="$PGOPTIONS $1" psql -qXAt -v ON_ERROR_STOP=1 -d "$PGDATABASE" <<SQL 2>&1 | paste -sd' '
@@ -37,7 +37,7 @@ SQL
 row=1
 usual=$(session "-c jit=on")
 check "what the calls answer" "t f t f 1 t t 1 t 1 t t 0 0 0 f" "$usual"
-# No role but a superuser may set it, and then triggers do not run: otpd doctor says so (stored-settings).
+# Only a superuser may set session_replication_role to replica. Then triggers do not run, and otpd doctor reports it (stored-settings).
 while IFS= read -r settings; do
     [ -n "$settings" ] || continue
     name=${settings#-c }; name=${name%%=*}
@@ -68,7 +68,7 @@ done <<'SETTINGS'
 -c log_statement=all -c log_min_duration_statement=0 -c track_functions=all -c stats_fetch_consistency=none
 SETTINGS
 
-# The migrations and those that take them back, under all that could disturb them at once.
+# The migrations up and down, with all disturbing settings at once.
 hostile="-c standard_conforming_strings=off -c escape_string_warning=off -c default_transaction_read_only=on -c array_nulls=off
     -c statement_timeout=5ms -c transform_null_equals=on -c DateStyle=German -c IntervalStyle=sql_standard -c bytea_output=escape
     -c search_path=pg_temp,public -c check_function_bodies=off -c plpgsql.extra_errors=all -c quote_all_identifiers=on

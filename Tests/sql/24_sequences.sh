@@ -1,11 +1,11 @@
-# Sequences that a data-only restore or a logical subscription left behind the numbers in use.
+# Sequences that are behind the numbers in use, after a data-only restore or a logical subscription.
 v=$(verification "behind")
 sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 job=$(sql -c "SELECT max(id) FROM otp.send_jobs")
 last() { sql -c "SELECT last_value FROM otp.$1"; }
 gives "none is behind" 0 "SELECT count(*) FROM otp.sequences_behind()"
 gives "so none is moved" 0 "SET ROLE otp_worker; SELECT count(*) FROM otp.advance_sequences()"
-# History beyond the sequences, as a restore brings it: of a message, an unsent job, a worker, a job of that worker.
+# Rows beyond the sequences, as after a restore: a message, an unsent job, a worker, and a job of that worker.
 sql -c "SET session_replication_role = replica" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) VALUES ('SM00000000000000000000000000000024', $job + 50, $v + 70, 1, true, now(), 'sent')" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES ($job + 40, $v + 80, 'failed', 1, now())" \

@@ -1,11 +1,11 @@
-# Numbers of the ranges that are open today, in any spelling, in a database of any locale; and what is none. That the table is
-# the library's is Tests/sql/phone_numbers.py's to say.
+# Numbers of the ranges that are in use today, in any spelling, and in a database of any locale. Also invalid numbers.
+# Tests/sql/phone_numbers.py compares the table with the library.
 for number in +966574012345 +971531234567 +905561234567 +12748201234; do
     gives "$number is one" "$number" "SELECT otp.to_e164('$number')"
 done
 gives "as people there write them" "+966574012345|+971531234567|+905561234567|+12748201234" \
     "SELECT otp.to_e164('0574012345', 'SA'), otp.to_e164('053 123 4567', 'AE'), otp.to_e164('0556 123 45 67', 'TR'), otp.to_e164('(274) 820-1234', 'US')"
-# What other programs were told by their users.
+# Examples from the issue trackers of other programs.
 while IFS='|' read -r text region number; do
     gives "in $region: $text" "$number" "SELECT e164 FROM otp.parse_phone_number('$text', '$region')"
 done <<'S'
@@ -24,7 +24,7 @@ typed() { printf '%s\n' '966501234567+' '٩٦٦٥٠١٢٣٤٥٦٧+' '+٩٦٦٥٠
 while read -r text; do
     gives "typed $text" +966501234567 "SELECT otp.to_e164('${text//\'/\'\'}')"
 done < <(typed)
-# What cannot be seen, before, within and behind.
+# Invisible characters before, within and after a number.
 marks=$(printf '%s ' '\r\n' '\n' '\t' '\x0b' '\f' '\r' '\x20' '\u0085' '\u00a0' '\u00ad' '\u058a' '\u05be' '\u061c' '\u1680' '\u180e' '\u2000' '\u2003' '\u200a' '\u200b' '\u200c' '\u200d' '\u200e' '\u200f' '\u2010' '\u2011' '\u2012' \
     '\u2013' '\u2014' '\u2015' '\u2212' '\u2028' '\u2029' '\u202a' '\u202b' '\u202c' '\u202d' '\u202e' '\u202f' '\u205f' '\u2060' '\u2061' '\u2064' '\u2066' '\u2067' '\u2068' '\u2069' '\u2e3a' '\u3000' '\u301c' '\u3030' '\u30fc' '\ufe58' '\ufe63' '\uff0d' '\ufeff' '.' '\uff0e' '\u00b7' '\u2024' '\u3002' '-' '\u2014\u200f\x20\u2028')
 for mark in $marks; do
@@ -44,11 +44,11 @@ for region in UK:GB ksa:SA TUR:TR UAE:AE; do
 done
 fails "a region that is none" OT002 "SELECT otp.to_e164('0501234567', 'XX')"
 gives "numbers of no country have a type too" "001|voip" "SELECT country, type FROM otp.parse_phone_number('+883510012345', 'SA')"
-# What is stored reads as itself, whatever the region.
+# A stored number is read as itself, in any region.
 gives "E.164 is the same in any region" 0 "SELECT count(*) FROM otp.regions r, (VALUES ('+966501234567'), ('+393123456789'), ('+525519965678'), ('+5491123456789'), ('+77010001234'), ('+442079460000')) n (e164), otp.parse_phone_number(n.e164, r.region) p WHERE r.region <> '001' AND p.e164 IS DISTINCT FROM (SELECT q.e164 FROM otp.parse_phone_number(n.e164, 'SA') q)"
 fails "what would read as another number is none" OT002 "SELECT otp.to_e164('+52115519965678', 'MX')"
 
-# The same in databases whose own locale turns letters otherwise, or knows none; and from a column that compares as it likes.
+# The same in databases whose locale has other case rules or none, and from a column with a loose collation.
 made() { PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS ${PGDATABASE}_locale" -c "CREATE DATABASE ${PGDATABASE}_locale TEMPLATE template0 ENCODING 'UTF8' $1" 2>&1; }
 for locale in "LOCALE 'C'" "LOCALE_PROVIDER icu ICU_LOCALE 'tr-TR' LOCALE 'C.UTF-8'" "LOCALE_PROVIDER icu ICU_LOCALE 'ar-SA-u-nu-arab' LOCALE 'C.UTF-8'"; do
     check "a database of $locale" "" "$(made "$locale")"

@@ -1,4 +1,4 @@
-# Locales as phones and browsers report them; what serves a locale without a text.
+# Locales as phones and browsers report them, and the text for a locale that has none.
 locale() { sql -c "INSERT INTO otp.verifications (subject, phone_number, locale) VALUES ('locale', '0501234567', '${1//\'/\'\'}') RETURNING locale"; }
 while IFS='|' read -r wanted text; do
     check "locale '$wanted'" "$text" "$(locale "$wanted")"
@@ -35,7 +35,7 @@ for pair in iw=he iw_IL=he heb=he id=in id-ID=in ind=in nb=no nb-NO=nb-NO no-NO=
     check "locale ${pair%=*} has the text of ${pair#*=}" "${pair#*=}" "$(locale "${pair%=*}")"
 done
 sql -c "DELETE FROM otp.templates WHERE locale NOT IN ('en', 'ar')"
-# The rest, where somebody has said whose text it gets.
+# All other locales, if otp.settings.fallback_locale is set.
 gives "no fallback unless it is set" "t" "SELECT fallback_locale IS NULL FROM otp.settings"
 sql -c "UPDATE otp.settings SET fallback_locale = 'en'"
 for pair in fr=en xx=en C=en ''=en "$(printf 'x%.0s' {1..60})"=en ars=ar ar-SA=ar; do

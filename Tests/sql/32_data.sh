@@ -1,4 +1,4 @@
-# What is data is checked where it is written: OT007, with the value and what would be right.
+# Settings are checked when they are written. An invalid value gives OT007, with the value and a hint.
 refused() { # statement, what the answer has
     local answer
     answer=$(psql -qXAt -v VERBOSITY=verbose -d "$PGDATABASE" -c "$1" 2>&1)
@@ -46,16 +46,16 @@ gives "a worker's pause is of its jobs' countries, and not asked" "country XX" "
 sql -c "DELETE FROM otp.pauses"
 
 text() { echo "INSERT INTO otp.templates (purpose, locale, body) VALUES ('phone_verification', 'fr', '$1')"; }
-refused "$(text 'Bonjour {name}, {code}')" "nothing fills \{name\}"
+refused "$(text 'Bonjour {name}, {code}')" "unknown placeholder \{name\}"
 refused "$(text '{Code} {code}')" "HINT:  Write \{code\}"
 refused "$(text '{ minutes } {code}')" "HINT:  Write \{minutes\}"
-refused "$(text '{app_name} {code}')" "HINT:  Only \{app\}, \{code\} and \{minutes\}"
-refused "$(text '{{code}}')" "brace without its partner"
-refused "$(text '{code} {app')" "brace without its partner"
-refused "$(text '{code} }')" "brace without its partner"
-refused "$(text '{} {code}')" "nothing fills \{\}"
-refused "$(text '\${code} {user.name}')" "nothing fills \{user.name\}"
-refused "UPDATE otp.templates SET body = body || ' {name}'" "nothing fills"
+refused "$(text '{app_name} {code}')" "HINT:  The placeholders are \{app\}, \{code\} and \{minutes\}"
+refused "$(text '{{code}}')" "unmatched brace"
+refused "$(text '{code} {app')" "unmatched brace"
+refused "$(text '{code} }')" "unmatched brace"
+refused "$(text '{} {code}')" "unknown placeholder \{\}"
+refused "$(text '\${code} {user.name}')" "unknown placeholder \{user.name\}"
+refused "UPDATE otp.templates SET body = body || ' {name}'" "unknown placeholder"
 gives "what is filled is taken" "t" "$(text '{app}: {code}{code}, {minutes} min') RETURNING true"
 sql -c "DELETE FROM otp.templates WHERE locale = 'fr'"
 for statement in "UPDATE otp.settings SET region = 'UK'" "UPDATE otp.settings SET timezone = 'UTC+3'" "INSERT INTO otp.countries (region) VALUES ('UK')"; do

@@ -40,7 +40,7 @@ KINDS = {Type.FIXED_LINE: "fixed_line", Type.MOBILE: "mobile", Type.TOLL_FREE: "
 WORDS = {kind: name.replace("_", " ") for kind, name in KINDS.items()} | {
     Type.FIXED_LINE_OR_MOBILE: "fixed line or mobile", Type.PERSONAL_NUMBER: "personal", Type.UAN: "company"}
 REGIONS = sorted(pn.SUPPORTED_REGIONS) + [str(code) for code in sorted(pn.COUNTRY_CODES_FOR_NON_GEO_REGIONS)]
-# Where SQL and the library are meant to differ: text → what SQL says, and why.
+# Intended differences between SQL and the library: text → SQL's result, and the reason.
 DIFFERENCES = {
     "0501234567x12": (None, "an extension is no part of a number that a text can be sent to"),
     "0501234567 ext. 3": (None, "the same"),
@@ -51,7 +51,7 @@ DIFFERENCES = {
 }
 
 
-# ── what the library says ────────────────────────────────────────────────────────────────────────────────────────────
+# ── the library's answers ────────────────────────────────────────────────────────────────────────────────────────────
 
 @functools.cache
 def is_left_out(character):
@@ -87,13 +87,13 @@ def expected(raw, region):
     if kind == Type.UNKNOWN:
         return None, None, None
     e164 = pn.format_number(number, Format.E164)
-    # E.164 has fifteen digits at most; and what is stored must read as itself.
+    # E.164 has at most fifteen digits, and a stored number must be read as itself.
     if kind in NO_SMS or len(e164) > 16 or raw != e164 and pn.format_number(pn.parse(e164, None), Format.E164) != e164:
         return None, None, WORDS[kind]
     return e164, pn.region_code_for_number(number), WORDS[kind]
 
 
-# ── numbers to ask about ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── the numbers to compare ─────────────────────────────────────────────────────────────────────────────────────────────
 
 def random_match(tree, rng):
     """A random string that a parsed pattern matches."""
@@ -170,7 +170,7 @@ def random_numbers(region, only=None):
             for _ in range(rng.randint(1, 3)):
                 digits[rng.randrange(min(len(digits), 5))] = rng.choice("0123456789")
             text = "".join(digits)
-            # Invalid by this region's patterns: the library has the last word on it below.
+            # Invalid by this region's patterns. The library decides below.
             if not (whole.match(text) and right.match(text)):
                 invalid[text] = None
         for national in (*valid, *invalid):
@@ -227,7 +227,7 @@ def typed():
         digits = "".join(rng.choices("0123456789", k=rng.randint(1, 18)))
         yield digits, rng.choice(("SA", "US", "BR", "AR", "MX", "IT", "AU", "GB", "RU", "KZ", "SM"))
         yield "+" + digits, "SA"
-        # Marks anywhere: the same for the library and for SQL, letters and extensions aside.
+        # With marks anywhere, the library and SQL agree, except for letters and extensions.
         noisy = "".join(c + rng.choice(("", "", "", "", " ", "-", ".", "(", ")", "/", "*", "+", "'", "!", "€", "\u223c", "\u2028"))
                         for c in rng.choice(("0501234567", "+966501234567", "00966501234567", "966501234567")))
         yield noisy, "SA"

@@ -1,6 +1,6 @@
 """A Debian booted by systemd-nspawn, the simulator beside it, and a backend that asks for codes.
 
-All of them share one network namespace, which has loopback alone (see run).
+All of them share one network namespace, which has only loopback (see run).
 """
 import collections
 import json
@@ -12,16 +12,16 @@ import time
 import urllib.request
 
 
-# How systemd-nspawn ends when the container wants to reboot, and leaves that to whoever keeps its unit.
+# The exit code of systemd-nspawn when the container wants to reboot. The caller starts it again.
 REBOOT = 133
 
 
 class Wrong(Exception):
-    """Something is not as it must be."""
+    """A check of the scenario failed."""
 
 
 def until(seconds, what, condition, every=0.1):
-    """What the condition returns, as soon as that is true; Wrong when it is not within the time."""
+    """The first true value of the condition. Raises Wrong if there is none within the time."""
     end = time.monotonic() + seconds
     while True:
         found = condition()
@@ -43,7 +43,7 @@ class Machine:
         if subprocess.run(["mount", "-t", "overlay", "-o", overlay, "overlay", self.root]).returncode != 0:
             print("    (no overlay here: the base is copied)", flush=True)
             subprocess.run(["cp", "-a", f"{base}/.", self.root], check=True)
-        # What is logged survives the reboot.
+        # The log survives the reboot.
         (self.root / "var/log/journal").mkdir(exist_ok=True)
         self.packages = self._work / "packages"
         subprocess.run(["cp", deb, self.packages], check=True)
@@ -60,7 +60,7 @@ class Machine:
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
     def booted(self, other_than=None):
-        """Waits until it is up; after a reboot its first process is another one."""
+        """Waits until the container is up. After a reboot it has another first process."""
         def is_up():
             if self._nspawn.poll() == REBOOT and other_than:
                 self._start()
@@ -93,7 +93,7 @@ class Machine:
         return (self._work / "console.log").read_text(errors="replace")[-2000:]
 
     def run(self, script, seconds=60):
-        """A shell script in the container, as root: its exit code, and what it printed."""
+        """Runs a shell script in the container as root. Returns its exit code and output."""
         done = subprocess.run(
             ["nsenter", "--target", self._leader, "--all", "--root", "--wd", "/bin/sh", "-c", script],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=seconds,
@@ -120,7 +120,7 @@ class Machine:
         return self.sh(f"runuser -u postgres -- psql -qAtX -v ON_ERROR_STOP=1 app <<'SQL'\n{query}\nSQL")
 
     def files(self):
-        """Every path but those that the running system writes all the time."""
+        """Every path, without those that the running system writes all the time."""
         found = self.sh(
             "find / -xdev \\( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /packages"
             " -o -path /var/tmp -o -path /var/log -o -path /var/lib/postgresql -o -path /var/cache"
@@ -148,7 +148,7 @@ class Simulator:
         return self._ask("/_sim/stats")
 
     def slow(self, milliseconds):
-        """Every answer takes so long."""
+        """Sets the duration of every answer."""
         self._ask("/_sim/faults", {"rates": {"slow": 1} if milliseconds else {}, "slow_ms": milliseconds or 1})
 
     def counts(self):
@@ -157,7 +157,7 @@ class Simulator:
 
 
 class Backend:
-    """Asks for codes by otp.request, one number each, and remembers whose commit was confirmed."""
+    """Asks for codes by otp.request, one number each, and remembers the confirmed commits."""
 
     def __init__(self, secret, work):
         self._said = open(pathlib.Path(work) / "psql.log", "ab+")
@@ -167,7 +167,7 @@ class Backend:
         self._next, self._stop, self._thread, self._psql = 0, threading.Event(), None, None
 
     def ask(self):
-        """One code: its verification's id, or None when nobody confirmed it."""
+        """One code: its verification's id, or None without a confirmed commit."""
         number = f"05{10_000_000 + self._next:08}"
         self._next += 1
         try:
@@ -191,7 +191,7 @@ class Backend:
         return int(answer)
 
     def said(self):
-        """What psql complained of last."""
+        """The last error of psql."""
         self._said.seek(0)
         return self._said.read().decode(errors="replace")[-500:]
 

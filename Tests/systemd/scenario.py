@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What is done to the package on a booted Debian, and what must come of it. Started by run."""
+"""The steps of the test on a booted Debian, with their expected results. Started by run."""
 import argparse
 import json
 import os
@@ -39,7 +39,7 @@ def same(what, got, wanted):
 
 
 class Stage:
-    """What the steps share."""
+    """The data that the steps share."""
 
     def __init__(self, asked):
         self.asked = asked
@@ -72,7 +72,7 @@ class Stage:
         return verification
 
     def deliver(self, seconds=20):
-        """One code, all the way."""
+        """One code, from request to verification."""
         verification = self.ask()
         until(seconds, "the code is accepted", lambda: self.machine.sql(
             f"SELECT job_state FROM otp.delivery_status WHERE verification_id = {verification}") == "accepted")
@@ -100,12 +100,12 @@ def install(stage):
 
 @step
 def refuses_nonsense(stage):
-    """A configuration that is not one: 78, a line for each problem, no second try."""
+    """An invalid configuration: exit code 78, a line for each problem, no second try."""
     machine = stage.machine
     machine.sh("install -m 0600 /usr/share/doc/otpd/examples/otpd.env /etc/otpd/otpd.env")
     expect(machine.run("systemctl start otpd")[0] != 0, "it started with the example's settings")
     same("its exit code", machine.show("otpd", "ExecMainStatus"), "78")
-    # Twice RestartSec would be the time in which it would have come back: systemd has decided already.
+    # Wait twice RestartSec: within that time systemd would have restarted it.
     same("its state", machine.show("otpd", "SubState"), "failed")
     same("restarts", machine.show("otpd", "NRestarts"), "0")
     for name in ("OTPD_SECRET", "OTPD_APP_NAME", "TWILIO_ACCOUNT_SID"):
@@ -114,7 +114,7 @@ def refuses_nonsense(stage):
 
 @step
 def starts(stage):
-    """Schema, settings, secrets as credentials: it starts, in its sandbox, and says how it is."""
+    """Schema, settings, secrets as credentials: it starts in its sandbox and reports its status."""
     machine = stage.machine
     machine.sh("sed -i '1i host app web 127.0.0.1/32 trust' /etc/postgresql/15/main/pg_hba.conf"
                " && systemctl reload postgresql && runuser -u postgres -- createdb app")
@@ -198,7 +198,7 @@ def is_killed(stage):
 
 @step
 def is_stuck(stage):
-    """A process that stands still misses its watchdog, and is replaced. (WatchdogSec is 2 s here.)"""
+    """A process that hangs misses its watchdog and is replaced. (WatchdogSec is 2 s here.)"""
     machine = stage.machine
     machine.sh("mkdir -p /run/systemd/system/otpd.service.d"
                " && printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/otpd.service.d/test.conf"
@@ -235,7 +235,7 @@ def loses_its_database(stage):
 
 @step
 def stops(stage):
-    """`systemctl stop` under load: what is at Twilio is finished and written down, the rest goes back."""
+    """`systemctl stop` under load: requests already sent to Twilio are finished and written, and the other jobs are given back."""
     machine = stage.machine
     worker = stage.worker()
     stage.simulator.slow(2000)
@@ -299,7 +299,7 @@ def is_upgraded(stage):
 
 @step
 def is_rebooted(stage):
-    """The whole machine reboots under load, its database too; both workers are back without a hand."""
+    """The whole machine reboots under load, its database too; both workers return by themselves."""
     stage.backend.begin(per_second=30)
     until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 5)
     begin = time.monotonic()
@@ -315,7 +315,7 @@ def is_rebooted(stage):
 
 @step
 def has_lost_nothing(stage):
-    """Counted at both ends: every code that was promised was sent, and each once."""
+    """Counted at both ends: every committed code was sent exactly once."""
     machine = stage.machine
     until(150, "every job has ended", lambda: machine.sql("SELECT count(*) FROM otp.send_jobs") == "0", every=1)
     rows = [row.split("|") for row in machine.sql(
@@ -355,7 +355,7 @@ def main():
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-    # systemd-nspawn leaves folders in there, which are to go with the namespace.
+    # systemd-nspawn leaves folders in there, which the namespace's end must remove.
     subprocess.run(["mount", "-t", "tmpfs", "tmpfs", "/run"], check=True)
     begin = time.monotonic()
     print("==> Booting Debian", flush=True)

@@ -1,4 +1,4 @@
-"""Status callbacks as Twilio signs them, of messages that nobody knows. For deploy/bench/callbacks.
+"""Status callbacks for unknown messages, signed as Twilio would. For deploy/bench/callbacks.
 usage: callbacks.py URL          prints ten thousand: target, signature, body
        callbacks.py URL RATE     posts so many a second to it over one connection, until it is ended
 """
@@ -49,6 +49,6 @@ while True:
         if answer.status != 200:
             sys.exit(f"callbacks.py: {answer.status}")
     except (OSError, http.client.HTTPException):
-        # otpd is not there yet, or no more.
+        # otpd has not started yet, or has ended.
         connection = None
         time.sleep(0.05)

@@ -1,8 +1,8 @@
-"""What is said of many measurements of one thing; pure, tested by Tests/bench/run."""
+"""Summaries of many measurements of one figure. Pure functions, tested by Tests/bench/run."""
 import math
 import statistics
 
-# Two revisions whose figures differ by less are the same, however sure the difference is.
+# A smaller difference between two revisions counts as none, however certain it is.
 LEAST_DIFFERENCE = 0.02
 
 
@@ -10,13 +10,13 @@ def median(values):
     return statistics.median(values) if values else math.nan
 
 
-# So sure that of the seven figures of a comparison none is called worse by chance in 97 of 100.
+# With this confidence, 97 of 100 comparisons of seven figures call none of them worse by chance.
 CONFIDENCE = 0.98
 
 
 def interval(values, confidence=CONFIDENCE):
     """The narrowest pair of order statistics that the median lies between with that confidence, whatever the values'
-    distribution (binomial). None where not even the whole range is so sure: of fewer than seven values."""
+    distribution (binomial). None if even the whole range does not reach the confidence, which needs seven values."""
     ordered, count = sorted(values), len(values)
     outside, rank = 0.0, 0
     while rank < count // 2:
@@ -50,7 +50,7 @@ def number(value):
 
 
 def spread(values):
-    """The median, and the least and the greatest where there are several."""
+    """The median, with the least and the greatest if there are several values."""
     if len(values) < 2:
         return number(median(values))
     return f"{number(median(values))} ({number(min(values))}–{number(max(values))})"

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes migrations/numbers.sql, the table of phone numbers, from the metadata of libphonenumber.
 
-`make numbers` runs this with the PyPI package `phonenumbers` in the version below. The same version always gives the same
-bytes. To take a newer version: set VERSION and RELEASED, run `make numbers`, then `make test`.
-`--check` compares the file with what would be written. `--version` prints VERSION alone.
+`make numbers` runs this script with the PyPI package `phonenumbers` in the version below. The same version always gives the
+same bytes. To use a newer version, set VERSION and RELEASED, run `make numbers`, and then `make test`.
+`--check` compares the file with the output of this script. `--version` prints only VERSION.
 """
 
 import json
@@ -11,9 +11,9 @@ import pathlib
 import sys
 
 VERSION = "9.0.43"
-# The day on which this version was packed: the date of the files in the wheel (unzip -l). No clock is read here.
+# The day on which this version was packed: the date of the files in the wheel (unzip -l). The script reads no clock.
 RELEASED = "2026-11-06"
-# Counts up when the same metadata is written in another way: databases then take the table again.
+# Increase this when the same metadata is written in another form. Databases then load the table again.
 REVISION = 0
 
 TARGET = pathlib.Path(__file__).resolve().parent.parent / "numbers.sql"
@@ -59,11 +59,11 @@ def generate(phonenumbers):
             rows.append(json.dumps(row(metadata, rank), separators=(",", ":")))
     version = VERSION + (f".{REVISION}" if REVISION else "")
     return "\n".join([
-        "-- Written by migrations/tools/generate_numbers.py from the metadata of libphonenumber: do not edit.",
-        "-- Every country code with its regions, main region first: how their numbers are dialled and what they look like.",
-        "-- otpd migrate up runs this where the database's table is older. By hand: psql -1 -f migrations/numbers.sql",
+        "-- Written by migrations/tools/generate_numbers.py from the metadata of libphonenumber. Do not edit.",
+        "-- Every country code with its regions, the main region first: how numbers are dialled, and which forms they have.",
+        "-- otpd migrate up runs this file if the database's table is older. By hand: psql -1 -f migrations/numbers.sql",
         "",
-        "-- Whatever the role or the database has set: this file sets what it relies on, and works as the schema's owner.",
+        "-- A role or a database may carry settings of its own. This file sets those that it relies on.",
         "SET LOCAL transaction_read_only = off;",
         "SET LOCAL statement_timeout = 0;",
         "SET LOCAL client_encoding = 'UTF8';",
@@ -85,11 +85,11 @@ def main():
         return
     import phonenumbers
     if phonenumbers.__version__ != VERSION:
-        sys.exit(f"phonenumbers {phonenumbers.__version__} is installed, {VERSION} is needed: run make numbers")
+        sys.exit(f"wrong version of phonenumbers: {phonenumbers.__version__} is installed, and {VERSION} is needed. Run make numbers.")
     text = generate(phonenumbers)
     if sys.argv[1:] == ["--check"]:
         if TARGET.read_text() != text:
-            sys.exit(f"{TARGET} differs from what this generator writes: run make numbers and commit the result")
+            sys.exit(f"{TARGET} differs from the output of this generator. Run make numbers and commit the result.")
     else:
         TARGET.write_text(text)
 

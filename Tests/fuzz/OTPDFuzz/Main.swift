@@ -1,8 +1,8 @@
 import CLibFuzzer
 import Glibc
 
-/// One fuzz target of `Targets`, chosen by FUZZ_TARGET: libFuzzer keeps the arguments for itself, and passes them on to
-/// the processes that it starts.
+/// Runs one fuzz target of `Targets`, chosen by FUZZ_TARGET. libFuzzer uses the arguments itself, and passes them to the
+/// processes that it starts.
 @main
 enum OTPDFuzz {
     static func main() {
@@ -24,11 +24,11 @@ enum OTPDFuzz {
             })
     }
 
-    /// Set once, before libFuzzer's first call; libFuzzer calls on this thread alone.
+    /// Set once, before libFuzzer's first call. libFuzzer calls only on this thread.
     nonisolated(unsafe) private static var chosen: ([UInt8]) -> Void = { _ in }
 }
 
-/// What can be fuzzed. The raw value is the name of the corpus' folder.
+/// The fuzz targets. The raw value is the name of the corpus folder.
 enum Target: String, CaseIterable {
     case account, created, message
     case errorBody = "error-body"

@@ -1,6 +1,6 @@
 @testable import OTP
 
-/// Bytes as a stored number: what is accepted is E.164, written back as it was, and never shown whole.
+/// Bytes as a stored number. An accepted value is E.164, is written back unchanged, and is never shown whole.
 func fuzzNumber(_ bytes: [UInt8]) {
     let checked = Result { () throws(PhoneNumber.FormError) in try PhoneNumber(e164: bytes.span) }
     switch checked {

@@ -1,7 +1,7 @@
 import OTP
 
-/// A template (behind two lines of app and code), rendered: what comes out is the text with its places filled, byte by
-/// byte, and never has a place left in it.
+/// A template (after two lines with app and code), filled. The result is the text with its placeholders replaced, byte by
+/// byte, and contains no placeholder.
 func fuzzTemplate(_ bytes: [UInt8]) {
     let parts = bytes.parts(3)
     guard String(validating: parts[2], as: UTF8.self) != nil else { return }
@@ -35,9 +35,9 @@ func fuzzTemplate(_ bytes: [UInt8]) {
 
 private func isBrace(_ byte: UInt8) -> Bool { byte == UInt8(ascii: "{") || byte == UInt8(ascii: "}") }
 
-/// Whether there is a `{code}`, and no brace but those of the places. Decided by bytes, as SQL finds `{code}`.
+/// Whether there is a `{code}`, and no brace outside of placeholders. Decided by bytes, as SQL finds `{code}`.
 private func isTemplate(_ text: [UInt8]) -> Bool {
-    // Not by nothing: what stood around a place must not become one.
+    // Not replaced by nothing: the text around a placeholder must not form a new one.
     let rest = text.replacing("{app}", with: [0x20]).replacing("{code}", with: [0x20]).replacing(
         "{minutes}", with: [0x20])
     return text.contains(sequence: Array("{code}".utf8)) && !rest.contains { isBrace($0) || $0 == 0 }

@@ -2,10 +2,10 @@ import OTP
 
 @testable import otpd
 
-/// An environment: entries `NAME=VALUE` and files `@PATH=CONTENT`, separated by zeros, over settings that are right.
-/// Whatever is in it: settings or lines, and in no line a secret.
+/// An environment of entries `NAME=VALUE` and files `@PATH=CONTENT`, separated by zeros, over correct settings. Any input
+/// gives settings or problem lines, and no line contains a secret.
 func fuzzSettings(_ bytes: [UInt8]) {
-    // Stands at the end of every secret: where it shows, a secret would have shown.
+    // This mark ends every secret. If it appears in a line, a secret has appeared.
     let canary = "q9Zx7Kw4Vb"
     var environment = [
         "DATABASE_URL": "postgresql://otp_worker:\(canary)@db/app",
@@ -37,13 +37,13 @@ func fuzzSettings(_ bytes: [UInt8]) {
     let backend = Settings.backend(environment: environment, readFile: read)
     let database = Settings.database(environment: environment, readFile: read)
     var lines = lines(worker) { $0.warnings } + lines(backend) { $0.warnings } + lines(database) { $0.warnings }
-    // A file that is no secret's may be named in a line, and so may the value of what is no secret.
+    // A line may show the path of a file without a secret, and a value that is not secret.
     let others = environment.filter { !secrets.contains($0.key) }
     if others.contains(where: { $0.value.contains(canary) || $0.key.contains(canary) }) { lines = [] }
     for line in lines { require(!line.contains(canary), "no line holds a secret") }
     guard case .success(let settings) = worker else { return }
     isSound(settings)
-    // What suffices for everything suffices for its parts.
+    // Settings that suffice for everything suffice for each part.
     guard case .success = backend, case .success = database else {
         return require(false, "the parts need no more than the whole")
     }

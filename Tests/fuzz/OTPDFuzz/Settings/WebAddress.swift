@@ -3,7 +3,7 @@ import HTTPServer
 @testable import HTTP
 @testable import otpd
 
-/// An address in a setting: what is accepted reads back the same, and libcurl goes to the same host.
+/// An address in a setting. An accepted address is read back unchanged, and libcurl connects to the same host.
 func fuzzWebAddress(_ bytes: [UInt8]) {
     guard let text = String(validating: bytes, as: UTF8.self) else { return }
     if let address = try? WebAddress(text) {

@@ -1,4 +1,4 @@
-/// A strict reader of JSON (RFC 8259), independent of the product's: what its scan and its decoder are held against.
+/// A strict reader of JSON (RFC 8259), independent of otpd's own. The tests compare otpd's scan and decoder with it.
 indirect enum JSON {
     case object([Member])
     case array([JSON])
@@ -13,7 +13,7 @@ indirect enum JSON {
         let value: JSON
     }
 
-    /// Nil where the bytes are no JSON text in UTF-8, or are nested more than 200 deep.
+    /// Nil if the bytes are not a JSON text in UTF-8, or are nested more than 200 levels deep.
     init?(_ bytes: [UInt8]) {
         guard String(validating: bytes, as: UTF8.self) != nil else { return nil }
         var reader = Reader(bytes: bytes)

@@ -1,11 +1,11 @@
 import Glibc
 
-/// Ends the process where a property does not hold: libFuzzer then keeps the input.
+/// Ends the process if a property does not hold. libFuzzer then keeps the input.
 func require(
     _ condition: Bool, _ property: @autoclosure () -> String, file: StaticString = #fileID, line: UInt = #line
 ) {
     guard !condition else { return }
-    // Not by a trap: Swift prints its words only with a backtrace of its own, which disturbs libFuzzer's.
+    // Not with a trap: Swift would print a backtrace of its own, which disturbs libFuzzer's.
     let words = "otpd-fuzz: \(file):\(line): the property does not hold: \(property())\n"
     _ = words.withCString { write(STDERR_FILENO, $0, strlen($0)) }
     abort()

@@ -1,6 +1,6 @@
 @testable import Twilio
 
-/// An account, and a list of numbers or short codes: what is accepted says what the JSON says, and no token is kept.
+/// An account, and a list of numbers or short codes: an accepted value agrees with the JSON, and no token is kept.
 func fuzzAccount(_ bytes: [UInt8]) {
     let members = JSON(bytes)?.members
     if let account = AccountResource(json: bytes.span), let members {

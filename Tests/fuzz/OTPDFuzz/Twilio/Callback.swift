@@ -32,7 +32,7 @@ func fuzzCallback(_ bytes: [UInt8]) {
         !signature.isValid(made, url: url, parameters: parameters + [("no such", "name")])
             || parameters.contains { $0.name == "no such" }, "each field counts")
 
-    // The default port, put in or taken out, is the same place to libcurl.
+    // With or without the default port, libcurl connects to the same place.
     let forms = PublicURL.portForms(url)
     require(forms[0] == url && forms.count <= 2, "the URL as given comes first")
     for form in forms {
@@ -51,14 +51,14 @@ func fuzzCallback(_ bytes: [UInt8]) {
     let json = "\(url)\(joint)bodySHA256=\(hash)"
     let signed = signature.make(url: json, parameters: [])
     let isPlain = !url.utf8.contains(UInt8(ascii: "#")) && !url.contains("bodySHA256")
-    // A mark that merges with what follows it is no query's mark to Swift's strings, and to no URL's reader a URL.
+    // If a `?` merges with the character after it, Swift's strings see no query, and no reader accepts the URL.
     if isPlain, url.utf8.allSatisfy({ $0 < 0x80 }) {
         require(signature.isValid(signed, url: json, json: body.span), "a body with its hash is valid")
         require(!signature.isValid(signed, url: json, json: (body + [0]).span), "the body counts")
     }
 }
 
-/// What the receiver reads: fields as the rule says, and nothing that is not signed.
+/// The receiver reads the fields by the rule, and only signed requests.
 private func fuzzReader(_ form: [UInt8], _ token: String, _ url: String) {
     let expected = formFields(form).map { [Array($0.name.text.utf8), Array($0.value.text.utf8)] }
     let fields = FormFields.decode(form.span)

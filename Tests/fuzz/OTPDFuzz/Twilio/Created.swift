@@ -2,7 +2,7 @@ import OTP
 
 @testable import Twilio
 
-/// The answer to a create: a SID that is evidence must be the one that a JSON reader finds, and no other.
+/// The answer to a create request. A SID that counts as evidence must be the one that a JSON reader finds.
 func fuzzCreatedMessage(_ bytes: [UInt8]) {
     let scanned = CreatedMessage.scan(bytes.span)
     if let scanned {
@@ -11,7 +11,7 @@ func fuzzCreatedMessage(_ bytes: [UInt8]) {
     }
     if let members = JSON(bytes)?.members { agree(members, bytes, scanned) }
 
-    // An answer that names another recipient is not this request's; one that names none, or ours, is.
+    // An answer with another recipient belongs to another request. One without a recipient, or with ours, belongs to this one.
     if let scanned, let number = try? PhoneNumber(e164: "+966501234567") {
         let isOurs = scanned.to.map { bytes[$0].elementsEqual(number.e164.utf8) } ?? true
         let outcome = Outcome.classify(httpStatus: 201, retryAfter: nil, body: bytes.span, recipient: number)

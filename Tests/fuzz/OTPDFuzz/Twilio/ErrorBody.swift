@@ -2,7 +2,7 @@ import OTP
 
 @testable import Twilio
 
-/// A body of an error: bounded, and its code the JSON's.
+/// The body of an error. The result is bounded, and its code agrees with the JSON.
 func fuzzErrorBody(_ bytes: [UInt8]) {
     let body = ErrorBody(bytes.span)
     if let body {

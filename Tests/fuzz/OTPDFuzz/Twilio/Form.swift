@@ -2,8 +2,8 @@ import OTP
 
 @testable import Twilio
 
-/// The form of a create, of four lines: sender, URL of the callback, number of the attempt, text. Whatever is in them, it decodes to just the
-/// fields that it was made of: nothing in a text can become a field.
+/// The form of a create request, from four lines: sender, callback URL, attempt number, text. For any input it decodes to
+/// exactly the fields that it was made of. No part of a text can become a field.
 func fuzzForm(_ bytes: [UInt8]) {
     var encoded: [UInt8] = []
     FormEncoding.append(bytes.span, to: &encoded)

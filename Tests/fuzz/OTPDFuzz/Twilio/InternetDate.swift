@@ -3,7 +3,7 @@ import Glibc
 @testable import HTTP
 @testable import Twilio
 
-/// A date of mail or HTTP: what is accepted is that very time to glibc, and to libcurl where it takes it too.
+/// A date of mail or HTTP. glibc reads an accepted date as the same time, and so does libcurl if it accepts the date.
 func fuzzInternetDate(_ bytes: [UInt8]) {
     let text = bytes.text
     guard let seconds = InternetDate.seconds(text) else { return }
@@ -28,7 +28,7 @@ func fuzzInternetDate(_ bytes: [UInt8]) {
     require(clock[0] == Int(parts.tm_hour) && clock[1] == Int(parts.tm_min), "the hour and the minute are the same")
     require(clock[2] == Int(parts.tm_sec) + (isLeapSecond ? 1 : 0), "the second is the same")
 
-    // libcurl's parser knows fewer spellings: where it has an answer, that is the same.
+    // libcurl's parser knows fewer spellings. If it has an answer, the answer is the same.
     guard let date = AnswerHead.date(Array(text.utf8)) else { return }
     require(date == Int(seconds), "libcurl reads another time: \(date - Int(seconds)) s off")
 }

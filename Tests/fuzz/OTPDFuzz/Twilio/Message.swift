@@ -3,7 +3,7 @@ import OTP
 @testable import HTTP
 @testable import Twilio
 
-/// A fetched message, and a page of a list: what is accepted says what the JSON says, prints no text, and leads nowhere.
+/// A fetched message, and a page of a list: an accepted value agrees with the JSON, prints no text, and links to no other host.
 func fuzzMessage(_ bytes: [UInt8]) {
     let json = JSON(bytes)
     if let message = try? MessageResource(json: bytes.span) {
@@ -48,7 +48,7 @@ private func agree(_ message: MessageResource, _ json: JSON?, _ bytes: [UInt8]) 
     }
 }
 
-/// The value of the one member of that name; nil where there are several, or one whose name is spelt with escapes.
+/// The value of the only member with that name. Nil if there are several, or if its name contains escapes.
 func unique(_ name: String, _ members: [JSON.Member], _ bytes: [UInt8]) -> JSON? {
     guard !members.contains(where: \.nameHasEscape) else { return nil }
     let found = members.filter { bytes[$0.name].elementsEqual(name.utf8) }

@@ -1,6 +1,6 @@
 @testable import HTTP
 
-/// The lines of an answer's head, each with its line break: the same as reading them as text.
+/// The lines of an answer's head, each with its line break. The result is the same as from a reader of text.
 func fuzzAnswerHead(_ bytes: [UInt8]) {
     var head = AnswerHead()
     var collecting = AnswerHead()
@@ -45,7 +45,7 @@ func fuzzAnswerHead(_ bytes: [UInt8]) {
     }
 }
 
-/// What follows `name`, given in lower case, without the white space around it; nil where the line begins otherwise.
+/// The value after `name` (in lower case), without white space around it. Nil if the line does not begin with the name.
 private func value(_ line: [UInt8], _ name: String) -> String? {
     let start = line.prefix(name.utf8.count).map { (0x41...0x5A).contains($0) ? $0 + 32 : $0 }
     guard start.elementsEqual(name.utf8) else { return nil }

@@ -1,6 +1,6 @@
 @testable import Postgres
 
-/// A connection string: read by libpq or refused, and no password shown. Each `*` in it is a password that must not show.
+/// A connection string. libpq reads it, or it is refused. Each `*` in it is a password, and no message may show it.
 func fuzzConninfo(_ bytes: [UInt8]) {
     let canary = "q9Zx7Kw4Vb"
     let text = bytes.replacing("*", with: Array(canary.utf8)).text
@@ -11,7 +11,7 @@ func fuzzConninfo(_ bytes: [UInt8]) {
     shown.append(dumped)
     do throws(PostgresError) {
         let conninfo = try Conninfo(text)
-        // Where it is not the password but the host, say, it may show.
+        // Outside of a password, for example in the host, it may appear.
         let harmless = ["host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"]
         if harmless.contains(where: { conninfo.values[$0]?.contains(canary) == true }) { shown = [] }
     } catch {
@@ -19,7 +19,7 @@ func fuzzConninfo(_ bytes: [UInt8]) {
     }
     for text in shown { require(!text.contains(canary), "no password shows") }
 
-    // The options of a session come out of `options` as they went in: pg_split_opts of postinit.c.
+    // A session's options come out of `options` unchanged (pg_split_opts in postinit.c).
     let value = bytes.filter { $0 != 0 }.text
     guard let options = sessionOptions(nil, adding: [(name: "a", value: value)]) else { return }
     let split = splitOptions(Array(options.utf8))

@@ -2,8 +2,8 @@ import OTP
 
 @testable import Queue
 
-/// A sealed code as it lies in the database: what opens under this secret is what was sealed, and that is one code. The
-/// lengths in it may be written in another way; nothing else of it may differ.
+/// A sealed code as it is stored in the database. If it opens with this secret, the result is the code that was sealed. The
+/// lengths in it may be written in another way, and nothing else may differ.
 func fuzzSeal(_ bytes: [UInt8]) {
     let secret = Secret("0123456789abcdefghijklmnopqrstuvwxyzABCDEF_-")
     let keys = CodeKeys(secret)

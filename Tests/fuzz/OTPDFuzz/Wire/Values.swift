@@ -2,8 +2,8 @@ import CLibpq
 
 @testable import Postgres
 
-/// One value as a server sends it (a byte of type, a byte of format, then the value), read in every way: a value or an
-/// error, and the same value that it was written from. The bytes are then the elements of an array that is written.
+/// One value as a server sends it (a byte of type, a byte of format, then the value), read in every way. The result is an error,
+/// or a value that can be written back unchanged. The bytes also serve as the elements of an array that is written.
 func fuzzValues(_ bytes: [UInt8]) {
     guard bytes.count >= 2 else { return }
     let types: [UInt32] = [16, 17, 20, 21, 23, 25, 700, 701, 1114, 1184, 2950]
@@ -37,7 +37,7 @@ func fuzzValues(_ bytes: [UInt8]) {
         let (shifted, overflow) = integer.addingReportingOverflow(postgresEpoch)
         let isInfinite = integer == .max || integer == .min
         require(isInfinite ? time == integer : !overflow && time == shifted, "it is the time, or infinite")
-        // What is read can be written, and is the same.
+        // A value that was read can be written, and stays the same.
         var parameters = Parameters()
         parameters.append(unixMicroseconds: time)
         require(value.count != 8 || parameters.storage == value, "written again it is the same")
@@ -56,7 +56,7 @@ private func made(type: UInt32, isBinary: Bool, _ value: [UInt8]) -> QueryResult
         column.typid = type
         return PQsetResultAttrs(result, 1, &column) == 1
     }
-    // Copied into memory of the very size first, so that a byte read beyond it is seen.
+    // Copied into memory of exactly this size, so that a read beyond it is found.
     var copy = value.map { CChar(bitPattern: $0) }
     require(isMade && PQsetvalue(result, 0, 0, &copy, Int32(value.count)) == 1, "libpq makes a result")
     return QueryResult(owning: result)

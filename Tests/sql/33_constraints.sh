@@ -1,0 +1,51 @@
+# Every CHECK constraint and foreign key has a name that says what is allowed, and the error message shows this name.
+: >"$work/constraints"
+while IFS='|' read -r name statement; do
+    echo "$name" >>"$work/constraints"
+    says "refused: $statement" "ERROR: .* violates (check|foreign key) constraint \"$(sed 's/[][\\.+*{}?^$|()]/\\&/g' <<<"$name")\"" "$statement"
+done <<'ROWS'
+otp.settings has one row: change it with UPDATE|INSERT INTO otp.settings (only_row) VALUES (false)
+time_to_live must be 1 to 10 minutes|UPDATE otp.settings SET time_to_live = '1 hour'
+max_attempts must be at least 1|UPDATE otp.settings SET max_attempts = 0
+max_failures_per_day must be at least 1|UPDATE otp.settings SET max_failures_per_day = 0
+sends_per_second must be above 0 and at most 100000, or null|UPDATE otp.settings SET sends_per_second = 0
+daily_budget must be a number above 0, or null|UPDATE otp.settings SET daily_budget = 'Infinity'
+budget_unit must be three capital letters, such as USD|UPDATE otp.settings SET budget_unit = 'dollars'
+min_conversion must be 0 to 1|UPDATE otp.settings SET min_conversion = 30
+min_conversion_samples must be at least 10|UPDATE otp.settings SET min_conversion_samples = 5
+purpose must be 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('Sign in', 'en', '{code}')
+locale must be 1 to 35 of the characters A-Z a-z 0-9 _ -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('login', 'en@x', '{code}')
+body must contain {code}|UPDATE otp.templates SET body = 'Hello' WHERE locale = 'en'
+body must have at most 1000 characters|UPDATE otp.templates SET body = body || repeat('x', 1000) WHERE locale = 'en'
+region must be two capital letters, such as SA, or 001|DELETE FROM otp.regions; INSERT INTO otp.countries (region) VALUES ('Kenya')
+expected_cost must be 0 or more|UPDATE otp.countries SET expected_cost = -1
+price_estimate must be 0 or more, or null|UPDATE otp.countries SET price_estimate = -1
+price_unit must be three capital letters, such as USD|UPDATE otp.countries SET price_unit = 'usd'
+sends_per_second must be above 0 and at most 100000|INSERT INTO otp.sender_rates VALUES ('Mgask', 0)
+resend_after must be 0 seconds to 5 minutes, or null|UPDATE otp.error_class_defaults SET resend_after = '1 hour'
+class must be one of otp.error_class_defaults|UPDATE otp.error_classes SET class = 'pause' WHERE code = 20003
+otp.number_table has one row|INSERT INTO otp.number_table (only_row, version, released_on) VALUES (false, '1', now())
+scope must be one of the eight scopes that \d otp.limits shows|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('planet', '1 day', 5)
+period must be 1 second to 31 days|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '1 year', 5)
+max_sends must be at least 1|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '2 days', 0)
+max_cost must be above 0|INSERT INTO otp.limits (scope, period, max_cost) VALUES ('budget', '1 day', 0)
+scope block needs digits 1 to 4|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('block', '2 days', 5, 9)
+scope prefix needs digits 1 to 10|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('prefix', '1 day', 5)
+only the scopes block and prefix have digits other than 0|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('phone', '2 days', 5, 3)
+scope budget needs max_cost and no max_sends|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('budget', '1 day', 5)
+scopes other than budget need max_sends and no max_cost|INSERT INTO otp.limits (scope, period, max_sends, max_cost) VALUES ('total', '1 day', 5, 5)
+max_sends of phone, subject, client_ip, block: at most 1000|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '2 days', 1001)
+period of prefix, country, total, budget: 1 hour or 1 day|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '2 hours', 5)
+reason must have 1 to 500 characters|INSERT INTO otp.pauses (scope, reason) VALUES ('all', '')
+scope must be all, budget, country or prefix|INSERT INTO otp.pauses (scope, reason) VALUES ('planet', 'x')
+scopes all and budget need an empty key|INSERT INTO otp.pauses (scope, key, reason) VALUES ('all', 'SA', 'x')
+scope country needs a key of two capital letters, or 001|INSERT INTO otp.pauses (scope, key, reason, next_probe_at) VALUES ('country', 'Kenya', 'x', now())
+scope prefix needs a key of + and 1 to 11 digits: +96650|INSERT INTO otp.pauses (scope, key, reason) VALUES ('prefix', '96650', 'x')
+state must be failed, expired, limited or canceled|INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (1, 1, 'lost', 1, now())
+slot must be 1 to 3|INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt) VALUES (1, 4, 'SM', 1)
+kind must be worker or callbacks|INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')
+state: starting, running, paused, draining, stopped or dead|INSERT INTO otp.worker_status (state, host, pid, version) VALUES ('x', 'h', 1, '1')
+otp.maintenance has one row|INSERT INTO otp.maintenance (only_row) VALUES (false)
+ROWS
+gives "each constraint was violated once" "$(LC_ALL=C sort "$work/constraints" | paste -sd '|')" \
+    "SELECT string_agg(conname, '|' ORDER BY conname COLLATE \"C\") FROM pg_constraint WHERE connamespace = 'otp'::regnamespace AND contype IN ('c', 'f')"
