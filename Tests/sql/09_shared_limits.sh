@@ -40,7 +40,7 @@ claim() {
     sql -c "SET ROLE otp_worker" -c "SELECT count(*) FROM otp.within_limits($taken)" | grep '^[0-9]'
 }
 rm -f "$work"/c[0-9]*; for n in $(seq 12); do (claim 1 >"$work/c$n") & done; wait; claim 12 >"$work/c13"
-check "twelve claims at once: exactly ten are sent" "10" "$(cat "$work"/c[0-9]* | awk "{ sum += \$1 } END { print sum + 0 }")"
+check "twelve claims at once: exactly ten are sent" "10" "$(cat "$work"/c[0-9]* | awk '{ sum += $1 } END { print sum + 0 }')"
 gives "the other two end as limited, and say why" "2" "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited' AND error LIKE 'More codes were requested at once than otp.limits allows: % 10 in 1 day.'"
 gives "the queue holds the ten" "10" "SELECT count(*) FROM otp.send_jobs WHERE state = 'sending'"
 gives "what is in other hands by now is left alone" "0" "SELECT count(*) FROM otp.within_limits(ARRAY(SELECT id FROM otp.send_jobs), ARRAY(SELECT attempt + 1 FROM otp.send_jobs))"
