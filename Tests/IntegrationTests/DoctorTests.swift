@@ -338,7 +338,7 @@ import Testing
             """)
         #expect(try simulator.stats().creates == 0)
         try await database.text("UPDATE otp.templates SET body = 'Your code: {code}' WHERE locale = 'en'")
-        try await otpd.says("reloaded Twilio's credentials")
+        try await otpd.says("were read anew")
         try await database.enqueue("0501234568")
         try await database.becomes("1", "SELECT count(*) FROM otp.messages")
     }

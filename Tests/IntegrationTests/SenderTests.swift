@@ -15,7 +15,7 @@ import Twilio
         try await database.enqueue("0501234567")
         try await database.becomes("accepted", "SELECT job_state FROM otp.delivery_status")
         try await database.text("UPDATE otp.countries SET sender = 'Mgask' WHERE region = 'SA'")
-        try await otpd.says("reloaded Twilio's credentials")
+        try await otpd.says("were read anew")
         try await database.enqueue("0501234568")
         try await database.enqueue("+201001234567")
         try await database.becomes(
