@@ -9,7 +9,7 @@ struct Otpd: ParsableCommand {
         commandName: "otpd",
         abstract: "Send the one-time codes that a backend queues in PostgreSQL, through Twilio.",
         discussion: """
-            Settings come from the environment: see deploy/docs/settings.md, or type otpd settings.
+            Settings come from the environment. To print all of them with their meaning: otpd settings
 
             Exit codes: 0 done, 64 bad usage, 65 bad input, 69 a needed service is unreachable, 70 an error in otpd \
             itself, 74 the output could not be written, 77 refused by privileges, 78 bad configuration.

@@ -151,7 +151,7 @@ import Testing
         otpd.signal(SIGHUP)
         try await otpd.says("cannot reload the settings: the old ones stay in use")
         try await otpd.says(
-            "TWILIO_AUTH_TOKEN has a space or line break after it (from TWILIO_AUTH_TOKEN_FILE); remove it")
+            "TWILIO_AUTH_TOKEN has a space or line break after it (from TWILIO_AUTH_TOKEN_FILE). Remove it.")
         try await otpd.says("OTPD_SECRET has 5 characters and needs 32")
         #expect(!otpd.errors.contains("pasted"))
         token.remove()
@@ -172,7 +172,7 @@ import Testing
         try await otpd.says("reloaded the settings: no file has changed")
         try secret.write("another-secret-of-the-tests-0123456789_ABCDEF")
         otpd.signal(SIGHUP)
-        try await otpd.says("OTPD_SECRET has changed: restart otpd to use it")
+        try await otpd.says("OTPD_SECRET has changed: restart otpd to use the new value")
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit() == 0)
     }

@@ -79,10 +79,9 @@ import Twilio
     // MARK: The rules
 
     private static func check(_ text: String, _ place: String) {
-        let text = text.replacing("\n\n", with: " ")
         #expect(!text.lowercased().contains(/\b(whoever|nobody|anew)\b/), "\(place): \(text)")
         #expect(!text.contains("?.") && !text.contains(".."), "\(place): \(text)")
-        for sentence in prose(text).split(separator: /[.?!] |\n {2,}/) {
+        for sentence in prose(text).split(separator: /[.?!] |\n/) {
             let count = sentence.split(whereSeparator: \.isWhitespace).count { $0.contains(where: \.isLetter) }
             #expect(count <= 35, "\(place): \(count) words: \(sentence)")
         }

@@ -7,7 +7,8 @@ struct DoctorCommand: ParsableCommand {
         abstract: "Check the settings, secrets, database, Twilio and callbacks, and say how to mend each problem.",
         discussion: """
             It changes nothing and sends no message. Run it with the user and the environment of the daemon:
-              sudo systemd-run -q --pty --wait --collect --uid=otpd -p EnvironmentFile=-/etc/otpd/otpd.env otpd doctor
+              sudo systemd-run -q --pty --wait --collect --uid=otpd \\
+                -p EnvironmentFile=-/etc/otpd/otpd.env otpd doctor
 
             The exit code is 0 when no check failed. Warnings do not count. It is 78 for a bad configuration, 77 for a \
             refusal by privileges, and 69 for an unreachable service. If several checks failed, it is the first of \

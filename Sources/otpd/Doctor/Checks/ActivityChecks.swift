@@ -39,7 +39,7 @@ enum ActivityChecks {
                 pause.remedy.map(Sentence.ended)
                 ?? "End it when its cause is gone: otpd resume \(option(pause.scope))"
             return pauses.warn(
-                "Paused: \(pause.scope). \(Sentence.whole(pause.reason))\(held)",
+                "Paused: \(pause.scope). The reason: \(Sentence.ended(pause.reason))\(held)",
                 isWorkers ? "\(remedy) Then let otpd probe at once: systemctl reload otpd" : remedy)
         }
     }
