@@ -72,7 +72,7 @@ import Testing
               FROM (SELECT code, class, explanation, remedy FROM otp.error_classes
                     UNION ALL SELECT NULL, class, explanation, remedy FROM otp.error_class_defaults) w
              WHERE (explanation ~ '^[A-Z0-9].{14,}[.]$' AND explanation !~ '  '
-                    AND remedy ~ '^((\(verbs.joined(separator: "|"))) .{12,}|Nothing( yet)?[:,] .{12,})[.]$'
+                    AND remedy ~ '^((\(verbs.joined(separator: "|"))):? .{12,}|Nothing to do( yet)?[:.] .{12,})[.]$'
                     AND remedy !~ '  ') IS NOT TRUE
             """)
         #expect(poor == "")

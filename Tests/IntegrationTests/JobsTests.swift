@@ -114,7 +114,9 @@ import Testing
         let other = try Otpd.environment("http://127.0.0.1:9", ["OTPD_SECRET": String(repeating: "another_", count: 4)])
         try await database.enqueue("0501234567", subject: "user-3", code: "123456")
         let mistaken = try await Otpd.command(["verify", "user-3"], environment: other, input: "123456\n")
-        #expect(mistaken.code == 78 && mistaken.errors.contains("is not the one the code was sealed with"), "\(mistaken.errors)")
+        #expect(
+            mistaken.code == 78 && mistaken.errors.contains("is not the one the code was sealed with"),
+            "\(mistaken.errors)")
     }
 
     /// For a process that cannot be dumped, root owns its memory in /proc, whatever its user: prctl(2),

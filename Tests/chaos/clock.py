@@ -10,7 +10,7 @@ HOUR = 3600
 
 
 async def clock(stage):
-    """One worker's clock an hour ahead, one's an hour behind: leases and expiry follow the database's clock."""
+    """One worker's clock is an hour ahead, and another's an hour behind: leases and expiry follow the database's clock."""
     await stage.open()
     library = os.path.join(stage.folder, "chaos-clock.so")
     source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clock.c")

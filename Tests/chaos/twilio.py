@@ -32,9 +32,9 @@ async def twilio_path(stage):
 
 
 async def cut_unsent(stage):
-    """The link to Twilio freezes while a text is half out of the process (a window of 1 KB, a text of 6 KB); one worker
-    waits, one is killed, one stands still; later (a minute, in the long form) it heals, and none of those texts may
-    arrive."""
+    """The link to Twilio freezes while a text is half out of the process (a window of 1 KB, a text of 6 KB). One worker
+    waits, one is killed, and one is stopped. The link is restored later (after a minute in the long form), and none of
+    those texts may arrive."""
     frozen = stage.random.uniform(36, 40) if stage.house.short else stage.random.uniform(60, 65)
     await stage.open()
     names = ["waits", "dies", "stands still"]
