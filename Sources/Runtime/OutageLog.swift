@@ -32,7 +32,10 @@ public struct OutageLog<SessionName: Hashable & Sendable>: Sendable {
             return .connected
         case .connecting(_, let error?):
             let wasUp = isUp.updateValue(false, forKey: session) ?? false
-            if wasUp, error.isLoss { return logged.insert("ended").inserted ? .ended(error) : nil }
+            // A server may also end a session that has not yet set its own idle timeout.
+            if error.isLoss, wasUp || error.isIdleTimeout {
+                return logged.insert("ended").inserted ? .ended(error) : nil
+            }
             // The text of a loss says what is known of the session's own statements, which differs between sessions.
             guard logged.insert(error.isLoss ? "lost" : "\(error)").inserted else { return nil }
             return error.isRefusalOfRole ? .refused(error) : .away(error)

@@ -138,12 +138,12 @@ import Testing
 
     @Test(arguments: [
         ("DROP SCHEMA otp CASCADE", "has no otp schema"),
-        ("INSERT INTO otp.schema_migrations (version, name) VALUES (99, 'future')", "newer (step 99)"),
+        ("INSERT INTO otp.schema_migrations (version, name) VALUES (99, 'future')", "newer (migration 99)"),
         (
             "DELETE FROM otp.schema_migrations WHERE version = (SELECT max(version) FROM otp.schema_migrations)",
             "behind"
         ),
-        ("UPDATE otp.schema_migrations SET checksum = 'x' WHERE version = 2", "Step 2"),
+        ("UPDATE otp.schema_migrations SET checksum = 'x' WHERE version = 2", "migration 2 (settings)"),
     ])
     func aSchemaThatDoesNotFitIsRefused(sql: String, words: String) async throws {
         let database = try #require(database)

@@ -97,7 +97,7 @@ import Testing
                 "OTPD_CALLBACK_PUBLIC_URL": Callback.publicURL,
             ], awaitsConnection: false)
         #expect(try await otpd.exit() == 69)
-        #expect(otpd.errors.contains("otpd: cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use: stop"))
+        #expect(otpd.errors.contains("otpd: cannot receive status callbacks: 127.0.0.1:\(taken.port) is in use. Stop"))
         #expect(try await database.text("SELECT state, attempt FROM otp.send_jobs") == "queued|0")
     }
 

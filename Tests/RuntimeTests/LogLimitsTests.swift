@@ -76,6 +76,19 @@ struct OutageLogTests {
         #expect(news(of: .claims, failing(lost(.notSent)), &log) == nil)
     }
 
+    /// The server's limit for idle sessions may be so short that it ends a session during its start.
+    @Test func anIdleTimeoutDuringTheStartIsNoOutage() {
+        var log = OutageLog<Name>()
+        let timeout = PostgresError.lost(
+            Loss(
+                reason: "idle",
+                farewell: ServerError(severity: "FATAL", sqlstate: "57P05", message: "idle-session timeout"),
+                outcome: .notSent))
+        #expect(news(of: .claims, failing(timeout), &log) == .ended(timeout))
+        #expect(news(of: .claims, .connected, &log) == .connected)
+        #expect(news(of: .claims, failing(lost(.notSent)), &log) == .ended(lost(.notSent)))
+    }
+
     /// The same with the two sessions of a worker: a pooler that accepts every connection and drops it at once.
     @Test func aServerThatDropsEveryNewConnectionIsAnOutageOfAllSessions() {
         var log = OutageLog<Name>()

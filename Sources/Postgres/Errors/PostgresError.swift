@@ -85,6 +85,9 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether the server ended an idle session: 57P05, `idle_session_timeout` (PostgreSQL 14 and later).
+    public var isIdleTimeout: Bool { sqlstate == "57P05" }
+
     /// The server's SQLSTATE, if the server sent one.
     public var sqlstate: String? {
         switch self {

@@ -55,7 +55,8 @@ enum TemplateChecks {
             do {
                 template = try Template(row.text, webOTPHost: row.webOTPHost)
             } catch {
-                findings.append(segments.fail(.configuration, "\(name): \(error)", change))
+                findings.append(
+                    segments.fail(.configuration, "The text for \(name) cannot be used: \(error)", change))
                 continue
             }
             var bytes: [UInt8] = []
