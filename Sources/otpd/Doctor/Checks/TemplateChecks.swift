@@ -55,7 +55,7 @@ enum TemplateChecks {
             do {
                 template = try Template(row.text, webOTPHost: row.webOTPHost)
             } catch {
-                findings.append(segments.fail(.configuration, "\(name): \(error)", change))
+                findings.append(segments.fail(.configuration, "The text for \(name) is invalid: \(error)", change))
                 continue
             }
             var bytes: [UInt8] = []
