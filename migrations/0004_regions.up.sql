@@ -15,7 +15,7 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- The metadata of libphonenumber as a table. The steps of the schema do not fill it: each release of otpd brings newer rows in
+-- The metadata of libphonenumber as a table. Migrations do not fill it: each release of otpd brings newer rows in
 -- migrations/numbers.sql. Every pattern is anchored: '^(?:…)' or '^(?:…)$'.
 CREATE TABLE otp.regions (
     region text COLLATE "C" NOT NULL,       -- ISO 3166, or 001 for a country code of no country

@@ -93,7 +93,7 @@ struct EventLoopTests {
     }
 
     @Test("a canceled sleep ends at once, canceled before it or in it", arguments: [true, false])
-    func cancelledSleep(early: Bool) async throws {
+    func canceledSleep(early: Bool) async throws {
         let loop = try EventLoop.start()
         defer { loop.stop() }
         let asleep = AsyncStream<Void>.makeStream()

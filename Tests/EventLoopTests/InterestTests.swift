@@ -29,7 +29,7 @@ struct InterestTests {
         #expect(changes(&table) == [.modify(7, [])])
     }
 
-    @Test("a descriptor forgotten and reused in one turn is added anew")
+    @Test("a descriptor forgotten and reused in one turn is added again")
     func reuse() {
         var table = InterestTable()
         table.want(5, .read, handler)

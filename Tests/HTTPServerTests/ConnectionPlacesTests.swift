@@ -65,7 +65,7 @@ struct ConnectionPlacesTests {
             name: "all are requests of two addresses: six are protected",
             connections: some(4, .requesting) + some(4, .requesting, "b", since: 9_600), closed: 6),
         Row(
-            name: "all are requests: of the address beyond its share, whoever came first",
+            name: "all are requests: of the address beyond its share, in any order of arrival",
             connections: some(6, .requesting) + some(2, .requesting, "b", since: 9_900), closed: 4),
         Row(
             name: "trusted requests are protected before older ones",

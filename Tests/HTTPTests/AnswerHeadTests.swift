@@ -20,7 +20,7 @@ struct AnswerHeadTests {
         #expect(none.concurrentRequests == nil)
     }
 
-    @Test("a further status line starts anew")
+    @Test("a further status line starts a new head")
     func interim() {
         let found = head(["HTTP/1.1 100 x", "Retry-After: 5", "A: b", "", "HTTP/1.1 201 x", "C: d"], collecting: true)
         #expect(found.retryAfter == nil)

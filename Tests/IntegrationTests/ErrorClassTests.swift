@@ -211,8 +211,8 @@ import Testing
         let otpd = try await Otpd.run(simulator)
         try await database.enqueue("+966590099999", subject: "unknown")
         try await database.becomes(
-            "failed|Twilio answered with error 99999, which otp.error_classes does not have.|t",
-            "SELECT job_state, error, remedy ~ '^Look the code up .*[.]$' FROM otp.delivery_status")
+            "failed|Twilio answered with error 99999, which has no row in otp.error_classes.|t",
+            "SELECT job_state, error, remedy ~ '^Look it up .*/99999 .*[.]$' FROM otp.delivery_status")
         try await otpd.says("Twilio gave an error code that otp.error_classes does not list")
 
         // From COMMIT to the first decision by it. The quickest of several edits counts, because the machine may be

@@ -61,7 +61,7 @@ extension Step.Kind {
         switch self {
         case .tick: "5 s pass"
         case .tickOnStoppedClocks: "5 s pass that no worker's clock sees"
-        case .codeDies: "the code dies"
+        case .codeDies: "the code expires"
         case .databaseFailsOver: "a standby takes over, its clock 10 s ahead"
         case .databaseForgetsEnding: "a standby takes over that has not seen how job # ended"
         case .giveBack: "job #: given back by its worker, which does not have it in hand"
@@ -85,12 +85,12 @@ extension Step.Kind {
         case .claim: "job #: claimed"
         case .cancel: "job #: canceled"
         case .sweepLostLease: "job #: the sweep finds its lease lapsed"
-        case .sweepDeadCode: "job #: the sweep finds its code dead"
+        case .sweepDeadCode: "job #: the sweep finds its code expired"
         case .lookAndMiss: "job #: a look does not find it"
         case .lookInVain: "job #: a look fails"
         case .lookAndAdopt: "job #: a look finds a message"
         case .writeVerdict: "look #: its verdict is written, if the fence lets it"
-        case .dropLook: "look #: its resolver dies"
+        case .dropLook: "look #: its worker dies"
         }
     }
 }

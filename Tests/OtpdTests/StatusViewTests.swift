@@ -203,6 +203,31 @@ import Testing
         #expect(StatusVerdict.of(snapshot).headline == "Nothing is sent: everything is paused.")
     }
 
+    @Test func theBudgetsPauseHoldsEverything() {
+        var snapshot = StatusFixture.working
+        var country = StatusSnapshot.Pause()
+        (country.scope, country.reason) = ("country SA", "Not enabled.")
+        var budget = StatusSnapshot.Pause()
+        (budget.scope, budget.reason) = ("budget", "The budget of 50 USD for today is used up.")
+        snapshot.pauses = [country, budget]
+        let verdict = StatusVerdict.of(snapshot)
+        #expect(verdict.headline == "Nothing is sent: everything is paused.")
+        #expect(verdict.detail?.contains("The budget of 50 USD for today is used up.") == true)
+        #expect(verdict.remedy == "Raise otp.settings.daily_budget, or wait: the pause ends by itself at midnight.")
+        #expect(verdict.failsCheck)
+    }
+
+    @Test(arguments: [
+        ("all", "End the pause: otpd resume --all"),
+        ("country SA", "End the pause: otpd resume --country SA"),
+        ("prefix +96650", "End the pause: otpd resume --prefix +96650"),
+        ("budget", "Raise otp.settings.daily_budget, or wait: the pause ends by itself at midnight."),
+        ("worker 7", "Correct the cause. The pause ends by itself when a probe succeeds."),
+    ])
+    func theRemedyOfAPauseThatNamesNone(scope: String, remedy: String) {
+        #expect(StatusWords.pauseRemedy(scope) == remedy)
+    }
+
     @Test func sinceWhenNobodyIsAlive() {
         var snapshot = StatusSnapshot()
         #expect(
@@ -398,7 +423,7 @@ import Testing
     func itFits(width: Int) {
         var values = Self.failed
         values["subject"] = String(repeating: "日本", count: 100)
-        // Twilio's words are any words, and so are those of whoever passes for it.
+        // Twilio's words can be any words, and so can those of a server in its place.
         values["message_status"] = "sent\u{1B}[2J"
         values["error"] = String(repeating: "long ", count: 100) + "\u{1B}[2J"
         for line in JobStory(values).lines(width: width) {

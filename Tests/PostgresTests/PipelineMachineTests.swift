@@ -57,7 +57,7 @@ struct PipelineMachineTests {
         #expect(driver.answer(.success, .end, .success, .end, .sync) == [.keep(id(2)), .succeed(id(2))])
     }
 
-    @Test("a refused preparation skips the execution, and the next execution prepares anew")
+    @Test("a refused preparation skips the execution, and the next execution prepares again")
     func refusedPreparation() {
         var driver = Driver()
         _ = driver.submit(1)

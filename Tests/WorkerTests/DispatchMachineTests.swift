@@ -280,7 +280,7 @@ struct DispatchMachineTests {
         #expect(machine.decide(at: due) == .claim(limit: 1, .oldestFirst), "not only after the first wait")
         fill(&machine, count: 1, at: due)
         machine.sendEnded(at: due)
-        #expect(machine.paused(reason, at: due) == .paused(reason), "whoever asked hears that it is the same")
+        #expect(machine.paused(reason, at: due) == .paused(reason), "the answer says that the pause is the same")
         machine.schedule.wake(at: due)
         #expect(machine.decide(at: due) == .wait(until: due + PauseMachine.firstProbe + PauseMachine.firstProbe))
 

@@ -41,7 +41,7 @@ gives "a new code has its own five tries, not its own day" "5" "SELECT count(*) 
 make x 0501111111 >/dev/null
 gives "after ten failures the right code fails too" f "SELECT otp.verify('x', '123456')"
 make y 0501111111 >/dev/null
-gives "whoever asks" f "SELECT otp.verify('y', '123456')"
+gives "for every subject of that phone number" f "SELECT otp.verify('y', '123456')"
 make z 0502222222 >/dev/null
 gives "another phone is not concerned" t "SELECT otp.verify('z', '123456')"
 make new 0503333333 >/dev/null

@@ -74,7 +74,7 @@ gives "nor does it leave a row of its own" "1" "SELECT count(DISTINCT day) FROM 
 sql -c "UPDATE otp.countries SET price_estimate = 1, price_unit = 'USD'"
 agrees "other estimates count for the whole day" "12.45"
 sql -c "UPDATE otp.settings SET budget_unit = 'EUR'"
-gives "another currency adds it up anew" "t" "SELECT (SELECT sum(amount) FROM otp.spend_tally) = ($by_hand)"
+gives "another currency adds the day up again" "t" "SELECT (SELECT sum(amount) FROM otp.spend_tally) = ($by_hand)"
 sql -c "UPDATE otp.settings SET daily_budget = 2000"
 gives "another amount does not have to" "t" "SELECT (SELECT sum(amount) FROM otp.spend_tally) = ($by_hand)"
 sql -c "UPDATE otp.settings SET daily_budget = NULL"

@@ -62,7 +62,7 @@ check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.s
 # An operator may retry a job of any backend. Another backend may not.
 sql -c "CREATE ROLE \"status-$$\" LOGIN IN ROLE otp_admin"
 other=$(code theirs 4); ends "$other" failed
-check "whoever made the verification, an operator may" "t" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "SELECT otp.retry_job($other) > $other")"
+check "an operator may, for a verification of any role" "t" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "SELECT otp.retry_job($other) > $other")"
 check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, resend_of) SELECT 1, 1")"
 sql -c "DROP ROLE \"status-$$\""
 for role in otp_web otp_worker otp_monitor; do

@@ -65,7 +65,7 @@ says "it says how long it waited" "DETAIL:  This call waited for 20ms" "$soon; S
 says "and what to do" "HINT:  Try again. End each transaction right after otp.request" "$soon; SELECT otp.request('stranger', '0503330002')"
 v=$(verification inserted "" "" 0503330003)
 busy "a backend that inserts hears the same" "another transaction holds the send counter of this block of phone numbers" "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
-check "whoever sets no lock_timeout waits 2 seconds, and hears it" "DETAIL:  This call waited for 2s (lock_timeout)." "$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('stranger', '0503330002')" 2>&1 | grep DETAIL)"
+check "a session without a lock_timeout waits 2 seconds, and DETAIL says so" "DETAIL:  This call waited for 2s (lock_timeout)." "$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('stranger', '0503330002')" 2>&1 | grep DETAIL)"
 gives "another block and address waits for nothing" t "$soon; SELECT verification_id > 0 FROM otp.request('stranger', '0504440001', client_ip => '198.51.100.9')"
 gives "nothing of the refused is left" "0" "SELECT count(*) FROM otp.verifications WHERE e164 = '+966503330002'"
 release block COMMIT

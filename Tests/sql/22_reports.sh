@@ -51,7 +51,7 @@ exec 9>&-; wait "$holder"
 check "a worker's word settles the job" "t" "$(as_role reports_worker "SELECT otp.record_status('$(sid 60001)', 'undelivered', 30450, '$own.1')")"
 gives "and counts" "undelivered|30450|1" "SELECT status, error_code, (SELECT count(*) FROM otp.pauses) FROM otp.messages WHERE message_sid = '$(sid 60001)'"
 check "also in a role that it has set" "t" "$(sql -c "SET ROLE otp_worker; SELECT otp.record_status('$(sid 60001)', 'undelivered')")"
-check "a role without that right is not, whoever has set it" "f" "$(sql -c "SET ROLE otp_web; SELECT otp.record_status('$(sid 60002)', 'sent', NULL, '777777.1')")"
+check "a role without that right is not, even if a member set it" "f" "$(sql -c "SET ROLE otp_web; SELECT otp.record_status('$(sid 60002)', 'sent', NULL, '777777.1')")"
 sql -c "UPDATE otp.status_reports SET reported_at = now() - interval '3 days'"
 sql -c "UPDATE otp.maintenance SET pruned_at = '-infinity'" -c "SELECT otp.prune()" >/dev/null
 gives "they are gone" "0" "SELECT count(*) FROM otp.status_reports"

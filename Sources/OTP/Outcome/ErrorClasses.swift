@@ -92,7 +92,7 @@ public struct ErrorClasses: Sendable {
         }
         return Entry(
             code: code, errorClass: nil, stage: nil,
-            explanation: "Twilio answered with error \(code), which otp.error_classes does not have",
-            remedy: "Look the code up in Twilio's error list and add it to otp.error_classes.")
+            explanation: "Twilio answered with error \(code), which has no row in otp.error_classes",
+            remedy: "Look it up at https://www.twilio.com/docs/api/errors/\(code) and add a row to otp.error_classes.")
     }
 }

@@ -82,7 +82,8 @@ public struct Template: Sendable, Hashable {
 }
 
 extension Template {
-    /// Why a text is not a valid template. A template's text is no secret, so the error names the placeholder.
+    /// Why a text is not a valid template, in the words of SQL (`templates_before_write`). A template's text is no
+    /// secret, so the error names the placeholder.
     public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
         case noCode
         case unknownPlaceholder(String)
@@ -92,13 +93,15 @@ extension Template {
 
         public var description: String {
             switch self {
-            case .noCode: "the template has no {code}. Add {code}: without it a user never gets the code."
+            case .noCode: "body must contain {code}. Without it a user never gets the code."
             case .unknownPlaceholder(let name):
-                "the template has an unknown placeholder {\(name)}. Use only {app}, {code} and {minutes}."
-            case .unbalancedBrace: "the template has an unmatched brace. Write {app}, {code} or {minutes}."
-            case .containsNUL: "the template has a NUL character. Remove it."
+                "unknown placeholder {\(name)}. The placeholders are {app}, {code} and {minutes}."
+            case .unbalancedBrace:
+                "unmatched brace. The placeholders are {app}, {code} and {minutes}. A text cannot have other braces."
+            case .containsNUL: "body has a NUL character. Remove it."
             case .notAHost:
-                "its web_otp_host is not a host name. Write it as browsers do, such as example.com, or set it to null."
+                "web_otp_host is not a host name. Write the host in lower case, such as example.com, without https://, "
+                    + "port or path."
             }
         }
     }

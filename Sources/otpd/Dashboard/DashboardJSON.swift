@@ -126,7 +126,7 @@ enum DashboardJSON {
     private static func pause(_ pause: StatusSnapshot.Pause) -> JSON {
         .object([
             ("scope", .string(pause.scope)), ("reason", .string(pause.reason)),
-            ("remedy", .string(pause.remedy ?? StatusWords.endsByHand(pause.scope))), ("seconds", .int(pause.seconds)),
+            ("remedy", .string(pause.remedy ?? StatusWords.pauseRemedy(pause.scope))), ("seconds", .int(pause.seconds)),
             ("nextProbeSeconds", .optional(pause.nextProbeSeconds)), ("held", .optional(pause.held)),
         ])
     }

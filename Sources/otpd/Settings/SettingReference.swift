@@ -131,7 +131,7 @@ struct SettingReference {
             name: .resendUnknown, section: .sending, standard: .value("after-grace"),
             summary: """
                 Whether otpd sends a code again if the outcome is unknown. With `after-grace` it does so once two lookups \
-                after the grace period did not find the message in Twilio's list. With `never` the send fails.
+                after the grace did not find the message in Twilio's list. With `never` the send fails.
                 """),
         SettingReference(
             name: .callbackPublicURL, section: .callbacks, standard: .none("off"),

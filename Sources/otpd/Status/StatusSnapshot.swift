@@ -54,6 +54,8 @@ struct StatusSnapshot: Sendable {
         var held: Int?
 
         var isOfWorker: Bool { scope.hasPrefix("worker ") }
+        /// Whether it holds all sends of all workers. The pause of a used-up budget does, too.
+        var isOfEverything: Bool { scope == "all" || scope == "budget" }
     }
 
     /// A shared limit that is used up, or nearly.

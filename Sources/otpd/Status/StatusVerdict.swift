@@ -21,7 +21,7 @@ struct StatusVerdict: Equatable, Sendable {
     static func of(_ snapshot: StatusSnapshot) -> StatusVerdict {
         let queue = snapshot.queue
         if queue.workersAlive == 0 { return noWorker(snapshot) }
-        if let pause = snapshot.pauses.first(where: { $0.scope == "all" })
+        if let pause = snapshot.pauses.first(where: \.isOfEverything)
             ?? snapshot.pauses.first(where: \.isOfWorker) ?? snapshot.pauses.first
         {
             return paused(pause, snapshot)
@@ -106,7 +106,7 @@ struct StatusVerdict: Equatable, Sendable {
 
     private static func paused(_ pause: StatusSnapshot.Pause, _ snapshot: StatusSnapshot) -> StatusVerdict {
         let own = Set(snapshot.pauses.filter(\.isOfWorker).map(\.scope)).count
-        let isAll = pause.scope == "all" || own > 0 && own >= snapshot.queue.workersAlive
+        let isAll = pause.isOfEverything || own > 0 && own >= snapshot.queue.workersAlive
         let others = snapshot.pauses.count - 1
         return StatusVerdict(
             level: .bad,
@@ -115,7 +115,7 @@ struct StatusVerdict: Equatable, Sendable {
                 + (others > 0
                     ? " \(StatusWords.count(others, "more pause")) \(others == 1 ? "is" : "are") in force, see below."
                     : ""),
-            remedy: pause.remedy ?? StatusWords.endsByHand(pause.scope), failsCheck: true)
+            remedy: pause.remedy ?? StatusWords.pauseRemedy(pause.scope), failsCheck: true)
     }
 }
 
@@ -190,6 +190,10 @@ enum StatusWords {
             + "(scope \(limit.scope))."
     }
 
-    /// The remedy for a pause without probes.
-    static func endsByHand(_ scope: String) -> String { "End the pause: otpd resume --\(scope)" }
+    /// The remedy for a pause that names none. `otpd resume` has no option for a budget's pause or a worker's own.
+    static func pauseRemedy(_ scope: String) -> String {
+        if scope == "budget" { return "Raise otp.settings.daily_budget, or wait: the pause ends by itself at midnight." }
+        if scope.hasPrefix("worker ") { return "Correct the cause. The pause ends by itself when a probe succeeds." }
+        return "End the pause: otpd resume --\(scope)"
+    }
 }

@@ -277,7 +277,7 @@ struct StatusView {
             }
             return block(
                 line, width,
-                [(pause.reason, .plain), ("→ " + (pause.remedy ?? StatusWords.endsByHand(pause.scope)), .plain)])
+                [(pause.reason, .plain), ("→ " + (pause.remedy ?? StatusWords.pauseRemedy(pause.scope)), .plain)])
         }
         return List(title: "Pauses", summary: "\(entries.count)", style: .bad, entries: entries)
     }
