@@ -6,7 +6,7 @@ enum SealChecks {
     static let agrees = Check("secret-agrees", "otp.secret of backends")
     static let all = [stored, agrees]
 
-    static func stored(_ entries: [ReadStoredSettings.Entry]) -> Finding {
+    static func stored(_ entries: [ReadStoredSettings.Entry], _ remedies: Remedies = Remedies()) -> Finding {
         let secrets = entries.filter { $0.name.hasPrefix("otp.") }
         guard !secrets.isEmpty else { return stored.pass("No role and no database stores it.") }
         let places = secrets.map { "\($0.name) of \(place($0))" }.joined(separator: ", ")
@@ -14,8 +14,8 @@ enum SealChecks {
         return stored.fail(
             .configuration,
             "The catalog stores it, where every role can read it, and a dump of the globals holds it: \(places).",
-            "In psql as a superuser: \(statements.joined(separator: " ")) Then change the secret: see "
-                + "deploy/docs/settings.md.")
+            remedies.administrator(
+                "\(statements.joined(separator: " ")) Then change the secret: see deploy/docs/settings.md."))
     }
 
     /// The statement that removes a stored setting.
