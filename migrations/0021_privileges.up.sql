@@ -140,7 +140,8 @@ BEGIN
     IF missing.troubles IS NOT NULL THEN
         RAISE EXCEPTION 'the functions of otpd would not work: %', missing.troubles
             USING ERRCODE = 'insufficient_privilege',
-                HINT = format('Run as a superuser: %s;  then migrate again.', missing.remedies);
+                HINT = format('Run as a superuser, or at a provider as your administrator role: %s;  then migrate again.',
+                    missing.remedies);
     END IF;
     IF owner <> 'otp_owner' THEN
         SET LOCAL client_min_messages = 'notice';
@@ -163,7 +164,9 @@ BEGIN
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
         RAISE NOTICE 'the server may log failing statements of backends with the phone numbers in them'
-            USING HINT = format('Run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
-                'then as %I: SELECT otp.conceal_statements();', owner, current_user);
+            USING DETAIL = 'It logs literals. It does not log bind parameters, unless log_parameter_max_length_on_error is set.',
+                HINT = format('Run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+                'then as %I: SELECT otp.conceal_statements();  At a provider this is often refused: see '
+                'deploy/docs/managed-databases.md.', owner, current_user);
     END IF;
 END $$;

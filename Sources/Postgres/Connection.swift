@@ -192,7 +192,7 @@ public actor Connection {
     /// How the connection is protected on its way. Nil when it has ended.
     public var security: ConnectionSecurity? {
         unsafe handle.with { pointer in
-            let values = Conninfo.effective(unsafe pointer)
+            let values = unsafe Conninfo.effective(pointer)
             let host = unsafe PQhost(pointer).map { unsafe String(cString: $0) } ?? ""
             let address = unsafe PQhostaddr(pointer).map { unsafe String(cString: $0) } ?? ""
             return ConnectionSecurity(
