@@ -136,7 +136,7 @@ enum WellServer {
         ("otpd", "otpd"), ("a_1", "a_1"), ("Web", "\"Web\""), ("a-b", "\"a-b\""), ("a\"b", "\"a\"\"b\""),
         ("1a", "\"1a\""), ("", "\"\""),
     ])
-    func namesAsSQLHasThem(name: String, sql: String) { #expect(RoleChecks.identifier(name) == sql) }
+    func namesAsSQLHasThem(name: String, sql: String) { #expect(Remedies.identifier(name) == sql) }
 }
 
 @Suite struct SealChecksTests {

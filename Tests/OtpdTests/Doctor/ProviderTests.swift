@@ -124,6 +124,21 @@ import Testing
         #expect(LogChecks.failing(WellServer.with(noRoles) { $0.serverConceals = true }, at(.rds)).verdict == .pass)
     }
 
+    @Test func bindParametersOfLoggedStatements() {
+        let logs = WellServer.with(WellServer.concealment) { $0.logStatement = "all" }
+        func remedy(_ provider: DatabaseProvider?) -> String? {
+            LogChecks.parameters(logs, stored: [], at(provider)).remedy
+        }
+        #expect(remedy(.rds)?.contains("set log_parameter_max_length = 0.") == true)
+        #expect(remedy(.azure)?.contains("set log_statement = none and log_min_duration_statement = -1.") == true)
+        #expect(remedy(.supabase)?.contains("ALTER ROLE web SET log_parameter_max_length = 0;") == true)
+        #expect(remedy(.neon)?.contains("You cannot set log_parameter_max_length at Neon.") == true)
+        let onError = WellServer.with(WellServer.concealment) { $0.parameterLengthOnError = -1 }
+        #expect(
+            LogChecks.parameters(onError, stored: [], at(.azure)).remedy
+                == "In psql as your administrator role: ALTER DATABASE app SET log_parameter_max_length_on_error = 0;")
+    }
+
     @Test func azureMustAllowThePgcrypto() {
         let azure = finding(.azure, "database-pgcrypto") { $0.hasPgcrypto = false }
         #expect(azure?.remedy?.contains("add PGCRYPTO to azure.extensions.") == true)

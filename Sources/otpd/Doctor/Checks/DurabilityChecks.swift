@@ -25,7 +25,7 @@ enum DurabilityChecks {
             $0.name == "synchronous_commit" && $0.isWebTier && ($0.value == "off" || $0.value == "local")
         }
         if let entry = weak.first, let role = entry.role {
-            let statement = "ALTER ROLE \(RoleChecks.identifier(role)) RESET synchronous_commit;"
+            let statement = "ALTER ROLE \(Remedies.identifier(role)) RESET synchronous_commit;"
             return disk.warn(
                 "synchronous_commit is \(entry.value ?? "") for \(role), so a crash may lose committed requests.",
                 remedies.administrator(statement))

@@ -11,7 +11,7 @@ enum IntegrityChecks {
 
     static func owner(_ read: ReadOwner.Owner?, _ remedies: Remedies = Remedies()) -> Finding {
         guard let read else { return owner.skip("This check needs the current schema.") }
-        let name = RoleChecks.identifier(read.name)
+        let name = Remedies.identifier(read.name)
         let grant = "GRANT otp_owner TO \(name)\(read.hasMembershipOptions ? " WITH SET TRUE, INHERIT TRUE" : "");"
         let guide = "Then follow the section \"Who owns the schema\" in deploy/docs/install.md."
         if read.isSuperuser {

@@ -7,7 +7,7 @@ enum LogChecks {
     static let all = [failing, parameters]
 
     static func failing(_ read: ReadConcealment.Concealment, _ remedies: Remedies = Remedies()) -> Finding {
-        let owner = RoleChecks.identifier(read.owner)
+        let owner = Remedies.identifier(read.owner)
         let grant = "GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO \(owner);"
         switch (read.isOn, read.ownerMay) {
         case (true, true): return failing.pass("The functions keep failing statements out of PostgreSQL's log.")

@@ -20,7 +20,7 @@ enum RoleChecks {
     }
 
     static func login(_ role: ReadRole.Role, _ remedies: Remedies = Remedies()) -> Finding {
-        let name = identifier(role.name)
+        let name = Remedies.identifier(role.name)
         guard !role.isSuperuser else {
             return login.warn(
                 "The role \(role.name) is a superuser, so an attacker in otpd would control the whole cluster.",
@@ -64,15 +64,5 @@ enum RoleChecks {
         return grants.fail(
             .privileges, lacks.joined(separator: " "),
             "In psql as the schema's owner: \(shown)\(rest)")
-    }
-
-    /// A role's name as an identifier of SQL, quoted where necessary.
-    static func identifier(_ name: String) -> String {
-        let isPlain =
-            name.utf8.allSatisfy {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-            } && name.utf8.first.map { $0 > UInt8(ascii: "9") } ?? false
-        return isPlain ? name : "\"\(name.replacing("\"", with: "\"\""))\""
     }
 }

@@ -20,10 +20,10 @@ enum SealChecks {
 
     /// The statement that removes a stored setting.
     static func reset(_ entry: ReadStoredSettings.Entry) -> String {
-        let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
+        let inDatabase = entry.database.map { " IN DATABASE \(Remedies.identifier($0))" } ?? ""
         return switch (entry.role, entry.database) {
-        case (let role?, _): "ALTER ROLE \(RoleChecks.identifier(role))\(inDatabase) RESET \(entry.name);"
-        case (nil, let database?): "ALTER DATABASE \(RoleChecks.identifier(database)) RESET \(entry.name);"
+        case (let role?, _): "ALTER ROLE \(Remedies.identifier(role))\(inDatabase) RESET \(entry.name);"
+        case (nil, let database?): "ALTER DATABASE \(Remedies.identifier(database)) RESET \(entry.name);"
         case (nil, nil): "ALTER ROLE ALL RESET \(entry.name);"
         }
     }

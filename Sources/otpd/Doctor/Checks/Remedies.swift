@@ -9,7 +9,7 @@ struct Remedies: Equatable, Sendable {
 
     init(_ provider: DatabaseProvider? = nil, database: String? = nil) {
         self.provider = provider
-        if let database { self.database = RoleChecks.identifier(database) }
+        if let database { self.database = Self.identifier(database) }
     }
 
     private static let guide = "See deploy/docs/managed-databases.md."
@@ -59,7 +59,7 @@ struct Remedies: Equatable, Sendable {
         case .rds, .aurora, .azure, .cloudSQL:
             return "\(bind) To keep all failing statements out of the log: \(self.parameters(parameters))"
         case .supabase:
-            let statements = (roles.isEmpty ? ["ROLE"] : roles.map(RoleChecks.identifier)).map {
+            let statements = (roles.isEmpty ? ["ROLE"] : roles.map(Self.identifier)).map {
                 "ALTER ROLE \($0) SET log_min_error_statement = 'panic';"
             }
             return "\(bind) To keep failing statements out of the log: "
@@ -71,10 +71,12 @@ struct Remedies: Equatable, Sendable {
 
     /// Keeps bind parameters of these roles out of the log of statements.
     func withoutParameters(roles: [String]) -> String {
-        let statements = roles.map { "ALTER ROLE \(RoleChecks.identifier($0)) SET log_parameter_max_length = 0;" }
+        let statements = roles.map { "ALTER ROLE \(Self.identifier($0)) SET log_parameter_max_length = 0;" }
         switch provider {
         case nil, .supabase: return administrator(statements.joined(separator: " "))
-        case .rds, .aurora, .azure, .cloudSQL, .neon: return parameters(["log_parameter_max_length": "0"])
+        case .rds, .aurora, .neon: return parameters(["log_parameter_max_length": "0"])
+        // Azure offers no other value for log_parameter_max_length. At both, the logging of statements can be off.
+        case .azure, .cloudSQL: return parameters(["log_statement": "none", "log_min_duration_statement": "-1"])
         }
     }
 
@@ -119,4 +121,14 @@ struct Remedies: Equatable, Sendable {
 
     /// A value of SQL without its quotes.
     private static func bare(_ value: String) -> String { value.replacing("'", with: "") }
+
+    /// A role's name as an identifier of SQL, quoted where necessary.
+    static func identifier(_ name: String) -> String {
+        let isPlain =
+            name.utf8.allSatisfy {
+                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
+                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
+            } && name.utf8.first.map { $0 > UInt8(ascii: "9") } ?? false
+        return isPlain ? name : "\"\(name.replacing("\"", with: "\"\""))\""
+    }
 }
