@@ -44,3 +44,15 @@ check "without the secret" "ERROR:  OT003" "$(PGOPTIONS= sql -c "SELECT otp.send
 for role in otp_web otp_worker otp_monitor otp_admin; do
     check "$role may not call it" "ERROR:  42501" "$(hook "$(event +966501234567 561166)" $role | head -1)"
 done
+
+# The function of the page deploy/docs/hooks.md, as Supabase Auth calls it: without the secret, which is in the Vault.
+clean
+sql -c "CREATE ROLE anon" -c "CREATE ROLE authenticated" -c "CREATE ROLE supabase_auth_admin" -c "CREATE SCHEMA vault" \
+    -c "CREATE VIEW vault.decrypted_secrets AS SELECT 'otp_secret'::text AS name, '$secret'::text AS decrypted_secret"
+check "the page's function is made" "" "$(sed -n '/CREATE FUNCTION public.send_sms/,/GRANT EXECUTE ON FUNCTION public.send_sms/p' "$here/../../deploy/docs/hooks.md" | psql -qXAt -v ON_ERROR_STOP=1 -d "$PGDATABASE" 2>&1)"
+check "Supabase Auth sends with it" "{}" "$(PGOPTIONS= sql -c "SET ROLE supabase_auth_admin" -c "SELECT public.send_sms('$(event 966501234567 561171)')")"
+check "the code of the event" "$user|+966501234567|en|561171|queued" "$(newest)"
+for role in anon authenticated; do
+    check "$role may not call it" "ERROR:  42501" "$(PGOPTIONS= sql -c "SET ROLE $role" -c "SELECT public.send_sms('$(event 966501234567 561172)')" | head -1)"
+done
+sql -c "DROP FUNCTION public.send_sms" -c "DROP SCHEMA vault CASCADE" -c "DROP ROLE anon, authenticated, supabase_auth_admin"

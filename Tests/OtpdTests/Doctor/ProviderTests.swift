@@ -1,7 +1,7 @@
-import Postgres
 import Queue
 import Testing
 
+@testable import Postgres
 @testable import otpd
 
 /// What doctor finds and recommends at a provider, where no role is a superuser.
