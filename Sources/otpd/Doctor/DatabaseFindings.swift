@@ -14,8 +14,8 @@ struct DatabaseFindings {
 
     /// All checks that need the database.
     static let checks =
-        ServerChecks.all + [EncryptionCheck.check, SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all + SealChecks.all
-        + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
+        ServerChecks.all + [EncryptionCheck.check, SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all
+        + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
         + TemplateChecks.all

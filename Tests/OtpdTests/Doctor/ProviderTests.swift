@@ -157,7 +157,8 @@ import Testing
         #expect(verdict(nil) == .warn)
     }
 
-    private func encryption(_ remedies: Remedies = Remedies(), _ change: (inout ConnectionSecurity) -> Void) -> Finding {
+    private func encryption(_ remedies: Remedies = Remedies(), _ change: (inout ConnectionSecurity) -> Void) -> Finding
+    {
         EncryptionCheck.finding(WellServer.with(WellServer.security, change), remedies)
     }
 

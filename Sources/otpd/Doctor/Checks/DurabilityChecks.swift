@@ -13,12 +13,12 @@ enum DurabilityChecks {
         // Neon and Aurora write to a storage service, for which these settings mean nothing.
         let hasOwnStorage = server.provider == .neon || server.provider == .aurora
         guard off.isEmpty || hasOwnStorage else {
+            let names = off.joined(separator: " and ")
+            let statements = off.map { "ALTER SYSTEM SET \($0) = on;" }.joined(separator: " ")
             return disk.warn(
-                "With \(off.joined(separator: " and ")) off, a crash of the server's machine may lose or damage "
-                    + "committed data.",
-                server.provider.map { "You cannot set \(off.joined(separator: " and ")) at \($0.name). Ask its support." }
-                    ?? remedies.administrator(
-                        "\(off.map { "ALTER SYSTEM SET \($0) = on;" }.joined(separator: " ")) SELECT pg_reload_conf();"))
+                "With \(names) off, a crash of the server's machine may lose or damage committed data.",
+                server.provider.map { "You cannot set \(names) at \($0.name). Ask its support." }
+                    ?? remedies.administrator("\(statements) SELECT pg_reload_conf();"))
         }
         // A worker sets synchronous_commit for its own sessions. A backend's commits must survive a crash too.
         let weak = stored.filter {

@@ -38,7 +38,8 @@ enum RoleChecks {
             return login.fail(
                 .privileges, "The role \(role.name) is a member of otp_worker, but does not inherit its privileges.",
                 remedies.administrator(
-                    "ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH INHERIT TRUE;"))
+                    "ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH INHERIT TRUE;")
+            )
         }
         let excess = role.dangerous + role.attributes
         guard excess.isEmpty else {
