@@ -163,10 +163,10 @@ BEGIN
     END IF;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
-        RAISE NOTICE 'the server may log failing statements of backends with the phone numbers in them'
-            USING DETAIL = 'It logs literals. It does not log bind parameters, unless log_parameter_max_length_on_error is set.',
-                HINT = format('Run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
-                'then as %I: SELECT otp.conceal_statements();  At a provider this is often refused: see '
-                'deploy/docs/managed-databases.md.', owner, current_user);
+        RAISE NOTICE 'the server may log failing statements of backends with their literals, such as phone numbers'
+            USING HINT = format('Bind parameters stay out of the log while log_parameter_max_length_on_error is 0. To keep the '
+                'statements out too, run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+                'then as %I: SELECT otp.conceal_statements();  Providers often refuse that: see deploy/docs/managed-databases.md.',
+                owner, current_user);
     END IF;
 END $$;
