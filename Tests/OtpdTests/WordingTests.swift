@@ -177,7 +177,7 @@ import Twilio
             LogChecks.parameters(WellServer.with(all) { $0.webRoles = [] }, stored: []),
             DurabilityChecks.disk(WellServer.server, stored: stored),
         ]
-        return findings + logs.map(LogChecks.failing)
+        return findings + logs.map { LogChecks.failing($0) }
     }
 
     private static var server: [Finding] {
