@@ -53,7 +53,7 @@ BEGIN
                 CONTINUE WHEN role_name = 'otp_owner';  -- the migrating role then owns the schema, see below
                 RAISE EXCEPTION 'the role % does not exist and % may not create it', role_name, current_user
                     USING ERRCODE = 'insufficient_privilege',
-                        HINT = 'Run as a superuser: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
+                        HINT = 'Run as a superuser or as a role with CREATEROLE: CREATE ROLE otp_web; CREATE ROLE otp_worker; '
                         'CREATE ROLE otp_monitor; CREATE ROLE otp_admin;  then migrate again.';
         END;
     END LOOP;
@@ -83,7 +83,18 @@ BEGIN
     END IF;
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_extension WHERE extname = 'pgcrypto') THEN
         home := CASE WHEN has_schema_privilege(to_regnamespace('public')::oid, 'CREATE') THEN 'public' ELSE 'otp' END;
-        EXECUTE format('CREATE EXTENSION pgcrypto WITH SCHEMA %I', home);
+        BEGIN
+            EXECUTE format('CREATE EXTENSION pgcrypto WITH SCHEMA %I', home);
+        EXCEPTION WHEN OTHERS THEN
+            RAISE EXCEPTION 'pgcrypto is missing, and CREATE EXTENSION fails: %', SQLERRM
+                USING ERRCODE = SQLSTATE, HINT = CASE
+                    WHEN NOT EXISTS (SELECT FROM pg_catalog.pg_available_extensions WHERE name = 'pgcrypto')
+                        THEN 'Install the contrib modules of PostgreSQL on the server, then migrate again.'
+                    WHEN to_regrole('azure_pg_admin') IS NOT NULL
+                        THEN 'In the Azure portal, under Server parameters, add PGCRYPTO to azure.extensions, then migrate again.'
+                    ELSE 'Run as the owner of the database or as a superuser: CREATE EXTENSION pgcrypto;  then migrate again.'
+                END;
+        END;
     END IF;
     SELECT n.nspname, pg_get_userbyid(n.nspowner) INTO home, home_owner
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
@@ -91,7 +102,7 @@ BEGIN
     IF NOT has_schema_privilege(to_regnamespace(quote_ident(home))::oid, 'USAGE') THEN
         RAISE EXCEPTION 'pgcrypto is in the schema %, which % may not use', home, current_user
             USING ERRCODE = 'insufficient_privilege',
-                HINT = format('Run as %I or a superuser: GRANT USAGE ON SCHEMA %I TO %I;  then migrate again.',
+                HINT = format('Run as %I or as a superuser: GRANT USAGE ON SCHEMA %I TO %I;  then migrate again.',
                     home_owner, home, current_user);
     END IF;
     PERFORM set_config('search_path', format('pg_catalog, %I', home), true);

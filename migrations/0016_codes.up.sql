@@ -1,4 +1,4 @@
--- The functions that backends call: request, verify, cancel.
+-- The functions that backends call: request, verify, cancel. And the hook that sends a code of Supabase Auth.
 
 -- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
@@ -266,6 +266,34 @@ BEGIN
         WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code; while a code is live, the same one again. OT001 too many requests, OT002 invalid phone number, OT003 secret, OT004 locale or purpose, OT005 country.';
+
+-- The "Send SMS" hook of Supabase Auth, as a Postgres function. Supabase makes the code and verifies it, so this only sends it.
+-- Returns what the hook expects: an empty object, or an error with a status of HTTP. The session needs otp.secret.
+CREATE FUNCTION otp.send_sms_hook(event jsonb) RETURNS jsonb
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- Newer versions of Supabase Auth name the phone of this message, which is not the user's if a second factor has its own.
+    phone text := coalesce(nullif(event #>> '{sms,phone}', ''), event #>> '{user,phone}');
+    verification bigint;
+BEGIN
+    -- Supabase Auth stores international numbers without the plus.
+    IF phone ~ '^[1-9][0-9]{6,14}$' THEN
+        phone := '+' || phone;
+    END IF;
+    INSERT INTO otp.verifications (subject, phone_number, code, locale)
+    VALUES (event #>> '{user,id}', phone, coalesce(event #>> '{sms,otp}', ''), (
+        SELECT t.locale FROM otp.templates t
+        WHERE t.purpose = 'phone_verification' AND t.locale = event #>> '{user,user_metadata,locale}'))
+    RETURNING id INTO verification;
+    INSERT INTO otp.send_jobs (verification_id) VALUES (verification);
+    RETURN '{}';
+EXCEPTION
+    WHEN SQLSTATE 'OT001' THEN
+        RETURN jsonb_build_object('error', jsonb_build_object('http_code', 429, 'message', SQLERRM));
+    WHEN SQLSTATE 'OT002' OR SQLSTATE 'OT005' OR SQLSTATE 'OT007' THEN
+        RETURN jsonb_build_object('error', jsonb_build_object('http_code', 400, 'message', SQLERRM));
+END $$;
+COMMENT ON FUNCTION otp.send_sms_hook IS 'The Send SMS hook of Supabase Auth: sends the code of the event to its phone. Supabase verifies the code.';
 
 GRANT EXECUTE ON FUNCTION otp.request, otp.verify, otp.cancel TO otp_web;
 

@@ -140,7 +140,8 @@ BEGIN
     IF missing.troubles IS NOT NULL THEN
         RAISE EXCEPTION 'the functions of otpd would not work: %', missing.troubles
             USING ERRCODE = 'insufficient_privilege',
-                HINT = format('Run as a superuser: %s;  then migrate again.', missing.remedies);
+                HINT = format('Run as a superuser, or at a provider as your administrator role: %s;  then migrate again.',
+                    missing.remedies);
     END IF;
     IF owner <> 'otp_owner' THEN
         SET LOCAL client_min_messages = 'notice';
@@ -162,8 +163,10 @@ BEGIN
     END IF;
     IF NOT otp.conceal_statements() THEN
         SET LOCAL client_min_messages = 'notice';
-        RAISE NOTICE 'the server may log failing statements of backends with the phone numbers in them'
-            USING HINT = format('Run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
-                'then as %I: SELECT otp.conceal_statements();', owner, current_user);
+        RAISE NOTICE 'the server may log failing statements of backends with their literals, such as phone numbers'
+            USING HINT = format('Bind parameters stay out of the log while log_parameter_max_length_on_error is 0. To keep the '
+                'statements out too, run as a superuser: GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO %I;  '
+                'then as %I: SELECT otp.conceal_statements();  Providers often refuse that: see deploy/docs/managed-databases.md.',
+                owner, current_user);
     END IF;
 END $$;

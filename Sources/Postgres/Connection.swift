@@ -188,4 +188,17 @@ public actor Connection {
         }
         return (value ?? nil) ?? "closed"
     }
+
+    /// How the connection is protected on its way. Nil when it has ended.
+    public var security: ConnectionSecurity? {
+        unsafe handle.with { pointer in
+            let values = unsafe Conninfo.effective(pointer)
+            let host = unsafe PQhost(pointer).map { unsafe String(cString: $0) } ?? ""
+            let address = unsafe PQhostaddr(pointer).map { unsafe String(cString: $0) } ?? ""
+            return ConnectionSecurity(
+                host: host, address: address, hasTLS: unsafe PQsslInUse(pointer) != 0,
+                hasGSS: unsafe PQgssEncInUse(pointer) != 0, mode: values["sslmode"] ?? "prefer",
+                libpqVersion: PQlibVersion())
+        }
+    }
 }

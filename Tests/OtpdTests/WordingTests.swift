@@ -100,7 +100,7 @@ import Twilio
 
     private static var findings: [Finding] {
         get throws {
-            try database + rolesAndLogs + server + twilio + callback + files
+            try database + rolesAndLogs + server + providers + twilio + callback + files
         }
     }
 
@@ -177,7 +177,7 @@ import Twilio
             LogChecks.parameters(WellServer.with(all) { $0.webRoles = [] }, stored: []),
             DurabilityChecks.disk(WellServer.server, stored: stored),
         ]
-        return findings + logs.map(LogChecks.failing)
+        return findings + logs.map { LogChecks.failing($0) }
     }
 
     private static var server: [Finding] {
@@ -253,6 +253,27 @@ import Twilio
         let servers = ServerChecks.findings(WellServer.server) + ServerChecks.findings(bad)
         return [servers, schemas, standbys, listening, full, clocks, activity, numbers, templates, others].flatMap {
             $0
+        }
+    }
+
+    private static var providers: [Finding] {
+        let open = WellServer.with(WellServer.concealment) { ($0.isOn, $0.ownerMay) = (false, false) }
+        let logs = WellServer.with(open) { ($0.logStatement, $0.parameterLengthOnError) = ("all", 0) }
+        let plain = WellServer.with(WellServer.security) { ($0.hasTLS, $0.mode) = (false, "prefer") }
+        return DatabaseProvider.allCases.flatMap { provider -> [Finding] in
+            let remedies = Remedies(provider, database: "app")
+            let bad = WellServer.with(WellServer.server) {
+                ($0.provider, $0.hasAutovacuum, $0.hasPgcrypto, $0.isStandby) = (provider, false, false, true)
+                ($0.version, $0.hasFsync, $0.synchronousCommit) = (140_001, false, "off")
+            }
+            return ServerChecks.findings(bad) + [
+                EncryptionCheck.finding(plain, remedies),
+                EncryptionCheck.finding(WellServer.with(plain) { $0.hasTLS = true }, remedies),
+                LogChecks.failing(open, remedies), LogChecks.parameters(logs, stored: [], remedies),
+                DurabilityChecks.disk(bad, stored: []),
+                DurabilityChecks.standby(bad, .init(streaming: 2, synchronous: 0, isVisible: true, name: "b")),
+                ListenCheck.finding(.init(isHeard: false, isPooled: true, changesBackend: true), remedies),
+            ]
         }
     }
 

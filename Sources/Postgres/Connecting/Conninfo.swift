@@ -54,6 +54,13 @@ struct Conninfo: Equatable, CustomStringConvertible {
         return unsafe read(options)
     }
 
+    /// The values that an open connection uses, from all of libpq's sources.
+    static func effective(_ connection: OpaquePointer) -> [String: String] {
+        guard let options = unsafe PQconninfo(connection) else { return [:] }
+        defer { unsafe PQconninfoFree(options) }
+        return unsafe read(options)
+    }
+
     private static func read(_ options: UnsafeMutablePointer<PQconninfoOption>) -> [String: String] {
         var values: [String: String] = [:]
         var option = unsafe options

@@ -20,7 +20,23 @@ public enum ReadConcealment {
                (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname)
                   FROM pg_roles r
                  WHERE r.rolcanlogin AND NOT r.rolsuper AND to_regrole('otp_web') IS NOT NULL
-                   AND pg_has_role(r.oid, to_regrole('otp_web')::oid, 'MEMBER'))
+                   AND pg_has_role(r.oid, to_regrole('otp_web')::oid, 'MEMBER')),
+               (SELECT string_agg(r.rolname, ',' ORDER BY r.rolname)
+                  FROM pg_roles r
+                 WHERE r.rolcanlogin AND NOT r.rolsuper AND to_regrole('otp_web') IS NOT NULL
+                   AND pg_has_role(r.oid, to_regrole('otp_web')::oid, 'MEMBER')
+                   AND coalesce((SELECT split_part(c.entry, '=', 2)
+                                   FROM pg_db_role_setting s CROSS JOIN LATERAL unnest(s.setconfig) AS c(entry)
+                                  WHERE split_part(c.entry, '=', 1) = 'log_min_error_statement'
+                                    AND s.setrole IN (0, r.oid)
+                                    AND s.setdatabase IN (0, (SELECT d.oid FROM pg_database d
+                                                               WHERE d.datname = current_database()))
+                                  ORDER BY s.setrole = 0, s.setdatabase = 0
+                                  LIMIT 1),
+                                (SELECT p.reset_val FROM pg_settings p WHERE p.name = 'log_min_error_statement'))
+                       NOT IN ('log', 'fatal', 'panic')),
+               (SELECT p.reset_val IN ('log', 'fatal', 'panic') FROM pg_settings p
+                 WHERE p.name = 'log_min_error_statement')
         """
 
     /// The result.
@@ -41,10 +57,17 @@ public enum ReadConcealment {
         public var parameterLengthOnError: Int
         /// Login roles of backends, without superusers.
         public var webRoles: [String]
+        /// Those of them whose failing statements are logged, by log_min_error_statement.
+        public var loggedRoles: [String]
+        /// Whether the server's own log_min_error_statement keeps failing statements out of the log.
+        public var serverConceals: Bool
+
+        /// Whether a setting of the server or of every backend's role keeps failing statements out of the log.
+        public var isConcealedBySettings: Bool { loggedRoles.isEmpty && (serverConceals || !webRoles.isEmpty) }
 
         public init(
             isOn: Bool, ownerMay: Bool, owner: String, logStatement: String, logsDurations: Bool, parameterLength: Int,
-            parameterLengthOnError: Int, webRoles: [String]
+            parameterLengthOnError: Int, webRoles: [String], loggedRoles: [String] = [], serverConceals: Bool = false
         ) {
             self.isOn = isOn
             self.ownerMay = ownerMay
@@ -54,6 +77,8 @@ public enum ReadConcealment {
             self.parameterLength = parameterLength
             self.parameterLengthOnError = parameterLengthOnError
             self.webRoles = webRoles
+            self.loggedRoles = loggedRoles
+            self.serverConceals = serverConceals
         }
     }
 
@@ -62,6 +87,7 @@ public enum ReadConcealment {
         return Concealment(
             isOn: try row.next(), ownerMay: try row.next(), owner: try row.next() ?? "", logStatement: try row.next(),
             logsDurations: try row.next(), parameterLength: try row.next(), parameterLengthOnError: try row.next(),
-            webRoles: try row.nextNames())
+            webRoles: try row.nextNames(), loggedRoles: try row.nextNames(),
+            serverConceals: try row.next() ?? false)
     }
 }

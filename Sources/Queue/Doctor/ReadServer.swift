@@ -10,7 +10,14 @@ public enum ReadServer {
                current_setting('autovacuum')::bool AND current_setting('track_counts')::bool,
                current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
                current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
-               current_setting('TimeZone')
+               current_setting('TimeZone'),
+               (SELECT r.rolsuper FROM pg_roles r WHERE r.rolname = session_user),
+               (SELECT string_agg(r.rolname, ',') FROM pg_roles r
+                 WHERE r.rolname = ANY ('{\(DatabaseProvider.roles.joined(separator: ","))}')),
+               (SELECT string_agg(DISTINCT split_part(s.name, '.', 1), ',') FROM pg_settings s
+                 WHERE s.name LIKE '%.%'
+                   AND split_part(s.name, '.', 1) = ANY ('{\(DatabaseProvider.prefixes.joined(separator: ","))}')),
+               EXISTS (SELECT FROM pg_proc p WHERE p.proname = 'aurora_version')
         """
 
     /// The result.
@@ -30,11 +37,13 @@ public enum ReadServer {
         public var synchronousCommit: String
         public var synchronousStandbyNames: String
         public var timeZone: String
+        /// The service that operates it. Nil for your own server.
+        public var provider: DatabaseProvider?
 
         public init(
             version: Int, encoding: String, isStandby: Bool, backendPID: Int32, database: String, hasPgcrypto: Bool,
             hasAutovacuum: Bool, hasFsync: Bool, hasFullPageWrites: Bool, synchronousCommit: String,
-            synchronousStandbyNames: String, timeZone: String
+            synchronousStandbyNames: String, timeZone: String, provider: DatabaseProvider? = nil
         ) {
             self.version = version
             self.encoding = encoding
@@ -48,6 +57,7 @@ public enum ReadServer {
             self.synchronousCommit = synchronousCommit
             self.synchronousStandbyNames = synchronousStandbyNames
             self.timeZone = timeZone
+            self.provider = provider
         }
     }
 
@@ -58,6 +68,13 @@ public enum ReadServer {
             database: try row.next(), hasPgcrypto: try row.next(), hasAutovacuum: try row.next(),
             hasFsync: try row.next(),
             hasFullPageWrites: try row.next(), synchronousCommit: try row.next(),
-            synchronousStandbyNames: try row.next(), timeZone: try row.next())
+            synchronousStandbyNames: try row.next(), timeZone: try row.next(), provider: try provider(&row))
+    }
+
+    private static func provider(_ row: inout RowReader) throws(PostgresError) -> DatabaseProvider? {
+        DatabaseProvider(
+            .init(
+                isSuperuser: try row.next() ?? false, roles: Set(try row.nextNames()),
+                prefixes: Set(try row.nextNames()), hasAuroraVersion: try row.next()))
     }
 }

@@ -14,8 +14,8 @@ struct DatabaseFindings {
 
     /// All checks that need the database.
     static let checks =
-        ServerChecks.all + [SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all + SealChecks.all
-        + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
+        ServerChecks.all + [EncryptionCheck.check, SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all
+        + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
         + TemplateChecks.all
@@ -35,15 +35,18 @@ struct DatabaseFindings {
         case .success(let server): findings += ServerChecks.findings(server)
         case .failure(let error): findings += ServerChecks.all.dropFirst().map { $0.unread(error) }
         }
+        findings.append(
+            readings.security.map { EncryptionCheck.finding($0, remedies) }
+                ?? EncryptionCheck.check.skip("The connection has ended."))
         findings.append(finding(SchemaCheck.check, readings.schema) { SchemaCheck.finding($0, newest: newest) })
-        findings.append(finding(RoleChecks.roles, readings.role, RoleChecks.roles))
-        findings.append(finding(RoleChecks.login, readings.role, RoleChecks.login))
+        findings.append(finding(RoleChecks.roles, readings.role) { RoleChecks.roles($0, remedies) })
+        findings.append(finding(RoleChecks.login, readings.role) { RoleChecks.login($0, remedies) })
         findings.append(grants)
         findings += integrity
         findings += seals
         findings += logs
         findings.append(finding(ClockCheck.check, readings.clock, ClockCheck.finding))
-        findings.append(finding(ListenCheck.check, readings.listen, ListenCheck.finding))
+        findings.append(finding(ListenCheck.check, readings.listen) { ListenCheck.finding($0, remedies) })
         findings += durability
         findings.append(zone)
         findings.append(
@@ -58,6 +61,12 @@ struct DatabaseFindings {
         findings += list(ActivityChecks.limits, readings.activity, ActivityChecks.limits)
         findings.append(finding(ActivityChecks.accepted, readings.activity, ActivityChecks.accepted))
         return findings
+    }
+
+    /// The remedies that exist where the database runs. Those of your own server if that could not be read.
+    private var remedies: Remedies {
+        let server = try? readings.server?.get()
+        return Remedies(server?.provider, database: server?.database)
     }
 
     /// Whether wrong roles or grants explain why PostgreSQL refuses a reading.
@@ -79,14 +88,16 @@ struct DatabaseFindings {
     }
 
     private var integrity: [Finding] {
-        let settings = finding(IntegrityChecks.settings, readings.stored, IntegrityChecks.settings)
+        let settings = finding(IntegrityChecks.settings, readings.stored) {
+            IntegrityChecks.settings($0, remedies)
+        }
         if let state = try? readings.schema?.get(), !state.isUsable {
             let others = [IntegrityChecks.owner, IntegrityChecks.rights, IntegrityChecks.sequences]
             return others.map { $0.skip(Self.needsSchema) } + [settings]
         }
         return [
-            finding(IntegrityChecks.owner, readings.owner, IntegrityChecks.owner),
-            finding(IntegrityChecks.rights, readings.rights, IntegrityChecks.rights),
+            finding(IntegrityChecks.owner, readings.owner) { IntegrityChecks.owner($0, remedies) },
+            finding(IntegrityChecks.rights, readings.rights) { IntegrityChecks.rights($0, remedies) },
             finding(IntegrityChecks.sequences, readings.sequences, IntegrityChecks.sequences),
             settings,
         ]
@@ -96,7 +107,7 @@ struct DatabaseFindings {
         let agrees =
             ownKeys.map { own in finding(SealChecks.agrees, readings.seals) { SealChecks.agrees($0, own: own) } }
             ?? SettingsChecks.skip(SealChecks.agrees, "OTPD_SECRET")
-        return [finding(SealChecks.stored, readings.stored, SealChecks.stored), agrees]
+        return [finding(SealChecks.stored, readings.stored) { SealChecks.stored($0, remedies) }, agrees]
     }
 
     private var logs: [Finding] {
@@ -105,8 +116,10 @@ struct DatabaseFindings {
         }
         let stored = (try? readings.stored?.get()) ?? []
         return [
-            finding(LogChecks.failing, readings.concealment, LogChecks.failing),
-            finding(LogChecks.parameters, readings.concealment) { LogChecks.parameters($0, stored: stored) },
+            finding(LogChecks.failing, readings.concealment) { LogChecks.failing($0, remedies) },
+            finding(LogChecks.parameters, readings.concealment) {
+                LogChecks.parameters($0, stored: stored, remedies)
+            },
         ]
     }
 
@@ -134,7 +147,7 @@ struct DatabaseFindings {
     ) -> Finding {
         switch reading {
         case .success(let value): decide(value)
-        case .failure(let error): check.unread(error, isExplained: isRefusalExplained)
+        case .failure(let error): check.unread(error, isExplained: isRefusalExplained, remedies)
         case nil: check.skip("not read")
         }
     }
@@ -144,7 +157,7 @@ struct DatabaseFindings {
     ) -> [Finding] {
         switch reading {
         case .success(let value): decide(value)
-        case .failure(let error): [check.unread(error, isExplained: isRefusalExplained)]
+        case .failure(let error): [check.unread(error, isExplained: isRefusalExplained, remedies)]
         case nil: [check.skip("not read")]
         }
     }

@@ -40,6 +40,7 @@ struct DatabaseReader: Sendable {
 
     private func read(on connection: Connection, into readings: inout DatabaseReadings) async {
         readings.target = await connection.target
+        readings.security = await connection.security
         readings.server = await one { deadline throws(PostgresError) in
             try await ReadServer.run(on: connection, deadline: deadline)
         }

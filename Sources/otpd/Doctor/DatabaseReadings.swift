@@ -13,6 +13,8 @@ struct DatabaseReadings: Sendable {
     /// Why no connection could be opened.
     var failure: PostgresError?
 
+    /// Nil if the connection has ended.
+    var security: ConnectionSecurity?
     var server: Reading<ReadServer.Server>?
     var clock: Reading<[ClockCheck.Sample]>?
     var role: Reading<ReadRole.Role>?

@@ -12,11 +12,13 @@ enum WellServer {
         version: 150_004, encoding: "UTF8", isStandby: false, backendPID: 1, database: "app", hasPgcrypto: true,
         hasAutovacuum: true, hasFsync: true, hasFullPageWrites: true, synchronousCommit: "on",
         synchronousStandbyNames: "", timeZone: "UTC")
+    static let security = ConnectionSecurity(
+        host: "db", address: "10.0.0.1", hasTLS: true, hasGSS: false, mode: "verify-full", libpqVersion: 150_000)
     static let role = ReadRole.Role(
         name: "otpd", isSuperuser: false, attributes: [], isWorker: true, isMember: true, dangerous: [], missing: [])
     static let concealment = ReadConcealment.Concealment(
         isOn: true, ownerMay: true, owner: "otp_owner", logStatement: "none", logsDurations: false, parameterLength: -1,
-        parameterLengthOnError: 0, webRoles: ["web"])
+        parameterLengthOnError: 0, webRoles: ["web"], loggedRoles: ["web"])
     static let noStandby = ReadStandbys.Standbys(streaming: 0, synchronous: 0, isVisible: true, name: nil)
     static let activity = ReadActivity.Activity(
         workersAlive: 1, versions: ["0.1.0"], lastHeartbeat: 2, due: 0, oldestDue: nil, lastAccepted: 60, pauses: [])
@@ -134,7 +136,7 @@ enum WellServer {
         ("otpd", "otpd"), ("a_1", "a_1"), ("Web", "\"Web\""), ("a-b", "\"a-b\""), ("a\"b", "\"a\"\"b\""),
         ("1a", "\"1a\""), ("", "\"\""),
     ])
-    func namesAsSQLHasThem(name: String, sql: String) { #expect(RoleChecks.identifier(name) == sql) }
+    func namesAsSQLHasThem(name: String, sql: String) { #expect(Remedies.identifier(name) == sql) }
 }
 
 @Suite struct SealChecksTests {

@@ -9,7 +9,7 @@ import Testing
 @Suite struct DatabaseFindingsTests {
     private static var well: DatabaseReadings {
         DatabaseReadings(
-            target: "db:5432", server: .success(WellServer.server),
+            target: "db:5432", security: WellServer.security, server: .success(WellServer.server),
             clock: .success([.init(before: 0, database: 0, after: 0)]), role: .success(WellServer.role),
             schema: .success(.current), missingGrants: .success([]), stored: .success([]),
             concealment: .success(WellServer.concealment),

@@ -9,9 +9,9 @@ enum IntegrityChecks {
     static let settings = Check("stored-settings", "Stored settings")
     static let all = [owner, rights, sequences, settings]
 
-    static func owner(_ read: ReadOwner.Owner?) -> Finding {
+    static func owner(_ read: ReadOwner.Owner?, _ remedies: Remedies = Remedies()) -> Finding {
         guard let read else { return owner.skip("This check needs the current schema.") }
-        let name = RoleChecks.identifier(read.name)
+        let name = Remedies.identifier(read.name)
         let grant = "GRANT otp_owner TO \(name)\(read.hasMembershipOptions ? " WITH SET TRUE, INHERIT TRUE" : "");"
         let guide = "Then follow the section \"Who owns the schema\" in deploy/docs/install.md."
         if read.isSuperuser {
@@ -19,28 +19,28 @@ enum IntegrityChecks {
                 .privileges, "The functions run with the rights of \(read.name), a superuser.",
                 read.name == "otp_owner"
                     ? "In psql as another superuser: ALTER ROLE otp_owner NOSUPERUSER;"
-                    : "In psql as a superuser: \(grant) \(guide)")
+                    : remedies.administrator("\(grant) \(guide)"))
         }
         if !read.attributes.isEmpty {
             return owner.warn(
                 "The functions run with the rights of \(read.name), which has more rights than they need: "
                     + read.attributes.joined(separator: ", ") + ".",
                 read.name == "otp_owner"
-                    ? "In psql as a superuser: ALTER ROLE otp_owner "
-                        + read.attributes.map { "NO\($0)" }.joined(separator: " ") + ";"
-                    : "In psql as a superuser: \(grant) \(guide)")
+                    ? remedies.administrator(
+                        "ALTER ROLE otp_owner \(read.attributes.map { "NO\($0)" }.joined(separator: " "));")
+                    : remedies.administrator("\(grant) \(guide)"))
         }
         return owner.pass(
             "The functions run with the rights of \(read.name), which has no rights that they do not need.")
     }
 
-    static func rights(_ missing: [ReadMissingRights.Right]) -> Finding {
+    static func rights(_ missing: [ReadMissingRights.Right], _ remedies: Remedies = Remedies()) -> Finding {
         guard !missing.isEmpty else { return rights.pass("The functions have all rights that they need.") }
         let troubles = missing.prefix(3).map(\.trouble).joined(separator: "; ")
         let more = missing.count > 3 ? "; and \(missing.count - 3) more" : ""
         return rights.fail(
             .privileges, "\(troubles)\(more)",
-            "In psql as a superuser: \(missing.map { "\($0.remedy);" }.joined(separator: " "))")
+            remedies.administrator(missing.map { "\($0.remedy);" }.joined(separator: " ")))
     }
 
     static func sequences(_ behind: [AdvanceSequences.Sequence]) -> Finding {
@@ -52,12 +52,12 @@ enum IntegrityChecks {
                 + behind.map(\.remedy).joined(separator: " "))
     }
 
-    static func settings(_ stored: [ReadStoredSettings.Entry]) -> Finding {
+    static func settings(_ stored: [ReadStoredSettings.Entry], _ remedies: Remedies = Remedies()) -> Finding {
         let harms = stored.compactMap { entry in harm(entry).map { (entry, $0.words, $0.isFatal) } }
         guard !harms.isEmpty else { return settings.pass("No stored setting disturbs a backend.") }
         let found = harms.map { "\($0.0.name) of \(SealChecks.place($0.0)): \($0.1)." }.joined(separator: " ")
         let remedy =
-            "In psql as a superuser: " + harms.map { SealChecks.reset($0.0) }.joined(separator: " ")
+            remedies.administrator(harms.map { SealChecks.reset($0.0) }.joined(separator: " "))
             + " It takes effect when sessions connect again."
         return harms.contains { $0.2 } ? settings.fail(.configuration, found, remedy) : settings.warn(found, remedy)
     }

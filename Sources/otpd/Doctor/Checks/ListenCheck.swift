@@ -4,15 +4,12 @@ internal import Queue
 enum ListenCheck {
     static let check = Check("listen", "LISTEN")
 
-    private static let remedy =
-        "Let DATABASE_URL name PostgreSQL itself (usually port 5432) instead of the pooler."
-
     private static let emptying =
         "A session that listens and stays in a transaction keeps the queue full. PostgreSQL's log names its PID. Find "
         + "it: SELECT pid, usename, application_name, xact_start FROM pg_stat_activity ORDER BY xact_start LIMIT 5; "
         + "End it: SELECT pg_terminate_backend(PID);"
 
-    static func finding(_ outcome: TryListen.Hearing) -> Finding {
+    static func finding(_ outcome: TryListen.Hearing, _ remedies: Remedies = Remedies()) -> Finding {
         if outcome.queuePercent >= TryListen.fullFrom {
             return check.fail(
                 .configuration,
@@ -22,11 +19,11 @@ enum ListenCheck {
         if outcome.isHeard, outcome.queuePercent >= 50 {
             return check.warn("The server's queue of notifications is \(outcome.queuePercent)% full.", emptying)
         }
-        return way(outcome)
+        return way(outcome, remedies)
     }
 
     /// The finding about the way of a NOTIFY.
-    private static func way(_ outcome: TryListen.Hearing) -> Finding {
+    private static func way(_ outcome: TryListen.Hearing, _ remedies: Remedies) -> Finding {
         switch (outcome.isHeard, outcome.isPooled, outcome.changesBackend) {
         case (true, false, _): check.pass("A NOTIFY arrives.")
         case (true, true, false):
@@ -35,10 +32,11 @@ enum ListenCheck {
             check.fail(
                 .configuration,
                 "The connection goes through a pooler in transaction mode, such as PgBouncer. It drops LISTEN after each "
-                    + "transaction, so workers are not notified of new jobs.", remedy)
+                    + "transaction, so workers are not notified of new jobs.", remedies.directConnection)
         case (false, true, false):
             check.fail(
-                .configuration, "No NOTIFY arrives. The connection goes through a pooler, such as PgBouncer.", remedy)
+                .configuration, "No NOTIFY arrives. The connection goes through a pooler, such as PgBouncer.",
+                remedies.directConnection)
         case (false, false, _):
             check.fail(
                 .configuration, "No NOTIFY arrives, so workers look for new jobs only every 10 s.",

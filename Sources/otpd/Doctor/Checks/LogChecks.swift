@@ -6,8 +6,8 @@ enum LogChecks {
     static let parameters = Check("log-parameters", "Log: bind parameters")
     static let all = [failing, parameters]
 
-    static func failing(_ read: ReadConcealment.Concealment) -> Finding {
-        let owner = RoleChecks.identifier(read.owner)
+    static func failing(_ read: ReadConcealment.Concealment, _ remedies: Remedies = Remedies()) -> Finding {
+        let owner = Remedies.identifier(read.owner)
         let grant = "GRANT SET ON PARAMETER log_min_error_statement, log_error_verbosity TO \(owner);"
         switch (read.isOn, read.ownerMay) {
         case (true, true): return failing.pass("The functions keep failing statements out of PostgreSQL's log.")
@@ -16,26 +16,37 @@ enum LogChecks {
                 .privileges,
                 "The functions keep failing statements out of the log, but \(read.owner) may not set the parameters for "
                     + "it. PostgreSQL refuses every call.",
-                "In psql as a superuser: \(grant)")
+                remedies.administrator(grant))
         case (false, true):
             return failing.warn(
                 "PostgreSQL logs a backend's failing statements with their phone numbers and codes.",
                 "In psql as a superuser or as \(read.owner): SELECT otp.conceal_statements();")
         case (false, false):
+            if read.isConcealedBySettings {
+                return failing.pass("log_min_error_statement keeps failing statements out of PostgreSQL's log.")
+            }
+            // The grant needs a superuser, and a provider's users are none.
+            guard remedies.provider == nil else {
+                return failing.warn(
+                    "PostgreSQL logs a backend's failing statements with the phone numbers and codes that are literals in "
+                        + "them. Bind parameters stay out of the log while log_parameter_max_length_on_error is 0.",
+                    remedies.concealed(roles: read.loggedRoles))
+            }
             return failing.warn(
                 "PostgreSQL logs a backend's failing statements with their phone numbers and codes.",
-                "In psql as a superuser: \(grant) SELECT otp.conceal_statements();")
+                remedies.administrator("\(grant) SELECT otp.conceal_statements();"))
         }
     }
 
     static func parameters(
-        _ read: ReadConcealment.Concealment, stored: [ReadStoredSettings.Entry]
+        _ read: ReadConcealment.Concealment, stored: [ReadStoredSettings.Entry], _ remedies: Remedies = Remedies()
     ) -> Finding {
         guard read.parameterLengthOnError == 0 else {
             return parameters.warn(
                 "log_parameter_max_length_on_error is not 0, so PostgreSQL logs the parameters of failing statements.",
-                "In psql as a superuser: ALTER SYSTEM RESET log_parameter_max_length_on_error; SELECT pg_reload_conf();"
-            )
+                remedies.provider == nil
+                    ? remedies.reset(["log_parameter_max_length_on_error": "0"])
+                    : remedies.sessions("log_parameter_max_length_on_error", "0"))
         }
         let logs = read.logsDurations || read.logStatement == "all" || read.logStatement == "mod"
         guard logs else { return parameters.pass("PostgreSQL does not log statements.") }
@@ -46,10 +57,9 @@ enum LogChecks {
         guard !open.isEmpty else {
             return parameters.pass("PostgreSQL logs statements, but not the parameters of backends.")
         }
-        let statements = open.map { "ALTER ROLE \(RoleChecks.identifier($0)) SET log_parameter_max_length = 0;" }
         return parameters.warn(
             "PostgreSQL logs statements with their parameters, which are phone numbers and codes. The roles: "
                 + "\(open.joined(separator: ", ")).",
-            "In psql as a superuser: \(statements.joined(separator: " "))")
+            remedies.withoutParameters(roles: open))
     }
 }

@@ -7,20 +7,20 @@ enum RoleChecks {
     static let grants = Check("grants", "Grants")
     static let all = [roles, login, grants]
 
-    static func roles(_ role: ReadRole.Role) -> Finding {
+    static func roles(_ role: ReadRole.Role, _ remedies: Remedies = Remedies()) -> Finding {
         guard role.missing.isEmpty else {
             let names = role.missing.joined(separator: ", ")
             return roles.fail(
                 .configuration, "These roles do not exist: \(names).",
-                "In psql as a superuser: \(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) Then, as the "
-                    + "schema's owner: otpd migrate up. After a restore, also restore the dump of pg_dumpall --globals-only"
-            )
+                remedies.administrator(
+                    "\(role.missing.map { "CREATE ROLE \($0);" }.joined(separator: " ")) Then, as the schema's owner: "
+                        + "otpd migrate up. After a restore, also restore the dump of pg_dumpall --globals-only"))
         }
         return roles.pass("otp_web, otp_worker, otp_monitor and otp_admin exist.")
     }
 
-    static func login(_ role: ReadRole.Role) -> Finding {
-        let name = identifier(role.name)
+    static func login(_ role: ReadRole.Role, _ remedies: Remedies = Remedies()) -> Finding {
+        let name = Remedies.identifier(role.name)
         guard !role.isSuperuser else {
             return login.warn(
                 "The role \(role.name) is a superuser, so an attacker in otpd would control the whole cluster.",
@@ -32,13 +32,14 @@ enum RoleChecks {
         guard role.isMember else {
             return login.fail(
                 .privileges, "The role \(role.name) is no member of otp_worker, so it may not claim jobs.",
-                "In psql as a superuser: GRANT otp_worker TO \(name);")
+                remedies.administrator("GRANT otp_worker TO \(name);"))
         }
         guard role.isWorker else {
             return login.fail(
                 .privileges, "The role \(role.name) is a member of otp_worker, but does not inherit its privileges.",
-                "In psql as a superuser: ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) "
-                    + "WITH INHERIT TRUE;")
+                remedies.administrator(
+                    "ALTER ROLE \(name) INHERIT; From PostgreSQL 16 on: GRANT otp_worker TO \(name) WITH INHERIT TRUE;")
+            )
         }
         let excess = role.dangerous + role.attributes
         guard excess.isEmpty else {
@@ -47,7 +48,7 @@ enum RoleChecks {
                 + role.attributes.map { "ALTER ROLE \(name) NO\($0);" }
             return login.warn(
                 "The role \(role.name) has more rights than a worker needs: \(excess.joined(separator: ", ")).",
-                "In psql as a superuser: \(statements.joined(separator: " "))")
+                remedies.administrator(statements.joined(separator: " ")))
         }
         return login.pass("\(role.name), a member of otp_worker")
     }
@@ -64,15 +65,5 @@ enum RoleChecks {
         return grants.fail(
             .privileges, lacks.joined(separator: " "),
             "In psql as the schema's owner: \(shown)\(rest)")
-    }
-
-    /// A role's name as an identifier of SQL, quoted where necessary.
-    static func identifier(_ name: String) -> String {
-        let isPlain =
-            name.utf8.allSatisfy {
-                (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) || $0 == UInt8(ascii: "_")
-                    || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0)
-            } && name.utf8.first.map { $0 > UInt8(ascii: "9") } ?? false
-        return isPlain ? name : "\"\(name.replacing("\"", with: "\"\""))\""
     }
 }

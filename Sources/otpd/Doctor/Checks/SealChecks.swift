@@ -6,7 +6,7 @@ enum SealChecks {
     static let agrees = Check("secret-agrees", "otp.secret of backends")
     static let all = [stored, agrees]
 
-    static func stored(_ entries: [ReadStoredSettings.Entry]) -> Finding {
+    static func stored(_ entries: [ReadStoredSettings.Entry], _ remedies: Remedies = Remedies()) -> Finding {
         let secrets = entries.filter { $0.name.hasPrefix("otp.") }
         guard !secrets.isEmpty else { return stored.pass("No role and no database stores it.") }
         let places = secrets.map { "\($0.name) of \(place($0))" }.joined(separator: ", ")
@@ -14,16 +14,16 @@ enum SealChecks {
         return stored.fail(
             .configuration,
             "The catalog stores it, where every role can read it, and a dump of the globals holds it: \(places).",
-            "In psql as a superuser: \(statements.joined(separator: " ")) Then change the secret: see "
-                + "deploy/docs/settings.md.")
+            remedies.administrator(
+                "\(statements.joined(separator: " ")) Then change the secret: see deploy/docs/settings.md."))
     }
 
     /// The statement that removes a stored setting.
     static func reset(_ entry: ReadStoredSettings.Entry) -> String {
-        let inDatabase = entry.database.map { " IN DATABASE \(RoleChecks.identifier($0))" } ?? ""
+        let inDatabase = entry.database.map { " IN DATABASE \(Remedies.identifier($0))" } ?? ""
         return switch (entry.role, entry.database) {
-        case (let role?, _): "ALTER ROLE \(RoleChecks.identifier(role))\(inDatabase) RESET \(entry.name);"
-        case (nil, let database?): "ALTER DATABASE \(RoleChecks.identifier(database)) RESET \(entry.name);"
+        case (let role?, _): "ALTER ROLE \(Remedies.identifier(role))\(inDatabase) RESET \(entry.name);"
+        case (nil, let database?): "ALTER DATABASE \(Remedies.identifier(database)) RESET \(entry.name);"
         case (nil, nil): "ALTER ROLE ALL RESET \(entry.name);"
         }
     }

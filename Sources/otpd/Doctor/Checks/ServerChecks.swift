@@ -62,15 +62,20 @@ enum ServerChecks {
     }
 
     static func findings(_ server: ReadServer.Server) -> [Finding] {
-        [version(server), encoding(server), primary(server), pgcrypto(server), autovacuum(server)]
+        let remedies = Remedies(server.provider, database: server.database)
+        return [
+            version(server), encoding(server), primary(server), pgcrypto(server), autovacuum(server, remedies),
+        ]
     }
 
     private static func version(_ server: ReadServer.Server) -> Finding {
-        let words = "PostgreSQL \(server.version / 10_000).\(server.version % 10_000)"
+        let place = server.provider.map { " at \($0.name)" } ?? ""
+        let words = "PostgreSQL \(server.version / 10_000).\(server.version % 10_000)\(place)"
         guard server.version >= oldest else {
             return version.fail(
                 .configuration, "\(words) is too old. otpd needs PostgreSQL 15 or newer.",
-                "Upgrade the cluster: pg_upgradecluster \(server.version / 10_000) main")
+                server.provider.map { "Upgrade the database with the tools of \($0.name)." }
+                    ?? "Upgrade the cluster: pg_upgradecluster \(server.version / 10_000) main")
         }
         return version.pass(words)
     }
@@ -88,28 +93,31 @@ enum ServerChecks {
         guard !server.isStandby else {
             return primary.fail(
                 .configuration, "This server is a read-only standby, so a worker cannot use it.",
-                "Name the primary in DATABASE_URL, or all servers with target_session_attrs=read-write. After a failed "
-                    + "failover, promote the standby: pg_ctlcluster 15 main promote")
+                server.provider.map { "Name the primary's host in DATABASE_URL. \($0.name) shows it in its console." }
+                    ?? "Name the primary in DATABASE_URL, or all servers with target_session_attrs=read-write. After a "
+                    + "failed failover, promote the standby: pg_ctlcluster 15 main promote")
         }
         return primary.pass("The server takes writes.")
     }
 
     private static func pgcrypto(_ server: ReadServer.Server) -> Finding {
         guard server.hasPgcrypto else {
+            let allow =
+                server.provider == .azure
+                ? "In the Azure portal, under Server parameters, add PGCRYPTO to azure.extensions. Then, in" : "In"
             return pgcrypto.fail(
                 .configuration, "The extension pgcrypto is not in this database.",
-                "In psql as the database's owner: CREATE EXTENSION pgcrypto; Then, as the schema's owner: otpd migrate up"
-            )
+                "\(allow) psql as the database's owner: CREATE EXTENSION pgcrypto; Then, as the schema's owner: otpd "
+                    + "migrate up")
         }
         return pgcrypto.pass("installed")
     }
 
-    private static func autovacuum(_ server: ReadServer.Server) -> Finding {
+    private static func autovacuum(_ server: ReadServer.Server, _ remedies: Remedies) -> Finding {
         guard server.hasAutovacuum else {
             return autovacuum.warn(
                 "Autovacuum is off, so every send makes the queue slower.",
-                "In psql as a superuser: ALTER SYSTEM SET autovacuum = on; ALTER SYSTEM SET track_counts = on; SELECT "
-                    + "pg_reload_conf();")
+                remedies.parameters(["autovacuum": "on", "track_counts": "on"]))
         }
         return autovacuum.pass("on")
     }

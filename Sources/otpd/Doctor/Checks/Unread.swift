@@ -4,7 +4,9 @@ extension Check {
     /// The finding for a failed reading of the database.
     ///
     /// - Parameter isExplained: whether roles or grants are known to be wrong. Then a refusal is skipped.
-    func unread(_ error: PostgresError, isExplained: Bool = false) -> Finding {
+    func unread(
+        _ error: PostgresError, isExplained: Bool = false, _ remedies: Remedies = Remedies()
+    ) -> Finding {
         switch error {
         case .server(let refusal):
             switch refusal.sqlstate {
@@ -13,7 +15,7 @@ extension Check {
             case "42501":
                 return fail(
                     .privileges, "PostgreSQL refuses to read it: \(refusal.message)",
-                    "In psql as a superuser, for the role of DATABASE_URL: GRANT otp_worker TO ROLE;")
+                    remedies.administrator("GRANT otp_worker TO ROLE; ROLE is the role of DATABASE_URL."))
             case "3F000", "42P01", "42703", "42883":
                 return skip("This check needs the current schema: \(refusal.message)")
             default: return fail(.unreachable, "\(refusal)", "Read PostgreSQL's log.")
