@@ -116,7 +116,7 @@ def refuses_nonsense(stage):
 def starts(stage):
     """Schema, settings, secrets as credentials: it starts in its sandbox and reports its status."""
     machine = stage.machine
-    machine.sh("sed -i '1i host app web 127.0.0.1/32 trust' /etc/postgresql/15/main/pg_hba.conf"
+    machine.sh("sed -i '1i host app web 127.0.0.1/32 trust' /etc/postgresql/*/main/pg_hba.conf"
                " && systemctl reload postgresql && runuser -u postgres -- createdb app")
     machine.sh("runuser -u postgres -- env DATABASE_URL=postgresql:///app otpd migrate up")
     # Peer authentication: the service's user is the role's name, and there is no password to keep.
