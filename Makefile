@@ -15,6 +15,8 @@ CHAOS ?=
 
 # Further arguments for the benchmarks: make bench BENCH='throughput --runs 1'
 BENCH ?=
+# The Debian that make test-systemd boots: bookworm (12) or trixie (13)
+SUITE ?= bookworm
 # The revisions that make bench-check compares
 BASE ?=
 HEAD ?=
@@ -22,7 +24,7 @@ HEAD ?=
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -111,15 +113,19 @@ bench: release ## Measures throughput, latency, CPU and more in 10 minutes; BENC
 bench-check: release ## Compares BASE=revision with HEAD=revision (default: the working tree) in pairs, for a review
 	@deploy/bench/check $(if $(BASE),"$(BASE)") $(if $(HEAD),"$(HEAD)") $(BENCH)
 
-deb: ## Makes the Debian package, checks it with lintian, and prints the size of its parts
+deb: ## Makes the Debian packages, checks them with lintian, and prints the size of otpd's parts
 	@.ci/deps debhelper lintian
 	@.ci/swift-build release otpd
+	@.ci/swift-build release twilio-simulator
 	@deploy/debian/build
 
-test-systemd: deb ## Boots a Debian 12 with systemd, and installs, tests, upgrades and purges the package there
-	@.ci/deps debootstrap systemd-container
-	@.ci/swift-build release twilio-simulator
-	@Tests/systemd/run
+repeatable: ## Builds the packages twice, in two folders, and compares them bit by bit (10 minutes)
+	@.ci/deps debhelper lintian
+	@.ci/repeatable
+
+test-systemd: deb ## Boots a Debian 12 and tests the packages there; SUITE=trixie boots a Debian 13
+	@.ci/deps mmdebstrap systemd-container
+	@SUITE='$(SUITE)' Tests/systemd/run
 
 test-prometheus: deps ## Runs otpd under load with Debian's Prometheus, and checks the series and the alerts
 	@Tests/prometheus/install

@@ -27,6 +27,13 @@ let nio: [Target.Dependency] = [
     .product(name: "NIOPosix", package: "swift-nio"),
 ]
 
+/// The products of the packages that only NIO uses, and that this manifest pins. SwiftPM warns of a dependency that no target
+/// has.
+let pinnedOnly: [Target.Dependency] = [
+    .product(name: "Atomics", package: "swift-atomics"),
+    .product(name: "SystemPackage", package: "swift-system"),
+]
+
 let package = Package(
     name: "otpd",
     products: [
@@ -39,6 +46,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-collections", exact: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", exact: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio", exact: "2.101.2"),
+        // NIO's own, named so that every build has these versions. Package.resolved is not in the repository: it also
+        // names revisions, and a mirror of these packages may have other ones.
+        .package(url: "https://github.com/apple/swift-atomics", exact: "1.3.0"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
     ],
     targets: [
         // C libraries as modules.
@@ -93,7 +104,8 @@ let package = Package(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
 
         // Shared by the tests alone: sockets, programs, waiting.
-        .target(name: "TestSupport", path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: pinnedOnly, path: "Tests/TestSupport", swiftSettings: strict),
 
         // Unit tests without a server, then integration tests with real ones.
         .testTarget(

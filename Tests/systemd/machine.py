@@ -33,7 +33,7 @@ def until(seconds, what, condition, every=0.1):
 
 
 class Machine:
-    def __init__(self, base, work, deb):
+    def __init__(self, base, work, debs):
         self.root = pathlib.Path(work) / "root"
         self._work, self._leader = pathlib.Path(work), None
         self._log = open(self._work / "console.log", "wb")
@@ -46,7 +46,7 @@ class Machine:
         # The log survives the reboot.
         (self.root / "var/log/journal").mkdir(exist_ok=True)
         self.packages = self._work / "packages"
-        subprocess.run(["cp", deb, self.packages], check=True)
+        subprocess.run(["cp", *debs, self.packages], check=True)
         self._nspawn = None
 
     def boot(self):
@@ -56,7 +56,9 @@ class Machine:
     def _start(self):
         self._nspawn = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--boot", f"--directory={self.root}",
-             "--machine=otpd-test", f"--bind-ro={self.packages}:/packages", "--console=pipe"],
+             "--machine=otpd-test", f"--bind-ro={self.packages}:/packages", "--console=pipe",
+             # For the first process: newer than 255, it refuses the old control groups that this host may have.
+             "SYSTEMD_CGROUP_ENABLE_LEGACY_FORCE=1"],
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=self._log)
 
     def booted(self, other_than=None):

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The steps of the test on a booted Debian, with their expected results. Started by run."""
 import argparse
+import glob
 import json
 import os
 import re
@@ -21,6 +22,7 @@ TWILIO_PHONE_NUMBER=+15005550006
 TWILIO_AUTH_TOKEN_FILE=/etc/otpd/credentials/twilio_auth_token
 TWILIO_API_BASE_URL={url}
 """
+PACKAGES = ("otpd", "otpd-simulator", "otpd-examples")
 STEPS = []
 
 
@@ -43,10 +45,17 @@ class Stage:
 
     def __init__(self, asked):
         self.asked = asked
-        self.machine = Machine(asked.base, asked.work, asked.deb)
+        self.deb = self.package("otpd")
+        self.machine = Machine(asked.base, asked.work, [self.package(name) for name in PACKAGES])
         self.simulator = Simulator(asked.simulator, asked.work, TOKEN)
         self.backend = Backend(SECRET, asked.work)
         self.machine.boot()
+
+    def package(self, name):
+        """The file of a package."""
+        found = glob.glob(f"{self.asked.debs}/{name}_*.deb")
+        expect(len(found) == 1, f"there is not one file of the package {name}: {found}")
+        return found[0]
 
     def main_pid(self, unit="otpd"):
         return int(self.machine.show(unit, "MainPID"))
@@ -87,8 +96,15 @@ def install(stage):
     machine = stage.machine
     stage.files_before, stage.accounts_before = machine.files(), machine.accounts()
     same("a Swift runtime", machine.sh("find / -xdev -name 'libswift*' | wc -l"), "0")
-    machine.sh("apt-get install --yes --no-install-recommends /packages/otpd_*.deb")
+    machine.sh("apt-get install --yes --no-install-recommends /packages/*.deb")
     expect(machine.sh("otpd --version").startswith("otpd "), "otpd does not run")
+    expect(machine.sh("twilio-simulator --version"), "the simulator does not run")
+    expect(machine.files() > {"/usr/share/doc/otpd-examples/django/manage.py", "/usr/share/man/man1/twilio-simulator.1.gz"},
+           "files of the simulator or of the examples are missing")
+    for package, program in (("otpd", "otpd"), ("otpd-simulator", "twilio-simulator")):
+        bill = json.loads(machine.sh(f"cat /usr/share/doc/{package}/sbom.spdx.json"))["packages"][0]
+        same(f"the hash in the bill of materials of {package}", bill["checksums"][0]["checksumValue"],
+             machine.sh(f"sha256sum /usr/bin/{program}").split()[0])
     same("systemctl is-enabled", machine.sh("systemctl is-enabled otpd"), "enabled")
     same("systemctl is-active", machine.sh("systemctl is-active otpd", check=False), "inactive")
     same("its condition", machine.show("otpd", "ConditionResult"), "no")
@@ -116,7 +132,7 @@ def refuses_nonsense(stage):
 def starts(stage):
     """Schema, settings, secrets as credentials: it starts in its sandbox and reports its status."""
     machine = stage.machine
-    machine.sh("sed -i '1i host app web 127.0.0.1/32 trust' /etc/postgresql/15/main/pg_hba.conf"
+    machine.sh("sed -i '1i host app web 127.0.0.1/32 trust' /etc/postgresql/*/main/pg_hba.conf"
                " && systemctl reload postgresql && runuser -u postgres -- createdb app")
     machine.sh("runuser -u postgres -- env DATABASE_URL=postgresql:///app otpd migrate up")
     # Peer authentication: the service's user is the role's name, and there is no password to keep.
@@ -164,12 +180,22 @@ def reloads(stage):
 
 @step
 def is_examined(stage):
-    """otpd doctor, by the command of its installed page: it has the service's user, settings and secrets."""
+    """otpd doctor, by the commands of its installed page: it has the service's user, settings and secrets."""
     machine = stage.machine
     page = machine.sh("cat /usr/share/doc/otpd/deploy/docs/doctor.md")
-    command = re.search(r"^sudo (sh -c .*?)\n```", page, re.MULTILINE | re.DOTALL).group(1)
-    said = machine.sh(command.replace("--pty", "--pipe").replace("otpd doctor", "otpd doctor --json"), check=False)
-    verdicts = {check["id"]: check["verdict"] for check in json.loads(said)["checks"]}
+
+    def examine(first_word):
+        command = re.search(rf"^sudo ({first_word} .*?)\n```", page, re.MULTILINE | re.DOTALL).group(1)
+        said = machine.sh(command.replace("--pty", "--pipe").replace("otpd doctor", "otpd doctor --json"), check=False)
+        expect(said.startswith("{"), f"the doctor printed no JSON: {said[-1500:]}")
+        return {check["id"]: check["verdict"] for check in json.loads(said)["checks"]}
+
+    # The command without secret files: the database knows its user, and the secret is missing.
+    verdicts = examine("systemd-run")
+    same("settings, without the secret files", verdicts["settings"], "fail")
+    for name in ("database-connection", "login-role", "schema", "grants"):
+        same(f"{name}, without the secret files", verdicts[name], "pass")
+    verdicts = examine("sh -c")
     for name in ("settings", "secret-files", "database-connection", "login-role", "schema", "grants", "twilio-messages"):
         same(name, verdicts[name], "pass")
     stage.notes = f"{len(verdicts)} checks, {list(verdicts.values()).count('fail')} failed"
@@ -278,7 +304,7 @@ def is_upgraded(stage):
     version = machine.sh("dpkg-query --show --showformat='${Version}' otpd")
     higher = version + "+test1"
     folder = f"{stage.asked.work}/higher"
-    subprocess.run(["dpkg-deb", "--raw-extract", stage.asked.deb, folder], check=True)
+    subprocess.run(["dpkg-deb", "--raw-extract", stage.deb, folder], check=True)
     control = open(f"{folder}/DEBIAN/control").read().replace(f"Version: {version}\n", f"Version: {higher}\n")
     open(f"{folder}/DEBIAN/control", "w").write(control)
     subprocess.run(["dpkg-deb", "--build", "-Znone", folder, f"{machine.packages}/higher.deb"], check=True,
@@ -339,7 +365,7 @@ def is_purged(stage):
     machine.sh("apt-get remove --yes otpd")
     same("processes", machine.sh("pgrep -x otpd", check=False), "")
     same("settings after a removal", machine.sh("ls /etc/otpd"), "credentials\notpd.env\notpd@2.env")
-    machine.sh("apt-get purge --yes otpd")
+    machine.sh("apt-get purge --yes otpd otpd-simulator otpd-examples")
     same("files", sorted(machine.files() - stage.files_before), [])
     same("accounts", machine.accounts(), stage.accounts_before)
     same("units", machine.sh("systemctl list-unit-files --no-legend 'otpd*';"
@@ -349,7 +375,7 @@ def is_purged(stage):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    for name in ("base", "work", "deb", "simulator"):
+    for name in ("base", "work", "debs", "simulator"):
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--verbose", action="store_true", help="print the services' journal at the end")
     asked = parser.parse_args()
