@@ -22,7 +22,7 @@ HEAD ?=
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb image test-image test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -115,6 +115,17 @@ deb: ## Makes the Debian package, checks it with lintian, and prints the size of
 	@.ci/deps debhelper lintian
 	@.ci/swift-build release otpd
 	@deploy/debian/build
+
+image: ## Makes the OCI images of otpd and of the simulator, without a container engine
+	@.ci/deps
+	@.ci/swift-build release otpd
+	@.ci/swift-build release twilio-simulator
+	@deploy/image/build otpd
+	@deploy/image/build twilio-simulator
+
+test-image: image ## Runs both images without an engine, with a throwaway PostgreSQL, as compose.yaml and kubernetes.yaml do
+	@.ci/deps python3-yaml
+	@.ci/with-postgres Tests/image/run
 
 test-systemd: deb ## Boots a Debian 12 with systemd, and installs, tests, upgrades and purges the package there
 	@.ci/deps debootstrap systemd-container
