@@ -43,36 +43,37 @@ import Testing
     private static let other = "Check that OTPD_DASHBOARD_LISTEN is the address of otpd, and of no other program."
     private static let start = "Set OTPD_DASHBOARD_LISTEN, start otpd run or otpd dashboard, and read its log."
 
-    @Test(
-        arguments: [
-            (.alive, .response(status: 200, body: []), nil),
-            (.ready, .response(status: 200, body: Array("ready".utf8)), nil),
-            (
-                .alive, .response(status: 503, body: []),
-                alive + "http://127.0.0.1:1/healthz answers with the HTTP status 503. " + other
-            ),
-            (
-                .ready, .response(status: 404, body: []),
-                ready + "http://127.0.0.1:1/readyz answers with the HTTP status 404. " + other
-            ),
-            (
-                .ready, .response(status: 503, body: Array("not ready\n".utf8)),
-                ready + "the database does not answer, or the worker claims no jobs. For more, run otpd status, and read "
-                    + "the log."
-            ),
-            (
-                .ready, .response(status: 503, body: Array("Cannot read the database: timeout\n\u{1B}[31m".utf8)),
-                ready + "Cannot read the database: timeout. For more, run otpd status, and read the log."
-            ),
-            (
-                .alive, .failure(HTTPError(.notSent(.connectFailed(errno: 111)), origin: "http://127.0.0.1:1")),
-                alive + "http://127.0.0.1:1/healthz does not answer: could not connect, Connection refused. " + start
-            ),
-            (
-                .ready, .failure(HTTPError(.unknown(.timedOut), origin: "http://127.0.0.1:1")),
-                ready + "http://127.0.0.1:1/readyz does not answer: no complete answer came in time. " + start
-            ),
-        ] as [(Probe.Question, Probe.Answer, String?)])
+    private static let cases: [(Probe.Question, Probe.Answer, String?)] = [
+        (.alive, .response(status: 200, body: []), nil),
+        (.ready, .response(status: 200, body: Array("ready".utf8)), nil),
+        (
+            .alive, .response(status: 503, body: []),
+            alive + "http://127.0.0.1:1/healthz answers with the HTTP status 503. " + other
+        ),
+        (
+            .ready, .response(status: 404, body: []),
+            ready + "http://127.0.0.1:1/readyz answers with the HTTP status 404. " + other
+        ),
+        (
+            .ready, .response(status: 503, body: Array("not ready\n".utf8)),
+            ready + "the database does not answer, or the worker claims no jobs. For more, run otpd status, and "
+                + "read the log."
+        ),
+        (
+            .ready, .response(status: 503, body: Array("Cannot read the database: timeout\n\u{1B}[31m".utf8)),
+            ready + "Cannot read the database: timeout. For more, run otpd status, and read the log."
+        ),
+        (
+            .alive, .failure(HTTPError(.notSent(.connectFailed(errno: 111)), origin: "http://127.0.0.1:1")),
+            alive + "http://127.0.0.1:1/healthz does not answer: could not connect, Connection refused. " + start
+        ),
+        (
+            .ready, .failure(HTTPError(.unknown(.timedOut), origin: "http://127.0.0.1:1")),
+            ready + "http://127.0.0.1:1/readyz does not answer: no complete answer came in time. " + start
+        ),
+    ]
+
+    @Test(arguments: Self.cases)
     func theFailure(question: Probe.Question, answer: Probe.Answer, line: String?) {
         let probe = Probe(listen: ListenAddress(host: "127.0.0.1", port: 1), question: question)
         let failure = probe.failure(answer)

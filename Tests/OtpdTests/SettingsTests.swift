@@ -29,10 +29,10 @@ import Testing
     @Test(
         arguments: [
             ("http://simulator:4010", nil, false), ("http://simulator:4010", "no", false),
-            ("http://simulator:4010", "yes", true), ("http://10.1.2.3", "yes", true), ("http://127.0.0.1:1", "yes", true),
-            ("https://api.twilio.com", "yes", true), ("http://api.twilio.com", "yes", false),
-            ("http://api.dublin.ie1.twilio.com", "yes", false), ("http://TWILIO.com", "yes", false),
-            ("http://nottwilio.com", "yes", true),
+            ("http://simulator:4010", "yes", true), ("http://10.1.2.3", "yes", true),
+            ("http://127.0.0.1:1", "yes", true), ("https://api.twilio.com", "yes", true),
+            ("http://api.twilio.com", "yes", false), ("http://api.dublin.ie1.twilio.com", "yes", false),
+            ("http://TWILIO.com", "yes", false), ("http://nottwilio.com", "yes", true),
         ] as [(String, String?, Bool)])
     func plainHTTPToTwilio(url: String, setting: String?, isAllowed: Bool) throws {
         let changes = ["TWILIO_API_BASE_URL": url, "OTPD_PLAIN_HTTP_TO_TWILIO": setting]
