@@ -21,10 +21,13 @@ SUITE ?= bookworm
 BASE ?=
 HEAD ?=
 
+# The PostgreSQL that test-postgres runs on: 15, 17 or 18
+VERSION ?= 17
+
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-image test-postgres test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -119,9 +122,24 @@ deb: ## Makes the Debian packages, checks them with lintian, and prints the size
 	@.ci/swift-build release twilio-simulator
 	@deploy/debian/build
 
+image: ## Makes the OCI images of otpd and of the simulator, without a container engine
+	@.ci/deps
+	@.ci/swift-build release otpd
+	@.ci/swift-build release twilio-simulator
+	@deploy/image/build otpd
+	@deploy/image/build twilio-simulator
+
+test-image: image ## Runs both images without an engine, with a throwaway PostgreSQL, as compose.yaml and kubernetes.yaml do
+	@.ci/deps python3-yaml
+	@.ci/with-postgres Tests/image/run
+
 repeatable: ## Builds the packages twice, in two folders, and compares them bit by bit (10 minutes)
 	@.ci/deps debhelper lintian
 	@.ci/repeatable
+
+test-postgres: build ## Runs the schema's tests, the integration tests and short chaos on another PostgreSQL: VERSION=17 or 18
+	@.ci/deps mmdebstrap
+	@Tests/postgres/run $(VERSION)
 
 test-systemd: deb ## Boots a Debian 12 and tests the packages there; SUITE=trixie boots a Debian 13
 	@.ci/deps mmdebstrap systemd-container

@@ -15,8 +15,10 @@ internal import CCurl
     nonisolated(unsafe) let headers: UnsafeMutablePointer<curl_slist>?
 
     /// - Throws: `HTTPError` for a refused URL, or for a header with a control character.
-    init(url: String, headers list: [Request.Header]) throws(HTTPError) {
-        let parts = try URLParts(url)
+    init(
+        url: String, headers list: [Request.Header], plainHTTP: PlainHTTP = .toThisMachine
+    ) throws(HTTPError) {
+        let parts = try URLParts(url, plainHTTP: plainHTTP)
         origin = parts.origin
         root = parts.root
         target = parts.target

@@ -18,6 +18,7 @@ public actor HTTPClient {
     /// Sent with every request. `CURLOPT_USERAGENT` is not used, because libcurl would format it again for each
     /// transfer.
     private nonisolated let userAgent: Request.Header
+    private nonisolated let plainHTTP: PlainHTTP
 
     /// Makes a client that opens connections on demand. From any thread.
     ///
@@ -26,6 +27,7 @@ public actor HTTPClient {
         self.loop = loop
         multi = try Multi(configuration, on: loop)
         userAgent = .init("User-Agent", configuration.userAgent)
+        plainHTTP = configuration.plainHTTP
     }
 
     /// Initializes libcurl for the process and ignores SIGPIPE. Best called before the first thread starts.
@@ -43,7 +45,7 @@ public actor HTTPClient {
         if !authorization.isEmpty {
             headers.append(.init("Authorization", String(decoding: authorization, as: UTF8.self)))
         }
-        return try Endpoint(url: url, headers: headers)
+        return try Endpoint(url: url, headers: headers, plainHTTP: plainHTTP)
     }
 
     // MARK: The hot path, on the loop's thread
@@ -101,7 +103,8 @@ public actor HTTPClient {
     ///
     /// - Throws: `HTTPError` without a complete answer by `deadline`, or when the task is canceled.
     public func perform(_ request: Request, deadline: Instant) async throws(HTTPError) -> Response {
-        let endpoint = try Endpoint(url: request.url, headers: [userAgent] + request.headers)
+        let endpoint = try Endpoint(
+            url: request.url, headers: [userAgent] + request.headers, plainHTTP: plainHTTP)
         if request.method == .post, request.body.isEmpty {
             throw HTTPError(.setup("a POST needs a body"), origin: endpoint.origin)
         }

@@ -22,6 +22,8 @@ public struct HTTPConfiguration: Sendable {
     public var answerLimit = 64 * 1024
     /// A file of certificates (PEM) to trust instead of the system's.
     public var caFile: String?
+    /// The hosts that may be asked over plain http.
+    public var plainHTTP = PlainHTTP.toThisMachine
     /// The `User-Agent`.
     public var userAgent = "otpd"
 

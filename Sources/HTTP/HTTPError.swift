@@ -6,7 +6,7 @@ public struct HTTPError: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Reason: Sendable, Hashable {
         /// The text is not a usable URL; says why.
         case invalidURL(String)
-        /// Plain HTTP to a host other than this machine.
+        /// Plain HTTP to a host that `PlainHTTP` does not allow.
         case insecureURL
         /// A header holds a line break or another control character; names it.
         case invalidHeader(String)

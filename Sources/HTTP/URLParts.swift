@@ -1,7 +1,7 @@
 internal import CCurl
 
 /// The parts of a URL that decide whether it may be used, as libcurl itself parses it. Allowed are https, and http to
-/// this machine.
+/// the hosts of a `PlainHTTP`.
 struct URLParts {
     let origin: String
     /// The URL up to its origin, and a slash.
@@ -9,7 +9,7 @@ struct URLParts {
     /// Path and query, as they are sent.
     let target: String
 
-    init(_ text: String) throws(HTTPError) {
+    init(_ text: String, plainHTTP: PlainHTTP = .toThisMachine) throws(HTTPError) {
         guard !text.utf8.contains(where: { $0 <= 0x20 || $0 == 0x7F }) else {
             throw HTTPError(.invalidURL("it holds a space or a control character"))
         }
@@ -41,9 +41,31 @@ struct URLParts {
         switch scheme {
         case "https": return
         case "http":
-            guard Loopback.contains(host) else { throw HTTPError(.insecureURL, origin: origin) }
+            guard plainHTTP.allows(host.lowercased()) else { throw HTTPError(.insecureURL, origin: origin) }
         default: throw HTTPError(.invalidURL("it is neither https nor http"), origin: origin)
         }
+    }
+}
+
+/// The hosts that may be asked over plain http, where everyone on the way can read the request.
+public enum PlainHTTP: Sendable, Hashable {
+    /// Only this machine, by the form of the host's name: see `Loopback`.
+    case toThisMachine
+    /// Every host except Twilio's own: for a stand-in of Twilio in a private network.
+    case toAnyHostButTwilio
+
+    /// Whether plain http to `host`, in lower case, is allowed.
+    public func allows(_ host: String) -> Bool {
+        switch self {
+        case .toThisMachine: Loopback.contains(host)
+        case .toAnyHostButTwilio: !Self.isTwilio(host)
+        }
+    }
+
+    /// Whether `host` is twilio.com or a name below it. A dot at the end does not change the name.
+    private static func isTwilio(_ host: String) -> Bool {
+        let name = host.last == "." ? host.dropLast() : host[...]
+        return name == "twilio.com" || name.hasSuffix(".twilio.com")
     }
 }
 

@@ -70,6 +70,7 @@ public actor Worker {
             // check.
             limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
             limits.caFile = configuration.caFile
+            limits.plainHTTP = configuration.plainHTTP
             limits.userAgent = "otpd/\(configuration.version)"
             http = try HTTPClient(limits, on: loop)
             twilio = TwilioReader(

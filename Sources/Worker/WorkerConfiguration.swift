@@ -1,3 +1,4 @@
+public import HTTP
 public import Postgres
 public import Queue
 public import Twilio
@@ -29,6 +30,8 @@ public struct WorkerConfiguration: Sendable {
     public var statusCallback: String?
     /// Certificates to trust for Twilio instead of the system's.
     public var caFile: String?
+    /// The hosts that `twilioBaseURL` may name with plain http.
+    public var plainHTTP: PlainHTTP
     /// For `otp.worker_status`.
     public var host: String
     /// For `otp.worker_status`.
@@ -38,7 +41,7 @@ public struct WorkerConfiguration: Sendable {
         database: ConnectionSettings, keys: CodeKeys, twilioBaseURL: String, credentials: Credentials, sender: Sender,
         appName: String,
         maxInFlight: Int, windowNote: String? = nil, ratePerSecond: Double?, resendsUnknown: Bool,
-        statusCallback: String?, caFile: String?,
+        statusCallback: String?, caFile: String?, plainHTTP: PlainHTTP = .toThisMachine,
         host: String, version: String
     ) {
         self.database = database
@@ -53,6 +56,7 @@ public struct WorkerConfiguration: Sendable {
         self.resendsUnknown = resendsUnknown
         self.statusCallback = statusCallback
         self.caFile = caFile
+        self.plainHTTP = plainHTTP
         self.host = host
         self.version = version
     }

@@ -18,7 +18,7 @@ struct Otpd: ParsableCommand {
         subcommands: [
             Run.self, Migrate.self, StatusCommand.self, EnqueueCommand.self, PauseCommand.self, ResumeCommand.self,
             CallbacksCommand.self, DashboardCommand.self, JobsCommand.self, VerifyCommand.self, DoctorCommand.self,
-            SettingsCommand.self,
+            ProbeCommand.self, SettingsCommand.self,
         ])
 
     static func main() {

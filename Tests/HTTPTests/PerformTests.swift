@@ -35,6 +35,31 @@ struct PerformTests {
         }
     }
 
+    @Test("plain http to another host is sent only where the configuration allows it", arguments: [false, true])
+    func plainHTTP(isAllowed: Bool) async throws {
+        var configuration = HTTPConfiguration()
+        if isAllowed { configuration.plainHTTP = .toAnyHostButTwilio }
+        try await withServer { peer in
+            _ = peer.readRequest()
+            peer.answer("200 OK", "{}")
+        } _: { server in
+            // libcurl resolves names under localhost by itself, so the request stays on this machine.
+            let url = server.url.replacing("127.0.0.1", with: "machine.localhost")
+            try await withPoster(configuration) { poster in
+                do throws(HTTPError) {
+                    let response = try await poster.client.perform(Request(.get, url: url), deadline: soon())
+                    #expect(isAllowed && response.status == 200)
+                    let endpoint = try poster.client.endpoint(url: url, authorization: [])
+                    #expect(endpoint.origin.hasPrefix("http://machine.localhost:"))
+                } catch {
+                    #expect(!isAllowed && error.reason == .insecureURL)
+                    #expect(throws: HTTPError.self) { try poster.client.endpoint(url: url, authorization: []) }
+                }
+            }
+            #expect(server.accepted.count == (isAllowed ? 1 : 0))
+        }
+    }
+
     @Test("redirects are not followed")
     func redirect() async throws {
         try await withServer { peer in

@@ -30,6 +30,23 @@ struct URLPartsTests {
     }
 
     @Test(
+        "where it is allowed, plain http reaches every host but Twilio's own",
+        arguments: [
+            ("http://simulator:4010", true), ("http://10.0.0.1", true), ("http://127.0.0.1:1", true),
+            ("http://nottwilio.com", true), ("http://twilio.com.example", true), ("https://api.twilio.com", true),
+            ("http://api.twilio.com", false), ("HTTP://API.Twilio.COM:80/", false), ("http://twilio.com", false),
+            ("http://api.dublin.ie1.twilio.com", false), ("http://api.twilio.com.", false),
+        ])
+    func plainHTTP(text: String, isAllowed: Bool) {
+        do throws(HTTPError) {
+            _ = try URLParts(text, plainHTTP: .toAnyHostButTwilio)
+            #expect(isAllowed)
+        } catch {
+            #expect(!isAllowed && error.reason == .insecureURL)
+        }
+    }
+
+    @Test(
         "what is no URL, or carries what does not belong there, is refused with the reason",
         arguments: [
             "", "api.twilio.com", "ftp://localhost/", "file:///etc/passwd", "https://", "https://a b/",

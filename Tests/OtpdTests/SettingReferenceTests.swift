@@ -1,3 +1,4 @@
+import HTTP
 import TestSupport
 import Testing
 
@@ -16,6 +17,7 @@ import Testing
         #expect(standard[.maxInFlight] == .value("\(settings.sending.maxInFlight)"))
         #expect(standard[.resendUnknown] == .value(settings.sending.resendUnknown.rawValue))
         #expect(standard[.apiBaseURL] == .value("\(settings.twilio.baseURL)"))
+        #expect(settings.twilio.plainHTTP == .toThisMachine && standard[.plainHTTP] == .value("no"))
         #expect(standard[.logLevel] == .value("\(settings.log.level)"))
         #expect(standard[.logFormat] == .value("\(settings.log.format)"))
     }

@@ -41,6 +41,7 @@ enum SettingValues {
         "OTPD_RESEND_UNKNOWN": [
             "after-grace", "never",
         ],
+        "OTPD_PLAIN_HTTP_TO_TWILIO": ["yes", "no"],
         "OTPD_LOG_FORMAT": [
             "json", "text",
         ],
@@ -98,6 +99,7 @@ enum SettingValues {
         "OTPD_RESEND_UNKNOWN": [
             "always", "Never",
         ],
+        "OTPD_PLAIN_HTTP_TO_TWILIO": ["true", "1", "YES", "on"],
         "OTPD_LOG_LEVEL": [
             "INFO", "warn",
         ],

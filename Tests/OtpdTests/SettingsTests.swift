@@ -1,3 +1,4 @@
+import HTTP
 import HTTPServer
 import Logging
 import OTP
@@ -24,6 +25,49 @@ import Testing
         #expect(settings.warnings.isEmpty)
     }
 
+    /// Plain http to another machine needs its own setting, which never holds for Twilio itself.
+    @Test(
+        arguments: [
+            ("http://simulator:4010", nil, false), ("http://simulator:4010", "no", false),
+            ("http://simulator:4010", "yes", true), ("http://10.1.2.3", "yes", true),
+            ("http://127.0.0.1:1", "yes", true), ("https://api.twilio.com", "yes", true),
+            ("http://api.twilio.com", "yes", false), ("http://api.dublin.ie1.twilio.com", "yes", false),
+            ("http://TWILIO.com", "yes", false), ("http://nottwilio.com", "yes", true),
+        ] as [(String, String?, Bool)])
+    func plainHTTPToTwilio(url: String, setting: String?, isAllowed: Bool) throws {
+        let changes = ["TWILIO_API_BASE_URL": url, "OTPD_PLAIN_HTTP_TO_TWILIO": setting]
+        guard isAllowed else {
+            let problems = Fixture.problems(changes)
+            #expect(problems.count == 1)
+            let reason =
+                setting == "yes"
+                ? "is plain http to Twilio, which would reveal credentials and codes."
+                : "is plain http to another machine, which would reveal credentials."
+            #expect(problems.first == "TWILIO_API_BASE_URL \(reason) Use https://")
+            return
+        }
+        let settings = try Fixture.settings(changes)
+        #expect(settings.twilio.plainHTTP == .toAnyHostButTwilio)
+        #expect(settings.twilio.baseURL.description == url)
+        let isNeeded = url.hasPrefix("http:") && !url.contains("127.0.0.1")
+        #expect(
+            settings.warnings == [
+                isNeeded
+                    ? "OTPD_PLAIN_HTTP_TO_TWILIO is yes: codes and credentials go to \(url) without encryption, and "
+                        + "everyone on the way can read them. Use it only for a simulator in a private network of containers."
+                    : "OTPD_PLAIN_HTTP_TO_TWILIO is yes, but TWILIO_API_BASE_URL does not need it. Unset it."
+            ])
+    }
+
+    /// It opens no other address.
+    @Test func plainHTTPToTwilioDoesNotHoldForCallbacks() {
+        let problems = Fixture.problems([
+            "OTPD_PLAIN_HTTP_TO_TWILIO": "yes", "OTPD_CALLBACK_PUBLIC_URL": "http://sms.example.com/status",
+        ])
+        #expect(problems.count == 1)
+        #expect(problems.first?.hasPrefix("OTPD_CALLBACK_PUBLIC_URL is plain http to another machine") == true)
+    }
+
     @Test func nothingSetReportsEverythingAtOnce() {
         let result = Settings.worker(environment: [:], readFile: Fixture.reader([:]))
         guard case .failure(let problems) = result else {
@@ -47,8 +91,9 @@ import Testing
             "OTPD_APP_NAME": "{app}", "OTPD_MAX_IN_FLIGHT": "0", "OTPD_RATE_PER_SECOND": "0",
             "OTPD_RESEND_UNKNOWN": "maybe", "OTPD_CALLBACK_LISTEN": "x", "OTPD_CALLBACK_PUBLIC_URL": "x",
             "OTPD_CA_FILE": "/none", "OTPD_LOG_LEVEL": "loud", "OTPD_LOG_FORMAT": "xml",
+            "OTPD_PLAIN_HTTP_TO_TWILIO": "maybe",
         ])
-        #expect(lines.count == 18)
+        #expect(lines.count == 19)
         #expect(lines.allSatisfy { !$0.contains("\n") })
     }
 

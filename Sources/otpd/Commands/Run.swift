@@ -109,7 +109,7 @@ struct Run: ParsableCommand {
             maxInFlight: descriptors.window, windowNote: descriptors.note,
             ratePerSecond: settings.sending.ratePerSecond,
             resendsUnknown: settings.sending.resendUnknown == .afterGrace,
-            statusCallback: settings.callbacks?.publicURL.description, caFile: settings.caFile, host: HostName.own,
-            version: Version.number)
+            statusCallback: settings.callbacks?.publicURL.description, caFile: settings.caFile,
+            plainHTTP: twilio.plainHTTP, host: HostName.own, version: Version.number)
     }
 }

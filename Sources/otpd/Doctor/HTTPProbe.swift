@@ -20,12 +20,15 @@ struct HTTPProbe: Sendable {
         let credentials = try twilio.credentials()
         authorization = credentials.authorization
         endpoint = Twilio.Endpoint(accountSID: credentials.accountSID)
-        client = try Self.client(caFile: caFile, on: loop)
+        client = try Self.client(caFile: caFile, plainHTTP: twilio.plainHTTP, on: loop)
     }
 
-    private static func client(caFile: String?, on loop: EventLoop) throws(HTTPError) -> HTTPClient {
+    private static func client(
+        caFile: String?, plainHTTP: PlainHTTP = .toThisMachine, on loop: EventLoop
+    ) throws(HTTPError) -> HTTPClient {
         var limits = HTTPConfiguration()
         limits.caFile = caFile
+        limits.plainHTTP = plainHTTP
         limits.maxConnections = 8
         limits.userAgent = "otpd/\(Version.number) doctor"
         return try HTTPClient(limits, on: loop)

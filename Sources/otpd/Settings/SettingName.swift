@@ -11,6 +11,7 @@ enum SettingName: String, CaseIterable, Sendable {
     case phoneNumber = "TWILIO_PHONE_NUMBER"
     case messagingServiceSID = "TWILIO_MESSAGING_SERVICE_SID"
     case apiBaseURL = "TWILIO_API_BASE_URL"
+    case plainHTTP = "OTPD_PLAIN_HTTP_TO_TWILIO"
     case appName = "OTPD_APP_NAME"
     case maxInFlight = "OTPD_MAX_IN_FLIGHT"
     case ratePerSecond = "OTPD_RATE_PER_SECOND"
@@ -27,9 +28,9 @@ enum SettingName: String, CaseIterable, Sendable {
     var isSecret: Bool {
         switch self {
         case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .dashboardToken: true
-        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .appName, .maxInFlight,
-            .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen, .caFile, .logLevel,
-            .logFormat:
+        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .appName,
+            .maxInFlight, .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen,
+            .caFile, .logLevel, .logFormat:
             false
         }
     }

@@ -106,7 +106,14 @@ struct SettingReference {
             name: .apiBaseURL, section: .twilio, standard: .value("https://api.twilio.com"),
             summary: """
                 Where requests go: a Twilio edge or region, or the simulator. Use `https`; `http` is allowed to this \
-                machine only. No path.
+                machine only, unless `OTPD_PLAIN_HTTP_TO_TWILIO` is set. No path.
+                """),
+        SettingReference(
+            name: .plainHTTP, section: .twilio, standard: .value("no"),
+            summary: """
+                `yes` allows `http` in `TWILIO_API_BASE_URL` to another machine, for a simulator in a private network of \
+                containers alone. Everyone in that network can read the codes and the credentials. otpd warns of it at \
+                each start, and refuses `http` to twilio.com even then.
                 """),
         SettingReference(
             name: .caFile, section: .twilio, standard: .none("the system's"),

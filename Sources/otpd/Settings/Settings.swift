@@ -166,6 +166,19 @@ struct Settings: Equatable, Sendable {
             DashboardOnly(database: database, log: log, dashboard: dashboard, warnings: reader.warnings))
     }
 
+    /// The address that `probe` asks. It reads nothing else, so that no other setting can make a health check fail.
+    static func probe(
+        environment: [String: String], readFile: @escaping (String) throws -> [UInt8]
+    ) -> Result<ListenAddress, SettingsProblems> {
+        var reader = SettingsReader(environment: environment, readFile: readFile)
+        let found = reader.find(.dashboardListen)
+        if found.isAbsent { return reader.result(DashboardSettings.standard) }
+        let listen = found.value.flatMap {
+            reader.parse($0, .dashboardListen) { (text: String) throws(InvalidValue) in try ListenAddress(text) }
+        }
+        return reader.result(listen)
+    }
+
     /// Checks the log's settings, though short commands write no log. A mistake then shows before the daemon starts.
     private static func checkLog(_ reader: inout SettingsReader) { _ = LogSettings.read(&reader) }
 

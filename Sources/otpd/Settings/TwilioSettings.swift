@@ -1,3 +1,4 @@
+internal import HTTP
 internal import OTP
 internal import Twilio
 
@@ -11,6 +12,8 @@ struct TwilioSettings: Equatable, Sendable {
     /// The sender of messages, unless a country has its own.
     let sender: Sender
     let baseURL: WebAddress
+    /// The hosts that `baseURL` may name with plain http.
+    let plainHTTP: PlainHTTP
 
     /// The credentials that requests carry.
     enum Login: Equatable, Sendable {
@@ -39,10 +42,17 @@ struct TwilioSettings: Equatable, Sendable {
         let sender = readSender(&reader)
         let address = reader.find(.apiBaseURL)
         let text = address.isAbsent ? defaultBaseURL : address.value
-        let baseURL = text.flatMap { reader.parse($0, .apiBaseURL, WebAddress.base) }
+        let plainHTTP = readPlainHTTP(&reader)
+        let baseURL = text.flatMap { text in
+            reader.parse(text, .apiBaseURL) { (text: String) throws(InvalidValue) in
+                try WebAddress.base(text, plainHTTP: plainHTTP)
+            }
+        }
+        if plainHTTP != .toThisMachine, let baseURL { warn(of: baseURL, &reader) }
         guard let accountSID, let login, let sender, let baseURL else { return (nil, hasKeyOnly) }
         let settings = TwilioSettings(
-            accountSID: accountSID, login: login, authToken: authToken, sender: sender, baseURL: baseURL)
+            accountSID: accountSID, login: login, authToken: authToken, sender: sender, baseURL: baseURL,
+            plainHTTP: plainHTTP)
         return (settings, hasKeyOnly)
     }
 
@@ -51,6 +61,25 @@ struct TwilioSettings: Equatable, Sendable {
         let token = reader.find(.authToken)
         if token.isAbsent { reader.missing(.authToken) }
         return token.value.flatMap { reader.parse($0, .authToken, credential) }
+    }
+
+    private enum YesOrNo: String, CaseIterable { case no, yes }
+
+    private static func readPlainHTTP(_ reader: inout SettingsReader) -> PlainHTTP {
+        let answer: YesOrNo = reader.parse(.plainHTTP, Choice.parse) ?? .no
+        return switch answer {
+        case .no: .toThisMachine
+        case .yes: .toAnyHostButTwilio
+        }
+    }
+
+    /// Warns of `OTPD_PLAIN_HTTP_TO_TWILIO=yes`, whether it has an effect or only could have one.
+    private static func warn(of baseURL: WebAddress, _ reader: inout SettingsReader) {
+        reader.warn(
+            baseURL.isReadableOnTheWay
+                ? "OTPD_PLAIN_HTTP_TO_TWILIO is yes: codes and credentials go to \(baseURL) without encryption, and "
+                    + "everyone on the way can read them. Use it only for a simulator in a private network of containers."
+                : "OTPD_PLAIN_HTTP_TO_TWILIO is yes, but TWILIO_API_BASE_URL does not need it. Unset it.")
     }
 
     private static func readAccountSID(_ reader: inout SettingsReader) -> String? {

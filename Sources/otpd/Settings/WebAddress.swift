@@ -19,9 +19,9 @@ struct WebAddress: Equatable, Sendable, CustomStringConvertible {
         "\(scheme.rawValue)://\(host)\(port.map { ":\($0)" } ?? "")\(path)"
     }
 
-    /// Parses `https://host[:port][/path]`. Plain http is allowed only to a loopback address. A user, a query and a
+    /// Parses `https://host[:port][/path]`. Plain http is allowed only to the hosts of `plainHTTP`. A user, a query and a
     /// fragment are refused. Slashes at the end are removed.
-    init(_ text: String) throws(InvalidValue) {
+    init(_ text: String, plainHTTP: PlainHTTP = .toThisMachine) throws(InvalidValue) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw InvalidValue("is not a URL: it contains spaces or characters other than ASCII. Percent-encode them.")
         }
@@ -45,14 +45,20 @@ struct WebAddress: Equatable, Sendable, CustomStringConvertible {
         self.host = host
         self.port = port
         self.path = String(path)
-        guard scheme == .https || Loopback.contains(host) else {
-            throw InvalidValue("is plain http to another machine, which would reveal credentials. Use https://")
+        guard scheme == .https || plainHTTP.allows(host) else {
+            throw InvalidValue(
+                plainHTTP == .toThisMachine
+                    ? "is plain http to another machine, which would reveal credentials. Use https://"
+                    : "is plain http to Twilio, which would reveal credentials and codes. Use https://")
         }
     }
 
+    /// Whether requests to it cross a network without encryption.
+    var isReadableOnTheWay: Bool { scheme == .http && !Loopback.contains(host) }
+
     /// Parses a URL without a path: Twilio's API, an edge of it, or the simulator.
-    static func base(_ text: String) throws(InvalidValue) -> WebAddress {
-        let address = try WebAddress(text)
+    static func base(_ text: String, plainHTTP: PlainHTTP = .toThisMachine) throws(InvalidValue) -> WebAddress {
+        let address = try WebAddress(text, plainHTTP: plainHTTP)
         guard address.path.isEmpty else { throw InvalidValue("has a path. Remove everything after the host and port.") }
         return address
     }

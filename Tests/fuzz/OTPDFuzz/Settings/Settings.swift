@@ -1,3 +1,4 @@
+import HTTP
 import OTP
 
 @testable import otpd
@@ -73,4 +74,7 @@ private func isSound(_ settings: Settings) {
     if let rate = settings.sending.ratePerSecond { require(rate > 0 && rate.isFinite, "the rate is above 0") }
     require(settings.twilio.accountSID.utf8.count == 34, "the account's SID is one")
     require(settings.twilio.baseURL.path.isEmpty, "Twilio's address has no path")
+    let address = settings.twilio.baseURL
+    require(
+        address.scheme == .https || settings.twilio.plainHTTP.allows(address.host), "plain http goes where it may go")
 }
