@@ -35,7 +35,7 @@ import Testing
         #expect(try await database.text("SELECT max(version) FROM otp.schema_migrations") == "\(newest - 1)")
         let behind = try await migrate("check")
         #expect(behind.code == 78)
-        #expect(behind.errors.contains("step \(newest)"))
+        #expect(behind.errors.contains("migration \(newest)"))
         #expect(try await migrate("down", "--to", "0", "--yes").code == 0)
         #expect(try await database.text("SELECT to_regnamespace('otp') IS NULL") == "t")
         #expect(try await migrate("down").code == 0)
@@ -77,7 +77,7 @@ import Testing
         for command in ["up", "down", "check"] {
             let answer = try await migrate(command)
             #expect(answer.code == 78)
-            #expect(answer.errors.contains("newer (step 99)"), "\(answer.errors)")
+            #expect(answer.errors.contains("newer (migration 99)"), "\(answer.errors)")
         }
         #expect(try await migrate("status").output.contains("a newer otpd"))
     }
@@ -157,7 +157,7 @@ import Testing
         )
         let failed = try await migrate("up")
         #expect(failed.code != 0)
-        #expect(failed.errors.contains("step \(Self.files.count)"), "\(failed.errors)")
+        #expect(failed.errors.contains("migration \(Self.files.count)"), "\(failed.errors)")
         try await database.text("DROP RULE no_region ON otp.schema_migrations")
         #expect(try await migrate("up").code == 0)
     }

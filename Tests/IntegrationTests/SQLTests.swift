@@ -10,7 +10,7 @@ import Testing
         environment["OTP_SQL_SERVER"] = "1"
         let run = try scope.start(
             "bash", ["\(Repository.root)/Tests/sql/run", String(part.dropLast(3))], environment: environment)
-        let code = try await run.exit(within: .seconds(240))
+        let code = try await run.exit(within: .seconds(900))
         #expect(code == 0, "\(run.output)\(run.errors)")
         #expect(run.output.contains(" passed, 0 failed"))
         #expect(!run.output.contains("\n0 passed"), "\(part) was run")

@@ -15,7 +15,7 @@ matrix() {
             FROM pg_proc p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a WHERE p.pronamespace = 'otp'::regnamespace
             UNION ALL SELECT 'schema', nspname::text, a.privilege_type, a.grantee, NULL
             FROM pg_namespace n, aclexplode(n.nspacl) a WHERE nspname = 'otp'
-            UNION ALL SELECT 'parameter', parname, a.privilege_type, a.grantee, NULL FROM pg_parameter_acl, aclexplode(paracl) a WHERE a.grantee::regrole::text LIKE 'otp\\_%'
+            UNION ALL SELECT 'parameter', parname, a.privilege_type, a.grantee, NULL FROM pg_parameter_acl, aclexplode(paracl) a WHERE a.grantee::regrole::text LIKE 'otp\\_%' AND a.grantee::regrole::text NOT LIKE 'otp\\_sql\\_test%'
         ),
         spelled AS (
             SELECT kind, name, CASE grantee WHEN 0 THEN 'public' ELSE pg_get_userbyid(grantee)::text END AS role,
