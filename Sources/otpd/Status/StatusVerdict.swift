@@ -192,7 +192,9 @@ enum StatusWords {
 
     /// The remedy for a pause that names none. `otpd resume` has no option for a budget's pause or a worker's own.
     static func pauseRemedy(_ scope: String) -> String {
-        if scope == "budget" { return "Raise otp.settings.daily_budget, or wait: the pause ends by itself at midnight." }
+        if scope == "budget" {
+            return "Raise otp.settings.daily_budget, or wait: the pause ends by itself at midnight."
+        }
         if scope.hasPrefix("worker ") { return "Correct the cause. The pause ends by itself when a probe succeeds." }
         return "End the pause: otpd resume --\(scope)"
     }
