@@ -16,7 +16,7 @@ import urllib.request
 
 sys.dont_write_bytecode = True
 from deployment import Compose, Kubernetes, known_settings  # noqa: E402
-from image import ROOT, USER, Container, Image, Wrong, expect, same  # noqa: E402
+from image import LIMIT_MB, ROOT, USER, Container, Image, Wrong, expect, same  # noqa: E402
 
 NUMBERS = (f"05012345{n:02d}" for n in range(100))
 STEPS = []
@@ -118,7 +118,7 @@ class Stage:
                 container.process.kill()
 
     def logs(self):
-        for container in self.running:
+        for container in self.running[-6:]:
             if container.log:
                 yield f"--- {' '.join(map(str, container.process.args[12:]))}\n{container.log[-2000:]}"
 
@@ -177,7 +177,9 @@ def there_is_no_shell(stage):
 
 @step
 def migrate_makes_the_schema_twice(stage):
-    psql("CREATE DATABASE app; ALTER ROLE postgres PASSWORD 'trial'", database="postgres")
+    psql("CREATE DATABASE app", database="postgres")
+    psql("ALTER ROLE postgres PASSWORD 'trial'")
+    os.environ["PGPASSWORD"] = "trial"
     psql((ROOT / "deploy/image/roles.sql").read_text())
     for _ in range(2):
         code, text = stage.command(*stage.compose.services["migrate"]["command"], environment=stage.settings("migrate"))
@@ -264,7 +266,7 @@ def the_settings_of_kubernetes_work(stage):
     kubernetes = stage.kubernetes
     values = {
         "database_url": stage.settings("otpd")["DATABASE_URL"], "otpd_secret": stage.secret,
-        "twilio_auth_token": stage.compose.environment("otpd")["TWILIO_AUTH_TOKEN"], "dashboard_token": "token-" * 6}
+        "twilio_auth_token": stage.compose.environment("otpd")["TWILIO_AUTH_TOKEN"], "dashboard_token": "dashboard-token-of-the-trial-000001"}
     same("the list of secrets", sorted(kubernetes.secrets()), sorted(values))
     folder = stage.work / "secrets"
     for name, value in values.items():
@@ -321,7 +323,7 @@ def breakages(stage):
         broken.files[name] += b" "
 
     def large(broken):
-        broken.layer += bytes(60_000_000)
+        broken.layer += bytes(LIMIT_MB * 1_000_000)
         broken.check_digests = lambda: None
 
     yield "a changed blob", lambda: image(blob)
