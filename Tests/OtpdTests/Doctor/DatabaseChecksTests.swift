@@ -354,6 +354,10 @@ enum WellServer {
 
     @Test func limits() {
         #expect(ActivityChecks.limits(with { _ in }).map(\.verdict) == [.pass])
+        #expect(
+            ActivityChecks.limits(with { $0.refused = 1 }).map(\.found) == [
+                "No shared limit is used up. Limits refused 1 request in the last hour."
+            ])
         let findings = ActivityChecks.limits(
             with {
                 $0.refused = 12

@@ -46,7 +46,8 @@ enum ActivityChecks {
 
     /// One finding for each shared limit that is used up.
     static func limits(_ activity: ReadActivity.Activity) -> [Finding] {
-        let refused = "Limits refused \(activity.refused) requests in the last hour."
+        let requests = activity.refused == 1 ? "request" : "requests"
+        let refused = "Limits refused \(activity.refused) \(requests) in the last hour."
         guard !activity.limits.isEmpty else { return [limits.pass("No shared limit is used up. \(refused)")] }
         return activity.limits.map { limit in
             limits.warn(
