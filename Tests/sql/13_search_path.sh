@@ -1,6 +1,6 @@
 # The caller puts a schema in front of the path. It has objects with all the names that our functions use: functions,
 # operators, types, tables and temporary tables. No SECURITY DEFINER function may use any of them.
-sql -c "CREATE ROLE attacker_$$ LOGIN IN ROLE otp_web, otp_worker, otp_admin" -c "GRANT TEMPORARY ON DATABASE $PGDATABASE TO attacker_$$" -c "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC"
+sql -c "CREATE ROLE attacker_$$ LOGIN IN ROLE otp_web, otp_worker, otp_admin" -c "GRANT TEMPORARY ON DATABASE $PGDATABASE TO attacker_$$" -c "GRANT EXECUTE ON FUNCTION otp.send_sms_hook TO attacker_$$" -c "CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO PUBLIC"
 sql >/dev/null <<'SQL'
 DO $$
 DECLARE
@@ -72,6 +72,7 @@ declare -A calls=(
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
     [verifications_of_phone]="SELECT otp.verifications_of_phone('0501234567')"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
+    [send_sms_hook]="SELECT otp.send_sms_hook('{\"user\": {\"id\": \"hook\", \"phone\": \"966501234579\"}, \"sms\": {\"otp\": \"561166\"}}')"
     [sequences_behind]="SELECT otp.sequences_behind()"
     [advance_sequences]="SELECT otp.advance_sequences()"
     [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
