@@ -100,7 +100,7 @@ async def forgetful(stage):
     await primary.process.ended()
     stage.count_at = standby
     await promote(standby)
-    await worker.process.says("were written again")
+    await worker.process.says("recorded them again")
     late.release()
     other.thaw()
     while not await stage.load.insert(4):
