@@ -47,7 +47,7 @@ sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(si
 third=$(admin "SELECT otp.retry_job($first)")
 gives "unless that one did not arrive" "$first" "SELECT resend_of FROM otp.send_jobs WHERE id = $third"
 ends "$third" failed; sql -c "UPDATE otp.unsent_jobs SET error_class = 'unknown' WHERE send_job_id = $third"
-says "or nobody knows" "was followed by send job $third, which Twilio may have accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
+says "nor while the outcome of the later job is unknown" "was followed by send job $third, which Twilio may have accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
 sql -c "DELETE FROM otp.messages WHERE message_sid = '$(sid 3)'" -c "DELETE FROM otp.send_counts"
 gone=$(code dead 2); ends "$gone" failed
 sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'dead'"
@@ -80,7 +80,7 @@ sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
 says "nor one that may be" "its outcome is unknown" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
 sql -c "UPDATE otp.send_jobs SET state = 'queued'"
 check "a queued one is canceled" "$job" "$(admin "SELECT otp.cancel_job($job)")"
-gives "and says by whom" "canceled|An operator canceled the job." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
+gives "and names an operator as the cause" "canceled|An operator canceled the job." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
 gives "its code lives" "f" "SELECT canceled_at IS NOT NULL FROM otp.verifications WHERE subject = 'cancel'"
 sql -c "UPDATE otp.unsent_jobs SET state = 'failed' WHERE send_job_id = $job"; again=$(admin "SELECT otp.retry_job($job)"); admin "SELECT otp.cancel_job($again)" >/dev/null
 gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, resend_of FROM otp.delivery_status WHERE send_job_id = $again"
