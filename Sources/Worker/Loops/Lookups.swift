@@ -67,7 +67,7 @@ struct Lookups: Sendable {
                     remedy: "Nothing to do: otpd sends it again by itself."))
         case .fail(let why):
             return .ended(
-                EndedLookup(job, .fail, error: Words.sentence(why.error), remedy: Words.sentence(why.remedy)))
+                EndedLookup(job, .fail, error: Sentence.whole(why.error), remedy: Sentence.whole(why.remedy)))
         }
     }
 

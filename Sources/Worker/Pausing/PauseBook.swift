@@ -79,7 +79,7 @@ final class PauseBook {
             held = .country(region)
         case .prefix: held = .prefix(NumberPrefix(blockOf: number))
         }
-        return Pause(held, reason: Words.sentence(why.error), remedy: Words.sentence(why.remedy), isProbed: true)
+        return Pause(held, reason: Sentence.whole(why.error), remedy: Sentence.whole(why.remedy), isProbed: true)
     }
 
     /// Holds at once here, and everywhere as soon as it is written.

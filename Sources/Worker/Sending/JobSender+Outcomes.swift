@@ -68,7 +68,7 @@ extension JobSender {
             UnsentEnd(
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
                 delay: Instant.Duration(ResolutionRule.earlyLooks[0]),
-                error: Words.sentence("\(reason.explanation): it may have been sent"),
+                error: Sentence.whole("\(reason.explanation): it may have been sent"),
                 remedy: HandedOver.forgottenRemedy, errorClass: reason.name))
         if let count = limits.unknown.count(at: now) {
             core.log.warning(
@@ -104,7 +104,7 @@ extension JobSender {
             UnsentEnd(
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, outcome, delay: delay,
                 errorCode: why.code.map(Int32.init(clamping:)),
-                error: Words.sentence(why.error), remedy: Words.sentence(why.remedy),
+                error: Sentence.whole(why.error), remedy: Sentence.whole(why.remedy),
                 errorClass: why.errorClass?.rawValue, holdKey: holdKey))
         core.log.debug(
             "a send was not accepted",
@@ -120,7 +120,7 @@ extension JobSender {
         case .pause(let scope, let why) where scope == .worker || scope == .sender:
             core.announce(
                 core.machine.paused(
-                    .init(words: Words.sentence(why.error), remedy: Words.sentence(why.remedy)), at: now))
+                    .init(words: Sentence.whole(why.error), remedy: Sentence.whole(why.remedy)), at: now))
         // `throttle` has applied it.
         case .throttle: break
         case .pause, nil: reached(outcome, at: now)
@@ -158,7 +158,7 @@ extension JobSender {
             core.announce(
                 core.machine.unreachable(
                     .init(
-                        words: Words.sentence(outage.explanation), remedy: Words.sentence(outage.remedy),
+                        words: Sentence.whole(outage.explanation), remedy: Sentence.whole(outage.remedy),
                         kind: outage.isBlocked ? .blocked : .outage), at: now))
         } else {
             core.announce(core.machine.probeInconclusive(at: now))

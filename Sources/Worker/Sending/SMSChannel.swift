@@ -36,7 +36,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         case .success(let number): recipient = number
         case .failure(let refusal):
             throw Unsendable(
-                .failed, error: Words.sentence(refusal.explanation), remedy: Words.sentence(refusal.remedy),
+                .failed, error: Sentence.whole(refusal.explanation), remedy: Sentence.whole(refusal.remedy),
                 errorClass: "invalid_number")
         }
         if let pause = pauses.pause(holding: recipient, of: job) {
@@ -51,7 +51,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
             // deleted.
             catalog.changed()
             throw Unsendable(
-                .retry, delay: .seconds(2), error: Words.sentence("\(error)"),
+                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"),
                 remedy: "Insert or correct the row in otp.templates. otpd tries the job again until its code expires.")
         }
         do {
@@ -62,7 +62,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
             // the same way.
             catalog.changed()
             throw Unsendable(
-                .retry, delay: .seconds(2), error: Words.sentence("\(error)"), remedy: CountrySenders.BadRow.remedy)
+                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"), remedy: CountrySenders.BadRow.remedy)
         }
     }
 

@@ -4,9 +4,6 @@ import OTP
 enum Words {
     static let newCode = "Let the user ask for a new code."
 
-    /// The words as a sentence of their own. Those of `otp.error_classes` already are sentences.
-    static func sentence(_ words: String) -> String { Sentence.whole(words) }
-
     static func of(_ step: Disposition.Step) -> String {
         switch step {
         case .accepted: "accepted"
