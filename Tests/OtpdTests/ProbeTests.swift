@@ -43,7 +43,7 @@ import Testing
     private static let other = "Check that OTPD_DASHBOARD_LISTEN is the address of otpd, and of no other program."
     private static let start = "Set OTPD_DASHBOARD_LISTEN, start otpd run or otpd dashboard, and read its log."
 
-    private static let cases: [(Probe.Question, Probe.Answer, String?)] = [
+    private static let cases: [(Probe.Question, HTTPAnswer, String?)] = [
         (.alive, .response(status: 200, body: []), nil),
         (.ready, .response(status: 200, body: Array("ready".utf8)), nil),
         (
@@ -74,7 +74,7 @@ import Testing
     ]
 
     @Test(arguments: Self.cases)
-    func theFailure(question: Probe.Question, answer: Probe.Answer, line: String?) {
+    func theFailure(question: Probe.Question, answer: HTTPAnswer, line: String?) {
         let probe = Probe(listen: ListenAddress(host: "127.0.0.1", port: 1), question: question)
         let failure = probe.failure(answer)
         #expect(failure?.description == line)

@@ -287,7 +287,7 @@ import Twilio
         let contexts = [false, true].map {
             TwilioChecks.Context(baseURL: $0 ? "http://127.0.0.1:1" : "https://api.twilio.com", usesKey: $0)
         }
-        func answer(_ status: Int, _ body: String = "") -> TwilioChecks.TwilioReply {
+        func answer(_ status: Int, _ body: String = "") -> HTTPAnswer {
             .response(status: status, body: Array(body.utf8))
         }
         let refusals = [
@@ -303,7 +303,7 @@ import Twilio
             #"{"phone_number": "+15005550006", "capabilities": {"sms": false}}"#,
         ].map { answer(200, #"{"incoming_phone_numbers": [\#($0)]}"#) }
         let failures = reasons.map {
-            TwilioChecks.TwilioReply.failure(HTTPError($0, origin: "https://api.twilio.com"))
+            HTTPAnswer.failure(HTTPError($0, origin: "https://api.twilio.com"))
         }
         var findings: [Finding] = []
         for context in contexts {
@@ -332,7 +332,7 @@ import Twilio
                 for status in [200, 301, 400, 401, 403, 404, 405, 502, 500] {
                     for hasReceiver in [true, false] {
                         let body = status == 403 && hasReceiver ? "" : CallbackCheck.ownWords
-                        let reply = TwilioChecks.TwilioReply.response(status: status, body: Array(body.utf8))
+                        let reply = HTTPAnswer.response(status: status, body: Array(body.utf8))
                         findings.append(CallbackCheck.finding(url, reply, hasReceiver: hasReceiver))
                     }
                 }

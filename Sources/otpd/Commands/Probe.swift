@@ -49,11 +49,6 @@ struct Probe: Equatable, Sendable {
         }
     }
 
-    enum Answer: Equatable, Sendable {
-        case response(status: Int, body: [UInt8])
-        case failure(HTTPError)
-    }
-
     /// The timeout for the answer.
     static let timeout = Instant.Duration.seconds(5)
 
@@ -74,31 +69,17 @@ struct Probe: Equatable, Sendable {
         return ListenAddress(host: listen.host.contains(":") ? "::1" : "127.0.0.1", port: listen.port)
     }
 
-    func ask(on loop: EventLoop) async -> Answer {
+    func ask(on loop: EventLoop) async -> HTTPAnswer {
         var limits = HTTPConfiguration()
         limits.maxConnections = 1
         limits.userAgent = "otpd/\(Version.number) probe"
         // The address is this machine's even where it is not loopback, and the request holds no secret.
         limits.plainHTTP = .toAnyHostButTwilio
-        do {
-            let client = try HTTPClient(limits, on: loop)
-            let answer: Answer
-            do throws(HTTPError) {
-                let response = try await client.perform(
-                    Request(.get, url: url, isAlone: true), deadline: .now() + Self.timeout)
-                answer = .response(status: response.status, body: response.body)
-            } catch {
-                answer = .failure(error)
-            }
-            await client.close()
-            return answer
-        } catch {
-            return .failure(error)
-        }
+        return await .to(Request(.get, url: url, isAlone: true), limits: limits, within: Self.timeout, on: loop)
     }
 
     /// The failure that an answer means. Nil where otpd is well.
-    func failure(_ answer: Answer) -> Failure? {
+    func failure(_ answer: HTTPAnswer) -> Failure? {
         let start = "Set OTPD_DASHBOARD_LISTEN, start otpd run or otpd dashboard, and read its log"
         switch (answer, question) {
         case (.response(200, _), _): return nil

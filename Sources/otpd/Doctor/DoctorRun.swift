@@ -60,12 +60,12 @@ struct DoctorRun: Sendable {
         return await DatabaseReader(database: database, loop: loop).read()
     }
 
-    private func readCallback(on loop: EventLoop) async -> TwilioChecks.TwilioReply? {
+    private func readCallback(on loop: EventLoop) async -> HTTPAnswer? {
         guard let url = parts.callbacks?.publicURL else { return nil }
         return await HTTPProbe.callback(url, on: loop)
     }
 
-    private func ask(_ sender: Sender?, _ probe: HTTPProbe?) async -> TwilioChecks.TwilioReply? {
+    private func ask(_ sender: Sender?, _ probe: HTTPProbe?) async -> HTTPAnswer? {
         guard let probe, let sender, let path = TwilioChecks.Lookup(sender).path(probe.endpoint) else { return nil }
         return await probe.get(path)
     }
@@ -75,7 +75,7 @@ struct DoctorRun: Sendable {
 
     /// The findings about the worker's sender, and then about the senders of countries.
     private func senders(
-        _ probe: HTTPProbe, own: TwilioChecks.TwilioReply?, _ countries: [ReadTexts.Country],
+        _ probe: HTTPProbe, own: HTTPAnswer?, _ countries: [ReadTexts.Country],
         _ context: TwilioChecks.Context
     ) async -> [Finding] {
         let sender = probe.twilio.sender

@@ -20,53 +20,38 @@ struct HTTPProbe: Sendable {
         let credentials = try twilio.credentials()
         authorization = credentials.authorization
         endpoint = Twilio.Endpoint(accountSID: credentials.accountSID)
-        client = try Self.client(caFile: caFile, plainHTTP: twilio.plainHTTP, on: loop)
+        client = try HTTPClient(Self.limits(caFile: caFile, plainHTTP: twilio.plainHTTP), on: loop)
     }
 
-    private static func client(
-        caFile: String?, plainHTTP: PlainHTTP = .toThisMachine, on loop: EventLoop
-    ) throws(HTTPError) -> HTTPClient {
+    private static func limits(caFile: String?, plainHTTP: PlainHTTP = .toThisMachine) -> HTTPConfiguration {
         var limits = HTTPConfiguration()
         limits.caFile = caFile
         limits.plainHTTP = plainHTTP
         limits.maxConnections = 8
         limits.userAgent = "otpd/\(Version.number) doctor"
-        return try HTTPClient(limits, on: loop)
+        return limits
     }
 
     /// Sends a GET for a path below the base URL.
-    func get(_ path: String) async -> TwilioChecks.TwilioReply {
+    func get(_ path: String) async -> HTTPAnswer {
         let header = authorization.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
             .get, url: twilio.baseURL.description + path,
             headers: [.init("Authorization", header), .init("Accept", "application/json")], isAlone: true)
-        return await Self.perform(request, on: client)
+        return await .to(request, on: client, within: Self.timeout)
     }
 
     func close() async { await client.close() }
 
     /// Sends a status without a signature to the URL for callbacks. It ignores OTPD_CA_FILE, because Twilio trusts only
     /// public certificates.
-    static func callback(_ url: WebAddress, on loop: EventLoop) async -> TwilioChecks.TwilioReply {
-        let client: HTTPClient
-        do { client = try Self.client(caFile: nil, on: loop) } catch { return .failure(error) }
+    static func callback(_ url: WebAddress, on loop: EventLoop) async -> HTTPAnswer {
         let request = Request(
             .post, url: url.description + "?reference=otpd-doctor",
             headers: [.init("Content-Type", "application/x-www-form-urlencoded")],
             body: Array("MessageStatus=otpd-doctor".utf8))
-        let answer = await perform(request, on: client)
-        await client.close()
-        return answer
-    }
-
-    private static func perform(_ request: Request, on client: HTTPClient) async -> TwilioChecks.TwilioReply {
-        do {
-            let response = try await client.perform(request, deadline: .now() + timeout)
-            return .response(status: response.status, body: response.body)
-        } catch {
-            return .failure(error)
-        }
+        return await .to(request, limits: limits(caFile: nil), within: timeout, on: loop)
     }
 }

@@ -5,21 +5,20 @@ import Twilio
 @testable import otpd
 
 @Suite struct TwilioChecksTests {
-    private typealias TwilioReply = TwilioChecks.TwilioReply
     private let token = TwilioChecks.Context(baseURL: "https://api.twilio.com", usesKey: false)
     private let key = TwilioChecks.Context(baseURL: "https://api.twilio.com", usesKey: true)
-    private let good = TwilioReply.response(status: 200, body: Array(#"{"messages": [], "next_page_uri": null}"#.utf8))
+    private let good = HTTPAnswer.response(status: 200, body: Array(#"{"messages": [], "next_page_uri": null}"#.utf8))
 
-    private func answer(_ status: Int, _ body: String = "") -> TwilioReply {
+    private func answer(_ status: Int, _ body: String = "") -> HTTPAnswer {
         .response(status: status, body: Array(body.utf8))
     }
-    private func refusal(_ status: Int, _ code: Int, _ message: String = "Words") -> TwilioReply {
+    private func refusal(_ status: Int, _ code: Int, _ message: String = "Words") -> HTTPAnswer {
         answer(status, #"{"code": \#(code), "message": "\#(message)", "status": \#(status)}"#)
     }
-    private func failure(_ reason: HTTPError.Reason) -> TwilioReply {
+    private func failure(_ reason: HTTPError.Reason) -> HTTPAnswer {
         .failure(HTTPError(reason, origin: "https://api.twilio.com"))
     }
-    private func account(_ status: String, _ type: String) -> TwilioReply {
+    private func account(_ status: String, _ type: String) -> HTTPAnswer {
         answer(200, #"{"sid": "AC1", "auth_token": "t0ken", "status": "\#(status)", "type": "\#(type)"}"#)
     }
 
@@ -98,13 +97,13 @@ import Twilio
 
     // MARK: Senders
 
-    private func numbers(_ entries: String) -> TwilioReply {
+    private func numbers(_ entries: String) -> HTTPAnswer {
         answer(200, #"{"incoming_phone_numbers": [\#(entries)]}"#)
     }
 
     @Test func aNumber() {
         let lookup = TwilioChecks.Lookup.number("+15005550006")
-        func verdict(_ answer: TwilioReply?, _ countries: [String] = ["AE"]) -> Finding.Verdict {
+        func verdict(_ answer: HTTPAnswer?, _ countries: [String] = ["AE"]) -> Finding.Verdict {
             TwilioChecks.sender(lookup, answer, countries: countries, token).verdict
         }
         let can = numbers(#"{"phone_number": "+15005550006", "capabilities": {"sms": true}}"#)

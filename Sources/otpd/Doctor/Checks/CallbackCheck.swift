@@ -14,7 +14,7 @@ enum CallbackCheck {
 
     /// The finding for the answer to a POST without a signature. `hasReceiver` says whether otpd itself receives
     /// callbacks.
-    static func finding(_ url: WebAddress, _ answer: TwilioChecks.TwilioReply, hasReceiver: Bool) -> Finding {
+    static func finding(_ url: WebAddress, _ answer: HTTPAnswer, hasReceiver: Bool) -> Finding {
         let place = "\(url.scheme.rawValue)://\(url.host)\(url.port.map { ":\($0)" } ?? "")"
         let listening =
             hasReceiver

@@ -9,19 +9,6 @@ enum TwilioChecks {
     static let sender = Check("twilio-sender", "Twilio sender")
     static let all = [account, messages, sender]
 
-    /// The result of a GET.
-    enum TwilioReply: Sendable {
-        case response(status: Int, body: [UInt8])
-        case failure(HTTPError)
-
-        var status: Int? {
-            switch self {
-            case .response(let status, _): status
-            case .failure: nil
-            }
-        }
-    }
-
     /// The settings that the findings need besides the answers.
     struct Context: Equatable, Sendable {
         /// `https://api.twilio.com`.
@@ -39,7 +26,7 @@ enum TwilioChecks {
 
     /// The finding about the account. A standard API key may not read the account. Then `messages` shows whether the
     /// key is right.
-    static func account(_ answer: TwilioReply, messages: TwilioReply, _ context: Context) -> Finding {
+    static func account(_ answer: HTTPAnswer, messages: HTTPAnswer, _ context: Context) -> Finding {
         guard case .response(let status, let body) = answer else { return unwell(account, answer, context) }
         if status == 401 || status == 403, context.usesKey, messages.status == 200 {
             return account.skip(
@@ -66,7 +53,7 @@ enum TwilioChecks {
     // MARK: Messages
 
     /// The finding about the list of messages. Without it, otpd cannot settle an unknown outcome.
-    static func messages(_ answer: TwilioReply, _ context: Context) -> Finding {
+    static func messages(_ answer: HTTPAnswer, _ context: Context) -> Finding {
         guard case .response(200, let body) = answer else { return unwell(messages, answer, context) }
         guard (try? MessagePage(json: body.span)) != nil else { return foreign(messages, context) }
         return messages.pass("otpd can list messages, so the credentials are right\(context.place).")
@@ -114,7 +101,7 @@ enum TwilioChecks {
     }
 
     /// The finding about a sender. `countries` are the known countries that use it.
-    static func sender(_ lookup: Lookup, _ answer: TwilioReply?, countries: [String], _ context: Context) -> Finding {
+    static func sender(_ lookup: Lookup, _ answer: HTTPAnswer?, countries: [String], _ context: Context) -> Finding {
         let isSaudi = countries.contains("SA")
         let whose = countries.isEmpty ? "" : " for \(countries.joined(separator: ", "))"
         switch lookup {
@@ -169,7 +156,7 @@ enum TwilioChecks {
 
     // MARK: Errors of any check
 
-    private static func unwell(_ check: Check, _ answer: TwilioReply, _ context: Context) -> Finding {
+    private static func unwell(_ check: Check, _ answer: HTTPAnswer, _ context: Context) -> Finding {
         switch answer {
         case .failure(let error): return unanswered(check, error)
         case .response(let status, let body):
