@@ -53,12 +53,12 @@ gives "the next /64 is somebody else" t "SELECT verification_id > 0 FROM otp.req
 sql -c "UPDATE otp.limits SET max_sends = 100 WHERE scope = 'client_ip'"
 
 clean; v=$(verification race)
-for n in $(seq 64); do (sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" >"$work/race$n") & done; wait
+for n in $(seq 64); do (patient -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" >"$work/race$n") & done; wait
 gives "64 at once: exactly five sends" "5" "SELECT count(*) FROM otp.send_jobs"
 gives "one of them has no earlier job: the first" "1|t" "SELECT count(*) FILTER (WHERE NOT has_predecessor), min(id) FILTER (WHERE NOT has_predecessor) = min(id) FROM otp.send_jobs"
 check "the other 59 hear OT001" "59" "$(cat "$work"/race* | grep -c OT001)"
 clean; v=$(verification race2)
-for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c COMMIT >"$work/rr$n"; grep -qE '40001|40P01' "$work/rr$n" || break; done) & done; wait
+for n in $(seq 64); do (for try in $(seq 80); do patient -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)" -c COMMIT >"$work/rr$n"; grep -qE '40001|40P01' "$work/rr$n" || break; done) & done; wait
 gives "64 at once under REPEATABLE READ, retrying: exactly five" "5" "SELECT count(*) FROM otp.send_jobs"
 gives "of these each may have: no snapshot tells" "t" "SELECT bool_and(has_predecessor) FROM otp.send_jobs"
 check "the other 59 hear OT001 there too" "59" "$(cat "$work"/rr* | grep -c OT001)"
@@ -68,7 +68,7 @@ gives "which has an earlier job, in one statement" "f,t,t" "WITH i AS (INSERT IN
 sql -c "DELETE FROM otp.send_jobs"
 gives "none, once those before have ended" f "INSERT INTO otp.send_jobs (verification_id, has_predecessor) VALUES ($v, true) RETURNING has_predecessor"
 clean; spelled=(0501234567 501234567 966501234567 +966501234567 00966501234567 '+966 (0)50 123-4567' ٠٥٠١٢٣٤٥٦٧ '050.123.4567'); rm -f "$work"/sp*
-for n in $(seq 64); do (sql -c "SELECT 'sent' FROM otp.request('spelled $n', '${spelled[n % 8]}', client_ip => '192.0.2.$n')" >"$work/sp$n") & done; wait
+for n in $(seq 64); do (patient -c "SELECT 'sent' FROM otp.request('spelled $n', '${spelled[n % 8]}', client_ip => '192.0.2.$n')" >"$work/sp$n") & done; wait
 gives "64 strangers in eight spellings, one phone: exactly five sends, and no verification of the refused" "5|5" "SELECT (SELECT count(*) FROM otp.send_jobs), (SELECT count(*) FROM otp.verifications)"
 check "the other 59 hear OT001 too" "59" "$(cat "$work"/sp* | grep -c OT001)"
 sql -c "LISTEN otp_send_jobs" -c "TRUNCATE otp.limits" >/dev/null

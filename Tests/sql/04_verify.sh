@@ -85,17 +85,17 @@ says "inside a longer transaction it warns" "WARNING: +otp.verify runs inside a 
 check "and not in its own" "f" "$(psql -qXAt -d "$PGDATABASE" -c "SET client_min_messages = warning" -c "SELECT otp.verify('a', '1')" 2>&1)"
 
 clean; make winner >/dev/null; rm -f "$work"/w*
-for n in $(seq 64); do (sql -c "SELECT otp.verify('winner', '123456')" >"$work/w$n") & done; wait
+for n in $(seq 64); do (patient -c "SELECT otp.verify('winner', '123456')" >"$work/w$n") & done; wait
 check "64 right answers at once: one winner" "1" "$(cat "$work"/w* | grep -c '^t$')"
 check "the others hear false" "63" "$(cat "$work"/w* | grep -c '^f$')"
 clean; make winner >/dev/null; rm -f "$work"/w*
-for n in $(seq 64); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.verify('winner', '123456')" -c COMMIT >"$work/w$n"; grep -q 40001 "$work/w$n" || break; done) & done; wait
+for n in $(seq 64); do (for try in $(seq 80); do patient -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.verify('winner', '123456')" -c COMMIT >"$work/w$n"; grep -q 40001 "$work/w$n" || break; done) & done; wait
 check "under REPEATABLE READ, retrying: one winner" "1 63" "$(cat "$work"/w* | grep -c '^t$') $(cat "$work"/w* | grep -c '^f$')"
 clean; make guess >/dev/null
-for n in $(seq 64); do (sql -c "SELECT otp.verify('guess', '$((1000 + n))')" >/dev/null) & done; wait
+for n in $(seq 64); do (patient -c "SELECT otp.verify('guess', '$((1000 + n))')" >/dev/null) & done; wait
 gives "64 wrong answers at once: five counted" "5" "SELECT attempts FROM otp.verifications WHERE subject = 'guess'"
 clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
-for n in $(seq 30); do (sql -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
+for n in $(seq 30); do (patient -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
 # A phone number that is locked for the day gets no codes, because none could be verified. An operator can unlock it.
 clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"

@@ -23,11 +23,11 @@ fails "OT007 huge ttl" OT007 "SELECT otp.request('r2', '0501234567', ttl => '1 y
 fails "OT003" OT003 "SET otp.secret = ''; SELECT otp.request('r2', '0501234567')"
 gives "nothing half-written" "0|0" "SELECT (SELECT count(*) FROM otp.verifications WHERE subject = 'r2'), (SELECT count(*) FROM otp.request_locks WHERE subject = 'r2')"
 clean
-for n in $(seq 32); do (sql -c "SELECT otp.request('one', '0501231231')" >"$work/q$n") & done; wait
+for n in $(seq 32); do (patient -c "SELECT otp.request('one', '0501231231')" >"$work/q$n") & done; wait
 gives "32 at once draw one code" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
 check "the rest are over the limit" "27" "$(cat "$work"/q* | grep -c OT001)"
 clean
-for n in $(seq 32); do (for try in $(seq 80); do sql -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.request('one', '0501231231')" -c COMMIT >"$work/qr$n"; grep -q 40001 "$work/qr$n" || break; done) & done; wait
+for n in $(seq 32); do (for try in $(seq 80); do patient -c "BEGIN ISOLATION LEVEL REPEATABLE READ" -c "SELECT 1" -c "SELECT otp.request('one', '0501231231')" -c COMMIT >"$work/qr$n"; grep -q 40001 "$work/qr$n" || break; done) & done; wait
 gives "also under REPEATABLE READ, retrying" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
 # A second request for a live code uses the latest locale and the first expiry. Each send counts for its own client address.
 clean

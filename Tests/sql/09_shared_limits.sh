@@ -1,6 +1,6 @@
 # Shared limits (prefix, country, total, budget) and blocks of numbers. Surplus jobs end as limited at the claim.
 limits() { sql -c "TRUNCATE otp.limits" -c "${1:+INSERT INTO otp.limits (scope, period, max_sends, digits, max_cost) VALUES $1}"; }
-send() { sql -c "SELECT 'sent' FROM otp.request('$1', '$2'${3:+, client_ip => '$3'})"; }
+send() { patient -c "SELECT 'sent' FROM otp.request('$1', '$2'${3:+, client_ip => '$3'})"; }
 defaults=$(sql -c "SELECT string_agg(format('(%L, %L, %L, %L, %L)', scope, period, max_sends, digits, max_cost), ', ') FROM otp.limits" | sed "s/''/NULL/g")
 for wrong in "('total', '2 hours', 5, 0, NULL)" "('budget', '1 day', 5, 0, NULL)" "('phone', '1 day', 5, 3, NULL)" "('block', '1 day', 5, 0, NULL)" "('block', '1 day', 5, 9, NULL)" "('phone', '1 day', 0, 0, NULL)" "('phone', '1 day', 2000, 0, NULL)" "('total', '1 day', 5, 0, 1)" "('planet', '1 day', 5, 0, NULL)"; do
     fails "no such limit: $wrong" 23514 "INSERT INTO otp.limits (scope, period, max_sends, digits, max_cost) VALUES $wrong"
