@@ -25,8 +25,8 @@ struct Writer: Sendable {
         var due = Instant(nanoseconds: 0)
     }
 
-    /// How often callbacks that were set aside are looked at.
-    private static let look = Instant.Duration.milliseconds(100)
+    /// How often it checks whether a callback that was set aside is due.
+    private static let checkInterval = Instant.Duration.milliseconds(100)
     /// Callbacks that may be set aside. The oldest make room, and their messages are polled.
     private static let mostAside = 10_000
 
@@ -49,7 +49,7 @@ struct Writer: Sendable {
                 await write(aside.remove(at: next), &aside)
             } else if receipts.isEmpty {
                 if aside.isEmpty { return }
-                try? await loop.sleep(for: Self.look)
+                try? await loop.sleep(for: Self.checkInterval)
             }
         }
     }

@@ -174,10 +174,12 @@ public final class RequestLimiter: ChannelDuplexHandler {
         guard timer == nil || deadline < timerDue, let context else { return }
         timer?.cancel()
         timerDue = deadline
-        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in self?.look() }
+        timer = context.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) { [weak self] in
+            self?.checkDeadline()
+        }
     }
 
-    private func look() {
+    private func checkDeadline() {
         timer = nil
         guard now >= deadline else { return arm() }
         guard let context else { return }

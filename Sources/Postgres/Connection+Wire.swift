@@ -49,7 +49,7 @@ extension Connection {
         case PGRES_PIPELINE_ABORTED: apply(.answer(.skipped))
         case PGRES_FATAL_ERROR, PGRES_BAD_RESPONSE, PGRES_NONFATAL_ERROR:
             let error = received?.error
-            if let error, error.endsConnection { farewell = error }
+            if let error, error.endsConnection { lastError = error }
             // If the connection itself failed, the refusal does not come from the server. `end` reports it to all
             // calls.
             if error?.sqlstate.isEmpty == false, error?.endsConnection == false {
@@ -73,7 +73,7 @@ extension Connection {
 
     private func takeNotices() {
         for notice in handle.notices.take() {
-            if notice.endsConnection { farewell = notice }
+            if notice.endsConnection { lastError = notice }
             if let id = machine.awaited { calls[id]?.notices.append(notice) }
             onNotice?(notice)
         }
@@ -204,7 +204,7 @@ extension Connection {
     }
 
     private func loss(_ fate: StatementFate) -> Loss {
-        var told = loss ?? Loss(reason: "the connection is closed", farewell: nil, outcome: fate)
+        var told = loss ?? Loss(reason: "the connection is closed", lastError: nil, outcome: fate)
         told.outcome = fate
         return told
     }
@@ -252,8 +252,8 @@ extension Connection {
 
     private func close(_ reason: String, isUnanswered: Bool = false) {
         guard loss == nil else { return }
-        let words = farewell.map { "the server ended it: \($0)" } ?? (reason.isEmpty ? "no reason was given" : reason)
-        let loss = Loss(reason: words, farewell: farewell, outcome: .unknown, isUnanswered: isUnanswered)
+        let words = lastError.map { "the server ended it: \($0)" } ?? (reason.isEmpty ? "no reason was given" : reason)
+        let loss = Loss(reason: words, lastError: lastError, outcome: .unknown, isUnanswered: isUnanswered)
         self.loss = loss
         canceller?.abandon()
         canceller = nil

@@ -35,7 +35,7 @@ public actor Connection {
     let cancelGrace: Instant.Duration
     /// Why the connection ended.
     public internal(set) var loss: Loss?
-    var farewell: ServerError?
+    var lastError: ServerError?
     var lostWaiters: [CheckedContinuation<Loss, Never>] = []
     var onNotification: (@Sendable (Notification) -> Void)?
     var onNotice: (@Sendable (ServerError) -> Void)?

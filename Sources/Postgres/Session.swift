@@ -174,10 +174,10 @@ public actor Session {
     private var unavailable: PostgresError {
         switch state {
         case .connecting(_, let lastError?):
-            .lost(Loss(reason: "there is no connection (\(lastError))", farewell: nil, outcome: .notSent))
-        case .connecting(_, nil): .lost(Loss(reason: "there is no connection yet", farewell: nil, outcome: .notSent))
-        case .connected: .lost(Loss(reason: "the connection was just made", farewell: nil, outcome: .notSent))
-        case .closed: .lost(Loss(reason: "the session has ended", farewell: nil, outcome: .notSent))
+            .lost(Loss(reason: "there is no connection (\(lastError))", lastError: nil, outcome: .notSent))
+        case .connecting(_, nil): .lost(Loss(reason: "there is no connection yet", lastError: nil, outcome: .notSent))
+        case .connected: .lost(Loss(reason: "the connection was just made", lastError: nil, outcome: .notSent))
+        case .closed: .lost(Loss(reason: "the session has ended", lastError: nil, outcome: .notSent))
         }
     }
 }

@@ -46,7 +46,7 @@ struct WriteRuleTests {
 
     @Test(
         arguments: [
-            .lost(Loss(reason: "gone", farewell: nil, outcome: .unknown)), .deadline(.unknown), .canceled(.notSent),
+            .lost(Loss(reason: "gone", lastError: nil, outcome: .unknown)), .deadline(.unknown), .canceled(.notSent),
             .connect(ConnectFailure(attempts: [])), .unsuitable("a standby"),
         ] as [PostgresError])
     func awayMeansAgain(error: PostgresError) {

@@ -326,9 +326,9 @@ import Testing
             try await TakeUnknown.run(
                 on: session.connection, limit: 1, keys: .tests, lease: .seconds(20), deadline: soon
             ).first)
-        var looks = FinishLookup()
-        looks.append(EndedLookup(unknown, .fail, error: "e"))
-        _ = try await looks.run(on: session.connection, deadline: soon)
+        var lookups = FinishLookup()
+        lookups.append(EndedLookup(unknown, .fail, error: "e"))
+        _ = try await lookups.run(on: session.connection, deadline: soon)
         // Twilio answers with the SID of another message.
         try await database.text(
             """

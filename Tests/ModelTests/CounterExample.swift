@@ -36,7 +36,7 @@ extension World {
             case .sending: words += ", attempt \(row.attempt), lease \(row.lease * 5) s"
             case .unknown:
                 words +=
-                    ", attempt \(row.attempt), for \(row.age * 5) s, looks \(row.looks), next in \(row.lookAt * 5) s"
+                    ", attempt \(row.attempt), for \(row.age * 5) s, lookups \(row.lookups), next in \(row.lookupAt * 5) s"
             case .queued, .accepted, .failed, .poisoned, .expired, .canceled: break
             }
             parts.append(words)
@@ -56,13 +56,13 @@ extension World {
             }
             parts.append(words + (attempt.isRecorded ? ", recorded" : ""))
         }
-        for slot in 0..<World.looks {
-            let look = looks[slot]
+        for slot in 0..<World.lookups {
+            let lookup = lookups[slot]
             parts.append(
-                look.verdict == .none
-                    ? "look \(slot + 1) ended"
-                    : "look \(slot + 1): of job \(look.job + 1), attempt \(look.attempt): \(look.verdict)"
-                        + (look.isCurrent ? "" : ", stale"))
+                lookup.verdict == .none
+                    ? "lookup \(slot + 1) ended"
+                    : "lookup \(slot + 1): of job \(lookup.job + 1), attempt \(lookup.attempt): \(lookup.verdict)"
+                        + (lookup.isCurrent ? "" : ", stale"))
         }
         if isDead { parts.append("the code is dead") }
         return parts

@@ -57,7 +57,7 @@ import Testing
         // Merging states hides no violation.
         Run("a job, two attempts, no state merged") {
             $0.merges = false
-            $0.resolvers = 1
+            $0.concurrentLookups = 1
             $0.failsOver = false
         },
     ])
@@ -83,7 +83,7 @@ import Testing
 
     @Test func timesAreThoseOfTheRule() {
         #expect(Setup.tick * Int(Row.oldest) == ResolutionRule.grace)
-        #expect(Setup.tick * Int(Row.farApart) == ResolutionRule.secondLook)
+        #expect(Setup.tick * Int(Row.farApart) == ResolutionRule.secondLookup)
         // The grace is exactly long enough.
         #expect(Setup.underway + Setup().listLag + Setup.clockJump == Row.oldest)
     }
@@ -97,7 +97,7 @@ import Testing
         breaking(.endingsFenced, .twice) { $0.attemptsPerJob = 3 },
         breaking(.sidSettlesAlways, .evidenceLost), breaking(.listIsBelieved, .twice),
         breaking(.grace, .twice),
-        breaking(.secondLook, .looksTooClose), breaking(.verdictFencedByToken, .looksTooClose),
+        breaking(.secondLookup, .lookupsTooClose), breaking(.verdictFencedByToken, .lookupsTooClose),
         // This needs lookups at equal times. With times in microseconds, `next_lookup_at` alone nearly fences attempts
         // too.
         breaking(.verdictFencedByAttempt, .twice) {
@@ -116,8 +116,8 @@ import Testing
             $0.forgetsEndings = true
         },
         // The second lookup compensates for either of these alone.
-        breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLook) },
-        breaking(.secondLook, .twice) { $0.listLag = 4 },
+        breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLookup) },
+        breaking(.secondLookup, .twice) { $0.listLag = 4 },
     ]
 
     static func breaking(
@@ -145,18 +145,18 @@ import Testing
 
     /// A list that lags 15 s longer than assumed. Two lookups compensate for it, given the token that keeps them apart.
     @Test(arguments: [
-        Run("list lags 30 s, two looks") { $0.listLag = 6 },
-        Run("list lags 20 s, one look", violates: .twice) {
+        Run("list lags 30 s, two lookups") { $0.listLag = 6 },
+        Run("list lags 20 s, one lookup", violates: .twice) {
             $0.listLag = 4
-            $0.broken = [.secondLook]
+            $0.broken = [.secondLookup]
         },
-        Run("list lags 30 s, looks not fenced", violates: .twice) {
+        Run("list lags 30 s, lookups not fenced", violates: .twice) {
             $0.listLag = 6
             $0.broken = [.verdictFencedByToken]
         },
-        Run("list lags 15 s, one request does not fit into its lease, two looks") { $0.broken = [.wholeRequestFits] },
+        Run("list lags 15 s, one request does not fit into its lease, two lookups") { $0.broken = [.wholeRequestFits] },
     ])
-    func secondLook(_ run: Run) { explore(run) }
+    func secondLookup(_ run: Run) { explore(run) }
 
     // MARK: Beyond the assumptions
 
@@ -199,7 +199,7 @@ import Testing
         .enabled(if: getenv("OTPD_MODEL_DEEP") != nil, "set OTPD_MODEL_DEEP to run it"),
         arguments: [
             Run("two jobs of one verification, two attempts each, a failover") { $0.jobs = 2 },
-            Run("a job, two attempts, two resolvers, no state merged") { $0.merges = false },
+            Run("a job, two attempts, two lookups at a time, no state merged") { $0.merges = false },
         ])
     func holdsInDepth(_ run: Run) { explore(run) }
 }

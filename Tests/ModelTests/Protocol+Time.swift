@@ -63,13 +63,13 @@ extension World {
             case .sending: rows[job].lease = max(Row.longAgo, rows[job].lease - ticks)
             case .unknown:
                 rows[job].age = min(Row.oldest, rows[job].age + ticks)
-                rows[job].lookAt = max(0, rows[job].lookAt - ticks)
-                rows[job].sinceLook = min(Row.farApart, rows[job].sinceLook + ticks)
+                rows[job].lookupAt = max(0, rows[job].lookupAt - ticks)
+                rows[job].sinceLookup = min(Row.farApart, rows[job].sinceLookup + ticks)
             case .queued, .accepted, .failed, .poisoned, .expired, .canceled: break
             }
         }
-        for slot in 0..<World.looks where looks[slot].verdict != .none {
-            looks[slot].token = max(-1, looks[slot].token - ticks)
+        for slot in 0..<World.lookups where lookups[slot].verdict != .none {
+            lookups[slot].token = max(-1, lookups[slot].token - ticks)
         }
     }
 }

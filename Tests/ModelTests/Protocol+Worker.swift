@@ -104,16 +104,16 @@ extension World {
         rows[job].state = .unknown
         rows[job].lease = 0
         rows[job].age = min(Row.oldest, age)
-        rows[job].looks = 0
-        rows[job].sinceLook = 0
-        setLookAt(job, 0)
+        rows[job].lookups = 0
+        rows[job].sinceLookup = 0
+        setLookupAt(job, 0)
     }
 
     /// Writes `next_lookup_at`, and updates whether each lookup under way is still the current one.
-    mutating func setLookAt(_ job: Int, _ ticks: Int8) {
-        rows[job].lookAt = ticks
-        for slot in 0..<World.looks where looks[slot].verdict != .none && Int(looks[slot].job) == job {
-            looks[slot].isCurrent = looks[slot].token == ticks
+    mutating func setLookupAt(_ job: Int, _ ticks: Int8) {
+        rows[job].lookupAt = ticks
+        for slot in 0..<World.lookups where lookups[slot].verdict != .none && Int(lookups[slot].job) == job {
+            lookups[slot].isCurrent = lookups[slot].token == ticks
         }
     }
 }

@@ -2,11 +2,11 @@ import OTP
 
 /// The protocol: all steps that can follow a state.
 ///
-/// Each participant has its own extension: `Protocol+Worker`, `+Twilio`, `+Database`, `+Resolver`, `+Time`.
+/// Each participant has its own extension: `Protocol+Worker`, `+Twilio`, `+Database`, `+Lookups`, `+Time`.
 struct Protocol {
     let setup: Setup
     /// The results of `ResolutionRule.decide` for a lookup that missed, by age, counted lookups and lost claims.
-    let verdicts: [PendingLook.Verdict]
+    let verdicts: [PendingLookup.Verdict]
     private(set) var successors: [Successor] = []
     /// One bit for each rule.
     private let broken: UInt32
@@ -34,9 +34,9 @@ struct Protocol {
         }
         for job in 0..<setup.jobs where world.rows[job].state.isLive {
             databaseActs(world, job)
-            takeLooks(world, job)
+            takeLookups(world, job)
         }
-        endLooks(world)
+        endLookups(world)
     }
 
     mutating func add(_ step: Step, _ world: World, violates violation: Property? = nil) {
@@ -48,7 +48,7 @@ struct Protocol {
 
     func holds(_ rule: Rule) -> Bool { broken & 1 << rule.rawValue == 0 }
     /// Whether a stale lookup stays stale for good.
-    var fencesOutLooks: Bool { setup.merges && holds(.verdictFencedByToken) && holds(.verdictFencedByAttempt) }
+    var fencesOutLookups: Bool { setup.merges && holds(.verdictFencedByToken) && holds(.verdictFencedByAttempt) }
 
     func job(of attempt: Int) -> Int { attempt / setup.attemptsPerJob }
     func number(of attempt: Int) -> Int8 { Int8(attempt % setup.attemptsPerJob + 1) }
@@ -72,14 +72,14 @@ extension Protocol {
                 world.rows[job] = Row(state: world.rows[job].state, attempt: world.rows[job].attempt)
             }
         }
-        for slot in 0..<World.looks where world.looks[slot].verdict != .none {
-            if isFencedOutForGood(world.looks[slot], world) { world.looks[slot] = PendingLook() }
+        for slot in 0..<World.lookups where world.lookups[slot].verdict != .none {
+            if isFencedOutForGood(world.lookups[slot], world) { world.lookups[slot] = PendingLookup() }
         }
         // The lookups are interchangeable, so their order does not matter.
-        if world.looks[0].code > world.looks[1].code {
-            let first = world.looks[0]
-            world.looks[0] = world.looks[1]
-            world.looks[1] = first
+        if world.lookups[0].code > world.lookups[1].code {
+            let first = world.lookups[0]
+            world.lookups[0] = world.lookups[1]
+            world.lookups[1] = first
         }
         for index in 0..<setup.jobs * setup.attemptsPerJob {
             switch world.attempts[index].phase {
@@ -98,11 +98,11 @@ extension Protocol {
     }
 
     /// `next_lookup_at` only grows, so a stale lookup never becomes current again.
-    private func isFencedOutForGood(_ look: PendingLook, _ world: World) -> Bool {
-        let row = world.rows[Int(look.job)]
+    private func isFencedOutForGood(_ lookup: PendingLookup, _ world: World) -> Bool {
+        let row = world.rows[Int(lookup.job)]
         guard row.state.isLive else { return true }
-        guard fencesOutLooks else { return false }
-        return !look.isCurrent || look.attempt != row.attempt || row.state != .unknown
+        guard fencesOutLookups else { return false }
+        return !lookup.isCurrent || lookup.attempt != row.attempt || row.state != .unknown
     }
 
     /// Whether an ending without a SID can still be written for it.

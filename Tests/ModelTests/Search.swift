@@ -139,7 +139,7 @@ extension Protocol {
         var world = world
         world.isDead = true
         for index in 0..<World.attempts { world.attempts[index] = Attempt() }
-        for slot in 0..<World.looks { world.looks[slot] = PendingLook() }
+        for slot in 0..<World.lookups { world.lookups[slot] = PendingLookup() }
         var sweeper = self
         for _ in 0..<2 * Int(Setup.lease) + 2 {
             for job in 0..<setup.jobs {
@@ -160,7 +160,7 @@ extension World {
     /// The rows alone, without the other parts of the state.
     var rowsAlone: UInt64 {
         var world = self
-        for slot in 0..<World.looks { world.looks[slot] = PendingLook() }
+        for slot in 0..<World.lookups { world.lookups[slot] = PendingLookup() }
         return world.key.first
     }
 }

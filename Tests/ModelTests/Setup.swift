@@ -13,7 +13,7 @@ struct Setup {
     /// longer, which is harmless.
     static let clockJump: Int8 = 2
     /// How long a lookup belongs to one worker.
-    static let lookLease: Int8 = 6
+    static let lookupLease: Int8 = 6
 
     var jobs = 1
     var attemptsPerJob = 2
@@ -32,7 +32,7 @@ struct Setup {
     /// Merge states whose differences have no further effect.
     var merges = true
     /// The number of concurrent lookups.
-    var resolvers = World.looks
+    var concurrentLookups = World.lookups
     /// The properties whose violation ends the search.
     var properties = Set(Property.allCases)
 
@@ -61,7 +61,7 @@ enum Rule: UInt32, CaseIterable {
     /// A message in the list is adopted.
     case listIsBelieved
     case grace
-    case secondLook
+    case secondLookup
     /// A verdict is recorded only if `next_lookup_at` is the value that its lookup took.
     case verdictFencedByToken
     /// A verdict is recorded only for the attempt that was looked up.
@@ -91,7 +91,7 @@ enum Property: CaseIterable {
     /// A job was settled by another job's message.
     case wrongMessage
     /// The lookup that decides came too soon after the one before it.
-    case looksTooClose
+    case lookupsTooClose
     /// A job that neither a participant nor a clock will ever end.
     case stuck
     /// Without further failures, a job ended in another way than it should.

@@ -28,7 +28,7 @@ struct Step: Equatable {
         /// `FindLost`: a claim's answer was lost, and its worker releases jobs that it does not have in hand.
         case giveBack
         // Lookups.
-        case lookAndMiss, lookInVain, lookAndAdopt, writeVerdict, dropLook
+        case lookupMisses, lookupFails, lookupAdopts, writeVerdict, dropLookup
     }
 }
 
@@ -45,13 +45,13 @@ extension Step.Kind {
         case .giveUp, .cutShort: 6
         case .recordUnknown: 7
         case .sweepLostLease, .sweepDeadCode: 8
-        case .lookAndMiss: 9
+        case .lookupMisses: 9
         case .claim: 10
         case .tick: 11
         case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .databaseForgetsEnding, .giveBack, .crash,
             .feedInPart, .recordFailed,
-            .recordRetryUnanswered, .recordFailedUnanswered, .recordUnknownUnanswered, .refuse, .cancel, .lookInVain,
-            .lookAndAdopt, .dropLook:
+            .recordRetryUnanswered, .recordFailedUnanswered, .recordUnknownUnanswered, .refuse, .cancel, .lookupFails,
+            .lookupAdopts, .dropLookup:
             nil
         }
     }
@@ -86,11 +86,11 @@ extension Step.Kind {
         case .cancel: "job #: canceled"
         case .sweepLostLease: "job #: the sweep finds its lease lapsed"
         case .sweepDeadCode: "job #: the sweep finds its code expired"
-        case .lookAndMiss: "job #: a look does not find it"
-        case .lookInVain: "job #: a look fails"
-        case .lookAndAdopt: "job #: a look finds a message"
-        case .writeVerdict: "look #: its verdict is written, if the fence lets it"
-        case .dropLook: "look #: its worker dies"
+        case .lookupMisses: "job #: a lookup does not find it"
+        case .lookupFails: "job #: a lookup fails"
+        case .lookupAdopts: "job #: a lookup finds a message"
+        case .writeVerdict: "lookup #: its verdict is written, if the fence lets it"
+        case .dropLookup: "lookup #: its worker dies"
         }
     }
 }

@@ -19,11 +19,11 @@ extension World {
             first.put(row.attempt, bits: 2)
             first.put(row.lease - Row.longAgo, bits: 4)
             first.put(row.age, bits: 4)
-            first.put(row.lookAt, bits: 3)
-            first.put(row.looks, bits: 2)
+            first.put(row.lookupAt, bits: 3)
+            first.put(row.lookups, bits: 2)
             first.put(row.lostClaims, bits: 2)
         }
-        for slot in 0..<World.looks { first.put(looks[slot].code, bits: 11) }
+        for slot in 0..<World.lookups { first.put(lookups[slot].code, bits: 11) }
         var second = Packer()
         for index in 0..<World.attempts {
             let attempt = attempts[index]
@@ -33,7 +33,7 @@ extension World {
             second.put(attempt.body.code, bits: 5)
             second.put(attempt.isRecorded ? 1 : 0, bits: 1)
         }
-        for job in 0..<World.jobs { second.put(rows[job].sinceLook, bits: 2) }
+        for job in 0..<World.jobs { second.put(rows[job].sinceLookup, bits: 2) }
         second.put(isDead ? 1 : 0, bits: 1)
         second.put(hasFailedOver ? 1 : 0, bits: 1)
         return Key(first: first.word, second: second.word)
@@ -48,12 +48,12 @@ extension World {
             row.attempt = first.take(2)
             row.lease = first.take(4) + Row.longAgo
             row.age = first.take(4)
-            row.lookAt = first.take(3)
-            row.looks = first.take(2)
+            row.lookupAt = first.take(3)
+            row.lookups = first.take(2)
             row.lostClaims = first.take(2)
             rows[job] = row
         }
-        for slot in 0..<World.looks { looks[slot] = PendingLook(code: first.takeWide(11)) }
+        for slot in 0..<World.lookups { lookups[slot] = PendingLookup(code: first.takeWide(11)) }
         var second = Packer(key.second)
         for index in 0..<World.attempts {
             attempts[index].phase = Attempt.Phase(rawValue: UInt8(second.take(3)))!
@@ -62,7 +62,7 @@ extension World {
             attempts[index].body = Attempt.Body(code: second.take(5))
             attempts[index].isRecorded = second.take(1) == 1
         }
-        for job in 0..<World.jobs { rows[job].sinceLook = second.take(2) }
+        for job in 0..<World.jobs { rows[job].sinceLookup = second.take(2) }
         isDead = second.take(1) == 1
         hasFailedOver = second.take(1) == 1
     }
@@ -112,13 +112,13 @@ extension Attempt.Body {
     }
 }
 
-extension PendingLook {
+extension PendingLookup {
     var code: Int16 {
         let kind: Int16 =
             switch verdict {
             case .none: 0
             case .lookUpAgain(let ticks): Int16(ticks)
-            case .countAndLookAgain: 8
+            case .countAndLookUpAgain: 8
             case .resend: 9
             case .fail: 10
             }
@@ -129,7 +129,7 @@ extension PendingLook {
         self.init()
         switch code & 15 {
         case 0: return
-        case 8: verdict = .countAndLookAgain
+        case 8: verdict = .countAndLookUpAgain
         case 9: verdict = .resend
         case 10: verdict = .fail
         case let ticks: verdict = .lookUpAgain(after: Int8(ticks))

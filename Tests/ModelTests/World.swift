@@ -8,11 +8,11 @@ struct World {
     /// Attempts of all jobs together.
     static let attempts = 4
     /// The number of concurrent lookups.
-    static let looks = 2
+    static let lookups = 2
 
     var rows: InlineArray<2, Row>
     var attempts = InlineArray<4, Attempt>(repeating: Attempt())
-    var looks = InlineArray<2, PendingLook>(repeating: PendingLook())
+    var lookups = InlineArray<2, PendingLookup>(repeating: PendingLookup())
     /// The code has expired.
     var isDead = false
     /// The database's clock has jumped once.
@@ -46,11 +46,11 @@ struct Row {
     /// The time since `unknown_at`.
     var age: Int8 = 0
     /// `next_lookup_at` from now; due at 0.
-    var lookAt: Int8 = 0
-    var looks: Int8 = 0
+    var lookupAt: Int8 = 0
+    var lookups: Int8 = 0
     var lostClaims: Int8 = 0
     /// The time since the last counted lookup was recorded. This is not a column; it only serves to check a property.
-    var sinceLook: Int8 = 0
+    var sinceLookup: Int8 = 0
 }
 
 /// One attempt: its state in its worker, and the state of its body.
@@ -112,11 +112,11 @@ struct Attempt {
 /// Starting the lookup and reading the list are one step here. That hides nothing: a message that is missing now was
 /// missing before, so a later reading could only find more. A lookup that finds a message records evidence, which is a
 /// step of its own.
-struct PendingLook {
+struct PendingLookup {
     enum Verdict: Equatable {
         case none
         case lookUpAgain(after: Int8)
-        case countAndLookAgain
+        case countAndLookUpAgain
         case resend
         case fail
     }

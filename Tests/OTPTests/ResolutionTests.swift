@@ -12,7 +12,7 @@ struct ResolutionTests {
 
     /// Every subject that the rule's conditions can tell apart.
     static let subjects: [ResolutionRule.Subject] = ages.flatMap { age in
-        (0...4).flatMap { looks in (0...5).map { .init(age: age, looks: looks, lostClaims: $0) } }
+        (0...4).flatMap { lookups in (0...5).map { .init(age: age, lookups: lookups, lostClaims: $0) } }
     }
 
     @Test(arguments: [true, false])
@@ -48,12 +48,12 @@ struct ResolutionTests {
             ("for a minute", 109, 59, .unclear, .seconds(10)),
             ("and no longer", 110, 60, .unclear, nil),
         ] as [(String, Int, Int, Lookup, Duration?)])
-    func afterTheExpiry(_ name: String, _ age: Int, _ expiredFor: Int, _ look: Lookup, _ again: Duration?) {
+    func afterTheExpiry(_ name: String, _ age: Int, _ expiredFor: Int, _ lookup: Lookup, _ again: Duration?) {
         for resends in [true, false] {
-            for (looks, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
+            for (lookups, lostClaims) in [(0, 0), (2, 0), (0, 3), (1, 5)] {
                 let subject = ResolutionRule.Subject(
-                    age: .seconds(age), looks: looks, lostClaims: lostClaims, expiredFor: .seconds(expiredFor))
-                let step = ResolutionRule(resends: resends).decide(look, subject)
+                    age: .seconds(age), lookups: lookups, lostClaims: lostClaims, expiredFor: .seconds(expiredFor))
+                let step = ResolutionRule(resends: resends).decide(lookup, subject)
                 if let again {
                     #expect(step == .lookUpAgain(after: again, isCounted: false), "\(name)")
                 } else if case .fail(let why) = step {
@@ -86,7 +86,7 @@ struct ResolutionTests {
         let rule = ResolutionRule(resends: resends)
         for subject in Self.subjects where subject.age >= .seconds(45) {
             let step = rule.decide(.absent, subject)
-            switch (subject.looks, subject.lostClaims) {
+            switch (subject.lookups, subject.lostClaims) {
             case (0, _): #expect(step == .lookUpAgain(after: .seconds(15), isCounted: true))
             case (_, 3...):
                 #expect(step == .fail(Poison.failure(unfinishedClaims: subject.lostClaims)!))
@@ -104,9 +104,9 @@ struct ResolutionTests {
 
     /// Lookups that run as soon as they are due and find nothing end the job, from any age.
     @Test(arguments: [(0, [0, 2, 15, 45, 60]), (7, [7, 15, 45, 60]), (15, [15, 45, 60]), (90, [90, 105])])
-    func looksThatMissComeToAnEnd(_ start: Int, _ expected: [Int]) {
+    func lookupsThatMissComeToAnEnd(_ start: Int, _ expected: [Int]) {
         for (rule, end) in [(ResolutionRule(resends: true), true), (ResolutionRule(resends: false), false)] {
-            var subject = ResolutionRule.Subject(age: .seconds(start), looks: 0, lostClaims: 1)
+            var subject = ResolutionRule.Subject(age: .seconds(start), lookups: 0, lostClaims: 1)
             var looked: [Duration] = []
             var step: ResolutionStep
             repeat {
@@ -115,7 +115,7 @@ struct ResolutionTests {
                 guard case .lookUpAgain(let delay, let isCounted) = step else { break }
                 #expect(delay > .zero)
                 subject.age += delay
-                if isCounted { subject.looks += 1 }
+                if isCounted { subject.lookups += 1 }
             } while looked.count < 20
             #expect(looked == expected.map { .seconds($0) })
             #expect((step == .resend) == end)
@@ -125,8 +125,8 @@ struct ResolutionTests {
     @Test func graceOutlastsAllThatCanBeLate() {
         // A whole request, a socket's retransmissions, the list's lag, the skew of the clocks (Sources/README.md).
         #expect(ResolutionRule.grace >= .seconds(10) + .seconds(10) + .seconds(15) + .seconds(10))
-        #expect(ResolutionRule.neededLooks == 2)
-        #expect(ResolutionRule.earlyLooks == ResolutionRule.earlyLooks.sorted())
-        #expect(ResolutionRule.earlyLooks.allSatisfy { $0 > .zero && $0 < ResolutionRule.grace })
+        #expect(ResolutionRule.neededLookups == 2)
+        #expect(ResolutionRule.earlyLookups == ResolutionRule.earlyLookups.sorted())
+        #expect(ResolutionRule.earlyLookups.allSatisfy { $0 > .zero && $0 < ResolutionRule.grace })
     }
 }

@@ -112,7 +112,7 @@ import Twilio
             .unsuitable("the function otp.claim is missing"), .misuse("a query without a result"),
             .server(.init(severity: "ERROR", sqlstate: "42P01", message: "relation does not exist")),
             .server(.init(severity: "ERROR", sqlstate: "XX000", message: "internal error")),
-            .lost(.init(reason: "server closed the connection", farewell: nil, outcome: .unknown)),
+            .lost(.init(reason: "server closed the connection", lastError: nil, outcome: .unknown)),
         ]
         let states = ["28P01", "28000", "42501", "3D000", "55000", "08P01", "22023", "53300", "57P03", "58000", nil]
         var stages = states.map {

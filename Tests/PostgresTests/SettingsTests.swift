@@ -124,7 +124,7 @@ struct ErrorTests {
     func outcomes() {
         #expect("\(PostgresError.deadline(.unknown))".contains("may have taken effect"))
         #expect("\(PostgresError.deadline(.notSent))".contains("nothing was done"))
-        let loss = Loss(reason: "gone", farewell: nil, outcome: .unknown)
+        let loss = Loss(reason: "gone", lastError: nil, outcome: .unknown)
         #expect("\(PostgresError.lost(loss))".contains("gone"))
     }
 

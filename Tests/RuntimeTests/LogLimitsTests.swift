@@ -31,7 +31,7 @@ struct OutageLogTests {
         ConnectFailure(attempts: [.init(target: "db:5432", reason: "no", sqlstate: "28P01", stage: .login)]))
 
     private func lost(_ outcome: StatementFate) -> PostgresError {
-        .lost(Loss(reason: "gone", farewell: nil, outcome: outcome))
+        .lost(Loss(reason: "gone", lastError: nil, outcome: outcome))
     }
 
     /// `#expect` cannot call what changes a value.
@@ -82,7 +82,7 @@ struct OutageLogTests {
         let timeout = PostgresError.lost(
             Loss(
                 reason: "idle",
-                farewell: ServerError(severity: "FATAL", sqlstate: "57P05", message: "idle-session timeout"),
+                lastError: ServerError(severity: "FATAL", sqlstate: "57P05", message: "idle-session timeout"),
                 outcome: .notSent))
         #expect(news(of: .claims, failing(timeout), &log) == .ended(timeout))
         #expect(news(of: .claims, .connected, &log) == .connected)

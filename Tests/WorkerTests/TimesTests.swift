@@ -31,6 +31,6 @@ import Testing
     /// No lookup decides that a message is missing while the request may still arrive at Twilio.
     @Test func theGraceIsLongerThanARequestAndItsLease() {
         #expect(ResolutionRule.grace > Duration.seconds(Double(Times.lease.nanoseconds) / 1e9))
-        #expect(ResolutionRule.earlyLooks.allSatisfy { $0 < ResolutionRule.grace })
+        #expect(ResolutionRule.earlyLookups.allSatisfy { $0 < ResolutionRule.grace })
     }
 }

@@ -6,7 +6,7 @@ import statistics
 UNDECIDED = {"unknown", "repeated_sid"}
 
 # After so many seconds in doubt, otpd should have found a message that Twilio lists.
-LOOKS = 25
+LOOKUP_TIME = 25
 
 JOBS = """
 SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
@@ -84,7 +84,7 @@ async def count(sql, inbox, committed, deaths):
         doubtful = [at for _, became, _, at in steps[job] if became == "unknown"]
         if doubtful:
             tally.unknown += 1
-            if why == "unknown" and taken and not sids and steps[job][-1][3] - max(*doubtful, *taken) > LOOKS:
+            if why == "unknown" and taken and not sids and steps[job][-1][3] - max(*doubtful, *taken) > LOOKUP_TIME:
                 tally.wrong(f"{label}: ended as unknown, and Twilio had it all the time: {path(steps[job])}")
             tally.resolved += is_accepted or (unsent is not None and why != "unknown")
     for verification in committed.keys() - seen:

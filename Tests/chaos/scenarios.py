@@ -6,7 +6,6 @@ import selftest
 import steps
 import storm
 import twilio
-from skipped import Skipped
 
 # The slow ones first: they wait for leases and codes to run out while the others work.
 ALL = {

@@ -27,7 +27,7 @@ class Stage:
 
     async def open(self, life=None, simulator=()):
         """`life` of the codes, in seconds: without, the shortest there is in the short form (no code lives until a lost
-        send may be repeated), and in the long form enough for all that the resolver does (a lease, a grace, two looks)."""
+        send may be repeated), and in the long form enough for all that the reconciler does (a lease, a grace, two lookups)."""
         life = life or (60 if self.house.short else 170)
         self.folder = os.path.join(self.house.folder, self.name)
         self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"])
@@ -72,8 +72,8 @@ class Stage:
 
     async def settle(self, mops=True):
         """Until every job has ended, or its time is over. `mops`: one more worker, once all codes have died, so that
-        nobody has to wait for the idle sweep (every 20 s). A last look decides an unknown outcome: within 15 s of the
-        code's death, and later where the worker that looked was killed."""
+        nobody has to wait for the idle sweep (every 20 s). A last lookup decides an unknown outcome: within 15 s of the
+        code's expiry, and later if the worker of that lookup was killed."""
         limit = max(self.load.last_expiry, time.time()) + (75 if not mops else 50)
         mop = None
         while time.time() < limit:

@@ -3,7 +3,6 @@ import asyncio
 
 from callbacks import Backend
 from database import break_path
-from skipped import Skipped
 
 FLOW = 40   # jobs per second
 LONG = {"purpose": "chaos_long", "locale": "ar"}
@@ -141,8 +140,7 @@ async def list_lag(stage):
     await stage.load.flow(FLOW, 3)
     await stage.simulator.faults(rates={})
     await stage.settle()
-    if not any(worker.twilio.reached.get("list:begun") for worker in workers):
-        raise Skipped("otpd does not look at Twilio's list yet")
+    stage.expect(any(worker.twilio.reached.get("list:begun") for worker in workers), "no worker asked for Twilio's list")
 
 
 async def callbacks(stage):
@@ -159,8 +157,7 @@ async def callbacks(stage):
     await victim.kill()
     await victim.start()
     await flow
-    if not any(worker.twilio.callbacks_asked for worker in workers):
-        raise Skipped("otpd asks for no callbacks yet")
+    stage.expect(any(worker.twilio.callbacks_asked for worker in workers), "no request asked for callbacks")
     await stage.settle()
     stage.note(f"{backend.received} callbacks, {backend.known} of them known")
     stage.expect(backend.received > 20, "no callbacks came")

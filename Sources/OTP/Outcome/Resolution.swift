@@ -32,12 +32,12 @@ public struct ResolutionRule: Sendable {
     /// list (15 s), and the skew of the database's clock across a failover (10 s).
     public static let grace = Duration.seconds(45)
     /// The wait between the two lookups that count.
-    public static let secondLook = Duration.seconds(15)
+    public static let secondLookup = Duration.seconds(15)
     /// How many lookups must have missed the message before it is sent again.
-    public static let neededLooks = 2
-    /// Ages at which to look before the grace has ended. In most cases Twilio has the message, and only its answer was
+    public static let neededLookups = 2
+    /// Ages of lookups before the grace has ended. In most cases Twilio has the message, and only its answer was
     /// lost.
-    public static let earlyLooks: [Duration] = [.seconds(2), .seconds(15)]
+    public static let earlyLookups: [Duration] = [.seconds(2), .seconds(15)]
     /// The wait after a lookup without a conclusion.
     public static let afterUnclear = Duration.seconds(10)
     /// How long after the code's expiry a message may still appear in the list. After that, a lookup that misses it
@@ -56,23 +56,23 @@ public struct ResolutionRule: Sendable {
         /// How long ago the last moment was at which the attempt could leave its worker, by the database's clock.
         public var age: Duration
         /// The counted lookups that have missed its message so far.
-        public var looks: Int
+        public var lookups: Int
         /// Its claims that ended with their worker, without an outcome.
         public var lostClaims: Int
         /// How long ago its code expired; nil while the code is live.
         public var expiredFor: Duration?
 
-        public init(age: Duration, looks: Int, lostClaims: Int, expiredFor: Duration? = nil) {
+        public init(age: Duration, lookups: Int, lostClaims: Int, expiredFor: Duration? = nil) {
             self.age = age
-            self.looks = looks
+            self.lookups = lookups
             self.lostClaims = lostClaims
             self.expiredFor = expiredFor
         }
     }
 
     /// Decides after a lookup that began when the job was `subject`.
-    public func decide(_ look: Lookup, _ subject: Subject) -> ResolutionStep {
-        switch look {
+    public func decide(_ lookup: Lookup, _ subject: Subject) -> ResolutionStep {
+        switch lookup {
         case .found(let sid, let status): return .adopt(sid, status)
         case .unclear:
             if let expiredFor = subject.expiredFor, expiredFor >= Self.longestWait { return .fail(Self.undecided) }
@@ -86,11 +86,11 @@ public struct ResolutionRule: Sendable {
             return left > .zero ? .lookUpAgain(after: left, isCounted: false) : .fail(Self.undecided)
         }
         guard subject.age >= Self.grace else {
-            let next = Self.earlyLooks.first { $0 > subject.age } ?? Self.grace
+            let next = Self.earlyLookups.first { $0 > subject.age } ?? Self.grace
             return .lookUpAgain(after: next - subject.age, isCounted: false)
         }
-        guard subject.looks + 1 >= Self.neededLooks else {
-            return .lookUpAgain(after: Self.secondLook, isCounted: true)
+        guard subject.lookups + 1 >= Self.neededLookups else {
+            return .lookUpAgain(after: Self.secondLookup, isCounted: true)
         }
         if let poison = Poison.failure(unfinishedClaims: subject.lostClaims) { return .fail(poison) }
         guard resends else {

@@ -21,15 +21,15 @@ public struct Loss: Sendable, Equatable {
     /// The reason, in the words of libpq, the server or this program.
     public var reason: String
     /// The server's last error, if it sent one.
-    public var farewell: ServerError?
+    public var lastError: ServerError?
     /// What is certain about the statement.
     public var outcome: StatementFate
     /// Whether it ended because the server did not answer in time.
     public var isUnanswered = false
 
-    public init(reason: String, farewell: ServerError?, outcome: StatementFate, isUnanswered: Bool = false) {
+    public init(reason: String, lastError: ServerError?, outcome: StatementFate, isUnanswered: Bool = false) {
         self.reason = reason
-        self.farewell = farewell
+        self.lastError = lastError
         self.outcome = outcome
         self.isUnanswered = isUnanswered
     }
@@ -92,7 +92,7 @@ public enum PostgresError: Error, Sendable, Equatable, CustomStringConvertible {
     public var sqlstate: String? {
         switch self {
         case .server(let error): error.sqlstate
-        case .lost(let loss): loss.farewell?.sqlstate
+        case .lost(let loss): loss.lastError?.sqlstate
         case .settings, .connect, .deadline, .canceled, .unsuitable, .misuse: nil
         }
     }

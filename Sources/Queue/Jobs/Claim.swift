@@ -23,8 +23,8 @@ public import Postgres
 ///   claim of one job a tenth slower (217 → 246 µs, cold).
 /// - While everything is paused no job is claimed, even by a worker that has not been notified yet.
 /// - The attempt number and the worker are the fencing token. Every time is the database's.
-/// - A canceled, used or replaced code's job is claimed too, with the reason in `death`. The worker ends it with its
-///   next finish. Expired jobs are left to the sweep.
+/// - A canceled, used or replaced code's job is claimed too, with its `endReason`. The worker ends it with its next
+///   finish. Expired jobs are left to the sweep.
 /// - Codes arrive sealed, and are opened here (`CodeKeys`). A row sealed with another secret fails alone.
 /// - A job whose claim was lost with its worker is quarantined. If it stops workers, it must not take the same
 ///   neighbors down again. So a claim takes one quarantined job, and only if the worker has no other in hand.

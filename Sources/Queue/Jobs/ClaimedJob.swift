@@ -34,7 +34,7 @@ public struct ClaimedJob: Sendable {
     /// Nil if none of the worker's secrets opens its seal.
     public let code: Code?
     /// Why the code has ended early; nil while it is live.
-    public let death: Death?
+    public let endReason: EndReason?
     /// Whether an earlier claim of it was lost with its worker.
     public let isQuarantined: Bool
     /// Whether lookups missed an earlier attempt with an unknown outcome, so that this attempt is a repetition.
@@ -43,7 +43,7 @@ public struct ClaimedJob: Sendable {
     public let probeOf: String?
 
     /// Why a code ended before it expired.
-    public enum Death: String, Sendable {
+    public enum EndReason: String, Sendable {
         /// Its verification was deleted.
         case deleted
         case canceled
@@ -68,7 +68,7 @@ public struct ClaimedJob: Sendable {
         purpose = (try row.next() as String?) ?? ""
         locale = (try row.next() as String?) ?? ""
         code = opener.code(&row)
-        death = (try row.next() as String?).flatMap(Death.init)
+        endReason = (try row.next() as String?).flatMap(EndReason.init)
         isQuarantined = try row.next()
         country = (try row.next() as String?) ?? ""
         probeOf = try row.next()

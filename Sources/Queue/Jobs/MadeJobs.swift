@@ -8,7 +8,7 @@ extension ClaimedJob {
     init(
         id: Int64, attempt: Int32 = 1, tries: Int32 = 1, age: Instant.Duration = .seconds(0),
         life: Instant.Duration = .seconds(600), recipient: Result<PhoneNumber, PhoneNumber.FormError>,
-        country: String, purpose: String = "login", locale: String = "en", code: Code?, death: Death? = nil,
+        country: String, purpose: String = "login", locale: String = "en", code: Code?, endReason: EndReason? = nil,
         isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil
     ) {
         self.id = id
@@ -25,7 +25,7 @@ extension ClaimedJob {
         self.purpose = purpose
         self.locale = locale
         self.code = code
-        self.death = death
+        self.endReason = endReason
         self.isQuarantined = isQuarantined
         self.isResolved = isResolved
         self.probeOf = probeOf

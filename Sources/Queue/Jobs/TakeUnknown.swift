@@ -77,7 +77,7 @@ public struct UnknownJob: Sendable {
         let lostClaims: Int = try row.next()
         let expiredFor: Double = try row.next()
         subject = ResolutionRule.Subject(
-            age: .milliseconds(Int64(age * 1000)), looks: lookups, lostClaims: lostClaims,
+            age: .milliseconds(Int64(age * 1000)), lookups: lookups, lostClaims: lostClaims,
             expiredFor: expiredFor < 0 ? nil : .milliseconds(Int64(expiredFor * 1000)))
         recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(&row)

@@ -25,7 +25,7 @@ public enum AdvanceSequences {
     }
 
     /// Returns those that are behind, and changes nothing.
-    public static func look(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
+    public static func preview(on connection: Connection, deadline: Instant) async throws(PostgresError) -> [Sequence] {
         try await sequences("otp.sequences_behind()", on: connection, deadline: deadline)
     }
 

@@ -141,7 +141,7 @@ final class Reasserter {
                 ends.append(
                     UnsentEnd(
                         job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
-                        delay: Instant.Duration(ResolutionRule.earlyLooks[0]), age: age,
+                        delay: Instant.Duration(ResolutionRule.earlyLookups[0]), age: age,
                         error: HandedOver.forgottenError, remedy: HandedOver.forgottenRemedy))
             }
         }

@@ -11,7 +11,7 @@ final class WaitingJob {
     /// or the code's expiry, if that comes first.
     let trustedUntil: Instant
     /// When its code expires. This too counts from before the claim was sent, and so is never too late.
-    let death: Instant
+    let expiresAt: Instant
     /// When the claim was sent. The latency adds the job's wait before that.
     let claimedAt: Instant
     /// When it was handed over, how many requests were under way then, with it, and from which sender it goes.
@@ -20,8 +20,8 @@ final class WaitingJob {
     init(_ job: ClaimedJob, claimedAt: Instant) {
         self.job = job
         self.claimedAt = claimedAt
-        death = claimedAt + job.life
-        trustedUntil = min(claimedAt + Times.lease - Times.margin, death)
+        expiresAt = claimedAt + job.life
+        trustedUntil = min(claimedAt + Times.lease - Times.margin, expiresAt)
     }
 
     func isHandedOver(at now: Instant, concurrency: Int, sender: String) {
@@ -33,7 +33,7 @@ final class WaitingJob {
         now + Times.http < claimedAt + Times.lease - Times.margin
     }
 
-    func lifeLeft(at now: Instant) -> Duration { .nanoseconds((death - now).nanoseconds) }
+    func lifeLeft(at now: Instant) -> Duration { .nanoseconds((expiresAt - now).nanoseconds) }
 }
 
 /// First in, first out, in one array that does not move its elements.

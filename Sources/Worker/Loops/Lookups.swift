@@ -27,7 +27,7 @@ struct Lookups: Sendable {
 
     /// Looks for one job, and decides.
     func verdict(on job: UnknownJob) async -> LookupResult {
-        var finding = await look(for: job)
+        var finding = await search(for: job)
         let sids = finding.matches.map(\.sid) + finding.hidden
         if !sids.isEmpty {
             do {
@@ -79,7 +79,7 @@ struct Lookups: Sendable {
     }
 
     /// Looks for one job's message.
-    private func look(for job: UnknownJob) async -> Finding {
+    private func search(for job: UnknownJob) async -> Finding {
         var finding = Finding()
         // A number that is not E.164 was never handed over, so there is nothing to look for.
         guard let recipient = job.recipient else { return finding }
@@ -111,7 +111,7 @@ extension ResolutionStep {
     fileprivate var word: String {
         switch self {
         case .adopt: "adopt"
-        case .lookUpAgain: "look_again"
+        case .lookUpAgain: "look_up_again"
         case .resend: "resend"
         case .fail: "fail"
         }
@@ -121,7 +121,7 @@ extension ResolutionStep {
 /// What the reconciler and its lookups ask of a connection.
 protocol LookupDatabase: Sendable {
     func takeUnknown(limit: Int, keys: CodeKeys, lease: Instant.Duration) async throws(PostgresError) -> [UnknownJob]
-    func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written
+    func finish(_ lookups: FinishLookup) async throws(PostgresError) -> FinishLookup.Written
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID>
 }
 
@@ -133,7 +133,7 @@ extension Connection: LookupDatabase {
             on: self, limit: limit, keys: keys, lease: lease, deadline: .now() + Times.statement)
     }
 
-    nonisolated func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
-        try await looks.run(on: self, deadline: .now() + Times.statement)
+    nonisolated func finish(_ lookups: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
+        try await lookups.run(on: self, deadline: .now() + Times.statement)
     }
 }

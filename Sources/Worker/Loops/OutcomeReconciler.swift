@@ -92,16 +92,16 @@ final class OutcomeReconciler: BackgroundLoop {
 
     /// Writes the result of a lookup. A message that was found has been adopted already.
     private func write(_ verdict: LookupResult) async throws(PostgresError) {
-        guard case .ended(let look) = verdict else {
+        guard case .ended(let lookup) = verdict else {
             if let count = said.adopted.count(at: .now()) {
                 core.log.notice(
                     "settled unknown outcomes: Twilio has these messages", metadata: [LogKeys.count: "\(count)"])
             }
             return
         }
-        var looks = FinishLookup()
-        looks.append(look)
-        let written = try await records.connection().finish(looks)
+        var lookups = FinishLookup()
+        lookups.append(lookup)
+        let written = try await records.connection().finish(lookups)
         if written.resent > 0 {
             core.jobsAreDue()
             if let count = said.resent.count(at: .now()) {

@@ -67,7 +67,7 @@ extension JobSender {
         recorder.end(
             UnsentEnd(
                 job: job.id, attempt: job.attempt, lease: job.leaseEnd, .unknown,
-                delay: Instant.Duration(ResolutionRule.earlyLooks[0]),
+                delay: Instant.Duration(ResolutionRule.earlyLookups[0]),
                 error: Sentence.whole("\(reason.explanation): it may have been sent"),
                 remedy: HandedOver.forgottenRemedy, errorClass: reason.name))
         if let count = limits.unknown.count(at: now) {

@@ -81,7 +81,7 @@ final class JobSender<Channel: SendChannel> {
             drop(
                 next,
                 Unsendable(
-                    .unknown, delay: Instant.Duration(ResolutionRule.earlyLooks[0]), age: age,
+                    .unknown, delay: Instant.Duration(ResolutionRule.earlyLookups[0]), age: age,
                     error: HandedOver.forgottenError, remedy: HandedOver.forgottenRemedy))
         }
         if let count = limits.recognized.count(at: now) {
@@ -127,9 +127,9 @@ final class JobSender<Channel: SendChannel> {
     /// back.
     private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
-        if let death = job.death { return drop(next, Unsendable(.canceled, error: death.words)) }
+        if let reason = job.endReason { return drop(next, Unsendable(.canceled, error: reason.words)) }
         // The shortest life that a message can be given: Twilio's ValidityPeriod is a second at least.
-        guard now + .seconds(1) < next.death else {
+        guard now + .seconds(1) < next.expiresAt else {
             return drop(
                 next,
                 Unsendable(.expired, error: "Its code expired before it could be sent.", remedy: Words.newCode))
@@ -231,7 +231,7 @@ final class JobSender<Channel: SendChannel> {
     }
 }
 
-extension ClaimedJob.Death {
+extension ClaimedJob.EndReason {
     fileprivate var words: String {
         switch self {
         case .deleted: "The verification was deleted before its code was sent."

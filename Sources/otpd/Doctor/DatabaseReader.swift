@@ -69,7 +69,7 @@ struct DatabaseReader: Sendable {
             try await ReadMissingRights.run(on: connection, deadline: deadline)
         }
         readings.sequences = await one { deadline throws(PostgresError) in
-            try await AdvanceSequences.look(on: connection, deadline: deadline)
+            try await AdvanceSequences.preview(on: connection, deadline: deadline)
         }
         readings.seals = await one { deadline throws(PostgresError) in
             try await ReadSeals.run(on: connection, deadline: deadline)

@@ -93,7 +93,7 @@ struct FailureTests {
                 return
             }
             #expect(loss.outcome == .unknown)
-            #expect(loss.farewell?.sqlstate == "57P01")
+            #expect(loss.lastError?.sqlstate == "57P01")
             #expect(await victim.isLost)
             let after = await failure { _ = try await victim.execute(one, deadline: soon) }
             guard case .lost(let later) = after else {

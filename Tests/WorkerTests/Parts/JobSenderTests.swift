@@ -73,7 +73,8 @@ private final class NotingChannel: SendChannel {
             channel.unsendable[4] = Unsendable(.failed, error: "It can't.")
             let sender = parts.sender(channel)
             claim(
-                [job(1, death: .canceled), job(2, life: .milliseconds(500)), job(3, code: nil), job(4)], parts, sender)
+                [job(1, endReason: .canceled), job(2, life: .milliseconds(500)), job(3, code: nil), job(4)], parts,
+                sender)
             #expect(channel.posted.isEmpty && parts.recorder.ids == [1, 2, 3, 4])
             #expect(parts.core.tally.failed == 1 && parts.core.machine.waiting == 0)
             #expect(parts.log.messages == ["codes are sealed under another secret: their jobs wait"])

@@ -28,8 +28,8 @@ private final class LookupStandIn: LookupDatabase {
         try taken.answer(limit)
     }
 
-    func finish(_ looks: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
-        try finished.answer(looks.count)
+    func finish(_ lookups: FinishLookup) async throws(PostgresError) -> FinishLookup.Written {
+        try finished.answer(lookups.count)
     }
 
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID> { known.intersection(sids) }
@@ -37,7 +37,7 @@ private final class LookupStandIn: LookupDatabase {
 
 @Suite struct OutcomeReconcilerTests {
     /// An attempt whose absence would count.
-    private static let old = ResolutionRule.Subject(age: .seconds(60), looks: 1, lostClaims: 0)
+    private static let old = ResolutionRule.Subject(age: .seconds(60), lookups: 1, lostClaims: 0)
 
     @Test("a message in Twilio's list is the job's")
     func found() async throws {
@@ -67,8 +67,8 @@ private final class LookupStandIn: LookupDatabase {
     func noNumber() async throws {
         let twilio = ReaderStandIn()
         let result = await Self.lookups(LookupStandIn(), twilio) { _ in }.verdict(on: Self.job(recipient: nil))
-        guard case .ended(let look) = result else { return #expect(Bool(false), "\(result)") }
-        #expect(look.step == .resend && twilio.calls.isEmpty)
+        guard case .ended(let lookup) = result else { return #expect(Bool(false), "\(result)") }
+        #expect(lookup.step == .resend && twilio.calls.isEmpty)
     }
 
     @Test("a round takes as many as may be looked for; the next one writes each result, and wakes the claims")
@@ -155,7 +155,7 @@ private final class LookupStandIn: LookupDatabase {
 
     private static func step(_ database: LookupStandIn, _ twilio: ReaderStandIn) async -> EndedLookup.Step? {
         let result = await lookups(database, twilio) { _ in }.verdict(on: job())
-        guard case .ended(let look) = result else { return nil }
-        return look.step
+        guard case .ended(let lookup) = result else { return nil }
+        return lookup.step
     }
 }

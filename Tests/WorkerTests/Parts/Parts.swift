@@ -82,12 +82,13 @@ extension MessageSID {
 
 /// A job to be sent now.
 func job(
-    _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600), death: ClaimedJob.Death? = nil,
+    _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600),
+    endReason: ClaimedJob.EndReason? = nil,
     locale: String = "en", isQuarantined: Bool = false
 ) -> ClaimedJob {
     ClaimedJob(
         id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
-        code: code.map { try! Code($0) }, death: death, isQuarantined: isQuarantined)
+        code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {
@@ -101,7 +102,7 @@ extension PostgresError {
     }
 
     /// The connection ended while a statement ran.
-    static let connectionLost = PostgresError.lost(Loss(reason: "it broke", farewell: nil, outcome: .unknown))
+    static let connectionLost = PostgresError.lost(Loss(reason: "it broke", lastError: nil, outcome: .unknown))
 }
 
 /// Answers that a stand-in gives, one call after another, and the calls that it got.

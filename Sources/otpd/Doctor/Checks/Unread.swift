@@ -35,7 +35,7 @@ extension PostgresError {
     /// What happened, without the fate of the statement: the statements of `otpd doctor` only read.
     var brief: String {
         switch self {
-        case .lost(let loss): loss.farewell?.message ?? loss.reason
+        case .lost(let loss): loss.lastError?.message ?? loss.reason
         case .deadline: "no answer in time"
         case .server(let refusal): refusal.message
         case .settings, .connect, .canceled, .unsuitable, .misuse: "\(self)"

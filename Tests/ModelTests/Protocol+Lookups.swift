@@ -3,9 +3,9 @@ import OTP
 extension Protocol {
     /// Lookups that begin now: `state = 'unknown'` and `next_lookup_at` is due. Taking one sets `next_lookup_at` to the
     /// end of its lease.
-    mutating func takeLooks(_ world: World, _ job: Int) {
+    mutating func takeLookups(_ world: World, _ job: Int) {
         let row = world.rows[job]
-        guard row.state == .unknown, row.lookAt <= 0 else { return }
+        guard row.state == .unknown, row.lookupAt <= 0 else { return }
 
         // A verification has one text, so a lookup cannot tell whose message it sees. Recorded messages are skipped.
         var surelyListed = false
@@ -17,51 +17,51 @@ extension Protocol {
                 next.attempts[index].isRecorded = true
                 next.rows[job].state = .accepted
                 add(
-                    Step(.lookAndAdopt, job), next,
+                    Step(.lookupAdopts, job), next,
                     violates: self.job(of: index) == job ? nil : .wrongMessage)
             }
         }
 
         // The list could not be fetched. Taken and recorded at once, because any other step may come before it.
         var next = world
-        next.setLookAt(job, Self.ticks(ResolutionRule.afterUnclear))
-        add(Step(.lookInVain, job), next)
+        next.setLookupAt(job, Self.ticks(ResolutionRule.afterUnclear))
+        add(Step(.lookupFails, job), next)
 
         guard !surelyListed else { return }
-        let underway = (0..<World.looks).count { world.looks[$0].verdict != .none }
-        guard underway < setup.resolvers else { return }
-        for slot in 0..<World.looks where world.looks[slot].verdict == .none {
+        let underway = (0..<World.lookups).count { world.lookups[$0].verdict != .none }
+        guard underway < setup.concurrentLookups else { return }
+        for slot in 0..<World.lookups where world.lookups[slot].verdict == .none {
             next = world
-            next.setLookAt(job, Setup.lookLease)
+            next.setLookupAt(job, Setup.lookupLease)
             let verdict = verdicts[
-                Self.place(row.age, row.looks, holds(.onlyLostClaimsPoison) ? row.lostClaims : row.attempt)]
-            next.looks[slot] = PendingLook(
-                verdict: verdict, job: Int8(job), attempt: row.attempt, token: Setup.lookLease, isCurrent: true)
+                Self.place(row.age, row.lookups, holds(.onlyLostClaimsPoison) ? row.lostClaims : row.attempt)]
+            next.lookups[slot] = PendingLookup(
+                verdict: verdict, job: Int8(job), attempt: row.attempt, token: Setup.lookupLease, isCurrent: true)
             let decides = verdict == .resend || verdict == .fail
-            if !decides, fencesOutLooks {
-                // Recorded at once, as above: no other worker looks meanwhile.
-                write(verdict, next, slot, Step(.lookAndMiss, job))
+            if !decides, fencesOutLookups {
+                // Recorded at once, as above: no other worker looks it up meanwhile.
+                write(verdict, next, slot, Step(.lookupMisses, job))
                 return
             }
-            let isTooClose = decides && row.sinceLook < Row.farApart
-            add(Step(.lookAndMiss, job), next, violates: isTooClose ? .looksTooClose : nil)
+            let isTooClose = decides && row.sinceLookup < Row.farApart
+            add(Step(.lookupMisses, job), next, violates: isTooClose ? .lookupsTooClose : nil)
             return
         }
     }
 
     /// Lookups under way end, with their verdict or with their worker.
-    mutating func endLooks(_ world: World) {
-        for slot in 0..<World.looks where world.looks[slot].verdict != .none {
+    mutating func endLookups(_ world: World) {
+        for slot in 0..<World.lookups where world.lookups[slot].verdict != .none {
             var next = world
-            next.looks[slot] = PendingLook()
-            add(Step(.dropLook, slot), next)
-            let row = world.rows[Int(world.looks[slot].job)]
+            next.lookups[slot] = PendingLookup()
+            add(Step(.dropLookup, slot), next)
+            let row = world.rows[Int(world.lookups[slot].job)]
             let isOwn =
                 row.state == .unknown
-                && (world.looks[slot].isCurrent || !holds(.verdictFencedByToken))
-                && (world.looks[slot].attempt == row.attempt || !holds(.verdictFencedByAttempt))
+                && (world.lookups[slot].isCurrent || !holds(.verdictFencedByToken))
+                && (world.lookups[slot].attempt == row.attempt || !holds(.verdictFencedByAttempt))
             if isOwn {
-                write(world.looks[slot].verdict, world, slot, Step(.writeVerdict, slot))
+                write(world.lookups[slot].verdict, world, slot, Step(.writeVerdict, slot))
             } else {
                 // The verdict changes nothing, as if it were dropped.
                 add(Step(.writeVerdict, slot), next)
@@ -69,18 +69,18 @@ extension Protocol {
         }
     }
 
-    private mutating func write(_ verdict: PendingLook.Verdict, _ world: World, _ slot: Int, _ step: Step) {
-        let job = Int(world.looks[slot].job)
+    private mutating func write(_ verdict: PendingLookup.Verdict, _ world: World, _ slot: Int, _ step: Step) {
+        let job = Int(world.lookups[slot].job)
         var next = world
-        next.looks[slot] = PendingLook()
+        next.lookups[slot] = PendingLookup()
         var violation: Property?
         switch verdict {
         case .none: return
-        case .lookUpAgain(let ticks): next.setLookAt(job, ticks)
-        case .countAndLookAgain:
-            next.rows[job].looks = min(3, next.rows[job].looks + 1)
-            next.rows[job].sinceLook = 0
-            next.setLookAt(job, Self.ticks(ResolutionRule.secondLook))
+        case .lookUpAgain(let ticks): next.setLookupAt(job, ticks)
+        case .countAndLookUpAgain:
+            next.rows[job].lookups = min(3, next.rows[job].lookups + 1)
+            next.rows[job].sinceLookup = 0
+            next.setLookupAt(job, Self.ticks(ResolutionRule.secondLookup))
         case .resend: next.rows[job].queue()
         case .fail:
             next.rows[job].state = world.rows[job].lostClaims >= Poison.maximumClaims ? .poisoned : .failed
@@ -95,21 +95,21 @@ extension Protocol {
 // MARK: The real rule
 
 extension Protocol {
-    private static func place(_ age: Int8, _ looks: Int8, _ lostClaims: Int8) -> Int {
-        (Int(age) * 4 + Int(looks)) * 4 + Int(lostClaims)
+    private static func place(_ age: Int8, _ lookups: Int8, _ lostClaims: Int8) -> Int {
+        (Int(age) * 4 + Int(lookups)) * 4 + Int(lostClaims)
     }
 
-    static func verdicts(_ setup: Setup) -> [PendingLook.Verdict] {
+    static func verdicts(_ setup: Setup) -> [PendingLookup.Verdict] {
         let rule = ResolutionRule(resends: setup.resends)
-        var verdicts: [PendingLook.Verdict] = []
+        var verdicts: [PendingLookup.Verdict] = []
         for age in 0...Row.oldest {
-            for looks in 0..<4 {
+            for lookups in 0..<4 {
                 for lostClaims in 0..<4 {
                     var subject = ResolutionRule.Subject(
-                        age: Setup.tick * Int(age), looks: looks, lostClaims: lostClaims)
+                        age: Setup.tick * Int(age), lookups: lookups, lostClaims: lostClaims)
                     if setup.broken.contains(.grace) { subject.age = max(subject.age, ResolutionRule.grace) }
-                    if setup.broken.contains(.secondLook) { subject.looks = ResolutionRule.neededLooks - 1 }
-                    verdicts.append(PendingLook.Verdict(rule.decide(.absent, subject)))
+                    if setup.broken.contains(.secondLookup) { subject.lookups = ResolutionRule.neededLookups - 1 }
+                    verdicts.append(PendingLookup.Verdict(rule.decide(.absent, subject)))
                 }
             }
         }
@@ -124,13 +124,13 @@ extension Protocol {
     }
 }
 
-extension PendingLook.Verdict {
+extension PendingLookup.Verdict {
     init(_ step: ResolutionStep) {
         self =
             switch step {
             case .adopt: preconditionFailure("nothing was found, and the rule adopts it")
             case .lookUpAgain(let delay, let isCounted):
-                isCounted ? .countAndLookAgain : .lookUpAgain(after: Protocol.ticks(delay))
+                isCounted ? .countAndLookUpAgain : .lookUpAgain(after: Protocol.ticks(delay))
             case .resend: .resend
             case .fail: .fail
             }

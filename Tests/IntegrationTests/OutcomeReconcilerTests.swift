@@ -6,7 +6,7 @@ import Testing
 
 /// Lookups settle unknown outcomes: a job is sent again only after the grace and two lookups that missed its message.
 /// The waits of the rule are columns (`unknown_at`, `next_lookup_at`), so that no test needs to wait.
-@Suite(.database) struct ResolverTests {
+@Suite(.database) struct OutcomeReconcilerTests {
     let database = TestScope.current?.database
 
     /// Makes the grace, or the wait between two lookups, be over.
@@ -19,7 +19,7 @@ import Testing
     }
 
     /// Waits until this many lookups have been counted.
-    private func looks(_ count: Int, _ database: TestDatabase) async throws {
+    private func lookups(_ count: Int, _ database: TestDatabase) async throws {
         try await database.becomes("unknown|\(count)", "SELECT state, lookups FROM otp.send_jobs")
     }
 
@@ -38,7 +38,7 @@ import Testing
         try await program.says("settled unknown outcomes: Twilio has these messages")
     }
 
-    @Test func whatTwilioDoesNotHaveIsSentAgainAfterTheGraceAndTwoLooks() async throws {
+    @Test func whatTwilioDoesNotHaveIsSentAgainAfterTheGraceAndTwoLookups() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         let program = try await Otpd.run(simulator)
@@ -50,7 +50,7 @@ import Testing
             "unknown|0|t",
             "SELECT state, lookups, next_lookup_at > unknown_at + interval '10 seconds' FROM otp.send_jobs")
         try await letWaitPass(database)
-        try await looks(1, database)
+        try await lookups(1, database)
         #expect(try simulator.stats().creates == 1)
         try await letWaitPass(database)
         try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
@@ -68,10 +68,10 @@ import Testing
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         // The user asks again: the same code waits behind the first job.
         try await database.text("INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications")
-        for look in 1...2 {
+        for lookup in 1...2 {
             try await database.becomes("1", "SELECT count(*) FROM otp.send_jobs WHERE state = 'unknown'")
             try await letWaitPass(database)
-            if look == 1 {
+            if lookup == 1 {
                 try await database.becomes("1", "SELECT lookups FROM otp.send_jobs WHERE state = 'unknown'")
             }
         }
@@ -102,7 +102,7 @@ import Testing
 
     /// The code's expiry does not end a job before its last lookup, even if no lookup was possible earlier. Queued jobs
     /// whose codes expire at the same moment show that a sweep has run.
-    @Test func theCodesDeathWaitsForTheLastLook() async throws {
+    @Test func theLastLookupDecidesAfterTheExpiry() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try simulator.faults(
@@ -138,7 +138,7 @@ import Testing
     }
 
     /// If Twilio does not have the message, the last lookup records this, with the known facts of the attempt.
-    @Test func theLastLookEndsWhatTwilioDoesNotHave() async throws {
+    @Test func theLastLookupEndsWhatTwilioDoesNotHave() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try simulator.faults(#"{"next": [{"fault": "read_then_close"}]}"#)
@@ -159,29 +159,29 @@ import Testing
     }
 
     /// The sweep ends it only if no worker can look it up.
-    @Test func whatNobodyLooksForIsEndedByTheSweep() async throws {
+    @Test func theSweepEndsAJobThatNoWorkerLooksUp() async throws {
         let database = try #require(database)
         let session = try await database.connect()
         try await database.enqueue("0501234567")
-        func sweep(lookDue: String) async throws -> Int {
+        func sweep(lookupDue: String) async throws -> Int {
             try await database.text(
                 """
                 UPDATE otp.send_jobs SET state = 'unknown', attempt = 1, lease_expires_at = now(), expires_at = now(),
-                                         unknown_at = now() - interval '1 hour', next_lookup_at = now() - interval '\(lookDue)'
+                                         unknown_at = now() - interval '1 hour', next_lookup_at = now() - interval '\(lookupDue)'
                 """)
             return try await Sweep.run(
                 on: session.connection, from: nil, isIdle: true, deadline: .now() + .seconds(20)
             ).unknownFailed
         }
-        #expect(try await sweep(lookDue: "110 seconds") == 0)
-        #expect(try await sweep(lookDue: "121 seconds") == 1)
+        #expect(try await sweep(lookupDue: "110 seconds") == 0)
+        #expect(try await sweep(lookupDue: "121 seconds") == 1)
         #expect(try await database.text("SELECT job_state FROM otp.delivery_status") == "failed")
         await session.close()
     }
 
     /// A failed fetch of the list is not a list without the message.
     @Test(arguments: ["500", "503", "429", "close_mid_answer", "garbage"])
-    func aLookThatFailsDoesNotCount(fault: String) async throws {
+    func aLookupThatFailsDoesNotCount(fault: String) async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()
         try simulator.faults(
@@ -196,7 +196,7 @@ import Testing
         }
         try simulator.faults(#"{"next": []}"#)
         try await letWaitPass(database)
-        try await looks(1, database)
+        try await lookups(1, database)
         try await letWaitPass(database)
         try await database.becomes("accepted|2", "SELECT job_state, attempts FROM otp.delivery_status")
         #expect(try simulator.stats().creates == 2)
@@ -243,7 +243,7 @@ import Testing
         try await database.becomes(
             "accepted|3\nunknown|1", "SELECT job_state, count(*) FROM otp.delivery_status GROUP BY 1 ORDER BY 1")
         try await letWaitPass(database)
-        try await looks(1, database)
+        try await lookups(1, database)
         try await letWaitPass(database)
         try await database.becomes(
             "accepted|4|5", "SELECT job_state, count(*), sum(attempts) FROM otp.delivery_status GROUP BY 1")
@@ -263,7 +263,7 @@ import Testing
         try await database.enqueue("0501234567")
         try await database.becomes("unknown", "SELECT job_state FROM otp.delivery_status")
         try await letWaitPass(database)
-        try await looks(1, database)
+        try await lookups(1, database)
         // The second answer is lost too. Then the list shows both.
         try simulator.faults(#"{"next": [{"fault": "create_then_close"}]}"#)
         try await letWaitPass(database)
@@ -288,7 +288,7 @@ import Testing
                                      lease_expires_at = now() - interval '50 seconds'
             """)
         try await Otpd.run(simulator)
-        try await looks(1, database)
+        try await lookups(1, database)
         try await letWaitPass(database)
         try await database.becomes(
             "failed|3|t",
