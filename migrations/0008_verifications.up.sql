@@ -34,7 +34,9 @@ CREATE TABLE otp.verifications (
     attempts int DEFAULT 0, -- wrong tries
     verified_at timestamptz,
     canceled_at timestamptz,
-    created_by oid,         -- the login role that created it, or requested it last; other roles cannot send it
+    -- the login role that created it, or requested it last; other roles cannot send it. It is a name, because a restore into
+    -- another cluster gives the roles other oids
+    created_by text COLLATE "C",
     resend_id bigint        -- the send job that resends the code after a failed delivery
 ) WITH (fillfactor = 85);
 -- Ordered by time and not by id. With an order by id, the planner could search for "the newest of this subject" by walking
@@ -46,6 +48,11 @@ CREATE INDEX verifications_phone ON otp.verifications (e164, created_at DESC);
 -- it takes the last one.
 ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
 COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject and phone_number, and optionally region, purpose, locale, code, expires_at and client_ip.';
+
+-- Whether the session's login role may act for this one, which may be gone.
+CREATE FUNCTION otp.has_rights_of(role_name text) RETURNS boolean
+LANGUAGE sql STABLE
+RETURN role_name = session_user OR coalesce(pg_has_role(session_user, to_regrole(quote_ident(role_name)), 'USAGE'), false);
 
 -- Raises an error for an id that is in use. Logical replication and a data-only restore copy rows without the sequences.
 CREATE FUNCTION otp.refuse_taken_id(table_name text, id bigint) RETURNS void
@@ -85,7 +92,7 @@ BEGIN
     NEW.attempts := 0;
     NEW.verified_at := NULL;
     NEW.canceled_at := NULL;
-    NEW.created_by := quote_ident(session_user)::regrole;
+    NEW.created_by := session_user;
     NEW.resend_id := NULL;
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN

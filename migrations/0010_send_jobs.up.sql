@@ -126,7 +126,7 @@ BEGIN
         trouble := CASE
             WHEN verification IS NULL THEN 'it does not exist'
             -- Only the owner's functions can write resend_of, so a resend needs no check of the role that reported a failure.
-            WHEN NEW.resend_of IS NULL AND NOT pg_has_role(session_user, verification.created_by, 'USAGE')
+            WHEN NEW.resend_of IS NULL AND NOT otp.has_rights_of(verification.created_by)
                 THEN 'another role created it'
             WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
             WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'

@@ -56,7 +56,7 @@ BEGIN
     LIMIT 1;
     IF job IS NULL OR job.requested_at < moment - interval '1 day' OR NOT EXISTS (
         SELECT FROM otp.verifications v
-        WHERE v.id = job.verification_id AND pg_has_role(session_user, v.created_by, 'USAGE'))
+        WHERE v.id = job.verification_id AND otp.has_rights_of(v.created_by))
     THEN
         RETURN false;
     END IF;

@@ -246,9 +246,9 @@ BEGIN
         wanted_locale := CASE WHEN request.locale IS NULL THEN newest.locale
             ELSE otp.required_locale(wanted_purpose, request.locale) END;
         UPDATE otp.verifications v
-        SET created_by = quote_ident(session_user)::regrole, locale = wanted_locale, client_ip = request.client_ip
+        SET created_by = session_user, locale = wanted_locale, client_ip = request.client_ip
         WHERE v.id = newest.id AND (v.created_by, v.locale, v.client_ip)
-            IS DISTINCT FROM (quote_ident(session_user)::regrole::oid, wanted_locale, request.client_ip);
+            IS DISTINCT FROM (session_user::text, wanted_locale, request.client_ip);
     END IF;
     INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
     IF is_unbounded THEN

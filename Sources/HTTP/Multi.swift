@@ -313,6 +313,9 @@ internal import Glibc
             last.position = transfer.position
         }
         transfer.position = -1
+        // libcurl 8.14 remembers in a handle that it wanted to rewind a body. Each later request of such a handle fails before it
+        // connects. So a handle is not used again if it ended with an error after it had asked for its body.
+        guard code == CURLE_OK || transfer.fed == 0 else { return }
         transfer.recycle()
         idle.append(transfer)
     }

@@ -44,6 +44,9 @@ check "who names subject and phone may, and is then one of those who made it" "$
 sql -c "DROP ROLE web2_$$"
 check "a role that is gone does no harm" "ERROR:  OT006" "$(as_role "Web-$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made)")"
 check "nor to a request" "$made" "$(as_role "Web-$$" "SELECT verification_id FROM otp.request('first backend', '0501110003')")"
+made=$(as_role "Web-$$" "INSERT INTO otp.verifications (subject, phone_number) VALUES ('first backend', '0501110004') RETURNING id")
+sql -c "DROP ROLE \"Web-$$\"" -c "CREATE ROLE \"Web-$$\" LOGIN IN ROLE otp_web"
+check "a role is known by its name, because a restore gives it another oid" "t" "$(as_role "Web-$$" "INSERT INTO otp.send_jobs (verification_id) VALUES ($made) RETURNING id > 0")"
 sql -c "DROP ROLE \"Web-$$\""
 may_not otp_web "UPDATE otp.verifications SET attempts = 0"
 may_not otp_web "INSERT INTO otp.verifications (subject, phone_number, e164) VALUES ('a', 'b', 'c')"

@@ -101,7 +101,8 @@ public struct ConnectFailure: Sendable, Equatable {
             case .privilege:
                 "As the database's owner, run GRANT CONNECT ON DATABASE … TO the role. Also check PGOPTIONS."
             case .database: "Check the database's name in DATABASE_URL or PGDATABASE. psql -l lists the databases."
-            case .closed: "As a superuser, run ALTER DATABASE … ALLOW_CONNECTIONS true."
+            case .closed:
+                "In another database, as this one's owner or as a superuser, run ALTER DATABASE … ALLOW_CONNECTIONS true."
             case .option: "Check PGOPTIONS and the options in DATABASE_URL."
             case .pooler:
                 "This is PgBouncer, which refuses session options. They carry settings and perhaps the secret, so "
