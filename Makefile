@@ -15,7 +15,7 @@ CHAOS ?=
 
 # Further arguments for the benchmarks: make bench BENCH='throughput --runs 1'
 BENCH ?=
-# The Debian that make test-systemd boots: bookworm (12) or trixie (13)
+# The Debian that make test-systemd boots, and that make test-debian builds in: bookworm (12) or trixie (13)
 SUITE ?= bookworm
 # The revisions that make bench-check compares
 BASE ?=
@@ -27,7 +27,7 @@ VERSION ?= 17
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-image test-postgres test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-systemd test-prometheus test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -137,7 +137,11 @@ repeatable: ## Builds the packages twice, in two folders, and compares them bit 
 	@.ci/deps debhelper lintian
 	@.ci/repeatable
 
-test-postgres: build ## Runs the schema's tests, the integration tests and short chaos on another PostgreSQL: VERSION=17 or 18
+test-debian: deps ## Builds from source in a Debian 12, and runs the tests and the demo there; SUITE=trixie: in a Debian 13
+	@.ci/deps mmdebstrap
+	@Tests/debian/run '$(SUITE)'
+
+test-postgres: build ## Runs the tests and an upgrade from 15 on another PostgreSQL: VERSION=17 or 18
 	@.ci/deps mmdebstrap
 	@Tests/postgres/run $(VERSION)
 

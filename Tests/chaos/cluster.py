@@ -69,22 +69,29 @@ def free_port():
 
 
 class Cluster:
-    def __init__(self, folder, settings=()):
+    def __init__(self, folder, settings=(), programs=None):
         self.folder, self.settings = folder, list(settings)
+        self.programs = programs or binaries()      # the folder of PostgreSQL's programs
         self.port = free_port()
         self.process = None
         self.processes = []     # all postmasters that were started
 
     @classmethod
-    async def template(cls, folder, otpd):
-        """A cluster with otpd's schema in a database `otp`, shut down. The other clusters are copies of it."""
-        await output(as_postgres() + [f"{binaries()}/initdb", "-D", folder, "-A", "trust", "-U", "postgres", "-E", "UTF8",
-                                      "--locale", "C.UTF-8", "--no-sync"])
+    async def empty(cls, folder, programs=None, arguments=()):
+        """A new cluster, not started."""
+        cluster = cls(folder, programs=programs)
+        await output(as_postgres() + [f"{cluster.programs}/initdb", "-D", folder, "-A", "trust", "-U", "postgres", "-E", "UTF8",
+                                      "--locale", "C.UTF-8", "--no-sync", *arguments])
         with open(f"{folder}/postgresql.conf", "a") as file:
             file.write("listen_addresses = 'localhost'\nunix_socket_directories = ''\nfsync = off\nshared_buffers = 32MB\n"
                        "max_connections = 60\nautovacuum_naptime = 5s\ntimezone = UTC\nlog_timezone = UTC\n"
                        "max_wal_senders = 4\nwal_keep_size = 64MB\n")
-        cluster = cls(folder)
+        return cluster
+
+    @classmethod
+    async def template(cls, folder, otpd, programs=None):
+        """A cluster with otpd's schema in a database `otp`, shut down. The other clusters are copies of it."""
+        cluster = await cls.empty(folder, programs)
         await cluster.start()
         sql = await Sql.connect(cluster.port, database="postgres")
         await sql("CREATE DATABASE otp ENCODING 'UTF8' TEMPLATE template0")
@@ -98,9 +105,9 @@ class Cluster:
         return folder
 
     @classmethod
-    async def copy(cls, template, folder, settings=()):
+    async def copy(cls, template, folder, settings=(), programs=None):
         await output(["cp", "-a", "--reflink=auto", template, folder])
-        cluster = cls(folder, settings)
+        cluster = cls(folder, settings, programs)
         await cluster.start()
         return cluster
 
@@ -109,7 +116,7 @@ class Cluster:
 
     async def launch(self):
         """Starts the server; does not wait until it takes connections."""
-        command = [f"{binaries()}/postgres", "-D", self.folder, "-p", str(self.port)]
+        command = [f"{self.programs}/postgres", "-D", self.folder, "-p", str(self.port)]
         for setting in self.settings:
             command += ["-c", setting]
         # If the harness dies, the server dies at once.
@@ -147,11 +154,11 @@ class Cluster:
         """A standby of this one, streaming."""
         os.mkdir(folder, 0o700)
         own(folder)
-        await output(as_postgres() + [f"{binaries()}/pg_basebackup", "-d", f"host=127.0.0.1 port={self.port} user=postgres",
+        await output(as_postgres() + [f"{self.programs}/pg_basebackup", "-d", f"host=127.0.0.1 port={self.port} user=postgres",
                                       "-D", folder, "-R", "-X", "stream", "-c", "fast", "--no-sync"])
         with open(f"{folder}/postgresql.auto.conf", "a") as file:
             file.write(f"primary_conninfo = 'host=127.0.0.1 port={self.port} user=postgres application_name=standby'\n")
-        other = Cluster(folder)
+        other = Cluster(folder, programs=self.programs)
         await other.start()
         sql = await Sql.connect(self.port, database="postgres")
         if synchronous:

@@ -30,7 +30,7 @@ class Stage:
         send may be repeated), and in the long form enough for all that the resolver does (a lease, a grace, two looks)."""
         life = life or (60 if self.house.short else 170)
         self.folder = os.path.join(self.house.folder, self.name)
-        self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"])
+        self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"], self.house.programs)
         self.simulator = await Simulator.start(self.house.binaries, simulator)
         self.load = Load([self.cluster.port], life)
         return self
