@@ -14,9 +14,9 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- One row per message at Twilio. It is also the history of a job that ended as accepted.
+-- One row per message or call at Twilio, and per e-mail. It is also the history of a job that ended as accepted.
 CREATE TABLE otp.messages (
-    message_sid text COLLATE "C" PRIMARY KEY,
+    message_sid text COLLATE "C" PRIMARY KEY,    -- Twilio's SID; of an e-mail, the part of its Message-ID before the @
     send_job_id bigint NOT NULL,
     verification_id bigint NOT NULL,
     attempt int NOT NULL,
@@ -34,8 +34,10 @@ CREATE TABLE otp.messages (
     final_at timestamptz,           -- when the status became final
     next_poll_at timestamptz,       -- the next poll: for the status, then the price, then to empty the text; null: none
     polls smallint NOT NULL DEFAULT 0,
-    resend_of bigint,               -- a copy of its send job's
-    follow_up text,                 -- the result of its failure: the resend, or the reason why there is none
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    step smallint,                  -- this and the next: copies of its send job's
+    follows bigint,
+    follow_up text,                 -- what followed when it failed or its wait ended: a further job, or why there is none
     redacted_at timestamptz,        -- when otpd emptied its text at Twilio
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
     -- True: another job of the history has this send_job_id, because the sequence was behind. is_primary is then false.
@@ -69,7 +71,10 @@ CREATE TABLE otp.unsent_jobs (
     error_class text,
     requested_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    resend_of bigint,
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    step smallint,
+    follows bigint,
+    follow_up text,
     PRIMARY KEY (send_job_id, requested_at)
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
@@ -116,6 +121,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'accepted' THEN 10
     WHEN 'queued' THEN 20
     WHEN 'receiving' THEN 20
+    WHEN 'initiated' THEN 25
+    WHEN 'ringing' THEN 30
+    WHEN 'in-progress' THEN 40
     WHEN 'sending' THEN 30
     WHEN 'sent' THEN 40
     WHEN 'partially_delivered' THEN 45
@@ -124,6 +132,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'failed' THEN 50
     WHEN 'canceled' THEN 50
     WHEN 'received' THEN 50
+    WHEN 'completed' THEN 50
+    WHEN 'busy' THEN 50
+    WHEN 'no-answer' THEN 50
     WHEN 'read' THEN 60
     ELSE 30 END;
 
@@ -135,10 +146,11 @@ RETURN otp.status_rank(later) > otp.status_rank(earlier)
     AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
 
 -- Whether a message needs no more polls: its status is final, and its price is known. Failed and canceled messages get no
--- price, because they never left Twilio.
+-- price, because they never left Twilio. The poller gives calls 0 segments.
 CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));
+RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL
+    AND (price IS NOT NULL OR status IN ('failed', 'canceled', 'busy', 'no-answer'));
 
 CREATE TRIGGER count_outcomes AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();

@@ -40,27 +40,27 @@ SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_nu
     coalesce(j.price, m.price) AS price, coalesce(j.price_unit, m.price_unit) AS price_unit, j.requested_at,
     coalesce(j.accepted_at, m.accepted_at) AS accepted_at,
     CASE WHEN j.is_unsent THEN coalesce(m.final_at, j.final_at) ELSE j.final_at END AS final_at,
-    j.resend_of, coalesce(j.follow_up, m.follow_up) AS follow_up
+    j.step, j.follows, coalesce(j.follow_up, m.follow_up) AS follow_up
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
         attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
-        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
+        step, follows, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
     FROM otp.send_jobs
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+    SELECT send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, step, follows, follow_up,
         false, is_primary
     FROM otp.messages
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+    SELECT send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, step, follows, follow_up,
         false, id_taken
     FROM otp.messages
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
-        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, resend_of, NULL, true, true
+    SELECT send_job_id, verification_id, channel, state, NULL, attempts, error_code, error, remedy,
+        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, step, follows, follow_up, true, true
     FROM otp.unsent_jobs
 ) j
 LEFT JOIN LATERAL (     -- a message that was found after its job had ended unsent
@@ -77,7 +77,7 @@ COMMENT ON VIEW otp.delivery_status IS 'All send jobs and their progress. job_st
 -- Failures with their times. ORDER BY failed_at DESC LIMIT n reads n rows, for any amount of history, because the branches have
 -- no WHERE (as in otp.delivery_status).
 CREATE VIEW otp.failures AS
-SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.job_state,
+SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.channel, f.job_state,
     f.message_status, f.attempts, f.error_code,
     coalesce(f.error, c.explanation, d.explanation,
         'Twilio reported error ' || f.error_code || ', which has no row in otp.error_classes.') AS error,
@@ -85,22 +85,23 @@ SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164
         'Look it up at https://www.twilio.com/docs/api/errors/' || f.error_code || ' and add a row to otp.error_classes.')
         AS remedy
 FROM (
-    SELECT ended_at AS failed_at, send_job_id, verification_id, state AS job_state, NULL::text AS message_status, attempts,
+    SELECT ended_at AS failed_at, send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status, attempts,
         error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS is_primary
     FROM otp.unsent_jobs
     UNION ALL
-    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+    SELECT accepted_at, send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL, status,
         error_code, is_primary
     FROM otp.messages
     UNION ALL
-    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+    SELECT accepted_at, send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL, status,
         error_code, id_taken
     FROM otp.messages
 ) f
 LEFT JOIN otp.verifications v ON v.id = f.verification_id
 LEFT JOIN otp.error_classes c ON c.code = f.error_code
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
-WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.is_primary;
+WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered', 'busy', 'no-answer')
+    AND f.message_error IS NOT NULL AND f.is_primary;
 COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (at the time when Twilio accepted them). Read only the newest rows.';
 
 -- All that is known of one job: the columns of otp.delivery_status, and details of the job, its message and its verification.
@@ -183,7 +184,7 @@ COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute
 -- cost is Twilio's price, in price_unit. Messages without a price are counted in unpriced. If otp.countries has an estimate,
 -- estimated_cost has their estimated cost, in estimate_unit. Failed and canceled messages never left and usually cost nothing.
 CREATE VIEW otp.spend_daily AS
-SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.channel, m.sender,
     CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
     count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
     count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
@@ -194,8 +195,8 @@ SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender
 FROM otp.messages m CROSS JOIN otp.settings s
 LEFT JOIN otp.verifications v ON v.id = m.verification_id
 LEFT JOIN otp.countries c ON c.region = v.country
-GROUP BY 1, 2, 3, 4, estimate_unit;
-COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country and sender. Messages without a price have rows of their own, with an estimate.';
+GROUP BY 1, 2, 3, 4, 5, estimate_unit;
+COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country, channel and sender. Messages without a price have rows of their own, with an estimate.';
 
 -- The share of sent codes that users typed in, per day and prefix. Fraudsters have codes sent to numbers that earn them a share
 -- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A prefix
@@ -242,15 +243,16 @@ FROM (
 GROUP BY 1, 2, 3;
 
 CREATE VIEW otp.verified_phones AS
-SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
+SELECT subject, e164, verified_at, purpose FROM otp.verifications
+WHERE verified_at IS NOT NULL AND NOT coalesce('email' = ANY (other_channels), false)
 UNION ALL
 SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
-COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. No role is granted it.';
+COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number. No role is granted it.';
 
 -- The shared limits and their current use. A prefix is shown with at most its first seven digits. A limit is used up when it
 -- allows no further send. A budget is used up when it is too small for a send to the cheapest country.
 CREATE VIEW otp.limit_status AS
-SELECT l.scope,
+SELECT l.scope, l.channel,
     CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
         WHEN 'country' THEN c.key END AS key,
     l.period, coalesce(l.max_sends, l.max_cost) AS allowed, trim_scale(c.used) AS used,
@@ -267,7 +269,7 @@ CROSS JOIN LATERAL (
 ) w
 CROSS JOIN LATERAL (
     SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
-    WHERE t.starts_at = w.starts_at AND t.scope = l.scope AND t.period = l.period AND t.shard >= 0
+    WHERE t.starts_at = w.starts_at AND t.scope = l.scope || CASE l.channel WHEN '*' THEN '' ELSE ' ' || l.channel END AND t.period = l.period AND t.shard >= 0
         -- Keys of prefixes begin with a plus, and keys of countries with a letter. The index can thus find each kind alone.
         AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
         AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"

@@ -1,5 +1,6 @@
 import EventLoop
 import Foundation
+import OTP
 import Postgres
 import Testing
 
@@ -38,12 +39,12 @@ import Testing
         try await snapshot.text("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.send_jobs")
         for _ in 0..<7 {
             let taken = try await Claim.run(
-                on: claims.connection, limit: 500, quarantined: true, worker: 1, keys: .tests, lease: .seconds(30),
+                on: claims.connection, limit: 500, quarantined: true, channels: [.sms], worker: 1, keys: .tests, lease: .seconds(30),
                 deadline: .now() + .seconds(120))
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
-            on: claims.connection, limit: 10, .fromMark(from: nil), quarantined: true, worker: 1, keys: .tests,
+            on: claims.connection, limit: 10, .fromMark(from: nil), quarantined: true, channels: [.sms], worker: 1, keys: .tests,
             lease: .seconds(30),
             deadline: .now() + .seconds(120))
         let mark = try #require(last.lowest)
@@ -64,7 +65,7 @@ import Testing
         -> ClaimedJobs
     {
         try await Claim.run(
-            on: session.connection, limit: limit, .fromMark(from: start), quarantined: true, worker: 1,
+            on: session.connection, limit: limit, .fromMark(from: start), quarantined: true, channels: [.sms], worker: 1,
             keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(120))
     }
 

@@ -20,14 +20,14 @@ sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
 says "not while its outcome is unknown" "may have reached Twilio" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
 ends "$job" failed
 again=$(admin "SELECT otp.retry_job($job)")
-gives "what failed gets a successor of the same verification" "queued|$job|t" "SELECT j.state, j.resend_of, j.verification_id = u.verification_id FROM otp.send_jobs j JOIN otp.unsent_jobs u ON u.send_job_id = $job WHERE j.id = $again"
+gives "what failed gets a successor of the same verification" "queued|$job|t" "SELECT j.state, j.follows, j.verification_id = u.verification_id FROM otp.send_jobs j JOIN otp.unsent_jobs u ON u.send_job_id = $job WHERE j.id = $again"
 says "but one at a time" "was followed by send job $again, which is under way" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
 for state in expired limited canceled; do
     ends "$again" $state; before=$again
     again=$(admin "SELECT otp.retry_job($before)")
-    gives "what is $state too" "$before" "SELECT resend_of FROM otp.send_jobs WHERE id = $again"
+    gives "what is $state too" "$before" "SELECT follows FROM otp.send_jobs WHERE id = $again"
 done
-gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT resend_of FROM otp.job_details WHERE send_job_id = $again"
+gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT follows FROM otp.job_details WHERE send_job_id = $again"
 ends "$again" failed
 check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_job($again)" | grep ERROR; sql -c "UPDATE otp.send_counts SET sent_at = '{}'")"
 sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
@@ -42,10 +42,10 @@ done
 first=$(code again 6); ends "$first" failed; second=$(code again 6)
 sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
 says "nor what was asked for again and sent" "was followed by send job $second, which Twilio accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
-gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $first"
+gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE follows = $first"
 sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(sid 3)'"
 third=$(admin "SELECT otp.retry_job($first)")
-gives "unless that one did not arrive" "$first" "SELECT resend_of FROM otp.send_jobs WHERE id = $third"
+gives "unless that one did not arrive" "$first" "SELECT follows FROM otp.send_jobs WHERE id = $third"
 ends "$third" failed; sql -c "UPDATE otp.unsent_jobs SET error_class = 'unknown' WHERE send_job_id = $third"
 says "nor while the outcome of the later job is unknown" "was followed by send job $third, which Twilio may have accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
 sql -c "DELETE FROM otp.messages WHERE message_sid = '$(sid 3)'" -c "DELETE FROM otp.send_counts"
@@ -57,19 +57,19 @@ says "and the remedy says so" "Ask the user to request a new code" "SET ROLE otp
 # Two operators at once: one successor.
 twice=$(code twice 3); ends "$twice" failed
 for n in 1 2; do admin "BEGIN; SELECT otp.retry_job($twice); COMMIT" >"$work/twice$n" & waits[n]=$!; done; wait "${waits[1]}" "${waits[2]}"
-check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $twice")"
+check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE follows = $twice")"
 
 # An operator may retry a job of any backend. Another backend may not.
 sql -c "CREATE ROLE \"status-$$\" LOGIN IN ROLE otp_admin"
 other=$(code theirs 4); ends "$other" failed
 check "an operator may, for a verification of any role" "t" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "SELECT otp.retry_job($other) > $other")"
-check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, resend_of) SELECT 1, 1")"
+check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, follows) SELECT 1, 1")"
 sql -c "DROP ROLE \"status-$$\""
 for role in otp_web otp_worker otp_monitor; do
     fails "$role may not retry" 42501 "SET ROLE $role; SELECT otp.retry_job(1)"
     fails "$role may not cancel" 42501 "SET ROLE $role; SELECT otp.cancel_job(1)"
 done
-fails "a backend can't call its send a resend" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (1, 1)"
+fails "a backend can't call its send a resend" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (verification_id, follows) VALUES (1, 1)"
 
 # Cancel: only queued jobs.
 clean
@@ -83,7 +83,7 @@ check "a queued one is canceled" "$job" "$(admin "SELECT otp.cancel_job($job)")"
 gives "and names an operator as the cause" "canceled|An operator canceled the job." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
 gives "its code lives" "f" "SELECT canceled_at IS NOT NULL FROM otp.verifications WHERE subject = 'cancel'"
 sql -c "UPDATE otp.unsent_jobs SET state = 'failed' WHERE send_job_id = $job"; again=$(admin "SELECT otp.retry_job($job)"); admin "SELECT otp.cancel_job($again)" >/dev/null
-gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, resend_of FROM otp.delivery_status WHERE send_job_id = $again"
+gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, follows FROM otp.delivery_status WHERE send_job_id = $again"
 job=$again
 says "only once" "has already ended: canceled" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(999999999)")"

@@ -40,9 +40,9 @@ public struct Disposition: Sendable, Hashable {
         case throttle(retryAfter: Duration?)
     }
 
-    /// What a pause applies to. The dispatcher knows the job's sender, country and prefix.
+    /// What a pause applies to. The dispatcher knows the job's channel, sender, country and prefix.
     public enum Scope: String, Sendable, Hashable, CaseIterable {
-        case worker, sender, country, prefix
+        case worker, sender, channel, country, prefix
     }
 
     public let step: Step
@@ -67,9 +67,13 @@ public struct DispositionRule: Sendable {
         self.backoff = backoff
     }
 
-    /// Decides on `attempt` (the first is 1) of a job whose code has `lifeLeft`.
+    /// Decides on `attempt` (the first is 1) of a job on `channel` whose code has `lifeLeft`.
+    ///
+    /// A channel that cannot be used fails its job at once, so that the next step of the route begins. On any channel
+    /// but SMS, a sender that may not send counts as such a channel. A sender's pause would stop SMS as well.
     public func decide(
-        _ outcome: Outcome, attempt: Int, lifeLeft: Duration, using random: inout some RandomNumberGenerator
+        _ outcome: Outcome, attempt: Int, lifeLeft: Duration, channel: Channel = .sms,
+        using random: inout some RandomNumberGenerator
     ) -> Disposition {
         func again(_ why: Disposition.Failure, retryAfter: Duration? = nil) -> Disposition.Step {
             switch backoff.decide(attempt: attempt, lifeLeft: lifeLeft, retryAfter: retryAfter, using: &random) {
@@ -94,8 +98,15 @@ public struct DispositionRule: Sendable {
             let step = again(why, retryAfter: retryAfter)
             switch reason {
             case .throttled: return Disposition(step, effect: .throttle(retryAfter: retryAfter))
-            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .noDescriptor, .blocked:
+            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .noDescriptor, .blocked, .mailServer:
                 return Disposition(step)
+            }
+        case .rejected(let rejection):
+            return switch rejection.effect {
+            case .fail: Disposition(.failed(rejection.why))
+            case .retry: Disposition(again(rejection.why))
+            case .throttle: Disposition(again(rejection.why), effect: .throttle(retryAfter: nil))
+            case .pauseChannel: Disposition(.failed(rejection.why), effect: .pause(.channel, why: rejection.why))
             }
         case .refused(let refused):
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)
@@ -106,7 +117,11 @@ public struct DispositionRule: Sendable {
             guard refused.httpStatus != 401 else { return Disposition(again(why), effect: .pause(.worker, why: why)) }
             switch entry.errorClass {
             case .pauseWorker: return Disposition(again(why), effect: .pause(.worker, why: why))
-            case .pauseSender: return Disposition(again(why), effect: .pause(.sender, why: why))
+            case .pauseSender where channel == .sms:
+                return Disposition(again(why), effect: .pause(.sender, why: why))
+            case .pauseSender, .pauseChannel: return Disposition(.failed(why), effect: .pause(.channel, why: why))
+            // Twilio permits calls to a country apart from messages, so messages there go on.
+            case .pauseCountry where channel == .call: return Disposition(.failed(why))
             case .pauseCountry: return Disposition(held(why), effect: .pause(.country, why: why))
             case .permanentRecipient, .badJob, .content: return Disposition(.failed(why))
             case .throttle: return Disposition(again(why), effect: .throttle(retryAfter: nil))

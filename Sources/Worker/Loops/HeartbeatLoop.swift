@@ -80,7 +80,7 @@ final class HeartbeatLoop: BackgroundLoop {
         var report = status.make(from: identity.base)
         report.callbacks = identity.callbackCounts()
         if let state { report.state = state }
-        if report.state == .stopped { (report.databaseState, report.twilioState) = (nil, nil) }
+        if report.state == .stopped { (report.databaseState, report.twilioState, report.mailState) = (nil, nil, nil) }
         guard let worker = core.worker else { return report }
         do {
             let connection = try await claims.connection(within: span)

@@ -26,8 +26,9 @@ final class ClaimStandIn: ClaimDatabase {
 
     var source: ConnectionSource<any ClaimDatabase> { ConnectionSource { _ throws(PostgresError) in self } }
 
-    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
-        async throws(PostgresError) -> ClaimedJobs
+    func claim(
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys, at began: Instant
+    ) async throws(PostgresError) -> ClaimedJobs
     { try claims.answer(limit) }
 
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob] {
@@ -198,8 +199,9 @@ final class ClaimStandIn: ClaimDatabase {
 
 /// A connection of a database that refuses each message.
 private struct RefusingStandIn: ClaimDatabase {
-    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
-        async throws(PostgresError) -> ClaimedJobs
+    func claim(
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys, at began: Instant
+    ) async throws(PostgresError) -> ClaimedJobs
     { throw .refused("42501") }
 
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob] { [] }
