@@ -139,7 +139,7 @@ CREATE TABLE otp.channel_senders (
         CONSTRAINT "country must be * or two capital letters, such as SA, or 001" CHECK (country ~ '^([*]|[A-Z]{2}|001)$'),
     sender text NOT NULL,   -- call: a phone number; whatsapp: a phone number or a messaging service
     PRIMARY KEY (channel, country),
-    CONSTRAINT "sender must be a phone number in E.164, or for whatsapp also a messaging service SID"
+    CONSTRAINT "sender must be E.164, or for whatsapp also MG and 32 digits"
         CHECK (sender ~ '^[+][1-9][0-9]{6,14}$' OR channel = 'whatsapp' AND sender ~ '^MG[0-9a-fA-F]{32}$')
 );
 COMMENT ON TABLE otp.channel_senders IS 'The senders of WhatsApp messages and calls, per country (* for any).';
@@ -174,7 +174,8 @@ END $$;
 CREATE FUNCTION otp.templates_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rest text;
+    texts CONSTANT text := concat_ws(E'\n', NEW.body, NEW.call_text, NEW.mail_subject, NEW.mail_body);
+    rest CONSTANT text := regexp_replace(texts, E'\\{(app|code|minutes)\\}', '', 'g');
     unfilled text;
 BEGIN
     IF NEW.web_otp_host COLLATE "C" ~ ('^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+'
@@ -190,10 +191,8 @@ BEGIN
             HINT = 'Write the subject as one line, without tabs.';
     END IF;
     -- The daemon reads placeholders by the same rule (Template in Swift). A text cannot contain a literal brace.
-    rest := regexp_replace(concat(NEW.body, NEW.call_text, NEW.mail_subject, NEW.mail_body),
-        E'\\{(app|code|minutes)\\}', '', 'g');
     IF rest COLLATE "C" ~ '[{}]' THEN
-        unfilled := substring(rest COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
+        unfilled := substring(texts COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
         RAISE EXCEPTION USING ERRCODE = 'OT007',
             MESSAGE = CASE WHEN unfilled IS NULL
                 THEN format('unmatched brace in the text for %s, %s', NEW.purpose, NEW.locale)

@@ -189,9 +189,8 @@ BEGIN
     END IF;
     result := CASE
         -- A carrier invents 'undelivered'. Twilio itself reports 'failed', and it knows whether a call was answered.
-        WHEN verification.is_believed IS NOT TRUE AND NEW.channel = 'sms' AND (NEW.step IS NULL OR NEW.status = 'undelivered')
-            THEN format('Not sent again: receipts from %s are not reliable (otp.countries.receipts_reliable).',
-                coalesce(verification.country, 'its country'))
+        WHEN verification.country IS NOT NULL AND verification.is_believed IS NOT TRUE AND NEW.channel = 'sms' AND (NEW.step IS NULL OR NEW.status = 'undelivered')
+            THEN format('Not sent again: receipts from %s are not reliable (otp.countries.receipts_reliable).', verification.country)
         WHEN EXISTS (SELECT FROM otp.messages m WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary
                 AND m.status NOT IN ('failed', 'undelivered', 'canceled', 'busy', 'no-answer'))
             THEN 'Not sent again: a second message of its send job arrived, or may arrive.'

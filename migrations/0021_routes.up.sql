@@ -133,8 +133,10 @@ BEGIN
     moment := clock_timestamp();
     IF verification.id IS NULL THEN
         RETURN 'Not sent again: its verification was deleted.';
-    ELSIF verification.verified_at IS NOT NULL OR verification.canceled_at IS NOT NULL THEN
-        RETURN NULL;
+    ELSIF verification.verified_at IS NOT NULL THEN
+        RETURN 'Not sent again: its code has been used.';
+    ELSIF verification.canceled_at IS NOT NULL THEN
+        RETURN 'Not sent again: it was canceled.';
     END IF;
     SELECT l.follows INTO later FROM (
         SELECT j.id, j.follows FROM otp.send_jobs j WHERE j.verification_id = follow_up.verification_id

@@ -42,7 +42,7 @@ actor Dispatcher {
         maintenance = MaintenanceSchedule(on: loop)
         pauses = PauseBook(core)
         catalog = Catalog(
-            core,
+            core, channels: configuration.channels,
             senders: CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback),
             channelSenders: ChannelSenders(statusCallback: configuration.statusCallback),
             appName: configuration.appName)

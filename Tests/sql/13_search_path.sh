@@ -68,7 +68,7 @@ declare -A calls=(
     [retry_job]="SELECT otp.retry_job($((job + 1)))"
     [cancel_job]="SELECT otp.cancel_job($job)"
     [release_held]="DELETE FROM otp.pauses RETURNING name"
-    [release_deferred]="DELETE FROM otp.sender_rates RETURNING sender"
+    [release_deferred]="DELETE FROM otp.sender_rates WHERE sender OPERATOR(pg_catalog.=) 'prey' RETURNING sender"
     [tally_today]="UPDATE otp.settings SET daily_budget = 1 RETURNING daily_budget"
     [verifications_of_phone]="SELECT otp.verifications_of_phone('0501234567')"
     [record_history]="SELECT otp.record_history(pg_catalog.date_bin('1 minute', pg_catalog.now(), 'epoch') OPERATOR(pg_catalog.+) interval '65 seconds')"
@@ -110,5 +110,5 @@ for function in "${!calls[@]}"; do
     fi
 done
 gives "the paths are back" "t" "SELECT bool_and(proconfig::text LIKE '%search_path=pg_catalog, pg_temp%') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
-sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = DEFAULT"
+sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates WHERE sender = 'prey'" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = DEFAULT"
 sql -c "SET client_min_messages = error" -c "DROP SCHEMA evil CASCADE" -c "DROP OWNED BY attacker_$$" -c "DROP ROLE attacker_$$"

@@ -104,9 +104,9 @@ for again in queued unsent messages; do
     sql -c "DELETE FROM otp.send_jobs"
 done
 accepted used 60 +201006666660 >/dev/null; sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'used'"
-refused "the code has been used" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'used'") cannot be sent: its code has been used." 60
+refused "the code has been used" "its code has been used." 60
 accepted canceled 61 +201006666661 >/dev/null; sql -c "SELECT otp.cancel(id, 'canceled') FROM otp.verifications WHERE subject = 'canceled'" >/dev/null
-refused "it was canceled" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'canceled'") cannot be sent: it was canceled." 61
+refused "it was canceled" "it was canceled." 61
 accepted replaced 62 +201006666662 >/dev/null; verification replaced "" "" +201006666669 >/dev/null
 refused "a newer one has replaced it" "verification $(sql -c "SELECT min(id) FROM otp.verifications WHERE subject = 'replaced'") cannot be sent: a newer one of this subject and purpose has replaced it." 62
 accepted limited 63 +201006666663 >/dev/null; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
@@ -192,8 +192,11 @@ fraud 103 0501230001 30450
 gives "one made by hand stays as it is" "by hand|" "SELECT reason, next_probe_at FROM otp.pauses"
 sql -c "TRUNCATE otp.pauses"; clean
 accepted others 110 0501234567 >/dev/null
-for code in $(sql -c "SELECT code FROM otp.error_classes WHERE class <> 'fraud_hold'"); do sql -c "SELECT otp.record_status(message_sid, 'undelivered', $code) FROM otp.messages" >/dev/null; sql -c "UPDATE otp.messages SET final_at = NULL, error_code = NULL, status = 'sent'"; done
+for code in $(sql -c "SELECT code FROM otp.error_classes WHERE class NOT IN ('fraud_hold', 'pause_channel')"); do sql -c "SELECT otp.record_status(message_sid, 'undelivered', $code) FROM otp.messages" >/dev/null; sql -c "UPDATE otp.messages SET final_at = NULL, error_code = NULL, status = 'sent'"; done
 gives "no receipt of another class pauses anything" "0" "SELECT count(*) FROM otp.pauses"
+clean; accepted template 105 0501234567 >/dev/null; sql -c "UPDATE otp.messages SET channel = 'whatsapp'" -c "SELECT otp.record_status('$(sid 105)', 'undelivered', 63016)" >/dev/null
+gives "pause_channel pauses the channel of its message" "channel whatsapp|a delivery receipt" "SELECT name, created_by FROM otp.pauses"
+sql -c "TRUNCATE otp.pauses"
 clean; accepted stale 104 0501234567 >/dev/null; sql -c "UPDATE otp.messages SET accepted_at = now() - interval '61 minutes'" -c "SELECT otp.record_status('$(sid 104)', 'undelivered', 30450)" >/dev/null
 gives "late news pauses nothing" "0|undelivered" "SELECT count(*), (SELECT status FROM otp.messages) FROM otp.pauses"
 sql -c "TRUNCATE otp.pauses" -c "DELETE FROM otp.countries WHERE region = 'EG'"; clean

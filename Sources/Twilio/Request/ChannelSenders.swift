@@ -48,6 +48,6 @@ public struct ChannelSenders: Sendable {
     /// The writer of calls to a country; nil without a sender.
     public func call(country: String) -> CreateCall? { calls[country] ?? calls["*"] }
 
-    /// All senders of WhatsApp messages that are in use.
-    public var inUse: Set<String> { Set(whatsApp.values.map(\.sender.text)) }
+    /// What their rates are found by in `otp.sender_rates`: each WhatsApp sender, and `call` for all calls together.
+    public var rateKeys: Set<String> { Set(whatsApp.values.map(\.sender.text)).union(calls.isEmpty ? [] : ["call"]) }
 }

@@ -9,6 +9,8 @@ import Twilio
 /// used is logged, and affects its own jobs alone. Confined to the loop.
 final class Catalog {
     private let core: DispatchCore
+    /// Those that this worker sends by.
+    private let channels: [Channel]
     private(set) var templates = TemplateSet([])
     private(set) var senders: CountrySenders
     private(set) var channelSenders: ChannelSenders
@@ -22,8 +24,11 @@ final class Catalog {
     /// An operator changed something, or a job needs a row that is not here: the next heartbeat reloads.
     private var isStale = false
 
-    init(_ core: DispatchCore, senders: CountrySenders, channelSenders: ChannelSenders, appName: String) {
+    init(
+        _ core: DispatchCore, channels: [Channel], senders: CountrySenders, channelSenders: ChannelSenders, appName: String
+    ) {
         self.core = core
+        self.channels = channels
         self.senders = senders
         self.channelSenders = channelSenders
         self.appName = Array(appName.utf8)
@@ -49,10 +54,10 @@ final class Catalog {
         }
         rule.classes = ErrorClasses(rows.classes)
         hasWaits = rows.hasWaits
+        let inUse = channels == [.email] ? [Channel.email.rawValue] : senders.inUse.union(channelSenders.rateKeys)
+        var rates = rows.senderRates.filter { inUse.contains($0.key) }
         // Without a row, calls keep to Twilio's own limit: beyond it Twilio queues them without a word.
-        var rates = rows.senderRates
-        rates[Channel.call.rawValue] = rates[Channel.call.rawValue] ?? 1
-        let inUse = senders.inUse.union(channelSenders.inUse).union([Channel.call.rawValue, Channel.email.rawValue])
+        if inUse.contains(Channel.call.rawValue), rates[Channel.call.rawValue] == nil { rates[Channel.call.rawValue] = 1 }
         core.machine.rates.read(total: rows.rate, senders: rates, inUse: inUse, at: .now())
         for row in templates.badRows {
             log.error(

@@ -158,7 +158,7 @@ struct SettingReference {
             name: .smtpPassword, section: .mail, standard: .none("no login"), summary: "The password of that login."),
         SettingReference(
             name: .mailFrom, section: .mail, standard: .none("required with `OTPD_SMTP_URL`"),
-            example: "Example <codes@example.com>",
+            example: "codes@example.com",
             summary: """
                 The sender of the e-mails: an address, or `Name <address>`. Your mail server must be allowed to send for \
                 its domain (SPF, DKIM).

@@ -142,6 +142,7 @@ import Twilio
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             parts.catalog.read(Self.rows)
+            parts.core.machine.rates.counted(others: 0, at: .now())
             let client = NotingClient()
             let sender = parts.sender(Self.channels(client, parts))
             _ = parts.core.machine.claimEnded(count: 1, limit: 512, oldestAge: .seconds(0), at: .now(), jitter: 0)

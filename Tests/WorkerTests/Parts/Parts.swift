@@ -29,12 +29,12 @@ final class Parts {
     let log = LogLines()
 
     init(on loop: EventLoop, maxInFlight: Int = 4, app: String = "App") {
-        let machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: nil, now: .now())
+        let machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: nil, now: .now() - .seconds(2))
         core = DispatchCore(machine, on: loop, log: log.logger)
         maintenance = MaintenanceSchedule(on: loop)
         pauses = PauseBook(core)
         catalog = Catalog(
-            core, senders: CountrySenders(standard: .from("+15550001"), statusCallback: nil),
+            core, channels: [.sms], senders: CountrySenders(standard: .from("+15550001"), statusCallback: nil),
             channelSenders: ChannelSenders(statusCallback: nil), appName: app)
         recorder = Recorder(core, jobs, pauses, maintenance, sparedPolls: 0)
         reasserter = Reasserter(core, jobs, recorder, maintenance)
