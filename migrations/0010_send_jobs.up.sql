@@ -27,7 +27,7 @@ COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a paus
 CREATE TABLE otp.send_jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     verification_id bigint,
-    channel text COLLATE "C",                   -- sms, whatsapp, call or email
+    channel text COLLATE "C" NOT NULL,          -- sms, whatsapp, call or email
     -- queued: waits until due_at, and for its turn among the jobs of its verification
     -- sending: a worker has claimed it, until lease_expires_at
     -- unknown: it may have been sent; a worker looks for it in Twilio's list at next_lookup_at
@@ -155,6 +155,8 @@ BEGIN
             ELSE
                 NEW.channel := 'sms';
             END IF;
+        ELSIF NEW.channel IS NULL THEN
+            NEW.channel := 'sms';
         END IF;
         -- A queued follow-up is canceled: it would delay the new job, which waits for lower live ids, and the user would get two
         -- messages.

@@ -146,8 +146,8 @@ COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s ca
 -- or a backend. The reaction happens once, in the transaction that records the news, because a status becomes final only once
 -- and its row is locked.
 --
--- The class of the error code may demand a pause. fraud_hold pauses the number's prefix, and pause_channel pauses the channel, as
--- the same codes do when Twilio answers a request with them. A receipt causes no other pause: if the account, the sender or a
+-- The class of the error code may demand a pause. fraud_hold pauses the number's prefix, and pause_channel pauses the channel if it
+-- is not sms, as the same codes do when Twilio answers a request with them. A receipt causes no other pause: if the account, the sender or a
 -- country cannot send, Twilio says so itself in its answer to the next request. A receipt that comes more than an hour later
 -- causes no pause. The first probe comes after a minute. An accepted probe says little here, because Twilio had accepted the
 -- failed message too.
@@ -173,7 +173,7 @@ BEGIN
     INTO verification
     FROM otp.verifications v WHERE v.id = NEW.verification_id;
 
-    IF class.class IN ('fraud_hold', 'pause_channel') AND verification.e164 IS NOT NULL
+    IF (class.class = 'fraud_hold' OR class.class = 'pause_channel' AND NEW.channel <> 'sms') AND verification.e164 IS NOT NULL
         AND NEW.accepted_at > moment - interval '1 hour'
     THEN
         INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, created_by)

@@ -82,7 +82,8 @@ import Testing
         let session = try await database.connect()
         func claim() async throws(PostgresError) -> Int {
             try await Claim.run(
-                on: session.connection, limit: 1, quarantined: true, channels: [.sms], worker: 1, keys: .tests, lease: .seconds(30),
+                on: session.connection, limit: 1, quarantined: true, channels: [.sms], worker: 1, keys: .tests,
+                lease: .seconds(30),
                 deadline: soon
             ).jobs.count
         }

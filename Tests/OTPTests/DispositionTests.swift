@@ -76,7 +76,7 @@ struct DispositionTests {
     @Test(
         arguments: [
             (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
-            (.pauseChannel, .failed, .channel), (.pauseCountry, .queued, .country), (.fraudHold, .queued, .prefix),
+            (.pauseChannel, .failed, nil), (.pauseCountry, .queued, .country), (.fraudHold, .queued, .prefix),
             (.permanentRecipient, .failed, nil),
             (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
             (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
@@ -111,6 +111,18 @@ struct DispositionTests {
         guard case .pause(let scope, _) = disposition.effect else { return #expect(disposition.effect != nil) }
         #expect(scope == (channel == .sms ? .sender : .channel))
         #expect(disposition.step.state == (channel == .sms ? .queued : .failed))
+    }
+
+    /// Codes of WhatsApp and calls. A text message that gets one holds no others.
+    @Test(arguments: Channel.allCases)
+    func aChannelIsPausedByItsOwnJobsAlone(_ channel: Channel) {
+        var random = SeededGenerator(9)
+        let disposition = DispositionTests.rule.decide(
+            refused(DispositionTests.code(.pauseChannel)), attempt: 1, lifeLeft: .seconds(300), channel: channel,
+            using: &random)
+        #expect(disposition.step.state == .failed)
+        if channel == .sms { return #expect(disposition.effect == nil) }
+        guard case .pause(.channel, _) = disposition.effect else { return #expect(disposition.effect != nil) }
     }
 
     @Test func oneResendIsOne() {

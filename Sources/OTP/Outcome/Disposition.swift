@@ -119,6 +119,8 @@ public struct DispositionRule: Sendable {
             case .pauseWorker: return Disposition(again(why), effect: .pause(.worker, why: why))
             case .pauseSender where channel == .sms:
                 return Disposition(again(why), effect: .pause(.sender, why: why))
+            // These codes are of WhatsApp and calls. A text message that gets one is no reason to hold all others.
+            case .pauseChannel where channel == .sms: return Disposition(.failed(why))
             case .pauseSender, .pauseChannel: return Disposition(.failed(why), effect: .pause(.channel, why: why))
             // Twilio permits calls to a country apart from messages, so messages there go on.
             case .pauseCountry where channel == .call: return Disposition(.failed(why))

@@ -80,7 +80,9 @@ public struct Pauses: Sendable {
     ) -> Pause? {
         guard !byName.isEmpty else { return nil }
         func holds(_ pause: Pause?) -> Pause? { pause?.scope.name == probed ? nil : pause }
-        if let pause = holds(all) ?? holds(byChannel[channel]) ?? holds(Region(country).flatMap { byCountry[$0] }) { return pause }
+        if let pause = holds(all) ?? holds(byChannel[channel]) ?? holds(Region(country).flatMap { byCountry[$0] }) {
+            return pause
+        }
         var (digits, count) = (number.digits, "\(number.digits)".utf8.count)
         while count > NumberPrefix.longest { (digits, count) = (digits / 10, count - 1) }
         var widest: Pause?

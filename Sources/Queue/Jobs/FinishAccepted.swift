@@ -68,7 +68,7 @@ public struct FinishAccepted: Sendable {
                       LEFT JOIN LATERAL (SELECT h.message_sid AS sid FROM otp.messages h
                                           WHERE h.send_job_id = g.id AND h.is_primary LIMIT 1) h ON true
                      UNION ALL
-                    SELECT e.*, CASE WHEN e.sid LIKE 'CA%' THEN 'call' WHEN e.sid LIKE 'otpd-%' THEN 'email' ELSE 'sms' END,
+                    SELECT e.*, CASE WHEN e.sid LIKE 'CA%' THEN 'call' WHEN e.sid LIKE 'ML%' THEN 'email' ELSE 'sms' END,
                            NULL, NULL, false, NULL
                       FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING

@@ -63,7 +63,8 @@ public struct CallbackReader: Sendable {
         func number(_ name: String) -> Int32? { first(name).flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
         // A call has fields of its own names. A request with a message's fields is about that message.
         let isCall = first("MessageSid") == nil
-        guard let sid = first(isCall ? "CallSid" : "MessageSid").flatMap({ MessageSID($0) }), sid.isCall == isCall, !sid.isMail,
+        guard let sid = first(isCall ? "CallSid" : "MessageSid").flatMap({ MessageSID($0) }), sid.isCall == isCall,
+            !sid.isMail,
             let status = first(isCall ? "CallStatus" : "MessageStatus"),
             let receipt = Receipt(
                 sid: sid, status: MessageStatus(rawValue: status), errorCode: number("ErrorCode"),

@@ -10,7 +10,7 @@ public struct CountrySenders: Sendable {
         /// The purpose that has the sender; nil for a country's.
         public let purpose: String?
 
-        init(country: String, purpose: String? = nil) {
+        public init(country: String, purpose: String? = nil) {
             (self.country, self.purpose) = (country, purpose)
         }
 
@@ -18,10 +18,13 @@ public struct CountrySenders: Sendable {
             purpose.map { "invalid sender of \($0) in otp.purposes" } ?? "invalid sender of \(country) in otp.countries"
         }
 
-        public static let remedy = """
-            Set the sender to a phone number in E.164, a short code, a name of 1 to 11 letters, digits and \
-            spaces with a letter among them, a messaging service SID (MG and 32 hexadecimal digits), or null.
+        public var remedy: String {
             """
+            Set \(purpose == nil ? "otp.countries" : "otp.purposes").sender to a phone number in E.164, a short code, a name \
+            of 1 to 11 letters, digits and spaces with a letter among them, a messaging service SID (MG and 32 \
+            hexadecimal digits), or null.
+            """
+        }
     }
 
     private let standard: CreateMessage
@@ -64,7 +67,9 @@ public struct CountrySenders: Sendable {
 
     /// The rows that cannot be used, by country.
     public var badRows: [BadRow] {
-        (Array(forms.values) + Array(purposes.values)).compactMap { if case .failure(let row) = $0 { row } else { nil } }
-            .sorted { ($0.country, $0.purpose ?? "") < ($1.country, $1.purpose ?? "") }
+        (Array(forms.values) + Array(purposes.values)).compactMap {
+            if case .failure(let row) = $0 { row } else { nil }
+        }
+        .sorted { ($0.country, $0.purpose ?? "") < ($1.country, $1.purpose ?? "") }
     }
 }

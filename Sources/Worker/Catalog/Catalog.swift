@@ -25,7 +25,8 @@ final class Catalog {
     private var isStale = false
 
     init(
-        _ core: DispatchCore, channels: [Channel], senders: CountrySenders, channelSenders: ChannelSenders, appName: String
+        _ core: DispatchCore, channels: [Channel], senders: CountrySenders, channelSenders: ChannelSenders,
+        appName: String
     ) {
         self.core = core
         self.channels = channels
@@ -43,21 +44,24 @@ final class Catalog {
         templates = TemplateSet(rows.templates, keeping: templates)
         senders.read(rows.senders, purposes: rows.purposes.compactMapValues(\.sender))
         appNames = rows.purposes.compactMapValues { $0.appName.map { Array($0.utf8) } }
-        channelSenders.read(rows.channelSenders.map { .init(channel: $0.channel, country: $0.country, sender: $0.sender) })
+        channelSenders.read(
+            rows.channelSenders.map { .init(channel: $0.channel, country: $0.country, sender: $0.sender) })
         for problem in channelSenders.problems {
             log.error("cannot use a sender; its channel cannot be used there", metadata: [LogKeys.error: "\(problem)"])
         }
         for row in senders.badRows {
             log.error(
                 "cannot use a country's sender; its jobs wait",
-                metadata: [LogKeys.error: "\(row)", LogKeys.remedy: "\(CountrySenders.BadRow.remedy)"])
+                metadata: [LogKeys.error: "\(row)", LogKeys.remedy: "\(row.remedy)"])
         }
         rule.classes = ErrorClasses(rows.classes)
         hasWaits = rows.hasWaits
         let inUse = channels == [.email] ? [Channel.email.rawValue] : senders.inUse.union(channelSenders.rateKeys)
         var rates = rows.senderRates.filter { inUse.contains($0.key) }
         // Without a row, calls keep to Twilio's own limit: beyond it Twilio queues them without a word.
-        if inUse.contains(Channel.call.rawValue), rates[Channel.call.rawValue] == nil { rates[Channel.call.rawValue] = 1 }
+        if inUse.contains(Channel.call.rawValue), rates[Channel.call.rawValue] == nil {
+            rates[Channel.call.rawValue] = 1
+        }
         core.machine.rates.read(total: rows.rate, senders: rates, inUse: inUse, at: .now())
         for row in templates.badRows {
             log.error(

@@ -7,7 +7,8 @@ import Queue
 protocol ClaimDatabase: ResultDatabase {
     /// Claims at most `limit` jobs until the lease, counted from `began` on the local clock.
     func claim(
-        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys, at began: Instant
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
     ) async throws(PostgresError) -> ClaimedJobs
     /// The jobs that are `worker`'s in the database, without those that it has in hand.
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob]
@@ -19,7 +20,8 @@ protocol ClaimDatabase: ResultDatabase {
 
 extension Connection: ClaimDatabase {
     nonisolated func claim(
-        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys, at began: Instant
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
             on: self, limit: limit, scan, quarantined: quarantined, channels: channels, worker: worker, keys: keys,

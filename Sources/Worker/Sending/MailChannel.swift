@@ -46,7 +46,8 @@ struct MailChannel: SendChannel {
 
     func render(_ draft: Draft, of job: ClaimedJob, code: Code, lifeLeft: Duration, into text: inout [UInt8]) {
         draft.body.render(
-            into: &text, app: catalog.appName(of: job.purpose), code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+            into: &text, app: catalog.appName(of: job.purpose), code: code,
+            minutes: Template.minutes(lifeLeft: lifeLeft))
     }
 
     func post(_ draft: Draft, of job: WaitingJob, code: Code, text: [UInt8], lifeLeft: Duration, tag: Int) {

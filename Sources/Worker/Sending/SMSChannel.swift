@@ -49,7 +49,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
             // the same way.
             catalog.changed()
             throw Unsendable(
-                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"), remedy: CountrySenders.BadRow.remedy)
+                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"), remedy: error.remedy)
         }
     }
 
@@ -57,7 +57,8 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         throws(Unsendable)
     {
         draft.template.render(
-            into: &text, app: catalog.appName(of: job.purpose), code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+            into: &text, app: catalog.appName(of: job.purpose), code: code,
+            minutes: Template.minutes(lifeLeft: lifeLeft))
         guard MessageLength.fits(utf8: text) else {
             throw Unsendable(
                 .failed,

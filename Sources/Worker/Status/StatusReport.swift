@@ -41,7 +41,8 @@ struct StatusReport {
             ? "the connection for results is lost; \(recorder.unsaved) waiting"
             : recorder.trouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
                 ?? "connected"
-        let state = [tally.twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(separator: "; ")
+        let state = [tally.twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(
+            separator: "; ")
         (report.twilioState, report.mailState) = channels == [.email] ? (nil, state) : (state, nil)
         core.tally.latency.reset()
         return report

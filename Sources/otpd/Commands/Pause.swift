@@ -33,7 +33,8 @@ struct PauseCommand: ParsableCommand {
             throw ValidationError("The reason is longer than 500 characters. Shorten it.")
         }
         if scope == nil, reason != nil {
-            throw ValidationError("A pause needs a scope. Add one of: --all, --channel call, --country SA, --prefix +96650.")
+            throw ValidationError(
+                "A pause needs a scope. Add one of: --all, --channel call, --country SA, --prefix +96650.")
         }
     }
 
@@ -75,7 +76,8 @@ struct ResumeCommand: ParsableCommand {
     func validate() throws {
         guard try scopes.scope() != nil else {
             throw ValidationError(
-                "Name the pause to end: --all, --channel call, --country SA or --prefix +96650. List the pauses: otpd pause")
+                "Name the pause to end: --all, --channel call, --country SA or --prefix +96650. List the pauses: otpd pause"
+            )
         }
     }
 
@@ -120,17 +122,19 @@ struct PauseScopes: ParsableArguments {
             all ? ("all", "") : nil, channel.map { ("channel", $0) }, country.map { ("country", $0) },
             prefix.map { ("prefix", $0) },
         ].compactMap { $0 }
-        guard given.count <= 1 else { throw ValidationError("Use only one of --all, --channel, --country and --prefix.") }
+        guard given.count <= 1 else {
+            throw ValidationError("Use only one of --all, --channel, --country and --prefix.")
+        }
         guard let (name, key) = given.first else { return nil }
         guard let scope = PauseScope(scope: name, key: name == "country" ? key.uppercased() : key) else {
             throw ValidationError(
                 name == "channel"
                     ? "--channel takes sms, whatsapp, call or email."
                     : name == "country"
-                    ? "--country takes the two letters of a country (ISO 3166), such as SA. "
-                        + "For numbers of no country, use 001."
-                    : "--prefix takes a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
-                        + "+96650. A longer prefix could be a whole phone number, which no argument may hold.")
+                        ? "--country takes the two letters of a country (ISO 3166), such as SA. "
+                            + "For numbers of no country, use 001."
+                        : "--prefix takes a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
+                            + "+96650. A longer prefix could be a whole phone number, which no argument may hold.")
         }
         return scope
     }

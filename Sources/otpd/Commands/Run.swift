@@ -42,7 +42,8 @@ struct Run: ParsableCommand {
     }
 
     private static func run(
-        _ configuration: WorkerConfiguration, _ mailConfiguration: WorkerConfiguration?, _ receiverConfiguration: ReceiverConfiguration?,
+        _ configuration: WorkerConfiguration, _ mailConfiguration: WorkerConfiguration?,
+        _ receiverConfiguration: ReceiverConfiguration?,
         _ dashboardSettings: (DashboardSettings, ConnectionSettings)?, _ reload: Reload, on loop: EventLoop,
         _ daemon: Daemon
     ) async throws {

@@ -21,7 +21,9 @@ struct MailSettings: Equatable, Sendable {
     /// Reads the settings. Nil if no mail server is set, or if a problem was reported.
     static func read(_ reader: inout SettingsReader) -> MailSettings? {
         let url = reader.find(.smtpURL)
-        let (username, password, from) = (reader.find(.smtpUsername), reader.find(.smtpPassword), reader.find(.mailFrom))
+        let (username, password, from) = (
+            reader.find(.smtpUsername), reader.find(.smtpPassword), reader.find(.mailFrom)
+        )
         guard !url.isAbsent else {
             for (found, name) in [
                 (username, SettingName.smtpUsername), (password, .smtpPassword), (from, .mailFrom),
@@ -43,7 +45,9 @@ struct MailSettings: Equatable, Sendable {
                 do throws(MailError) {
                     _ = try MailServer(url: text)
                 } catch {
-                    guard case .invalidURL(let why) = error.reason else { throw InvalidValue("cannot be used: \(error)") }
+                    guard case .invalidURL(let why) = error.reason else {
+                        throw InvalidValue("cannot be used: \(error)")
+                    }
                     throw InvalidValue("is no address of a mail server: \(why). Set one like smtps://mail.example.com.")
                 }
                 return text

@@ -32,7 +32,8 @@ enum SettingName: String, CaseIterable, Sendable {
     var isSecret: Bool {
         switch self {
         case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .smtpPassword, .dashboardToken: true
-        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .smtpURL, .smtpUsername,
+        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .smtpURL,
+            .smtpUsername,
             .mailFrom, .appName,
             .maxInFlight, .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen,
             .caFile, .logLevel, .logFormat:

@@ -87,7 +87,8 @@ struct Settings: Equatable, Sendable {
         return .success(
             Settings(
                 database: database, log: parts.log, secrets: secrets, twilio: twilio, appName: appName,
-                sending: sending, mail: parts.mail, callbacks: parts.callbacks, dashboard: parts.dashboard, caFile: parts.caFile,
+                sending: sending, mail: parts.mail, callbacks: parts.callbacks, dashboard: parts.dashboard,
+                caFile: parts.caFile,
                 warnings: parts.warnings))
     }
 

@@ -68,7 +68,8 @@ import Testing
                 $0.activity = .failure(refused)
                 $0.routes = .failure(refused)
             } == [
-                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "workers": .skip, "pauses": .skip, "limits": .skip,
+                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "workers": .skip, "pauses": .skip,
+                "limits": .skip,
                 "last-accepted": .skip,
             ])
         #expect(notPassed { $0.zone = .failure(refused) } == ["time-zone": .fail(.privileges)])

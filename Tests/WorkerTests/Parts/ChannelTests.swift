@@ -36,15 +36,19 @@ import Twilio
         }
     }
 
-    @Test("without a sender, a template or an address the job fails, so that the next step begins", arguments: [
-        (Channel.whatsapp, "content"), (.whatsapp, "sender"), (.call, "sender"),
-    ])
+    @Test(
+        "without a sender, a template or an address the job fails, so that the next step begins",
+        arguments: [
+            (Channel.whatsapp, "content"), (.whatsapp, "sender"), (.call, "sender"),
+        ])
     func lacking(channel: Channel, what: String) async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             var rows = Self.rows
             if what == "sender" { rows.channelSenders = [] }
-            if what == "content" { rows.templates = rows.templates.map { .init(purpose: $0.purpose, locale: $0.locale, text: $0.text) } }
+            if what == "content" {
+                rows.templates = rows.templates.map { .init(purpose: $0.purpose, locale: $0.locale, text: $0.text) }
+            }
             parts.catalog.read(rows)
             let channels = Self.channels(NotingClient(), parts)
             do throws(Unsendable) {

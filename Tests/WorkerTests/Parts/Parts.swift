@@ -84,12 +84,14 @@ extension MessageSID {
 
 /// A job to be sent now.
 func job(
-    _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600), endReason: ClaimedJob.EndReason? = nil,
+    _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600),
+    endReason: ClaimedJob.EndReason? = nil,
     locale: String = "en", isQuarantined: Bool = false, channel: Channel = .sms, email: String? = nil
 ) -> ClaimedJob {
     ClaimedJob(
         id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
-        code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined, channel: channel, email: email)
+        code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined, channel: channel,
+        email: email)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {

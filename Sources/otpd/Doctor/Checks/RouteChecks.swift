@@ -15,7 +15,8 @@ enum RouteChecks {
         let problems = steps.compactMap { step -> Finding? in
             guard let problem = step.problem else { return nil }
             return check.fail(
-                .configuration, "Step \(step.step) (\(step.channel)) of the route for \(words(step)) cannot be used.", problem)
+                .configuration, "Step \(step.step) (\(step.channel)) of the route for \(words(step)) cannot be used.",
+                problem)
         }
         guard problems.isEmpty else { return problems }
         let channels = Set(steps.map(\.channel)).sorted().joined(separator: ", ")
