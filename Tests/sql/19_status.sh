@@ -111,7 +111,7 @@ clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT id, id, 'failed', 1, created_at, created_at FROM otp.verifications WHERE id % 10 = 0" -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages" -c "ANALYZE otp.unsent_jobs"
-sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, state, due_at, expires_at) SELECT id, 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
+sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, channel, state, due_at, expires_at) SELECT id, 'sms', 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
 sql -c "VACUUM ANALYZE otp.send_jobs"
 old=$(sql -c "SELECT max(id) FROM otp.verifications")
 scans() { sql -c "SET jit = off" -c "EXPLAIN $1" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)"; }
