@@ -165,6 +165,22 @@ import Testing
         #expect(inbox.map(\.code) == [inbox[0].code, inbox[0].code] && inbox[1].from == "+12015550102")
     }
 
+    /// Twilio has it, and its answer was lost: it is found in the list, and not sent again.
+    @Test(arguments: ["whatsapp", "call"]) func aLostAnswerIsFoundAndNotSentAgain(channel: String) async throws {
+        let database = try #require(database)
+        let simulator = try await simulator()
+        try await database.text(Self.everything)
+        try await run(simulator)
+        let number = "+966590200002"
+        try await request(number, "s", "channel => '\(channel)'")
+        try await database.becomes(
+            "\(channel)|accepted|1", within: .seconds(100),
+            "SELECT channel, job_state, attempts FROM otp.delivery_status")
+        #expect(try simulator.inbox(to: number).map(\.channel) == [channel])
+        let sid = try await database.text("SELECT message_sid FROM otp.messages")
+        #expect(try simulator.inbox(to: number).map(\.sid) == [sid])
+    }
+
     // MARK: Calls
 
     @Test func callsKeepToTheRateOfTheirRow() async throws {

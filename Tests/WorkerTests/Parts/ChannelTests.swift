@@ -23,8 +23,7 @@ import Twilio
         try await posting(.call) { post, parts in
             #expect(post.endpoint == "calls")
             #expect(post.body.hasPrefix("To=%2B905321234567&From=%2B15550003&"))
-            #expect(post.body.contains("Timeout=20") && post.body.contains("Kod"))
-            #expect(!post.body.contains("123456"))
+            #expect(post.body.contains("Timeout=20") && post.body.contains("Kod+1%3Cbreak"))
         }
     }
 
