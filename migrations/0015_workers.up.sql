@@ -63,7 +63,10 @@ COMMENT ON TABLE otp.worker_status IS 'One row per otpd run and per otpd callbac
 CREATE FUNCTION otp.shares_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL) OR EXISTS (SELECT FROM otp.sender_rates) THEN
+    IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL)
+        OR EXISTS (SELECT FROM otp.sender_rates r WHERE r.sender <> 'call')
+        OR EXISTS (SELECT FROM otp.channel_senders s WHERE s.channel = 'call')
+    THEN
         PERFORM otp.notify('otp_catalog');
     END IF;
     RETURN NULL;

@@ -111,9 +111,12 @@ final class HeartbeatLoop: BackgroundLoop {
             read(try await database.loadCatalog())
             core.log.notice("reloaded templates, senders, error classes, pauses and rates")
         } catch {
-            core.log.error(
-                "cannot read templates, senders, error classes, pauses and rates; trying again",
-                metadata: [LogKeys.error: "\(error)"])
+            // The session logs a lost connection.
+            if case .server = error {
+                core.log.error(
+                    "cannot read templates, senders, error classes, pauses and rates; trying again",
+                    metadata: [LogKeys.error: "\(error)"])
+            }
             catalog.changed()
         }
     }
