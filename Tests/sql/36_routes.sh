@@ -94,6 +94,12 @@ clean; request slow +201001234512 >/dev/null
 check "a job that still waits gives way" 1 "$(begin)"
 check "to the call" "call queued follows" "$(jobs)"
 gives "and ends as canceled" "canceled|The next step of the route took over." "SELECT state, error FROM otp.unsent_jobs"
+clean; route "('*', '*', 1, 'sms', NULL), ('*', '*', 2, 'call', '30 seconds'), ('*', '*', 3, 'sms', '30 seconds')"
+request third +201001234529 >/dev/null; taken third "$(sid 12)" >/dev/null; begin >/dev/null
+sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1, lease_expires_at = now()"
+check "a third step begins while the second one is being sent" "1|call 2 sending follows,sms queued follows" "$(begin)|$(jobs)"
+check "once" "0|call 2 sending follows,sms queued follows" "$(begin)|$(jobs)"
+clean; route "('*', '*', 1, 'sms', NULL), ('*', '*', 2, 'call', '30 seconds')"
 
 # What ends a route.
 clean; code=$(sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('used', '+201001234513', '123456') RETURNING id"); sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($code)"
