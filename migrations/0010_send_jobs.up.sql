@@ -68,7 +68,7 @@ CREATE INDEX send_jobs_unknown ON otp.send_jobs (next_lookup_at) WHERE state = '
 CREATE INDEX send_jobs_quarantined ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_other_channels ON otp.send_jobs (channel, due_at) WHERE state = 'queued' AND channel <> 'sms';
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
-CREATE UNIQUE INDEX send_jobs_follower ON otp.send_jobs (verification_id) WHERE follows IS NOT NULL;
+CREATE UNIQUE INDEX send_jobs_follower ON otp.send_jobs (follows) WHERE follows IS NOT NULL;
 CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
     WHERE state = 'queued' AND hold_kind IS NOT NULL;
 COMMENT ON TABLE otp.send_jobs IS 'Send jobs that have not ended. Backends insert verification_id. The view otp.delivery_status also shows ended jobs.';

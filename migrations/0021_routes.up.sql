@@ -216,7 +216,11 @@ BEGIN
         ORDER BY w.due_at LIMIT batch
     LOOP
         BEGIN
-            -- The verification's lock comes before that of the timer, as everywhere.
+            -- The message's lock comes before the verification's, as where its failure is recorded. The verification's lock comes
+            -- before that of the timer. What is locked is left to the next round.
+            PERFORM FROM otp.messages m WHERE m.send_job_id = due.send_job_id AND m.is_primary FOR NO KEY UPDATE SKIP LOCKED;
+            CONTINUE WHEN NOT FOUND AND EXISTS (
+                SELECT FROM otp.messages m WHERE m.send_job_id = due.send_job_id AND m.is_primary);
             PERFORM FROM otp.verifications v WHERE v.id = due.verification_id FOR NO KEY UPDATE SKIP LOCKED;
             CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM otp.verifications v WHERE v.id = due.verification_id);
             DELETE FROM otp.step_waits w WHERE w.send_job_id = due.send_job_id AND w.due_at <= clock_timestamp();
@@ -243,12 +247,16 @@ END $$;
 COMMENT ON FUNCTION otp.begin_steps IS 'For workers: begins the steps of routes whose wait has ended. Returns how many began, and the seconds until the next.';
 
 -- What a verification's end means beyond the queue: a call that has not rung yet is canceled at Twilio, and a verified code
--- proves a phone number unless an e-mail with it may have left.
+-- proves a phone number unless an e-mail with it may have left. The caller holds the verification's lock. A transaction that
+-- records the end of a call holds the call and waits for that lock, so a call that is locked is left to its next poll.
 CREATE FUNCTION otp.code_ended(verification_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE otp.messages m SET next_poll_at = clock_timestamp()
-    WHERE m.verification_id = code_ended.verification_id AND m.channel = 'call' AND m.final_at IS NULL;
+    WHERE m.message_sid = ANY (ARRAY (
+        SELECT c.message_sid FROM otp.messages c
+        WHERE c.verification_id = code_ended.verification_id AND c.channel = 'call' AND c.final_at IS NULL
+        FOR NO KEY UPDATE SKIP LOCKED));
     UPDATE otp.verifications v SET other_channels = array_remove(v.other_channels, 'email')
     WHERE v.id = code_ended.verification_id AND 'email' = ANY (v.other_channels)
         AND NOT EXISTS (SELECT FROM otp.send_jobs j WHERE j.verification_id = v.id AND j.channel = 'email')

@@ -94,6 +94,12 @@ clean; request slow +201001234512 >/dev/null
 check "a job that still waits gives way" 1 "$(begin)"
 check "to the call" "call queued follows" "$(jobs)"
 gives "and ends as canceled" "canceled|The next step of the route took over." "SELECT state, error FROM otp.unsent_jobs"
+clean; route "('*', '*', 1, 'sms', NULL), ('*', '*', 2, 'call', '30 seconds'), ('*', '*', 3, 'sms', '30 seconds')"
+request third +201001234529 >/dev/null; taken third "$(sid 12)" >/dev/null; begin >/dev/null
+sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1, lease_expires_at = now()"
+check "a third step begins while the second one is being sent" "1|call 2 sending follows,sms queued follows" "$(begin)|$(jobs)"
+check "once" "0|call 2 sending follows,sms queued follows" "$(begin)|$(jobs)"
+clean; route "('*', '*', 1, 'sms', NULL), ('*', '*', 2, 'call', '30 seconds')"
 
 # What ends a route.
 clean; code=$(sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('used', '+201001234513', '123456') RETURNING id"); sql -c "INSERT INTO otp.send_jobs (verification_id) VALUES ($code)"
@@ -130,6 +136,30 @@ request sa 0501234520 >/dev/null; taken sa "$(sid 9)" >/dev/null; sql -c "SELECT
 check "an undelivered of unreliable carriers begins nothing" "" "$(jobs)"
 clean; request sa 0501234520 >/dev/null; taken sa "$(sid 10)" >/dev/null; sql -c "SELECT otp.record_status('$(sid 10)', 'failed', 30008)" >/dev/null
 check "a failure at Twilio does" "call queued follows" "$(jobs)"
+
+# A failure is recorded while the code ends, or while the next step begins by time: neither waits for the other.
+clean; route "('*', '*', 1, 'call', NULL), ('*', '*', 2, 'sms', '30 seconds')"
+sql -c "INSERT INTO otp.channel_senders VALUES ('call', '*', '+12015550100') ON CONFLICT DO NOTHING"
+crossing() {    # statement of the transaction that has locked the verification while a failure of its call is being recorded
+    mkfifo "$work/user"
+    psql -qXAt -v ON_ERROR_STOP=1 -v VERBOSITY=sqlstate -d "$PGDATABASE" <"$work/user" >"$work/user.out" 2>&1 & local user=$!
+    exec 7>"$work/user"
+    echo "BEGIN; SELECT 'locked' FROM otp.verifications FOR NO KEY UPDATE;" >&7
+    until grep -q locked "$work/user.out"; do kill -0 $user || break; sleep 0.01; done
+    sql -c "SELECT otp.record_status('$call', 'busy')" >"$work/news.out" & local news=$!
+    until [ "$(sql -c "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%record_status%' AND pid <> pg_backend_pid()")" = 1 ]; do kill -0 $news || break; sleep 0.01; done
+    echo "$1; COMMIT;" >&7; exec 7>&-
+    wait $user; wait $news
+    echo "$(sed 1d "$work/user.out" | paste -sd' ')|$(cat "$work/news.out")"
+    rm -f "$work/user" "$work/user.out" "$work/news.out"
+}
+v=$(request cross +201001234528); taken cross $call >/dev/null
+check "a call fails while its code is canceled" "t|t" "$(crossing "SELECT otp.cancel($v, 'cross')")"
+check "and no step begins" "Not sent again: it was canceled.|" "$(sql -c "SELECT follow_up FROM otp.messages")|$(jobs)"
+clean; request cross +201001234528 >/dev/null; taken cross $call >/dev/null; sql -c "UPDATE otp.step_waits SET due_at = clock_timestamp()"
+check "a call fails while the next step is due" "0|t" "$(crossing "SELECT begun FROM otp.begin_steps()")"
+check "the step begins once" "sms queued follows" "$(jobs)"
+check "and its timer is void" "0|sms queued follows" "$(begin)|$(jobs)"
 
 # The most specific route counts as a whole, and steps that cannot be used are left out.
 clean; route "('*', '*', 1, 'sms', NULL), ('*', 'EG', 1, 'call', NULL), ('phone_verification', '*', 1, 'whatsapp', NULL), ('phone_verification', '*', 2, 'sms', NULL)"

@@ -6,11 +6,11 @@ public import Postgres
 /// are shared limits, a second statement and commit follow.
 ///
 /// - `otp.send_jobs_due` (due_at, id) WHERE state = 'queued' serves the scan in either order.
-/// - At most one job of a verification is `sending` or `unknown` at a time: the first live one. The ids of one
-///   verification's jobs are drawn under its row lock (see the trigger), so their order is the order of their commits.
+/// - At most one job of a verification and a channel is `sending` or `unknown` at a time: the first live one. The ids
+///   of one verification's jobs are drawn under its row lock (see the trigger). Their order is that of their commits.
 ///   Each job records at its insert whether it has an earlier job (`has_predecessor`). Only then does the claim check
 ///   whether that one is still live, by the verification's index. `o.id + 0` keeps the planner from walking through all
-///   lower ids. An earlier job of another channel whose outcome is unknown holds nothing up.
+///   lower ids. An earlier job of another channel holds nothing up: its channel may be paused, or in an outage.
 /// - Only jobs of the given channels are claimed. A worker without a mail server leaves e-mails to others.
 /// - Dead entries at the front of `send_jobs_due`, which another session's open transaction keeps, are skipped
 ///   (`Scan.fromMark`). The scan begins at `mark`, the lowest due time of any queued job in the same snapshot. That
@@ -62,7 +62,7 @@ public enum Claim {
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
                                            WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
-                                             AND (o.channel = q.channel OR o.state <> 'unknown')))
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at, q.id
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
@@ -112,7 +112,7 @@ public enum Claim {
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
                                            WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
-                                             AND (o.channel = q.channel OR o.state <> 'unknown')))
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at DESC, q.id DESC
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
@@ -169,7 +169,7 @@ public enum Claim {
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
                                            WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
-                                             AND (o.channel = q.channel OR o.state <> 'unknown')))
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at, q.id
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
