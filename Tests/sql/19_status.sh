@@ -157,6 +157,6 @@ done
 # With a subject, a few rows are sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
-check "nor do the channels" "send_jobs_due send_jobs_other_channels" "$(sql -c "EXPLAIN SELECT channel, queued FROM otp.channel_status" | grep -oE "send_jobs_[a-z_]+" | sort -u | paste -sd' ')"
+check "nor do the channels" 3 "$(sql -c "EXPLAIN SELECT channel, queued FROM otp.channel_status" | grep -c "Index Only Scan.* on send_jobs")"
 check "counting asks nothing of the rows" 2 "$(sql -c "EXPLAIN SELECT queued, due FROM otp.queue_status" | grep -c "Index Only Scan.* on send_jobs")"
 clean

@@ -60,7 +60,7 @@ sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, att
 sql -c "UPDATE otp.settings SET timezone = 'UTC'" -c "SELECT otp.record_history(timestamptz '$now' + interval '1 minute')" >/dev/null
 gives "verified by the call that came last, and by the text alone" "call|2|2,sms|5|1" "SELECT string_agg(channel || '|' || messages || '|' || verified, ',' ORDER BY channel) FROM (SELECT m.channel, sum(m.messages) AS messages, sum(m.verified) AS verified FROM otp.history_quarters q, jsonb_to_recordset(q.messages) AS m(channel text, messages int, verified int) GROUP BY 1) g"
 gives "and its cost" "USD|call|2|0.15|0.20
-USD|sms|5|0|0.15" "SET ROLE otp_monitor; SELECT currency, channel, messages, round(billed, 2), round(expected, 2) FROM otp.channel_spend ORDER BY 2" 2>/dev/null
+USD|sms|5|0.00|0.15" "SET ROLE otp_monitor; SELECT currency, channel, messages, round(billed, 2), round(expected, 2) FROM otp.channel_spend ORDER BY 2"
 gives "the channels add up to the whole" "t" "SELECT sum(c.billed) = (SELECT billed FROM otp.spend_today WHERE currency = 'USD') AND sum(c.expected) = (SELECT expected FROM otp.spend_today WHERE currency = 'USD') FROM otp.channel_spend c"
 sql -c "UPDATE otp.settings SET timezone = 'Asia/Riyadh'" -c "TRUNCATE otp.history, otp.history_quarters" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMs%' OR message_sid LIKE 'CA%'" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMb2', 920000, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 'e1'"
