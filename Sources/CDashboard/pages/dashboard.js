@@ -270,7 +270,7 @@
     }
     const problems = rows.filter((channel) => channel.problem);
     $("channel-problems").hidden = problems.length === 0;
-    fill($("channel-problems"), problems.map((channel) => ({ level: "warning", title: channel.channel, text: channel.problem })), "");
+    fill($("channel-problems"), problems.map((channel) => ({ level: "warning", title: channel.channel, lines: [], text: channel.problem })), "");
   };
   const deliveries = (rows) => {
     const order = ["delivered", "sent", "queued", "undelivered", "failed"];
