@@ -81,13 +81,14 @@ CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
 CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
 
--- How many jobs ended, per five seconds and writer. With these counts otp.queue_status costs the same for any number of jobs.
+-- How many jobs ended, per five seconds, writer and channel. With these counts otp.queue_status costs the same for any number of jobs.
 CREATE TABLE otp.outcome_counts (
     starts_at timestamptz NOT NULL,
     shard smallint NOT NULL,
     accepted int NOT NULL DEFAULT 0,
     failed int NOT NULL DEFAULT 0,
-    PRIMARY KEY (starts_at, shard)
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    PRIMARY KEY (starts_at, shard, channel)
 ) WITH (fillfactor = 70);
 
 -- The number of the calling session's row in a sum with many writers. Workers never share a row with other roles, because
@@ -100,15 +101,15 @@ CREATE FUNCTION otp.count_outcomes() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_TABLE_NAME = 'messages' THEN
-        INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
-        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), otp.own_shard(), count(*)
-        FROM ended e WHERE e.is_primary GROUP BY 1 ORDER BY 1
-        ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
+        INSERT INTO otp.outcome_counts AS c (starts_at, channel, shard, accepted)
+        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), e.channel, otp.own_shard(), count(*)
+        FROM ended e WHERE e.is_primary GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (starts_at, shard, channel) DO UPDATE SET accepted = c.accepted + excluded.accepted;
     ELSE
-        INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)
-        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), otp.own_shard(), count(*)
-        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1 ORDER BY 1
-        ON CONFLICT (starts_at, shard) DO UPDATE SET failed = c.failed + excluded.failed;
+        INSERT INTO otp.outcome_counts AS c (starts_at, channel, shard, failed)
+        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), e.channel, otp.own_shard(), count(*)
+        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (starts_at, shard, channel) DO UPDATE SET failed = c.failed + excluded.failed;
     END IF;
     RETURN NULL;
 END $$;

@@ -169,7 +169,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION otp.tally_accepted();
 
 CREATE TRIGGER tally_priced AFTER UPDATE OF status, segments, price, price_unit ON otp.messages FOR EACH ROW
 WHEN ((OLD.segments, OLD.price, OLD.price_unit) IS DISTINCT FROM (NEW.segments, NEW.price, NEW.price_unit)
-    OR (OLD.status IN ('failed', 'canceled')) <> (NEW.status IN ('failed', 'canceled')))
+    OR (OLD.status IN ('failed', 'canceled', 'busy', 'no-answer')) <> (NEW.status IN ('failed', 'canceled', 'busy', 'no-answer')))
 EXECUTE FUNCTION otp.tally_priced();
 
 CREATE CONSTRAINT TRIGGER tally_today AFTER UPDATE OF daily_budget, budget_unit, timezone ON otp.settings

@@ -181,25 +181,64 @@ LEFT JOIN (
 ) pauses ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
+-- The channels now: their jobs in the queue, the workers that serve them, and the jobs that ended. The counts of all channels add
+-- up to those of otp.queue_status. There is one row per channel, used or not.
+CREATE VIEW otp.channel_status AS
+SELECT c.channel, EXISTS (SELECT FROM otp.routes r WHERE r.channel = c.channel) AS is_routed,
+    (SELECT count(*) FROM otp.worker_status w
+        WHERE c.channel = ANY (w.channels) AND w.kind = 'worker' AND w.state NOT IN ('stopped', 'dead')
+            AND w.heartbeat_at > clock_timestamp() - interval '30 seconds') AS workers_alive,
+    -- The index send_jobs_other_channels counts the jobs of other channels. A backlog of text messages is counted once, without
+    -- its channel: see otp.queue_status.
+    CASE c.channel WHEN 'sms' THEN (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued')
+            - (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND channel <> 'sms')
+        ELSE (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.channel <> 'sms' AND j.channel = c.channel)
+        END AS queued,
+    coalesce(ended.accepted_1m, 0) AS accepted_1m, coalesce(ended.accepted_5m, 0) AS accepted_5m,
+    coalesce(ended.accepted_1h, 0) AS accepted_1h, coalesce(ended.failed_1m, 0) AS failed_1m,
+    coalesce(ended.failed_5m, 0) AS failed_5m, coalesce(ended.failed_1h, 0) AS failed_1h
+FROM (VALUES ('sms', 1), ('whatsapp', 2), ('call', 3), ('email', 4)) c (channel, place)
+LEFT JOIN (
+    SELECT o.channel, sum(o.accepted) FILTER (WHERE o.starts_at > now() - interval '65 seconds') AS accepted_1m,
+        sum(o.accepted) FILTER (WHERE o.starts_at > now() - interval '305 seconds') AS accepted_5m,
+        sum(o.accepted) AS accepted_1h,
+        sum(o.failed) FILTER (WHERE o.starts_at > now() - interval '65 seconds') AS failed_1m,
+        sum(o.failed) FILTER (WHERE o.starts_at > now() - interval '305 seconds') AS failed_5m,
+        sum(o.failed) AS failed_1h
+    FROM otp.outcome_counts o WHERE o.starts_at > now() - interval '3605 seconds'
+    GROUP BY 1
+) ended ON ended.channel = c.channel
+ORDER BY c.place;
+COMMENT ON VIEW otp.channel_status IS 'One row per channel: its queued jobs, its workers, and the jobs that ended in the last minute, five minutes and hour.';
+
 -- cost is Twilio's price, in price_unit. Messages without a price are counted in unpriced. If otp.countries has an estimate,
--- estimated_cost has their estimated cost, in estimate_unit. Failed and canceled messages never left and usually cost nothing.
+-- estimated_cost has their estimated cost, in estimate_unit. For other channels than sms it comes from otp.channel_costs. Messages
+-- that failed or were canceled, and calls that nobody answered, usually cost nothing. E-mails never get a price.
 CREATE VIEW otp.spend_daily AS
 SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.channel, m.sender,
     CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
     count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
     count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
-    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS unpriced,
-    sum(greatest(m.segments, 1) * c.price_estimate)
-        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS estimated_cost,
-    CASE WHEN m.price IS NULL AND c.price_estimate IS NOT NULL THEN c.price_unit END AS estimate_unit
+    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS unpriced,
+    sum(CASE m.channel WHEN 'sms' THEN greatest(m.segments, 1) * c.price_estimate ELSE k.expected_cost END)
+        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS estimated_cost,
+    CASE WHEN m.price IS NULL THEN CASE WHEN m.channel <> 'sms' THEN s.budget_unit
+        WHEN c.price_estimate IS NOT NULL THEN c.price_unit END END AS estimate_unit
 FROM otp.messages m CROSS JOIN otp.settings s
 LEFT JOIN otp.verifications v ON v.id = m.verification_id
 LEFT JOIN otp.countries c ON c.region = v.country
+LEFT JOIN LATERAL (     -- as in otp.cost_row
+    SELECT coalesce((SELECT o.expected_cost FROM otp.channel_costs o
+        WHERE o.channel = m.channel AND o.country IN (v.country, '*') ORDER BY o.country = '*' LIMIT 1), c.expected_cost) AS expected_cost
+    WHERE m.channel <> 'sms'
+) k ON true
 GROUP BY 1, 2, 3, 4, 5, estimate_unit;
 COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country, channel and sender. Messages without a price have rows of their own, with an estimate.';
 
 -- The share of sent codes that users typed in, per day and prefix. Fraudsters have codes sent to numbers that earn them a share
--- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A prefix
+-- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A code that
+-- went by e-mail alone does not count. One that also went by e-mail counts as sent, but not as verified: it proves no phone number,
+-- and otherwise a fraudster could hide by reading the codes in e-mails. A prefix
 -- is named from min_conversion_samples codes per day on. All other prefixes of a country share one row, because a prefix with
 -- few numbers would reveal digits that otp.mask hides. The view covers the last 30 days (index verifications_created_at). The
 -- index messages_verification finds the codes that were sent.
@@ -213,15 +252,35 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
             left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
-            count(*) AS sent, count(v.verified_at) AS verified
+            count(*) AS sent,
+            count(v.verified_at) FILTER (WHERE NOT coalesce('email' = ANY (v.other_channels), false)) AS verified
         FROM otp.verifications v
         WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
-            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id)
+            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id AND m.channel <> 'email')
         GROUP BY 1, 2, 3
     ) p
     GROUP BY 1, 2, 3
 ) g;
 COMMENT ON VIEW otp.conversion_daily IS 'The share of sent codes that were verified, per day and prefix. A share below settings.min_conversion is suspicious, from min_conversion_samples codes on.';
+
+-- The share of sent codes that users typed in, per day, country and channel. A code counts as sent in each channel that it went by,
+-- and as verified in one alone: that of its last message before the verification. So the numbers of verified codes add up.
+CREATE VIEW otp.channel_conversion AS
+SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country, u.channel, count(*) AS sent,
+    count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last) AS verified,
+    round(count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last)::numeric / count(*), 4) AS share
+FROM otp.settings s
+CROSS JOIN otp.verifications v
+CROSS JOIN LATERAL (
+    SELECT g.channel, row_number() OVER (ORDER BY g.last_before DESC NULLS LAST, g.first_at, g.channel) = 1 AS is_last
+    FROM (
+        SELECT m.channel, min(m.accepted_at) AS first_at, max(m.accepted_at) FILTER (WHERE m.accepted_at <= v.verified_at) AS last_before
+        FROM otp.messages m WHERE m.verification_id = v.id GROUP BY 1
+    ) g
+) u
+WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
+GROUP BY 1, 2, 3;
+COMMENT ON VIEW otp.channel_conversion IS 'The share of sent codes that were verified, per day, country and channel. A verified code counts for the channel of its last message before.';
 
 CREATE VIEW otp.failure_summary AS
 SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
@@ -303,9 +362,9 @@ END;
 COMMENT ON FUNCTION otp.verified_phones IS 'The phone numbers that this subject verified, with their times.';
 
 GRANT EXECUTE ON FUNCTION otp.delivery, otp.verified_phones TO otp_web;
-GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
-GRANT SELECT ON otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
-    otp.job_details, otp.conversion_daily, otp.pause_status TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.channel_status, otp.pause_status TO otp_worker;
+GRANT SELECT ON otp.queue_status, otp.channel_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
+    otp.job_details, otp.conversion_daily, otp.channel_conversion, otp.pause_status TO otp_monitor, otp_admin;
 GRANT SELECT ON otp.limit_status, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (18, 'views');

@@ -235,6 +235,10 @@ BEGIN
             result := otp.follow_up(due.send_job_id, due.verification_id, job.channel, job.step, job.follows, NULL);
             IF result LIKE 'The same code%' THEN
                 begun := begun + 1;
+            END IF;
+            -- That the user has verified the code, or asked for it again, is no news.
+            IF result NOT IN ('Not sent again: its code has been used.', 'Not sent again: it was canceled.',
+                    'Not sent again: the user had already requested the code again.') THEN
                 UPDATE otp.messages m SET follow_up = result WHERE m.send_job_id = due.send_job_id AND m.is_primary;
             END IF;
         EXCEPTION WHEN OTHERS THEN
@@ -270,7 +274,7 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 BEGIN ATOMIC
     SELECT coalesce(array_agg(DISTINCT d.channel ORDER BY d.channel), '{}') FROM otp.delivery_status d
     WHERE d.verification_id = channels_used.verification_id AND d.subject = channels_used.subject
-        AND (d.job_state IN ('accepted', 'sending', 'unknown') OR d.job_state = 'failed' AND d.attempts > 0 AND d.error_code IS NULL);
+        AND (d.job_state IN ('accepted', 'sending', 'unknown') OR d.job_state IN ('failed', 'expired', 'canceled') AND d.attempts > 0 AND d.error_code IS NULL);
 END;
 COMMENT ON FUNCTION otp.channels_used IS 'The channels by which a code of this subject was sent or may have been sent.';
 

@@ -13,7 +13,8 @@ import Testing
     /// The pages that a claim of ten touches, from `start` on. The claim is rolled back.
     private func pages(_ session: TestDatabase.Session, from start: String) async throws -> Int {
         let plan = try await session.text(
-            "BEGIN; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE claim(10, 1, 30, true, '{sms}', \(start))")
+            "BEGIN; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE claim(10, 1, 30, true, '{sms}', \(start))"
+        )
         try await session.text("ROLLBACK")
         let answer = try JSONSerialization.jsonObject(with: Data(plan.utf8)) as? [[String: Any]]
         let root = try #require(answer?.first?["Plan"] as? [String: Any])

@@ -192,7 +192,8 @@ import Testing
         try await request("0501234510", "text")
         try await database.becomes(
             "call|6|completed\nsms|1|delivered", within: .seconds(60),
-            "SELECT channel, count(*), string_agg(DISTINCT coalesce(message_status, job_state), ',') FROM otp.delivery_status GROUP BY 1 ORDER BY 1")
+            "SELECT channel, count(*), string_agg(DISTINCT coalesce(message_status, job_state), ',') FROM otp.delivery_status GROUP BY 1 ORDER BY 1"
+        )
         let times = try simulator.inbox().filter { $0.channel == "call" }.map(\.receivedAt)
         try #require(times.count == 6)
         #expect(times[0] - times[5] > 3_000_000, "six calls at one a second: \(times)")

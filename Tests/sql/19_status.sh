@@ -106,6 +106,20 @@ gives "a worker is, a dead one not" "1" "SELECT workers_alive FROM otp.queue_sta
 fails "no other kind" 23514 "INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')"
 sql -c "DELETE FROM otp.worker_status"
 
+# The channels: the counts add up to those of the whole queue.
+clean
+sql -c "SELECT otp.request('c' || n, '05012345' || 60 + n) FROM generate_series(1, 5) n" >/dev/null
+sql -c "UPDATE otp.send_jobs SET channel = 'call' WHERE id IN (SELECT id FROM otp.send_jobs ORDER BY id LIMIT 2)" -c "UPDATE otp.send_jobs SET state = 'sending' WHERE id = (SELECT max(id) FROM otp.send_jobs)"
+sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = (SELECT min(id) FROM otp.send_jobs) RETURNING *) INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, channel) SELECT id, verification_id, 'failed', 1, requested_at, channel FROM g"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT 'SMc' || n, 800000 + n, 1, 1, true, now(), 'queued', CASE WHEN n < 3 THEN 'email' ELSE 'sms' END FROM generate_series(1, 5) n"
+sql -c "INSERT INTO otp.worker_status (host, pid, version, state, channels) VALUES ('h', 2, '1', 'running', '{sms,whatsapp,call}'), ('h', 3, '1', 'running', '{email}'), ('h', 4, '1', 'dead', '{email}')"
+gives "each channel has a row, used or not" "sms|t|1|2|3|3|3|0|0|0
+whatsapp|f|1|0|0|0|0|0|0|0
+call|f|1|1|0|0|0|1|1|1
+email|f|1|0|2|2|2|0|0|0" "SET ROLE otp_monitor; SELECT * FROM otp.channel_status"
+gives "and they add up" "t" "SELECT (sum(c.queued), sum(accepted_1h), sum(failed_1h)) = (SELECT q.queued::numeric, q.accepted_1h::numeric, q.failed_1h::numeric FROM otp.queue_status q) FROM otp.channel_status c"
+sql -c "DELETE FROM otp.worker_status"
+
 # Plans, with enough history to reveal a wrong one: no statement of otpd status reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
@@ -126,7 +140,7 @@ blocks = re.findall(r'"""\n(.*?)"""', open(sys.argv[1]).read(), re.S)
 print(next(" ".join(b.split()) for b in blocks if sys.argv[2] in b))
 PY
 }
-for read in delivery_status failures queue_status; do
+for read in delivery_status failures queue_status channel_status route_status; do
     check "what otpd status reads of $read" 0 "$(scans "$(own Workers/ReadStatus.swift "FROM otp.$read")")"
 done
 # Limits that are used up: only the counts of this hour and this day are read, for any number of days.
@@ -143,5 +157,6 @@ done
 # With a subject, a few rows are sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
+check "nor do the channels" 3 "$(sql -c "EXPLAIN SELECT channel, queued FROM otp.channel_status" | grep -c "Index Only Scan.* on send_jobs")"
 check "counting asks nothing of the rows" 2 "$(sql -c "EXPLAIN SELECT queued, due FROM otp.queue_status" | grep -c "Index Only Scan.* on send_jobs")"
 clean

@@ -52,6 +52,7 @@ public struct FinishLookup: Sendable {
                    e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.follows
               FROM e
               JOIN gone g ON g.id = e.id
+             ORDER BY e.verification_id
          RETURNING 1
         )
         SELECT (SELECT count(*)::int FROM resent), (SELECT count(*)::int FROM ended)

@@ -91,6 +91,8 @@ public struct FinishUnsent: Sendable {
                    e.error_class, e.requested_at, now(), e.follows
               FROM e
              WHERE e.outcome IN ('failed', 'expired', 'canceled')
+             -- The next step of a route locks the verification. In this order, two batches cannot lock them crosswise.
+             ORDER BY e.verification_id
          RETURNING send_job_id
         )
         -- A live job is not in the history, so a row with its id there is another job.

@@ -83,6 +83,7 @@ public enum Sweep {
                         WHEN state = 'queued' THEN 'expired' ELSE 'unknown' END,
                    requested_at, now(), follows
               FROM gone
+             ORDER BY verification_id
          RETURNING state, error_class
         )
         SELECT (SELECT count(*)::int FROM to_unknown),
