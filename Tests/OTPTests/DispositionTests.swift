@@ -85,7 +85,7 @@ struct DispositionTests {
         let code = DispositionTests.code(errorClass)
         let disposition = decide(refused(code))
         #expect(disposition.step.state == state)
-        let why = Disposition.Failure(
+        let why = FailureCause(
             code: code, errorClass: errorClass, error: "because \(errorClass.rawValue)", remedy: "do something")
         if let scope {
             #expect(disposition.effect == .pause(scope, why: why))

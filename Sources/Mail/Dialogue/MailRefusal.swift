@@ -154,8 +154,8 @@ extension MailRefusal {
             "Check OTPD_MAIL_FROM. The login must be allowed to use it, and its domain needs SPF, DKIM and DMARC."
         case .relayDenied: "Set OTPD_SMTP_USERNAME and OTPD_SMTP_PASSWORD, or let this machine relay."
         case .contentRefused:
-            "Check the template in otp.mail_templates, and SPF, DKIM and DMARC of the sender's domain."
-        case .tooLarge: "Shorten the template in otp.mail_templates."
+            "Check mail_subject and mail_body in otp.templates, and SPF, DKIM and DMARC of the sender's domain."
+        case .tooLarge: "Shorten mail_body in otp.templates."
         case .internationalAddress: "Use a mail server with SMTPUTF8, or ask the user for another address."
         case .unavailable: "Look at the mail server's log and status page."
         case .other: isPermanent ? "Look the code up in the mail server's documentation." : "otpd tries again."

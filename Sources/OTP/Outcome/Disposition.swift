@@ -3,38 +3,20 @@ public struct Disposition: Sendable, Hashable {
     /// The job's next step.
     public enum Step: Sendable, Hashable {
         case accepted(MessageSID, status: MessageStatus?)
-        case failed(Failure)
+        case failed(FailureCause)
         /// Back to `queued`, due after this.
-        case retry(after: Duration, why: Failure)
+        case retry(after: Duration, why: FailureCause)
         /// Back to `queued`, held by the pause in this disposition's effect until that pause ends.
-        case hold(why: Failure)
+        case hold(why: FailureCause)
         /// No retry fits into the code's life. The failure says why the last attempt was not sent.
-        case expired(Failure)
+        case expired(FailureCause)
         /// To be settled by lookups, and never sent again without them.
         case unknown(Outcome.Unclear)
     }
 
-    /// The reason for a job's state, as shown in `otp.delivery_status`.
-    public struct Failure: Sendable, Hashable {
-        /// Twilio's error code, where it gave one.
-        public let code: Int?
-        public let errorClass: ErrorClass?
-        /// What happened.
-        public let error: String
-        /// What to do.
-        public let remedy: String
-
-        public init(code: Int?, errorClass: ErrorClass?, error: String, remedy: String) {
-            self.code = code
-            self.errorClass = errorClass
-            self.error = error
-            self.remedy = remedy
-        }
-    }
-
     /// The effect on the other jobs that wait.
     public enum Effect: Sendable, Hashable {
-        case pause(Scope, why: Failure)
+        case pause(Scope, why: FailureCause)
         /// Twilio accepts fewer requests than it gets: send fewer at a time or per second. Wait for `retryAfter` if
         /// Twilio gave one.
         case throttle(retryAfter: Duration?)
@@ -75,7 +57,7 @@ public struct DispositionRule: Sendable {
         _ outcome: Outcome, attempt: Int, lifeLeft: Duration, channel: Channel = .sms,
         using random: inout some RandomNumberGenerator
     ) -> Disposition {
-        func again(_ why: Disposition.Failure, retryAfter: Duration? = nil) -> Disposition.Step {
+        func again(_ why: FailureCause, retryAfter: Duration? = nil) -> Disposition.Step {
             switch backoff.decide(attempt: attempt, lifeLeft: lifeLeft, retryAfter: retryAfter, using: &random) {
             case .retry(let delay): .retry(after: delay, why: why)
             case .expire: .expired(why)
@@ -83,7 +65,7 @@ public struct DispositionRule: Sendable {
         }
 
         // A pause loses no job: its jobs wait until they expire.
-        func held(_ why: Disposition.Failure) -> Disposition.Step {
+        func held(_ why: FailureCause) -> Disposition.Step {
             lifeLeft > backoff.minimumLife ? .hold(why: why) : .expired(why)
         }
 
@@ -93,7 +75,7 @@ public struct DispositionRule: Sendable {
         case .unknown(let reason):
             return Disposition(.unknown(reason))
         case .notSent(let reason, let retryAfter):
-            let why = Disposition.Failure(
+            let why = FailureCause(
                 code: nil, errorClass: nil, error: reason.explanation, remedy: reason.remedy)
             let step = again(why, retryAfter: retryAfter)
             switch reason {
@@ -110,7 +92,7 @@ public struct DispositionRule: Sendable {
             }
         case .refused(let refused):
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)
-            let why = Disposition.Failure(
+            let why = FailureCause(
                 code: refused.code, errorClass: entry.errorClass, error: entry.explanation, remedy: entry.remedy)
             // A 401 pauses the worker whatever the error code says, because Twilio would refuse every further request
             // too.

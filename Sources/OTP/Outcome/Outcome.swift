@@ -187,9 +187,9 @@ public struct Rejection: Sendable, Hashable {
     }
 
     public let effect: Effect
-    public let why: Disposition.Failure
+    public let why: FailureCause
 
-    public init(_ effect: Effect, why: Disposition.Failure) {
+    public init(_ effect: Effect, why: FailureCause) {
         self.effect = effect
         self.why = why
     }

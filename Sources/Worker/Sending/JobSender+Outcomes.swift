@@ -91,7 +91,7 @@ extension JobSender {
     }
 
     private func end(
-        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Duration = .seconds(0),
+        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: FailureCause, delay: Instant.Duration = .seconds(0),
         holdKey: String? = nil
     ) {
         jobs.handedOver.wasNotSent(job.id)

@@ -113,7 +113,7 @@ extension Rejection {
             }
         self.init(
             effect,
-            why: Disposition.Failure(
+            why: FailureCause(
                 code: refusal.code, errorClass: errorClass, error: "\(refusal)", remedy: refusal.remedy))
     }
 }

@@ -92,7 +92,7 @@ import Twilio
         var random = SystemRandomNumberGenerator()
         let rule = DispositionRule(classes: .none)
         func decide(_ effect: Rejection.Effect) -> Disposition {
-            let why = Disposition.Failure(code: 535, errorClass: .pauseChannel, error: "e", remedy: "r")
+            let why = FailureCause(code: 535, errorClass: .pauseChannel, error: "e", remedy: "r")
             return rule.decide(
                 .rejected(Rejection(effect, why: why)), attempt: 1, lifeLeft: .seconds(100), channel: .email,
                 using: &random)
