@@ -55,7 +55,9 @@ let package = Package(
         // C libraries as modules.
         .systemLibrary(name: "CLibpq", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CSSL", pkgConfig: "libssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         .target(name: "CMigrations"),
         .target(name: "CDashboard", exclude: ["pages"]),
@@ -69,6 +71,10 @@ let package = Package(
         .target(name: "OTP", swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
+        // Mails: contents, and SMTP over libcurl's connections.
+        .target(
+            name: "Mail", dependencies: ["EventLoop", "HTTP", "OTP", "CCurl", "CIDN2"], swiftSettings: strictMemory),
+
         // The servers: limits of bytes and time, over NIO.
         .target(name: "HTTPServer", dependencies: ["EventLoop", logging] + nio, swiftSettings: strict),
 
@@ -80,7 +86,7 @@ let package = Package(
             name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue"], swiftSettings: strict),
         .target(
             name: "Worker",
-            dependencies: ["EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
+            dependencies: ["EventLoop", "HTTP", "Mail", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
             swiftSettings: strict),
         .target(
             name: "Callbacks",
@@ -90,15 +96,15 @@ let package = Package(
         .executableTarget(
             name: "otpd",
             dependencies: [
-                "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue",
-                "Runtime", "Twilio", "Worker",
+                "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "Mail", "OTP", "Postgres",
+                "Queue", "Runtime", "Twilio", "Worker",
                 argumentParser, logging,
             ],
             swiftSettings: strictMemory),
 
         // Tools, which are not a part of otpd.
         .executableTarget(
-            name: "TwilioSimulator", dependencies: ["CCrypto", argumentParser] + nio,
+            name: "TwilioSimulator", dependencies: ["CCrypto", "CSSL", argumentParser] + nio,
             swiftSettings: strictMemory),
         .executableTarget(
             name: "OTPDBench", dependencies: ["EventLoop", "Postgres", argumentParser], swiftSettings: strict),
@@ -113,6 +119,9 @@ let package = Package(
         .testTarget(
             name: "PostgresTests", dependencies: ["TestSupport", "Postgres", "EventLoop"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["TestSupport", "HTTP", "EventLoop"], swiftSettings: strict),
+        .testTarget(
+            name: "MailTests", dependencies: ["TestSupport", "Mail", "EventLoop", "OTP"],
+            exclude: ["Support/tls_server.py"], swiftSettings: strict),
         .testTarget(name: "OTPTests", dependencies: ["TestSupport", "OTP"], swiftSettings: strict),
         // Optimized in every configuration, because it visits millions of states. (No package depends on this one.)
         .testTarget(

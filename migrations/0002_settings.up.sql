@@ -53,6 +53,16 @@ CREATE TABLE otp.templates (
         CONSTRAINT "body must contain {code}" CHECK (position('{code}' IN body) > 0)
         CONSTRAINT "body must have at most 1000 characters" CHECK (length(body) <= 1000),
     web_otp_host text,      -- the web site whose form a phone may fill in (WebOTP); adds the last line '@host #code'
+    content_sid text        -- WhatsApp: the template that WhatsApp has approved; its variable 1 is the code. Null: no WhatsApp
+        CONSTRAINT "content_sid must be HX and 32 hexadecimal digits" CHECK (content_sid ~ '^HX[0-9a-fA-F]{32}$'),
+    call_text text          -- what a call says; null: the daemon's own words in the language
+        CONSTRAINT "call_text must contain {code}" CHECK (position('{code}' IN call_text) > 0)
+        CONSTRAINT "call_text must have at most 500 characters" CHECK (length(call_text) <= 500),
+    mail_subject text       -- null: the name of the app
+        CONSTRAINT "mail_subject must have at most 150 characters" CHECK (length(mail_subject) <= 150),
+    mail_body text          -- plain text; null: the body of the text message
+        CONSTRAINT "mail_body must contain {code}" CHECK (position('{code}' IN mail_body) > 0)
+        CONSTRAINT "mail_body must have at most 4000 characters" CHECK (length(mail_body) <= 4000),
     PRIMARY KEY (purpose, locale)
 );
 
@@ -78,20 +88,94 @@ COMMENT ON TABLE otp.countries IS 'Countries that may be sent to, as ISO 3166 re
 
 -- How many messages one sender may send in a second: the limit of its carrier or of its registration.
 CREATE TABLE otp.sender_rates (
-    sender text PRIMARY KEY,    -- as written in countries.sender, or in the worker's own settings
+    sender text PRIMARY KEY,    -- as in countries.sender or the worker's settings; 'call': all calls; 'email': all e-mails
     sends_per_second numeric NOT NULL
         CONSTRAINT "sends_per_second must be above 0 and at most 100000"
         CHECK (sends_per_second > 0 AND sends_per_second <= 100000)
 );
 COMMENT ON TABLE otp.sender_rates IS 'Sends per second of single senders, over all workers. A sender without a row has no limit here.';
+-- All calls together. Twilio starts one call a second per account, and silently queues the others.
+INSERT INTO otp.sender_rates (sender, sends_per_second) VALUES ('call', 1);
 
 INSERT INTO otp.countries (region, receipts_reliable) VALUES ('SA', false);
+
+-- What differs between purposes, besides their texts. A purpose without a row has the defaults.
+CREATE TABLE otp.purposes (
+    purpose text PRIMARY KEY
+        CONSTRAINT "purpose must be 1 to 50 of the characters a-z 0-9 _ . -" CHECK (purpose ~ '^[a-z0-9_.-]{1,50}$'),
+    app_name text           -- fills {app} in its texts; null: OTPD_APP_NAME of the worker
+        CONSTRAINT "app_name must have 1 to 100 characters" CHECK (length(app_name) BETWEEN 1 AND 100),
+    sender text,            -- the sender of its text messages, before that of the country; null: the country's or the worker's
+    allows_email boolean NOT NULL DEFAULT false     -- whether its codes may go by e-mail, which proves no phone number
+);
+COMMENT ON TABLE otp.purposes IS 'What differs between purposes: the name of the app, the sender, and whether codes may go by e-mail.';
+
+-- Which channels a code takes, in which order. The most specific rows count, all of one purpose and country: those of the
+-- purpose and country, then of the purpose, then of the country, then '*' for both.
+CREATE TABLE otp.routes (
+    purpose text NOT NULL DEFAULT '*'
+        CONSTRAINT "purpose must be * or 1 to 50 of the characters a-z 0-9 _ . -" CHECK (purpose ~ '^([*]|[a-z0-9_.-]{1,50})$'),
+    country text NOT NULL DEFAULT '*'
+        CONSTRAINT "country must be * or two capital letters, such as SA, or 001" CHECK (country ~ '^([*]|[A-Z]{2}|001)$'),
+    step smallint NOT NULL
+        CONSTRAINT "step must be 1 to 9" CHECK (step BETWEEN 1 AND 9),
+    channel text NOT NULL
+        CONSTRAINT "channel must be sms, whatsapp, call or email" CHECK (channel IN ('sms', 'whatsapp', 'call', 'email')),
+    -- From the beginning of the step before until this step begins, if the code has not been verified. A step before that
+    -- failed begins this step at once. Null: this step begins only after a failure.
+    wait interval
+        CONSTRAINT "wait must be 5 seconds to 9 minutes, or null" CHECK (wait BETWEEN '5 seconds' AND '9 minutes'),
+    PRIMARY KEY (purpose, country, step),
+    CONSTRAINT "step 1 has no wait: it begins with the request" CHECK (step > 1 OR wait IS NULL)
+);
+COMMENT ON TABLE otp.routes IS 'The channels that a code takes, step by step, per purpose and country (* for any).';
+INSERT INTO otp.routes (step, channel) VALUES (1, 'sms');
+
+-- The senders of WhatsApp messages and calls. A channel without a row here for the country or for '*' cannot be used there.
+CREATE TABLE otp.channel_senders (
+    channel text NOT NULL
+        CONSTRAINT "channel must be whatsapp or call" CHECK (channel IN ('whatsapp', 'call')),
+    country text NOT NULL DEFAULT '*'
+        CONSTRAINT "country must be * or two capital letters, such as SA, or 001" CHECK (country ~ '^([*]|[A-Z]{2}|001)$'),
+    sender text NOT NULL,   -- call: a phone number; whatsapp: a phone number or a messaging service
+    PRIMARY KEY (channel, country),
+    CONSTRAINT "sender must be E.164, or for whatsapp also MG and 32 digits"
+        CHECK (sender ~ '^[+][1-9][0-9]{6,14}$' OR channel = 'whatsapp' AND sender ~ '^MG[0-9a-fA-F]{32}$')
+);
+COMMENT ON TABLE otp.channel_senders IS 'The senders of WhatsApp messages and calls, per country (* for any).';
+
+-- What one send by another channel than sms is expected to cost, for limits of scope budget and for messages without a price.
+CREATE TABLE otp.channel_costs (
+    channel text NOT NULL
+        CONSTRAINT "channel must be whatsapp, call or email" CHECK (channel IN ('whatsapp', 'call', 'email')),
+    country text NOT NULL DEFAULT '*'
+        CONSTRAINT "country must be * or two capital letters, such as SA, or 001" CHECK (country ~ '^([*]|[A-Z]{2}|001)$'),
+    expected_cost numeric NOT NULL      -- in settings.budget_unit
+        CONSTRAINT "expected_cost must be 0 or more" CHECK (expected_cost >= 0),
+    PRIMARY KEY (channel, country)
+);
+COMMENT ON TABLE otp.channel_costs IS 'The expected cost of a send by whatsapp, call or email, per country (* for any).';
+INSERT INTO otp.channel_costs (channel, expected_cost) VALUES ('whatsapp', 0.05), ('call', 0.2), ('email', 0);
+
+-- What a send by a channel to a country is expected to cost, as a row of otp.countries.
+CREATE FUNCTION otp.cost_row(channel text, country otp.countries) RETURNS otp.countries
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    IF channel <> 'sms' THEN
+        country.expected_cost := coalesce((SELECT c.expected_cost FROM otp.channel_costs c
+            WHERE c.channel = cost_row.channel AND c.country IN ((cost_row.country).region, '*')
+            ORDER BY c.country = '*' LIMIT 1), country.expected_cost);
+        country.price_estimate := NULL;
+    END IF;
+    RETURN country;
+END $$;
 
 -- The daemon reads hosts by the same rule (WebOTPHost in Swift). Tests/IntegrationTests/SenderTests compares the two.
 CREATE FUNCTION otp.templates_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    rest text;
+    texts CONSTANT text := concat_ws(E'\n', NEW.body, NEW.call_text, NEW.mail_subject, NEW.mail_body);
+    rest CONSTANT text := regexp_replace(texts, E'\\{(app|code|minutes)\\}', '', 'g');
     unfilled text;
 BEGIN
     IF NEW.web_otp_host COLLATE "C" ~ ('^(?=.{1,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+'
@@ -101,10 +185,14 @@ BEGIN
             HINT = 'Write the host in lower case, such as example.com, without https://, port or path. '
                 'Write letters of other alphabets as xn--….';
     END IF;
+    IF NEW.mail_subject ~ E'[\\x01-\\x1f\\x7f-\\x9f\\u2028\\u2029]' THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = format('control characters in the mail_subject of %s, %s', NEW.purpose, NEW.locale),
+            HINT = 'Write the subject as one line, without tabs.';
+    END IF;
     -- The daemon reads placeholders by the same rule (Template in Swift). A text cannot contain a literal brace.
-    rest := regexp_replace(NEW.body, E'\\{(app|code|minutes)\\}', '', 'g');
     IF rest COLLATE "C" ~ '[{}]' THEN
-        unfilled := substring(NEW.body COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
+        unfilled := substring(texts COLLATE "C" FROM E'\\{(?!(?:app|code|minutes)\\})[^{}]*\\}');
         RAISE EXCEPTION USING ERRCODE = 'OT007',
             MESSAGE = CASE WHEN unfilled IS NULL
                 THEN format('unmatched brace in the text for %s, %s', NEW.purpose, NEW.locale)
@@ -116,7 +204,7 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- For countries and sender_rates. The daemon reads senders by the same rule (Sender in Swift).
+-- For countries, purposes and sender_rates. The daemon reads senders by the same rule (Sender in Swift).
 -- Tests/IntegrationTests/SenderTests compares the two.
 CREATE FUNCTION otp.sender_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -125,10 +213,10 @@ BEGIN
         '|^(?=.*[A-Za-z])(?=.{1,11}$)[A-Za-z0-9]([A-Za-z0-9 ]*[A-Za-z0-9])?$') IS FALSE THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007',
             MESSAGE = 'invalid sender' || CASE TG_TABLE_NAME WHEN 'countries' THEN ' for ' || (to_jsonb(NEW)->>'region')
-                ELSE '' END,
+                WHEN 'purposes' THEN ' for ' || (to_jsonb(NEW)->>'purpose') ELSE '' END,
             HINT = 'Give one of these: a phone number in E.164; a short code (3 to 8 digits); a name of 1 to 11 letters (A–Z), '
                 'digits and spaces with at least one letter; a messaging service SID (MG and 32 hexadecimal digits)'
-                || CASE TG_TABLE_NAME WHEN 'countries' THEN '; null for the worker''s own sender.' ELSE '.' END;
+                || CASE WHEN TG_TABLE_NAME IN ('countries', 'purposes') THEN '; null for the worker''s own sender.' ELSE '.' END;
     END IF;
     RETURN NEW;
 END $$;
@@ -203,6 +291,8 @@ FOR EACH ROW EXECUTE FUNCTION otp.templates_before_write();
 
 CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.countries
 FOR EACH ROW EXECUTE FUNCTION otp.sender_before_write();
+CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.purposes
+FOR EACH ROW EXECUTE FUNCTION otp.sender_before_write();
 CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.sender_rates
 FOR EACH ROW EXECUTE FUNCTION otp.sender_before_write();
 
@@ -212,15 +302,25 @@ CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.count
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.sender_rates
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.routes
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.purposes
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
+CREATE TRIGGER changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON otp.channel_senders
+FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 CREATE TRIGGER changed AFTER UPDATE ON otp.settings
 FOR EACH STATEMENT EXECUTE FUNCTION otp.catalog_changed();
 
 CREATE TRIGGER before_write BEFORE INSERT OR UPDATE ON otp.settings
 FOR EACH ROW EXECUTE FUNCTION otp.settings_before_write();
 
-GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates TO otp_worker;
+GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.purposes, otp.routes, otp.channel_senders,
+    otp.channel_costs TO otp_worker;
+GRANT SELECT ON otp.routes TO otp_monitor;
+GRANT EXECUTE ON FUNCTION otp.cost_row TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.notify TO otp_worker, otp_admin;
-GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates TO otp_admin;
+GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.purposes, otp.routes,
+    otp.channel_senders, otp.channel_costs TO otp_admin;
 GRANT SELECT, UPDATE ON otp.settings TO otp_admin;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (2, 'settings');

@@ -8,6 +8,6 @@ END $$;
 
 DROP FUNCTION otp.refuse_taken_id;
 DROP TABLE otp.verifications;
-DROP FUNCTION otp.verifications_before_update, otp.verifications_before_insert, otp.has_rights_of;
+DROP FUNCTION otp.verifications_before_update, otp.verifications_before_insert, otp.has_rights_of, otp.checked_email;
 
 DELETE FROM otp.schema_migrations WHERE version = 8;

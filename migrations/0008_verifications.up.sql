@@ -24,6 +24,7 @@ CREATE TABLE otp.verifications (
     code text,              -- write-only: the trigger seals the code and stores null here
     expires_at timestamptz,
     client_ip inet,
+    email text,             -- where its code may go by e-mail
     -- triggers and functions set the columns below
     e164 text COLLATE "C",
     country text COLLATE "C",
@@ -37,7 +38,8 @@ CREATE TABLE otp.verifications (
     -- the login role that created it, or requested it last; other roles cannot send it. It is a name, because a restore into
     -- another cluster gives the roles other oids
     created_by text COLLATE "C",
-    resend_id bigint        -- the send job that resends the code after a failed delivery
+    follower_id bigint,     -- the last send job that otpd made itself: a further step of the route, or a resend
+    other_channels text[]   -- the channels other than sms that send jobs of the code have used; null: none
 ) WITH (fillfactor = 85);
 -- Ordered by time and not by id. With an order by id, the planner could search for "the newest of this subject" by walking
 -- back through all verifications on the primary key.
@@ -47,7 +49,7 @@ CREATE INDEX verifications_phone ON otp.verifications (e164, created_at DESC);
 -- This index comes last. While PostgreSQL believes that the table is empty, all indexes look equally good to the planner, and
 -- it takes the last one.
 ALTER TABLE otp.verifications ADD PRIMARY KEY (id);
-COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject and phone_number, and optionally region, purpose, locale, code, expires_at and client_ip.';
+COMMENT ON TABLE otp.verifications IS 'One row per verification. Backends set subject and phone_number, and optionally region, purpose, locale, code, expires_at, client_ip and email.';
 
 -- Whether the session's login role may act for this one, which may be gone.
 CREATE FUNCTION otp.has_rights_of(role_name text) RETURNS boolean
@@ -65,6 +67,27 @@ BEGIN
             'SELECT setval(''otp.verifications_id_seq'', (SELECT max(id) FROM otp.verifications)), '
             'setval(''otp.send_jobs_id_seq'', (SELECT max(id) FROM (SELECT id FROM otp.send_jobs '
             'UNION ALL SELECT send_job_id FROM otp.messages UNION ALL SELECT send_job_id FROM otp.unsent_jobs) j));';
+END $$;
+
+-- Checks an e-mail address as far as its delivery needs, and returns it without surrounding spaces. RFC 5321 allows 64
+-- characters before the @ and 254 in all. Quoted local parts and addresses with an IP address are refused.
+CREATE FUNCTION otp.checked_email(email text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    address CONSTANT text := btrim(left(email, 400));
+BEGIN
+    IF octet_length(email) > 320 OR octet_length(address) > 254 OR octet_length(split_part(address, '@', 1)) > 64 THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'email is longer than an address can be',
+            HINT = 'An address has at most 254 bytes, and at most 64 of them before the @.';
+    ELSIF address COLLATE "C" ~ E'[\\x01-\\x20\\x7f]' OR address ~ E'[\\u0080-\\u00a0\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff]'
+        -- Labels of the domain: letters, digits and everything beyond ASCII, with hyphens inside.
+        OR NOT address COLLATE "C" ~ (E'^[^][@()<>,;:"\\\\.]+([.][^][@()<>,;:"\\\\.]+)*'
+            '@([^\\x01-/:-@[-`{-\\x7f]([^\\x01-,./:-@[-`{-\\x7f]{0,61}[^\\x01-/:-@[-`{-\\x7f])?[.])+'
+            '[^\\x01-@[-`{-\\x7f]([^\\x01-,./:-@[-`{-\\x7f]{0,61}[^\\x01-/:-@[-`{-\\x7f])?$') THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'email is not an e-mail address',
+            HINT = 'Give one plain address, such as user@example.com, without a name, quotes or spaces.';
+    END IF;
+    RETURN address;
 END $$;
 
 CREATE FUNCTION otp.verifications_before_insert() RETURNS trigger
@@ -93,7 +116,8 @@ BEGIN
     NEW.verified_at := NULL;
     NEW.canceled_at := NULL;
     NEW.created_by := session_user;
-    NEW.resend_id := NULL;
+    NEW.follower_id := NULL;
+    NEW.other_channels := NULL;
 
     IF NEW.subject IS NULL OR NEW.subject = '' THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'subject is empty',
@@ -108,6 +132,10 @@ BEGIN
 
     IF NOT settings.has_text THEN
         NEW.locale := otp.required_locale(NEW.purpose, NEW.locale);
+    END IF;
+
+    IF NEW.email IS NOT NULL THEN
+        NEW.email := otp.checked_email(NEW.email);
     END IF;
 
     NEW.region := upper(coalesce(NEW.region, settings.region) COLLATE "C");
@@ -145,8 +173,8 @@ BEGIN
     RETURN NEW;
 END $$;
 
--- The columns that the hash covers never change. The columns locale, client_ip and created_by follow the last request for
--- the code.
+-- The columns that the hash covers never change, and the address for e-mail does not either. The columns locale, client_ip and
+-- created_by follow the last request for the code.
 CREATE FUNCTION otp.verifications_before_update() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -158,12 +186,12 @@ CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications
 FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_insert();
 
 CREATE TRIGGER before_update
-BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, expires_at, e164, country, sealed_code, code_hash, key_id
+BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, email, expires_at, e164, country, sealed_code, code_hash, key_id
 ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_update();
 
-GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip), SELECT (id, expires_at)
+GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip, email), SELECT (id, expires_at)
     ON otp.verifications TO otp_web;
-GRANT SELECT (id, subject, e164, country, region, purpose, locale, sealed_code, key_id, created_at, expires_at,
+GRANT SELECT (id, subject, e164, country, region, purpose, locale, email, sealed_code, key_id, created_at, expires_at,
     attempts, verified_at, canceled_at) ON otp.verifications TO otp_worker;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (8, 'verifications');

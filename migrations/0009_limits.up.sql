@@ -30,10 +30,12 @@ CREATE TABLE otp.limits (
         CONSTRAINT "period must be 1 second to 31 days" CHECK (period BETWEEN '1 second' AND '31 days'),
     max_sends int
         CONSTRAINT "max_sends must be at least 1" CHECK (max_sends > 0),
+    channel text NOT NULL DEFAULT '*'       -- *: sends by all channels together; otherwise those of this channel alone
+        CONSTRAINT "channel must be *, sms, whatsapp, call or email" CHECK (channel IN ('*', 'sms', 'whatsapp', 'call', 'email')),
     digits smallint NOT NULL DEFAULT 0,     -- block: the number of last digits left open; prefix: the number of first digits
     max_cost numeric                        -- budget: in the currency of countries.expected_cost
         CONSTRAINT "max_cost must be above 0" CHECK (max_cost > 0),
-    PRIMARY KEY (scope, period, digits),
+    PRIMARY KEY (scope, period, digits, channel),
     CONSTRAINT "scope block needs digits 1 to 4" CHECK (scope <> 'block' OR digits BETWEEN 1 AND 4),
     CONSTRAINT "scope prefix needs digits 1 to 10" CHECK (scope <> 'prefix' OR digits BETWEEN 1 AND 10),
     CONSTRAINT "only the scopes block and prefix have digits other than 0"
@@ -58,6 +60,7 @@ INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a block o
     ('block', 3, '1 day', 60);
 
 -- The times of the last sends per scope and key, as many as the scope's limits need. One row holds an exact sliding window.
+-- Limits of one channel have rows of their own, whose scope ends with the channel: 'phone call'.
 -- The row's lock prevents races. Under REPEATABLE READ the loser of a race gets a serialization failure.
 CREATE TABLE otp.send_counts (
     scope text COLLATE "C" NOT NULL,
@@ -162,19 +165,20 @@ END $$;
 
 -- The shared limits that a send at this moment counts against.
 CREATE FUNCTION otp.shared_limits(
-    e164 text, country text, moment timestamptz, OUT scope text, OUT key text, OUT period interval,
+    e164 text, country text, channel text, moment timestamptz, OUT scope text, OUT key text, OUT period interval,
     OUT starts_at timestamptz, OUT amount numeric, OUT allowed numeric)
 RETURNS SETOF record
 LANGUAGE sql STABLE
 BEGIN ATOMIC
-    SELECT l.scope,
+    SELECT l.scope || CASE l.channel WHEN '*' THEN '' ELSE ' ' || l.channel END,
         CASE l.scope WHEN 'prefix' THEN left(shared_limits.e164, l.digits + 1)
             WHEN 'country' THEN shared_limits.country ELSE '' END,
         l.period, date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, shared_limits.moment, s.timezone),
-        CASE l.scope WHEN 'budget' THEN coalesce(c.expected_cost, 0) ELSE 1 END,
+        CASE WHEN l.scope <> 'budget' THEN 1 WHEN shared_limits.channel = 'sms' THEN coalesce(c.expected_cost, 0)
+            ELSE coalesce((otp.cost_row(shared_limits.channel, c)).expected_cost, 0) END,
         CASE l.scope WHEN 'budget' THEN l.max_cost ELSE l.max_sends END
     FROM otp.limits l CROSS JOIN otp.settings s LEFT JOIN otp.countries c ON c.region = shared_limits.country
-    WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
+    WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.channel IN ('*', shared_limits.channel);
 END;
 
 -- The sum of a shared limit over all shards. It is written in PL/pgSQL, which keeps its plan: as an SQL function it is planned
@@ -189,7 +193,8 @@ BEGIN
 END $$;
 
 -- Counts one send against every limit, or refuses it with OT001. The refusal rolls back all counts.
-CREATE FUNCTION otp.count_send(e164 text, country text, subject text, client_ip inet, moment timestamptz) RETURNS void
+CREATE FUNCTION otp.count_send(
+    e164 text, country text, subject text, client_ip inet, channel text, moment timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     limits record;
@@ -202,16 +207,18 @@ DECLARE
 BEGIN
     -- Always in the same order, so that two sends never wait for each other. Shared limits come last.
     FOR limits IN
-        SELECT l.scope, l.digits, array_agg(l.max_sends) AS allowed, array_agg(l.period) AS periods,
-            max(l.max_sends) AS kept, max(l.period) AS longest
-        FROM otp.limits l WHERE l.scope IN ('subject', 'phone', 'client_ip', 'block')
-        GROUP BY l.scope, l.digits ORDER BY l.scope DESC, l.digits
+        SELECT l.scope, l.digits, l.scope || CASE l.channel WHEN '*' THEN '' ELSE ' ' || l.channel END AS counted_as,
+            array_agg(l.max_sends) AS allowed, array_agg(l.period) AS periods, max(l.max_sends) AS kept,
+            max(l.period) AS longest
+        FROM otp.limits l
+        WHERE l.scope IN ('subject', 'phone', 'client_ip', 'block') AND l.channel IN ('*', count_send.channel)
+        GROUP BY l.scope, l.digits, l.channel ORDER BY l.scope DESC, l.digits, l.channel
     LOOP
         IF limits.scope = 'block' THEN
             tail := right(e164, limits.digits);
             send_key := rpad(left(e164, -limits.digits), length(e164), 'x');
             INSERT INTO otp.send_counts AS c (scope, key, sent_at, numbers)
-            VALUES (limits.scope, send_key, ARRAY[clock_timestamp()], ARRAY[tail])
+            VALUES (limits.counted_as, send_key, ARRAY[clock_timestamp()], ARRAY[tail])
             ON CONFLICT (key, scope) DO UPDATE SET (sent_at, numbers) = (
                     SELECT array_agg(e.sent_at), array_agg(e.number)
                     FROM (SELECT o.sent_at, o.number FROM unnest(c.sent_at, c.numbers) o (sent_at, number)
@@ -227,14 +234,14 @@ BEGIN
             FROM unnest(limits.allowed, limits.periods) l (allowed, period), LATERAL (
                 SELECT array_agg(u.sent_at ORDER BY u.sent_at) AS sent_at
                 FROM otp.send_counts c, unnest(c.sent_at, c.numbers) u (sent_at, number)
-                WHERE c.key = send_key AND c.scope = limits.scope AND u.number <> tail) o
+                WHERE c.key = send_key AND c.scope = limits.counted_as AND u.number <> tail) o
             WHERE o.sent_at[cardinality(o.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
             ORDER BY wait DESC LIMIT 1;
         ELSE
             send_key := CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE otp.client_key(client_ip) END;
             CONTINUE WHEN send_key IS NULL;
             INSERT INTO otp.send_counts AS c (scope, key, sent_at)
-            VALUES (limits.scope, send_key, ARRAY[clock_timestamp()])
+            VALUES (limits.counted_as, send_key, ARRAY[clock_timestamp()])
             ON CONFLICT (key, scope) DO UPDATE
                 SET sent_at = (c.sent_at || clock_timestamp())[greatest(1, cardinality(c.sent_at) + 2 - limits.kept):]
                 WHERE NOT EXISTS (
@@ -244,7 +251,7 @@ BEGIN
             SELECT l.allowed, l.period, extract(epoch FROM c.sent_at[cardinality(c.sent_at) + 1 - l.allowed]
                 + l.period - clock_timestamp()) AS wait INTO over
             FROM otp.send_counts c, unnest(limits.allowed, limits.periods) l (allowed, period)
-            WHERE c.key = send_key AND c.scope = limits.scope
+            WHERE c.key = send_key AND c.scope = limits.counted_as
                 AND c.sent_at[cardinality(c.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
             ORDER BY wait DESC LIMIT 1;
         END IF;
@@ -255,7 +262,7 @@ BEGIN
     IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
         -- Count in a row that no open transaction holds. Try the shards from the session's own number on, then any shard, and
         -- otherwise add a new one.
-        FOR limits IN SELECT l.* FROM otp.shared_limits(e164, country, moment) l LOOP
+        FOR limits IN SELECT l.* FROM otp.shared_limits(e164, country, channel, moment) l LOOP
             FOREACH first_shard IN ARRAY ARRAY[own_shard, 0] LOOP
                 UPDATE otp.shared_counts c SET amount = c.amount + limits.amount
                 WHERE c.starts_at = limits.starts_at AND c.key = limits.key AND c.scope = limits.scope
@@ -274,11 +281,11 @@ BEGIN
         END LOOP;
         SELECT l.scope, trim_scale(l.allowed) AS allowed, l.period,
             extract(epoch FROM l.starts_at + l.period - clock_timestamp()) AS wait INTO over
-        FROM otp.shared_limits(e164, country, moment) l
+        FROM otp.shared_limits(e164, country, channel, moment) l
         WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed
         ORDER BY wait DESC LIMIT 1;
         IF FOUND THEN
-            PERFORM otp.refuse_send(over.scope, over.allowed::text, over.period, over.wait);
+            PERFORM otp.refuse_send(split_part(over.scope, ' ', 1), over.allowed::text, over.period, over.wait);
         END IF;
     END IF;
 END $$;

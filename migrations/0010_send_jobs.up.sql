@@ -27,7 +27,7 @@ COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a paus
 CREATE TABLE otp.send_jobs (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     verification_id bigint,
-    channel text DEFAULT 'sms',
+    channel text COLLATE "C" NOT NULL,          -- sms, whatsapp, call or email
     -- queued: waits until due_at, and for its turn among the jobs of its verification
     -- sending: a worker has claimed it, until lease_expires_at
     -- unknown: it may have been sent; a worker looks for it in Twilio's list at next_lookup_at
@@ -40,7 +40,8 @@ CREATE TABLE otp.send_jobs (
     due_at timestamptz DEFAULT clock_timestamp(),
     requested_at timestamptz DEFAULT clock_timestamp(),
     expires_at timestamptz,                     -- a copy of the verification's
-    resend_of bigint,                           -- the job whose code this job sends again
+    step smallint,                              -- its step of a route that has a further step; null: none follows it
+    follows bigint,                             -- the job that did not reach the user, and that this job follows
     lost_claims int DEFAULT 0,                  -- claims whose worker was lost; after three the job counts as poisonous
     unknown_at timestamptz,                     -- unknown: the time from which the attempt can no longer leave
     next_lookup_at timestamptz,                 -- unknown: the time of the next lookup, and the lookup's fencing token
@@ -65,8 +66,9 @@ CREATE INDEX send_jobs_expiring ON otp.send_jobs (expires_at) WHERE state = 'que
 CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <> 'queued';
 CREATE INDEX send_jobs_unknown ON otp.send_jobs (next_lookup_at) WHERE state = 'unknown';
 CREATE INDEX send_jobs_quarantined ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
+CREATE INDEX send_jobs_other_channels ON otp.send_jobs (channel, due_at) WHERE state = 'queued' AND channel <> 'sms';
 CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
-CREATE UNIQUE INDEX send_jobs_resend ON otp.send_jobs (verification_id) WHERE resend_of IS NOT NULL;
+CREATE UNIQUE INDEX send_jobs_follower ON otp.send_jobs (follows) WHERE follows IS NOT NULL;
 CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
     WHERE state = 'queued' AND hold_kind IS NOT NULL;
 COMMENT ON TABLE otp.send_jobs IS 'Send jobs that have not ended. Backends insert verification_id. The view otp.delivery_status also shows ended jobs.';
@@ -102,12 +104,9 @@ DECLARE
     is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
     nothing text;
 BEGIN
-    IF NEW.channel IS DISTINCT FROM 'sms' THEN
-        IF NEW.channel IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('unknown channel: %L', left(NEW.channel, 40)),
-                HINT = 'Leave channel out. Codes are sent by sms.';
-        END IF;
-        NEW.channel := 'sms';
+    IF NEW.channel NOT IN ('sms', 'whatsapp', 'call', 'email') THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = format('unknown channel: %L', left(NEW.channel, 40)),
+            HINT = 'Give sms, whatsapp, call or email. Leave channel out for the route in otp.routes.';
     END IF;
     BEGIN
         IF is_unbounded THEN
@@ -116,8 +115,8 @@ BEGIN
         -- The inserts of one verification wait for each other here. An id that is no longer the last one drawn is drawn again
         -- while the lock is held. Within a verification, ids are therefore in the order of commits, and all sessions agree on
         -- the job with the lowest live id.
-        SELECT v.subject, v.e164, v.country, v.client_ip, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-            v.created_by, v.resend_id, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+        SELECT v.subject, v.purpose, v.locale, v.email, v.e164, v.country, v.client_ip, v.other_channels, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
+            v.created_by, v.follower_id, otp.has_routes() AS has_routes, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
             (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
                 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
         INTO verification
@@ -125,8 +124,8 @@ BEGIN
         NEW.requested_at := clock_timestamp();
         trouble := CASE
             WHEN verification IS NULL THEN 'it does not exist'
-            -- Only the owner's functions can write resend_of, so a resend needs no check of the role that reported a failure.
-            WHEN NEW.resend_of IS NULL AND NOT otp.has_rights_of(verification.created_by)
+            -- Only the owner's functions can write follows, so a resend needs no check of the role that reported a failure.
+            WHEN NEW.follows IS NULL AND NOT otp.has_rights_of(verification.created_by)
                 THEN 'another role created it'
             WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
             WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
@@ -140,15 +139,34 @@ BEGIN
                 HINT = 'Create a new verification.';
         END IF;
         nothing := otp.refuse_locked_phone(verification.e164);
-        -- A queued resend is canceled: it would delay the new job, which waits for lower live ids, and the user would get two
+        -- Without a channel the send begins the route of its purpose and country. Only the owner's functions write step.
+        IF NEW.follows IS NULL THEN
+            NEW.step := NULL;
+            IF NEW.channel IS NOT NULL THEN
+                nothing := otp.refuse_channel(NEW.channel, verification.purpose, verification.locale, verification.country,
+                    verification.email);
+            ELSIF verification.has_routes THEN
+                SELECT n.channel, n.step INTO NEW.channel, NEW.step
+                FROM otp.next_step(verification.purpose, verification.locale, verification.country, verification.email) n;
+                IF NEW.channel IS NULL THEN
+                    nothing := otp.refuse_route(verification.purpose, verification.locale, verification.country,
+                        verification.email);
+                END IF;
+            ELSE
+                NEW.channel := 'sms';
+            END IF;
+        ELSIF NEW.channel IS NULL THEN
+            NEW.channel := 'sms';
+        END IF;
+        -- A queued follow-up is canceled: it would delay the new job, which waits for lower live ids, and the user would get two
         -- messages.
-        IF verification.resend_id IS NOT NULL THEN
+        IF verification.follower_id IS NOT NULL THEN
             WITH gone AS (
-                DELETE FROM otp.send_jobs j WHERE j.id = verification.resend_id AND j.state = 'queued' RETURNING j.*
+                DELETE FROM otp.send_jobs j WHERE j.id = verification.follower_id AND j.state = 'queued' RETURNING j.*
             )
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-            SELECT g.id, g.verification_id, 'canceled', g.attempt, 'The user requested the code again before the resend.',
-                g.requested_at, g.resend_of
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
+            SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, 'The user requested the code again before this send.',
+                g.requested_at, g.follows
             FROM gone g;
         END IF;
         -- A send counts for the client address that requests it. A resend counts for the address of the last request.
@@ -159,7 +177,10 @@ BEGIN
             NEW.client_ip := NULL;
         END IF;
         nothing := otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
-            NEW.requested_at);
+            NEW.channel, NEW.requested_at);
+        IF NEW.channel <> 'sms' AND NOT coalesce(NEW.channel = ANY (verification.other_channels), false) THEN
+            UPDATE otp.verifications v SET other_channels = v.other_channels || NEW.channel WHERE v.id = NEW.verification_id;
+        END IF;
         IF is_unbounded THEN
             nothing := set_config('lock_timeout', '0', true);
         END IF;
@@ -196,6 +217,9 @@ BEGIN
     NEW.hold_key := NULL;
     NEW.returned := 0;
     NEW.has_predecessor := queue.has_predecessor;
+    IF NEW.step IS NOT NULL THEN
+        nothing := otp.await_step(NEW);
+    END IF;
     RETURN NEW;
 END $$;
 
@@ -260,42 +284,42 @@ BEGIN
             SELECT FROM (
                 SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed
                 FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
-                    LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+                    LATERAL otp.shared_limits(v.e164, v.country, j.channel, j.requested_at) l
                 WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1) l
             WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) > l.allowed)
     THEN
         INSERT INTO otp.shared_counts AS c (scope, key, period, starts_at, shard, amount)
         SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, -1, 0
         FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id,
-            LATERAL otp.shared_limits(v.e164, v.country, j.requested_at) l
+            LATERAL otp.shared_limits(v.e164, v.country, j.channel, j.requested_at) l
         WHERE j.id = ANY (within) ORDER BY l.starts_at, l.key, l.scope, l.period
         ON CONFLICT (starts_at, key, scope, period, shard) DO UPDATE SET amount = c.amount;
         -- Only first attempts are checked: an earlier attempt was within the limits at its time.
         FOR job IN
-            SELECT j.id, j.requested_at, v.e164, v.country
+            SELECT j.id, j.requested_at, j.channel, v.e164, v.country
             FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id
             WHERE j.id = ANY (within) AND j.attempt - j.returned - j.lost_claims = 1 ORDER BY j.id DESC
         LOOP
             SELECT l.* INTO over
-            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l JOIN otp.shared_counts c
+            FROM otp.shared_limits(job.e164, job.country, job.channel, job.requested_at) l JOIN otp.shared_counts c
                 ON c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
                 AND c.shard = -1
             WHERE otp.shared_sum(l.scope, l.key, l.period, l.starts_at) - c.amount > l.allowed LIMIT 1;
             CONTINUE WHEN NOT FOUND;
             UPDATE otp.shared_counts c SET amount = c.amount + l.amount
-            FROM otp.shared_limits(job.e164, job.country, job.requested_at) l
+            FROM otp.shared_limits(job.e164, job.country, job.channel, job.requested_at) l
             WHERE c.starts_at = l.starts_at AND c.key = l.key AND c.scope = l.scope AND c.period = l.period
                 AND c.shard = -1;
             WITH gone AS (
                 DELETE FROM otp.send_jobs j WHERE j.id = job.id RETURNING j.*
             )
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                requested_at, resend_of)
-            SELECT g.id, g.verification_id, 'limited', g.attempt - 1,
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error, remedy, error_class,
+                requested_at, follows)
+            SELECT g.id, g.verification_id, g.channel, g.step, 'limited', g.attempt - 1,
                 format('More codes were requested at once than otp.limits allows: %s %s in %s.', over.scope,
                     trim_scale(over.allowed), over.period),
                 'Find out where the requests come from. If they come from real users, raise the limit in otp.limits.', 'limited',
-                g.requested_at, g.resend_of
+                g.requested_at, g.follows
             FROM gone g;
             within := array_remove(within, job.id);
         END LOOP;

@@ -14,8 +14,8 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- Pauses that all workers share. A pause applies to everything, to a country, or to a prefix of phone numbers. A worker creates
--- one when Twilio refuses a country or a prefix. An operator creates one by hand. otp.check_budget creates one of everything
+-- Pauses that all workers share. A pause applies to everything, to a channel, to a country, or to a prefix of phone numbers. A
+-- worker creates one when Twilio refuses a channel, a country or a prefix. An operator creates one by hand. otp.check_budget creates one of everything
 -- when the day's budget is used up. Held jobs wait until the pause ends or their code expires. To end a pause, delete its row.
 CREATE TABLE otp.pauses (
     scope text NOT NULL,
@@ -29,15 +29,17 @@ CREATE TABLE otp.pauses (
     next_probe_at timestamptz,              -- null: created by hand, and ends only by hand
     probes int NOT NULL DEFAULT 0,
     created_by text NOT NULL DEFAULT session_user,
-    CONSTRAINT "scope must be all, budget, country or prefix" CHECK (scope IN ('all', 'budget', 'country', 'prefix')),
+    CONSTRAINT "scope must be all, budget, channel, country or prefix"
+        CHECK (scope IN ('all', 'budget', 'channel', 'country', 'prefix')),
     CONSTRAINT "scopes all and budget need an empty key" CHECK (scope NOT IN ('all', 'budget') OR key = ''),
+    CONSTRAINT "scope channel needs a key of sms, whatsapp, call or email" CHECK (scope <> 'channel' OR key IN ('sms', 'whatsapp', 'call', 'email')),
     CONSTRAINT "scope country needs a key of two capital letters, or 001"
         CHECK (scope <> 'country' OR key ~ '^([A-Z]{2}|001)$'),
     -- Even the longest number has four more digits than the longest prefix, so no row shows a whole number.
     CONSTRAINT "scope prefix needs a key of + and 1 to 11 digits: +96650"
         CHECK (scope <> 'prefix' OR key ~ '^\+[1-9][0-9]{0,10}$')
 );
-COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, budget (also all), a country (SA), a prefix (+96650). DELETE ends a pause, and its held jobs are due at once.';
+COMMENT ON TABLE otp.pauses IS 'What is not sent for now: all, budget (also all), a channel (call), a country (SA), a prefix (+96650). DELETE ends a pause, and its held jobs are due at once.';
 
 -- Checks a country that a person names. Workers name only countries of their jobs.
 CREATE FUNCTION otp.pause_before_write() RETURNS trigger

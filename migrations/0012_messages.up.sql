@@ -14,9 +14,9 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- One row per message at Twilio. It is also the history of a job that ended as accepted.
+-- One row per message or call at Twilio, and per e-mail. It is also the history of a job that ended as accepted.
 CREATE TABLE otp.messages (
-    message_sid text COLLATE "C" PRIMARY KEY,
+    message_sid text COLLATE "C" PRIMARY KEY,    -- Twilio's SID; of an e-mail, the part of its Message-ID before the @
     send_job_id bigint NOT NULL,
     verification_id bigint NOT NULL,
     attempt int NOT NULL,
@@ -34,8 +34,10 @@ CREATE TABLE otp.messages (
     final_at timestamptz,           -- when the status became final
     next_poll_at timestamptz,       -- the next poll: for the status, then the price, then to empty the text; null: none
     polls smallint NOT NULL DEFAULT 0,
-    resend_of bigint,               -- a copy of its send job's
-    follow_up text,                 -- the result of its failure: the resend, or the reason why there is none
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    step smallint,                  -- this and the next: copies of its send job's
+    follows bigint,
+    follow_up text,                 -- what followed when it failed or its wait ended: a further job, or why there is none
     redacted_at timestamptz,        -- when otpd emptied its text at Twilio
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
     -- True: another job of the history has this send_job_id, because the sequence was behind. is_primary is then false.
@@ -69,20 +71,24 @@ CREATE TABLE otp.unsent_jobs (
     error_class text,
     requested_at timestamptz NOT NULL,
     ended_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    resend_of bigint,
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    step smallint,
+    follows bigint,
+    follow_up text,
     PRIMARY KEY (send_job_id, requested_at)
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
 CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
 
--- How many jobs ended, per five seconds and writer. With these counts otp.queue_status costs the same for any number of jobs.
+-- How many jobs ended, per five seconds, writer and channel. With these counts otp.queue_status costs the same for any number of jobs.
 CREATE TABLE otp.outcome_counts (
     starts_at timestamptz NOT NULL,
     shard smallint NOT NULL,
     accepted int NOT NULL DEFAULT 0,
     failed int NOT NULL DEFAULT 0,
-    PRIMARY KEY (starts_at, shard)
+    channel text COLLATE "C" NOT NULL DEFAULT 'sms',
+    PRIMARY KEY (starts_at, shard, channel)
 ) WITH (fillfactor = 70);
 
 -- The number of the calling session's row in a sum with many writers. Workers never share a row with other roles, because
@@ -95,15 +101,15 @@ CREATE FUNCTION otp.count_outcomes() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF TG_TABLE_NAME = 'messages' THEN
-        INSERT INTO otp.outcome_counts AS c (starts_at, shard, accepted)
-        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), otp.own_shard(), count(*)
-        FROM ended e WHERE e.is_primary GROUP BY 1 ORDER BY 1
-        ON CONFLICT (starts_at, shard) DO UPDATE SET accepted = c.accepted + excluded.accepted;
+        INSERT INTO otp.outcome_counts AS c (starts_at, channel, shard, accepted)
+        SELECT date_bin('5 seconds', e.accepted_at, 'epoch'), e.channel, otp.own_shard(), count(*)
+        FROM ended e WHERE e.is_primary GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (starts_at, shard, channel) DO UPDATE SET accepted = c.accepted + excluded.accepted;
     ELSE
-        INSERT INTO otp.outcome_counts AS c (starts_at, shard, failed)
-        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), otp.own_shard(), count(*)
-        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1 ORDER BY 1
-        ON CONFLICT (starts_at, shard) DO UPDATE SET failed = c.failed + excluded.failed;
+        INSERT INTO otp.outcome_counts AS c (starts_at, channel, shard, failed)
+        SELECT date_bin('5 seconds', e.ended_at, 'epoch'), e.channel, otp.own_shard(), count(*)
+        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1, 2 ORDER BY 1, 2
+        ON CONFLICT (starts_at, shard, channel) DO UPDATE SET failed = c.failed + excluded.failed;
     END IF;
     RETURN NULL;
 END $$;
@@ -116,6 +122,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'accepted' THEN 10
     WHEN 'queued' THEN 20
     WHEN 'receiving' THEN 20
+    WHEN 'initiated' THEN 25
+    WHEN 'ringing' THEN 30
+    WHEN 'in-progress' THEN 40
     WHEN 'sending' THEN 30
     WHEN 'sent' THEN 40
     WHEN 'partially_delivered' THEN 45
@@ -124,6 +133,9 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE RETURN CASE status
     WHEN 'failed' THEN 50
     WHEN 'canceled' THEN 50
     WHEN 'received' THEN 50
+    WHEN 'completed' THEN 50
+    WHEN 'busy' THEN 50
+    WHEN 'no-answer' THEN 50
     WHEN 'read' THEN 60
     ELSE 30 END;
 
@@ -135,10 +147,11 @@ RETURN otp.status_rank(later) > otp.status_rank(earlier)
     AND (later <> 'read' OR otp.status_rank(earlier) < 50 OR earlier = 'delivered');
 
 -- Whether a message needs no more polls: its status is final, and its price is known. Failed and canceled messages get no
--- price, because they never left Twilio.
+-- price, because they never left Twilio. The poller gives calls 0 segments.
 CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND (price IS NOT NULL OR status IN ('failed', 'canceled'));
+RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL
+    AND (price IS NOT NULL OR status IN ('failed', 'canceled', 'busy', 'no-answer'));
 
 CREATE TRIGGER count_outcomes AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.count_outcomes();

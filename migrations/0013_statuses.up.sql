@@ -114,14 +114,14 @@ BEGIN
     -- A new SID is evidence of a message. It ends the job that it refers to, in any live state.
     DELETE FROM otp.send_jobs j
     WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
-    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.resend_of, true AS is_primary INTO job;
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.channel, j.step, j.follows, true AS is_primary INTO job;
     IF job IS NULL THEN
-        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.resend_of,
+        SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.channel, e.step, e.follows,
             false AS is_primary
         INTO job
-        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.resend_of FROM otp.unsent_jobs u
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.channel, u.step, u.follows FROM otp.unsent_jobs u
                 WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
-            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.resend_of FROM otp.messages m
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.channel, m.step, m.follows FROM otp.messages m
                 WHERE m.send_job_id = referenced[1]::bigint AND m.is_primary AND m.attempt >= referenced[2]::int) e
         LIMIT 1;
     END IF;
@@ -129,9 +129,10 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
-        accepted_at, status, error_code, final_at, next_poll_at, resend_of)
+        accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
-        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.resend_of)
+        job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.channel,
+        job.step, job.follows)
     -- The worker's own result or another callback may have recorded the message meanwhile.
     ON CONFLICT (message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
@@ -141,95 +142,72 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.record_status IS 'For backends that receive Twilio''s callbacks themselves: otpd then asks Twilio for the message. Safe to repeat. False if the message is unknown or belongs to another role.';
 
--- Reacts to the news that a message was not delivered. The news comes from a poll, a callback or a backend. The error class of
--- its code decides the reaction. The reaction happens once, in the transaction that records the news, because a status becomes
--- final only once and its row is locked.
+-- Reacts to the news that a message was not delivered, or that a call was not answered. The news comes from a poll, a callback
+-- or a backend. The reaction happens once, in the transaction that records the news, because a status becomes final only once
+-- and its row is locked.
 --
--- fraud_hold pauses the number's prefix, as the same code does when Twilio answers a request with it. A receipt causes no other
--- pause: if the account, the sender or a country cannot send, Twilio says so itself in its answer to the next request. A
--- receipt that comes more than an hour later causes no pause. The first probe comes after a minute. An accepted probe says
--- little here, because Twilio had accepted the failed message too.
+-- The class of the error code may demand a pause. fraud_hold pauses the number's prefix, and pause_channel pauses the channel if it
+-- is not sms, as the same codes do when Twilio answers a request with them. A receipt causes no other pause: if the account, the sender or a
+-- country cannot send, Twilio says so itself in its answer to the next request. A receipt that comes more than an hour later
+-- causes no pause. The first probe comes after a minute. An accepted probe says little here, because Twilio had accepted the
+-- failed message too.
 --
--- resend_after sends the same code once more. If a rule or a limit forbids that, follow_up gives the reason. Any other error
--- goes to the caller, which tries again. The code must have a minute left, as in otp.request.
+-- Then otp.follow_up begins the next step of the route, or sends the code again, or says why nothing follows.
 CREATE FUNCTION otp.delivery_failed() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
     class record;
     verification record;
-    resend bigint;
-    refusal text;
+    result text;
 BEGIN
     SELECT d.class, d.resend_after, coalesce(c.explanation, d.explanation) AS explanation,
         coalesce(c.remedy, d.remedy) AS remedy
     INTO class
     FROM otp.error_classes c JOIN otp.error_class_defaults d ON d.class = c.class WHERE c.code = NEW.error_code;
-    IF class.resend_after IS NULL AND class.class IS DISTINCT FROM 'fraud_hold' THEN
+    IF class.resend_after IS NULL AND NEW.step IS NULL AND coalesce(class.class NOT IN ('fraud_hold', 'pause_channel'), true) THEN
         RETURN NULL;
     END IF;
-    SELECT v.e164, v.country, v.expires_at,
+    SELECT v.e164, v.country,
         (SELECT c.receipts_reliable FROM otp.countries c WHERE c.region = v.country) AS is_believed
     INTO verification
     FROM otp.verifications v WHERE v.id = NEW.verification_id;
 
-    IF class.class = 'fraud_hold' AND verification.e164 IS NOT NULL AND NEW.accepted_at > moment - interval '1 hour' THEN
+    IF (class.class = 'fraud_hold' OR class.class = 'pause_channel' AND NEW.channel <> 'sms') AND verification.e164 IS NOT NULL
+        AND NEW.accepted_at > moment - interval '1 hour'
+    THEN
         INSERT INTO otp.pauses AS p (scope, key, reason, remedy, next_probe_at, created_by)
-        VALUES ('prefix', left(verification.e164, greatest(length(verification.e164) - 4, 2)),
+        VALUES (CASE class.class WHEN 'fraud_hold' THEN 'prefix' ELSE 'channel' END,
+            CASE class.class WHEN 'fraud_hold' THEN left(verification.e164, greatest(length(verification.e164) - 4, 2))
+                ELSE NEW.channel END,
             left(class.explanation, 500), class.remedy, moment + interval '1 minute', 'a delivery receipt')
         ON CONFLICT (name) DO NOTHING;
     END IF;
 
-    IF class.resend_after IS NULL OR NOT NEW.is_primary THEN
+    IF NOT NEW.is_primary OR class.resend_after IS NULL AND NEW.step IS NULL THEN
         RETURN NULL;
     END IF;
-    refusal := CASE
-        WHEN NEW.resend_of IS NOT NULL THEN 'it was already a resend.'
-        WHEN verification.expires_at IS NULL THEN 'its verification was deleted.'
-        WHEN verification.is_believed IS NOT TRUE
-            THEN format('receipts from %s are not reliable (otp.countries.receipts_reliable).', verification.country)
-        WHEN verification.expires_at < moment + class.resend_after + interval '60 seconds'
-            THEN 'its code was about to expire.'
-    END;
-    IF refusal IS NULL THEN
-        -- The lock comes first. A request at the same moment is either visible here, or it sees the resend.
-        PERFORM FROM otp.verifications v WHERE v.id = NEW.verification_id FOR NO KEY UPDATE;
-        IF EXISTS (SELECT FROM otp.send_jobs j
-                WHERE j.verification_id = NEW.verification_id AND j.id > NEW.send_job_id)
-            OR EXISTS (SELECT FROM otp.messages m
-                WHERE m.verification_id = NEW.verification_id AND m.send_job_id > NEW.send_job_id)
-            OR EXISTS (SELECT FROM otp.unsent_jobs u
-                WHERE u.verification_id = NEW.verification_id AND u.send_job_id > NEW.send_job_id)
-        THEN
-            refusal := 'the user had already requested the code again.';
-        ELSIF EXISTS (SELECT FROM otp.messages m
-            WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary AND m.status NOT IN ('failed', 'undelivered', 'canceled'))
-        THEN
-            refusal := 'a second message of its send job arrived, or may arrive.';
-        ELSE
-            BEGIN
-                INSERT INTO otp.send_jobs (verification_id, resend_of, due_at)
-                VALUES (NEW.verification_id, NEW.send_job_id, clock_timestamp() + class.resend_after)
-                RETURNING id INTO resend;
-                UPDATE otp.verifications v SET resend_id = resend WHERE v.id = NEW.verification_id;
-            EXCEPTION WHEN SQLSTATE 'OT001' OR SQLSTATE 'OT006' THEN
-                refusal := SQLERRM || '.';
-            END;
-        END IF;
-    END IF;
-    UPDATE otp.messages m
-    SET follow_up = coalesce('Not sent again: ' || refusal, format('The same code is sent again as send job %s.', resend))
-    WHERE m.message_sid = NEW.message_sid;
+    result := CASE
+        -- A carrier invents 'undelivered'. Twilio itself reports 'failed', and it knows whether a call was answered.
+        WHEN verification.country IS NOT NULL AND verification.is_believed IS NOT TRUE AND NEW.channel = 'sms' AND (NEW.step IS NULL OR NEW.status = 'undelivered')
+            THEN format('Not sent again: receipts from %s are not reliable (otp.countries.receipts_reliable).', verification.country)
+        WHEN EXISTS (SELECT FROM otp.messages m WHERE m.send_job_id = NEW.send_job_id AND NOT m.is_primary
+                AND m.status NOT IN ('failed', 'undelivered', 'canceled', 'busy', 'no-answer'))
+            THEN 'Not sent again: a second message of its send job arrived, or may arrive.'
+        ELSE otp.follow_up(NEW.send_job_id, NEW.verification_id, NEW.channel, NEW.step, NEW.follows, class.resend_after) END;
+    UPDATE otp.messages m SET follow_up = result WHERE m.message_sid = NEW.message_sid AND result IS NOT NULL;
     RETURN NULL;
 END $$;
 
 CREATE TRIGGER failed_on_insert AFTER INSERT ON otp.messages FOR EACH ROW
-WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL)
+WHEN (NEW.final_at IS NOT NULL AND (NEW.status IN ('failed', 'undelivered') AND (NEW.error_code IS NOT NULL OR NEW.step IS NOT NULL)
+    OR NEW.status IN ('busy', 'no-answer')))
 EXECUTE FUNCTION otp.delivery_failed();
 -- Fires once: when the status becomes final, or later when the error code of a final status becomes known.
 CREATE TRIGGER failed AFTER UPDATE OF status, error_code, final_at ON otp.messages FOR EACH ROW
-WHEN (NEW.status IN ('failed', 'undelivered') AND NEW.final_at IS NOT NULL AND NEW.error_code IS NOT NULL
-    AND (OLD.final_at IS NULL OR OLD.error_code IS NULL))
+WHEN (NEW.final_at IS NOT NULL AND (NEW.status IN ('failed', 'undelivered') AND (NEW.error_code IS NOT NULL OR NEW.step IS NOT NULL)
+    OR NEW.status IN ('busy', 'no-answer'))
+    AND (OLD.final_at IS NULL OR OLD.error_code IS NULL AND NEW.error_code IS NOT NULL))
 EXECUTE FUNCTION otp.delivery_failed();
 
 GRANT EXECUTE ON FUNCTION otp.record_status TO otp_web;

@@ -32,7 +32,7 @@ CREATE FUNCTION otp.message_cost(
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
 RETURN CASE
     WHEN price IS NOT NULL AND price_unit = unit THEN -price
-    WHEN price IS NULL AND status IN ('failed', 'canceled') THEN 0
+    WHEN price IS NULL AND status IN ('failed', 'canceled', 'busy', 'no-answer') THEN 0
     WHEN (country).price_estimate IS NOT NULL AND (country).price_unit = unit
         THEN (country).price_estimate * greatest(segments, 1)
     ELSE coalesce((country).expected_cost, 0) END;
@@ -85,7 +85,8 @@ BEGIN
     IF FOUND THEN
         INSERT INTO otp.spend_tally AS t (day, shard, amount)
         SELECT (e.accepted_at AT TIME ZONE budget.timezone)::date, otp.own_shard(),
-            sum(otp.message_cost(e.status, e.segments, e.price, e.price_unit, c, budget.unit))
+            sum(otp.message_cost(e.status, e.segments, e.price, e.price_unit,
+                CASE e.channel WHEN 'sms' THEN c ELSE otp.cost_row(e.channel, c) END, budget.unit))
         FROM accepted e LEFT JOIN otp.verifications v ON v.id = e.verification_id
         LEFT JOIN otp.countries c ON c.region = v.country GROUP BY 1 ORDER BY 1
         ON CONFLICT (day, shard) DO UPDATE SET amount = t.amount + excluded.amount;
@@ -106,8 +107,8 @@ BEGIN
     IF FOUND THEN
         INSERT INTO otp.spend_tally AS t (day, shard, amount)
         SELECT budget.day, otp.own_shard(),
-            otp.message_cost(NEW.status, NEW.segments, NEW.price, NEW.price_unit, c, budget.unit)
-            - otp.message_cost(OLD.status, OLD.segments, OLD.price, OLD.price_unit, c, budget.unit)
+            otp.message_cost(NEW.status, NEW.segments, NEW.price, NEW.price_unit, otp.cost_row(NEW.channel, c), budget.unit)
+            - otp.message_cost(OLD.status, OLD.segments, OLD.price, OLD.price_unit, otp.cost_row(OLD.channel, c), budget.unit)
         FROM (VALUES (1)) one LEFT JOIN otp.verifications v ON v.id = NEW.verification_id
         LEFT JOIN otp.countries c ON c.region = v.country
         ON CONFLICT (day, shard) DO UPDATE SET amount = t.amount + excluded.amount;
@@ -151,7 +152,7 @@ BEGIN
         DELETE FROM otp.spend_tally;
         INSERT INTO otp.spend_tally (day, shard, amount)
         SELECT b.today, 0,
-            coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, b.budget_unit)), 0)
+            coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, otp.cost_row(m.channel, c), b.budget_unit)), 0)
         FROM (SELECT s.budget_unit, s.timezone, (clock_timestamp() AT TIME ZONE s.timezone)::date AS today
             FROM otp.settings s OFFSET 0) b
         LEFT JOIN otp.messages m ON m.accepted_at >= b.today::timestamp AT TIME ZONE b.timezone
@@ -168,7 +169,7 @@ FOR EACH STATEMENT EXECUTE FUNCTION otp.tally_accepted();
 
 CREATE TRIGGER tally_priced AFTER UPDATE OF status, segments, price, price_unit ON otp.messages FOR EACH ROW
 WHEN ((OLD.segments, OLD.price, OLD.price_unit) IS DISTINCT FROM (NEW.segments, NEW.price, NEW.price_unit)
-    OR (OLD.status IN ('failed', 'canceled')) <> (NEW.status IN ('failed', 'canceled')))
+    OR (OLD.status IN ('failed', 'canceled', 'busy', 'no-answer')) <> (NEW.status IN ('failed', 'canceled', 'busy', 'no-answer')))
 EXECUTE FUNCTION otp.tally_priced();
 
 CREATE CONSTRAINT TRIGGER tally_today AFTER UPDATE OF daily_budget, budget_unit, timezone ON otp.settings

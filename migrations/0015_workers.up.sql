@@ -23,6 +23,7 @@ CREATE TABLE otp.worker_status (
     host text NOT NULL,
     pid int NOT NULL,
     version text NOT NULL,
+    channels text[] NOT NULL DEFAULT '{sms,whatsapp,call}',     -- the channels that it can send by
     started_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     heartbeat_at timestamptz NOT NULL DEFAULT clock_timestamp(),
     state text NOT NULL DEFAULT 'starting'
@@ -48,6 +49,7 @@ CREATE TABLE otp.worker_status (
     latency_p99_ms double precision,
     database_state text,        -- null: dead, or stopped
     twilio_state text,
+    mail_state text,            -- null: it sends no e-mail
     callbacks_received bigint,  -- since the start; null: it has no receiver
     callbacks_refused bigint,
     callbacks_dropped bigint,
@@ -61,7 +63,10 @@ COMMENT ON TABLE otp.worker_status IS 'One row per otpd run and per otpd callbac
 CREATE FUNCTION otp.shares_changed() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL) OR EXISTS (SELECT FROM otp.sender_rates) THEN
+    IF EXISTS (SELECT FROM otp.settings s WHERE s.sends_per_second IS NOT NULL)
+        OR EXISTS (SELECT FROM otp.sender_rates r WHERE r.sender <> 'call')
+        OR EXISTS (SELECT FROM otp.channel_senders s WHERE s.channel = 'call')
+    THEN
         PERFORM otp.notify('otp_catalog');
     END IF;
     RETURN NULL;

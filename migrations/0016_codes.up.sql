@@ -43,8 +43,8 @@ BEGIN
         WHERE j.verification_id = cancel_queued_sends.verification_id AND j.state = 'queued'
         RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, why, g.requested_at, g.resend_of FROM gone g;
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
+    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, why, g.requested_at, g.follows FROM gone g;
 END $$;
 
 CREATE FUNCTION otp.verify(
@@ -127,6 +127,9 @@ BEGIN
             UPDATE otp.verify_failures f SET failures = f.failures - 1 WHERE f.key = failure_key AND f.day = today;
             UPDATE otp.verifications v SET verified_at = moment WHERE v.id = newest.id;
             nothing := otp.cancel_queued_sends(newest.id, 'The code has been used.');
+            IF newest.other_channels IS NOT NULL THEN
+                nothing := otp.code_ended(newest.id);
+            END IF;
             passed := true;
         ELSE
             -- Every failure writes two rows. Without a verification, the second write is to the row of the failure again.
@@ -164,6 +167,7 @@ BEGIN
         is_live := FOUND;
         IF is_live THEN
             PERFORM otp.cancel_queued_sends(cancel.verification_id, 'The verification was canceled.');
+            PERFORM otp.code_ended(cancel.verification_id);
         END IF;
         IF is_unbounded THEN
             nothing := set_config('lock_timeout', '0', true);
@@ -178,7 +182,7 @@ COMMENT ON FUNCTION otp.cancel IS 'Ends a verification: no further sends, and it
 
 CREATE FUNCTION otp.request(
     subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
-    ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL,
+    ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL, channel text DEFAULT NULL, email text DEFAULT NULL,
     OUT verification_id bigint, OUT expires_at timestamptz, OUT resend_after timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -188,6 +192,7 @@ DECLARE
     wanted_purpose CONSTANT text := coalesce(request.purpose, 'phone_verification');
     wanted_e164 text;
     wanted_locale text;
+    wanted_email CONSTANT text := otp.checked_email(request.email);
     moment timestamptz;
     context text;
     is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
@@ -225,18 +230,19 @@ BEGIN
         NULL;
     ELSIF wanted_e164 IS NULL THEN      -- the insert below raises the error with the reason
         newest := NULL;
-    ELSIF newest.e164 <> wanted_e164 THEN
+    ELSIF newest.e164 <> wanted_e164 OR newest.email IS DISTINCT FROM coalesce(wanted_email, newest.email) THEN
         UPDATE otp.verifications v SET canceled_at = moment WHERE v.id = newest.id;
-        PERFORM otp.cancel_queued_sends(newest.id, 'The user requested a code for another phone number.');
+        PERFORM otp.cancel_queued_sends(newest.id, 'The user requested a code for another phone number or e-mail address.');
+        PERFORM otp.code_ended(newest.id);
         newest := NULL;
     ELSIF newest.expires_at < moment + interval '60 seconds' OR otp.secret_for(newest.key_id) IS NULL THEN
         newest := NULL;
     END IF;
     IF newest.id IS NULL THEN
-        INSERT INTO otp.verifications (subject, phone_number, locale, purpose, region, expires_at, client_ip)
+        INSERT INTO otp.verifications (subject, phone_number, locale, purpose, region, expires_at, client_ip, email)
         VALUES (request.subject, request.phone_number, request.locale, wanted_purpose, request.region,
             clock_timestamp() + CASE WHEN request.ttl BETWEEN interval '-1 day' AND interval '1 day' THEN request.ttl
-                WHEN request.ttl IS NOT NULL THEN interval '1 day' END, request.client_ip)
+                WHEN request.ttl IS NOT NULL THEN interval '1 day' END, request.client_ip, wanted_email)
         RETURNING id, verifications.expires_at, e164 INTO verification_id, expires_at, wanted_e164;
     ELSE
         verification_id := newest.id;
@@ -250,7 +256,7 @@ BEGIN
         WHERE v.id = newest.id AND (v.created_by, v.locale, v.client_ip)
             IS DISTINCT FROM (session_user::text, wanted_locale, request.client_ip);
     END IF;
-    INSERT INTO otp.send_jobs (verification_id) VALUES (request.verification_id);
+    INSERT INTO otp.send_jobs (verification_id, channel) VALUES (request.verification_id, request.channel);
     IF is_unbounded THEN
         nothing := set_config('lock_timeout', '0', true);
     END IF;
@@ -263,7 +269,7 @@ BEGIN
         SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = request.subject AND u.scope = 'subject'
         UNION ALL
         SELECT i.scope, i.sent_at FROM otp.send_counts i
-        WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope;
+        WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope AND l.channel = '*';
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code; while a code is live, the same one again. OT001 too many requests, OT002 invalid phone number, OT003 secret, OT004 locale or purpose, OT005 country.';
 

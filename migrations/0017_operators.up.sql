@@ -94,7 +94,7 @@ BEGIN
     SELECT format('send job %s, which Twilio %s', e.send_job_id, e.what) INTO other
     FROM (SELECT 'accepted' AS what, m.send_job_id FROM otp.messages m
             WHERE m.verification_id = ended.verification_id AND m.send_job_id > wanted
-                AND m.status NOT IN ('failed', 'undelivered', 'canceled')
+                AND m.status NOT IN ('failed', 'undelivered', 'canceled', 'busy', 'no-answer')
         UNION ALL SELECT 'may have accepted', u.send_job_id FROM otp.unsent_jobs u
             WHERE u.verification_id = ended.verification_id AND u.send_job_id > wanted
                 AND u.error_class IN ('unknown', 'repeated_sid')) e
@@ -104,7 +104,7 @@ BEGIN
             'If the user has no message, ask them to request the code again.');
     END IF;
     BEGIN
-        INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (ended.verification_id, wanted)
+        INSERT INTO otp.send_jobs (verification_id, channel, follows) VALUES (ended.verification_id, ended.channel, wanted)
         RETURNING id INTO again;
     EXCEPTION WHEN SQLSTATE 'OT006' THEN
         PERFORM otp.refuse_job(wanted, 'cannot be sent again, because ' || SQLERRM,
@@ -125,8 +125,8 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = wanted AND j.state = 'queued' RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, requested_at, resend_of)
-    SELECT g.id, g.verification_id, 'canceled', g.attempt, 'An operator canceled the job.', g.requested_at, g.resend_of
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
+    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, 'An operator canceled the job.', g.requested_at, g.follows
     FROM gone g;
     IF FOUND THEN
         RETURN wanted;

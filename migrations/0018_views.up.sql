@@ -40,27 +40,27 @@ SELECT j.send_job_id, j.verification_id, v.subject, otp.mask(v.e164) AS phone_nu
     coalesce(j.price, m.price) AS price, coalesce(j.price_unit, m.price_unit) AS price_unit, j.requested_at,
     coalesce(j.accepted_at, m.accepted_at) AS accepted_at,
     CASE WHEN j.is_unsent THEN coalesce(m.final_at, j.final_at) ELSE j.final_at END AS final_at,
-    j.resend_of, coalesce(j.follow_up, m.follow_up) AS follow_up
+    j.step, j.follows, coalesce(j.follow_up, m.follow_up) AS follow_up
 FROM (
     SELECT id AS send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status,
         attempt AS attempts, last_error_code AS error_code, last_error AS error, last_remedy AS remedy,
         NULL::text COLLATE "C" AS message_sid, NULL::smallint AS segments, NULL::numeric AS price,
         NULL::text AS price_unit, requested_at, NULL::timestamptz AS accepted_at, NULL::timestamptz AS final_at,
-        resend_of, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
+        step, follows, NULL::text AS follow_up, false AS is_unsent, true AS is_primary
     FROM otp.send_jobs
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+    SELECT send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, step, follows, follow_up,
         false, is_primary
     FROM otp.messages
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', 'accepted', status, attempt, error_code, NULL, NULL,
-        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, resend_of, follow_up,
+    SELECT send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL,
+        message_sid, segments, price, price_unit, requested_at, accepted_at, final_at, step, follows, follow_up,
         false, id_taken
     FROM otp.messages
     UNION ALL
-    SELECT send_job_id, verification_id, 'sms', state, NULL, attempts, error_code, error, remedy,
-        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, resend_of, NULL, true, true
+    SELECT send_job_id, verification_id, channel, state, NULL, attempts, error_code, error, remedy,
+        NULL, NULL, NULL, NULL, requested_at, NULL, ended_at, step, follows, follow_up, true, true
     FROM otp.unsent_jobs
 ) j
 LEFT JOIN LATERAL (     -- a message that was found after its job had ended unsent
@@ -77,7 +77,7 @@ COMMENT ON VIEW otp.delivery_status IS 'All send jobs and their progress. job_st
 -- Failures with their times. ORDER BY failed_at DESC LIMIT n reads n rows, for any amount of history, because the branches have
 -- no WHERE (as in otp.delivery_status).
 CREATE VIEW otp.failures AS
-SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.job_state,
+SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164) AS phone_number, f.channel, f.job_state,
     f.message_status, f.attempts, f.error_code,
     coalesce(f.error, c.explanation, d.explanation,
         'Twilio reported error ' || f.error_code || ', which has no row in otp.error_classes.') AS error,
@@ -85,22 +85,23 @@ SELECT f.failed_at, f.send_job_id, f.verification_id, v.subject, otp.mask(v.e164
         'Look it up at https://www.twilio.com/docs/api/errors/' || f.error_code || ' and add a row to otp.error_classes.')
         AS remedy
 FROM (
-    SELECT ended_at AS failed_at, send_job_id, verification_id, state AS job_state, NULL::text AS message_status, attempts,
+    SELECT ended_at AS failed_at, send_job_id, verification_id, channel, state AS job_state, NULL::text AS message_status, attempts,
         error_code, error, remedy, 'failed'::text AS word, 0 AS message_error, true AS is_primary
     FROM otp.unsent_jobs
     UNION ALL
-    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+    SELECT accepted_at, send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL, status,
         error_code, is_primary
     FROM otp.messages
     UNION ALL
-    SELECT accepted_at, send_job_id, verification_id, 'accepted', status, attempt, error_code, NULL, NULL, status,
+    SELECT accepted_at, send_job_id, verification_id, channel, 'accepted', status, attempt, error_code, NULL, NULL, status,
         error_code, id_taken
     FROM otp.messages
 ) f
 LEFT JOIN otp.verifications v ON v.id = f.verification_id
 LEFT JOIN otp.error_classes c ON c.code = f.error_code
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
-WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered') AND f.message_error IS NOT NULL AND f.is_primary;
+WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered', 'busy', 'no-answer')
+    AND f.message_error IS NOT NULL AND f.is_primary;
 COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (at the time when Twilio accepted them). Read only the newest rows.';
 
 -- All that is known of one job: the columns of otp.delivery_status, and details of the job, its message and its verification.
@@ -180,25 +181,64 @@ LEFT JOIN (
 ) pauses ON true;
 COMMENT ON VIEW otp.queue_status IS 'One row: the queue now, and the last minute, five minutes and hour.';
 
+-- The channels now: their jobs in the queue, the workers that serve them, and the jobs that ended. The counts of all channels add
+-- up to those of otp.queue_status. There is one row per channel, used or not.
+CREATE VIEW otp.channel_status AS
+SELECT c.channel, EXISTS (SELECT FROM otp.routes r WHERE r.channel = c.channel) AS is_routed,
+    (SELECT count(*) FROM otp.worker_status w
+        WHERE c.channel = ANY (w.channels) AND w.kind = 'worker' AND w.state NOT IN ('stopped', 'dead')
+            AND w.heartbeat_at > clock_timestamp() - interval '30 seconds') AS workers_alive,
+    -- The index send_jobs_other_channels counts the jobs of other channels. A backlog of text messages is counted once, without
+    -- its channel: see otp.queue_status.
+    CASE c.channel WHEN 'sms' THEN (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued')
+            - (SELECT count(*) FROM otp.send_jobs WHERE state = 'queued' AND channel <> 'sms')
+        ELSE (SELECT count(*) FROM otp.send_jobs j WHERE j.state = 'queued' AND j.channel <> 'sms' AND j.channel = c.channel)
+        END AS queued,
+    coalesce(ended.accepted_1m, 0) AS accepted_1m, coalesce(ended.accepted_5m, 0) AS accepted_5m,
+    coalesce(ended.accepted_1h, 0) AS accepted_1h, coalesce(ended.failed_1m, 0) AS failed_1m,
+    coalesce(ended.failed_5m, 0) AS failed_5m, coalesce(ended.failed_1h, 0) AS failed_1h
+FROM (VALUES ('sms', 1), ('whatsapp', 2), ('call', 3), ('email', 4)) c (channel, place)
+LEFT JOIN (
+    SELECT o.channel, sum(o.accepted) FILTER (WHERE o.starts_at > now() - interval '65 seconds') AS accepted_1m,
+        sum(o.accepted) FILTER (WHERE o.starts_at > now() - interval '305 seconds') AS accepted_5m,
+        sum(o.accepted) AS accepted_1h,
+        sum(o.failed) FILTER (WHERE o.starts_at > now() - interval '65 seconds') AS failed_1m,
+        sum(o.failed) FILTER (WHERE o.starts_at > now() - interval '305 seconds') AS failed_5m,
+        sum(o.failed) AS failed_1h
+    FROM otp.outcome_counts o WHERE o.starts_at > now() - interval '3605 seconds'
+    GROUP BY 1
+) ended ON ended.channel = c.channel
+ORDER BY c.place;
+COMMENT ON VIEW otp.channel_status IS 'One row per channel: its queued jobs, its workers, and the jobs that ended in the last minute, five minutes and hour.';
+
 -- cost is Twilio's price, in price_unit. Messages without a price are counted in unpriced. If otp.countries has an estimate,
--- estimated_cost has their estimated cost, in estimate_unit. Failed and canceled messages never left and usually cost nothing.
+-- estimated_cost has their estimated cost, in estimate_unit. For other channels than sms it comes from otp.channel_costs. Messages
+-- that failed or were canceled, and calls that nobody answered, usually cost nothing. E-mails never get a price.
 CREATE VIEW otp.spend_daily AS
-SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.sender,
+SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.channel, m.sender,
     CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
     count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
     count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
-    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS unpriced,
-    sum(greatest(m.segments, 1) * c.price_estimate)
-        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled')) AS estimated_cost,
-    CASE WHEN m.price IS NULL AND c.price_estimate IS NOT NULL THEN c.price_unit END AS estimate_unit
+    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS unpriced,
+    sum(CASE m.channel WHEN 'sms' THEN greatest(m.segments, 1) * c.price_estimate ELSE k.expected_cost END)
+        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS estimated_cost,
+    CASE WHEN m.price IS NULL THEN CASE WHEN m.channel <> 'sms' THEN s.budget_unit
+        WHEN c.price_estimate IS NOT NULL THEN c.price_unit END END AS estimate_unit
 FROM otp.messages m CROSS JOIN otp.settings s
 LEFT JOIN otp.verifications v ON v.id = m.verification_id
 LEFT JOIN otp.countries c ON c.region = v.country
-GROUP BY 1, 2, 3, 4, estimate_unit;
-COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country and sender. Messages without a price have rows of their own, with an estimate.';
+LEFT JOIN LATERAL (     -- as in otp.cost_row
+    SELECT coalesce((SELECT o.expected_cost FROM otp.channel_costs o
+        WHERE o.channel = m.channel AND o.country IN (v.country, '*') ORDER BY o.country = '*' LIMIT 1), c.expected_cost) AS expected_cost
+    WHERE m.channel <> 'sms'
+) k ON true
+GROUP BY 1, 2, 3, 4, 5, estimate_unit;
+COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country, channel and sender. Messages without a price have rows of their own, with an estimate.';
 
 -- The share of sent codes that users typed in, per day and prefix. Fraudsters have codes sent to numbers that earn them a share
--- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A prefix
+-- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A code that
+-- went by e-mail alone does not count. One that also went by e-mail counts as sent, but not as verified: it proves no phone number,
+-- and otherwise a fraudster could hide by reading the codes in e-mails. A prefix
 -- is named from min_conversion_samples codes per day on. All other prefixes of a country share one row, because a prefix with
 -- few numbers would reveal digits that otp.mask hides. The view covers the last 30 days (index verifications_created_at). The
 -- index messages_verification finds the codes that were sent.
@@ -212,15 +252,35 @@ CROSS JOIN LATERAL (
     FROM (
         SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
             left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
-            count(*) AS sent, count(v.verified_at) AS verified
+            count(*) AS sent,
+            count(v.verified_at) FILTER (WHERE NOT coalesce('email' = ANY (v.other_channels), false)) AS verified
         FROM otp.verifications v
         WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
-            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id)
+            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id AND m.channel <> 'email')
         GROUP BY 1, 2, 3
     ) p
     GROUP BY 1, 2, 3
 ) g;
 COMMENT ON VIEW otp.conversion_daily IS 'The share of sent codes that were verified, per day and prefix. A share below settings.min_conversion is suspicious, from min_conversion_samples codes on.';
+
+-- The share of sent codes that users typed in, per day, country and channel. A code counts as sent in each channel that it went by,
+-- and as verified in one alone: that of its last message before the verification. So the numbers of verified codes add up.
+CREATE VIEW otp.channel_conversion AS
+SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country, u.channel, count(*) AS sent,
+    count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last) AS verified,
+    round(count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last)::numeric / count(*), 4) AS share
+FROM otp.settings s
+CROSS JOIN otp.verifications v
+CROSS JOIN LATERAL (
+    SELECT g.channel, row_number() OVER (ORDER BY g.last_before DESC NULLS LAST, g.first_at, g.channel) = 1 AS is_last
+    FROM (
+        SELECT m.channel, min(m.accepted_at) AS first_at, max(m.accepted_at) FILTER (WHERE m.accepted_at <= v.verified_at) AS last_before
+        FROM otp.messages m WHERE m.verification_id = v.id GROUP BY 1
+    ) g
+) u
+WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
+GROUP BY 1, 2, 3;
+COMMENT ON VIEW otp.channel_conversion IS 'The share of sent codes that were verified, per day, country and channel. A verified code counts for the channel of its last message before.';
 
 CREATE VIEW otp.failure_summary AS
 SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
@@ -242,15 +302,16 @@ FROM (
 GROUP BY 1, 2, 3;
 
 CREATE VIEW otp.verified_phones AS
-SELECT subject, e164, verified_at, purpose FROM otp.verifications WHERE verified_at IS NOT NULL
+SELECT subject, e164, verified_at, purpose FROM otp.verifications
+WHERE verified_at IS NOT NULL AND NOT coalesce('email' = ANY (other_channels), false)
 UNION ALL
 SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
-COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. No role is granted it.';
+COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number. No role is granted it.';
 
 -- The shared limits and their current use. A prefix is shown with at most its first seven digits. A limit is used up when it
 -- allows no further send. A budget is used up when it is too small for a send to the cheapest country.
 CREATE VIEW otp.limit_status AS
-SELECT l.scope,
+SELECT l.scope, l.channel,
     CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
         WHEN 'country' THEN c.key END AS key,
     l.period, coalesce(l.max_sends, l.max_cost) AS allowed, trim_scale(c.used) AS used,
@@ -267,7 +328,7 @@ CROSS JOIN LATERAL (
 ) w
 CROSS JOIN LATERAL (
     SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
-    WHERE t.starts_at = w.starts_at AND t.scope = l.scope AND t.period = l.period AND t.shard >= 0
+    WHERE t.starts_at = w.starts_at AND t.scope = l.scope || CASE l.channel WHEN '*' THEN '' ELSE ' ' || l.channel END AND t.period = l.period AND t.shard >= 0
         -- Keys of prefixes begin with a plus, and keys of countries with a letter. The index can thus find each kind alone.
         AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
         AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"
@@ -301,9 +362,9 @@ END;
 COMMENT ON FUNCTION otp.verified_phones IS 'The phone numbers that this subject verified, with their times.';
 
 GRANT EXECUTE ON FUNCTION otp.delivery, otp.verified_phones TO otp_web;
-GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.pause_status TO otp_worker;
-GRANT SELECT ON otp.queue_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
-    otp.job_details, otp.conversion_daily, otp.pause_status TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.channel_status, otp.pause_status TO otp_worker;
+GRANT SELECT ON otp.queue_status, otp.channel_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
+    otp.job_details, otp.conversion_daily, otp.channel_conversion, otp.pause_status TO otp_monitor, otp_admin;
 GRANT SELECT ON otp.limit_status, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (18, 'views');

@@ -7,7 +7,7 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.record_history;
-DROP VIEW otp.spend_today, otp.refusals, otp.refused_totals;
+DROP VIEW otp.channel_spend, otp.spend_today, otp.refusals, otp.refused_totals;
 DROP TABLE otp.history_quarters, otp.history;
 
 DELETE FROM otp.schema_migrations WHERE version = 19;

@@ -31,7 +31,8 @@ CREATE TABLE otp.history (
     delivered int NOT NULL DEFAULT 0,   -- of the messages of this minute, as of the last count
     undelivered int NOT NULL DEFAULT 0,
     refused jsonb NOT NULL DEFAULT '{}',    -- per scope: all sends that limits had refused by the end of the minute
-    -- Per country, status and currency: messages, billed (Twilio's prices), expected (estimates for messages without a price)
+    -- Per country, channel, status and currency: messages, verified (those whose codes were verified before a later step began),
+    -- billed (Twilio's prices), expected (estimates for messages without a price)
     messages jsonb NOT NULL DEFAULT '[]'
 ) WITH (fillfactor = 70);
 COMMENT ON TABLE otp.history IS 'One row per minute, for 26 hours. One of the workers writes it, and otpd dashboard draws it.';
@@ -42,7 +43,7 @@ CREATE TABLE otp.history_quarters (
     starts_at timestamptz PRIMARY KEY,
     messages jsonb NOT NULL
 ) WITH (fillfactor = 70);
-COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history per quarter of an hour, country, status and currency.';
+COMMENT ON TABLE otp.history_quarters IS 'The messages of otp.history per quarter of an hour, country, channel, status and currency.';
 
 -- The counts of all refusals. The view reads the sequences as relations, so its readers need no privilege on them.
 CREATE VIEW otp.refused_totals AS
@@ -94,6 +95,17 @@ CROSS JOIN LATERAL (
 ) u;
 COMMENT ON VIEW otp.spend_today IS 'Today''s cost per currency: billed, expected for messages without a price, and the budget.';
 
+-- The same per channel. Where a budget is set, the amounts of otp.spend_today are newer by up to a minute.
+CREATE VIEW otp.channel_spend AS
+SELECT m.currency, coalesce(m.channel, 'sms') AS channel, sum(m.messages)::bigint AS messages, sum(m.billed) AS billed, sum(m.expected) AS expected
+FROM otp.settings s
+CROSS JOIN otp.history_quarters q
+CROSS JOIN LATERAL jsonb_to_recordset(q.messages)
+    AS m(currency text, channel text, messages bigint, billed numeric, expected numeric)
+WHERE q.starts_at >= (now() AT TIME ZONE s.timezone)::date::timestamp AT TIME ZONE s.timezone
+GROUP BY 1, 2;
+COMMENT ON VIEW otp.channel_spend IS 'Today''s messages and their cost per currency and channel: billed, and expected for messages without a price.';
+
 -- Writes the row of the minute that has just ended, unless another worker has. Also counts the messages of three earlier
 -- minutes again, because receipts and prices have arrived since. Reads only the messages of these four minutes. Returns the
 -- seconds until the next minute ends. Any number of workers may call it, and one of them does the work.
@@ -130,17 +142,19 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT coalesce(jsonb_agg(g), '[]') AS messages,
                     coalesce(sum(g.messages) FILTER (WHERE g.status IN ('delivered', 'read')), 0) AS delivered,
-                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('undelivered', 'failed')), 0) AS undelivered
+                    coalesce(sum(g.messages) FILTER (WHERE g.status IN ('undelivered', 'failed', 'busy', 'no-answer')), 0) AS undelivered
                 FROM (
-                    SELECT v.country, m.status, coalesce(m.price_unit, s.budget_unit) AS currency, count(*) AS messages,
+                    SELECT v.country, m.channel, m.status, coalesce(m.price_unit, s.budget_unit) AS currency, count(*) AS messages,
+                        count(*) FILTER (WHERE v.verified_at IS NOT NULL AND m.send_job_id >= coalesce(v.follower_id, 0)) AS verified,
                         coalesce(-sum(m.price), 0) AS billed,
-                        coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, s.budget_unit))
+                        coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit,
+                            CASE m.channel WHEN 'sms' THEN c ELSE otp.cost_row(m.channel, c) END, s.budget_unit))
                             FILTER (WHERE m.price IS NULL), 0) AS expected
                     FROM otp.settings s CROSS JOIN otp.messages m
                     LEFT JOIN otp.verifications v ON v.id = m.verification_id
                     LEFT JOIN otp.countries c ON c.region = v.country
                     WHERE m.accepted_at >= look.minute AND m.accepted_at < look.minute + interval '1 minute'
-                    GROUP BY 1, 2, 3
+                    GROUP BY 1, 2, 3, 4
                 ) g
             ) counted
             WHERE h.minute = look.minute;
@@ -150,13 +164,14 @@ BEGIN
             CROSS JOIN LATERAL (
                 SELECT jsonb_agg(g) AS messages
                 FROM (
-                    SELECT m.country, m.status, m.currency, sum(m.messages) AS messages, sum(m.billed) AS billed,
-                        sum(m.expected) AS expected
+                    SELECT m.country, m.channel, m.status, m.currency, sum(m.messages) AS messages,
+                        coalesce(sum(m.verified), 0) AS verified, sum(m.billed) AS billed, sum(m.expected) AS expected
                     FROM otp.history h
                     CROSS JOIN LATERAL jsonb_to_recordset(h.messages)
-                        AS m(country text, status text, currency text, messages bigint, billed numeric, expected numeric)
+                        AS m(country text, channel text, status text, currency text, messages bigint, verified bigint, billed numeric,
+                            expected numeric)
                     WHERE h.minute >= b.starts_at AND h.minute < b.starts_at + interval '15 minutes'
-                    GROUP BY 1, 2, 3
+                    GROUP BY 1, 2, 3, 4
                 ) g
             ) added
             WHERE added.messages IS NOT NULL
@@ -169,7 +184,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.record_history IS 'For workers: writes the row of otp.history for the minute that has ended. Returns the seconds until the next one ends.';
 
-GRANT SELECT ON otp.refusals, otp.history, otp.history_quarters, otp.spend_today TO otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.refusals, otp.history, otp.history_quarters, otp.spend_today, otp.channel_spend TO otp_worker, otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.record_history TO otp_worker;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (19, 'history');

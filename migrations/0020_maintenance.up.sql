@@ -58,7 +58,8 @@ BEGIN
         ORDER BY v.created_at LIMIT batch FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM otp.verifications v USING old WHERE v.id = old.id
-        RETURNING v.subject, v.purpose, v.e164, v.verified_at
+        RETURNING v.subject, v.purpose, v.e164,
+            CASE WHEN 'email' = ANY (v.other_channels) THEN NULL ELSE v.verified_at END AS verified_at
     ), kept AS (
         INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at)
         SELECT g.subject, g.purpose, g.e164, max(g.verified_at) FROM gone g WHERE g.verified_at IS NOT NULL
@@ -112,6 +113,11 @@ BEGIN
     DELETE FROM otp.spend_tally t WHERE t.day < today - 1;
     DELETE FROM otp.wake_ups w WHERE w.ctid = ANY (ARRAY(
         SELECT o.ctid FROM otp.wake_ups o WHERE o.woken_at < moment - interval '1 minute' LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    more := more OR counted >= batch;
+
+    DELETE FROM otp.step_waits w WHERE w.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.step_waits o WHERE o.due_at < moment - interval '1 hour' LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS counted = ROW_COUNT;
     more := more OR counted >= batch;
 

@@ -48,6 +48,11 @@ static inline void *easy_get_private(CURL *easy) {
   char *value = NULL;
   return curl_easy_getinfo(easy, CURLINFO_PRIVATE, &value) == CURLE_OK ? value : NULL;
 }
+// The socket of a connection made with CURLOPT_CONNECT_ONLY; CURL_SOCKET_BAD without one.
+static inline curl_socket_t easy_get_socket(CURL *easy) {
+  curl_socket_t value = CURL_SOCKET_BAD;
+  return curl_easy_getinfo(easy, CURLINFO_ACTIVESOCKET, &value) == CURLE_OK ? value : CURL_SOCKET_BAD;
+}
 
 // curl_multi_setopt(3), by the kind of its argument.
 static inline CURLMcode multi_set_long(CURLM *multi, CURLMoption option, long value) {

@@ -125,10 +125,16 @@ static const unsigned char down_0020[] = {
 #embed "../../migrations/0020_maintenance.down.sql"
 };
 static const unsigned char up_0021[] = {
-#embed "../../migrations/0021_privileges.up.sql"
+#embed "../../migrations/0021_routes.up.sql"
 };
 static const unsigned char down_0021[] = {
-#embed "../../migrations/0021_privileges.down.sql"
+#embed "../../migrations/0021_routes.down.sql"
+};
+static const unsigned char up_0022[] = {
+#embed "../../migrations/0022_privileges.up.sql"
+};
+static const unsigned char down_0022[] = {
+#embed "../../migrations/0022_privileges.down.sql"
 };
 static const unsigned char numbers[] = {
 #embed "../../migrations/numbers.sql"
@@ -161,7 +167,8 @@ static const otp_migration migrations[] = {
     MIGRATION(0018, 18, "views"),
     MIGRATION(0019, 19, "history"),
     MIGRATION(0020, 20, "maintenance"),
-    MIGRATION(0021, 21, "privileges"),
+    MIGRATION(0021, 21, "routes"),
+    MIGRATION(0022, 22, "privileges"),
 };
 
 size_t otp_migrations_count(void) {

@@ -300,7 +300,9 @@ internal import Glibc
     }
 
     private func finish(_ transfer: Transfer, _ code: CURLcode) {
-        let verdict = TransferVerdict(transfer.ending(code, descriptorError: { [self] in descriptorError }))
+        let verdict = TransferVerdict(
+            transfer.ending(
+                code, descriptorError: { [self] in CurlSocket.descriptorError(openError: sockets.openError) }))
         switch transfer.owner {
         case .post(let tag): complete(transfer, tag, verdict)
         case .call(_, let continuation): answer(transfer, continuation, verdict)
@@ -318,17 +320,6 @@ internal import Glibc
         guard code == CURLE_OK || transfer.fed == 0 else { return }
         transfer.recycle()
         idle.append(transfer)
-    }
-
-    /// `EMFILE` or `ENFILE` if no file descriptor is free: the last socket failed with it, or the next one would.
-    private var descriptorError: Int32? {
-        if sockets.openError == EMFILE || sockets.openError == ENFILE { return sockets.openError }
-        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
-        guard probe < 0 else {
-            Glibc.close(probe)
-            return nil
-        }
-        return errno == EMFILE || errno == ENFILE ? errno : nil
     }
 
     private func complete(_ transfer: Transfer, _ tag: Int, _ verdict: TransferVerdict) {

@@ -57,7 +57,7 @@ public enum NotSentReason: Sendable, Hashable, CustomStringConvertible {
 }
 
 /// The system's message for an `errno`.
-func systemWords(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
+package func systemWords(_ code: Int32) -> String { unsafe String(cString: strerror(code)) }
 
 /// libcurl's message for a `CURLcode`: a static string, without anything of the request.
-func curlWords(_ code: Int32) -> String { unsafe String(cString: curl_easy_strerror(CURLcode(UInt32(code)))) }
+package func curlWords(_ code: Int32) -> String { unsafe String(cString: curl_easy_strerror(CURLcode(UInt32(code)))) }

@@ -70,25 +70,11 @@ internal import Glibc
             descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &isOn, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    /// Opens a socket that discards its unsent bytes when it is closed, also at the end of this process. A socket that
-    /// still retransmitted could deliver a text long after the last lookup for it.
+    /// Opens a socket, as `CurlSocket` does.
     func open(_ address: UnsafeMutablePointer<curl_sockaddr>) -> curl_socket_t {
-        let wanted = unsafe address.pointee
-        let descriptor = socket(wanted.family, wanted.socktype | Int32(SOCK_CLOEXEC.rawValue), wanted.protocol)
+        let descriptor = unsafe CurlSocket.open(address, userTimeout: userTimeout)
         openError = descriptor < 0 ? errno : 0
-        guard descriptor >= 0 else { return CURL_SOCKET_BAD }
-        var discard = linger(l_onoff: 1, l_linger: 0)
-        var limit = UInt32(clamping: userTimeout.millisecondsRoundedUp)
-        guard
-            unsafe setsockopt(
-                descriptor, SOL_SOCKET, SO_LINGER, &discard, socklen_t(MemoryLayout<linger>.size)) == 0,
-            unsafe setsockopt(
-                descriptor, Int32(IPPROTO_TCP), TCP_USER_TIMEOUT, &limit, socklen_t(MemoryLayout<UInt32>.size)) == 0
-        else {
-            Glibc.close(descriptor)
-            return CURL_SOCKET_BAD
-        }
-        table.opened(descriptor)
+        if descriptor >= 0 { table.opened(descriptor) }
         return descriptor
     }
 

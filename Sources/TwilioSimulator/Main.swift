@@ -2,12 +2,12 @@ import ArgumentParser
 import Dispatch
 import Glibc
 
-/// `twilio-simulator`: a stand-in for Twilio's Messages API. Not a part of otpd.
+/// `twilio-simulator`: a stand-in for Twilio's messages and calls, and for a mail server. Not a part of otpd.
 @main
 struct TwilioSimulator: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "twilio-simulator",
-        abstract: "A stand-in for Twilio's Messages API, for demos, tests, staging and benchmarks.",
+        abstract: "A stand-in for Twilio and for a mail server, for demos, tests, staging and benchmarks.",
         discussion: """
             Point otpd at it with TWILIO_API_BASE_URL=http://127.0.0.1:PORT. Credentials come from the environment, \
             as for otpd, and never from arguments: TWILIO_ACCOUNT_SID (default: AC and 32 zeros), TWILIO_AUTH_TOKEN \
@@ -15,21 +15,40 @@ struct TwilioSimulator: ParsableCommand {
 
             \(MagicNumbers.help)
 
+            A message to whatsapp:+… needs a content template (ContentSid). HX and 31 zeros with 1 is in English, with 2 \
+            in Arabic; --content adds others. A text without a template ends with 63016, unless whatsapp_window is true.
+
+            A call says the words of its Twiml. Invalid TwiML is refused at once, and so is a voice that does not speak \
+            the language. (Twilio itself makes such a call, and says that an error has occurred.) One call a second \
+            leaves the queue.
+
+            With --smtp-port or --smtps-port, a mail server keeps every mail in the inbox and forwards none. It accepts \
+            any user, or only TWILIO_SIMULATOR_SMTP_USERNAME with TWILIO_SIMULATOR_SMTP_PASSWORD. With a certificate, \
+            mails and passwords need TLS.
+
+            \(MagicAddresses.help)
+
             By default it listens on loopback and answers requests whose Host is localhost, a name under it, \
             127.0.0.0/8 or [::1]. Any other --host needs TWILIO_SIMULATOR_TOKEN in the environment. If that token is \
             set, control needs it too: Authorization: Bearer TOKEN. Status callbacks go to this machine alone, unless \
             you give --remote-callbacks. callbacks_refused counts the callbacks that were not sent for this reason.
 
             Control, on the same port:
-              GET  /_sim/inbox?to=&sid=&limit=&before=   messages, newest first
-              GET  /_sim/stats                           counts
+              GET  /_sim/inbox?to=&sid=&limit=&before=&channel=
+                                                         messages, calls and mails, newest first
+              GET  /_sim/stats                           counts, of all channels and of each
               POST /_sim/reset                           delete messages, counts and faults
+              POST /_sim/reset?channel=                  delete messages and counts of sms, whatsapp, call or email
               POST /_sim/faults                          JSON; the given keys replace, the others stay:
-                next [{fault, count, on: create|fetch|list|any, retry_after, ms, code}], numbers {"+…": {same}},
+                next [{fault, count, on: create|fetch|list|any, channel, retry_after, ms, code}],
+                numbers {"+…": {same}},
                 rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
                 max_concurrent, max_per_second, auth_token, error_format classic|problem,
-                account_status active|suspended|closed, account_type Full|Trial
+                account_status active|suspended|closed, account_type Full|Trial, calls_per_second, whatsapp_window,
+                smtp [{on, fault, count, code, text, ms, to}]
                 Faults: \(Fault.names.joined(separator: ", "))
+                Steps of SMTP: \(MailStep.allCases.map(\.rawValue).joined(separator: ", "))
+                Faults of SMTP: \(MailFault.names.joined(separator: ", "))
               GET  /healthz
             """,
         version: "twilio-simulator \(TwilioSimulator.version)")
@@ -46,10 +65,19 @@ struct TwilioSimulator: ParsableCommand {
     @Flag(help: "Send status callbacks to other machines too.")
     var remoteCallbacks = false
 
-    @Option(help: "Milliseconds from creation to the statuses sending, sent and the final one.")
+    @Option(
+        help: "Milliseconds from creation to sending, sent, the final status; of a call: to ringing, in-progress, end.")
     var delays = "200,500,1500"
 
-    @Option(help: "How many of the newest messages to keep.")
+    @Option(name: .customLong("calls-per-second"), help: "Calls that leave the queue within a second; 0 for no limit.")
+    var callsPerSecond = 1.0
+
+    @Option(help: "A content template, as HX…=text with {{1}}. Repeat it for several.")
+    var content: [String] = []
+
+    @OptionGroup var mail: MailOptions
+
+    @Option(help: "How many of the newest messages to keep, and of the newest calls and mails.")
     var capacity = 1_000_000
 
     @Option(name: .customLong("latency-ms"), help: "Milliseconds that every answer takes.")
@@ -75,22 +103,30 @@ struct TwilioSimulator: ParsableCommand {
         settings.host = host
         settings.port = port
         settings.allowsRemoteCallbacks = remoteCallbacks
-        settings.controlToken = Self.environment("TWILIO_SIMULATOR_TOKEN")
+        settings.controlToken = Variables.value("TWILIO_SIMULATOR_TOKEN")
         if settings.controlToken == nil, !Access.isLoopback(host) {
             throw ValidationError(
                 "other machines can reach --host \(host), and TWILIO_SIMULATOR_TOKEN is not set. Set it, to keep codes "
                     + "from strangers, or listen on 127.0.0.1.")
         }
+        for option in content where !settings.templates.add(option) {
+            throw ValidationError("--content must be HX and 32 hexadecimal digits, then = and a text: \(option)")
+        }
+        settings.mail = try mail.settings()
+        guard callsPerSecond == 0 || (0.001...1000).contains(callsPerSecond) else {
+            throw ValidationError("--calls-per-second must be 0, or from 0.001 to 1000")
+        }
+        settings.callsPerSecond = callsPerSecond
         settings.capacity = capacity
         settings.latencyMilliseconds = latency
         settings.listLagMilliseconds = listLag
         settings.errorFormat = problemJSON ? .problem : .classic
         settings.seed = seed ?? UInt64.random(in: .min ... .max)
         settings.faults = Array(faults.utf8)
-        settings.accountSID = Self.environment("TWILIO_ACCOUNT_SID") ?? settings.accountSID
-        settings.authToken = Self.environment("TWILIO_AUTH_TOKEN") ?? settings.authToken
-        settings.apiKeySID = Self.environment("TWILIO_API_KEY_SID")
-        settings.apiKeySecret = Self.environment("TWILIO_API_KEY_SECRET")
+        settings.accountSID = Variables.value("TWILIO_ACCOUNT_SID") ?? settings.accountSID
+        settings.authToken = Variables.value("TWILIO_AUTH_TOKEN") ?? settings.authToken
+        settings.apiKeySID = Variables.value("TWILIO_API_KEY_SID")
+        settings.apiKeySecret = Variables.value("TWILIO_API_KEY_SECRET")
         let parts = delays.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
         guard parts.count == 3, let sending = parts[0], let sent = parts[1], let final = parts[2],
             let delays = StatusDelays(sending: sending, sent: sent, final: final)
@@ -111,6 +147,9 @@ struct TwilioSimulator: ParsableCommand {
         let server: SimulatorServer
         do {
             server = try SimulatorServer(settings)
+        } catch let error as TLSFailure {
+            Self.write("twilio-simulator: \(error.message)\n", to: STDERR_FILENO)
+            throw ExitCode(66)
         } catch {
             Self.write(
                 "twilio-simulator: cannot serve on \(settings.host):\(settings.port): \(error). "
@@ -119,10 +158,13 @@ struct TwilioSimulator: ParsableCommand {
         }
         // Set before the address is printed, because its reader may end this program at once.
         let signals = Self.watch([SIGTERM, SIGINT]) { server.stopListening() }
-        let url = "http://\(settings.host):\(server.port)"
-        // The file is written before the line, because the line's reader may look for the file.
-        if let readyFile { Self.announce(url, in: readyFile) }
-        Self.write("listening on \(url)\n", to: STDOUT_FILENO)
+        var urls = ["http://\(settings.host):\(server.port)"]
+        if let port = server.mailPort { urls.append("smtp://\(settings.host):\(port)") }
+        if let port = server.mailTLSPort { urls.append("smtps://\(settings.host):\(port)") }
+        // The file is written before the lines, because their reader may look for the file. The lines are one write,
+        // because their reader may have enough with the first.
+        if let readyFile { Self.announce(urls.joined(separator: "\n"), in: readyFile) }
+        Self.write(urls.map { "listening on \($0)\n" }.joined(), to: STDOUT_FILENO)
         withExtendedLifetime(signals) { server.waitUntilClosed() }
         server.close()
     }
@@ -139,12 +181,6 @@ struct TwilioSimulator: ParsableCommand {
             source.resume()
             return source
         }
-    }
-
-    private static func environment(_ name: String) -> String? {
-        guard let value = unsafe getenv(name) else { return nil }
-        let text = unsafe String(cString: value)
-        return text.isEmpty ? nil : text
     }
 
     /// Writes at once, because the program that started this one waits for the line.

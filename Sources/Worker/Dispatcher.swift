@@ -1,6 +1,7 @@
 import EventLoop
 import HTTP
 import Logging
+import Mail
 import OTP
 import Postgres
 import Queue
@@ -21,7 +22,9 @@ actor Dispatcher {
     private let pauses: PauseBook
     private let catalog: Catalog
     private let recorder: Recorder
-    private let sender: JobSender<SMSChannel<HTTPClient>>
+    private let sender: JobSender<Channels>
+    /// Asks the service that sends for something that changes nothing; whether it answered.
+    private let isReachable: @Sendable () async -> Bool
     private let reasserter: Reasserter
     private let claimer: Claimer
     private let status: StatusReport
@@ -29,31 +32,44 @@ actor Dispatcher {
     private var heartbeat: HeartbeatLoop?
 
     init(
-        _ configuration: WorkerConfiguration, http: HTTPClient, messages: HTTP.Endpoint, twilio: TwilioReader,
-        on loop: EventLoop, log: Logger
+        _ configuration: WorkerConfiguration, _ transport: Transport, on loop: EventLoop, log: Logger
     ) {
         self.loop = loop
         keys = configuration.keys
         let machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
-        core = DispatchCore(machine, on: loop, log: log)
+        core = DispatchCore(machine, provider: transport.name, on: loop, log: log)
         maintenance = MaintenanceSchedule(on: loop)
         pauses = PauseBook(core)
         catalog = Catalog(
-            core,
-            senders: CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback))
+            core, channels: configuration.channels,
+            senders: CountrySenders(standard: configuration.sender, statusCallback: configuration.statusCallback),
+            channelSenders: ChannelSenders(statusCallback: configuration.statusCallback),
+            appName: configuration.appName)
         let jobs = JobsInHand()
         recorder = Recorder(
             core, jobs, pauses, maintenance,
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
-        let channel = SMSChannel(
-            http, endpoint: messages, appName: configuration.appName, catalog: catalog, pauses: pauses)
-        sender = JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel)
-        reasserter = Reasserter(core, jobs, recorder, maintenance)
-        claimer = Claimer(core, jobs, recorder, reasserter, keys: keys) {
-            await twilio.answers(within: Times.connectivityCheck)
+        let channels: Channels
+        switch transport {
+        case .twilio(let http, let twilio, let endpoints):
+            channels = .twilio(
+                TwilioChannels(
+                    http, messages: endpoints.messages, calls: endpoints.calls, catalog: catalog, pauses: pauses))
+            isReachable = { await twilio.answers(within: Times.connectivityCheck) }
+        case .mail(let client, let mail):
+            channels = .mail(MailChannel(client, mail, catalog: catalog, pauses: pauses))
+            isReachable = {
+                (try? await client.check(mail.server, deadline: .now() + Times.connectivityCheck)) != nil
+            }
         }
-        status = StatusReport(core: core, pauses: pauses, recorder: recorder, windowNote: configuration.windowNote)
+        sender = JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels)
+        reasserter = Reasserter(core, jobs, recorder, maintenance)
+        claimer = Claimer(
+            core, jobs, recorder, reasserter, keys: keys, channels: configuration.channels, isReachable: isReachable)
+        status = StatusReport(
+            core: core, pauses: pauses, recorder: recorder, windowNote: configuration.windowNote,
+            channels: configuration.channels)
     }
 
     // MARK: What it is asked
@@ -69,10 +85,17 @@ actor Dispatcher {
 
     // MARK: What it is told
 
-    /// Starts to listen to the HTTP client; once, before the loops.
-    func prepare(_ http: HTTPClient) {
-        http.onCompletions { [weak self] completions in
-            self?.assumeIsolated { $0.sender.completed(completions) }
+    /// Starts to listen to the client; once, before the loops.
+    func prepare(_ transport: Transport) {
+        switch transport {
+        case .twilio(let http, _, _):
+            http.onCompletions { [weak self] completions in
+                self?.assumeIsolated { $0.sender.completed(completions.lazy.map { .http($0) }) }
+            }
+        case .mail(let client, _):
+            client.onCompletions { [weak self] completions in
+                self?.assumeIsolated { $0.sender.completed(completions.lazy.map { .mail($0) }) }
+            }
         }
     }
 
@@ -135,9 +158,11 @@ actor Dispatcher {
         core.statusChanged.signal()
     }
 
-    /// Credentials have changed: requests handed over from now on use `endpoint`, which carries the new ones.
-    func use(_ endpoint: HTTP.Endpoint) {
-        sender.channel.endpoint = endpoint
+    /// Credentials have changed: requests handed over from now on use `endpoints`, which carry the new ones.
+    func use(_ endpoints: Transport.Endpoints) {
+        guard case .twilio(var channels) = sender.channel else { return }
+        channels.use(messages: endpoints.messages, calls: endpoints.calls)
+        sender.channel = .twilio(channels)
         sender.credentialsSince = .now()
     }
 
@@ -146,6 +171,9 @@ actor Dispatcher {
         core.machine.probeNow(at: .now())
         core.claimsMayGo.signal()
     }
+
+    /// The number that calls to a country come from.
+    private func caller(_ country: String) -> CallSender? { catalog.channelSenders.call(country: country)?.sender }
 
     /// Twilio has the message of a job whose outcome was unknown.
     private func adopt(_ message: AcceptedMessage) { recorder.adopt(message) }
@@ -188,6 +216,12 @@ actor Dispatcher {
         await poller.run()
     }
 
+    /// Begins the next steps of routes until canceled.
+    func beginSteps(_ records: Session) async {
+        var starter = StepStarter(core, catalog, ConnectionSource(records) { $0 })
+        await starter.run()
+    }
+
     /// Probes until canceled.
     func probe(_ records: Session) async {
         var prober = Prober(core, pauses, ConnectionSource(records) { $0 })
@@ -198,7 +232,9 @@ actor Dispatcher {
     func reconcile(_ records: Session, _ twilio: TwilioReader, _ rule: ResolutionRule) async {
         let records = ConnectionSource<any LookupDatabase>(records) { $0 }
         let lookups = LookupPool(
-            Lookups(records: records, twilio: twilio, rule: rule, log: core.log) { await self.adopt($0) }, on: loop)
+            Lookups(
+                records: records, twilio: twilio, rule: rule, log: core.log,
+                caller: { country in await self.caller(country) }, adopt: { await self.adopt($0) }), on: loop)
         async let performing: Void = lookups.run()
         var reconciler = OutcomeReconciler(core, maintenance, records, lookups, keys: keys)
         await reconciler.run()

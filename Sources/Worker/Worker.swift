@@ -2,6 +2,7 @@ public import EventLoop
 import Glibc
 import HTTP
 public import Logging
+import Mail
 import OTP
 import Postgres
 public import Queue
@@ -23,8 +24,7 @@ public actor Worker {
 
     private let configuration: WorkerConfiguration
     private let log: Logger
-    private let http: HTTPClient
-    private let twilio: TwilioReader
+    private let transport: Transport
     private let dispatcher: Dispatcher
     /// Signaled when the worker has to stop: by a drain, or by a schema that this program does not know.
     private let leaving: Latch
@@ -51,7 +51,7 @@ public actor Worker {
     /// Prepares a worker; nothing is connected yet.
     ///
     /// - Parameter onStatus: told in a few words whenever the worker's state changes, on the loop (systemd's STATUS=).
-    /// - Throws: `WorkerFailure.http` when the base URL or libcurl can't be used.
+    /// - Throws: `WorkerFailure.http` or `.mail` when the base URL or libcurl can't be used.
     public init(
         _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger,
         callbackCounts: @escaping @Sendable () -> CallbackCounts? = { nil },
@@ -63,26 +63,41 @@ public actor Worker {
         self.callbackCounts = callbackCounts
         self.onStatus = onStatus
         leaving = Latch(on: loop)
-        do {
-            var limits = HTTPConfiguration()
-            limits.totalTimeout = Times.http
-            // Each kind has its own share, so that none waits for another: sends, lookups, polls, and a connectivity
-            // check.
-            limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
-            limits.caFile = configuration.caFile
-            limits.plainHTTP = configuration.plainHTTP
-            limits.userAgent = "otpd/\(configuration.version)"
-            http = try HTTPClient(limits, on: loop)
-            twilio = TwilioReader(
-                http: http, baseURL: configuration.twilioBaseURL,
-                endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
-                authorization: Authorization(configuration.credentials.authorization), log: log)
-            let messages = try Self.messages(http, twilio, configuration.credentials)
-            dispatcher = Dispatcher(
-                configuration, http: http, messages: messages, twilio: twilio, on: loop, log: log)
-        } catch {
-            throw .http(error)
+        if let mail = configuration.mail {
+            do { transport = .mail(try Self.mailClient(configuration, on: loop), mail) } catch { throw .mail(error) }
+        } else {
+            do { transport = try Self.twilio(configuration, on: loop, log: log) } catch { throw .http(error) }
         }
+        dispatcher = Dispatcher(configuration, transport, on: loop, log: log)
+    }
+
+    private static func twilio(
+        _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger
+    ) throws(HTTPError) -> Transport {
+        var limits = HTTPConfiguration()
+        limits.totalTimeout = Times.http
+        // Each kind has its own share, so that none waits for another: sends, lookups, polls, and a connectivity check.
+        limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
+        limits.caFile = configuration.caFile
+        limits.plainHTTP = configuration.plainHTTP
+        limits.userAgent = "otpd/\(configuration.version)"
+        let http = try HTTPClient(limits, on: loop)
+        let twilio = TwilioReader(
+            http: http, baseURL: configuration.twilioBaseURL,
+            endpoint: Twilio.Endpoint(accountSID: configuration.credentials.accountSID),
+            authorization: Authorization(configuration.credentials.authorization), log: log)
+        return .twilio(http, twilio, try endpoints(http, twilio, configuration.credentials))
+    }
+
+    private static func mailClient(
+        _ configuration: WorkerConfiguration, on loop: EventLoop
+    ) throws(MailError) -> MailClient {
+        var limits = MailConfiguration()
+        // Shorter than a drain, so that a draining worker learns how its mails ended.
+        limits.totalTimeout = Times.mail
+        limits.maxConnections = configuration.maxInFlight
+        limits.caFile = configuration.caFile
+        return try MailClient(limits, on: loop)
     }
 
     /// Works until drained.
@@ -90,26 +105,32 @@ public actor Worker {
     /// - Throws: `WorkerFailure.schema` when the database's schema is not the one this program knows, found before the
     ///   first claim. If the schema changes later, the worker logs that and waits.
     public func run() async throws(WorkerFailure) {
-        await dispatcher.prepare(http)
+        await dispatcher.prepare(transport)
         let claims = session(.claims)
         let records = session(.records)
         let identity = HeartbeatLoop.Identity(
-            base: WorkerReport(host: configuration.host, pid: getpid(), version: configuration.version),
+            base: WorkerReport(
+                host: configuration.host, pid: getpid(), version: configuration.version,
+                channels: configuration.channels),
             onStatus: onStatus, callbackCounts: callbackCounts)
         let rule = ResolutionRule(resends: configuration.resendsUnknown)
-        await withTaskGroup(of: Void.self) { [dispatcher, twilio] background in
+        await withTaskGroup(of: Void.self) { [dispatcher, transport] background in
             background.addTask { await claims.run() }
             background.addTask { await records.run() }
             background.addTask { await dispatcher.beat(claims, identity) }
-            background.addTask { await dispatcher.sweep(records) }
-            background.addTask { await dispatcher.poll(records, twilio) }
-            background.addTask { await dispatcher.reconcile(records, twilio, rule) }
             background.addTask { await dispatcher.probe(records) }
+            // The work that any worker can do for all jobs is that of Twilio's workers.
+            if case .twilio(_, let twilio, _) = transport {
+                background.addTask { await dispatcher.sweep(records) }
+                background.addTask { await dispatcher.poll(records, twilio) }
+                background.addTask { await dispatcher.reconcile(records, twilio, rule) }
+                background.addTask { await dispatcher.beginSteps(records) }
+            }
             await foreground(claims, records)
             await dispatcher.sendFinalHeartbeat()
             background.cancelAll()
         }
-        await http.close()
+        await transport.close()
         if let refusal { throw .schema(refusal) }
     }
 
@@ -125,14 +146,15 @@ public actor Worker {
     ///
     /// - Throws: `WorkerFailure.http` when they cannot be written into a header. The old ones stay in force then.
     public func use(_ credentials: Credentials) async throws(WorkerFailure) {
-        let messages: HTTP.Endpoint
+        guard case .twilio(let http, let twilio, _) = transport else { return }
+        let endpoints: Transport.Endpoints
         do {
-            messages = try Self.messages(http, twilio, credentials)
+            endpoints = try Self.endpoints(http, twilio, credentials)
         } catch {
             throw .http(error)
         }
         twilio.authorization.value = credentials.authorization
-        await dispatcher.use(messages)
+        await dispatcher.use(endpoints)
     }
 
     /// Whether it takes jobs and sends them: connected, neither paused nor draining.
@@ -141,11 +163,13 @@ public actor Worker {
     /// Sends a probe at once if this worker is paused. The pause ends if its cause is gone.
     public func probeNow() async { await dispatcher.probeNow() }
 
-    private static func messages(
+    private static func endpoints(
         _ http: HTTPClient, _ twilio: TwilioReader, _ credentials: Credentials
-    ) throws(HTTPError) -> HTTP.Endpoint {
+    ) throws(HTTPError) -> Transport.Endpoints {
         let authorization = credentials.authorization.withBytes { bytes in (0..<bytes.count).map { bytes[$0] } }
-        return try http.endpoint(url: twilio.baseURL + twilio.endpoint.messages, authorization: authorization)
+        return Transport.Endpoints(
+            messages: try http.endpoint(url: twilio.baseURL + twilio.endpoint.messages, authorization: authorization),
+            calls: try http.endpoint(url: twilio.baseURL + twilio.endpoint.calls, authorization: authorization))
     }
 
     /// Runs the loops that end when the worker has drained, at most for `Times.drain` after it began to.

@@ -1,4 +1,5 @@
 public import HTTP
+public import OTP
 public import Postgres
 public import Queue
 public import Twilio
@@ -15,6 +16,10 @@ public struct WorkerConfiguration: Sendable {
     public var credentials: Credentials
     /// The sender of messages.
     public var sender: Sender
+    /// The channels that it claims jobs of.
+    public var channels: [Channel] = [.sms, .whatsapp, .call]
+    /// The mail server of a worker that sends e-mail; nil for a worker that sends through Twilio.
+    public var mail: MailTransport?
     /// Fills `{app}` in templates.
     public var appName: String
     /// Requests to Twilio at a time.
@@ -59,5 +64,15 @@ public struct WorkerConfiguration: Sendable {
         self.plainHTTP = plainHTTP
         self.host = host
         self.version = version
+    }
+
+    /// The same for a worker of its own that sends e-mail, with its own number of mails at a time.
+    public func sendingMail(by mail: MailTransport, atATime: Int) -> WorkerConfiguration {
+        var other = self
+        other.mail = mail
+        other.channels = [.email]
+        other.maxInFlight = atATime
+        other.windowNote = nil
+        return other
     }
 }

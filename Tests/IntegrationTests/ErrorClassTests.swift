@@ -18,27 +18,43 @@ import Testing
             ]
         ),
         ("pause_sender", "delivery", [30018, 30040, 30024, 30032, 30034, 30041, 30042, 30043]),
-        ("pause_country", "create", [21408]),
+        ("pause_channel", "create", [63002, 63007, 63008, 10002, 21210, 21213]),
+        (
+            "pause_channel", "delivery",
+            [63001, 63016, 63020, 63022, 63027, 63028, 63030, 63040, 63041, 63042, 32204]
+        ),
+        ("pause_country", "create", [21215, 21408]),
+        ("pause_country", "delivery", [13227, 32205]),
         (
             "permanent_recipient", "create",
-            [21211, 21214, 21217, 21219, 21265, 21266, 21268, 21608, 572_005, 21610, 21612, 21614, 21635]
+            [
+                21211, 21214, 21217, 21219, 21265, 21266, 21268, 21608, 572_005, 21610, 21612, 21614, 21635, 63003,
+                63015, 63031, 21216, 573_002, 573_005,
+            ]
         ),
-        ("permanent_recipient", "delivery", [30005, 30006, 30004]),
+        (
+            "permanent_recipient", "delivery",
+            [30005, 30006, 30004, 63014, 63024, 63032, 63033, 13223, 13224, 13225, 13226, 32203, 32224]
+        ),
         (
             "bad_job", "create",
             [
                 21602, 21604, 21605, 21609, 21617, 21618, 21619, 21620, 21621, 21622, 21623, 21624, 21626, 21627,
-                21652, 21653, 21654, 21655, 21656, 21658, 30028, 30029, 30030, 30031,
+                21652, 21653, 21654, 21655, 21656, 21658, 21201, 21205, 21218, 21220, 30028, 30029, 30030, 30031,
             ]
         ),
-        ("content", "delivery", [30007, 30019, 30010, 30012, 30013, 30044]),
-        ("throttle", "create", [20429, 21611, 14107, 63038, 63017, 63018]),
+        ("bad_job", "delivery", [63011, 63019, 63025]),
+        (
+            "content", "delivery",
+            [30007, 30019, 30010, 30012, 30013, 30044, 12100, 13511, 13520, 63005, 63006, 63013, 63021]
+        ),
+        ("throttle", "create", [10004, 20429, 21611, 14107, 63038, 63017, 63018]),
         ("throttle", "delivery", [30001, 30017, 30022, 30023, 30025, 30026, 30027, 30454]),
         ("ambiguous", "create", [20503, 20500]),
         ("ambiguous", "delivery", [30410]),
         ("retry_safe", "create", [21730]),
-        ("retry_safe", "delivery", [30020, 30021]),
-        ("one_resend", "delivery", [30003, 30008, 30485, 30036]),
+        ("retry_safe", "delivery", [30020, 30021, 63010]),
+        ("one_resend", "delivery", [30003, 30008, 30485, 30036, 63009, 63012, 63023, 63029]),
         ("fraud_hold", "delivery", [30450, 30453]),
         ("fraud_hold", "verify", [60410]),
         ("ignore", "inbound", [30009, 30038, 30039]),
@@ -55,7 +71,7 @@ import Testing
         let expected = Self.known.flatMap { group in
             group.codes.map { (code: $0, row: "\($0)|\(group.errorClass)|\(group.stage)") }
         }
-        #expect(expected.count == 118)
+        #expect(expected.count == 174)
         #expect(rows == expected.sorted { $0.code < $1.code }.map(\.row).joined(separator: "\n"))
     }
 
@@ -85,7 +101,7 @@ import Testing
         try await database.text("DELETE FROM otp.limits")
         try await Otpd.run(simulator)
 
-        let failing = Self.codes("create", "permanent_recipient", "bad_job")
+        let failing = Self.codes("create", "permanent_recipient", "bad_job", "pause_channel")
         try refuse(failing, simulator)
         for code in failing { try await database.enqueue(Self.number(refusedWith: code)) }
         try await database.becomes(
@@ -102,6 +118,7 @@ import Testing
         }
         try await database.becomes(
             """
+            10004|waits|10004|t
             14107|waits||t
             20429|waits||t
             20500|unknown||t
@@ -123,7 +140,7 @@ import Testing
         // Their codes expire, and the reason stays.
         try await database.text("UPDATE otp.send_jobs SET expires_at = now() WHERE state <> 'unknown'")
         try await database.becomes(
-            "7|t",
+            "8|t",
             """
             SELECT count(*), bool_and(error <> '' AND remedy <> '')
               FROM otp.delivery_status WHERE subject LIKE 'waits %' AND job_state = 'expired'

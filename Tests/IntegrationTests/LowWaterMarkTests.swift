@@ -1,5 +1,6 @@
 import EventLoop
 import Foundation
+import OTP
 import Postgres
 import Testing
 
@@ -12,7 +13,8 @@ import Testing
     /// The pages that a claim of ten touches, from `start` on. The claim is rolled back.
     private func pages(_ session: TestDatabase.Session, from start: String) async throws -> Int {
         let plan = try await session.text(
-            "BEGIN; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE claim(10, 1, 30, true, \(start))")
+            "BEGIN; EXPLAIN (ANALYZE, BUFFERS, TIMING OFF, FORMAT JSON) EXECUTE claim(10, 1, 30, true, '{sms}', \(start))"
+        )
         try await session.text("ROLLBACK")
         let answer = try JSONSerialization.jsonObject(with: Data(plan.utf8)) as? [[String: Any]]
         let root = try #require(answer?.first?["Plan"] as? [String: Any])
@@ -32,18 +34,20 @@ import Testing
         try await claims.text(
             """
             SET plan_cache_mode = force_generic_plan;
-            PREPARE claim (int, bigint, float8, bool, timestamptz) AS \(Claim.fromMark.sql)
+            PREPARE claim (int, bigint, float8, bool, text[], timestamptz) AS \(Claim.fromMark.sql)
             """)
         let snapshot = try await database.connect()
         try await snapshot.text("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM otp.send_jobs")
         for _ in 0..<7 {
             let taken = try await Claim.run(
-                on: claims.connection, limit: 500, quarantined: true, worker: 1, keys: .tests, lease: .seconds(30),
+                on: claims.connection, limit: 500, quarantined: true, channels: [.sms], worker: 1, keys: .tests,
+                lease: .seconds(30),
                 deadline: .now() + .seconds(120))
             #expect(taken.jobs.count == 500)
         }
         let last = try await Claim.run(
-            on: claims.connection, limit: 10, .fromMark(from: nil), quarantined: true, worker: 1, keys: .tests,
+            on: claims.connection, limit: 10, .fromMark(from: nil), quarantined: true, channels: [.sms], worker: 1,
+            keys: .tests,
             lease: .seconds(30),
             deadline: .now() + .seconds(120))
         let mark = try #require(last.lowest)
@@ -64,7 +68,8 @@ import Testing
         -> ClaimedJobs
     {
         try await Claim.run(
-            on: session.connection, limit: limit, .fromMark(from: start), quarantined: true, worker: 1,
+            on: session.connection, limit: limit, .fromMark(from: start), quarantined: true, channels: [.sms],
+            worker: 1,
             keys: .tests, lease: .seconds(30), deadline: .now() + .seconds(120))
     }
 

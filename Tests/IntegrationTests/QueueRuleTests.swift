@@ -65,6 +65,24 @@ import Testing
         #expect(try simulator.inbox().map(\.to) == ["+966501234569"])
     }
 
+    /// "Call me instead" helps exactly while text messages do not go.
+    @Test func aHeldSendDoesNotHoldUpAnotherChannel() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await database.text(
+            """
+            INSERT INTO otp.channel_senders (channel, sender) VALUES ('call', '+12015550100');
+            INSERT INTO otp.pauses (scope, key, reason, remedy, next_probe_at, created_by)
+            VALUES ('channel', 'sms', 'a test', 'none', clock_timestamp() + interval '1 hour', 'a test');
+            SELECT otp.request('a', '0501234567')
+            """)
+        try await Otpd.run(simulator)
+        try await database.becomes("pause", "SELECT hold_kind FROM otp.send_jobs")
+        try await database.text("SELECT otp.request('a', '0501234567', channel => 'call')")
+        try await database.becomes("call", "SELECT channel FROM otp.messages")
+        #expect(try await database.text("SELECT channel, state FROM otp.send_jobs") == "sms|queued")
+    }
+
     /// Two sends of one verification have the same text. So they go one at a time, or evidence could not tell them
     /// apart.
     @Test func sendsOfOneVerificationTakeTurns() async throws {

@@ -1,4 +1,5 @@
 import EventLoop
+import OTP
 import Postgres
 import Queue
 import Testing
@@ -11,7 +12,8 @@ import Testing
 
     private func claim(_ session: TestDatabase.Session) async throws -> [ClaimedJob] {
         try await Claim.run(
-            on: session.connection, limit: 10, quarantined: true, worker: 1, keys: .tests, lease: .seconds(30),
+            on: session.connection, limit: 10, quarantined: true, channels: [.sms], worker: 1, keys: .tests,
+            lease: .seconds(30),
             deadline: soon
         ).jobs
     }

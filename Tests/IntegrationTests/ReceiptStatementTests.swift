@@ -82,7 +82,8 @@ import Testing
         let session = try await database.connect()
         func claim() async throws(PostgresError) -> Int {
             try await Claim.run(
-                on: session.connection, limit: 1, quarantined: true, worker: 1, keys: .tests, lease: .seconds(30),
+                on: session.connection, limit: 1, quarantined: true, channels: [.sms], worker: 1, keys: .tests,
+                lease: .seconds(30),
                 deadline: soon
             ).jobs.count
         }
@@ -179,7 +180,7 @@ import Testing
             try await session.text(
                 "SELECT final_at IS NOT NULL, error_code, next_poll_at, follow_up IS NOT NULL FROM otp.messages")
                 == "t|30003||t")
-        #expect(try await session.text("SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL") == "1")
+        #expect(try await session.text("SELECT count(*) FROM otp.send_jobs WHERE follows IS NOT NULL") == "1")
         try await report(session, "undelivered", errorCode: 30003, price: "-0.05")
         #expect(try await session.text("SELECT count(*) FROM otp.send_jobs") == "1")
         await session.close()
@@ -228,7 +229,7 @@ import Testing
         #expect(
             try await database.text("SELECT follow_up FROM otp.messages ORDER BY send_job_id DESC LIMIT 1")
                 == "Not sent again: the user had already requested the code again.")
-        #expect(try await database.text("SELECT count(resend_of), count(*) FROM otp.send_jobs") == "1|2")
+        #expect(try await database.text("SELECT count(follows), count(*) FROM otp.send_jobs") == "1|2")
         await user.close()
         await worker.close()
     }
@@ -299,7 +300,7 @@ import Testing
                 INSERT INTO otp.verifications (subject, phone_number) VALUES ('\(end)', '0501234567') RETURNING id
                 """)
             try await database.text(
-                "INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (\(verification), \(verification)00)")
+                "INSERT INTO otp.send_jobs (verification_id, follows) VALUES (\(verification), \(verification)00)")
         }
         func job(_ subject: String) async throws -> (id: Int64, verification: Int64) {
             let row = try await database.text(
@@ -346,7 +347,7 @@ import Testing
         #expect(
             try await database.text(
                 """
-                SELECT subject, job_state FROM otp.delivery_status WHERE resend_of = verification_id * 100 ORDER BY 1
+                SELECT subject, job_state FROM otp.delivery_status WHERE follows = verification_id * 100 ORDER BY 1
                 """) == "expired|expired\nfailed|failed\nrepeated|failed\nunknown|failed")
         await session.close()
     }

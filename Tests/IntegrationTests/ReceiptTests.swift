@@ -32,7 +32,7 @@ import Testing
             accepted|undelivered|\(job)|Not sent again: it was already a resend.
             """, within: .seconds(60),
             """
-            SELECT job_state, message_status, resend_of, regexp_replace(follow_up, ' [0-9]+[.]$', '')
+            SELECT job_state, message_status, follows, regexp_replace(follow_up, ' [0-9]+[.]$', '')
               FROM otp.delivery_status ORDER BY send_job_id
             """)
         let messages = try simulator.inbox(to: Self.unreachable)

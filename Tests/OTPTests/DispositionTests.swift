@@ -76,7 +76,8 @@ struct DispositionTests {
     @Test(
         arguments: [
             (ErrorClass.pauseWorker, JobState.queued, Disposition.Scope.worker), (.pauseSender, .queued, .sender),
-            (.pauseCountry, .queued, .country), (.fraudHold, .queued, .prefix), (.permanentRecipient, .failed, nil),
+            (.pauseChannel, .failed, nil), (.pauseCountry, .queued, .country), (.fraudHold, .queued, .prefix),
+            (.permanentRecipient, .failed, nil),
             (.badJob, .failed, nil), (.content, .failed, nil), (.throttle, .queued, nil), (.retrySafe, .queued, nil),
             (.oneResend, .queued, nil), (.ambiguous, .unknown, nil), (.ignore, .failed, nil),
         ] as [(ErrorClass, JobState, Disposition.Scope?)])
@@ -84,7 +85,7 @@ struct DispositionTests {
         let code = DispositionTests.code(errorClass)
         let disposition = decide(refused(code))
         #expect(disposition.step.state == state)
-        let why = Disposition.Failure(
+        let why = FailureCause(
             code: code, errorClass: errorClass, error: "because \(errorClass.rawValue)", remedy: "do something")
         if let scope {
             #expect(disposition.effect == .pause(scope, why: why))
@@ -96,8 +97,32 @@ struct DispositionTests {
         if state == .queued { #expect(decide(refused(code), life: .milliseconds(900)).step == .expired(why)) }
     }
 
-    @Test func thereAreTwelveClasses() {
-        #expect(ErrorClass.allCases.count == 12)
+    @Test func thereAreThirteenClasses() {
+        #expect(ErrorClass.allCases.count == 13)
+    }
+
+    /// A sender's pause stops SMS too, so a number that cannot call must not cause one.
+    @Test(arguments: Channel.allCases)
+    func aSenderOfAnotherChannelPausesThatChannelAlone(_ channel: Channel) {
+        var random = SeededGenerator(9)
+        let code = DispositionTests.code(.pauseSender)
+        let disposition = DispositionTests.rule.decide(
+            refused(code), attempt: 1, lifeLeft: .seconds(300), channel: channel, using: &random)
+        guard case .pause(let scope, _) = disposition.effect else { return #expect(disposition.effect != nil) }
+        #expect(scope == (channel == .sms ? .sender : .channel))
+        #expect(disposition.step.state == (channel == .sms ? .queued : .failed))
+    }
+
+    /// Codes of WhatsApp and calls. A text message that gets one holds no others.
+    @Test(arguments: Channel.allCases)
+    func aChannelIsPausedByItsOwnJobsAlone(_ channel: Channel) {
+        var random = SeededGenerator(9)
+        let disposition = DispositionTests.rule.decide(
+            refused(DispositionTests.code(.pauseChannel)), attempt: 1, lifeLeft: .seconds(300), channel: channel,
+            using: &random)
+        #expect(disposition.step.state == .failed)
+        if channel == .sms { return #expect(disposition.effect == nil) }
+        guard case .pause(.channel, _) = disposition.effect else { return #expect(disposition.effect != nil) }
     }
 
     @Test func oneResendIsOne() {

@@ -8,9 +8,13 @@ struct MessageSIDTests {
         #expect(MessageSID("MM\(text.dropFirst(2))") != nil)
         #expect(MessageSID(text) != MessageSID(text.lowercased()))
         let digits = text.dropFirst(2)
+        let call = MessageSID("CA\(digits)")
+        #expect(call?.description == "CA\(digits)" && call?.isCall == true)
+        #expect(MessageSID(text)?.isCall == false && MessageSID("MM\(digits)")?.isCall == false)
         let cut = text.dropLast()
         let bad: [String] = [
-            "", "SM", "AC\(digits)", "sm\(digits)", "\(text)0", "\(cut)", "\(cut)g", "\(cut)\u{0}",
+            "", "SM", "AC\(digits)", "sm\(digits)", "ca\(digits)", "CM\(digits)", "SA\(digits)", "\(text)0", "\(cut)",
+            "\(cut)g", "\(cut)\u{0}",
             "\(cut.dropLast())é",
         ]
         for bad in bad {

@@ -152,6 +152,12 @@ struct DashboardTextTests {
             p99: nil, delivered: 60, undelivered: 20)
         history.points = [point]
         history.deliveries = [("SA", "delivered", 5)]
+        history.channels = [
+            DashboardHistory.Channel(channel: "call", messages: 9, delivered: 0, undelivered: 2, verified: 4)
+        ]
+        history.channelSpend = [
+            DashboardHistory.ChannelSpend(channel: "call", currency: "USD", billed: "0.30", expected: "0.2")
+        ]
         history.spend = [
             DashboardHistory.Spend(currency: "USD", billed: "1.50", expected: "0.2", budget: "10"),
             DashboardHistory.Spend(currency: "EUR", billed: "0.3", expected: "0", budget: nil),
@@ -218,6 +224,27 @@ struct DashboardTextTests {
         #expect(json.contains(#""refusals":[{"scope":"country","all":1200,"lastHour":40},"#))
     }
 
+    @Test func channels() {
+        let text = Metrics.text(StatusFixture.routed, Self.history, refusedTokens: 0)
+        for line in [
+            #"otpd_channel_queued_jobs{channel="sms"} 8"#, #"otpd_channel_queued_jobs{channel="call"} 4"#,
+            #"otpd_channel_workers_alive{channel="email"} 0"#,
+            #"otpd_channel_ended_5m{channel="call",outcome="accepted"} 103"#,
+            #"otpd_channel_ended_1h{channel="call",outcome="failed"} 11"#,
+            #"otpd_channel_ended_1h{channel="whatsapp",outcome="accepted"} 0"#,
+            #"otpd_channel_messages_1h{channel="call"} 9"#, #"otpd_channel_undelivered_1h{channel="call"} 2"#,
+            #"otpd_channel_verified_1h{channel="call"} 4"#, #"otpd_channel_verified_1h{channel="sms"} 0"#,
+            #"otpd_channel_spend_today{channel="call",kind="billed",currency="USD"} 0.30"#, "otpd_route_problems 1",
+        ] { #expect(text.contains("\n\(line)\n"), "\(line)") }
+        let json = DashboardJSON.status(StatusFixture.routed, host: "web-1", server: "db:5432").text
+        #expect(
+            json.contains(
+                #"{"channel":"call","used":true,"workersAlive":2,"queued":4,"accepted":[14,103,233],"#
+                    + #""failed":[0,1,11],"problem":null}"#), "\(json)")
+        #expect(json.contains(#""problem":"step 3 of the route for any purpose, SA: No running worker"#))
+        #expect(json.contains(#"{"channel":"whatsapp","used":false,"#))
+    }
+
     @Test func withoutALatencyOrABudgetThereIsNone() {
         var snapshot = StatusFixture.working
         snapshot.queue.latency = nil
@@ -233,6 +260,8 @@ struct DashboardTextTests {
                 {"now":1000000,"step":60,"length":60,"at":[999960],"queued":[4],"due":[2],"oldest":[1.3],"accepted":[1.5],\
                 "failed":[0.05],"p50":[50],"p95":[null],"p99":[null],"delivered":[75],\
                 "deliveries":[{"country":"SA","status":"delivered","messages":5}],\
+                "channels":[{"channel":"call","messages":9,"delivered":0,"undelivered":2,"verified":4}],\
+                "channelSpend":[{"channel":"call","currency":"USD","billed":0.30,"expected":0.2}],\
                 "spend":[{"currency":"USD","billed":1.50,"expected":0.2,"budget":10},\
                 {"currency":"EUR","billed":0.3,"expected":0,"budget":null}]}
                 """)

@@ -38,9 +38,12 @@ import Testing
             guard let name = SettingName.allCases.first(where: { line.hasPrefix("#\($0.rawValue)=") }) else { continue }
             let value = String(line.dropFirst(name.rawValue.count + 2))
             guard !value.isEmpty else { continue }
-            // An address to receive callbacks needs the URL that Twilio calls.
-            let url = ["OTPD_CALLBACK_PUBLIC_URL": "https://sms.example.com/twilio/status"]
-            #expect(Fixture.problems(url.merging([name.rawValue: value]) { $1 }) == [], "\(line)")
+            // An address to receive callbacks needs the URL that Twilio calls, and a sender of e-mail its server.
+            let needed = [
+                "OTPD_CALLBACK_PUBLIC_URL": "https://sms.example.com/twilio/status",
+                "OTPD_SMTP_URL": "smtps://mail.example.com", "OTPD_MAIL_FROM": "codes@example.com",
+            ]
+            #expect(Fixture.problems(needed.merging([name.rawValue: value]) { $1 }) == [], "\(line)")
         }
     }
 }

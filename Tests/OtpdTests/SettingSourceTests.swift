@@ -28,6 +28,11 @@ import Testing
         var changes: [String: String?] = [name.rawValue: nil]
         if name == .apiKeySecret { changes["TWILIO_API_KEY_SID"] = "SK" + Fixture.sid }
         if name == .dashboardToken { changes["OTPD_DASHBOARD_LISTEN"] = "0.0.0.0:9464" }
+        if name == .smtpPassword {
+            changes["OTPD_SMTP_URL"] = "smtps://mail.example.com"
+            changes["OTPD_MAIL_FROM"] = "codes@example.com"
+            changes["OTPD_SMTP_USERNAME"] = "mgask"
+        }
         let file = changes.merging([name.rawValue + "_FILE": "/f"]) { $1 }
         #expect(Fixture.problems(file, files: ["/f": Array(value.utf8)]) == [])
         let credential = changes.merging(["CREDENTIALS_DIRECTORY": "/run/credentials/otpd"]) { $1 }
@@ -39,6 +44,7 @@ import Testing
             case .secret: settings.secrets.current
             case .secretPrevious: settings.secrets.previous
             case .authToken: settings.twilio.authToken
+            case .smtpPassword: settings.mail?.password
             case .dashboardToken: settings.dashboard?.token
             default:
                 if case .apiKey(_, let secret) = settings.twilio.login { Optional(secret) } else { Secret?.none }

@@ -84,6 +84,32 @@ enum StatusFixture {
         return snapshot
     }
 
+    /// A route from text messages to calls to e-mails. Its calls are paused, and no worker sends e-mails.
+    static var routed: StatusSnapshot {
+        var snapshot = working
+        func channel(_ name: String, _ isRouted: Bool, _ queued: Int, _ accepted: [Int], _ failed: [Int])
+            -> StatusSnapshot.Channel
+        {
+            var channel = StatusSnapshot.Channel()
+            (channel.name, channel.isRouted, channel.workersAlive) = (name, isRouted, name == "email" ? 0 : 2)
+            (channel.queued, channel.accepted, channel.failed) = (queued, accepted, failed)
+            return channel
+        }
+        snapshot.channels = [
+            channel("sms", true, 8, [1_190, 4_900, 60_000], [0, 1, 30]),
+            channel("whatsapp", false, 0, [0, 0, 0], [0, 0, 0]),
+            channel("call", true, 4, [14, 103, 233], [0, 1, 11]), channel("email", true, 0, [0, 0, 0], [0, 0, 0]),
+        ]
+        snapshot.routeProblems = [
+            StatusSnapshot.RouteProblem(
+                purpose: "*", country: "SA", step: 3, channel: "email",
+                problem: "No running worker can send by email: set OTPD_SMTP_URL and OTPD_MAIL_FROM.")
+        ]
+        snapshot.sends[0].channel = "call"
+        snapshot.workers[1].channels = "email"
+        return snapshot
+    }
+
     static func view(_ snapshot: StatusSnapshot, interval: Double? = 2) -> StatusView {
         var view = StatusView(snapshot: snapshot, database: "db.example:5432", interval: interval)
         view.history.add(snapshot)

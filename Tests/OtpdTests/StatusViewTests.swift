@@ -28,7 +28,7 @@ import Testing
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
             ("working", StatusFixture.working), ("limited", StatusFixture.limited),
-            ("troubled", StatusFixture.troubled), ("many", many),
+            ("troubled", StatusFixture.troubled), ("many", many), ("routed", StatusFixture.routed),
             ("nothing", StatusSnapshot()), ("hostile", hostile),
         ]
     }
@@ -65,6 +65,45 @@ import Testing
         #expect(lines.contains { $0.hasPrefix("Refused") && $0.contains("40 country · in 1 h, by limit") }, "\(lines)")
         let working = StatusFixture.view(StatusFixture.working).lines(width: 100).map(\.plain)
         #expect(!working.contains { $0.contains("limit") })
+    }
+
+    @Test func channelsInUseHaveNames() {
+        var snapshot = StatusFixture.routed
+        let lines = StatusFixture.view(snapshot, interval: nil).lines(width: 100).map(\.plain)
+        #expect(lines.contains("Channels  in 1 h"), "\(lines)")
+        #expect(lines.contains("  sms       60,000 sent, 30 failed, 8 queued"))
+        #expect(lines.contains("  call      233 sent, 11 failed, 4 queued"))
+        #expect(lines.contains("  email     0 sent, 0 failed, 0 queued, cannot be used"))
+        #expect(!lines.contains { $0.hasPrefix("  whatsapp") }, "a channel without a route or a job")
+        #expect(lines.contains { $0.contains("+9665•••••001  call      accepted, delivered") })
+        #expect(lines.contains { $0.hasPrefix("  7") && $0.hasSuffix(" · e-mail") }, "\(lines)")
+        var pause = StatusSnapshot.Pause()
+        pause.scope = "channel call"
+        snapshot.pauses = [pause]
+        let paused = StatusFixture.view(snapshot, interval: nil).lines(width: 100).map(\.plain)
+        #expect(paused.contains("  call      233 sent, 11 failed, 4 queued, paused"))
+    }
+
+    /// With text messages alone, the picture is the same as without the channels' figures.
+    @Test func textMessagesAloneHaveNone() {
+        var snapshot = StatusFixture.routed
+        (snapshot.channels, snapshot.routeProblems) = (Array(snapshot.channels.prefix(2)), [])
+        snapshot.workers[1].channels = "sms, whatsapp, call"
+        snapshot.sends[0].channel = "sms"
+        for interval in [2.0, nil] {
+            #expect(
+                StatusFixture.view(snapshot, interval: interval).lines(width: 100)
+                    == StatusFixture.view(StatusFixture.working, interval: interval).lines(width: 100))
+        }
+    }
+
+    @Test func aStepThatCannotBeUsed() {
+        let verdict = StatusVerdict.of(StatusFixture.routed)
+        #expect(verdict.level == .warning && !verdict.failsCheck)
+        #expect(
+            verdict.headline == "Working, but step 3 of the route for any purpose, SA (email) cannot be used.",
+            "\(verdict.headline)")
+        #expect(verdict.detail?.hasPrefix("No running worker can send by email") == true)
     }
 
     @Test func whatDoesNotFitIsCounted() {

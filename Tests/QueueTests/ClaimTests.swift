@@ -17,7 +17,7 @@ struct ClaimTests {
                 SELECT least((SELECT min(f.due_at)
                                 FROM otp.send_jobs f
                                WHERE f.state = 'queued'
-                                 AND f.due_at >= coalesce($5, '-infinity')),
+                                 AND f.due_at >= coalesce($6, '-infinity')),
                              now()) AS due_at
             ),
             """

@@ -51,7 +51,7 @@ import Testing
 }
 
 @Suite struct SIDTests {
-    private let codec = MessageSIDCodec(key: 0x1234_5678_9ABC_DEF0, checkKey: 42)
+    private let codec = SIDCodec(key: 0x1234_5678_9ABC_DEF0, checkKey: 42)
 
     @Test(arguments: [0, 1, 2, 8191, 8192, 1_000_000, Int.max])
     func decodesWhatItMade(sequence: Int) {
@@ -66,7 +66,7 @@ import Testing
         #expect(codec.sequence(of: sid) == nil)
         #expect(codec.sequence(of: "SM".utf8) == nil)
         #expect(codec.sequence(of: Array(("SM" + String(repeating: "g", count: 32)).utf8)) == nil)
-        #expect(MessageSIDCodec(key: 1, checkKey: 2).sequence(of: codec.sid(5)) == nil)
+        #expect(SIDCodec(key: 1, checkKey: 2).sequence(of: codec.sid(5)) == nil)
     }
 }
 

@@ -92,9 +92,55 @@ import Testing
     @Test func helpHasTheMagicNumbers() async throws {
         let program = try start(["--help"])
         #expect(try await program.exit() == 0)
-        for word in ["+96659 00 CCCCC", "+966590200503", "/_sim/faults", "TWILIO_AUTH_TOKEN"] {
+        for word in [
+            "+96659 00 CCCCC", "+966590200503", "/_sim/faults", "TWILIO_AUTH_TOKEN", "rcpt-CODE@", "--smtp-port",
+        ] {
             #expect(program.output.contains(word))
         }
+    }
+
+    @Test func saysWhereMailsGo() async throws {
+        let folder = try Files.makeFolder()
+        let (ready, certificate) = ("\(folder)/ready", "\(folder)/ca.pem")
+        defer {
+            unlink(ready)
+            unlink(certificate)
+            rmdir(folder)
+        }
+        let program = try start([
+            "--ready-file", ready, "--smtp-port", "0", "--smtps-port", "0", "--smtp-self-signed", certificate,
+        ])
+        try await program.says("listening on smtps://127.0.0.1:")
+        let lines = program.output.split(separator: "\n")
+        #expect(
+            lines.map { $0.prefix { $0 != "1" } } == [
+                "listening on http://", "listening on smtp://", "listening on smtps://",
+            ])
+        #expect(Files.read(ready) == lines.map { $0.dropFirst("listening on ".count) + "\n" }.joined())
+        #expect(Files.read(certificate).hasPrefix("-----BEGIN CERTIFICATE-----\n"))
+        let port = try #require(lines[1].split(separator: ":").last.flatMap { Int($0) })
+        let client = try Socket(port: port)
+        try await client.send("QUIT\r\n")
+        let text = try await client.receiveToEnd()
+        #expect(text.hasPrefix("220 twilio-simulator ") && text.hasSuffix("221 2.0.0 Bye\r\n"))
+        #expect(try await stop(program) == 0)
+    }
+
+    @Test(arguments: [
+        ["--smtps-port", "0"], ["--smtp-port", "x"], ["--smtp-port", "0", "--smtp-key", "x"],
+        ["--smtp-port", "0", "--smtp-max-bytes", "0"], ["--content", "HX1=x"], ["--calls-per-second", "0.0001"],
+        ["--smtp-port", "0", "--smtp-certificate", "a", "--smtp-key", "b", "--smtp-self-signed", "c"],
+    ])
+    func badOptionsOfChannelsAre64(arguments: [String]) async throws {
+        #expect(try await start(arguments).exit() == 64)
+    }
+
+    @Test func aMissingCertificateIs66() async throws {
+        let program = try start([
+            "--smtp-port", "0", "--smtp-certificate", "/nonexistent", "--smtp-key", "/nonexistent",
+        ])
+        #expect(try await program.exit() == 66)
+        #expect(program.errors.contains("cannot read the certificate in /nonexistent"))
     }
 
     /// Twilio's own SDK for Python against the simulator. `OTPD_TWILIO_PYTHON` names an interpreter that has it.

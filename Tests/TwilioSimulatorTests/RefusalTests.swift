@@ -72,7 +72,7 @@ import Testing
     @Test func unknownPlacesAndMethods() throws {
         let simulator = try Simulator(settings())
         let base = "/2010-04-01/Accounts/\(simulator.settings.accountSID)"
-        #expect(simulator.send(.get, base + "/Calls.json").answer.status == 404)
+        #expect(simulator.send(.get, base + "/Recordings.json").answer.status == 404)
         #expect(
             simulator.send(.get, simulator.messagePath("SM" + String(repeating: "0", count: 32))).answer.status == 404)
         #expect(simulator.send(.delete, base + "/Messages.json").answer.status == 405)

@@ -4,10 +4,15 @@ import TestSupport
 
 /// Runs `body` with a simulator of its own.
 func withServer(_ settings: Settings = settings(), _ body: (Int) async throws -> Void) async throws {
+    try await withSimulator(settings) { try await body($0.port) }
+}
+
+/// The same, with all ports of the simulator.
+func withSimulator(_ settings: Settings, _ body: (SimulatorServer) async throws -> Void) async throws {
     let server = try SimulatorServer(settings)
     let result: Result<Void, any Error>
     do {
-        result = .success(try await body(server.port))
+        result = .success(try await body(server))
     } catch {
         result = .failure(error)
     }

@@ -33,6 +33,38 @@ struct AnswerTests {
         }
     }
 
+    /// WhatsApp's answers name the recipient with a prefix, and no others do. The prefix alone, twice or encoded is not a
+    /// recipient.
+    @Test(
+        arguments: [
+            (.whatsapp, "SM", "whatsapp:+966501234567", true), (.whatsapp, "MM", "whatsapp:+966501234567", true),
+            (.whatsapp, "SM", "+966501234567", false), (.whatsapp, "SM", "whatsapp:+966501234568", false),
+            (.whatsapp, "SM", "whatsapp:", false), (.whatsapp, "SM", "", false),
+            (.whatsapp, "SM", "whatsapp:whatsapp:+966501234567", false),
+            (.whatsapp, "SM", "whatsapp:%2B966501234567", false), (.whatsapp, "SM", "whatsapp: 966501234567", false),
+            (.whatsapp, "SM", "WhatsApp:+966501234567", false), (.whatsapp, "CA", "whatsapp:+966501234567", false),
+            (.call, "CA", "+966501234567", true), (.call, "CA", "+966501234568", false),
+            (.call, "CA", "whatsapp:+966501234567", false),
+            // The SMS before the call went to the same number, and its answer came twice.
+            (.call, "SM", "+966501234567", false), (.sms, "CA", "+966501234567", false),
+        ] as [(Channel, String, String, Bool)])
+    func anAnswerIsOfItsChannel(_ channel: Channel, _ kind: String, _ to: String, _ isOurs: Bool) throws {
+        let text = "{\"sid\": \"\(kind)0123456789abcdef0123456789abcdef\", \"status\": \"queued\", \"to\": \"\(to)\"}"
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: text.utf8.span, recipient: try PhoneNumber(e164: "+966501234567"),
+            channel: channel)
+        let sid = try #require(MessageSID("\(kind)0123456789abcdef0123456789abcdef"))
+        #expect(outcome == (isOurs ? .accepted(sid, status: .queued) : .unknown(.foreignAnswer)))
+    }
+
+    /// The SID of a call is that of the top level, not one of `subresource_uris`.
+    @Test func aCreatedCall() throws {
+        let outcome = Outcome.classify(
+            httpStatus: 201, retryAfter: nil, body: CallResourceTests.created.utf8.span,
+            recipient: try PhoneNumber(e164: "+966501234567"), channel: .call)
+        #expect(outcome == .accepted(try #require(MessageSID(CallResourceTests.sid)), status: .queued))
+    }
+
     /// A SID is evidence even if the answer breaks off before it names the recipient.
     @Test func aCutAnswerIsEvidence() throws {
         let text = "{\"sid\": \"SM0123456789abcdef0123456789abcdef\", \"sta"

@@ -108,7 +108,42 @@ struct CallbackReaderTests {
         #expect(outcome(body) == .success(expected))
     }
 
+    static let call = "CA" + String(repeating: "0a", count: 16)
+
+    /// Twilio reports the event `answered` as `in-progress`, and a call that could not be placed with the network's
+    /// answer. Callbacks may come in any order: each is read alone.
+    @Test(
+        arguments: [
+            ("CallSid=\(call)&CallStatus=completed&CallDuration=27&Duration=1", "completed", nil, nil),
+            ("CallStatus=in-progress&CallSid=\(call)&AnsweredBy=machine_start", "in-progress", nil, nil),
+            ("CallSid=\(call)&CallStatus=initiated&SequenceNumber=0", "initiated", nil, nil),
+            ("CallSid=\(call)&CallStatus=no-answer&SipResponseCode=487", "no-answer", nil, Int32(487)),
+            (
+                "CallSid=\(call)&CallStatus=failed&SipResponseCode=404&ErrorCode=13224", "failed", Int32(13224),
+                Int32(404)
+            ),
+            ("CallSid=\(call)&CallStatus=busy&SipResponseCode=&ErrorCode=0", "busy", nil, nil),
+        ] as [(String, String, Int32?, Int32?)])
+    func calls(body: String, status: String, error: Int32?, sip: Int32?) throws {
+        let expected = Receipt(
+            sid: try #require(MessageSID(Self.call)), status: MessageStatus(rawValue: status), errorCode: error,
+            sipCode: sip, attempt: AttemptReference("42.3"))
+        #expect(outcome(body) == .success(try #require(expected)))
+    }
+
+    @Test func jsonCalls() throws {
+        let body = "{\"CallSid\": \"\(Self.call)\", \"CallStatus\": \"failed\", \"SipResponseCode\": \"503\"}"
+        let query = "\(Self.query)&bodySHA256=" + Self.hexadecimal(Digest.sha256(body.utf8.span))
+        let expected = Receipt(
+            sid: try #require(MessageSID(Self.call)), status: .failed, errorCode: nil, sipCode: 503,
+            attempt: AttemptReference("42.3"))
+        #expect(outcome(body, as: .json, query: query) == .success(try #require(expected)))
+    }
+
     @Test(arguments: [
+        "CallStatus=completed", "CallSid=\(call)", "CallSid=\(call)&CallStatus=", "CallSid=\(call)&MessageStatus=sent",
+        "CallSid=\(sid)&CallStatus=completed", "CallSid=CA1&CallStatus=completed",
+        "MessageSid=\(call)&MessageStatus=sent&CallSid=\(call)&CallStatus=completed",
         "MessageStatus=sent", "MessageSid=\(sid)", "MessageSid=\(sid)&MessageStatus=", "",
         "MessageSid=\(sid)&MessageStatus=Sent", "MessageSid=\(sid)&MessageStatus=s%20t",
         "MessageSid=\(sid)&MessageStatus=" + String(repeating: "a", count: 41),

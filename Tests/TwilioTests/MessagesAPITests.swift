@@ -94,6 +94,39 @@ struct MessagesAPITests {
         }
     }
 
+    @Test func everyWhatsAppMessageIsCreatedAsDescribed() throws {
+        var random = SeededGenerator(32)
+        let content = try #require(ContentSID("HX0123456789abcdefABCDEF0123456789"))
+        let senders = try ["+15005550006", "whatsapp:+15005550006", Self.service].map {
+            try WhatsAppSender($0, setting: "SENDER")
+        }
+        let characters = Array("0123456789ABCxyz\"\\&=")
+        var buffer: [UInt8] = []
+        for _ in 0..<500 {
+            let code = String(
+                (0..<Int.random(in: 1...16, using: &random)).map { _ in
+                    characters.randomElement(using: &random)!
+                })
+            let create = CreateWhatsAppMessage(
+                sender: senders.randomElement(using: &random)!, statusCallback: "https://example.com/cb")
+            try #require(
+                create.write(
+                    into: &buffer, to: CreateMessageTests.number, content: content, code: try Code(code),
+                    lifeLeft: .seconds(60), job: 1, attempt: 1))
+            var fields = decodeForm(buffer).map { ($0.0, String(decoding: $0.1, as: UTF8.self)) }
+            // The description's format is that of a number; the prefix of the channel is in its prose.
+            for index in fields.indices where ["To", "From"].contains(fields[index].0) {
+                try #require(fields[index].1.hasPrefix("whatsapp:+"))
+                fields[index].1.removeFirst(9)
+            }
+            let problems = Self.problems(fields, MessagesAPI.create)
+            try #require(problems.isEmpty, "\(problems) in \(String(decoding: buffer, as: UTF8.self))")
+            let names = Set(fields.map(\.0))
+            #expect(names.contains("From") != names.contains("MessagingServiceSid"))
+            #expect(!names.contains("Body") && names.contains("ContentSid") && names.contains("ContentVariables"))
+        }
+    }
+
     @Test func theCheckFindsWhatIsWrong() {
         let right = [("To", "+966501234567"), ("From", "+15005550006"), ("Body", "x"), ("ValidityPeriod", "60")]
         #expect(Self.problems(right, MessagesAPI.create).isEmpty)

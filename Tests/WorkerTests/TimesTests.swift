@@ -15,6 +15,11 @@ import Testing
         #expect(Self.trustWindow < Times.lease.nanoseconds)
     }
 
+    @Test func aMailFitsIntoTheTrustWindowAndIntoADrain() {
+        #expect(Times.mail.nanoseconds < Self.trustWindow)
+        #expect(Times.mail < Times.drain)
+    }
+
     @Test func whatIsClaimedAheadIsSentWithinItsLease() {
         #expect(Times.claimedAhead.nanoseconds + Times.http.nanoseconds < Self.trustWindow)
     }

@@ -12,10 +12,11 @@ JOBS = """
 SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
     (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.is_primary),
     (SELECT string_agg(m.message_sid, ' ') FROM otp.messages m WHERE m.send_job_id = s.job),
-    u.state, coalesce(u.error_class, u.error_code::text, '')
+    u.state, coalesce(u.error_class, u.error_code::text, ''), coalesce(j.channel, m.channel, u.channel, 'sms'), v.email
 FROM chaos.steps s JOIN otp.verifications v ON v.id = s.verification
 LEFT JOIN otp.send_jobs j ON j.id = s.job
 LEFT JOIN otp.unsent_jobs u ON u.send_job_id = s.job
+LEFT JOIN LATERAL (SELECT m.channel FROM otp.messages m WHERE m.send_job_id = s.job LIMIT 1) m ON true
 WHERE s.was IS NULL ORDER BY s.job"""
 
 STEPS = "SELECT job, was, became, worker, extract(epoch FROM at) FROM chaos.steps ORDER BY job, at"
@@ -39,27 +40,32 @@ class Tally:
         return f"{statistics.median(self.waits):.1f}/{max(self.waits):.1f}"
 
 
-async def count(sql, inbox, committed, deaths):
-    """`committed`: verifications whose commit was confirmed. `deaths`: (worker, when)."""
+async def count(sql, inbox, committed, deaths, repeatable=()):
+    """`committed`: verifications whose commit was confirmed. `deaths`: (worker, when). `repeatable`: channels of which an
+    unknown outcome may be sent again without a look."""
     tally = Tally()
     arrivals = collections.defaultdict(list)
     where = {}
     for message in inbox:
-        arrivals[message["to"]].append(message["received_at"] / 1e6)
-        where[message["sid"]] = message["to"]
+        # A number has one job for each channel.
+        place = (message["channel"], message["to"])
+        arrivals[place].append(message["received_at"] / 1e6)
+        where[message["message_id"].strip("<>").split("@")[0] if message["channel"] == "email" else message["sid"]] = place
     steps = collections.defaultdict(list)
     for job, was, became, worker, at in await sql(STEPS):
         steps[job].append((was, became, worker, float(at)))
     seen, numbers = set(), set()
-    for job, verification, number, expiry, state, endings, sids, unsent, why in await sql(JOBS):
+    for job, verification, e164, expiry, state, endings, sids, unsent, why, channel, email in await sql(JOBS):
         seen.add(int(verification))
+        number = (channel, {"email": email, "whatsapp": f"whatsapp:{e164}"}.get(channel, e164))
         numbers.add(number)
         tally.jobs += 1
         taken = arrivals.get(number, [])
         is_accepted = int(endings) > 0
         ends = int(endings) + (unsent is not None)
-        label = f"job {job}"
-        if len(taken) > 1:
+        label = f"job {job}" if channel == "sms" else f"job {job} ({channel})"
+        doubtful = [at for _, became, _, at in steps[job] if became == "unknown"]
+        if len(taken) > 1 and not (channel in repeatable and doubtful):
             tally.duplicates += len(taken) - 1
             tally.wrong(f"{label}: {len(taken)} messages, {max(taken) - min(taken):.1f} s apart: {path(steps[job])}")
         if any(at > float(expiry) for at in taken):
@@ -76,15 +82,16 @@ async def count(sql, inbox, committed, deaths):
                 tally.wrong(f"{label}: accepted, and the simulator has no message")
         elif unsent:
             tally.failed[why or unsent] += 1
-            if taken and why not in UNDECIDED and not sids:
+            # An e-mail may have arrived before its job waited to be sent again, and was then canceled.
+            if taken and why not in UNDECIDED and not sids and not (channel in repeatable and doubtful):
                 tally.wrong(f"{label}: {unsent} ({why}), and the simulator took it: {path(steps[job])}")
         for sid in (sids or "").split():
             if where.get(sid) != number:
                 tally.wrong(f"{label}: {sid} is not a message to its number")
-        doubtful = [at for _, became, _, at in steps[job] if became == "unknown"]
         if doubtful:
             tally.unknown += 1
-            if why == "unknown" and taken and not sids and steps[job][-1][3] - max(*doubtful, *taken) > LOOKUP_TIME:
+            # A mail server has no list to look into.
+            if why == "unknown" and taken and not sids and channel != "email" and steps[job][-1][3] - max(*doubtful, *taken) > LOOKUP_TIME:
                 tally.wrong(f"{label}: ended as unknown, and Twilio had it all the time: {path(steps[job])}")
             tally.resolved += is_accepted or (unsent is not None and why != "unknown")
     for verification in committed.keys() - seen:
@@ -92,7 +99,7 @@ async def count(sql, inbox, committed, deaths):
         tally.lost += 1
         tally.wrong(f"verification {verification}: its commit was confirmed, and there is no such job")
     for number in arrivals.keys() - numbers:
-        tally.wrong(f"{len(arrivals[number])} messages to …{number[-4:]}, for which there is no job")
+        tally.wrong(f"{len(arrivals[number])} messages to …{number[1][-4:]} by {number[0]}, for which there is no job")
     tally.waits, tally.in_hand = waits(steps, deaths)
     return tally
 

@@ -1,6 +1,6 @@
 """Between otpd and the simulator: follows HTTP/1.1 requests and answers with a Content-Length.
 
-Steps of a request, KIND being post (a message is created), fetch (one is read) or list:
+Steps of a request, KIND being post (a message or a call is created), update (one is changed), fetch (one is read) or list:
   KIND:begun      the whole request has arrived, and nothing is passed on
   KIND:half       its head and half of its body are passed on
   KIND:sent       all of it is passed on
@@ -29,11 +29,11 @@ class HttpLink(Link):
         buffer = bytearray()
         while True:
             head, body = await message(lambda: self.read(connection, connection.client), buffer)
-            kind, number = describe(head, body)
+            kind, number, channel = describe(head, body)
             if kind == "post":
                 self.ages.append(time.monotonic() - connection.opened_at)
                 self.callbacks_asked += b"StatusCallback=" in body
-            context = {"number": number, "connection": connection, "body": len(body)}
+            context = {"number": number, "channel": channel, "connection": connection, "body": len(body)}
             await self.reach(f"{kind}:begun", **context)
             half = len(body) // 2
             connection.pending.append((kind, context))
@@ -93,9 +93,11 @@ async def message(read, buffer):
 
 
 def describe(head, body):
-    """The kind of a request, and its phone number."""
+    """The kind of a request, its phone number and its channel."""
     method, target = head.split(b" ", 2)[:2]
-    if method == b"POST":
-        form = urllib.parse.parse_qs(body.decode())
-        return "post", form.get("To", [None])[0]
-    return ("list" if b"Messages.json" in target else "fetch"), None
+    is_list = b"/Messages.json" in target or b"/Calls.json" in target
+    if method == b"POST" and is_list:
+        number = urllib.parse.parse_qs(body.decode()).get("To", [None])[0]
+        channel = "call" if b"/Calls.json" in target else "whatsapp" if (number or "").startswith("whatsapp:") else "sms"
+        return "post", number, channel
+    return ("update" if method == b"POST" else "list" if is_list else "fetch"), None, None

@@ -9,6 +9,8 @@ class Load:
     def __init__(self, ports, life=60):
         self.ports, self.life = ports, life
         self.committed = {}     # verification → when its commit was confirmed
+        self.mails = False      # each verification has an e-mail address, too
+        self.trouble = []       # failures that must not happen
         self.refused = 0        # failed connection attempts and commits, which promise nothing
         self.last_expiry = 0.0
         self._next = 0
@@ -37,10 +39,10 @@ class Load:
         first, last = self._numbers(count)
         return await self._commit(f"""
             WITH v AS (
-                INSERT INTO otp.verifications (subject, phone_number, expires_at, purpose, locale, code)
+                INSERT INTO otp.verifications (subject, phone_number, expires_at, purpose, locale, code, email)
                 SELECT 'chaos:' || n, '+96650' || lpad(n::text, 7, '0'),
                     clock_timestamp() + interval '{life or self.life} s', '{purpose}', '{locale}',
-                    'Zq' || substr(md5(n || random()::text), 1, 8)
+                    'Zq' || substr(md5(n || random()::text), 1, 8), {"'chaos' || n || '@example.com'" if self.mails else 'NULL'}
                 FROM generate_series({first}, {last}) n RETURNING id, expires_at
             ), j AS (
                 INSERT INTO otp.send_jobs (verification_id) SELECT id FROM v RETURNING verification_id

@@ -1,4 +1,5 @@
 """All scenarios by name, and the groups that run together."""
+import channels
 import clock
 import database
 import failover
@@ -20,6 +21,8 @@ ALL = {
     "callbacks": twilio.callbacks,
     "database-path": database.database_path,
     "database-restart": database.database_restart,
+    "channels": channels.channels,
+    "channels-resent": channels.channels_resent,
     "failover": failover.failover,
     "forgetful": failover.forgetful,
     "unfenced": failover.unfenced,
@@ -35,7 +38,7 @@ ALL = {
 }
 FIRST = "self-test"
 TIMED = ["kills", "outage", "poison", "recoveries"]
-LONG = ["list-lag"]
+LONG = ["channels-resent", "list-lag"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 

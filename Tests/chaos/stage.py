@@ -19,7 +19,9 @@ class Stage:
         self.random = random.Random(f"{seed}:{name}")
         self.notes = []         # the attacks so far
         self.forgiven = False   # the failures were made on purpose, and were found
+        self.repeatable = ()    # channels whose unknown outcomes may be sent again without a look
         self.figures = []       # measured figures
+        self.checks = []        # further parts of the count: coroutines of (sql, inbox, tally)
         self.workers, self.others = [], []
         self.count_at = None    # the cluster to count, if it is not the first one
         self.load = self.simulator = self.cluster = None
@@ -43,7 +45,7 @@ class Stage:
         # Logs are searched for codes and numbers, so they have the lowest level and both formats.
         number = len(self.workers) + 1
         settings = {"OTPD_LOG_FORMAT": "json" if number % 2 else "text", **settings}
-        worker = Worker(self.house.binaries, f"w{number}", self.cluster, self.simulator.port, settings)
+        worker = Worker(self.house.binaries, f"w{number}", self.cluster, self.simulator, settings)
         self.workers.append(worker)
         await worker.open(narrow)
         await worker.start(waits)
@@ -93,14 +95,16 @@ class Stage:
         sql = await self.sql()
         deaths = [death for worker in self.workers for death in worker.deaths]
         inbox = await self.simulator.inbox()
-        tally = await count(sql, inbox, self.load.committed, deaths)
+        tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable)
+        for check in self.checks:
+            await check(sql, inbox, tally)
         sql.close()
         logs = {f"the log of {worker.name}": [line for process in worker.processes for line in process.lines]
                 for worker in self.workers}
         logs["PostgreSQL's log"] = [line for process in self.cluster.processes for line in process.lines]
         for leak in leaks(logs, inbox):
             tally.wrong(leak)
-        for link in [link for worker in self.workers for link in (worker.database, worker.twilio)]:
+        for link in [link for worker in self.workers for link in worker.links]:
             for trouble in link.trouble:
                 tally.wrong(f"the harness itself: {trouble}")
         for worker in self.workers:

@@ -7,6 +7,7 @@ import time
 
 from cluster import SECRET
 from httplink import HttpLink
+from maillink import MailLink
 from pglink import PgLink
 from process import Process
 
@@ -23,6 +24,9 @@ class Simulator:
              *arguments], environment)
         line = await self.process.says("listening on ")
         self.port = int(line.rsplit(":", 1)[1])
+        self.mail_port = None
+        if "--smtp-port" in arguments:
+            self.mail_port = int((await self.process.says("listening on smtp://")).rsplit(":", 1)[1])
         return self
 
     async def call(self, method, path, body=b""):
@@ -49,10 +53,12 @@ class Simulator:
 class Worker:
     """A place for an otpd: its ports stay, its processes come and go, as under systemd."""
 
-    def __init__(self, binaries, name, database, simulator_port, settings):
+    def __init__(self, binaries, name, database, simulator, settings):
         self.binaries, self.name, self.settings = binaries, name, settings
         self.database = PgLink(("127.0.0.1", database.port), f"{name} database")
-        self.twilio = HttpLink(("127.0.0.1", simulator_port), f"{name} twilio")
+        self.twilio = HttpLink(("127.0.0.1", simulator.port), f"{name} twilio")
+        self.mail = MailLink(("127.0.0.1", simulator.mail_port), f"{name} mail") if simulator.mail_port else None
+        self.links = [link for link in (self.database, self.twilio, self.mail) if link]
         self.cluster = database
         self.process = None
         self.deaths = []        # (the worker's number, when)
@@ -61,6 +67,8 @@ class Worker:
     async def open(self, narrow=False):
         await self.database.open()
         await self.twilio.open(narrow)
+        if self.mail:
+            await self.mail.open()
 
     async def start(self, waits=True):
         self._registered = len(self.database.registered)
@@ -70,6 +78,8 @@ class Worker:
             "OTPD_SECRET": SECRET, "OTPD_APP_NAME": "Mgask", "OTPD_LOG_LEVEL": "trace",
             "TWILIO_ACCOUNT_SID": ACCOUNT, "TWILIO_AUTH_TOKEN": TOKEN, "TWILIO_PHONE_NUMBER": "+15005550006",
             "TWILIO_API_BASE_URL": f"http://127.0.0.1:{self.twilio.port}",
+            **({"OTPD_SMTP_URL": f"smtp://127.0.0.1:{self.mail.port}", "OTPD_MAIL_FROM": "Mgask <codes@example.com>"}
+               if self.mail else {}),
             **self.settings,
         }
         environment = {name: value for name, value in environment.items() if value is not None}
@@ -93,8 +103,8 @@ class Worker:
         self.process.signal(signal.SIGKILL)
         await self.process.ended()
         if discards:
-            self.database.cut()
-            self.twilio.cut()
+            for link in self.links:
+                link.cut()
 
     def freeze(self):
         self.process.signal(signal.SIGSTOP)
@@ -111,5 +121,5 @@ class Worker:
         if self.process:
             self.thaw()
             await self.process.stop()
-        self.database.close()
-        self.twilio.close()
+        for link in self.links:
+            link.close()

@@ -20,10 +20,10 @@ INSERT INTO otp.worker_status (host, pid, version, started_at, heartbeat_at, sta
 VALUES ('sms-1', 812, '0.1.0', now() - interval '9 hours', now(), 'running', NULL, NULL, 3, 84210, 83950, 260, 'connected', 'answering', 83120, 2, 0, 83120, 60, 95, 120),
     ('sms-2', 1204, '0.1.0', now() - interval '9 hours', now(), 'running', NULL, NULL, 2, 83007, 82801, 206, 'connected', 'answering', NULL, NULL, NULL, NULL, 61, 96, 130),
     ('sms-2', 977, '0.1.0', now() - interval '10 hours', now() - interval '8 minutes', 'dead', 'Its heartbeats ended while it was running.', 'See the end of its log: journalctl -u otpd.', 0, 510, 500, 2, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
-INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, hold_kind, hold_key)
-SELECT id, 'queued', now() - interval '2 seconds', now() - interval '1 second', now() + interval '5 minutes', NULL::otp.hold_kind, NULL FROM otp.verifications ORDER BY id LIMIT 7;
-INSERT INTO otp.send_jobs (verification_id, state, requested_at, due_at, expires_at, hold_kind, hold_key)
-SELECT id, 'queued', now() - interval '2 seconds', now() + interval '4 minutes', now() + interval '5 minutes', 'pause'::otp.hold_kind, 'country AE' FROM otp.verifications WHERE country = 'AE' ORDER BY id LIMIT 4;
+INSERT INTO otp.send_jobs (verification_id, channel, state, requested_at, due_at, expires_at, hold_kind, hold_key)
+SELECT id, 'sms', 'queued', now() - interval '2 seconds', now() - interval '1 second', now() + interval '5 minutes', NULL::otp.hold_kind, NULL FROM otp.verifications ORDER BY id LIMIT 7;
+INSERT INTO otp.send_jobs (verification_id, channel, state, requested_at, due_at, expires_at, hold_kind, hold_key)
+SELECT id, 'sms', 'queued', now() - interval '2 seconds', now() + interval '4 minutes', now() + interval '5 minutes', 'pause'::otp.hold_kind, 'country AE' FROM otp.verifications WHERE country = 'AE' ORDER BY id LIMIT 4;
 INSERT INTO otp.pauses (scope, key, reason, remedy, since, next_probe_at, created_by)
 VALUES ('country', 'AE', 'Sending to this country is not enabled in the Twilio account.', 'Enable it in the Twilio console under Messaging > Settings > Geo permissions, or remove it from otp.countries.', now() - interval '11 minutes', now() + interval '40 seconds', 'otpd worker 1');
 -- The day before, with a quiet night, a busy evening and ten minutes in which no worker ran.

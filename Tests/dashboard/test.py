@@ -193,6 +193,25 @@ def looks(browser, pictures):
         browser.picture(pictures / "dashboard-whole.png")
 
 
+def channels(browser):
+    check("with text messages alone there is no list of channels", browser.run("document.getElementById('channels-section').hidden"))
+    sql("INSERT INTO otp.routes (step, channel, wait) VALUES (2, 'call', '45 seconds')")
+    sql("INSERT INTO otp.outcome_counts (starts_at, shard, channel, accepted, failed) VALUES (date_bin('5 seconds', now(), 'epoch'), 0, 'call', 1234, 5)")
+    browser.until("!document.getElementById('channels-section').hidden")
+    rows = browser.run("[...document.querySelectorAll('#channels tbody tr')].map((e) => [...e.children].map((c) => c.textContent).slice(0, 5))")
+    check("each channel in use has a row", [row[0] for row in rows] == ["sms", "call"] and rows[1] == ["call", "1,234", "5", "0", "—"], rows)
+    check("the shares and the cost of text messages", browser.run("[...document.querySelectorAll('#channels tbody tr:first-child td')].map((e) => e.textContent)")[3:] != ["—", "—", "—"])
+    check("it says why a step cannot be used", "step 2 of the route for any purpose, any country: It has no sender" in browser.run("document.getElementById('channel-problems').innerText"),
+          browser.run("document.getElementById('channel-problems').innerText"))
+    for width in (390, 320):
+        browser.size(width, 800)
+        check(f"no channel sticks out at {width} px", browser.run("document.documentElement.scrollWidth <= innerWidth && document.querySelector('#channels').scrollWidth <= innerWidth"))
+    browser.size(1280, 900)
+    sql("DELETE FROM otp.routes WHERE step = 2")
+    sql("DELETE FROM otp.outcome_counts WHERE channel = 'call'")
+    browser.until("document.getElementById('channels-section').hidden")
+
+
 def live(browser):
     sql("DELETE FROM otp.pauses")
     browser.until("document.getElementById('headline').textContent.startsWith('! The limit country SA (2000 a day) is used up until') && document.getElementById('pauses-section').hidden")
@@ -297,6 +316,7 @@ def main():
             metrics(otpd)
             accessibility(browser)
             looks(browser, arguments.pictures)
+            channels(browser)
             live(browser)
             away(browser, otpd, relay, arguments.pictures)
             noise = [e["entry"]["text"] for e in browser.take_events("Log.entryAdded") if "503" not in e["entry"]["text"]]

@@ -7,6 +7,7 @@ import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import psycopg
@@ -74,12 +75,18 @@ def call(path, body, token=None, method="POST", **headers):
 class Person:
     """An account of the backend, which its app knows by its token."""
 
-    def __init__(self, model):
-        self.account, self.token = model.create("Somebody")
+    def __init__(self, model, email=""):
+        self.account, self.token = model.create("Somebody", email)
         self.routes = ROUTES[model]
 
     def send(self, number, **headers):
         return call(f"{self.routes}/send-otp/", {"phone_number": number}, self.token, **headers)[:2]
+
+    def call_me(self, number):
+        return call(f"{self.routes}/call-me/", {"phone_number": number}, self.token)[:2]
+
+    def email_me(self, number, **more):
+        return call(f"{self.routes}/email-me/", {"phone_number": number} | more, self.token)[:2]
 
     def verify(self, number, code):
         return call(f"{self.routes}/verify-otp/", {"phone_number": number, "code": code}, self.token)[:2]
@@ -95,11 +102,17 @@ def e164(number):
 
 def inbox(number, count=1):
     """The texts that a phone received, newest first: at least `count` of them, within two minutes."""
-    url = f"{os.environ['TWILIO_API_BASE_URL']}/_sim/inbox?limit=1000&to={e164(number).replace('+', '%2B')}"
+    return [message["body"] for message in arrived(e164(number), count)]
+
+
+def arrived(to, count=1, channel=""):
+    """What arrived at a phone number in E.164 or at an e-mail address, by any channel or by one."""
+    query = urllib.parse.urlencode({"limit": 1000, "to": to} | ({"channel": channel} if channel else {}))
+    url = f"{os.environ['TWILIO_API_BASE_URL']}/_sim/inbox?{query}"
     deadline = time.monotonic() + 120
     while True:
         with urllib.request.urlopen(url, timeout=120) as response:
-            messages = [message["body"] for message in json.load(response)["messages"]]
+            messages = json.load(response)["messages"]
         if len(messages) >= count:
             return messages
         if time.monotonic() > deadline:

@@ -21,6 +21,7 @@ from backend import (
     addresses,
     admin,
     answers,
+    arrived,
     call,
     code_in,
     e164,
@@ -91,6 +92,46 @@ def check_same_code_again():
     equal("a second request sends the same code", received(number, 2), first)
 
 
+def check_call_me():
+    admin.execute("INSERT INTO otp.channel_senders (channel, sender) VALUES ('call', '+12015550100')")
+    for model in (User, Rider):
+        person, number = Person(model), next(numbers)
+        person.send(number)
+        code = received(number)
+        calling = (200, {"success": True, "message": f"We are calling {number}"})
+        equal(f"{model.__name__}: call me", person.call_me(number), calling)
+        (heard,) = arrived(e164(number), channel="call")
+        equal(f"{model.__name__}: the call says the same code", heard["code"], code)
+        equal(f"{model.__name__}: a wrong code", person.verify(number, wrong(code)), INVALID)
+        equal(f"{model.__name__}: verify", person.verify(number, heard["code"]), VERIFIED)
+        equal(f"{model.__name__}: a call proves the phone", person.phone(), (e164(number), True))
+
+
+def check_email_me():
+    person, number = Person(User), next(numbers)
+    nowhere = (400, {"success": False, "message": "Your account has no e-mail address"})
+    equal("an account without an address", person.email_me(number), nowhere)
+    equal("an address in the body is not used", person.email_me(number, email="thief@example.com"), nowhere)
+    equal("nothing was written", verifications(person), 0)
+    admin.execute("INSERT INTO otp.purposes (purpose, allows_email) VALUES ('phone_verification', true)")
+    address = f"{number}@example.com"
+    person = Person(User, address)
+    person.send(number)
+    code = received(number)
+    mailed = (200, {"success": True, "message": "OTP sent by e-mail"})
+    equal("e-mail me", person.email_me(number, email="thief@example.com"), mailed)
+    (mail,) = arrived(address)
+    equal("the e-mail has the same code", (mail["channel"], mail["code"]), ("email", code))
+    status, answer = person.verify(number, code)
+    equal("the code is right", (status, answer["success"]), (200, True))
+    true(f"but the answer says what it proves ({answer})", "does not verify the phone number" in answer["message"])
+    equal("a code that went by e-mail proves no phone", person.phone(), ("", False))
+    equal("and is used up", person.verify(number, code), INVALID)
+    person.send(number)
+    equal("a code that went by SMS alone does", person.verify(number, received(number, 2)), VERIFIED)
+    equal("and the phone is marked", person.phone(), (e164(number), True))
+
+
 def check_too_many_tries():
     person, number = Person(User), next(numbers)
     person.send(number)
@@ -148,7 +189,7 @@ def check_switched_phone():
 def check_authentication():
     person, rider, number = Person(User), Person(Rider), next(numbers)
     body = {"phone_number": number, "code": "123456"}
-    for path in ("/api/core/send-otp/", "/api/core/verify-otp/"):
+    for path in ("/api/core/send-otp/", "/api/core/call-me/", "/api/core/email-me/", "/api/core/verify-otp/"):
         for what, token in {
             "no token": None,
             "an empty token": "Bearer ",

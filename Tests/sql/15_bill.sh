@@ -33,5 +33,26 @@ gives "the day is the time zone's" "t" "SELECT bool_and(day = (now() AT TIME ZON
 fails "an estimate is not below zero" 23514 "UPDATE otp.countries SET price_estimate = -1"
 fails "a currency has three letters" 23514 "UPDATE otp.countries SET price_unit = 'dollars'"
 gives "otp_monitor reads it" "10" "SET ROLE otp_monitor; SELECT sum(messages) FROM otp.spend_daily"
+
+# Other channels: their costs come from otp.channel_costs, in the budget's currency. A country's own cost goes first.
+clean; serial=20
+by() { message "$1" NULL "$3" "$4" "$5" "$6"; sql -c "UPDATE otp.messages SET channel = '$2' WHERE message_sid = 'SMbill$serial'"; }  # subject, channel, as in message
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'b' || n, 'phone_verification', '+966501000001', CASE n WHEN 1 THEN 'SA' WHEN 2 THEN 'EG' END, now(), now() FROM generate_series(1, 2) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
+    -c "INSERT INTO otp.channel_costs (channel, country, expected_cost) VALUES ('call', 'EG', 0.7)"
+by b1 sms sent 2 NULL NULL
+by b1 call completed 0 NULL NULL
+by b1 call busy 0 NULL NULL
+by b1 call completed 0 -0.15 "'USD'"
+by b2 call completed 0 NULL NULL
+by b1 whatsapp sent NULL NULL NULL
+by b1 email sent NULL NULL NULL
+gives "channels have rows and estimates of their own; a call that nobody answered costs nothing" "EG|call||1||1|0.7|USD
+SA|call|USD|1|0.15|0||
+SA|call||2||1|0.2|USD
+SA|email||1||1|0|USD
+SA|sms||1||1|0.12|USD
+SA|whatsapp||1||1|0.05|USD" "SELECT country, channel, price_unit, messages, cost, unpriced, estimated_cost, estimate_unit FROM otp.spend_daily ORDER BY 1, 2, 3"
+gives "the sum is that of the budget" "t" "SELECT sum(coalesce(cost, 0) + coalesce(estimated_cost, 0)) = (SELECT sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, otp.cost_row(m.channel, c), 'USD')) FROM otp.messages m JOIN otp.verifications v ON v.id = m.verification_id JOIN otp.countries c ON c.region = v.country) FROM otp.spend_daily"
+sql -c "DELETE FROM otp.channel_costs WHERE country = 'EG'"
 sql -c "DELETE FROM otp.countries WHERE region = 'EG'" -c "UPDATE otp.countries SET price_estimate = NULL"
 clean

@@ -41,12 +41,37 @@ gives "days are those of settings.timezone" "2|20
 1|30" "SELECT (now() AT TIME ZONE 'UTC')::date - day, verified FROM otp.conversion_daily ORDER BY day"
 sql -c "UPDATE otp.settings SET timezone = DEFAULT"
 clean
+# Codes that went by e-mail: alone they say nothing of a prefix, and with a text message they do not count as verified.
+codes +966501 60 30 "$yesterday"
+sql -c "UPDATE otp.messages SET channel = 'email' WHERE verification_id IN (SELECT id FROM otp.verifications WHERE subject IN ('s1', 's2', 's59'))"
+gives "an e-mail alone is no code that a phone got" "+966501…|57|28" "SELECT prefix, sent, verified FROM otp.conversion_daily"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMboth' || id, id * 10 + 1, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 's1'" \
+    -c "UPDATE otp.verifications SET other_channels = '{email}' WHERE subject = 's1'"
+gives "with a text message it is sent, and not verified" "+966501…|58|28" "SELECT prefix, sent, verified FROM otp.conversion_daily"
+clean
+
+# Per channel: each code counts as sent in all of its channels, and as verified in that of its last message before.
+codes +966501 6 5 "$yesterday"
+also() {    # subject, channel, time of its message from the verification on
+    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, channel) SELECT 'SMalso' || id || '$2', id * 10 + 2 + length('$2'), id, 1, true, now(), v.created_at + interval '1 minute' + interval '$3', 'queued', '$2' FROM otp.verifications v WHERE subject = '$1'"
+}
+sql -c "UPDATE otp.messages m SET accepted_at = v.created_at FROM otp.verifications v WHERE v.id = m.verification_id"
+also s1 call '-10 seconds'; also s2 call '10 seconds'; also s3 call '-20 seconds'; also s3 email '-5 seconds'; also s6 call '-10 seconds'
+gives "per channel" "call|4|1|0.2500
+email|1|1|1.0000
+sms|6|3|0.5000" "SELECT channel, sent, verified, share FROM otp.channel_conversion ORDER BY 1"
+gives "the verified codes add up" "5" "SELECT sum(verified) FROM otp.channel_conversion"
+sql -c "UPDATE otp.messages SET accepted_at = now() WHERE verification_id = (SELECT id FROM otp.verifications WHERE subject = 's4')"
+gives "also one whose acceptance was written after the verification" "5" "SELECT sum(verified) FROM otp.channel_conversion"
+clean
 codes +966501 20000 15000 "now() - interval '60 days'" old
 codes +966501 100 70 "now() - interval '1 day'"
 sql -c "ANALYZE otp.verifications, otp.messages"
 check "neither old codes nor their messages are read" "messages_verification verifications_created_at" "$(sql -c "EXPLAIN SELECT * FROM otp.conversion_daily" | grep -oE 'verifications_[a-z_]+|messages_[a-z]+|Seq Scan on (messages|verifications)' | sort -u | paste -sd' ')"
+check "nor for the channels" "messages_verification verifications_created_at" "$(sql -c "EXPLAIN SELECT * FROM otp.channel_conversion" | grep -oE 'verifications_[a-z_]+|messages_[a-z]+|Seq Scan on (messages|verifications)' | sort -u | paste -sd' ')"
 for role in otp_monitor otp_admin; do
     gives "$role reads it" "t" "SET ROLE $role; SELECT count(*) > 0 FROM otp.conversion_daily"
+    gives "$role reads the channels" "t" "SET ROLE $role; SELECT count(*) > 0 FROM otp.channel_conversion"
 done
 fails "otp_web does not" 42501 "SET ROLE otp_web; SELECT * FROM otp.conversion_daily"
 clean

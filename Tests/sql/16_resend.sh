@@ -7,23 +7,23 @@ accepted() {    # subject, number of the SID, phone number
     taken "$1" "$2"
 }
 taken() {       # subject, number of the SID
-    sql -c "WITH j AS (DELETE FROM otp.send_jobs WHERE id = (SELECT max(j.id) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = '$1') RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, resend_of) SELECT '$(sid "$2")', id, verification_id, 1, true, requested_at, 'queued', resend_of FROM j RETURNING send_job_id"
+    sql -c "WITH j AS (DELETE FROM otp.send_jobs WHERE id = (SELECT max(j.id) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = '$1') RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, follows) SELECT '$(sid "$2")', id, verification_id, 1, true, requested_at, 'queued', follows FROM j RETURNING send_job_id"
 }
 follow_up() { sql -c "SELECT follow_up FROM otp.messages WHERE message_sid = '$(sid "$1")'"; }
 live() { sql -c "SELECT count(*) FROM otp.send_jobs"; }
 
 job=$(accepted once 1)
 sql -c "SELECT otp.record_status('$(sid 1)', 'sent')" -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30003)" >/dev/null
-gives "an undelivered message is sent again, of the same verification, in ten seconds" "t|t|queued|t" "SELECT j.resend_of = $job, j.verification_id = m.verification_id, j.state, j.due_at BETWEEN m.final_at + interval '10 seconds' AND j.requested_at + interval '10 seconds' FROM otp.send_jobs j, otp.messages m"
+gives "an undelivered message is sent again, of the same verification, in ten seconds" "t|t|queued|t" "SELECT j.follows = $job, j.verification_id = m.verification_id, j.state, j.due_at BETWEEN m.final_at + interval '10 seconds' AND j.requested_at + interval '10 seconds' FROM otp.send_jobs j, otp.messages m"
 check "and the message says so" "The same code is sent again as send job $(sql -c "SELECT id FROM otp.send_jobs")." "$(follow_up 1)"
-gives "both are in delivery_status" "$job||true,queued|$job|false" "SELECT string_agg(CASE job_state WHEN 'queued' THEN 'queued' ELSE send_job_id::text END || '|' || coalesce(resend_of::text, '') || '|' || (follow_up IS NOT NULL), ',' ORDER BY send_job_id) FROM otp.delivery_status"
+gives "both are in delivery_status" "$job||true,queued|$job|false" "SELECT string_agg(CASE job_state WHEN 'queued' THEN 'queued' ELSE send_job_id::text END || '|' || coalesce(follows::text, '') || '|' || (follow_up IS NOT NULL), ',' ORDER BY send_job_id) FROM otp.delivery_status"
 gives "it is counted by the limits" "2" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone'"
 sql -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30003)" -c "SELECT otp.record_status('$(sid 1)', 'failed', 30003)" -c "SELECT otp.record_status('$(sid 1)', 'undelivered', 30008)" >/dev/null
 check "news of it again changes nothing" "1" "$(live)"
 taken once 2 >/dev/null
 sql -c "SELECT otp.record_status('$(sid 2)', 'undelivered', 30003)" >/dev/null
 check "a resend is not sent again" "0|Not sent again: it was already a resend." "$(live)|$(follow_up 2)"
-gives "resend_of is in the history" "$job" "SELECT resend_of FROM otp.delivery_status WHERE message_sid = '$(sid 2)'"
+gives "follows is in the history" "$job" "SELECT follows FROM otp.delivery_status WHERE message_sid = '$(sid 2)'"
 
 # A poll and a callback bring the same news at the same moment.
 job=$(accepted race 3)
@@ -43,22 +43,22 @@ crossing() {    # subject, number of the SID, phone, first statement, second sta
     until [ -s "$work/$1" ]; do sleep 0.01; done
 }
 crossing asked 6 +201001234561 "SELECT verification_id FROM otp.request('asked', '+201001234561')" "SELECT otp.record_status('$(sid 6)', 'undelivered', 30003)"
-check "a receipt waits for a request of its verification, and then resends nothing" "1|0|Not sent again: the user had already requested the code again." "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")|$(follow_up 6)"
+check "a receipt waits for a request of its verification, and then resends nothing" "1|0|Not sent again: the user had already requested the code again." "$(sql -c "SELECT count(*), count(follows) FROM otp.send_jobs")|$(follow_up 6)"
 sql -c "DELETE FROM otp.send_jobs"
 crossing told 7 +201001234562 "SELECT otp.record_status('$(sid 7)', 'undelivered', 30003)" "SELECT verification_id FROM otp.request('told', '+201001234562')"
-check "a request waits for a receipt, and takes the place of its resend" "1|0" "$(sql -c "SELECT count(*), count(resend_of) FROM otp.send_jobs")"
+check "a request waits for a receipt, and takes the place of its resend" "1|0" "$(sql -c "SELECT count(*), count(follows) FROM otp.send_jobs")"
 sql -c "DELETE FROM otp.send_jobs"
 
 # Final from the start: a callback of an unknown message. Also an error code that comes after the status.
 job=$(sql -c "SELECT verification_id FROM otp.request('born', '+201001234568')" >/dev/null; sql -c "UPDATE otp.send_jobs SET state = 'unknown', attempt = 1 RETURNING id")
 sql -c "SELECT otp.record_status('$(sid 4)', 'failed', 30008, '$job.1')" >/dev/null
-gives "a message that is final when it is first heard of" "$job" "SELECT resend_of FROM otp.send_jobs"
+gives "a message that is final when it is first heard of" "$job" "SELECT follows FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 job=$(accepted late 5 +201001234569)
 sql -c "SELECT otp.record_status('$(sid 5)', 'undelivered')" >/dev/null
 check "no code, no class, no resend" "0|" "$(live)|$(follow_up 5)"
 sql -c "UPDATE otp.messages SET error_code = 30003 WHERE message_sid = '$(sid 5)'"
-gives "until the code is told" "$job" "SELECT resend_of FROM otp.send_jobs"
+gives "until the code is told" "$job" "SELECT follows FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 
 # Error classes are data.
@@ -73,7 +73,7 @@ accepted nobody 30 +201003333330 >/dev/null; sql -c "SELECT otp.record_status('$
 check "nor for a code that nobody knows" "0" "$(live)"
 sql -c "UPDATE otp.error_class_defaults SET resend_after = '40 seconds' WHERE class = 'content'"
 accepted data 31 +201003333331 >/dev/null; sql -c "SELECT otp.record_status('$(sid 31)', 'undelivered', 30007)" >/dev/null
-gives "an operator decides otherwise" t "SELECT j.due_at BETWEEN m.final_at + interval '40 seconds' AND j.requested_at + interval '40 seconds' FROM otp.send_jobs j JOIN otp.messages m ON m.send_job_id = j.resend_of"
+gives "an operator decides otherwise" t "SELECT j.due_at BETWEEN m.final_at + interval '40 seconds' AND j.requested_at + interval '40 seconds' FROM otp.send_jobs j JOIN otp.messages m ON m.send_job_id = j.follows"
 sql -c "UPDATE otp.error_class_defaults SET resend_after = NULL WHERE class = 'content'" -c "DELETE FROM otp.send_jobs"
 fails "not later than a code can live" 23514 "UPDATE otp.error_class_defaults SET resend_after = '6 minutes'"
 sql -c "UPDATE otp.error_class_defaults SET resend_after = '0' WHERE class = 'one_resend'"
@@ -84,7 +84,7 @@ sql -c "UPDATE otp.error_class_defaults SET resend_after = '10 seconds' WHERE cl
 # The reasons against a resend, and their texts.
 refused() {     # what, words, number of the SID
     sql -c "SELECT otp.record_status('$(sid "$3")', 'undelivered', 30003)" >/dev/null
-    check "no resend: $1" "0|Not sent again: $2|undelivered" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL")|$(follow_up "$3")|$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid "$3")'")"
+    check "no resend: $1" "0|Not sent again: $2|undelivered" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE follows IS NOT NULL")|$(follow_up "$3")|$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid "$3")'")"
 }
 accepted sa 40 0501234567 >/dev/null; refused "Saudi Arabia, by default" "receipts from SA are not reliable (otp.countries.receipts_reliable)." 40
 accepted old 41 +201004444441 >/dev/null
@@ -104,9 +104,9 @@ for again in queued unsent messages; do
     sql -c "DELETE FROM otp.send_jobs"
 done
 accepted used 60 +201006666660 >/dev/null; sql -c "UPDATE otp.verifications SET verified_at = now() WHERE subject = 'used'"
-refused "the code has been used" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'used'") cannot be sent: its code has been used." 60
+refused "the code has been used" "its code has been used." 60
 accepted canceled 61 +201006666661 >/dev/null; sql -c "SELECT otp.cancel(id, 'canceled') FROM otp.verifications WHERE subject = 'canceled'" >/dev/null
-refused "it was canceled" "verification $(sql -c "SELECT id FROM otp.verifications WHERE subject = 'canceled'") cannot be sent: it was canceled." 61
+refused "it was canceled" "it was canceled." 61
 accepted replaced 62 +201006666662 >/dev/null; verification replaced "" "" +201006666669 >/dev/null
 refused "a newer one has replaced it" "verification $(sql -c "SELECT min(id) FROM otp.verifications WHERE subject = 'replaced'") cannot be sent: a newer one of this subject and purpose has replaced it." 62
 accepted limited 63 +201006666663 >/dev/null; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
@@ -140,21 +140,21 @@ check "told again, it is, and the resend with it" "1" "$(live)"
 sql -c "DELETE FROM otp.send_jobs"
 
 # A waiting resend is canceled by verify, by cancel, and by a new request.
-resent() { accepted "$1" "$2" "$3" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$2")', 'undelivered', 30003)" >/dev/null; sql -c "SELECT id FROM otp.send_jobs WHERE resend_of IS NOT NULL"; }
+resent() { accepted "$1" "$2" "$3" >/dev/null; sql -c "SELECT otp.record_status('$(sid "$2")', 'undelivered', 30003)" >/dev/null; sql -c "SELECT id FROM otp.send_jobs WHERE follows IS NOT NULL"; }
 job=$(resent cancel 70 +201007777770); sql -c "SELECT otp.cancel(id, 'cancel') FROM otp.verifications WHERE subject = 'cancel'" >/dev/null
-gives "otp.cancel ends it" "canceled|The verification was canceled.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+gives "otp.cancel ends it" "canceled|The verification was canceled.|t" "SELECT job_state, error, follows IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
 job=$(resent ask 71 +201007777771); sql -c "SELECT otp.request('ask', '+201007777771')" >/dev/null
-gives "who asks again does not wait for it" "canceled|The user requested the code again before the resend.|t" "SELECT job_state, error, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
-gives "and has one job, the lowest of its verification" "1||t" "SELECT count(*), max(resend_of), bool_and(due_at <= now()) FROM otp.send_jobs"
+gives "who asks again does not wait for it" "canceled|The user requested the code again before this send.|t" "SELECT job_state, error, follows IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+gives "and has one job, the lowest of its verification" "1||t" "SELECT count(*), max(follows), bool_and(due_at <= now()) FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 job=$(resent going 72 +201007777772); sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1" -c "SELECT otp.request('going', '+201007777772')" >/dev/null
 gives "one under way is left alone" "2" "SELECT count(*) FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 job=$(resent found 74 +201007777774); sql -c "UPDATE otp.send_jobs SET state = 'unknown', attempt = 1" -c "SELECT otp.record_status('$(sid 75)', 'sent', reference => '$job.1')" >/dev/null
-gives "one that a callback settles is known for a resend" t "SELECT resend_of IS NOT NULL FROM otp.delivery_status WHERE message_sid = '$(sid 75)'"
+gives "one that a callback settles is known for a resend" t "SELECT follows IS NOT NULL FROM otp.delivery_status WHERE message_sid = '$(sid 75)'"
 sql -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 100)"
 job=$(resent many 76 +201007777776); sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'total'" -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1 WHERE id = $job" -c "SELECT otp.within_limits(ARRAY[$job], ARRAY[1])" >/dev/null
-gives "one too many ends as limited" "limited|t" "SELECT job_state, resend_of IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
+gives "one too many ends as limited" "limited|t" "SELECT job_state, follows IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
 sql -c "DELETE FROM otp.limits WHERE scope = 'total'"
 sql -c "UPDATE otp.limits SET max_sends = 2 WHERE scope = 'phone' AND period = '5 minutes'"
 job=$(resent full 73 +201007777773)
@@ -164,13 +164,13 @@ sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '
 
 # Roles: only the owner's functions create a resend, and any role may bring the news.
 v=$(verification mine "" "" +201008888880)
-for role in otp_web otp_worker otp_monitor otp_admin; do fails "$role cannot say resend_of" 42501 "SET ROLE $role; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES ($v, 1)"; done
-fails "not with an ORM's OVERRIDING either" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (id, verification_id, resend_of) OVERRIDING SYSTEM VALUE VALUES (1, $v, 1)"
+for role in otp_web otp_worker otp_monitor otp_admin; do fails "$role cannot say follows" 42501 "SET ROLE $role; INSERT INTO otp.send_jobs (verification_id, follows) VALUES ($v, 1)"; done
+fails "not with an ORM's OVERRIDING either" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (id, verification_id, follows) OVERRIDING SYSTEM VALUE VALUES (1, $v, 1)"
 sql -c "CREATE ROLE postman_$$ LOGIN IN ROLE otp_web"
 accepted theirs 80 +201008888881 >/dev/null
 fails "a stranger cannot send a verification" OT006 "SET SESSION AUTHORIZATION postman_$$; INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.record_status('$(sid 99)', 'sent') CROSS JOIN (VALUES ($v)) v (id)"
 gives "nor is its word of the receipt believed" f "SET SESSION AUTHORIZATION postman_$$; SELECT otp.record_status('$(sid 80)', 'undelivered', 30003)"
-gives "so nothing is resent" "0" "SELECT count(*) FROM otp.send_jobs WHERE resend_of IS NOT NULL"
+gives "so nothing is resent" "0" "SELECT count(*) FROM otp.send_jobs WHERE follows IS NOT NULL"
 sql -c "DROP ROLE postman_$$"
 sql -c "DELETE FROM otp.send_jobs"
 check "a wake-up goes out for it" "otp_send_jobs" "$(accepted wake 81 +201008888882 >/dev/null; psql -qXAt -d "$PGDATABASE" -c "LISTEN otp_send_jobs" -c "SELECT otp.record_status('$(sid 81)', 'undelivered', 30003)" | grep -oE 'otp_[a-z_]+' | head -1)"
@@ -194,6 +194,9 @@ sql -c "TRUNCATE otp.pauses"; clean
 accepted others 110 0501234567 >/dev/null
 for code in $(sql -c "SELECT code FROM otp.error_classes WHERE class <> 'fraud_hold'"); do sql -c "SELECT otp.record_status(message_sid, 'undelivered', $code) FROM otp.messages" >/dev/null; sql -c "UPDATE otp.messages SET final_at = NULL, error_code = NULL, status = 'sent'"; done
 gives "no receipt of another class pauses anything" "0" "SELECT count(*) FROM otp.pauses"
+clean; accepted template 105 0501234567 >/dev/null; sql -c "UPDATE otp.messages SET channel = 'whatsapp'" -c "SELECT otp.record_status('$(sid 105)', 'undelivered', 63016)" >/dev/null
+gives "pause_channel pauses the channel of its message" "channel whatsapp|a delivery receipt" "SELECT name, created_by FROM otp.pauses"
+sql -c "TRUNCATE otp.pauses"
 clean; accepted stale 104 0501234567 >/dev/null; sql -c "UPDATE otp.messages SET accepted_at = now() - interval '61 minutes'" -c "SELECT otp.record_status('$(sid 104)', 'undelivered', 30450)" >/dev/null
 gives "late news pauses nothing" "0|undelivered" "SELECT count(*), (SELECT status FROM otp.messages) FROM otp.pauses"
 sql -c "TRUNCATE otp.pauses" -c "DELETE FROM otp.countries WHERE region = 'EG'"; clean

@@ -46,6 +46,19 @@ cost "what failed without a price is free" 0 "'failed', 1::smallint, NULL, NULL"
 cost "with one it is not" 0.05 "'undelivered', 1::smallint, -0.05, 'USD'" JO
 gives "a country that is gone costs its price or nothing" "0" "SELECT otp.message_cost('sent', 1::smallint, NULL, NULL, NULL, 'USD')"
 
+# A call that nobody answers leaves the day's cost as it was, whichever comes first: its status, or its end at Twilio.
+sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) VALUES ('ring', 'phone_verification', '+966501000001', 'SA', now(), now())" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" -c "UPDATE otp.settings SET daily_budget = 100"
+for status in completed busy no-answer; do
+    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT 'CA$status', 700000 + length('$status'), id, 1, true, now(), 'ringing', 'call' FROM otp.verifications WHERE subject = 'ring'"
+    gives "a call that rings is expected to cost 0.2 ($status)" "0.2" "SELECT trim_scale(sum(amount)) FROM otp.spend_tally"
+    sql -c "UPDATE otp.messages SET status = '$status' WHERE message_sid = 'CA$status'"
+    gives "at its end: $status" "$([ "$status" = completed ] && echo 0.2 || echo 0)" "SELECT trim_scale(sum(amount)) FROM otp.spend_tally"
+    sql -c "UPDATE otp.messages SET segments = 0 WHERE message_sid = 'CA$status'"
+    gives "and after its poll: $status" "$([ "$status" = completed ] && echo 0.2 || echo 0)" "SELECT trim_scale(sum(amount)) FROM otp.spend_tally"
+    sql -c "DELETE FROM otp.messages" -c "TRUNCATE otp.spend_tally"
+done
+sql -c "UPDATE otp.settings SET daily_budget = NULL" -c "DELETE FROM otp.verifications"
+
 # The tally equals the sum.
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'b' || n, 'phone_verification', '+966501000001', (ARRAY['SA', 'EG', 'JO'])[n], now(), now() FROM generate_series(1, 3) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 echo 0 >"$work/serial"

@@ -20,14 +20,14 @@ sql -c "UPDATE otp.send_jobs SET state = 'unknown'"
 says "not while its outcome is unknown" "may have reached Twilio" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
 ends "$job" failed
 again=$(admin "SELECT otp.retry_job($job)")
-gives "what failed gets a successor of the same verification" "queued|$job|t" "SELECT j.state, j.resend_of, j.verification_id = u.verification_id FROM otp.send_jobs j JOIN otp.unsent_jobs u ON u.send_job_id = $job WHERE j.id = $again"
+gives "what failed gets a successor of the same verification" "queued|$job|t" "SELECT j.state, j.follows, j.verification_id = u.verification_id FROM otp.send_jobs j JOIN otp.unsent_jobs u ON u.send_job_id = $job WHERE j.id = $again"
 says "but one at a time" "was followed by send job $again, which is under way" "SET ROLE otp_admin; SELECT otp.retry_job($job)"
 for state in expired limited canceled; do
     ends "$again" $state; before=$again
     again=$(admin "SELECT otp.retry_job($before)")
-    gives "what is $state too" "$before" "SELECT resend_of FROM otp.send_jobs WHERE id = $again"
+    gives "what is $state too" "$before" "SELECT follows FROM otp.send_jobs WHERE id = $again"
 done
-gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT resend_of FROM otp.job_details WHERE send_job_id = $again"
+gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT follows FROM otp.job_details WHERE send_job_id = $again"
 ends "$again" failed
 check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_job($again)" | grep ERROR; sql -c "UPDATE otp.send_counts SET sent_at = '{}'")"
 sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
@@ -42,10 +42,10 @@ done
 first=$(code again 6); ends "$first" failed; second=$(code again 6)
 sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
 says "nor what was asked for again and sent" "was followed by send job $second, which Twilio accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
-gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $first"
+gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE follows = $first"
 sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(sid 3)'"
 third=$(admin "SELECT otp.retry_job($first)")
-gives "unless that one did not arrive" "$first" "SELECT resend_of FROM otp.send_jobs WHERE id = $third"
+gives "unless that one did not arrive" "$first" "SELECT follows FROM otp.send_jobs WHERE id = $third"
 ends "$third" failed; sql -c "UPDATE otp.unsent_jobs SET error_class = 'unknown' WHERE send_job_id = $third"
 says "nor while the outcome of the later job is unknown" "was followed by send job $third, which Twilio may have accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
 sql -c "DELETE FROM otp.messages WHERE message_sid = '$(sid 3)'" -c "DELETE FROM otp.send_counts"
@@ -57,19 +57,19 @@ says "and the remedy says so" "Ask the user to request a new code" "SET ROLE otp
 # Two operators at once: one successor.
 twice=$(code twice 3); ends "$twice" failed
 for n in 1 2; do admin "BEGIN; SELECT otp.retry_job($twice); COMMIT" >"$work/twice$n" & waits[n]=$!; done; wait "${waits[1]}" "${waits[2]}"
-check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE resend_of = $twice")"
+check "two at once make one successor" "1" "$(sql -c "SELECT count(*) FROM otp.send_jobs WHERE follows = $twice")"
 
 # An operator may retry a job of any backend. Another backend may not.
 sql -c "CREATE ROLE \"status-$$\" LOGIN IN ROLE otp_admin"
 other=$(code theirs 4); ends "$other" failed
 check "an operator may, for a verification of any role" "t" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "SELECT otp.retry_job($other) > $other")"
-check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, resend_of) SELECT 1, 1")"
+check "and no more than that" "ERROR:  42501" "$(sql -c "SET SESSION AUTHORIZATION \"status-$$\"" -c "INSERT INTO otp.send_jobs (verification_id, follows) SELECT 1, 1")"
 sql -c "DROP ROLE \"status-$$\""
 for role in otp_web otp_worker otp_monitor; do
     fails "$role may not retry" 42501 "SET ROLE $role; SELECT otp.retry_job(1)"
     fails "$role may not cancel" 42501 "SET ROLE $role; SELECT otp.cancel_job(1)"
 done
-fails "a backend can't call its send a resend" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (verification_id, resend_of) VALUES (1, 1)"
+fails "a backend can't call its send a resend" 42501 "SET ROLE otp_web; INSERT INTO otp.send_jobs (verification_id, follows) VALUES (1, 1)"
 
 # Cancel: only queued jobs.
 clean
@@ -83,7 +83,7 @@ check "a queued one is canceled" "$job" "$(admin "SELECT otp.cancel_job($job)")"
 gives "and names an operator as the cause" "canceled|An operator canceled the job." "SELECT job_state, error FROM otp.delivery_status WHERE send_job_id = $job"
 gives "its code lives" "f" "SELECT canceled_at IS NOT NULL FROM otp.verifications WHERE subject = 'cancel'"
 sql -c "UPDATE otp.unsent_jobs SET state = 'failed' WHERE send_job_id = $job"; again=$(admin "SELECT otp.retry_job($job)"); admin "SELECT otp.cancel_job($again)" >/dev/null
-gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, resend_of FROM otp.delivery_status WHERE send_job_id = $again"
+gives "of a resend the history still says so" "canceled|$job" "SELECT job_state, follows FROM otp.delivery_status WHERE send_job_id = $again"
 job=$again
 says "only once" "has already ended: canceled" "SET ROLE otp_admin; SELECT otp.cancel_job($job)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(999999999)")"
@@ -106,12 +106,26 @@ gives "a worker is, a dead one not" "1" "SELECT workers_alive FROM otp.queue_sta
 fails "no other kind" 23514 "INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')"
 sql -c "DELETE FROM otp.worker_status"
 
+# The channels: the counts add up to those of the whole queue.
+clean
+sql -c "SELECT otp.request('c' || n, '05012345' || 60 + n) FROM generate_series(1, 5) n" >/dev/null
+sql -c "UPDATE otp.send_jobs SET channel = 'call' WHERE id IN (SELECT id FROM otp.send_jobs ORDER BY id LIMIT 2)" -c "UPDATE otp.send_jobs SET state = 'sending' WHERE id = (SELECT max(id) FROM otp.send_jobs)"
+sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = (SELECT min(id) FROM otp.send_jobs) RETURNING *) INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, channel) SELECT id, verification_id, 'failed', 1, requested_at, channel FROM g"
+sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT 'SMc' || n, 800000 + n, 1, 1, true, now(), 'queued', CASE WHEN n < 3 THEN 'email' ELSE 'sms' END FROM generate_series(1, 5) n"
+sql -c "INSERT INTO otp.worker_status (host, pid, version, state, channels) VALUES ('h', 2, '1', 'running', '{sms,whatsapp,call}'), ('h', 3, '1', 'running', '{email}'), ('h', 4, '1', 'dead', '{email}')"
+gives "each channel has a row, used or not" "sms|t|1|2|3|3|3|0|0|0
+whatsapp|f|1|0|0|0|0|0|0|0
+call|f|1|1|0|0|0|1|1|1
+email|f|1|0|2|2|2|0|0|0" "SET ROLE otp_monitor; SELECT * FROM otp.channel_status"
+gives "and they add up" "t" "SELECT (sum(c.queued), sum(accepted_1h), sum(failed_1h)) = (SELECT q.queued::numeric, q.accepted_1h::numeric, q.failed_1h::numeric FROM otp.queue_status q) FROM otp.channel_status c"
+sql -c "DELETE FROM otp.worker_status"
+
 # Plans, with enough history to reveal a wrong one: no statement of otpd status reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT id, id, 'failed', 1, created_at, created_at FROM otp.verifications WHERE id % 10 = 0" -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages" -c "ANALYZE otp.unsent_jobs"
-sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, state, due_at, expires_at) SELECT id, 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
+sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, channel, state, due_at, expires_at) SELECT id, 'sms', 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
 sql -c "VACUUM ANALYZE otp.send_jobs"
 old=$(sql -c "SELECT max(id) FROM otp.verifications")
 scans() { sql -c "SET jit = off" -c "EXPLAIN $1" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)"; }
@@ -126,7 +140,7 @@ blocks = re.findall(r'"""\n(.*?)"""', open(sys.argv[1]).read(), re.S)
 print(next(" ".join(b.split()) for b in blocks if sys.argv[2] in b))
 PY
 }
-for read in delivery_status failures queue_status; do
+for read in delivery_status failures queue_status channel_status route_status; do
     check "what otpd status reads of $read" 0 "$(scans "$(own Workers/ReadStatus.swift "FROM otp.$read")")"
 done
 # Limits that are used up: only the counts of this hour and this day are read, for any number of days.
@@ -143,5 +157,6 @@ done
 # With a subject, a few rows are sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
+check "nor do the channels" 3 "$(sql -c "EXPLAIN SELECT channel, queued FROM otp.channel_status" | grep -c "Index Only Scan.* on send_jobs")"
 check "counting asks nothing of the rows" 2 "$(sql -c "EXPLAIN SELECT queued, due FROM otp.queue_status" | grep -c "Index Only Scan.* on send_jobs")"
 clean

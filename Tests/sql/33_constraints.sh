@@ -18,6 +18,27 @@ locale must be 1 to 35 of the characters A-Z a-z 0-9 _ -|INSERT INTO otp.templat
 body must contain {code}|UPDATE otp.templates SET body = 'Hello' WHERE locale = 'en'
 body must have at most 1000 characters|UPDATE otp.templates SET body = body || repeat('x', 1000) WHERE locale = 'en'
 region must be two capital letters, such as SA, or 001|DELETE FROM otp.regions; INSERT INTO otp.countries (region) VALUES ('Kenya')
+content_sid must be HX and 32 hexadecimal digits|UPDATE otp.templates SET content_sid = 'HX1'
+call_text must contain {code}|UPDATE otp.templates SET call_text = 'Hello'
+call_text must have at most 500 characters|UPDATE otp.templates SET call_text = '{code}' || repeat('x', 500)
+mail_subject must have at most 150 characters|UPDATE otp.templates SET mail_subject = repeat('x', 151)
+mail_body must contain {code}|UPDATE otp.templates SET mail_body = 'Hello'
+mail_body must have at most 4000 characters|UPDATE otp.templates SET mail_body = '{code}' || repeat('x', 4000)
+purpose must be 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.purposes (purpose) VALUES ('*')
+app_name must have 1 to 100 characters|INSERT INTO otp.purposes (purpose, app_name) VALUES ('login', '')
+purpose must be * or 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.routes (purpose, step, channel) VALUES ('Sign in', 1, 'sms')
+country must be * or two capital letters, such as SA, or 001|INSERT INTO otp.routes (country, step, channel) VALUES ('Kenya', 1, 'sms')
+step must be 1 to 9|INSERT INTO otp.routes (step, channel) VALUES (10, 'sms')
+channel must be sms, whatsapp, call or email|INSERT INTO otp.routes (step, channel) VALUES (2, 'fax')
+wait must be 5 seconds to 9 minutes, or null|INSERT INTO otp.routes (step, channel, wait) VALUES (2, 'sms', '1 hour')
+step 1 has no wait: it begins with the request|UPDATE otp.routes SET wait = '1 minute' WHERE step = 1
+channel must be whatsapp or call|INSERT INTO otp.channel_senders (channel, sender) VALUES ('sms', '+12015550100')
+country must be * or two capital letters, such as SA, or 001|INSERT INTO otp.channel_senders (channel, country, sender) VALUES ('call', 'Kenya', '+12015550100')
+sender must be E.164, or for whatsapp also MG and 32 digits|INSERT INTO otp.channel_senders (channel, sender) VALUES ('call', 'MG00000000000000000000000000000000')
+channel must be whatsapp, call or email|UPDATE otp.channel_costs SET channel = 'sms' WHERE channel = 'call'
+country must be * or two capital letters, such as SA, or 001|INSERT INTO otp.channel_costs VALUES ('call', 'Kenya', 1)
+expected_cost must be 0 or more|UPDATE otp.channel_costs SET expected_cost = -1
+channel must be *, sms, whatsapp, call or email|UPDATE otp.limits SET channel = 'fax'
 expected_cost must be 0 or more|UPDATE otp.countries SET expected_cost = -1
 price_estimate must be 0 or more, or null|UPDATE otp.countries SET price_estimate = -1
 price_unit must be three capital letters, such as USD|UPDATE otp.countries SET price_unit = 'usd'
@@ -37,8 +58,9 @@ scopes other than budget need max_sends and no max_cost|INSERT INTO otp.limits (
 max_sends of phone, subject, client_ip, block: at most 1000|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '2 days', 1001)
 period of prefix, country, total, budget: 1 hour or 1 day|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '2 hours', 5)
 reason must have 1 to 500 characters|INSERT INTO otp.pauses (scope, reason) VALUES ('all', '')
-scope must be all, budget, country or prefix|INSERT INTO otp.pauses (scope, reason) VALUES ('planet', 'x')
+scope must be all, budget, channel, country or prefix|INSERT INTO otp.pauses (scope, reason) VALUES ('planet', 'x')
 scopes all and budget need an empty key|INSERT INTO otp.pauses (scope, key, reason) VALUES ('all', 'SA', 'x')
+scope channel needs a key of sms, whatsapp, call or email|INSERT INTO otp.pauses (scope, key, reason) VALUES ('channel', 'fax', 'x')
 scope country needs a key of two capital letters, or 001|INSERT INTO otp.pauses (scope, key, reason, next_probe_at) VALUES ('country', 'Kenya', 'x', now())
 scope prefix needs a key of + and 1 to 11 digits: +96650|INSERT INTO otp.pauses (scope, key, reason) VALUES ('prefix', '96650', 'x')
 state must be failed, expired, limited or canceled|INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (1, 1, 'lost', 1, now())

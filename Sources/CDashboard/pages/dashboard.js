@@ -6,6 +6,7 @@
   const $ = (id) => document.getElementById(id);
   const SVG = "http://www.w3.org/2000/svg";
   let span = "hour", historyDue = 0, timer = 0, busy = false, asked = 0, lastGood = 0, drawn = "";
+  let channelsNow = [], channelsThen = { channels: [], channelSpend: [] };
   let token = sessionStorage.getItem("otpd-token") || "";
 
   // ── words ──
@@ -97,6 +98,8 @@
         lines: [refusedHour.map((each) => `${each.scope} ${whole.format(each.lastHour)}`).join(", ")],
       }] : []),
     ], "");
+    channelsNow = status.channels;
+    showChannels();
     // Living workers come first, then dead ones, then the last few stopped ones.
     const rank = (worker) => worker.state === "dead" ? 1 : worker.state === "stopped" ? 2 : 0;
     const workers = [...status.workers].sort((a, b) => rank(a) - rank(b) || (rank(a) ? a.heartbeatSeconds - b.heartbeatSeconds : 0) || b.id - a.id);
@@ -111,13 +114,14 @@
           ? `${whole.format(worker.inFlight)} in flight; ${whole.format(worker.accepted)} sent, ${whole.format(worker.failed)} failed, ${whole.format(worker.unknown)} unknown; `
           : "") + `last heartbeat ${seconds(worker.heartbeatSeconds)} ago`,
         worker.callbacks ? `callbacks: ${whole.format(worker.callbacks.received)} received, ${whole.format(worker.callbacks.refused)} refused, ${whole.format(worker.callbacks.dropped)} dropped` : null,
-        [worker.twilio ? `Twilio: ${worker.twilio}` : null, worker.database ? `database: ${worker.database}` : null].filter(Boolean).join("; "),
+        [worker.twilio ? `Twilio: ${worker.twilio}` : null, worker.mail !== null ? `sends e-mails${worker.mail ? `: ${worker.mail}` : ""}` : null,
+          worker.database ? `database: ${worker.database}` : null].filter(Boolean).join("; "),
       ],
       text: worker.reason,
     })), "No worker had a heartbeat in the last hour.");
     fill($("failures"), status.failures.map((failure) => ({
-      title: `${failure.phone}, job ${failure.job}: ${failure.status || failure.state}`,
-      lines: [`${seconds(failure.seconds)} ago${failure.code ? `, Twilio error ${failure.code}` : ""}`],
+      title: `${failure.phone}, job ${failure.job}${failure.channel === "sms" ? "" : ` by ${failure.channel}`}: ${failure.status || failure.state}`,
+      lines: [`${seconds(failure.seconds)} ago${failure.code ? `, ${failure.channel === "email" ? "SMTP code" : "Twilio error"} ${failure.code}` : ""}`],
       text: failure.error, remedy: failure.remedy,
     })), "There are no failures.");
     say($("place"), `database ${status.database} at ${status.server} · served by ${status.host}`);
@@ -160,6 +164,8 @@
     $("plots").replaceChildren(...PLOTS.map((plot) => figure(plot, history, start, end)));
     if (focused) { const again = document.querySelector(`[data-plot="${CSS.escape(focused)}"]`); if (again) again.focus(); }
     deliveries(history.deliveries);
+    channelsThen = history;
+    showChannels();
     fill($("spend"), history.spend.map((spend) => {
       const total = spend.billed + spend.expected;
       const share = spend.budget ? total / spend.budget : undefined;
@@ -239,6 +245,32 @@
       legend.append(make("span", {}, sample, name));
     });
     return make("figure", {}, make("figcaption", {}, plot.title), svg, plot.series.length > 1 ? legend : null, output);
+  };
+  // One row per channel in use. While text messages are the only channel, there is no table.
+  const showChannels = () => {
+    const rows = channelsNow.filter((channel) => channel.used);
+    $("channels-section").hidden = !rows.some((channel) => channel.channel !== "sms");
+    const line = (channel) => {
+      const then = channelsThen.channels.find((each) => each.channel === channel.channel);
+      const share = (part) => !then || !then.messages ? "—" : percent(part / then.messages * 100);
+      const isReported = !["call", "email"].includes(channel.channel);
+      const cost = channelsThen.channelSpend.filter((each) => each.channel === channel.channel)
+        .map((each) => `${money.format(each.billed + each.expected)} ${each.currency}`).join(", ");
+      return [channel.channel, whole.format(channel.accepted[2]), whole.format(channel.failed[2]), whole.format(channel.queued),
+        isReported && then ? share(then.delivered) : "—", then ? share(then.verified) : "—", cost || "—"];
+    };
+    const titles = ["Channel", "sent in 1 h", "failed in 1 h", "queued", "delivered", "verified", "cost today"];
+    const lines = rows.map(line), key = JSON.stringify(lines);
+    if ($("channels").dataset.key !== key) {
+      $("channels").dataset.key = key;
+      $("channels").replaceChildren(
+        make("thead", {}, make("tr", {}, ...titles.map((title) => make("th", { scope: "col" }, title)))),
+        make("tbody", {}, ...lines.map(([name, ...cells]) => make("tr", {}, make("th", { scope: "row" }, name),
+          ...cells.map((cell, index) => make("td", { "data-label": titles[index + 1] }, cell))))));
+    }
+    const problems = rows.filter((channel) => channel.problem);
+    $("channel-problems").hidden = problems.length === 0;
+    fill($("channel-problems"), problems.map((channel) => ({ level: "warning", title: channel.channel, lines: [], text: channel.problem })), "");
   };
   const deliveries = (rows) => {
     const order = ["delivered", "sent", "queued", "undelivered", "failed"];

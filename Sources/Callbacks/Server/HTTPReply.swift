@@ -22,7 +22,9 @@ enum HTTPReply: CaseIterable, Sendable {
     private var words: String {
         switch self {
         case .ok: ""
-        case .notStatus: "The signature is valid, but MessageSid or MessageStatus is missing or invalid."
+        case .notStatus:
+            "The signature is valid, but MessageSid or MessageStatus is missing or invalid. A call has CallSid and "
+                + "CallStatus instead."
         case .notHTTP: "This is not HTTP/1.1."
         case .forbidden: "The signature is missing, or does not match the configured URL and auth token."
         case .notFound: "Not found: the path is not the one in OTPD_CALLBACK_PUBLIC_URL."

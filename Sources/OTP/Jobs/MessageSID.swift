@@ -1,6 +1,8 @@
-/// The identifier of a message at Twilio: `SM` or `MM` and 32 hexadecimal digits. It proves that Twilio has the
-/// message.
+/// The identifier of a message or of a call at Twilio: `SM`, `MM` or, for a call, `CA`, and 32 hexadecimal digits. It
+/// proves that Twilio has the message or the call.
 ///
+/// A call is the message of a send job on the channel `call`, so one type serves both (``isCall``). An e-mail has an
+/// identifier of otpd's own in the same form: `ML` and 32 digits made of its job (``isMail``).
 /// Held inline, in the letter case that Twilio wrote, so that a SID costs no allocation on the way to the database.
 public struct MessageSID: Sendable, Hashable {
     private let head: UInt128
@@ -10,20 +12,18 @@ public struct MessageSID: Sendable, Hashable {
     /// How many characters every SID has.
     public static let length = 34
 
-    /// A SID from its characters. Nil if they do not match `^(SM|MM)[0-9a-fA-F]{32}$` (Twilio's API description).
+    /// A SID from its characters. Nil if they match neither `^(SM|MM)[0-9a-fA-F]{32}$` nor `^CA[0-9a-fA-F]{32}$`
+    /// (Twilio's API description), and are no identifier of an e-mail.
     public init?(_ bytes: Span<UInt8>) {
-        guard bytes.count == MessageSID.length, bytes[1] == UInt8(ascii: "M"),
-            bytes[0] == UInt8(ascii: "S") || bytes[0] == UInt8(ascii: "M")
-        else { return nil }
-        for index in 2..<MessageSID.length {
-            switch bytes[index] {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
-                UInt8(ascii: "A")...UInt8(ascii: "F"):
-                continue
-            default:
-                return nil
-            }
+        guard bytes.count == MessageSID.length else { return nil }
+        switch (bytes[0], bytes[1]) {
+        case (UInt8(ascii: "S"), UInt8(ascii: "M")), (UInt8(ascii: "M"), UInt8(ascii: "M")),
+            (UInt8(ascii: "C"), UInt8(ascii: "A")), (UInt8(ascii: "M"), UInt8(ascii: "L")):
+            break
+        default:
+            return nil
         }
+        for index in 2..<MessageSID.length where !bytes[index].isHexadecimal { return nil }
         var head: UInt128 = 0
         var middle: UInt128 = 0
         for index in 0..<16 {
@@ -39,6 +39,26 @@ public struct MessageSID: Sendable, Hashable {
         guard text.utf8.count == MessageSID.length else { return nil }
         self.init(text.utf8.span)
     }
+
+    /// The identifier of the e-mail of a send job that was requested at this time, in microseconds since the Unix epoch.
+    public init(mailOf job: Int64, requestedAt: Int64) {
+        func digits(_ value: Int64) -> UInt128 {
+            let digits = Array("0123456789abcdef".utf8)
+            return stride(from: 60, through: 0, by: -4).reduce(0) {
+                $0 << 8 | UInt128(digits[Int(truncatingIfNeeded: value >> Int64($1)) & 15])
+            }
+        }
+        let (first, second) = (digits(job), digits(requestedAt))
+        head = UInt128(UInt8(ascii: "M")) << 120 | UInt128(UInt8(ascii: "L")) << 112 | first >> 16
+        middle = first << 112 | second >> 16
+        tail = UInt16(truncatingIfNeeded: second)
+    }
+
+    /// Whether it identifies an e-mail.
+    public var isMail: Bool { UInt16(truncatingIfNeeded: head >> 112) == 0x4D4C }
+
+    /// Whether it identifies a call.
+    public var isCall: Bool { UInt8(truncatingIfNeeded: head >> 120) == UInt8(ascii: "C") }
 
     /// Appends the SID's 34 characters.
     public func append(to buffer: inout [UInt8]) {

@@ -1,21 +1,27 @@
-/// The content of a status callback: one message's status at Twilio.
+/// The content of a status callback: the status of one message or call at Twilio.
 public struct Receipt: Sendable, Hashable {
-    /// The message.
+    /// The message or the call.
     public let sid: MessageSID
     /// Twilio's word, verbatim: 1 to 40 characters of `a-z _ -`.
     public let status: MessageStatus
-    /// Twilio's error code; nil unless the message failed.
+    /// Twilio's error code; nil unless the message failed, and often nil for a failed call too.
     public let errorCode: Int32?
+    /// The final answer of the telephone network to a call, as SIP numbers it (486 busy, 404 no such number); nil for a
+    /// message, and where Twilio does not say.
+    public let sipCode: Int32?
     /// The attempt that created the message; nil if the callback's URL names no attempt of otpd's.
     public let attempt: AttemptReference?
 
     /// Nil if `status` is a word that `otp.record_status` refuses.
-    public init?(sid: MessageSID, status: MessageStatus, errorCode: Int32?, attempt: AttemptReference?) {
+    public init?(
+        sid: MessageSID, status: MessageStatus, errorCode: Int32?, sipCode: Int32? = nil, attempt: AttemptReference?
+    ) {
         let word = status.rawValue.utf8
         guard (1...40).contains(word.count), word.allSatisfy(Receipt.isInWord) else { return nil }
         self.sid = sid
         self.status = status
         self.errorCode = errorCode
+        self.sipCode = sipCode
         self.attempt = attempt
     }
 

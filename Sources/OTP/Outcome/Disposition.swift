@@ -3,46 +3,28 @@ public struct Disposition: Sendable, Hashable {
     /// The job's next step.
     public enum Step: Sendable, Hashable {
         case accepted(MessageSID, status: MessageStatus?)
-        case failed(Failure)
+        case failed(FailureCause)
         /// Back to `queued`, due after this.
-        case retry(after: Duration, why: Failure)
+        case retry(after: Duration, why: FailureCause)
         /// Back to `queued`, held by the pause in this disposition's effect until that pause ends.
-        case hold(why: Failure)
+        case hold(why: FailureCause)
         /// No retry fits into the code's life. The failure says why the last attempt was not sent.
-        case expired(Failure)
+        case expired(FailureCause)
         /// To be settled by lookups, and never sent again without them.
         case unknown(Outcome.Unclear)
     }
 
-    /// The reason for a job's state, as shown in `otp.delivery_status`.
-    public struct Failure: Sendable, Hashable {
-        /// Twilio's error code, where it gave one.
-        public let code: Int?
-        public let errorClass: ErrorClass?
-        /// What happened.
-        public let error: String
-        /// What to do.
-        public let remedy: String
-
-        public init(code: Int?, errorClass: ErrorClass?, error: String, remedy: String) {
-            self.code = code
-            self.errorClass = errorClass
-            self.error = error
-            self.remedy = remedy
-        }
-    }
-
     /// The effect on the other jobs that wait.
     public enum Effect: Sendable, Hashable {
-        case pause(Scope, why: Failure)
+        case pause(Scope, why: FailureCause)
         /// Twilio accepts fewer requests than it gets: send fewer at a time or per second. Wait for `retryAfter` if
         /// Twilio gave one.
         case throttle(retryAfter: Duration?)
     }
 
-    /// What a pause applies to. The dispatcher knows the job's sender, country and prefix.
+    /// What a pause applies to. The dispatcher knows the job's channel, sender, country and prefix.
     public enum Scope: String, Sendable, Hashable, CaseIterable {
-        case worker, sender, country, prefix
+        case worker, sender, channel, country, prefix
     }
 
     public let step: Step
@@ -67,11 +49,15 @@ public struct DispositionRule: Sendable {
         self.backoff = backoff
     }
 
-    /// Decides on `attempt` (the first is 1) of a job whose code has `lifeLeft`.
+    /// Decides on `attempt` (the first is 1) of a job on `channel` whose code has `lifeLeft`.
+    ///
+    /// A channel that cannot be used fails its job at once, so that the next step of the route begins. On any channel
+    /// but SMS, a sender that may not send counts as such a channel. A sender's pause would stop SMS as well.
     public func decide(
-        _ outcome: Outcome, attempt: Int, lifeLeft: Duration, using random: inout some RandomNumberGenerator
+        _ outcome: Outcome, attempt: Int, lifeLeft: Duration, channel: Channel = .sms,
+        using random: inout some RandomNumberGenerator
     ) -> Disposition {
-        func again(_ why: Disposition.Failure, retryAfter: Duration? = nil) -> Disposition.Step {
+        func again(_ why: FailureCause, retryAfter: Duration? = nil) -> Disposition.Step {
             switch backoff.decide(attempt: attempt, lifeLeft: lifeLeft, retryAfter: retryAfter, using: &random) {
             case .retry(let delay): .retry(after: delay, why: why)
             case .expire: .expired(why)
@@ -79,7 +65,7 @@ public struct DispositionRule: Sendable {
         }
 
         // A pause loses no job: its jobs wait until they expire.
-        func held(_ why: Disposition.Failure) -> Disposition.Step {
+        func held(_ why: FailureCause) -> Disposition.Step {
             lifeLeft > backoff.minimumLife ? .hold(why: why) : .expired(why)
         }
 
@@ -89,24 +75,37 @@ public struct DispositionRule: Sendable {
         case .unknown(let reason):
             return Disposition(.unknown(reason))
         case .notSent(let reason, let retryAfter):
-            let why = Disposition.Failure(
+            let why = FailureCause(
                 code: nil, errorClass: nil, error: reason.explanation, remedy: reason.remedy)
             let step = again(why, retryAfter: retryAfter)
             switch reason {
             case .throttled: return Disposition(step, effect: .throttle(retryAfter: retryAfter))
-            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .noDescriptor, .blocked:
+            case .nameLookup, .connect, .tls, .bodyNotSent, .leaseTooShort, .noDescriptor, .blocked, .mailServer:
                 return Disposition(step)
+            }
+        case .rejected(let rejection):
+            return switch rejection.effect {
+            case .fail: Disposition(.failed(rejection.why))
+            case .retry: Disposition(again(rejection.why))
+            case .throttle: Disposition(again(rejection.why), effect: .throttle(retryAfter: nil))
+            case .pauseChannel: Disposition(.failed(rejection.why), effect: .pause(.channel, why: rejection.why))
             }
         case .refused(let refused):
             let entry = classes.entry(code: refused.code, httpStatus: refused.httpStatus)
-            let why = Disposition.Failure(
+            let why = FailureCause(
                 code: refused.code, errorClass: entry.errorClass, error: entry.explanation, remedy: entry.remedy)
             // A 401 pauses the worker whatever the error code says, because Twilio would refuse every further request
             // too.
             guard refused.httpStatus != 401 else { return Disposition(again(why), effect: .pause(.worker, why: why)) }
             switch entry.errorClass {
             case .pauseWorker: return Disposition(again(why), effect: .pause(.worker, why: why))
-            case .pauseSender: return Disposition(again(why), effect: .pause(.sender, why: why))
+            case .pauseSender where channel == .sms:
+                return Disposition(again(why), effect: .pause(.sender, why: why))
+            // These codes are of WhatsApp and calls. A text message that gets one is no reason to hold all others.
+            case .pauseChannel where channel == .sms: return Disposition(.failed(why))
+            case .pauseSender, .pauseChannel: return Disposition(.failed(why), effect: .pause(.channel, why: why))
+            // Twilio permits calls to a country apart from messages, so messages there go on.
+            case .pauseCountry where channel == .call: return Disposition(.failed(why))
             case .pauseCountry: return Disposition(held(why), effect: .pause(.country, why: why))
             case .permanentRecipient, .badJob, .content: return Disposition(.failed(why))
             case .throttle: return Disposition(again(why), effect: .throttle(retryAfter: nil))

@@ -5,6 +5,8 @@ public enum ErrorClass: String, Sendable, Hashable, CaseIterable {
     case pauseWorker = "pause_worker"
     /// The sender may not send, or not this kind of message.
     case pauseSender = "pause_sender"
+    /// The channel cannot be used: Twilio or WhatsApp refuses its sender or its template.
+    case pauseChannel = "pause_channel"
     /// The country is not enabled (geo permission).
     case pauseCountry = "pause_country"
     /// This recipient cannot be reached.

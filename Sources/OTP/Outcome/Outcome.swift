@@ -1,9 +1,11 @@
-/// The outcome of a POST to Twilio, one of four kinds.
+/// The outcome of a request to Twilio or to a mail server.
 public enum Outcome: Sendable, Hashable {
     /// 201 with a SID: Twilio has the message.
     case accepted(MessageSID, status: MessageStatus?)
     /// Twilio answered 4xx in the form of its errors: it does not have the message and will not take this request.
     case refused(Refused)
+    /// A mail server refused it, so it was surely not sent.
+    case rejected(Rejection)
     /// It certainly was not sent. The body never wholly left, or Twilio answered 429 (not processed), or something else
     /// on the way refused it.
     case notSent(NotSent, retryAfter: Duration?)
@@ -38,6 +40,8 @@ public enum Outcome: Sendable, Hashable {
         /// A 4xx that is not in the form of Twilio's errors. A firewall, a proxy or a wrong server refused the request,
         /// and Twilio never had it.
         case blocked(Responder)
+        /// The mail server could not be reached, or broke off before it had the content: what happened, and what to do.
+        case mailServer(String, remedy: String)
 
         public var explanation: String {
             switch self {
@@ -51,6 +55,7 @@ public enum Outcome: Sendable, Hashable {
                 "otpd has reached its limit on open files and connections (EMFILE, RLIMIT_NOFILE)"
             case .noDescriptor(true): "this machine has reached its limit on open files (ENFILE, fs.file-max)"
             case .blocked(let responder): "something other than Twilio refused the request: \(responder)"
+            case .mailServer(let explanation, _): explanation
             }
         }
 
@@ -70,6 +75,7 @@ public enum Outcome: Sendable, Hashable {
                 "Raise the limit (LimitNOFILE= of the unit, ulimit -n) or lower OTPD_MAX_IN_FLIGHT, then restart otpd."
             case .noDescriptor(true): "Find the process with so many open files, or raise fs.file-max with sysctl."
             case .blocked(let responder): responder.remedy
+            case .mailServer(_, let remedy): remedy
             }
         }
     }
@@ -90,6 +96,8 @@ public enum Outcome: Sendable, Hashable {
         case ambiguousCode(Int)
         /// A success that names another recipient: an answer came twice, and this connection is one answer behind.
         case foreignAnswer
+        /// The mail server had the content, and did not say what became of it: what happened.
+        case mailServer(String)
 
         /// A short name for `otp.send_jobs`, metrics and logs.
         public var name: String {
@@ -101,6 +109,7 @@ public enum Outcome: Sendable, Hashable {
             case .unexpectedStatus: "unexpected_status"
             case .ambiguousCode: "ambiguous_code"
             case .foreignAnswer: "foreign_answer"
+            case .mailServer: "mail_server"
             }
         }
 
@@ -115,6 +124,7 @@ public enum Outcome: Sendable, Hashable {
                 "Twilio answered with error \(code), which does not say whether the text was sent"
             case .foreignAnswer:
                 "the answer was about another message: something between otpd and Twilio repeats answers"
+            case .mailServer(let explanation): explanation
             }
         }
     }
@@ -124,7 +134,7 @@ public enum Outcome: Sendable, Hashable {
         switch self {
         case .notSent(let reason, _):
             switch reason {
-            case .nameLookup, .connect, .tls, .bodyNotSent, .noDescriptor:
+            case .nameLookup, .connect, .tls, .bodyNotSent, .noDescriptor, .mailServer:
                 Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: false)
             case .blocked: Outage(explanation: reason.explanation, remedy: reason.remedy, isBlocked: true)
             case .leaseTooShort, .throttled: nil
@@ -140,9 +150,13 @@ public enum Outcome: Sendable, Hashable {
             // Such as a login page in place of Twilio's answer.
             case .unexpectedStatus, .unreadableAnswer:
                 Outage(explanation: reason.explanation, remedy: Responder.remedy, isBlocked: false)
+            case .mailServer:
+                Outage(
+                    explanation: reason.explanation,
+                    remedy: "Check the mail server's log. otpd retries by itself until it answers.", isBlocked: false)
             case .ambiguousCode, .foreignAnswer: nil
             }
-        case .accepted, .refused: nil
+        case .accepted, .refused, .rejected: nil
         }
     }
 
@@ -155,5 +169,28 @@ public enum Outcome: Sendable, Hashable {
         /// Whether something other than Twilio refuses the requests. Then a further request is harmless, because it
         /// certainly is not sent.
         public let isBlocked: Bool
+    }
+}
+
+/// A refusal that says itself what it means for its job, as a mail server's does.
+public struct Rejection: Sendable, Hashable {
+    /// The consequence.
+    public enum Effect: Sendable, Hashable {
+        /// The job fails.
+        case fail
+        /// The job is tried again while its code lives.
+        case retry
+        /// As `retry`, and the server wants fewer requests.
+        case throttle
+        /// The job fails, and the channel pauses: all other jobs would be refused too.
+        case pauseChannel
+    }
+
+    public let effect: Effect
+    public let why: FailureCause
+
+    public init(_ effect: Effect, why: FailureCause) {
+        self.effect = effect
+        self.why = why
     }
 }

@@ -4,6 +4,8 @@ public enum PauseScope: Sendable, Hashable {
     case all
     /// Everything, until the day's budget is raised or the day ends.
     case budget
+    /// Everything that goes by this channel.
+    case channel(Channel)
     /// The numbers of a country.
     case country(Region)
     /// The numbers that begin with this prefix.
@@ -14,6 +16,9 @@ public enum PauseScope: Sendable, Hashable {
         switch scope {
         case "all" where key.isEmpty: self = .all
         case "budget" where key.isEmpty: self = .budget
+        case "channel":
+            guard let channel = Channel(rawValue: key) else { return nil }
+            self = .channel(channel)
         case "country":
             guard let region = Region(key), region.code == key else { return nil }
             self = .country(region)
@@ -24,26 +29,28 @@ public enum PauseScope: Sendable, Hashable {
         }
     }
 
-    /// `all`, `budget`, `country` or `prefix`.
+    /// `all`, `budget`, `channel`, `country` or `prefix`.
     public var scope: String {
         switch self {
         case .all: "all"
         case .budget: "budget"
+        case .channel: "channel"
         case .country: "country"
         case .prefix: "prefix"
         }
     }
 
-    /// `SA`, `+96650`; empty for everything.
+    /// `call`, `SA`, `+96650`; empty for everything.
     public var key: String {
         switch self {
         case .all, .budget: ""
+        case .channel(let channel): channel.rawValue
         case .country(let region): region.code
         case .prefix(let prefix): prefix.description
         }
     }
 
-    /// The pause's name in logs, commands and `otp.pauses.name`: `all`, `country SA`, `prefix +96650`.
+    /// The pause's name in logs, commands and `otp.pauses.name`: `all`, `channel call`, `country SA`, `prefix +96650`.
     public var name: String { key.isEmpty ? scope : "\(scope) \(key)" }
 }
 

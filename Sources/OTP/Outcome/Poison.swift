@@ -7,9 +7,9 @@ public enum Poison {
     ///
     /// `unfinishedClaims` counts claims whose lease ended with no outcome at all. A recorded retry is an outcome, and
     /// does not count.
-    public static func failure(unfinishedClaims: Int) -> Disposition.Failure? {
+    public static func failure(unfinishedClaims: Int) -> FailureCause? {
         guard unfinishedClaims >= maximumClaims else { return nil }
-        return Disposition.Failure(
+        return FailureCause(
             code: nil, errorClass: nil,
             error: "the job was claimed \(unfinishedClaims) times and no worker could finish it",
             remedy: "Look for crashes in otpd's log at these times, and ask the user to request a new code.")

@@ -17,7 +17,7 @@ public enum ResolutionStep: Sendable, Hashable {
     /// Twilio does not have the message: the job goes back to `queued` with the same code.
     case resend
     /// Twilio does not have the message, and it is not sent again.
-    case fail(Disposition.Failure)
+    case fail(FailureCause)
 }
 
 /// Decides about a send whose outcome is unknown. Pure.
@@ -95,7 +95,7 @@ public struct ResolutionRule: Sendable {
         if let poison = Poison.failure(unfinishedClaims: subject.lostClaims) { return .fail(poison) }
         guard resends else {
             return .fail(
-                Disposition.Failure(
+                FailureCause(
                     code: nil, errorClass: nil,
                     error: "outcome unknown: Twilio does not list the message, and OTPD_RESEND_UNKNOWN=never rules "
                         + "out another send",
@@ -104,7 +104,7 @@ public struct ResolutionRule: Sendable {
         return .resend
     }
 
-    private static let undecided = Disposition.Failure(
+    private static let undecided = FailureCause(
         code: nil, errorClass: nil,
         error: "outcome unknown: the message may have been sent, and its code has expired since",
         remedy: "Let the user ask for a new code.")

@@ -41,8 +41,13 @@ public struct Code: Sendable, Equatable {
 
     /// Appends the code's characters. The buffer's owner is responsible for where they go.
     public func append(to buffer: inout [UInt8]) {
+        forEachCharacter { buffer.append($0) }
+    }
+
+    /// Calls `body` with each character, in order. `body` is responsible for where they go.
+    public func forEachCharacter(_ body: (UInt8) -> Void) {
         for index in stride(from: (count - 1) * 8, through: 0, by: -8) {
-            buffer.append(UInt8(truncatingIfNeeded: packed >> UInt128(index)))
+            body(UInt8(truncatingIfNeeded: packed >> UInt128(index)))
         }
     }
 

@@ -20,6 +20,15 @@ public struct Template: Sendable, Hashable {
     ///
     /// With a host, the message ends with the line `@host #code` and no line break after it (`WebOTPHost`).
     public init(_ text: String, webOTPHost: String? = nil) throws(Problem) {
+        try self.init(parsing: text, webOTPHost: webOTPHost, needsCode: true)
+    }
+
+    /// Parses the subject of a mail, which need not have the code.
+    public init(subject: String) throws(Problem) {
+        try self.init(parsing: subject, webOTPHost: nil, needsCode: false)
+    }
+
+    private init(parsing text: String, webOTPHost: String?, needsCode: Bool) throws(Problem) {
         var literals: [UInt8] = []
         var parts: [Part] = []
         var start = 0
@@ -45,7 +54,7 @@ public struct Template: Sendable, Hashable {
         }
         literals.append(contentsOf: rest)
         closeLiteral()
-        guard parts.contains(.placeholder(.code)) else { throw .noCode }
+        guard !needsCode || parts.contains(.placeholder(.code)) else { throw .noCode }
         if let webOTPHost {
             guard let host = WebOTPHost(webOTPHost) else { throw .notAHost }
             literals.append(contentsOf: "\n@\(host.name) #".utf8)
@@ -56,6 +65,15 @@ public struct Template: Sendable, Hashable {
         self.parts = parts
     }
 
+    /// Parses the words of a call (`call_text`), which have the placeholders of a message.
+    public init(callText text: String) throws(Problem) {
+        do throws(Problem) {
+            try self.init(text)
+        } catch .noCode {
+            throw .noSpokenCode
+        }
+    }
+
     /// Appends the message as UTF-8. `app` is UTF-8; `minutes` as from ``minutes(lifeLeft:)``.
     public func render(into buffer: inout [UInt8], app: [UInt8], code: Code, minutes: Int) {
         for part in parts {
@@ -64,6 +82,23 @@ public struct Template: Sendable, Hashable {
             case .placeholder(.app): buffer.append(contentsOf: app)
             case .placeholder(.code): code.append(to: &buffer)
             case .placeholder(.minutes): Template.append(minutes, to: &buffer)
+            }
+        }
+    }
+
+    /// A part of a text, for a format that encodes the text in its own way.
+    public enum TextPart: Sendable, Hashable {
+        /// UTF-8.
+        case literal(ArraySlice<UInt8>)
+        case placeholder(Placeholder)
+    }
+
+    /// Calls `body` with each part, in order.
+    public func forEachPart(_ body: (TextPart) -> Void) {
+        for part in parts {
+            switch part {
+            case .literal(let range): body(.literal(literals[range]))
+            case .placeholder(let name): body(.placeholder(name))
             }
         }
     }
@@ -86,6 +121,9 @@ extension Template {
     /// secret, so the error names the placeholder.
     public enum Problem: Error, Sendable, Hashable, CustomStringConvertible {
         case noCode
+        /// Of the words of a call.
+        case noSpokenCode
+        case notContentSID
         case unknownPlaceholder(String)
         case unbalancedBrace
         case containsNUL
@@ -94,6 +132,9 @@ extension Template {
         public var description: String {
             switch self {
             case .noCode: "body must contain {code}. Without it a user never gets the code."
+            case .noSpokenCode: "call_text must contain {code}. Without it a user never hears the code."
+            case .notContentSID:
+                "content_sid is not a content SID. Copy it from the Twilio console: HX and 32 hexadecimal digits."
             case .unknownPlaceholder(let name):
                 "unknown placeholder {\(name)}. The placeholders are {app}, {code} and {minutes}."
             case .unbalancedBrace:

@@ -1,15 +1,17 @@
 public import EventLoop
+public import OTP
 public import Postgres
 
 /// Claims due jobs for one worker: queued → sending, in one statement and one commit, before a byte leaves. If there
 /// are shared limits, a second statement and commit follow.
 ///
 /// - `otp.send_jobs_due` (due_at, id) WHERE state = 'queued' serves the scan in either order.
-/// - At most one job of a verification is `sending` or `unknown` at a time: the first live one. The ids of one
-///   verification's jobs are drawn under its row lock (see the trigger), so their order is the order of their commits.
+/// - At most one job of a verification and a channel is `sending` or `unknown` at a time: the first live one. The ids
+///   of one verification's jobs are drawn under its row lock (see the trigger). Their order is that of their commits.
 ///   Each job records at its insert whether it has an earlier job (`has_predecessor`). Only then does the claim check
 ///   whether that one is still live, by the verification's index. `o.id + 0` keeps the planner from walking through all
-///   lower ids.
+///   lower ids. An earlier job of another channel holds nothing up: its channel may be paused, or in an outage.
+/// - Only jobs of the given channels are claimed. A worker without a mail server leaves e-mails to others.
 /// - Dead entries at the front of `send_jobs_due`, which another session's open transaction keeps, are skipped
 ///   (`Scan.fromMark`). The scan begins at `mark`, the lowest due time of any queued job in the same snapshot. That
 ///   costs a claim of one job 35 µs more, of 90 in all.
@@ -46,6 +48,7 @@ public enum Claim {
                    SELECT q.ctid
                      FROM otp.send_jobs q
                     WHERE q.state = 'queued'
+                      AND q.channel = ANY ($5)
                       AND q.due_at <= now()
                       AND q.expires_at > now()
                       AND NOT EXISTS (SELECT FROM otp.pauses p WHERE p.name IN ('all', 'budget'))
@@ -58,12 +61,14 @@ public enum Claim {
                                                   LIMIT 1)))
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
-                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id))
+                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at, q.id
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
-                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups
+                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
+                   j.channel
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, v.sealed_code, v.key_id,
@@ -74,11 +79,12 @@ public enum Claim {
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
+               c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         """,
-        [.int4, .int8, .float8, .bool])
+        [.int4, .int8, .float8, .bool, .textArray])
 
     /// The jobs that were requested last.
     static let newestFirst = Statement(
@@ -92,6 +98,7 @@ public enum Claim {
                    SELECT q.ctid
                      FROM otp.send_jobs q
                     WHERE q.state = 'queued'
+                      AND q.channel = ANY ($5)
                       AND q.due_at <= now()
                       AND q.expires_at > now()
                       AND NOT EXISTS (SELECT FROM otp.pauses p WHERE p.name IN ('all', 'budget'))
@@ -104,12 +111,14 @@ public enum Claim {
                                                   LIMIT 1)))
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
-                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id))
+                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at DESC, q.id DESC
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
-                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups
+                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
+                   j.channel
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, v.sealed_code, v.key_id,
@@ -120,11 +129,12 @@ public enum Claim {
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
+               c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         """,
-        [.int4, .int8, .float8, .bool])
+        [.int4, .int8, .float8, .bool, .textArray])
 
     /// Like `oldestFirst`, but from the lowest due time of any queued job on. That time is the last column.
     static let fromMark = Statement(
@@ -134,7 +144,7 @@ public enum Claim {
             SELECT least((SELECT min(f.due_at)
                             FROM otp.send_jobs f
                            WHERE f.state = 'queued'
-                             AND f.due_at >= coalesce($5, '-infinity')),
+                             AND f.due_at >= coalesce($6, '-infinity')),
                          now()) AS due_at
         ), claimed AS (
             UPDATE otp.send_jobs j
@@ -144,6 +154,7 @@ public enum Claim {
                    SELECT q.ctid
                      FROM otp.send_jobs q
                     WHERE q.state = 'queued'
+                      AND q.channel = ANY ($5)
                       AND q.due_at <= now()
                       AND q.expires_at > now()
                       AND q.due_at >= (SELECT m.due_at FROM mark m)
@@ -157,12 +168,14 @@ public enum Claim {
                                                   LIMIT 1)))
                       AND (NOT q.has_predecessor
                            OR NOT EXISTS (SELECT FROM otp.send_jobs o
-                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id))
+                                           WHERE o.verification_id = q.verification_id AND o.id + 0 < q.id
+                                             AND o.channel = q.channel))
                     ORDER BY q.due_at, q.id
                     LIMIT $1
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
-                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups
+                   CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
+                   j.channel
         )
         SELECT c.id, c.attempt, c.verification_id, c.requested_at, now(), c.expires_at,
                v.e164, v.purpose, v.locale, v.sealed_code, v.key_id,
@@ -173,12 +186,13 @@ public enum Claim {
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
                                     AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
+               c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')),
                (SELECT m.due_at FROM mark m) - interval '1 second'
           FROM claimed c
           LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         """,
-        [.int4, .int8, .float8, .bool, .timestamptz])
+        [.int4, .int8, .float8, .bool, .textArray, .timestamptz])
 
     /// The claimed jobs that the shared limits allow. The other jobs end here.
     static let withinLimits = Statement(
@@ -200,19 +214,20 @@ public enum Claim {
         }
     }
 
-    /// Claims at most `limit` jobs for `worker` until `lease` from now. With `quarantined`, one quarantined job may be
+    /// Claims at most `limit` jobs of `channels` for `worker` until `lease` from now. With `quarantined`, one quarantined job may be
     /// among them.
     ///
     /// Never canceled. At the deadline the connection is dropped, and the sweep handles any jobs that were claimed.
     public static func run(
         on connection: Connection, limit: Int, _ scan: Scan = .oldestFirst, quarantined: Bool,
-        worker: Int64, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
+        channels: [OTP.Channel], worker: Int64, keys: CodeKeys, lease: Instant.Duration, deadline: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         var parameters = Parameters()
         parameters.append(Int32(limit))
         parameters.append(worker)
         parameters.append(lease.seconds)
         parameters.append(quarantined)
+        parameters.append(channels.map { Optional($0.rawValue) })
         var tellsLowest = false
         if case .fromMark(let start) = scan {
             if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }

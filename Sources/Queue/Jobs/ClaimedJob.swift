@@ -41,6 +41,10 @@ public struct ClaimedJob: Sendable {
     public let isResolved: Bool
     /// The pause whose probe it is. That pause does not hold it.
     public let probeOf: String?
+    /// The way by which it goes.
+    public let channel: Channel
+    /// The address for e-mail, if the verification has one.
+    public let email: String?
 
     /// Why a code ended before it expired.
     public enum EndReason: String, Sendable {
@@ -75,5 +79,9 @@ public struct ClaimedJob: Sendable {
         tries = try row.next()
         place = try row.next()
         isResolved = try row.next()
+        let name: String = try row.next()
+        // Only channels that this program knows are claimed.
+        channel = Channel(rawValue: name) ?? .sms
+        email = try row.next()
     }
 }

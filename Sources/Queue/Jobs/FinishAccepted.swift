@@ -29,12 +29,13 @@ public struct FinishAccepted: Sendable {
              USING unnest($3::bigint[], $4::bigint[], $5::tid[], $6::text[], $7::text[], $8::text[])
                 AS e(id, verification_id, place, sid, status, sender)
              WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
-         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.resend_of, e.sid, e.status, e.sender
+         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.channel, j.step, j.follows, e.sid, e.status, e.sender
         )
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, is_primary,
-                                  requested_at, accepted_at, status, next_poll_at, polls, resend_of)
+                                  requested_at, accepted_at, status, final_at, next_poll_at, polls, channel, step, follows)
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
-               g.requested_at, now(), g.status, now() + interval '2 seconds' * 2 ^ $2, $2, g.resend_of
+               g.requested_at, now(), g.status, CASE g.channel WHEN 'email' THEN now() END,
+               CASE WHEN g.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2, g.channel, g.step, g.follows
           FROM gone g
         """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray])
 
@@ -52,31 +53,33 @@ public struct FinishAccepted: Sendable {
              WHERE j.id = ANY ($3) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
                -- A promoted standby reuses ids whose first use it has not seen, for other requests.
                AND j.requested_at = e.requested_at
-         RETURNING e.*, j.resend_of
+         RETURNING e.*, j.channel, j.step, j.follows
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
-                                      is_primary, requested_at, accepted_at, status, next_poll_at, polls, resend_of,
-                                      id_taken)
+                                      is_primary, requested_at, accepted_at, status, final_at, next_poll_at, polls,
+                                      channel, step, follows, id_taken)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
-                   a.is_primary, a.requested_at, now(), a.status, now() + interval '2 seconds' * 2 ^ $2, $2,
-                   a.resend_of, a.id_taken
+                   a.is_primary, a.requested_at, now(), a.status, CASE a.channel WHEN 'email' THEN now() END,
+                   CASE WHEN a.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2,
+                   a.channel, a.step, a.follows, a.id_taken
               FROM (SELECT g.*, h.sid IS NULL AS is_primary, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
                       FROM gone g
                       -- A live job is not in the history, so a row with its id there is another job.
                       LEFT JOIN LATERAL (SELECT h.message_sid AS sid FROM otp.messages h
                                           WHERE h.send_job_id = g.id AND h.is_primary LIMIT 1) h ON true
                      UNION ALL
-                    SELECT e.*, NULL, false, NULL
+                    SELECT e.*, CASE WHEN e.sid LIKE 'CA%' THEN 'call' WHEN e.sid LIKE 'ML%' THEN 'email' ELSE 'sms' END,
+                           NULL, NULL, false, NULL
                       FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
          RETURNING message_sid, send_job_id, is_primary, id_taken
         ), repeated AS (
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error, remedy, error_class,
-                                         requested_at, ended_at, resend_of)
-            SELECT g.id, g.verification_id, 'failed', g.attempt,
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error, remedy,
+                                         error_class, requested_at, ended_at, follows)
+            SELECT g.id, g.verification_id, g.channel, g.step, 'failed', g.attempt,
                    'Twilio answered with the SID of another message, so this one may or may not have been sent.',
                    'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
-                   g.requested_at, now(), g.resend_of
+                   g.requested_at, now(), g.follows
               FROM gone g
              WHERE (g.sid, g.id) NOT IN (SELECT k.message_sid, k.send_job_id FROM kept k)
         )

@@ -18,9 +18,9 @@ public struct FinishLookup: Sendable {
             SELECT e.*, j.*
               FROM unnest($1::bigint[], $2::int[], $3::timestamptz[], $4::text[], $5::float8[], $6::int[], $7::text[],
                           $8::text[])
-                AS e(id, attempt, token, step, delay, counted, error, remedy)
+                AS e(id, attempt, token, next, delay, counted, error, remedy)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.resend_of, j.expires_at, j.last_error_code, j.last_error,
+                   SELECT j.verification_id, j.requested_at, j.channel, j.step, j.follows, j.expires_at, j.last_error_code, j.last_error,
                           (SELECT true FROM otp.status_reports r
                             WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
                      FROM otp.send_jobs j
@@ -33,25 +33,26 @@ public struct FinishLookup: Sendable {
                                   ELSE now() + make_interval(secs => e.delay) END,
                    lookups = j.lookups + e.counted
               FROM e
-             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'again'
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.next = 'again'
         ), resent AS (
             UPDATE otp.send_jobs j
                SET state = 'queued', worker = NULL, lease_expires_at = NULL, unknown_at = NULL, next_lookup_at = NULL,
                    due_at = now(), last_error = e.error, last_remedy = e.remedy
               FROM e
-             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.step = 'resend' AND e.is_reported IS NULL
+             WHERE j.id = ANY ($1) AND j.id + 0 = e.id AND e.next = 'resend' AND e.is_reported IS NULL
          RETURNING 1
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.step = 'fail' AND e.is_reported IS NULL))
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.next = 'fail' AND e.is_reported IS NULL))
          RETURNING j.id
         ), ended AS (
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                         error_class, requested_at, ended_at, resend_of)
-            SELECT e.id, e.verification_id, 'failed', e.attempt, e.last_error_code,
-                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.resend_of
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
+                                         remedy, error_class, requested_at, ended_at, follows)
+            SELECT e.id, e.verification_id, e.channel, e.step, 'failed', e.attempt, e.last_error_code,
+                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.follows
               FROM e
               JOIN gone g ON g.id = e.id
+             ORDER BY e.verification_id
          RETURNING 1
         )
         SELECT (SELECT count(*)::int FROM resent), (SELECT count(*)::int FROM ended)

@@ -44,7 +44,7 @@ public struct FinishUnsent: Sendable {
                           $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
                 AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_key, rate, lease, age)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.expires_at, j.resend_of
+                   SELECT j.verification_id, j.requested_at, j.expires_at, j.channel, j.step, j.follows
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
                       AND (e.lease IS NULL OR j.lease_expires_at = e.lease)
@@ -85,12 +85,14 @@ public struct FinishUnsent: Sendable {
             DELETE FROM otp.send_jobs j
              WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled')))
         ), ended AS (
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                         error_class, requested_at, ended_at, resend_of)
-            SELECT e.id, e.verification_id, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-                   e.error_class, e.requested_at, now(), e.resend_of
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
+                                         remedy, error_class, requested_at, ended_at, follows)
+            SELECT e.id, e.verification_id, e.channel, e.step, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
+                   e.error_class, e.requested_at, now(), e.follows
               FROM e
              WHERE e.outcome IN ('failed', 'expired', 'canceled')
+             -- The next step of a route locks the verification. In this order, two batches cannot lock them crosswise.
+             ORDER BY e.verification_id
          RETURNING send_job_id
         )
         -- A live job is not in the history, so a row with its id there is another job.

@@ -9,7 +9,8 @@ extension ClaimedJob {
         id: Int64, attempt: Int32 = 1, tries: Int32 = 1, age: Instant.Duration = .seconds(0),
         life: Instant.Duration = .seconds(600), recipient: Result<PhoneNumber, PhoneNumber.FormError>,
         country: String, purpose: String = "login", locale: String = "en", code: Code?, endReason: EndReason? = nil,
-        isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil
+        isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil,
+        channel: Channel = .sms, email: String? = nil
     ) {
         self.id = id
         place = TupleID(block: 0, offset: 1)
@@ -29,6 +30,8 @@ extension ClaimedJob {
         self.isQuarantined = isQuarantined
         self.isResolved = isResolved
         self.probeOf = probeOf
+        self.channel = channel
+        self.email = email
     }
 }
 
@@ -44,13 +47,18 @@ extension LostJob {
 }
 
 extension UnknownJob {
-    init(id: Int64, requestedAt: Int64, subject: ResolutionRule.Subject, recipient: PhoneNumber?, code: Code?) {
+    init(
+        id: Int64, requestedAt: Int64, subject: ResolutionRule.Subject, channel: Channel = .sms, country: String = "TR",
+        recipient: PhoneNumber?, code: Code?
+    ) {
         self.id = id
         attempt = 1
         verificationID = id
         self.requestedAt = requestedAt
         token = 0
         self.subject = subject
+        self.channel = channel
+        self.country = country
         self.recipient = recipient
         self.code = code
     }

@@ -8,7 +8,7 @@ public enum ReadJob {
         """
         SELECT send_job_id, verification_id, subject, phone_number, country, channel, purpose, locale, job_state,
                message_status, attempts, worker, error_code, error_class, error, remedy, message_sid, sender, segments,
-               price, price_unit, resend_of, follow_up, hold_kind, hold_key, lookups, wrong_tries,
+               price, price_unit, follows, follow_up, hold_kind, hold_key, lookups, wrong_tries,
                requested_at::timestamptz(0), due_at::timestamptz(0), lease_expires_at::timestamptz(0),
                unknown_at::timestamptz(0), next_lookup_at::timestamptz(0), accepted_at::timestamptz(0),
                next_poll_at::timestamptz(0), final_at::timestamptz(0), ended_at::timestamptz(0),

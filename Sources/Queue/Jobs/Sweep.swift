@@ -11,6 +11,9 @@ public import Postgres
 /// The partial indexes on `lease_expires_at` and `expires_at` serve it, each in its order. It begins at `start`,
 /// because older entries may be dead ones that another session's open transaction keeps. It runs in batches of 500, so
 /// that it never holds locks for long, and again at once while a batch is full.
+///
+/// A job whose channel no running worker can send by ends as failed after ten seconds (`otp.send_jobs_other_channels`), so
+/// that the next step of its route begins.
 public enum Sweep {
     static let statement = Statement(
         "otpd_sweep",
@@ -42,31 +45,50 @@ public enum Sweep {
                AND id <> ALL ($4)
              ORDER BY next_lookup_at
              LIMIT $3 FOR UPDATE SKIP LOCKED
+        ), unserved AS (
+            SELECT id FROM otp.send_jobs j
+             WHERE state = 'queued' AND channel <> 'sms' AND due_at < now() - interval '10 seconds'
+               AND expires_at > now() AND id <> ALL ($4)
+               AND NOT EXISTS (SELECT FROM otp.worker_status w
+                                WHERE j.channel = ANY (w.channels) AND w.kind = 'worker'
+                                  AND w.state NOT IN ('stopped', 'dead')
+                                  AND w.heartbeat_at > now() - interval '30 seconds')
+             ORDER BY due_at
+             LIMIT $3 FOR UPDATE SKIP LOCKED
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             WHERE j.id = ANY (ARRAY (SELECT id FROM expired UNION ALL SELECT id FROM undecided))
+             WHERE j.id = ANY (ARRAY (SELECT id FROM expired UNION ALL SELECT id FROM undecided
+                                      UNION ALL SELECT id FROM unserved))
          RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at,
-                   j.resend_of
+                   j.channel, j.step, j.follows,
+                   CASE WHEN j.state = 'queued' AND j.expires_at > now()
+                        THEN format('No running worker can send by %s.', j.channel) END AS unserved
         ), ended AS (
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, error_code, error, remedy,
-                                         error_class, requested_at, ended_at, resend_of)
-            SELECT id, verification_id, CASE state WHEN 'queued' THEN 'expired' ELSE 'failed' END, attempt,
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
+                                         remedy, error_class, requested_at, ended_at, follows)
+            SELECT id, verification_id, channel, step,
+                   CASE WHEN unserved IS NULL AND state = 'queued' THEN 'expired' ELSE 'failed' END, attempt,
                    last_error_code,
-                   CASE state WHEN 'queued'
+                   CASE WHEN unserved IS NOT NULL THEN unserved
+                        WHEN state = 'queued'
                        THEN 'Its code expired before it could be sent.' || coalesce(' Last try: ' || last_error, '')
                        ELSE 'Outcome unknown: the message may have been sent, and its code has expired since. '
                             || coalesce(last_error, '') END,
-                   CASE state WHEN 'queued'
+                   CASE WHEN unserved IS NOT NULL
+                       THEN 'Set OTPD_SMTP_URL for a worker, or remove the channel from otp.routes.'
+                        WHEN state = 'queued'
                        THEN 'Let the user ask for a new code. If many expire, see otp.queue_status for the reason.'
                        ELSE 'Let the user ask for a new code.' END,
-                   CASE state WHEN 'queued' THEN 'expired' ELSE 'unknown' END,
-                   requested_at, now(), resend_of
+                   CASE WHEN unserved IS NOT NULL THEN 'unserved_channel'
+                        WHEN state = 'queued' THEN 'expired' ELSE 'unknown' END,
+                   requested_at, now(), follows
               FROM gone
-         RETURNING state
+             ORDER BY verification_id
+         RETURNING state, error_class
         )
         SELECT (SELECT count(*)::int FROM to_unknown),
                count(*) FILTER (WHERE state = 'expired')::int,
-               count(*) FILTER (WHERE state = 'failed')::int,
+               count(*) FILTER (WHERE error_class = 'unknown')::int,
                CASE WHEN $2 THEN (SELECT extract(epoch FROM min(lease_expires_at) - now())::float8
                                     FROM otp.send_jobs
                                    WHERE state = 'sending' AND lease_expires_at >= now()) END,

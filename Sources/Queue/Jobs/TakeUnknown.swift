@@ -27,7 +27,7 @@ public enum TakeUnknown {
         )
         SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.next_lookup_at,
                extract(epoch FROM now() - t.unknown_at)::float8, t.lookups, t.lost_claims,
-               extract(epoch FROM now() - t.expires_at)::float8, v.e164, v.sealed_code, v.key_id
+               extract(epoch FROM now() - t.expires_at)::float8, t.channel, v.country, v.e164, v.sealed_code, v.key_id
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id BETWEEN t.verification_id AND t.verification_id
         """,
@@ -61,6 +61,10 @@ public struct UnknownJob: Sendable {
     public let token: Int64
     /// The facts that the rule needs.
     public let subject: ResolutionRule.Subject
+    /// The way by which it went.
+    public let channel: Channel
+    /// Its country as an ISO 3166 code; empty if its verification is deleted.
+    public let country: String
     /// The recipient. Nil if the row has no number in E.164, in which case nothing can have been sent.
     public let recipient: PhoneNumber?
     /// The code to search for. Nil if none of the worker's secrets opens its seal.
@@ -79,6 +83,8 @@ public struct UnknownJob: Sendable {
         subject = ResolutionRule.Subject(
             age: .milliseconds(Int64(age * 1000)), lookups: lookups, lostClaims: lostClaims,
             expiredFor: expiredFor < 0 ? nil : .milliseconds(Int64(expiredFor * 1000)))
+        channel = Channel(rawValue: try row.next()) ?? .sms
+        country = (try row.next() as String?) ?? ""
         recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(&row)
     }

@@ -6,6 +6,7 @@ public import Postgres
 ///
 /// - A message is fetched until it is settled (`otp.is_settled`: status and bill final). First 2 s after the
 ///   acceptance, then after twice the time each, at most an hour (6 hours if only the price is missing), for a day.
+/// - A call that has not rung when its code has ended is canceled, until Twilio says how it ended.
 /// - With `otp.settings.redact_bodies`, its text is then emptied, once its code has expired and no send of it is live
 ///   or unknown. There are twelve tries: a minute between the first two, then twice the time each, at most an hour.
 /// - After that `next_poll_at` is null.
@@ -16,7 +17,7 @@ public enum PollMessages {
         "otpd_poll_messages",
         """
         WITH due AS MATERIALIZED (
-            SELECT m.message_sid, m.verification_id, m.redacted_at,
+            SELECT m.message_sid, m.verification_id, m.redacted_at, m.channel, m.status,
                    m.accepted_at <= now() - interval '1 day'
                    OR (m.final_at IS NOT NULL AND otp.is_settled(m.status, m.segments, m.price)) AS is_done
               FROM otp.messages m
@@ -26,23 +27,32 @@ public enum PollMessages {
                FOR UPDATE SKIP LOCKED
         ), step AS MATERIALIZED (
             SELECT d.message_sid, v.expires_at,
-                   CASE WHEN NOT d.is_done THEN 'fetch'
-                        WHEN NOT s.redact_bodies OR d.redacted_at IS NOT NULL THEN 'leave'
+                   CASE WHEN d.channel = 'call' AND NOT d.is_done AND d.status IN ('queued', 'initiated')
+                             AND v.has_ended THEN 'cancel'
+                        WHEN NOT d.is_done THEN 'fetch'
+                        WHEN NOT s.redact_bodies OR d.redacted_at IS NOT NULL OR d.channel = 'call' THEN 'leave'
                         WHEN v.expires_at > now() OR (SELECT true FROM otp.send_jobs j
                                                        WHERE j.verification_id = d.verification_id LIMIT 1) THEN 'wait'
                         ELSE 'redact' END AS step
               FROM due d
              CROSS JOIN otp.settings s
-              LEFT JOIN LATERAL (SELECT v.expires_at FROM otp.verifications v
+              LEFT JOIN LATERAL (SELECT v.expires_at,
+                                        v.expires_at <= now() OR v.verified_at IS NOT NULL
+                                        OR v.canceled_at IS NOT NULL AS has_ended
+                                   FROM otp.verifications v
                                   WHERE v.id = d.verification_id OFFSET 0) v ON true
         )
         UPDATE otp.messages m
-           SET polls = m.polls + (s.step = 'fetch')::int,
+           SET polls = m.polls + (s.step IN ('fetch', 'cancel'))::int,
                redactions = m.redactions + (s.step = 'redact')::int,
                next_poll_at = CASE s.step
-                   WHEN 'fetch' THEN now() + least(CASE WHEN m.final_at IS NULL THEN interval '1 hour'
-                                                        ELSE interval '6 hours' END,
-                                                   interval '2 seconds' * 2 ^ m.polls)
+                   WHEN 'cancel' THEN now() + least(interval '1 hour', interval '2 seconds' * 2 ^ m.polls)
+                   WHEN 'fetch' THEN least(
+                       now() + least(CASE WHEN m.final_at IS NULL THEN interval '1 hour' ELSE interval '6 hours' END,
+                                     interval '2 seconds' * 2 ^ m.polls),
+                       -- A call that has not rung when its code expires is canceled.
+                       CASE WHEN m.channel = 'call' AND m.status IN ('queued', 'initiated') AND s.expires_at > now()
+                            THEN s.expires_at END)
                    WHEN 'wait' THEN greatest(s.expires_at, now() + interval '1 minute')
                    WHEN 'redact' THEN CASE WHEN m.redactions < 11
                                            THEN now() + least(interval '1 hour', interval '1 minute' * 2 ^ m.redactions)
@@ -57,6 +67,8 @@ public enum PollMessages {
     public struct Due: Sendable, Equatable {
         /// Messages to fetch, for their status and bill.
         public var toFetch: [String] = []
+        /// Calls to be canceled, because their codes have ended.
+        public var toCancel: [String] = []
         /// Messages whose text is to be emptied.
         public var toRedact: [Redaction] = []
         /// How many were taken, including those that are not due yet.
@@ -86,6 +98,7 @@ public enum PollMessages {
             let what: String = try row.next()
             switch what {
             case "fetch": due.toFetch.append(sid)
+            case "cancel": due.toCancel.append(sid)
             case "redact": due.toRedact.append(Redaction(sid: sid, isLastTry: try row.next()))
             default: break
             }

@@ -33,8 +33,8 @@ public struct MessageReport: Sendable, Equatable {
 }
 
 extension MessageReport {
-    /// Whether it may lead to a resend or a pause.
-    fileprivate var isFailure: Bool { status == "failed" || status == "undelivered" }
+    /// Whether it may lead to a further send or a pause.
+    fileprivate var isFailure: Bool { ["failed", "undelivered", "busy", "no-answer"].contains(status) }
 }
 
 /// Records the state of messages at Twilio. A status never moves backwards (`otp.status_advances`); the other fields

@@ -1,4 +1,5 @@
 public import EventLoop
+public import OTP
 public import Postgres
 
 /// A worker's report about itself in `otp.worker_status`.
@@ -28,10 +29,17 @@ public struct WorkerReport: Sendable {
     public var databaseState: String?
     /// Nil for a receiver alone, and once it has stopped.
     public var twilioState: String?
+    /// Nil if it sends no e-mail, and once it has stopped.
+    public var mailState: String?
+    /// The channels that it can send by.
+    public var channels: [Channel]
     /// Nil if it has no receiver.
     public var callbacks: CallbackCounts?
 
-    public init(host: String, pid: Int32, version: String) {
+    public init(
+        host: String, pid: Int32, version: String, channels: [Channel] = [.sms, .whatsapp, .call]
+    ) {
+        self.channels = channels
         self.host = host
         self.pid = pid
         self.version = version
@@ -80,9 +88,9 @@ public enum Heartbeat {
                    (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
                     unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state,
                     paused_since, next_probe_at, callbacks_received, callbacks_refused, callbacks_dropped,
-                    callbacks_written)
+                    callbacks_written, channels, mail_state)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23)
+                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23, $27, $28)
             ON CONFLICT (worker_id) DO UPDATE
                SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
                    remedy = excluded.remedy, paused_since = excluded.paused_since,
@@ -92,6 +100,7 @@ public enum Heartbeat {
                    latency_p95_ms = coalesce(excluded.latency_p95_ms, w.latency_p95_ms),
                    latency_p99_ms = coalesce(excluded.latency_p99_ms, w.latency_p99_ms),
                    database_state = excluded.database_state, twilio_state = excluded.twilio_state,
+                   mail_state = excluded.mail_state, channels = excluded.channels,
                    callbacks_received = excluded.callbacks_received, callbacks_refused = excluded.callbacks_refused,
                    callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written
         )
@@ -125,13 +134,13 @@ public enum Heartbeat {
                                   AND o.state NOT IN ('stopped', 'dead') AND o.worker_id <> $1)
           FROM (SELECT count(*)::int AS running, (count(*) FILTER (WHERE o.worker_id < $1))::int AS lower
                   FROM otp.worker_status o
-                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.worker_id <> $1
+                 WHERE o.state = 'running' AND o.kind = 'worker' AND o.worker_id <> $1 AND o.channels && $27
                    AND o.heartbeat_at > now() - interval '20 seconds') others
         """,
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
             .float8, .text, .text, .float8, .float8, .int8, .int8, .int8, .int8, .timestamptz, .bool,
-            .bool,
+            .bool, .textArray, .text,
         ])
 
     /// The result of a heartbeat.
@@ -201,6 +210,8 @@ public enum Heartbeat {
         if let start { parameters.append(unixMicroseconds: start) } else { parameters.appendNull() }
         parameters.append(isIdle)
         parameters.append(asksNextDue)
+        parameters.append(report.channels.map { Optional($0.rawValue) })
+        parameters.append(report.mailState)
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var row = result.reader()

@@ -7,7 +7,10 @@ public import Postgres
 public enum LoadCatalog {
     static let templates = Statement(
         "otpd_templates",
-        "SELECT purpose, locale, body, web_otp_host FROM otp.templates")
+        """
+        SELECT purpose, locale, body, web_otp_host, call_text, content_sid, mail_subject, mail_body
+          FROM otp.templates
+        """)
     static let senders = Statement(
         "otpd_senders",
         "SELECT region, sender FROM otp.countries WHERE sender IS NOT NULL")
@@ -35,6 +38,12 @@ public enum LoadCatalog {
         SELECT r.sender, r.sends_per_second::float8 FROM otp.sender_rates r
         """)
 
+    static let purposes = Statement("otpd_purposes", "SELECT purpose, app_name, sender FROM otp.purposes")
+    static let channelSenders = Statement(
+        "otpd_channel_senders", "SELECT channel, country, sender FROM otp.channel_senders")
+    static let waits = Statement(
+        "otpd_waits", "SELECT EXISTS (SELECT FROM otp.routes WHERE wait IS NOT NULL)")
+
     /// The result.
     public struct Rows: Sendable {
         public var templates: [TemplateSet.Row] = []
@@ -48,6 +57,12 @@ public enum LoadCatalog {
         public var senderRates: [String: Double] = [:]
         /// Until the next probe of a pause is due, negative if it is due; nil if no pause is probed.
         public var nextProbe: Instant.Duration?
+        /// Whether a step of a route begins after a wait.
+        public var hasWaits = false
+        /// By purpose: the name of the app and the sender, where it has them.
+        public var purposes: [String: (appName: String?, sender: String?)] = [:]
+        /// Senders of WhatsApp messages and calls.
+        public var channelSenders: [(channel: String, country: String, sender: String)] = []
     }
 
     /// The channel that notifies of changes.
@@ -59,7 +74,9 @@ public enum LoadCatalog {
         let texts = try await connection.execute(templates, Parameters(), deadline: deadline, onDeadline: .drop)
         all.templates = try texts.map { row throws(PostgresError) in
             TemplateSet.Row(
-                purpose: try row.next(), locale: try row.next(), text: try row.next(), webOTPHost: try row.next())
+                purpose: try row.next(), locale: try row.next(), text: try row.next(), webOTPHost: try row.next(),
+                callText: try row.next(), contentSID: try row.next(), mailSubject: try row.next(),
+                mailBody: try row.next())
         }
         let codes = try await connection.execute(classes, Parameters(), deadline: deadline, onDeadline: .drop)
         all.classes = try codes.map { row throws(PostgresError) in
@@ -90,6 +107,18 @@ public enum LoadCatalog {
             let rate: Double? = try row.next()
             if let sender { all.senderRates[sender] = rate } else { all.rate = rate }
         }
+        let own = try await connection.execute(purposes, Parameters(), deadline: deadline, onDeadline: .drop)
+        for index in 0..<own.rowCount {
+            var row = own.reader(index)
+            let purpose: String = try row.next()
+            all.purposes[purpose] = (appName: try row.next(), sender: try row.next())
+        }
+        let others = try await connection.execute(channelSenders, Parameters(), deadline: deadline, onDeadline: .drop)
+        all.channelSenders = try others.map { row throws(PostgresError) in
+            (channel: try row.next(), country: try row.next(), sender: try row.next())
+        }
+        let waiting = try await connection.execute(waits, Parameters(), deadline: deadline, onDeadline: .drop)
+        all.hasWaits = try waiting.bool(0, 0)
         return all
     }
 }

@@ -26,29 +26,52 @@ public enum ReadHistory {
             """
     }
 
-    private static func deliveries(_ span: Span) -> String {
-        let rows =
-            span == .hour
+    /// The rows with the messages of a period.
+    private static func rows(_ span: Span) -> String {
+        span == .hour
             ? "otp.history h WHERE h.minute > now() - interval '1 hour'"
             : "otp.history_quarters h WHERE h.starts_at > now() - interval '1 day'"
-        return """
-            SELECT coalesce(m.country, '—') AS country, m.status, sum(m.messages) AS messages
-              FROM (SELECT h.messages FROM \(rows)) h
-             CROSS JOIN LATERAL jsonb_to_recordset(h.messages) AS m(country text, status text, messages bigint)
-             GROUP BY 1, 2
-             ORDER BY 3 DESC, 1, 2
-             LIMIT 500
-            """
     }
 
-    /// Reads in one round trip. For a period it reads `points` and `deliveries`, and always `spend`, `sent_twice` and
-    /// `clock`.
+    private static func channels(_ span: Span) -> String {
+        """
+        SELECT coalesce(m.channel, 'sms') AS channel, sum(m.messages) AS messages,
+               coalesce(sum(m.messages) FILTER (WHERE m.status IN ('delivered', 'read')), 0) AS delivered,
+               coalesce(sum(m.messages) FILTER (WHERE m.status IN ('undelivered', 'failed', 'busy', 'no-answer')), 0)
+                   AS undelivered,
+               coalesce(sum(m.verified), 0) AS verified
+          FROM (SELECT h.messages FROM \(rows(span))) h
+         CROSS JOIN LATERAL jsonb_to_recordset(h.messages)
+             AS m(channel text, status text, messages bigint, verified bigint)
+         GROUP BY 1
+         ORDER BY 2 DESC, 1
+        """
+    }
+
+    private static func deliveries(_ span: Span) -> String {
+        """
+        SELECT coalesce(m.country, '—') AS country, m.status, sum(m.messages) AS messages
+          FROM (SELECT h.messages FROM \(rows(span))) h
+         CROSS JOIN LATERAL jsonb_to_recordset(h.messages) AS m(country text, status text, messages bigint)
+         GROUP BY 1, 2
+         ORDER BY 3 DESC, 1, 2
+         LIMIT 500
+        """
+    }
+
+    /// Reads in one round trip. For a period it reads `points` and `deliveries`, and always `channels` (without a period,
+    /// of the last hour), `channel_spend`, `spend`, `sent_twice` and `clock`.
     public static func run(
         on connection: Connection, _ span: Span?, deadline: Instant
     ) async throws(PostgresError) -> [ReadStatus.Part] {
         let ofSpan = span.map { [("points", points($0)), ("deliveries", deliveries($0))] } ?? []
         let reads =
             ofSpan + [
+                ("channels", channels(span ?? .hour)),
+                (
+                    "channel_spend",
+                    "SELECT channel, currency, billed, expected FROM otp.channel_spend ORDER BY channel, currency"
+                ),
                 (
                     "spend",
                     "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"

@@ -1,8 +1,8 @@
 public import EventLoop
 public import Postgres
 
-/// Reads the status relations for display, or for a program in the same words: the queue, the workers, the pauses, the
-/// last sends and failures, and the counts of outcomes. One round trip, and so one moment. Each of its statements takes
+/// Reads the status relations for display, or for a program in the same words: the queue, the channels, the workers, the
+/// pauses, the last sends and failures, and the counts of outcomes. One round trip, and so one moment. Each of its statements takes
 /// a few milliseconds however long the history is (`Tests/sql/19_status.sh` checks their plans).
 public enum ReadStatus {
     /// One relation's rows, as text.
@@ -45,13 +45,31 @@ public enum ReadStatus {
             """
         ),
         (
+            "channel_status", "Channels",
+            """
+            SELECT channel, is_routed, workers_alive, queued, accepted_1m, accepted_5m, accepted_1h, failed_1m, failed_5m,
+                   failed_1h
+              FROM otp.channel_status
+            """
+        ),
+        (
+            "route_status", "Steps of routes that cannot be used",
+            """
+            SELECT purpose, country, step, channel, problem
+              FROM otp.route_status
+             WHERE problem IS NOT NULL
+             ORDER BY purpose, country, step
+             LIMIT 20
+            """
+        ),
+        (
             "worker_status", "Workers (heartbeat within an hour)",
             """
-            SELECT worker_id AS worker, kind, host, pid, version, state, reason, remedy, in_flight, claimed, accepted,
-                   failed, unknown, latency_p50_ms AS p50_ms, latency_p95_ms AS p95_ms, latency_p99_ms AS p99_ms,
+            SELECT worker_id AS worker, kind, host, pid, version, array_to_string(channels, ', ') AS channels, state, reason,
+                   remedy, in_flight, claimed, accepted, failed, unknown, latency_p50_ms AS p50_ms, latency_p95_ms AS p95_ms, latency_p99_ms AS p99_ms,
                    round(extract(epoch FROM now() - heartbeat_at))::int AS heartbeat_seconds,
                    round(extract(epoch FROM now() - started_at))::int AS started_seconds, database_state AS database,
-                   twilio_state AS twilio, callbacks_received, callbacks_refused, callbacks_dropped, callbacks_written
+                   twilio_state AS twilio, mail_state AS mail, callbacks_received, callbacks_refused, callbacks_dropped, callbacks_written
               FROM otp.worker_status
              WHERE heartbeat_at > now() - interval '1 hour'
              ORDER BY worker_id DESC
@@ -92,8 +110,8 @@ public enum ReadStatus {
         (
             "delivery_status", "Last sends",
             """
-            SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
-                   requested_at::timestamptz(0), round(extract(epoch FROM now() - requested_at))::int AS requested_seconds
+            SELECT send_job_id, subject, phone_number, channel, job_state, message_status, attempts, error_code, error,
+                   remedy, requested_at::timestamptz(0), round(extract(epoch FROM now() - requested_at))::int AS requested_seconds
               FROM otp.delivery_status
              ORDER BY send_job_id DESC
              LIMIT 10
@@ -102,8 +120,8 @@ public enum ReadStatus {
         (
             "failures", "Last failures",
             """
-            SELECT send_job_id, subject, phone_number, job_state, message_status, attempts, error_code, error, remedy,
-                   failed_at::timestamptz(0), round(extract(epoch FROM now() - failed_at))::int AS failed_seconds
+            SELECT send_job_id, subject, phone_number, channel, job_state, message_status, attempts, error_code, error,
+                   remedy, failed_at::timestamptz(0), round(extract(epoch FROM now() - failed_at))::int AS failed_seconds
               FROM otp.failures
              ORDER BY failures.failed_at DESC
              LIMIT 10
@@ -133,8 +151,8 @@ public enum ReadStatus {
     /// second.
     public static let limits: Set = ["limit_status", "refusals"]
 
-    /// Reads them in this order: `queue_status`, `worker_status`, `pause_status`, `limit_status`, `refusals`,
-    /// `delivery_status`, `failures`, `outcome_counts`, `clock`, without the excluded ones.
+    /// Reads them in this order: `queue_status`, `channel_status`, `route_status`, `worker_status`, `pause_status`,
+    /// `limit_status`, `refusals`, `delivery_status`, `failures`, `outcome_counts`, `clock`, without the excluded ones.
     public static func run(
         on connection: Connection, leavingOut: Set<String> = [], deadline: Instant
     ) async throws(PostgresError) -> [Part] {

@@ -1,6 +1,6 @@
 internal import OTP
 
-/// Reads the answer to a create: the SID and, if present, the status and the recipient.
+/// Reads the answer to a create of a message or of a call: the SID and, if present, the status and the recipient.
 enum CreatedMessage {
     /// Finds them at the top level of the JSON; nil without a valid SID. About 0.5 µs.
     ///
@@ -21,7 +21,7 @@ enum CreatedMessage {
                 to = value
             }
         }
-        return sid.map { ($0, status, to) }
+        return sid.flatMap { $0.isMail ? nil : ($0, status, to) }
     }
 
     /// A status from its written word. The usual first statuses make no string.

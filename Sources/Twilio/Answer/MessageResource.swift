@@ -50,7 +50,7 @@ public struct MessageResource: Sendable {
     }
 
     init?(_ wire: Wire) {
-        guard let sid = MessageSID(wire.sid) else { return nil }
+        guard let sid = MessageSID(wire.sid), !sid.isCall, !sid.isMail else { return nil }
         self.sid = sid
         status = MessageStatus(rawValue: wire.status)
         errorCode = wire.errorCode?.value
@@ -113,12 +113,7 @@ public struct MessagePage: Sendable {
             guard let message = MessageResource(message) else { throw .notPage }
             messages.append(message)
         }
-        if let next = wire.nextPage {
-            // The next request carries the credentials, so it must not go to another host.
-            guard next.hasPrefix("/2010-04-01/"), next.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
-                throw .notPage
-            }
-        }
+        if let next = wire.nextPage, !NextPage.isPath(next) { throw .notPage }
         self.messages = messages
         nextPage = wire.nextPage
     }
@@ -131,5 +126,13 @@ public struct MessagePage: Sendable {
             case messages
             case nextPage = "next_page_uri"
         }
+    }
+}
+
+/// The link of one page of a list to the next one.
+enum NextPage {
+    /// Whether it is a path of Twilio's API. The next request carries the credentials, so it must not go to another host.
+    static func isPath(_ text: String) -> Bool {
+        text.hasPrefix("/2010-04-01/") && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 }

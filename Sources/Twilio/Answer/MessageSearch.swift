@@ -7,7 +7,8 @@ public import OTP
 /// differ by attempt. All messages of a verification carry the same code. The recorded SIDs tell which of them belong
 /// to other jobs.
 public struct MessageSearch: Sendable {
-    private let digits: [UInt8]
+    /// The recipient as Twilio lists it.
+    private let recipient: [UInt8]
     private let code: [UInt8]
     private let since: Int64
 
@@ -20,11 +21,12 @@ public struct MessageSearch: Sendable {
     /// How far Twilio's clock and the database's may differ, in seconds.
     public static let skew: Int64 = 600
 
-    /// Searches for `code`, sent to `number` no earlier than `since` (seconds since 1970).
-    public init(for code: Code, to number: PhoneNumber, since: Int64) {
-        var digits: [UInt8] = [UInt8(ascii: "+")]
-        number.appendDigits(to: &digits)
-        self.digits = digits
+    /// Searches for `code`, sent to `number` by SMS or by WhatsApp, no earlier than `since` (seconds since 1970).
+    public init(for code: Code, to number: PhoneNumber, by channel: Channel = .sms, since: Int64) {
+        var recipient: [UInt8] = []
+        if channel == .whatsapp { recipient.append(PhoneNumber.whatsAppPrefix) }
+        number.append(to: &recipient)
+        self.recipient = recipient
         var bytes: [UInt8] = []
         code.append(to: &bytes)
         self.code = bytes
@@ -40,7 +42,7 @@ public struct MessageSearch: Sendable {
     /// Reads one message. Returns whether older ones may match.
     public mutating func read(_ message: MessageResource) -> Bool {
         if let createdAt = message.createdAt, createdAt < since { return false }
-        if let to = message.to, !to.withBytes({ Self.isEqual($0, digits) }) { return true }
+        if let to = message.to, !to.withBytes({ Self.isEqual($0, recipient) }) { return true }
         guard let body = message.body, !body.isEmpty else {
             hidden.append(message.sid)
             return true

@@ -18,7 +18,7 @@ public struct CallbackReader: Sendable {
     public enum Rejection: Error, Sendable, Hashable {
         /// The signature is not Twilio's for this URL and body.
         case signature
-        /// Twilio signed the request, but it reports no message's status.
+        /// Twilio signed the request, but it reports the status of no message and of no call.
         case notStatus
     }
 
@@ -57,14 +57,18 @@ public struct CallbackReader: Sendable {
             for url in urls where signature.isValid(text, url: url + query, json: body) { isSigned = true }
             guard isSigned else { throw .signature }
             guard let wire = try? JSONDecoder().decode(Wire.self, from: Data(copying: body)) else { throw .notStatus }
-            fields = [("MessageSid", wire.sid), ("MessageStatus", wire.status)]
-            if let code = wire.errorCode?.value { fields.append(("ErrorCode", String(code))) }
+            fields = wire.fields
         }
         func first(_ name: String) -> String? { fields.first { $0.name == name }?.value }
-        let code = first("ErrorCode").flatMap { Int32($0) } ?? 0
-        guard let sid = first("MessageSid").flatMap({ MessageSID($0) }), let status = first("MessageStatus"),
+        func number(_ name: String) -> Int32? { first(name).flatMap { Int32($0) }.flatMap { $0 > 0 ? $0 : nil } }
+        // A call has fields of its own names. A request with a message's fields is about that message.
+        let isCall = first("MessageSid") == nil
+        guard let sid = first(isCall ? "CallSid" : "MessageSid").flatMap({ MessageSID($0) }), sid.isCall == isCall,
+            !sid.isMail,
+            let status = first(isCall ? "CallStatus" : "MessageStatus"),
             let receipt = Receipt(
-                sid: sid, status: MessageStatus(rawValue: status), errorCode: code > 0 ? code : nil,
+                sid: sid, status: MessageStatus(rawValue: status), errorCode: number("ErrorCode"),
+                sipCode: isCall ? number("SipResponseCode") : nil,
                 attempt: PublicURL.query(query, CreateMessage.referenceName).flatMap { AttemptReference($0) })
         else { throw .notStatus }
         return receipt
@@ -72,14 +76,30 @@ public struct CallbackReader: Sendable {
 
     /// The members that otpd reads.
     private struct Wire: Decodable {
-        let sid: String
-        let status: String
+        let messageSID: String?
+        let messageStatus: String?
+        let callSID: String?
+        let callStatus: String?
         let errorCode: LenientInt?
+        let sipCode: LenientInt?
 
         enum CodingKeys: String, CodingKey {
-            case sid = "MessageSid"
-            case status = "MessageStatus"
+            case messageSID = "MessageSid"
+            case messageStatus = "MessageStatus"
+            case callSID = "CallSid"
+            case callStatus = "CallStatus"
             case errorCode = "ErrorCode"
+            case sipCode = "SipResponseCode"
+        }
+
+        /// As the fields of a form.
+        var fields: [(name: String, value: String)] {
+            let members: [(CodingKeys, String?)] = [
+                (.messageSID, messageSID), (.messageStatus, messageStatus), (.callSID, callSID),
+                (.callStatus, callStatus), (.errorCode, errorCode?.value.map(String.init)),
+                (.sipCode, sipCode?.value.map(String.init)),
+            ]
+            return members.compactMap { name, value in value.map { (name.rawValue, $0) } }
         }
     }
 }

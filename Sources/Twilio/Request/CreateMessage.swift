@@ -1,13 +1,12 @@
 public import OTP
 
-/// Writes the bodies of requests that create a message. Their common parts are encoded once.
+/// Writes the bodies of requests that create an SMS. Their common parts are encoded once.
 public struct CreateMessage: Sendable {
     /// The sender of these messages.
     public let sender: Sender
     /// `&From=…` or `&MessagingServiceSid=…`.
     private let senderField: [UInt8]
-    /// `&StatusCallback=…`, up to and including the name of the reference; empty if no callbacks are wanted.
-    private let statusCallback: [UInt8]
+    private let statusCallback: StatusCallback
 
     /// The seconds that Twilio takes as `ValidityPeriod`: "integers from 1 to 36000" (its API description).
     public static let validityPeriods = 1...36_000
@@ -29,13 +28,7 @@ public struct CreateMessage: Sendable {
         }
         self.sender = sender
         senderField = field
-        var callback: [UInt8] = []
-        if let url = statusCallback {
-            callback.append(contentsOf: "&StatusCallback=".utf8)
-            let joint = url.utf8.contains(UInt8(ascii: "?")) ? "&" : "?"
-            FormEncoding.append("\(url)\(joint)\(CreateMessage.referenceName)=".utf8.span, to: &callback)
-        }
-        self.statusCallback = callback
+        self.statusCallback = StatusCallback(statusCallback)
     }
 
     /// Writes the form into `buffer`, which is emptied first and keeps its storage.
@@ -52,28 +45,40 @@ public struct CreateMessage: Sendable {
         let seconds = Int(lifeLeft.components.seconds)
         guard seconds >= CreateMessage.validityPeriods.lowerBound else { return false }
         // "%2B" is the plus of E.164. Its digits need no encoding.
-        CreateMessage.append("To=%2B", to: &buffer)
+        buffer.append("To=%2B")
         number.appendDigits(to: &buffer)
         buffer.append(contentsOf: senderField)
-        CreateMessage.append("&ValidityPeriod=", to: &buffer)
-        CreateMessage.append(min(seconds, CreateMessage.validityPeriods.upperBound), to: &buffer)
-        if !statusCallback.isEmpty {
-            buffer.append(contentsOf: statusCallback)
-            CreateMessage.append(Int(job), to: &buffer)
-            buffer.append(UInt8(ascii: "."))
-            CreateMessage.append(Int(attempt), to: &buffer)
-        }
-        CreateMessage.append("&Body=", to: &buffer)
+        buffer.append("&ValidityPeriod=")
+        buffer.append(decimal: min(seconds, CreateMessage.validityPeriods.upperBound))
+        statusCallback.write(job: job, attempt: attempt, into: &buffer)
+        buffer.append("&Body=")
         FormEncoding.append(body, to: &buffer)
         return true
     }
+}
 
-    private static func append(_ text: StaticString, to buffer: inout [UInt8]) {
-        text.withUTF8Buffer { unsafe buffer.append(contentsOf: $0) }
+/// The field `StatusCallback` of a request. Its URL is encoded once, and carries the reference to each attempt.
+struct StatusCallback: Sendable {
+    /// `&StatusCallback=…`, up to and including the name of the reference; empty if no callbacks are wanted.
+    private let field: [UInt8]
+
+    /// `url` is the public URL of the receiver; nil if no callbacks are wanted.
+    init(_ url: String?) {
+        var field: [UInt8] = []
+        if let url {
+            field.append("&StatusCallback=")
+            let joint = url.utf8.contains(UInt8(ascii: "?")) ? "&" : "?"
+            FormEncoding.append("\(url)\(joint)\(CreateMessage.referenceName)=".utf8.span, to: &field)
+        }
+        self.field = field
     }
 
-    private static func append(_ number: Int, to buffer: inout [UInt8]) {
-        if number >= 10 { append(number / 10, to: &buffer) }
-        buffer.append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
+    /// Appends the field with the reference `<job>.<attempt>`.
+    func write(job: Int64, attempt: Int32, into buffer: inout [UInt8]) {
+        guard !field.isEmpty else { return }
+        buffer.append(contentsOf: field)
+        buffer.append(decimal: Int(job))
+        buffer.append(UInt8(ascii: "."))
+        buffer.append(decimal: Int(attempt))
     }
 }

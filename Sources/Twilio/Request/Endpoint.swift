@@ -1,6 +1,6 @@
 public import OTP
 
-/// The paths of Twilio's Messages API, below `TWILIO_API_BASE_URL`.
+/// The paths of Twilio's Messages and Calls API, below `TWILIO_API_BASE_URL`.
 public struct Endpoint: Sendable, Hashable {
     private let account: String
 
@@ -39,14 +39,37 @@ public struct Endpoint: Sendable, Hashable {
     /// GET: one message. POST: change it.
     public func message(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid).json" }
 
-    /// GET: the messages sent to a number, newest first, `pageSize` (1…1000) a page.
+    /// GET: the messages sent to a number by SMS, or by WhatsApp, newest first, `pageSize` (1…1000) a page.
     ///
     /// Uses no `DateSent` filter, because messages not sent yet may lack the date. The path holds the whole number, so
     /// never log it.
-    public func messages(to number: PhoneNumber, pageSize: Int) -> String {
-        var query = Array("\(messages)?To=%2B".utf8)
+    public func messages(to number: PhoneNumber, by channel: Channel = .sms, pageSize: Int) -> String {
+        var query = Array("\(messages)?To=\(channel == .whatsapp ? "whatsapp%3A" : "")%2B".utf8)
         number.appendDigits(to: &query)
-        query.append(contentsOf: "&PageSize=\(min(max(pageSize, 1), 1_000))".utf8)
+        query.append(contentsOf: "&PageSize=\(Self.bounded(pageSize))".utf8)
         return String(decoding: query, as: UTF8.self)
     }
+
+    /// POST: create a call. GET: list them.
+    public var calls: String { "\(account)/Calls.json" }
+
+    /// GET: one call. POST: change it.
+    public func call(_ sid: MessageSID) -> String { "\(account)/Calls/\(sid).json" }
+
+    /// The form that ends a call before it is answered. Twilio leaves an answered call alone.
+    public static let cancellation = Array("Status=canceled".utf8)
+
+    /// GET: the calls from `caller` to a number, newest first, `pageSize` (1…1000) a page.
+    ///
+    /// Uses no `StartTime` filter, because a call that still waits at Twilio has no start time: such a filter would hide
+    /// the very call that a lookup is about. ``CallSearch`` goes by the date of creation. The path holds the whole
+    /// number, so never log it.
+    public func calls(to number: PhoneNumber, from caller: CallSender, pageSize: Int) -> String {
+        var query = Array("\(calls)?To=%2B".utf8)
+        number.appendDigits(to: &query)
+        query.append(contentsOf: "&From=\(Self.encoded(caller.number))&PageSize=\(Self.bounded(pageSize))".utf8)
+        return String(decoding: query, as: UTF8.self)
+    }
+
+    private static func bounded(_ pageSize: Int) -> Int { min(max(pageSize, 1), 1_000) }
 }

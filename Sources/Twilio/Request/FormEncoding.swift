@@ -40,7 +40,31 @@ enum FormEncoding {
         buffer.removeLast(buffer.count - end)
     }
 
+    /// Appends one byte, encoded. For a code, whose characters come one by one.
+    static func append(_ byte: UInt8, to buffer: inout [UInt8]) {
+        if isPlain[Int(byte)] {
+            buffer.append(byte)
+        } else {
+            buffer.append(UInt8(ascii: "%"))
+            buffer.append(hexadecimal(byte >> 4))
+            buffer.append(hexadecimal(byte & 0xF))
+        }
+    }
+
     private static func hexadecimal(_ nibble: UInt8) -> UInt8 {
         nibble < 10 ? UInt8(ascii: "0") + nibble : UInt8(ascii: "A") + nibble - 10
+    }
+}
+
+extension [UInt8] {
+    /// Appends text as it is, without making a string.
+    mutating func append(_ text: StaticString) {
+        text.withUTF8Buffer { unsafe append(contentsOf: $0) }
+    }
+
+    /// Appends the digits of a number that is not negative.
+    mutating func append(decimal number: Int) {
+        if number >= 10 { append(decimal: number / 10) }
+        append(UInt8(ascii: "0") + UInt8(truncatingIfNeeded: number % 10))
     }
 }

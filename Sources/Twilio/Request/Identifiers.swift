@@ -23,6 +23,8 @@ public enum SettingProblem: Error, Sendable, Hashable, CustomStringConvertible {
     case emptySecret(String)
     case surroundingSpaces(String)
     case notASender
+    case notAWhatsAppSender(String)
+    case notACaller(String)
 
     public var description: String {
         switch self {
@@ -37,6 +39,16 @@ public enum SettingProblem: Error, Sendable, Hashable, CustomStringConvertible {
             the sender is neither a phone number in E.164, a short code, a name of up to 11 letters, digits and spaces \
             nor a messaging service SID (MG and 32 hexadecimal digits). Correct TWILIO_PHONE_NUMBER or \
             TWILIO_MESSAGING_SERVICE_SID.
+            """
+        case .notAWhatsAppSender(let name):
+            """
+            \(name) is neither a phone number in E.164 nor a messaging service SID (MG and 32 hexadecimal digits). Short \
+            codes and names cannot send by WhatsApp. Set it to the WhatsApp sender that the Twilio console shows.
+            """
+        case .notACaller(let name):
+            """
+            \(name) is not a phone number in E.164. Short codes, names and messaging services cannot call. Set it to a \
+            number that can make calls, as +<country><number>.
             """
         }
     }

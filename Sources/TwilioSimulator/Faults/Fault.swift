@@ -22,6 +22,10 @@ enum Fault: Equatable {
     case slow(milliseconds: Int)
     /// The message is created, and no answer ever comes on the open connection.
     case never
+    /// The message is accepted, and ends undelivered with this error code.
+    case undelivered(code: Int)
+    /// The call is accepted, and ends so.
+    case ends(CallOutcome)
 
     /// The name that `/_sim/faults` and the statistics use.
     var name: String {
@@ -39,15 +43,29 @@ enum Fault: Equatable {
         case .garbage: "garbage"
         case .slow: "slow"
         case .never: "never"
+        case .undelivered: "undelivered"
+        case .ends(let outcome): outcome.rawValue
         }
     }
 
     static let names = [
         "429", "429_no_retry_after", "500", "500_created", "503", "refuse", "blocked", "read_then_close",
-        "create_then_close", "close_mid_answer", "garbage", "slow", "never",
+        "create_then_close", "close_mid_answer", "garbage", "slow", "never", "undelivered", "busy", "no-answer",
+        "failed", "canceled",
     ]
 
-    /// The fault of that name, or nil. `code` is for `refuse`, `milliseconds` for `slow`, `retryAfter` for `429`, `status`
+    /// Whether the fault has a meaning for a request to create something in that channel, or for another request.
+    func fits(_ channel: Channel?) -> Bool {
+        switch self {
+        case .undelivered: channel == .sms || channel == .whatsapp
+        case .ends: channel == .call
+        case .tooManyRequests, .serverError, .unavailable, .refuse, .blocked, .readThenClose, .createThenClose,
+            .closeMidAnswer, .garbage, .slow, .never:
+            channel != .email
+        }
+    }
+
+    /// The fault of that name, or nil. `code` is for `refuse` and `undelivered`, `milliseconds` for `slow`, `retryAfter` for `429`, `status`
     /// for `blocked`.
     init?(
         name: String, code: Int = 21211, milliseconds: Int = 3000, retryAfter: String = "1", status: Int = 403
@@ -66,6 +84,10 @@ enum Fault: Equatable {
         case "garbage": self = .garbage
         case "slow": self = .slow(milliseconds: milliseconds)
         case "never": self = .never
+        case "undelivered": self = .undelivered(code: code)
+        case "busy", "no-answer", "failed", "canceled":
+            guard let outcome = CallOutcome(rawValue: name) else { return nil }
+            self = .ends(outcome)
         default: return nil
         }
     }
@@ -74,7 +96,9 @@ enum Fault: Equatable {
     var takesEffect: Bool {
         switch self {
         case .tooManyRequests, .unavailable, .refuse, .blocked, .readThenClose, .serverError(created: false): false
-        case .createThenClose, .closeMidAnswer, .garbage, .slow, .never, .serverError(created: true): true
+        case .createThenClose, .closeMidAnswer, .garbage, .slow, .never, .serverError(created: true), .undelivered,
+            .ends:
+            true
         }
     }
 
@@ -95,6 +119,7 @@ enum Fault: Equatable {
         case .garbage: return Reply(answer: answer, delivery: .garbage)
         case .never: return Reply(answer: answer, delivery: .never)
         case .slow(let milliseconds): return Reply(answer: answer, delayMilliseconds: milliseconds)
+        case .undelivered, .ends: return honest ?? Reply(answer: answer)
         }
     }
 

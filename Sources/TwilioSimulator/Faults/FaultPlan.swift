@@ -9,6 +9,13 @@ struct FaultPlan {
         var fault: Fault
         var remaining: Int
         var kind = Kind.create
+        /// The channel that it is for; nil for all of Twilio's.
+        var channel: Channel?
+
+        func applies(to kind: Kind, _ channel: Channel?) -> Bool {
+            (self.kind == kind || self.kind == .any) && (self.channel == nil || self.channel == channel)
+                && fault.fits(channel)
+        }
     }
 
     /// An account's `status`.
@@ -40,6 +47,12 @@ struct FaultPlan {
     /// An account that is not active neither takes nor lists messages.
     var accountStatus = AccountStatus.active
     var accountType = AccountType.full
+    /// Calls that leave the queue within a second; 0 for no limit.
+    var callsPerSecond = 1.0
+    /// Whether users wrote to the sender within the last day, so that WhatsApp takes a text without a template.
+    var isWhatsAppWindowOpen = false
+    /// For the sink of e-mails.
+    var mail = MailFaultPlan()
 
     private var magicUsed: Set<[UInt8]> = []
     private var second: Int64 = 0
@@ -61,24 +74,27 @@ struct FaultPlan {
 
     /// The fault for this request. Uses up one count of its rule.
     mutating func fault(
-        _ kind: Kind, to: [UInt8] = [], magic: Fault? = nil, using random: inout some RandomNumberGenerator
+        _ kind: Kind, _ channel: Channel? = nil, to: [UInt8] = [], magic: Fault? = nil,
+        using random: inout some RandomNumberGenerator
     ) -> Fault? {
-        if let position = next.firstIndex(where: { $0.kind == kind || $0.kind == .any }) {
+        if let position = next.firstIndex(where: { $0.applies(to: kind, channel) }) {
             let fault = next[position].fault
             next[position].remaining -= 1
             if next[position].remaining <= 0 { next.remove(at: position) }
             return fault
         }
         guard kind == .create else { return nil }
-        if !numbers.isEmpty, let rule = numbers[to] {
-            numbers[to] = rule.remaining > 1 ? Rule(fault: rule.fault, remaining: rule.remaining - 1) : nil
+        if !numbers.isEmpty, let rule = numbers[to], rule.applies(to: kind, channel) {
+            numbers[to]?.remaining -= 1
+            if rule.remaining <= 1 { numbers[to] = nil }
             return rule.fault
         }
-        if let magic, magicUsed.insert(to).inserted { return magic }
+        // An SMS and a call to one number are both first.
+        if let magic, magicUsed.insert(channel == .call ? Array("call:".utf8) + to : to).inserted { return magic }
         if !rates.isEmpty {
             var drawn = Double.random(in: 0..<1, using: &random)
             for rate in rates {
-                if drawn < rate.share { return rate.fault }
+                if drawn < rate.share { return rate.fault.fits(channel) ? rate.fault : nil }
                 drawn -= rate.share
             }
         }

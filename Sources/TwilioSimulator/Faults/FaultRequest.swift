@@ -1,64 +1,19 @@
 import FoundationEssentials
 
-/// Why a control request was refused.
-struct ControlError: Error, Equatable {
-    var message: String
-}
-
 /// The body of `POST /_sim/faults`. A given key replaces that part of the plan; the other parts stay.
 ///
 /// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|any"},
-///            {"fault": "blocked", "status": 403}],
+///            {"fault": "blocked", "status": 403, "channel": "sms|whatsapp|call"}],
 ///   "numbers": {"+966501234567": {"fault": "slow", "ms": 2000, "count": 1}},
 ///   "rates": {"500": 0.01}, "latency_ms": 5, "list_lag_ms": 2000,
 ///   "callbacks": {"lost": 0.1, "duplicated": 0.1, "reversed": 0.1},
 ///   "max_concurrent": 50, "max_per_second": 100, "auth_token": "…", "error_format": "classic|problem",
-///   "account_status": "active|suspended|closed", "account_type": "Full|Trial"}`
+///   "account_status": "active|suspended|closed", "account_type": "Full|Trial",
+///   "calls_per_second": 1, "whatsapp_window": true,
+///   "smtp": [{"on": "rcpt", "fault": "reply", "code": 550, "text": "5.1.1 unknown", "to": "a@b", "count": 2}]}`
 ///
 /// 0 removes a limit. JSONDecoder is fast enough here, because this is not a hot path.
 struct FaultRequest: Decodable {
-    struct Rule: Decodable {
-        var fault: String
-        var count: Int?
-        /// A number of seconds, or a string that is sent in the header as it is.
-        var retryAfter: String?
-        var ms: Int?
-        var code: Int?
-        var status: Int?
-        var on: String?
-
-        enum CodingKeys: String, CodingKey, CaseIterable {
-            case fault, count, ms, code, status, on
-            case retryAfter = "retry_after"
-        }
-
-        init(from decoder: any Decoder) throws {
-            try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
-            let values = try decoder.container(keyedBy: CodingKeys.self)
-            fault = try values.decode(String.self, forKey: .fault)
-            count = try values.decodeIfPresent(Int.self, forKey: .count)
-            let seconds = try? values.decodeIfPresent(Int.self, forKey: .retryAfter)
-            retryAfter =
-                try seconds.map { "\($0)" } ?? values.decodeIfPresent(String.self, forKey: .retryAfter)
-            // It becomes exactly one line of the head.
-            guard retryAfter?.utf8.allSatisfy({ $0 >= 0x20 }) != false else {
-                throw ControlError(message: "\"retry_after\" must be one line")
-            }
-            ms = try values.decodeIfPresent(Int.self, forKey: .ms)
-            code = try values.decodeIfPresent(Int.self, forKey: .code)
-            status = try values.decodeIfPresent(Int.self, forKey: .status)
-            on = try values.decodeIfPresent(String.self, forKey: .on)
-        }
-
-        func rule() throws(ControlError) -> FaultPlan.Rule {
-            guard let kind = FaultPlan.Kind(rawValue: on ?? "create") else {
-                throw ControlError(message: "\"on\" must be create, fetch, list or any")
-            }
-            let fault = try FaultRequest.fault(fault, code: code, ms: ms, retryAfter: retryAfter, status: status)
-            return FaultPlan.Rule(fault: fault, remaining: max(count ?? 1, 1), kind: kind)
-        }
-    }
-
     struct Callbacks: Decodable {
         var lost: Double?
         var duplicated: Double?
@@ -78,7 +33,9 @@ struct FaultRequest: Decodable {
     }
 
     enum CodingKeys: String, CodingKey, CaseIterable {
-        case next, numbers, rates, callbacks
+        case next, numbers, rates, callbacks, smtp
+        case callsPerSecond = "calls_per_second"
+        case whatsAppWindow = "whatsapp_window"
         case latencyMilliseconds = "latency_ms"
         case listLagMilliseconds = "list_lag_ms"
         case maxConcurrent = "max_concurrent"
@@ -90,8 +47,8 @@ struct FaultRequest: Decodable {
         case accountType = "account_type"
     }
 
-    var next: [Rule]?
-    var numbers: [String: Rule]?
+    var next: [RuleRequest]?
+    var numbers: [String: RuleRequest]?
     var rates: [String: Double]?
     var callbacks: Callbacks?
     var latencyMilliseconds: Int?
@@ -102,14 +59,17 @@ struct FaultRequest: Decodable {
     var errorFormat: String?
     var accountStatus: String?
     var accountType: String?
+    var callsPerSecond: Double?
+    var whatsAppWindow: Bool?
+    var smtp: [MailRuleRequest]?
     /// The delay of the rate `slow`; 3000 by default.
     var slowMilliseconds: Int?
 
     init(from decoder: any Decoder) throws {
         try decoder.refuseKeys(besides: CodingKeys.allCases.map(\.rawValue))
         let values = try decoder.container(keyedBy: CodingKeys.self)
-        next = try values.decodeIfPresent([Rule].self, forKey: .next)
-        numbers = try values.decodeIfPresent([String: Rule].self, forKey: .numbers)
+        next = try values.decodeIfPresent([RuleRequest].self, forKey: .next)
+        numbers = try values.decodeIfPresent([String: RuleRequest].self, forKey: .numbers)
         rates = try values.decodeIfPresent([String: Double].self, forKey: .rates)
         callbacks = try values.decodeIfPresent(Callbacks.self, forKey: .callbacks)
         latencyMilliseconds = try values.decodeIfPresent(Int.self, forKey: .latencyMilliseconds)
@@ -120,6 +80,9 @@ struct FaultRequest: Decodable {
         errorFormat = try values.decodeIfPresent(String.self, forKey: .errorFormat)
         accountStatus = try values.decodeIfPresent(String.self, forKey: .accountStatus)
         accountType = try values.decodeIfPresent(String.self, forKey: .accountType)
+        callsPerSecond = try values.decodeIfPresent(Double.self, forKey: .callsPerSecond)
+        whatsAppWindow = try values.decodeIfPresent(Bool.self, forKey: .whatsAppWindow)
+        smtp = try values.decodeIfPresent([MailRuleRequest].self, forKey: .smtp)
         slowMilliseconds = try values.decodeIfPresent(Int.self, forKey: .slowMilliseconds)
     }
 
@@ -147,7 +110,7 @@ struct FaultRequest: Decodable {
         if let rates {
             changed.rates = []
             for (name, share) in rates.sorted(by: { $0.key < $1.key }) {
-                let fault = try Self.fault(name, code: nil, ms: slowMilliseconds, retryAfter: nil, status: nil)
+                let fault = try RuleRequest.fault(name, code: nil, ms: slowMilliseconds, retryAfter: nil, status: nil)
                 changed.rates.append((fault, try Self.share(share, of: name)))
             }
         }
@@ -179,46 +142,22 @@ struct FaultRequest: Decodable {
             }
             changed.accountType = type
         }
+        if let callsPerSecond {
+            guard callsPerSecond == 0 || (0.001...1000).contains(callsPerSecond) else {
+                throw ControlError(message: "\"calls_per_second\" must be 0, or from 0.001 to 1000")
+            }
+            changed.callsPerSecond = callsPerSecond
+        }
+        if let whatsAppWindow { changed.isWhatsAppWindowOpen = whatsAppWindow }
+        if let smtp {
+            changed.mail.rules = []
+            for rule in smtp { changed.mail.rules.append(try rule.rule()) }
+        }
         plan = changed
     }
 
     private static func share(_ share: Double, of name: String) throws(ControlError) -> Double {
         guard (0...1).contains(share) else { throw ControlError(message: "the share of \(name) must be from 0 to 1") }
         return share
-    }
-
-    private static func fault(
-        _ name: String, code: Int?, ms: Int?, retryAfter: String?, status: Int?
-    ) throws(ControlError) -> Fault {
-        let status = status ?? 403
-        guard (200...599).contains(status) else {
-            throw ControlError(message: "\"status\" must be from 200 to 599")
-        }
-        guard
-            let fault = Fault(
-                name: name, code: code ?? 21211, milliseconds: max(ms ?? 3000, 0), retryAfter: retryAfter ?? "1",
-                status: status)
-        else {
-            throw ControlError(message: "unknown fault \(name); known: \(Fault.names.joined(separator: ", "))")
-        }
-        return fault
-    }
-}
-
-private struct AnyKey: CodingKey {
-    var stringValue: String
-    var intValue: Int?
-
-    init?(stringValue: String) { self.stringValue = stringValue }
-    init?(intValue: Int) { return nil }
-}
-
-extension Decoder {
-    /// Refuses unknown keys, so that a misspelled one is reported.
-    fileprivate func refuseKeys(besides known: [String]) throws {
-        let keys = try container(keyedBy: AnyKey.self).allKeys.map(\.stringValue)
-        if let stranger = keys.first(where: { !known.contains($0) }) {
-            throw ControlError(message: "unknown key \(stranger); known: \(known.joined(separator: ", "))")
-        }
     }
 }

@@ -51,6 +51,11 @@ struct Form: Equatable {
         return fields.first { $0.name.elementsEqual(wanted) }?.value
     }
 
+    /// The same, for a name that is made.
+    func value(_ name: String) -> [UInt8]? {
+        fields.first { $0.name.elementsEqual(name.utf8) }?.value
+    }
+
     /// The first value of that name as text, or nil.
     func text(_ name: StaticString) -> String? {
         self[name].map { String(utf8: $0) }

@@ -3,13 +3,13 @@
 struct MessageResource {
     private let prefix: [UInt8]
     private let uriPrefix: [UInt8]
-    private let sids: MessageSIDCodec
+    private let sids: SIDCodec
     private let delays: StatusDelays
     /// The last date printed. Most answers print the same second three times.
     private var dateSecond: Int64 = -1
     private var dateText: [UInt8] = []
 
-    init(accountSID: String, sids: MessageSIDCodec, delays: StatusDelays) {
+    init(accountSID: String, sids: SIDCodec, delays: StatusDelays) {
         prefix = Array("{\"account_sid\": \"\(accountSID)\", \"api_version\": \"2010-04-01\", \"body\": ".utf8)
         uriPrefix = Array("/2010-04-01/Accounts/\(accountSID)/Messages/".utf8)
         self.sids = sids
@@ -34,7 +34,7 @@ struct MessageResource {
             status: step.status, updatedAt: record.createdAt + Int64(step.afterMilliseconds) * 1000)
         switch step.status {
         case .accepted, .queued, .sending: break
-        case .sent, .delivered, .undelivered, .failed:
+        case .sent, .delivered, .undelivered, .failed, .read:
             state.sentAt = timeline.sentAfterMilliseconds.map { record.createdAt + Int64($0) * 1000 }
         }
         if step.status == .undelivered || step.status == .failed { state.errorCode = record.errorCode }
@@ -73,7 +73,8 @@ struct MessageResource {
         output.append(text: "\", \"price\": ")
         // Billed per segment once sent. Undelivered messages are billed as well, failed ones are not.
         if state.sentAt != nil {
-            output.append(text: "\"-\(Self.price(segments: Int(message.record.segments)))\"")
+            let fee = message.channel == .whatsapp ? 500 : 750
+            output.append(text: "\"-\(Self.price(segments: Int(message.record.segments), fee: fee))\"")
         } else {
             output.append(text: "null")
         }
@@ -92,9 +93,9 @@ struct MessageResource {
         output.append(text: ".json\"}")
     }
 
-    /// 0.00750 a segment, five decimals.
-    static func price(segments: Int) -> String {
-        let units = segments * 750
+    /// The fee of a segment, in 0.00001: 0.00750 for SMS. Five decimals.
+    static func price(segments: Int, fee: Int) -> String {
+        let units = segments * fee
         let fraction = String(units % 100_000)
         return "\(units / 100_000)." + String(repeating: "0", count: 5 - fraction.count) + fraction
     }

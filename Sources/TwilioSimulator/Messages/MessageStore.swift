@@ -17,6 +17,8 @@ final class MessageStore {
         var serviceLength: UInt8
         var outcome: Outcome
         var deleted = false
+        /// Deleted by a reset of its channel, and no longer in the index.
+        var forgotten = false
     }
 
     /// The index entry of a number.
@@ -24,6 +26,7 @@ final class MessageStore {
         var newest: Int
         /// How many messages to this number are kept.
         var count: Int
+        var channel: Channel
     }
 
     /// A new message's values.
@@ -72,7 +75,8 @@ final class MessageStore {
         chunk.text.append(contentsOf: draft.from)
         chunk.text.append(contentsOf: draft.service)
         chunk.text.append(contentsOf: draft.body)
-        index[key] = Entry(newest: sequence, count: (entry?.count ?? 0) + 1)
+        index[key] = Entry(
+            newest: sequence, count: (entry?.count ?? 0) + 1, channel: entry?.channel ?? .ofMessage(to: draft.to))
         next += 1
         return sequence
     }
@@ -122,6 +126,15 @@ final class MessageStore {
         first = next
     }
 
+    /// Removes the messages of one channel.
+    func removeAll(_ channel: Channel) {
+        index = index.filter { $0.value.channel != channel }
+        for sequence in first..<next {
+            guard let message = message(sequence), message.channel == channel else { continue }
+            update(sequence) { ($0.deleted, $0.forgotten) = (true, true) }
+        }
+    }
+
     private func update(_ sequence: Int, _ change: (inout Record) -> Void) {
         guard sequence >= first, sequence < next else { return }
         change(&chunks[(sequence - first) / Self.chunkSize].records[sequence % Self.chunkSize])
@@ -136,7 +149,7 @@ final class MessageStore {
 
     private func dropOldestChunk() {
         let oldest = chunks.removeFirst()
-        for (position, record) in oldest.records.enumerated() {
+        for (position, record) in oldest.records.enumerated() where !record.forgotten {
             let start = Int(record.offset)
             let key = Self.key(oldest.text[start..<start + Int(record.toLength)])
             guard var entry = index[key] else { continue }
@@ -185,5 +198,6 @@ struct Message {
         slice(
             Int(record.toLength) + Int(record.fromLength) + Int(record.serviceLength), Int(record.bodyLength))
     }
+    var channel: Channel { .ofMessage(to: to) }
     var viaService: Bool { record.serviceLength > 0 }
 }

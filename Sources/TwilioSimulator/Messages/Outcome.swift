@@ -5,37 +5,19 @@ enum Outcome: UInt8, Equatable {
     case failed
     /// Ends at `sent`, as with a carrier that sends no receipts.
     case sent
+    /// Delivered and then read. Only WhatsApp reports that.
+    case read
 }
 
 /// Twilio's statuses of a message.
 enum MessageStatus: String, Equatable {
-    case accepted, queued, sending, sent, delivered, undelivered, failed
-}
-
-/// The time at which a message reaches each status, from its creation.
-struct StatusDelays: Equatable {
-    var sendingMilliseconds = 200
-    var sentMilliseconds = 500
-    var finalMilliseconds = 1500
-
-    init() {}
-
-    /// Nil for delays that go back in time.
-    init?(sending: Int, sent: Int, final: Int) {
-        guard sending >= 0, sent >= sending, final >= sent else { return nil }
-        sendingMilliseconds = sending
-        sentMilliseconds = sent
-        finalMilliseconds = final
-    }
+    case accepted, queued, sending, sent, delivered, undelivered, failed, read
 }
 
 /// The statuses of one message in order. A pure function of its outcome, its sender and the delays, so that a message
 /// advances without any running code.
 struct StatusTimeline: Equatable {
-    struct Step: Equatable {
-        var status: MessageStatus
-        var afterMilliseconds: Int
-    }
+    typealias Step = TimedStatus<MessageStatus>
 
     let steps: [Step]
 
@@ -56,6 +38,10 @@ struct StatusTimeline: Equatable {
             steps.append(Step(status: .failed, afterMilliseconds: delays.finalMilliseconds))
         case .sent:
             steps.append(Step(status: .sent, afterMilliseconds: delays.sentMilliseconds))
+        case .read:
+            steps.append(Step(status: .sent, afterMilliseconds: delays.sentMilliseconds))
+            steps.append(Step(status: .delivered, afterMilliseconds: delays.finalMilliseconds))
+            steps.append(Step(status: .read, afterMilliseconds: 2 * delays.finalMilliseconds))
         }
         self.steps = steps
     }

@@ -22,7 +22,7 @@ final class CallbackPoster {
     }
 
     private final class Line {
-        var idle: [any Channel] = []
+        var idle: [any NIOCore.Channel] = []
         var open = 0
         var waiting: [Post] = []
     }
@@ -52,6 +52,7 @@ final class CallbackPoster {
     }
 
     private func start(_ post: Post) {
+        guard simulator.isDue(post.callback) else { return }
         let line = line(post)
         if let channel = line.idle.popLast() {
             send(post, on: channel, line)
@@ -87,7 +88,7 @@ final class CallbackPoster {
             }
     }
 
-    private func send(_ post: Post, on channel: any Channel, _ line: Line) {
+    private func send(_ post: Post, on channel: any NIOCore.Channel, _ line: Line) {
         let exchange: CallbackExchange
         do {
             exchange = try channel.pipeline.syncOperations.handler(type: CallbackExchange.self)

@@ -7,7 +7,7 @@ extension Simulator {
         let body = """
             {"auth_token": null, "date_created": "\(date)", "date_updated": "\(date)", \
             "friendly_name": "Simulator", "owner_account_sid": "\(sid)", "sid": "\(sid)", \
-            "status": "\(faults.accountStatus.rawValue)", "subresource_uris": {"messages": "\(messagesPath)"}, \
+            "status": "\(faults.accountStatus.rawValue)", "subresource_uris": {"calls": "\(callsPath)", "messages": "\(messagesPath)"}, \
             "type": "\(faults.accountType.rawValue)", "uri": "\(accountPath)"}
             """
         return Answer(status: 200, body: Array(body.utf8))

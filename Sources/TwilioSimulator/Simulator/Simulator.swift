@@ -10,11 +10,22 @@ final class Simulator {
     /// The number of creates being answered. Connections update it.
     private(set) var concurrent = 0
     let store: MessageStore
-    let sids: MessageSIDCodec
+    let sids: SIDCodec
     var resource: MessageResource
+    var calls: Shelf<Call>
+    let callSIDs: SIDCodec
+    let callResource: CallResource
+    /// When the next call may leave the queue.
+    var nextCallStart: Microseconds = 0
+    var mails: Shelf<Mail>
+    let mailSIDs: SIDCodec
+    /// How many mails had each Message-ID.
+    var messageIDs: [String: Int] = [:]
     let accountPath: String
     let messagesPath: String
     private let messagePrefix: String
+    let callsPath: String
+    private let callPrefix: String
     let numbersPath: String
     let shortCodesPath: String
 
@@ -24,12 +35,19 @@ final class Simulator {
         access = Access(settings)
         credentials = Self.credentials(settings)
         random = SplitMix64(state: settings.seed)
-        sids = MessageSIDCodec(key: random.next(), checkKey: random.next())
+        sids = SIDCodec(key: random.next(), checkKey: random.next())
         store = MessageStore(capacity: settings.capacity)
         resource = MessageResource(accountSID: settings.accountSID, sids: sids, delays: settings.delays)
+        calls = Shelf(capacity: settings.capacity)
+        callSIDs = SIDCodec(prefix: "CA", key: random.next(), checkKey: random.next())
+        callResource = CallResource(accountSID: settings.accountSID, sids: callSIDs, delays: settings.delays)
+        mails = Shelf(capacity: settings.capacity)
+        mailSIDs = SIDCodec(prefix: "EM", key: random.next(), checkKey: random.next())
         accountPath = "/2010-04-01/Accounts/\(settings.accountSID).json"
         messagesPath = "/2010-04-01/Accounts/\(settings.accountSID)/Messages.json"
         messagePrefix = "/2010-04-01/Accounts/\(settings.accountSID)/Messages/"
+        callsPath = "/2010-04-01/Accounts/\(settings.accountSID)/Calls.json"
+        callPrefix = "/2010-04-01/Accounts/\(settings.accountSID)/Calls/"
         numbersPath = "/2010-04-01/Accounts/\(settings.accountSID)/IncomingPhoneNumbers.json"
         shortCodesPath = "/2010-04-01/Accounts/\(settings.accountSID)/SMS/ShortCodes.json"
         faults = FaultPlan()
@@ -69,7 +87,7 @@ final class Simulator {
 
     /// Whether the request counts among the concurrent creates.
     func isCreate(_ request: Request) -> Bool {
-        request.method == .post && request.path == messagesPath
+        request.method == .post && (request.path == messagesPath || request.path == callsPath)
     }
 
     func began() {
@@ -81,16 +99,35 @@ final class Simulator {
         concurrent -= 1
     }
 
-    /// Deletes all messages, counts and faults. The faults of the start apply again.
+    /// Deletes all messages, calls, mails, counts and faults. The faults of the start apply again.
     func reset() throws {
         store.removeAll()
+        calls.removeAll()
+        mails.removeAll()
+        messageIDs = [:]
+        nextCallStart = 0
         statistics = Statistics()
         credentials = Self.credentials(settings)
         try restoreFaults()
     }
 
+    /// Deletes the messages and counts of one channel. Faults stay.
+    func reset(_ channel: Channel) {
+        statistics[channel] = ChannelStatistics()
+        switch channel {
+        case .sms, .whatsapp: store.removeAll(channel)
+        case .call:
+            calls.removeAll()
+            nextCallStart = 0
+        case .email:
+            mails.removeAll()
+            messageIDs = [:]
+        }
+    }
+
     private func restoreFaults() throws {
         faults = FaultPlan()
+        faults.callsPerSecond = settings.callsPerSecond
         faults.latencyMilliseconds = settings.latencyMilliseconds
         faults.listLagMilliseconds = settings.listLagMilliseconds
         faults.errorFormat = settings.errorFormat
@@ -107,8 +144,25 @@ final class Simulator {
         if request.path == messagesPath {
             guard faults.accountStatus == .active else { return Reply(answer: ErrorCatalog.notActive.answer(format)) }
             switch request.method {
-            case .post: return create(request, at: now, format: format)
+            case .post: return createMessage(request, at: now, format: format)
             case .get: return faulty(.list, format) { list(request, at: now) }
+            case .delete, .other: break
+            }
+        } else if request.path == callsPath {
+            guard faults.accountStatus == .active else { return Reply(answer: ErrorCatalog.notActive.answer(format)) }
+            switch request.method {
+            case .post: return createCall(request, at: now, format: format)
+            case .get: return faulty(.list, format) { listCalls(request, at: now) }
+            case .delete, .other: break
+            }
+        } else if request.path.hasPrefix(callPrefix), request.path.hasSuffix(".json") {
+            let sid = request.path.utf8.dropFirst(callPrefix.utf8.count).dropLast(".json".utf8.count)
+            guard let call = callSIDs.sequence(of: sid).flatMap({ calls[$0] }) else {
+                return Reply(answer: ErrorCatalog.notFound(request.path).answer(format))
+            }
+            switch request.method {
+            case .get: return faulty(.fetch, format) { .success(answer(call, at: now)) }
+            case .post: return faulty(.any, format) { updateCall(call, request, at: now) }
             case .delete, .other: break
             }
         } else if request.path.hasPrefix(messagePrefix), request.path.hasSuffix(".json") {
@@ -143,17 +197,25 @@ final class Simulator {
     private func faulty(
         _ kind: FaultPlan.Kind, _ format: TwilioError.Format, _ honest: () -> Result<Answer, TwilioError>
     ) -> Reply {
+        faulty(kind, format) { honest().map { Reply(answer: $0) } }
+    }
+
+    private func faulty(
+        _ kind: FaultPlan.Kind, _ format: TwilioError.Format, _ honest: () -> Result<Reply, TwilioError>
+    ) -> Reply {
         let fault = faults.fault(kind, using: &random)
         if let fault {
-            statistics.faults[fault.name, default: 0] += 1
+            statistics.count(fault: fault.name)
             if !fault.takesEffect { return fault.reply(instead: nil, format: format, to: "", from: "") }
         }
         let reply =
             switch honest() {
-            case .success(let answer): Reply(answer: answer)
+            case .success(let reply): reply
             case .failure(let error): Reply(answer: error.answer(format))
             }
-        return fault?.reply(instead: reply, format: format, to: "", from: "") ?? reply
+        guard var faulty = fault?.reply(instead: reply, format: format, to: "", from: "") else { return reply }
+        faulty.callbacks = reply.callbacks
+        return faulty
     }
 
     private func answer(_ message: Message, at now: Microseconds) -> Answer {
@@ -186,7 +248,7 @@ final class Simulator {
         switch resource.state(of: message, at: now).status {
         case .accepted, .queued, .sending: false
         case .sent: message.record.outcome == .sent
-        case .delivered, .undelivered, .failed: true
+        case .delivered, .undelivered, .failed, .read: true
         }
     }
 }

@@ -6,8 +6,10 @@ import Queue
 /// What the claimer asks of a connection.
 protocol ClaimDatabase: ResultDatabase {
     /// Claims at most `limit` jobs until the lease, counted from `began` on the local clock.
-    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
-        async throws(PostgresError) -> ClaimedJobs
+    func claim(
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
+    ) async throws(PostgresError) -> ClaimedJobs
     /// The jobs that are `worker`'s in the database, without those that it has in hand.
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob]
     /// Which of these messages the database knows.
@@ -18,10 +20,12 @@ protocol ClaimDatabase: ResultDatabase {
 
 extension Connection: ClaimDatabase {
     nonisolated func claim(
-        limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
     ) async throws(PostgresError) -> ClaimedJobs {
         try await Claim.run(
-            on: self, limit: limit, scan, quarantined: quarantined, worker: worker, keys: keys, lease: Times.lease,
+            on: self, limit: limit, scan, quarantined: quarantined, channels: channels, worker: worker, keys: keys,
+            lease: Times.lease,
             deadline: began + Times.statement)
     }
 

@@ -1,5 +1,6 @@
 import EventLoop
 import Logging
+import OTP
 import Postgres
 import Queue
 import Runtime
@@ -12,6 +13,8 @@ final class Claimer {
     private let reasserter: Reasserter
     /// The keys that codes are sealed with.
     private let keys: CodeKeys
+    /// The channels that this worker can send by.
+    private let channels: [Channel]
     /// Sends Twilio a request that changes nothing; whether it answered.
     private let isReachable: @Sendable () async -> Bool
     /// Where claims begin.
@@ -20,10 +23,10 @@ final class Claimer {
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ recorder: Recorder, _ reasserter: Reasserter, keys: CodeKeys,
-        isReachable: @escaping @Sendable () async -> Bool
+        channels: [Channel], isReachable: @escaping @Sendable () async -> Bool
     ) {
         (self.core, self.jobs, self.recorder, self.reasserter) = (core, jobs, recorder, reasserter)
-        self.keys = keys
+        (self.keys, self.channels) = (keys, channels)
         self.isReachable = isReachable
     }
 
@@ -62,7 +65,8 @@ final class Claimer {
             let began = Instant.now()
             let scan = newestFirst ? .newestFirst : scanStart.scan(at: began)
             let claimed = try await connection.claim(
-                limit: limit, scan, quarantined: jobs.quarantined == 0, worker: worker, keys: keys, at: began)
+                limit: limit, scan, quarantined: jobs.quarantined == 0, channels: channels, worker: worker, keys: keys,
+                at: began)
             let now = Instant.now()
             scanStart.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
             claimEnded(claimed, limit: limit)

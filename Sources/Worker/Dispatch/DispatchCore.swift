@@ -7,6 +7,8 @@ import Runtime
 final class DispatchCore {
     let loop: EventLoop
     let log: Logger
+    /// The name of the service that sends, in messages for people: `Twilio`, or `the mail server`.
+    let provider: String
     /// Decides what is claimed and handed over.
     var machine: DispatchMachine
     /// What this worker has done.
@@ -20,8 +22,9 @@ final class DispatchCore {
     /// The status row should say what changed.
     let statusChanged: Latch
 
-    init(_ machine: DispatchMachine, on loop: EventLoop, log: Logger) {
+    init(_ machine: DispatchMachine, provider: String = "Twilio", on loop: EventLoop, log: Logger) {
         self.machine = machine
+        self.provider = provider
         self.loop = loop
         self.log = log
         claimsMayGo = Latch(on: loop)
@@ -52,7 +55,8 @@ final class DispatchCore {
                 metadata: [LogKeys.reason: "\(reason.words)", LogKeys.remedy: "\(reason.remedy)"])
             statusChanged.signal()
         case .resumed(let span):
-            log.notice("resumed: Twilio accepts messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
+            log.notice(
+                "resumed: \(provider) accepts messages again", metadata: [LogKeys.seconds: "\(Int(span.seconds))"])
             statusChanged.signal()
         }
     }

@@ -95,9 +95,12 @@ struct SharedRates: Sendable {
 
     // MARK: Everything
 
+    /// Whether every send has a rate: before its share is known, nothing goes. Elsewhere only a sender's own jobs wait.
+    private var boundsAll: Bool { total != nil || areAllLimited }
+
     /// When one more may be sent; nil while it is not known how many workers there are.
     mutating func next(after now: Instant) -> Instant? {
-        guard !isEmpty else { return now }
+        guard boundsAll else { return now }
         advance(to: now)
         let from = max(now, joinsAt)
         guard workers != nil else { return nil }
@@ -109,7 +112,7 @@ struct SharedRates: Sendable {
     /// Where all senders have a rate, what they may send together bounds it too: the other jobs stay in the queue and
     /// need not be given back.
     mutating func within(_ span: Instant.Duration, of now: Instant) -> Int {
-        guard !isEmpty else { return .max }
+        guard boundsAll else { return isEmpty ? .max : .max - rateLimited }
         advance(to: now)
         guard now >= joinsAt, workers != nil else { return 0 }
         var most = total?.bucket?.within(span, of: now) ?? .max

@@ -80,7 +80,7 @@ final class HeartbeatLoop: BackgroundLoop {
         var report = status.make(from: identity.base)
         report.callbacks = identity.callbackCounts()
         if let state { report.state = state }
-        if report.state == .stopped { (report.databaseState, report.twilioState) = (nil, nil) }
+        if report.state == .stopped { (report.databaseState, report.twilioState, report.mailState) = (nil, nil, nil) }
         guard let worker = core.worker else { return report }
         do {
             let connection = try await claims.connection(within: span)
@@ -111,9 +111,12 @@ final class HeartbeatLoop: BackgroundLoop {
             read(try await database.loadCatalog())
             core.log.notice("reloaded templates, senders, error classes, pauses and rates")
         } catch {
-            core.log.error(
-                "cannot read templates, senders, error classes, pauses and rates; trying again",
-                metadata: [LogKeys.error: "\(error)"])
+            // The session logs a lost connection.
+            if case .server = error {
+                core.log.error(
+                    "cannot read templates, senders, error classes, pauses and rates; trying again",
+                    metadata: [LogKeys.error: "\(error)"])
+            }
             catalog.changed()
         }
     }

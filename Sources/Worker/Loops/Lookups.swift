@@ -23,6 +23,8 @@ struct Lookups: Sendable {
     let twilio: any MessageReader
     let rule: ResolutionRule
     let log: Logger
+    /// The number that calls to a country come from.
+    let caller: @Sendable (String) async -> CallSender?
     let adopt: @Sendable (AcceptedMessage) async -> Void
 
     /// Looks for one job, and decides.
@@ -72,7 +74,7 @@ struct Lookups: Sendable {
     }
 
     /// What a lookup found.
-    private struct Finding {
+    fileprivate struct Finding {
         var matches: [(sid: MessageSID, status: MessageStatus)] = []
         var hidden: [MessageSID] = []
         var isComplete = true
@@ -81,19 +83,48 @@ struct Lookups: Sendable {
     /// Looks for one job's message.
     private func search(for job: UnknownJob) async -> Finding {
         var finding = Finding()
-        // A number that is not E.164 was never handed over, so there is nothing to look for.
-        guard let recipient = job.recipient else { return finding }
+        // A mail server keeps no list. A number that is not E.164 was never handed over. So there is nothing to look for.
+        guard job.channel != .email, let recipient = job.recipient else { return finding }
+        if job.channel == .call { return await lookForCall(of: job, to: recipient) }
         guard let code = job.code else {
             finding.isComplete = false
             return finding
         }
-        var search = MessageSearch(for: code, to: recipient, since: job.requestedAt / 1_000_000)
+        var search = MessageSearch(for: code, to: recipient, by: job.channel, since: job.requestedAt / 1_000_000)
         finding.isComplete = false
         let deadline = Instant.now() + Self.timeout
-        var path: String? = twilio.list(to: recipient, pageSize: 100)
+        var path: String? = twilio.list(to: recipient, by: job.channel, pageSize: 100)
         for _ in 0..<Self.mostPages {
             guard let next = path else { break }
             guard let page = await twilio.page(next, deadline: deadline) else { break }
+            path = page.nextPage
+            guard search.read(page) else {
+                finding.isComplete = true
+                break
+            }
+        }
+        finding.matches = search.matches
+        finding.hidden = search.hidden
+        return finding
+    }
+}
+
+extension Lookups {
+    /// How long after its request a job's call can have been created, in seconds: the life of a code, and more.
+    private static let longestLife: Int64 = 900
+
+    /// Looks for one job's call. Twilio does not list what a call said, so the time of its creation tells.
+    private func lookForCall(of job: UnknownJob, to recipient: PhoneNumber) async -> Finding {
+        var finding = Finding(isComplete: false)
+        // Without a number to call from, nothing can be told about the calls that Twilio lists.
+        guard let caller = await caller(job.country) else { return finding }
+        let requestedAt = job.requestedAt / 1_000_000
+        var search = CallSearch(
+            to: recipient, from: caller, since: requestedAt, until: requestedAt + Self.longestLife)
+        let deadline = Instant.now() + Self.timeout
+        var path: String? = twilio.calls(to: recipient, from: caller, pageSize: 100)
+        for _ in 0..<Self.mostPages {
+            guard let next = path, let page = await twilio.callPage(next, deadline: deadline) else { break }
             path = page.nextPage
             guard search.read(page) else {
                 finding.isComplete = true

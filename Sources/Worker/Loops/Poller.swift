@@ -88,7 +88,9 @@ struct Poller: BackgroundLoop {
             }
         }
         let due = try await database.dueMessages(limit: Self.perRound)
-        let reports = await aFewAtATime(due.toFetch) { [twilio] in await Self.fetch($0, twilio) }
+        let reports =
+            await aFewAtATime(due.toFetch) { [twilio] in await Self.fetch($0, twilio) }
+            + aFewAtATime(due.toCancel) { [twilio] in await Self.cancel($0, twilio) }
         if !reports.isEmpty { try await record(reports, database) }
         let redactions = await aFewAtATime(due.toRedact) { [twilio] redaction in
             (redaction, isEmptied: await Self.redact(redaction.sid, twilio))
@@ -220,11 +222,26 @@ struct Poller: BackgroundLoop {
 
     /// One message as Twilio has it; nil without an answer. It is polled again later.
     private static func fetch(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
-        guard let sid = MessageSID(text), let message = await twilio.message(sid) else { return nil }
+        guard let sid = MessageSID(text) else { return nil }
+        if sid.isCall { return await twilio.call(sid).map { report(of: $0, text) } }
+        guard let message = await twilio.message(sid) else { return nil }
         return MessageReport(
             sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
             segments: message.segments.map { Int32(Int16(clamping: $0)) }, price: message.price.flatMap(decimal),
             priceUnit: message.priceUnit, sender: message.sender)
+    }
+
+    /// Ends a call that has not been answered; nil without an answer. It is tried again later.
+    private static func cancel(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
+        guard let sid = MessageSID(text) else { return nil }
+        return await twilio.cancel(sid).map { report(of: $0, text) }
+    }
+
+    /// A call has no segments, and SQL takes a message without them for one whose bill is still open.
+    private static func report(of call: CallResource, _ text: String) -> MessageReport {
+        MessageReport(
+            sid: text, status: call.status.rawValue, errorCode: nil, segments: 0, price: call.price.flatMap(decimal),
+            priceUnit: call.priceUnit, sender: call.sender)
     }
 
     /// A price as PostgreSQL's numeric reads it; nil for any other text.

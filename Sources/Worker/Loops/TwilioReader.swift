@@ -10,12 +10,20 @@ import Twilio
 protocol MessageReader: Sendable {
     /// A message as Twilio has it now; nil without an answer.
     func message(_ sid: MessageSID) async -> MessageResource?
+    /// A call as Twilio has it now; nil without an answer.
+    func call(_ sid: MessageSID) async -> CallResource?
+    /// Ends a call that has not been answered, and returns it; nil without an answer. Repeating it is harmless.
+    func cancel(_ sid: MessageSID) async -> CallResource?
     /// What Twilio answers about a message that a backend reported.
     func lookUp(_ sid: MessageSID) async -> MessageLookup
     /// Empties a message's text at Twilio, for good; whether it is empty now. Repeating it is harmless.
     func redact(_ sid: MessageSID) async -> Bool
     /// The path and query of the first page of the messages to a number.
-    func list(to number: PhoneNumber, pageSize: Int) -> String
+    func list(to number: PhoneNumber, by channel: Channel, pageSize: Int) -> String
+    /// The path and query of the first page of the calls to a number.
+    func calls(to number: PhoneNumber, from caller: CallSender, pageSize: Int) -> String
+    /// A page of Twilio's list of calls, as `page`.
+    func callPage(_ path: String, deadline: Instant) async -> CallPage?
     /// A page of Twilio's list, by its path and query; nil when it can't be had or read.
     func page(_ path: String, deadline: Instant) async -> MessagePage?
 }
@@ -74,7 +82,36 @@ struct TwilioReader: MessageReader {
         return message?.sid == sid && message?.body?.isEmpty == true
     }
 
-    func list(to number: PhoneNumber, pageSize: Int) -> String { endpoint.messages(to: number, pageSize: pageSize) }
+    func list(to number: PhoneNumber, by channel: Channel, pageSize: Int) -> String {
+        endpoint.messages(to: number, by: channel, pageSize: pageSize)
+    }
+
+    func call(_ sid: MessageSID) async -> CallResource? {
+        guard let body = await answer(.get, endpoint.call(sid), deadline: .now() + Times.http) else { return nil }
+        return decodedCall(body, sid)
+    }
+
+    func cancel(_ sid: MessageSID) async -> CallResource? {
+        guard
+            let body = await answer(
+                .post, endpoint.call(sid), body: Endpoint.cancellation, deadline: .now() + Times.http)
+        else { return nil }
+        return decodedCall(body, sid)
+    }
+
+    private func decodedCall(_ body: [UInt8], _ sid: MessageSID) -> CallResource? {
+        let call = decoded { () throws(CallResource.Problem) in try CallResource(json: body.span) }
+        return call?.sid == sid ? call : nil
+    }
+
+    func calls(to number: PhoneNumber, from caller: CallSender, pageSize: Int) -> String {
+        endpoint.calls(to: number, from: caller, pageSize: pageSize)
+    }
+
+    func callPage(_ path: String, deadline: Instant) async -> CallPage? {
+        guard let body = await answer(.get, path, isAlone: true, deadline: deadline) else { return nil }
+        return decoded { () throws(CallResource.Problem) in try CallPage(json: body.span) }
+    }
 
     /// A page of Twilio's list, by its path and query; nil when it can't be had or read. It uses a connection of its
     /// own: a page of another list, read by mistake, would look like an absent message.
@@ -83,8 +120,8 @@ struct TwilioReader: MessageReader {
         return decoded { () throws(MessageResource.Problem) in try MessagePage(json: body.span) }
     }
 
-    private func decoded<T>(_ decode: () throws(MessageResource.Problem) -> T) -> T? {
-        do {
+    private func decoded<T, Problem: Error>(_ decode: () throws(Problem) -> T) -> T? {
+        do throws(Problem) {
             return try decode()
         } catch {
             log.debug("cannot read Twilio's answer", metadata: [LogKeys.error: "\(error)"])

@@ -39,7 +39,26 @@ final class PauseBook {
 
     /// The pause that holds a number back, but for the one whose probe the job is.
     func pause(holding number: PhoneNumber, of job: ClaimedJob) -> Pause? {
-        pauses.pause(holding: number, of: job.country, butFor: job.probeOf)
+        pauses.pause(holding: number, by: job.channel, of: job.country, butFor: job.probeOf)
+    }
+
+    /// The number of a job's recipient, unless a pause holds it.
+    ///
+    /// - Throws: `Unsendable` for a number that is not E.164, and for a job that a pause holds.
+    func recipient(of job: ClaimedJob) throws(Unsendable) -> PhoneNumber {
+        let number: PhoneNumber
+        switch job.recipient {
+        case .success(let recipient): number = recipient
+        case .failure(let refusal):
+            throw Unsendable(
+                .failed, error: Sentence.whole(refusal.explanation), remedy: Sentence.whole(refusal.remedy),
+                errorClass: "invalid_number")
+        }
+        if let pause = pause(holding: number, of: job) {
+            throw Unsendable(
+                .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, holdKey: pause.scope.name)
+        }
+        return number
     }
 
     /// Takes over the pauses that the database has, and keeps those still to be written. Returns whether everything is
@@ -74,6 +93,7 @@ final class PauseBook {
         let held: PauseScope
         switch scope {
         case .worker, .sender: return nil
+        case .channel: held = .channel(job.channel)
         case .country:
             guard let region = Region(job.country) else { return nil }
             held = .country(region)

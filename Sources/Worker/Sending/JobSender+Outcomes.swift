@@ -1,5 +1,4 @@
 import EventLoop
-import HTTP
 import Logging
 import OTP
 import Queue
@@ -8,18 +7,14 @@ import Runtime
 /// What the ends of requests mean for their jobs and for the worker.
 extension JobSender {
     /// Every request that ended in this turn.
-    func completed(_ completions: [Completion]) {
+    func completed(_ completions: some Sequence<Channel.Ended>) {
         let now = Instant.now()
         for completion in completions {
-            guard let sent = jobs.ended(completion.tag) else { continue }
+            guard let sent = jobs.ended(channel.tag(of: completion)) else { continue }
             core.machine.sendEnded(at: now)
             let outcome = channel.outcome(of: completion, for: sent.job)
             if outcome == .unknown(.foreignAnswer) { channel.retireConnections() }
-            if case .response(_, _, _, let seen) = completion.outcome {
-                settle(sent, outcome, seenAtATime: seen, at: now)
-            } else {
-                settle(sent, outcome, seenAtATime: nil, at: now)
-            }
+            settle(sent, outcome, seenAtATime: channel.seenAtATime(by: completion), at: now)
             // A rejection of the old credentials must not pause the new ones.
             if sent.handedOver.at < credentialsSince { core.machine.probeNow(at: now) }
         }
@@ -31,7 +26,7 @@ extension JobSender {
         let job = sent.job
         if job.isQuarantined { jobs.quarantined -= 1 }
         let disposition = catalog.rule.decide(
-            outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), using: &random)
+            outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), channel: job.channel, using: &random)
         switch disposition.step {
         case .accepted(let sid, let status):
             if let probed = job.probeOf { pauses.end(probed) }
@@ -96,7 +91,7 @@ extension JobSender {
     }
 
     private func end(
-        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: Disposition.Failure, delay: Instant.Duration = .seconds(0),
+        _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: FailureCause, delay: Instant.Duration = .seconds(0),
         holdKey: String? = nil
     ) {
         jobs.handedOver.wasNotSent(job.id)

@@ -138,11 +138,11 @@ final class JobSender<Channel: SendChannel> {
         guard let code = job.code else { return drop(next, sealedOtherwise(at: now)) }
         let draft: Channel.Draft
         do throws(Unsendable) { draft = try channel.draft(job) } catch { return drop(next, error) }
-        let sender = draft.sender
+        let (sender, rateKey) = (draft.sender, draft.rateKey)
         if core.machine.rates.hasSenders, !isItsTurn {
-            switch core.machine.turn(of: sender, at: now) {
+            switch core.machine.turn(of: rateKey, at: now) {
             case .now: break
-            case .soon: return jobs.rateLimited[sender, default: WaitingQueue()].append(next)
+            case .soon: return jobs.rateLimited[rateKey, default: WaitingQueue()].append(next)
             case .later(let delay):
                 core.machine.schedule.expect(at: now + delay + .milliseconds(50))
                 return drop(
@@ -150,7 +150,7 @@ final class JobSender<Channel: SendChannel> {
                     Unsendable(
                         .deferred, delay: delay, error: "The job waits for its turn: the sender's rate is limited.",
                         remedy: "Nothing to do. To send faster, raise the sender's rate in otp.sender_rates.",
-                        holdKey: sender, rate: core.machine.rates.rate(of: sender)))
+                        holdKey: rateKey, rate: core.machine.rates.rate(of: rateKey)))
             }
         }
         let lifeLeft = next.lifeLeft(at: now)
@@ -161,11 +161,11 @@ final class JobSender<Channel: SendChannel> {
             wipeText()
             return drop(next, error)
         }
-        core.machine.handedOver(from: sender, at: now)
+        core.machine.handedOver(from: rateKey, at: now)
         jobs.handedOver.began(job.id, at: now)
         next.isHandedOver(at: now, concurrency: core.machine.inFlight, sender: sender)
         let tag = jobs.began(next)
-        channel.post(draft, of: next, text: text, lifeLeft: lifeLeft, tag: tag)
+        channel.post(draft, of: next, code: code, text: text, lifeLeft: lifeLeft, tag: tag)
         wipeText()
     }
 

@@ -4,8 +4,8 @@ import OTP
 import Twilio
 
 extension OTP.Outcome {
-    /// The outcome of a POST for `recipient`, from how it ended.
-    init(_ completion: Completion, recipient: PhoneNumber?) {
+    /// The outcome of a POST for `recipient` on `channel`, from how it ended.
+    init(_ completion: Completion, recipient: PhoneNumber?, channel: Channel) {
         func responder() -> Responder {
             Responder(
                 httpStatus: completion.receivedStatus, contentType: completion.origin.contentType,
@@ -16,7 +16,7 @@ extension OTP.Outcome {
             self = body.withBytes { bytes in
                 .classify(
                     httpStatus: status, retryAfter: retryAfter.map { .seconds($0) }, body: bytes, recipient: recipient,
-                    responder: responder())
+                    channel: channel, responder: responder())
             }
         case .notSent(let reason):
             self = TransportFailure.neverSent(NotSent(reason)).outcome
@@ -27,14 +27,16 @@ extension OTP.Outcome {
             .unknown(.timedOut) where (400..<500).contains(completion.receivedStatus):
             self = completion.received.withBytes { bytes in
                 .classify(
-                    httpStatus: completion.receivedStatus, retryAfter: nil, body: bytes, responder: responder())
+                    httpStatus: completion.receivedStatus, retryAfter: nil, body: bytes, channel: channel,
+                    responder: responder())
             }
         case .unknown(let reason):
             // A SID is evidence, even in an answer that broke off.
             let evidence: OTP.Outcome? =
                 completion.receivedStatus == 201
                 ? completion.received.withBytes { bytes in
-                    .classify(httpStatus: 201, retryAfter: nil, body: bytes, recipient: recipient)
+                    .classify(
+                        httpStatus: 201, retryAfter: nil, body: bytes, recipient: recipient, channel: channel)
                 } : nil
             if case .accepted? = evidence, let evidence {
                 self = evidence
@@ -49,7 +51,7 @@ extension OTP.Outcome {
     /// Whether Twilio's answer proves that the account may send, which ends a pause.
     var provesAccount: Bool {
         switch self {
-        case .accepted, .refused: true
+        case .accepted, .refused, .rejected: true
         case .notSent, .unknown: false
         }
     }

@@ -17,32 +17,18 @@ struct SMSChannel<Client: PostClient>: SendChannel {
     private let client: Client
     /// Where messages are created, with the credentials in force.
     var endpoint: Client.Endpoint
-    private let appName: [UInt8]
     private let catalog: Catalog
     private let pauses: PauseBook
 
-    /// `appName` fills `{app}` in texts.
-    init(_ client: Client, endpoint: Client.Endpoint, appName: String, catalog: Catalog, pauses: PauseBook) {
+    init(_ client: Client, endpoint: Client.Endpoint, catalog: Catalog, pauses: PauseBook) {
         self.client = client
         self.endpoint = endpoint
-        self.appName = Array(appName.utf8)
         self.catalog = catalog
         self.pauses = pauses
     }
 
     func draft(_ job: ClaimedJob) throws(Unsendable) -> Draft {
-        let recipient: PhoneNumber
-        switch job.recipient {
-        case .success(let number): recipient = number
-        case .failure(let refusal):
-            throw Unsendable(
-                .failed, error: Sentence.whole(refusal.explanation), remedy: Sentence.whole(refusal.remedy),
-                errorClass: "invalid_number")
-        }
-        if let pause = pauses.pause(holding: recipient, of: job) {
-            throw Unsendable(
-                .hold, error: "It waits: \(pause.message)", remedy: pause.endRemedy, holdKey: pause.scope.name)
-        }
+        let recipient = try pauses.recipient(of: job)
         let template: Template
         do {
             template = try catalog.templates.template(purpose: job.purpose, locale: job.locale)
@@ -56,20 +42,23 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         }
         do {
             return Draft(
-                recipient: recipient, template: template, form: try catalog.senders.form(country: job.country))
+                recipient: recipient, template: template,
+                form: try catalog.senders.form(purpose: job.purpose, country: job.country))
         } catch {
             // The table's trigger refuses such a sender, so it was written around the trigger. It may be corrected in
             // the same way.
             catalog.changed()
             throw Unsendable(
-                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"), remedy: CountrySenders.BadRow.remedy)
+                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"), remedy: error.remedy)
         }
     }
 
     func render(_ draft: Draft, of job: ClaimedJob, code: Code, lifeLeft: Duration, into text: inout [UInt8])
         throws(Unsendable)
     {
-        draft.template.render(into: &text, app: appName, code: code, minutes: Template.minutes(lifeLeft: lifeLeft))
+        draft.template.render(
+            into: &text, app: catalog.appName(of: job.purpose), code: code,
+            minutes: Template.minutes(lifeLeft: lifeLeft))
         guard MessageLength.fits(utf8: text) else {
             throw Unsendable(
                 .failed,
@@ -80,7 +69,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         }
     }
 
-    func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int) {
+    func post(_ draft: Draft, of job: WaitingJob, code: Code, text: [UInt8], lifeLeft: Duration, tag: Int) {
         client.post(endpoint, tag: tag, leaseEnd: job.trustedUntil) { buffer in
             // It fails only with less than a second to live, and `JobSender` hands over no such job.
             let isWritten = draft.form.write(
@@ -90,11 +79,22 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         }
     }
 
+    func tag(of completion: Completion) -> Int { completion.tag }
+
     func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
-        OTP.Outcome(completion, recipient: try? job.recipient.get())
+        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: .sms)
     }
 
+    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
+
     func retireConnections() { client.retireConnections() }
+}
+
+extension Completion {
+    /// How many requests at a time Twilio counted, by the header of its answer.
+    var seenAtATime: Int? {
+        if case .response(_, _, _, let seen) = outcome { seen } else { nil }
+    }
 }
 
 /// What the channel needs of the HTTP client. Tests use a stand-in.

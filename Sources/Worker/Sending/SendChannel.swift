@@ -1,17 +1,16 @@
 import EventLoop
-import HTTP
 import OTP
 import Queue
 
 /// One way for codes to reach their users: turns a job into a request, and the request's end into an outcome.
 ///
 /// `JobSender` knows when a job may go and what its end means. The channel knows the content, the address and the
-/// transport of a request, and what an answer means. A worker with several channels gives `JobSender` one that picks
-/// among them by the job: a struct of channels whose `Draft` is an enum of theirs. All of it is resolved at compile
-/// time.
+/// transport of a request, and what an answer means. `Channels` picks among the channels of a worker.
 protocol SendChannel {
     /// A request that is being prepared.
     associatedtype Draft: ChannelDraft
+    /// The end of a request, as the transport tells it.
+    associatedtype Ended
 
     /// Finds the parts of a job's request.
     ///
@@ -25,10 +24,16 @@ protocol SendChannel {
         throws(Unsendable)
 
     /// Hands the request over; its end comes as a completion with `tag`. `text` is what was rendered.
-    func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int)
+    func post(_ draft: Draft, of job: WaitingJob, code: Code, text: [UInt8], lifeLeft: Duration, tag: Int)
+
+    /// The tag of the request that has ended.
+    func tag(of ended: Ended) -> Int
 
     /// The outcome of a request of `job`.
-    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome
+    func outcome(of ended: Ended, for job: ClaimedJob) -> OTP.Outcome
+
+    /// How many requests at a time the server counted, if its answer says so.
+    func seenAtATime(by ended: Ended) -> Int?
 
     /// Uses no connection again that is open now, because an answer was about another message.
     func retireConnections()
@@ -36,35 +41,12 @@ protocol SendChannel {
 
 /// What every draft tells.
 protocol ChannelDraft {
-    /// The message's sender, as `otp.sender_rates` names it.
+    /// The message's sender, as `otp.messages.sender` names it.
     var sender: String { get }
+    /// The row of `otp.sender_rates` that limits it.
+    var rateKey: String { get }
 }
 
-/// Why a claimed job is not handed over, and how it ends.
-struct Unsendable: Error {
-    let outcome: UnsentOutcome
-    var delay = Instant.Duration.seconds(0)
-    /// For how long nothing of the attempt can have left, where the outcome is unknown.
-    var age = Instant.Duration.seconds(0)
-    var error: String?
-    var remedy: String?
-    var errorClass: String?
-    /// The pause that holds it, or the sender whose rate does.
-    var holdKey: String?
-    /// That sender's rate.
-    var rate = 0.0
-
-    init(
-        _ outcome: UnsentOutcome, delay: Instant.Duration = .seconds(0), age: Instant.Duration = .seconds(0),
-        error: String? = nil, remedy: String? = nil, errorClass: String? = nil, holdKey: String? = nil, rate: Double = 0
-    ) {
-        self.outcome = outcome
-        self.delay = delay
-        self.age = age
-        self.error = error
-        self.remedy = remedy
-        self.errorClass = errorClass
-        self.holdKey = holdKey
-        self.rate = rate
-    }
+extension ChannelDraft {
+    var rateKey: String { sender }
 }

@@ -9,6 +9,8 @@ struct StatusReport {
     let recorder: Recorder
     /// Why fewer requests go at a time than the settings allow, where that is so.
     let windowNote: String?
+    /// The channels that the worker sends by.
+    var channels: [Channel] = [.sms, .whatsapp, .call]
 
     /// Whether the worker takes jobs and sends them: connected, neither paused nor leaving.
     var isRunning: Bool {
@@ -39,8 +41,9 @@ struct StatusReport {
             ? "the connection for results is lost; \(recorder.unsaved) waiting"
             : recorder.trouble.map { "connected; \(recorder.setAside) results cannot be recorded yet: \($0)" }
                 ?? "connected"
-        report.twilioState = [tally.twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(
+        let state = [tally.twilioState, windowNote, machine.rates.words(at: now)].compactMap { $0 }.joined(
             separator: "; ")
+        (report.twilioState, report.mailState) = channels == [.email] ? (nil, state) : (state, nil)
         core.tally.latency.reset()
         return report
     }

@@ -9,6 +9,8 @@ enum Times {
     static let margin = Instant.Duration.seconds(2)
     /// A whole POST.
     static let http = Instant.Duration.seconds(10)
+    /// A whole mail, with the mail server's reply to its content.
+    static let mail = Instant.Duration.seconds(14)
     /// A request that asks whether an outage is over.
     static let connectivityCheck = Instant.Duration.seconds(2)
     /// From SIGTERM until the worker exits, even with work left.

@@ -4,11 +4,11 @@ internal import OTP
 internal import Postgres
 internal import Queue
 
-/// `otpd pause`: pauses a country, a prefix or everything by hand. Without options it lists the pauses.
+/// `otpd pause`: pauses a channel, a country, a prefix or everything by hand. Without options it lists the pauses.
 struct PauseCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "pause",
-        abstract: "Pause everything, a country or a prefix. Without options, list the pauses.",
+        abstract: "Pause everything, a channel, a country or a prefix. Without options, list the pauses.",
         discussion: """
               otpd pause --country SA --reason "the gateway is being moved"
 
@@ -33,7 +33,8 @@ struct PauseCommand: ParsableCommand {
             throw ValidationError("The reason is longer than 500 characters. Shorten it.")
         }
         if scope == nil, reason != nil {
-            throw ValidationError("A pause needs a scope. Add one of: --all, --country SA, --prefix +96650.")
+            throw ValidationError(
+                "A pause needs a scope. Add one of: --all, --channel call, --country SA, --prefix +96650.")
         }
     }
 
@@ -57,11 +58,11 @@ struct PauseCommand: ParsableCommand {
     }
 }
 
-/// `otpd resume`: ends a pause of everything, of a country or of a prefix, whether a person or otpd began it.
+/// `otpd resume`: ends a pause of everything, of a channel, of a country or of a prefix, whether a person or otpd began it.
 struct ResumeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "resume",
-        abstract: "End a pause of everything, of a country or of a prefix.",
+        abstract: "End a pause of everything, of a channel, of a country or of a prefix.",
         discussion: """
               otpd resume --country SA
 
@@ -75,7 +76,8 @@ struct ResumeCommand: ParsableCommand {
     func validate() throws {
         guard try scopes.scope() != nil else {
             throw ValidationError(
-                "Name the pause to end: --all, --country SA or --prefix +96650. List the pauses: otpd pause")
+                "Name the pause to end: --all, --channel call, --country SA or --prefix +96650. List the pauses: otpd pause"
+            )
         }
     }
 
@@ -105,6 +107,9 @@ struct PauseScopes: ParsableArguments {
     @Flag(help: "Everything.")
     var all = false
 
+    @Option(help: "Everything that goes by sms, whatsapp, call or email.")
+    var channel: String?
+
     @Option(help: "The phone numbers of a country, as in otp.countries, such as SA.")
     var country: String?
 
@@ -113,17 +118,23 @@ struct PauseScopes: ParsableArguments {
 
     /// The scope, or nil when the command line has none.
     func scope() throws -> PauseScope? {
-        let given = [all ? ("all", "") : nil, country.map { ("country", $0) }, prefix.map { ("prefix", $0) }]
-            .compactMap { $0 }
-        guard given.count <= 1 else { throw ValidationError("Use only one of --all, --country and --prefix.") }
+        let given = [
+            all ? ("all", "") : nil, channel.map { ("channel", $0) }, country.map { ("country", $0) },
+            prefix.map { ("prefix", $0) },
+        ].compactMap { $0 }
+        guard given.count <= 1 else {
+            throw ValidationError("Use only one of --all, --channel, --country and --prefix.")
+        }
         guard let (name, key) = given.first else { return nil }
         guard let scope = PauseScope(scope: name, key: name == "country" ? key.uppercased() : key) else {
             throw ValidationError(
-                name == "country"
-                    ? "--country takes the two letters of a country (ISO 3166), such as SA. "
-                        + "For numbers of no country, use 001."
-                    : "--prefix takes a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
-                        + "+96650. A longer prefix could be a whole phone number, which no argument may hold.")
+                name == "channel"
+                    ? "--channel takes sms, whatsapp, call or email."
+                    : name == "country"
+                        ? "--country takes the two letters of a country (ISO 3166), such as SA. "
+                            + "For numbers of no country, use 001."
+                        : "--prefix takes a plus and 1 to \(NumberPrefix.longest) digits with the country code, such as "
+                            + "+96650. A longer prefix could be a whole phone number, which no argument may hold.")
         }
         return scope
     }

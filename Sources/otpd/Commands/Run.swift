@@ -26,29 +26,36 @@ struct Run: ParsableCommand {
         for warning in settings.warnings { log.warning("\(warning)") }
         let daemon = try Daemon(settings.database, environment: environment, log)
         let configuration: WorkerConfiguration
+        let mail: WorkerConfiguration?
         do {
             configuration = try Self.configuration(settings, log)
+            mail = try settings.mail.map {
+                configuration.sendingMail(by: try $0.transport(), atATime: MailSettings.atATime)
+            }
         } catch {
             throw Failure(.configuration, "cannot start", because: "\(error)")
         }
         let receiver = Self.receiver(settings)
         let dashboard = settings.dashboard.map { ($0, Database.settings(settings.database)) }
         let reload = Reload(settings, environment: environment)
-        try onLoop { loop in try await Self.run(configuration, receiver, dashboard, reload, on: loop, daemon) }
+        try onLoop { loop in try await Self.run(configuration, mail, receiver, dashboard, reload, on: loop, daemon) }
     }
 
     private static func run(
-        _ configuration: WorkerConfiguration, _ receiverConfiguration: ReceiverConfiguration?,
+        _ configuration: WorkerConfiguration, _ mailConfiguration: WorkerConfiguration?,
+        _ receiverConfiguration: ReceiverConfiguration?,
         _ dashboardSettings: (DashboardSettings, ConnectionSettings)?, _ reload: Reload, on loop: EventLoop,
         _ daemon: Daemon
     ) async throws {
         let (log, systemd) = (daemon.log, daemon.systemd)
         let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
         let worker: Worker
+        var mailer: Worker?
         do throws(WorkerFailure) {
             worker = try Worker(
                 configuration, on: loop, log: log, callbackCounts: { receiver?.counts },
                 onStatus: { systemd.status($0) })
+            if let mailConfiguration { mailer = try Worker(mailConfiguration, on: loop, log: log) }
         } catch {
             throw Failure(.configuration, "cannot start", because: "\(error)")
         }
@@ -63,16 +70,7 @@ struct Run: ParsableCommand {
             service.isLast = true
             services.append(service)
         }
-        services.append(
-            Service(
-                run: {
-                    do throws(WorkerFailure) {
-                        try await worker.run()
-                        return nil
-                    } catch {
-                        return Failure(.configuration, "cannot run", because: "\(error)")
-                    }
-                }, drain: { await worker.drain() }))
+        services.append(Self.service([worker, mailer].compactMap(\.self)))
         try await daemon.run(
             services, on: loop,
             started: [
@@ -81,6 +79,37 @@ struct Run: ParsableCommand {
             reload: { next in
                 var reload = reload
                 while await next() { await reload.run(worker, receiver, log, systemd) }
+            })
+    }
+
+    /// The workers as one service, since they begin and drain together. E-mail has a worker of its own, with its own
+    /// sessions, pauses and row in otp.worker_status. A worker that cannot run ends the others.
+    private static func service(_ workers: [Worker]) -> Service {
+        Service(
+            run: {
+                await withTaskGroup(of: Failure?.self) { group in
+                    for worker in workers {
+                        group.addTask {
+                            do throws(WorkerFailure) {
+                                try await worker.run()
+                                return nil
+                            } catch {
+                                return Failure(.configuration, "cannot run", because: "\(error)")
+                            }
+                        }
+                    }
+                    var failure: Failure?
+                    for await ended in group where ended != nil {
+                        if failure == nil { for worker in workers { await worker.drain() } }
+                        failure = failure ?? ended
+                    }
+                    return failure
+                }
+            },
+            drain: {
+                await withTaskGroup(of: Void.self) { group in
+                    for worker in workers { group.addTask { await worker.drain() } }
+                }
             })
     }
 

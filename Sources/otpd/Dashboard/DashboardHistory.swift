@@ -10,10 +10,32 @@ struct DashboardHistory: Sendable {
         var budget: String?
     }
 
+    /// What became of a channel's messages.
+    struct Channel: Equatable, Sendable {
+        var channel: String
+        var messages: Int
+        var delivered: Int
+        var undelivered: Int
+        /// How many of their codes were verified before a later step began.
+        var verified: Int
+    }
+
+    struct ChannelSpend: Equatable, Sendable {
+        var channel: String
+        var currency: String
+        /// An amount in the database's spelling.
+        var billed: String
+        var expected: String
+    }
+
     /// One point for each minute of the last hour, or for each five minutes of the last day.
     var points: [Point] = []
     var deliveries: [(country: String, status: String, messages: Int)] = []
+    /// Each channel's messages in the period.
+    var channels: [Channel] = []
     var spend: [Spend] = []
+    /// Today's cost of each channel and currency.
+    var channelSpend: [ChannelSpend] = []
     var sentTwice = 0
     /// The database's time in seconds since 1970.
     var now = 0
@@ -51,6 +73,17 @@ struct DashboardHistory: Sendable {
                         Spend(
                             currency: row.text("currency") ?? "", billed: row.text("billed") ?? "0",
                             expected: row.text("expected") ?? "0", budget: row.text("budget")))
+                case "channels":
+                    channels.append(
+                        Channel(
+                            channel: row.text("channel") ?? "", messages: row.int("messages"),
+                            delivered: row.int("delivered"), undelivered: row.int("undelivered"),
+                            verified: row.int("verified")))
+                case "channel_spend":
+                    channelSpend.append(
+                        ChannelSpend(
+                            channel: row.text("channel") ?? "", currency: row.text("currency") ?? "",
+                            billed: row.text("billed") ?? "0", expected: row.text("expected") ?? "0"))
                 case "sent_twice": sentTwice = row.int("messages")
                 case "clock": now = row.int("now")
                 default: break

@@ -33,6 +33,7 @@ enum DashboardJSON {
                     ("workersAlive", .int(queue.workersAlive)),
                 ])
             ),
+            ("channels", .array(snapshot.channels.map { channel($0, snapshot) })),
             ("workers", .array(snapshot.workers.map(worker))), ("pauses", .array(snapshot.pauses.map(pause))),
             ("limits", .array(snapshot.limits.map(limit))),
             (
@@ -84,6 +85,27 @@ enum DashboardJSON {
                     })
             ),
             (
+                "channels",
+                .array(
+                    history.channels.map { row in
+                        .object([
+                            ("channel", .string(row.channel)), ("messages", .int(row.messages)),
+                            ("delivered", .int(row.delivered)), ("undelivered", .int(row.undelivered)),
+                            ("verified", .int(row.verified)),
+                        ])
+                    })
+            ),
+            (
+                "channelSpend",
+                .array(
+                    history.channelSpend.map { row in
+                        .object([
+                            ("channel", .string(row.channel)), ("currency", .string(row.currency)),
+                            ("billed", .number(row.billed)), ("expected", .number(row.expected)),
+                        ])
+                    })
+            ),
+            (
                 "spend",
                 .array(
                     history.spend.map { spend in
@@ -104,6 +126,17 @@ enum DashboardJSON {
         ])
     }
 
+    private static func channel(_ channel: StatusSnapshot.Channel, _ snapshot: StatusSnapshot) -> JSON {
+        let problem = snapshot.routeProblems.first { $0.channel == channel.name }
+        return .object([
+            ("channel", .string(channel.name)), ("used", .bool(channel.isUsed)),
+            ("workersAlive", .int(channel.workersAlive)), ("queued", .int(channel.queued)),
+            ("accepted", .array(channel.accepted.map { .int($0) })),
+            ("failed", .array(channel.failed.map { .int($0) })),
+            ("problem", .text(problem.map { "\($0.name): \($0.problem)" })),
+        ])
+    }
+
     private static func worker(_ worker: StatusSnapshot.Worker) -> JSON {
         .object([
             ("id", .int(worker.id)), ("sends", .bool(worker.sends)), ("host", .string(worker.host)),
@@ -111,7 +144,7 @@ enum DashboardJSON {
             ("state", .string(worker.isDead ? "dead" : worker.state)), ("reason", .text(worker.reason)),
             ("inFlight", .int(worker.inFlight)), ("accepted", .int(worker.accepted)), ("failed", .int(worker.failed)),
             ("unknown", .int(worker.unknown)), ("heartbeatSeconds", .int(worker.heartbeatSeconds)),
-            ("twilio", .text(worker.twilio)), ("database", .text(worker.database)),
+            ("twilio", .text(worker.twilio)), ("mail", .text(worker.mail)), ("database", .text(worker.database)),
             (
                 "callbacks",
                 worker.callbacks.map {
@@ -142,7 +175,8 @@ enum DashboardJSON {
 
     private static func failure(_ send: StatusSnapshot.Send) -> JSON {
         .object([
-            ("job", .int(send.id)), ("phone", .string(send.phoneNumber)), ("state", .string(send.state)),
+            ("job", .int(send.id)), ("phone", .string(send.phoneNumber)), ("channel", .string(send.channel)),
+            ("state", .string(send.state)),
             ("status", .text(send.messageStatus)), ("code", .optional(send.errorCode)), ("error", .text(send.error)),
             ("remedy", .text(send.remedy)), ("seconds", .int(send.seconds)),
         ])

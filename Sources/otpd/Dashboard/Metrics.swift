@@ -19,6 +19,7 @@ struct Metrics {
             ])
         guard let snapshot, let history else { return metrics.text }
         metrics.queue(snapshot.queue)
+        metrics.channels(snapshot, history)
         metrics.workers(snapshot.workers)
         metrics.pauses(snapshot.pauses)
         metrics.limits(snapshot)
@@ -74,6 +75,50 @@ struct Metrics {
                     ([("quantile", "0.99")], Self.number(latency.p99 / 1_000)),
                 ])
         }
+    }
+
+    /// One series per channel, used or not, so that no series begins or ends with its first or last job.
+    private mutating func channels(_ snapshot: StatusSnapshot, _ history: DashboardHistory) {
+        let channels = snapshot.channels
+        family(
+            "otpd_channel_queued_jobs", "gauge", "Queued send jobs by channel.",
+            channels.map { ([("channel", $0.name)], "\($0.queued)") })
+        family(
+            "otpd_channel_workers_alive", "gauge", "Living workers that can send by the channel.",
+            channels.map { ([("channel", $0.name)], "\($0.workersAlive)") })
+        for (index, name, words) in [(1, "5m", "five minutes"), (2, "1h", "hour")] {
+            family(
+                "otpd_channel_ended_\(name)", "gauge",
+                "Send jobs that ended in the last \(words), by channel and outcome.",
+                channels.flatMap { channel in
+                    [("accepted", channel.accepted[index]), ("failed", channel.failed[index])].map {
+                        ([("channel", channel.name), ("outcome", $0.0)], "\($0.1)")
+                    }
+                })
+        }
+        func counts(_ name: String, _ help: String, _ value: (DashboardHistory.Channel) -> Int) {
+            family(
+                "otpd_channel_\(name)_1h", "gauge", help,
+                channels.map { channel in
+                    let row = history.channels.first { $0.channel == channel.name }
+                    return ([("channel", channel.name)], "\(row.map(value) ?? 0)")
+                })
+        }
+        counts("messages", "Messages, calls and e-mails of the last hour, by channel.", \.messages)
+        counts("delivered", "Those of them that were delivered or read.", \.delivered)
+        counts("undelivered", "Those of them that did not arrive.", \.undelivered)
+        counts("verified", "Those of them whose codes were verified before a later step began.", \.verified)
+        family(
+            "otpd_channel_spend_today", "gauge",
+            "The cost of today's messages by channel: billed, and expected for messages without a price.",
+            history.channelSpend.flatMap { spend in
+                [("billed", spend.billed), ("expected", spend.expected)].map {
+                    ([("channel", spend.channel), ("kind", $0.0), ("currency", spend.currency)], $0.1)
+                }
+            })
+        family(
+            "otpd_route_problems", "gauge", "Steps of routes (otp.routes) that cannot be used at present.",
+            [([], "\(snapshot.routeProblems.count)")])
     }
 
     private mutating func workers(_ all: [StatusSnapshot.Worker]) {

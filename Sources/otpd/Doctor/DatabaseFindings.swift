@@ -18,7 +18,7 @@ struct DatabaseFindings {
         + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
-        + TemplateChecks.all
+        + TemplateChecks.all + [RouteChecks.check]
         + ActivityChecks.all
 
     /// All checks, skipped for one reason.
@@ -55,6 +55,7 @@ struct DatabaseFindings {
         findings += list(TemplateChecks.segments, readings.templates) {
             TemplateChecks.segments($0, appName: appName)
         }
+        findings += list(RouteChecks.check, readings.routes, RouteChecks.findings)
         findings.append(
             finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
         findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)

@@ -89,6 +89,9 @@ struct DatabaseReader: Sendable {
         readings.countries = await one { deadline throws(PostgresError) in
             try await ReadTexts.countries(on: connection, deadline: deadline)
         }
+        readings.routes = await one { deadline throws(PostgresError) in
+            try await ReadRoutes.run(on: connection, deadline: deadline)
+        }
         readings.activity = await one { deadline throws(PostgresError) in
             try await ReadActivity.run(on: connection, deadline: deadline)
         }

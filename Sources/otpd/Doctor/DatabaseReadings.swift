@@ -31,6 +31,7 @@ struct DatabaseReadings: Sendable {
     var numbers: Reading<ReadNumberTable.Reading>?
     var templates: Reading<[TemplateRow]>?
     var countries: Reading<[ReadTexts.Country]>?
+    var routes: Reading<[ReadRoutes.Step]>?
     var activity: Reading<ReadActivity.Activity>?
     var listen: Reading<TryListen.Hearing>?
 }

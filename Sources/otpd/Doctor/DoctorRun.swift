@@ -102,7 +102,7 @@ struct DoctorRun: Sendable {
         guard let sender = try? Sender(country: text) else {
             return TwilioChecks.sender.fail(
                 .configuration, "The sender of \(regions.joined(separator: ", ")) in otp.countries is invalid.",
-                CountrySenders.BadRow.remedy)
+                CountrySenders.BadRow(country: regions.first ?? "").remedy)
         }
         let answer = await ask(sender, probe)
         return TwilioChecks.sender(.init(sender), answer, countries: regions, context)

@@ -12,6 +12,10 @@ enum SettingName: String, CaseIterable, Sendable {
     case messagingServiceSID = "TWILIO_MESSAGING_SERVICE_SID"
     case apiBaseURL = "TWILIO_API_BASE_URL"
     case plainHTTP = "OTPD_PLAIN_HTTP_TO_TWILIO"
+    case smtpURL = "OTPD_SMTP_URL"
+    case smtpUsername = "OTPD_SMTP_USERNAME"
+    case smtpPassword = "OTPD_SMTP_PASSWORD"
+    case mailFrom = "OTPD_MAIL_FROM"
     case appName = "OTPD_APP_NAME"
     case maxInFlight = "OTPD_MAX_IN_FLIGHT"
     case ratePerSecond = "OTPD_RATE_PER_SECOND"
@@ -27,8 +31,10 @@ enum SettingName: String, CaseIterable, Sendable {
     /// Whether the value may also come from a file: `<NAME>_FILE`, or a systemd credential.
     var isSecret: Bool {
         switch self {
-        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .dashboardToken: true
-        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .appName,
+        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .smtpPassword, .dashboardToken: true
+        case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .smtpURL,
+            .smtpUsername,
+            .mailFrom, .appName,
             .maxInFlight, .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen,
             .caFile, .logLevel, .logFormat:
             false

@@ -8,6 +8,7 @@ struct SettingReference {
         case codes = "Codes"
         case twilio = "Twilio"
         case sending = "Sending"
+        case mail = "E-mail"
         case callbacks = "Status callbacks"
         case dashboard = "Dashboard"
         case log = "Log"
@@ -22,6 +23,11 @@ struct SettingReference {
                 MessageStatus, ErrorCode and the URL's parameter `reference` to `otp.record_status`. A status that otpd \
                 receives itself counts at once. A status that your backend reports counts once otpd has asked Twilio for \
                 that message.
+                """
+            case .mail:
+                """
+                Codes go by e-mail only for routes and requests that say so (otp.routes), and for purposes that allow it \
+                (otp.purposes).
                 """
             case .database, .codes, .twilio, .sending, .dashboard, .log: nil
             }
@@ -139,6 +145,23 @@ struct SettingReference {
             summary: """
                 Whether otpd sends a code again if the outcome is unknown. With `after-grace` it does so once two lookups \
                 after the grace did not find the message in Twilio's list. With `never` the send fails.
+                """),
+        SettingReference(
+            name: .smtpURL, section: .mail, standard: .none("no e-mail"), example: "smtps://mail.example.com",
+            summary: """
+                The mail server: `smtps://host` (port 465), or `smtp://host` (port 587), which must offer STARTTLS. Only \
+                to this machine may `smtp` go without TLS. Certificates are verified.
+                """),
+        SettingReference(
+            name: .smtpUsername, section: .mail, standard: .none("no login"), summary: "The login at the mail server."),
+        SettingReference(
+            name: .smtpPassword, section: .mail, standard: .none("no login"), summary: "The password of that login."),
+        SettingReference(
+            name: .mailFrom, section: .mail, standard: .none("required with `OTPD_SMTP_URL`"),
+            example: "codes@example.com",
+            summary: """
+                The sender of the e-mails: an address, or `Name <address>`. Your mail server must be allowed to send for \
+                its domain (SPF, DKIM).
                 """),
         SettingReference(
             name: .callbackPublicURL, section: .callbacks, standard: .none("off"),

@@ -13,6 +13,8 @@ struct Settings: Equatable, Sendable {
     /// Fills `{app}` in templates.
     let appName: String
     let sending: SendingSettings
+    /// Nil if codes do not go by e-mail.
+    let mail: MailSettings?
     /// Nil when neither variable for callbacks is set. Then otpd polls every message.
     let callbacks: CallbackSettings?
     /// Nil when no address is set for it. Then `run` serves no dashboard.
@@ -61,6 +63,7 @@ struct Settings: Equatable, Sendable {
         var twilio: TwilioSettings?
         var appName: String?
         var sending: SendingSettings?
+        var mail: MailSettings?
         var callbacks: CallbackSettings?
         var dashboard: DashboardSettings?
         var caFile: String?
@@ -84,7 +87,8 @@ struct Settings: Equatable, Sendable {
         return .success(
             Settings(
                 database: database, log: parts.log, secrets: secrets, twilio: twilio, appName: appName,
-                sending: sending, callbacks: parts.callbacks, dashboard: parts.dashboard, caFile: parts.caFile,
+                sending: sending, mail: parts.mail, callbacks: parts.callbacks, dashboard: parts.dashboard,
+                caFile: parts.caFile,
                 warnings: parts.warnings))
     }
 
@@ -101,6 +105,7 @@ struct Settings: Equatable, Sendable {
         parts.twilio = twilio
         parts.appName = readAppName(&reader)
         parts.sending = SendingSettings.read(&reader)
+        parts.mail = MailSettings.read(&reader)
         parts.callbacks = CallbackSettings.read(&reader, hasKeyOnly: hasKeyOnly)
         parts.dashboard = DashboardSettings.read(&reader)
         // Browsers and scrapers know the token, so it must not be a secret of codes.

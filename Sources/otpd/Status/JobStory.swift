@@ -108,7 +108,7 @@ struct JobStory {
             verification += ", \(tries) wrong \(tries == "1" ? "try" : "tries")"
         }
         facts.append(("Verification", verification))
-        if let first = values["resend_of"] { facts.append(("Resend of", "send job \(first)")) }
+        if let first = values["follows"] { facts.append(("Resend of", "send job \(first)")) }
         if let next = values["follow_up"] { facts.append(("Then", next)) }
         return facts
     }

@@ -18,9 +18,41 @@ struct StatusSnapshot: Sendable {
         var workersAlive = 0
     }
 
+    /// A channel: its queue, its workers, and what ended by it.
+    struct Channel: Equatable, Sendable {
+        var name = "sms"
+        /// Whether any step of a route uses it.
+        var isRouted = false
+        var workersAlive = 0
+        var queued = 0
+        /// In the last minute, five minutes, hour.
+        var accepted: [Int] = [0, 0, 0]
+        var failed: [Int] = [0, 0, 0]
+
+        /// Whether a route uses it, or a job did within the last hour.
+        var isUsed: Bool { isRouted || queued > 0 || accepted[2] > 0 || failed[2] > 0 }
+    }
+
+    /// A step of a route that cannot be used at present.
+    struct RouteProblem: Equatable, Sendable {
+        var purpose = "*"
+        var country = "*"
+        var step = 1
+        var channel = "sms"
+        var problem = ""
+
+        /// `step 2 of the route for any purpose, SA`.
+        var name: String {
+            "step \(step) of the route for \(purpose == "*" ? "any purpose" : purpose), "
+                + (country == "*" ? "any country" : country)
+        }
+    }
+
     struct Worker: Sendable {
         var id = 0
         var sends = true
+        /// The channels that it can send by, such as `sms, whatsapp, call`.
+        var channels = ""
         var host = ""
         var pid = 0
         var version = ""
@@ -34,6 +66,7 @@ struct StatusSnapshot: Sendable {
         var unknown = 0
         var heartbeatSeconds = 0
         var twilio: String?
+        var mail: String?
         var database: String?
         /// Counts of status callbacks. Nil when the worker receives none.
         var callbacks: (received: Int, refused: Int, dropped: Int, written: Int)?
@@ -41,6 +74,8 @@ struct StatusSnapshot: Sendable {
         /// Whether it ended without a final heartbeat. Then its other figures are out of date.
         var isDead: Bool { state == "dead" || state != "stopped" && heartbeatSeconds >= 30 }
         var isStopped: Bool { state == "stopped" }
+        /// Whether it sends e-mails and nothing else.
+        var isForMail: Bool { channels == "email" }
     }
 
     struct Pause: Sendable {
@@ -95,6 +130,7 @@ struct StatusSnapshot: Sendable {
     struct Send: Sendable {
         var id = 0
         var phoneNumber = ""
+        var channel = "sms"
         var state = ""
         var messageStatus: String?
         var errorCode: Int?
@@ -112,6 +148,8 @@ struct StatusSnapshot: Sendable {
     }
 
     var queue = Queue()
+    var channels: [Channel] = []
+    var routeProblems: [RouteProblem] = []
     var workers: [Worker] = []
     var pauses: [Pause] = []
     /// Shared limits. Used-up ones come first.
@@ -130,6 +168,12 @@ struct StatusSnapshot: Sendable {
 
     init() {}
 
+    /// The channels in use. Empty while text messages are the only one: then they need no names.
+    var channelsInUse: [Channel] {
+        let used = channels.filter(\.isUsed)
+        return used.contains { $0.name != "sms" } ? used : []
+    }
+
     /// The snapshot from the result of `ReadStatus`.
     init(_ parts: [ReadStatus.Part]) {
         for part in parts {
@@ -137,6 +181,8 @@ struct StatusSnapshot: Sendable {
                 let row = Row(part: part, cells: row)
                 switch part.name {
                 case "queue_status": queue = Queue(row)
+                case "channel_status": channels.append(Channel(row))
+                case "route_status": routeProblems.append(RouteProblem(row))
                 case "worker_status": workers.append(Worker(row))
                 case "pause_status": pauses.append(Pause(row))
                 case "limit_status": limits.append(Limit(row))
@@ -191,6 +237,27 @@ extension StatusSnapshot.Queue {
     }
 }
 
+extension StatusSnapshot.Channel {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        name = row.text("channel") ?? ""
+        isRouted = row.text("is_routed") == "t"
+        workersAlive = row.int("workers_alive")
+        queued = row.int("queued")
+        accepted = [row.int("accepted_1m"), row.int("accepted_5m"), row.int("accepted_1h")]
+        failed = [row.int("failed_1m"), row.int("failed_5m"), row.int("failed_1h")]
+    }
+}
+
+extension StatusSnapshot.RouteProblem {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        purpose = row.text("purpose") ?? "*"
+        country = row.text("country") ?? "*"
+        step = row.int("step")
+        channel = row.text("channel") ?? ""
+        problem = row.text("problem") ?? ""
+    }
+}
+
 extension StatusSnapshot.Worker {
     fileprivate init(_ row: StatusSnapshot.Row) {
         id = row.int("worker")
@@ -198,6 +265,7 @@ extension StatusSnapshot.Worker {
         host = row.text("host") ?? ""
         pid = row.int("pid")
         version = row.text("version") ?? ""
+        channels = row.text("channels") ?? ""
         state = row.text("state") ?? ""
         reason = row.text("reason")
         remedy = row.text("remedy")
@@ -208,6 +276,7 @@ extension StatusSnapshot.Worker {
         unknown = row.int("unknown")
         heartbeatSeconds = row.int("heartbeat_seconds")
         twilio = row.text("twilio")
+        mail = row.text("mail")
         database = row.text("database")
         if let received = row.intIfPresent("callbacks_received") {
             callbacks = (
@@ -244,6 +313,7 @@ extension StatusSnapshot.Send {
     fileprivate init(_ row: StatusSnapshot.Row, age: String) {
         id = row.int("send_job_id")
         phoneNumber = row.text("phone_number") ?? "—"
+        channel = row.text("channel") ?? ""
         state = row.text("job_state") ?? ""
         messageStatus = row.text("message_status")
         errorCode = row.intIfPresent("error_code")

@@ -65,6 +65,15 @@ struct StatusVerdict: Equatable, Sendable {
                 remedy: "systemd starts it again. Its log says why it ended: journalctl -u otpd",
                 failsCheck: false)
         }
+        if let route = snapshot.routeProblems.first {
+            let others = snapshot.routeProblems.count - 1
+            return StatusVerdict(
+                level: .warning, headline: "Working, but \(route.name) (\(route.channel)) cannot be used.",
+                detail: route.problem
+                    + (others > 0
+                        ? " \(StatusWords.count(others, "more step")) cannot be used, see otp.route_status." : ""),
+                failsCheck: false)
+        }
         if queue.unknown > 0 {
             return StatusVerdict(
                 level: .warning,

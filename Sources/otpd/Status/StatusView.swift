@@ -27,8 +27,8 @@ struct StatusView {
             if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
             top += figures(snapshot, wide, wraps: height.map { $0 >= 20 } ?? true)
             lists = [
-                pauses(snapshot, wide), limits(snapshot, wide), workers(snapshot, wide), failures(snapshot, wide),
-                sends(snapshot, wide),
+                pauses(snapshot, wide), limits(snapshot, wide), channels(snapshot, wide), workers(snapshot, wide),
+                failures(snapshot, wide), sends(snapshot, wide),
             ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
         }
         var lines = top + Self.fill(lists, rows: height.map { $0 - top.count })
@@ -297,6 +297,25 @@ struct StatusView {
             title: "Shared limits", summary: "\(entries.count)", style: isUsedUp ? .bad : .warning, entries: entries)
     }
 
+    private func channels(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let channels = snapshot.channelsInUse
+        let entries = channels.map { channel -> [StyledLine] in
+            let problem = snapshot.routeProblems.contains { $0.channel == channel.name }
+            let isPaused = snapshot.pauses.contains { $0.scope == "channel \(channel.name)" }
+            var line = StyledLine("  ")
+            line.append(
+                TextLayout.pad(Self.safe(channel.name), 10), isPaused ? .bad : problem ? .warning : .plain)
+            line.append("\(StatusWords.number(channel.accepted[2])) sent, ")
+            line.append(
+                "\(StatusWords.number(channel.failed[2])) failed", channel.failed[1] > 0 ? .warning : .plain)
+            line.append(", \(StatusWords.number(channel.queued)) queued")
+            if isPaused { line.append(", paused", .bad) }
+            if problem { line.append(", cannot be used", .warning) }
+            return [line.fitted(width)]
+        }
+        return List(title: "Channels", summary: "in 1 h", entries: entries)
+    }
+
     private func workers(_ snapshot: StatusSnapshot, _ width: Int) -> List {
         // Living workers come first, then dead ones, then stopped ones.
         func rank(_ worker: StatusSnapshot.Worker) -> Int { worker.isDead ? 1 : worker.isStopped ? 2 : 0 }
@@ -324,6 +343,7 @@ struct StatusView {
                 counts.append("\(StatusWords.number(worker.accepted)) sent")
                 if worker.failed > 0 { counts.append(", \(StatusWords.number(worker.failed)) failed") }
                 if worker.unknown > 0 { counts.append(", \(StatusWords.number(worker.unknown)) unknown") }
+                if worker.isForMail { counts.append(" · e-mail") }
             }
             if let callbacks = worker.callbacks {
                 counts.append((worker.sends ? " · " : "") + "\(StatusWords.number(callbacks.written)) callbacks")
@@ -353,22 +373,28 @@ struct StatusView {
     }
 
     private func failures(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let named = !snapshot.channelsInUse.isEmpty
         let entries = snapshot.failures.map { failure in
             block(
-                Self.send(failure, .warning), width,
+                Self.send(failure, .warning, named), width,
                 [failure.error.map { ($0, .plain) }, failure.remedy.map { ("→ " + $0, .plain) }].compactMap { $0 })
         }
         return List(title: "Last failures", summary: "", entries: entries)
     }
 
     private func sends(_ snapshot: StatusSnapshot, _ width: Int) -> List {
-        List(title: "Last sends", summary: "", entries: snapshot.sends.map { [Self.send($0, .plain).fitted(width)] })
+        let named = !snapshot.channelsInUse.isEmpty
+        return List(
+            title: "Last sends", summary: "",
+            entries: snapshot.sends.map { [Self.send($0, .plain, named).fitted(width)] })
     }
 
-    private static func send(_ send: StatusSnapshot.Send, _ style: StyledLine.Style) -> StyledLine {
+    /// The line of a send. It names the channel if several are in use.
+    private static func send(_ send: StatusSnapshot.Send, _ style: StyledLine.Style, _ named: Bool) -> StyledLine {
         var line = StyledLine(
             "  " + TextLayout.pad(StatusWords.span(send.seconds) + " ago", 12) + TextLayout.pad("\(send.id)", 8))
         line.append(TextLayout.pad(send.phoneNumber, 15))
+        if named { line.append(TextLayout.pad(safe(send.channel), 10)) }
         // The message status is Twilio's own word.
         line.append([send.state, send.messageStatus.map(safe)].compactMap { $0 }.joined(separator: ", "), style)
         if let code = send.errorCode { line.append(" \(code)") }

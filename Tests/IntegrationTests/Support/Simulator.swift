@@ -6,12 +6,14 @@ import TestSupport
 struct Simulator: Sendable {
     let program: Program
     let port: UInt16
+    /// The URL of its mail server, if it was started with one.
+    let mailURL: String?
     var url: String { "http://127.0.0.1:\(port)" }
 
     static let accountSID = "AC00000000000000000000000000000000"
     static let authToken = "simulator-auth-token"
 
-    /// Starts one on `port` or a free one. Messages are final after 0.1 s.
+    /// Starts one on `port` or a free one. Messages are final after 0.1 s. `--smtp-port 0` adds a mail server.
     static func start(port: UInt16 = 0, delays: String = "20,50,100", arguments: [String] = []) async throws
         -> Simulator
     {
@@ -23,7 +25,10 @@ struct Simulator: Sendable {
         guard let text = program.output.split(separator: "\n").first?.split(separator: ":").last,
             let port = UInt16(text)
         else { throw Trouble("the simulator printed: \(program.output)") }
-        return Simulator(program: program, port: port)
+        guard arguments.contains("--smtp-port") else { return Simulator(program: program, port: port, mailURL: nil) }
+        try await program.says("listening on smtp://127.0.0.1:")
+        let line = program.output.split(separator: "\n").first { $0.contains("smtp://") }
+        return Simulator(program: program, port: port, mailURL: line?.split(separator: " ").last.map(String.init))
     }
 
     struct Message: Decodable, Sendable, Equatable {
@@ -31,13 +36,26 @@ struct Simulator: Sendable {
         let to: String
         let from: String
         let body: String
+        let channel: String
         let status: String
+        /// Of an e-mail.
+        let subject: String?
+        let messageId: String?
+        let html: String?
+        /// What looks like the code of a call or of an e-mail.
+        private let found: String?
         /// Microseconds since the Unix epoch.
         let receivedAt: Int
 
-        /// The code in one of otpd's texts: its longest run of digits.
+        private enum CodingKeys: String, CodingKey {
+            case sid, to, from, body, channel, status, subject, messageId, html, receivedAt
+            case found = "code"
+        }
+
+        /// The code in one of otpd's texts: its longest run of digits. A call says its digits one by one.
         var code: String {
-            body.split { !$0.isASCII || !$0.isNumber }.map(String.init).max { $0.count < $1.count } ?? ""
+            guard channel == "sms" || channel == "whatsapp" else { return found ?? "" }
+            return body.split { !$0.isASCII || !$0.isNumber }.map(String.init).max { $0.count < $1.count } ?? ""
         }
     }
 

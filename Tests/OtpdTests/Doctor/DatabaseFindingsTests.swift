@@ -17,6 +17,7 @@ import Testing
             standbys: .success(WellServer.noStandby), zone: .success(.init(name: "UTC", time: "2026-01-01 00:00")),
             numbers: .success(.init(table: .embedded, age: 0)),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
+            routes: .success([.init(purpose: "*", country: "*", step: 1, channel: "sms", problem: nil)]),
             activity: .success(WellServer.activity),
             listen: .success(.init(isHeard: true, isPooled: false, changesBackend: false)))
     }
@@ -65,8 +66,10 @@ import Testing
                 $0.role = .success(WellServer.with(WellServer.role) { ($0.isWorker, $0.isMember) = (false, false) })
                 $0.schema = .failure(refused)
                 $0.activity = .failure(refused)
+                $0.routes = .failure(refused)
             } == [
-                "login-role": .fail(.privileges), "schema": .skip, "workers": .skip, "pauses": .skip, "limits": .skip,
+                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "workers": .skip, "pauses": .skip,
+                "limits": .skip,
                 "last-accepted": .skip,
             ])
         #expect(notPassed { $0.zone = .failure(refused) } == ["time-zone": .fail(.privileges)])

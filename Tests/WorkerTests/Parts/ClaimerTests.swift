@@ -26,9 +26,10 @@ final class ClaimStandIn: ClaimDatabase {
 
     var source: ConnectionSource<any ClaimDatabase> { ConnectionSource { _ throws(PostgresError) in self } }
 
-    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
-        async throws(PostgresError) -> ClaimedJobs
-    { try claims.answer(limit) }
+    func claim(
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
+    ) async throws(PostgresError) -> ClaimedJobs { try claims.answer(limit) }
 
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob] {
         lost.filter { !inHand.contains($0.id) }
@@ -198,9 +199,10 @@ final class ClaimStandIn: ClaimDatabase {
 
 /// A connection of a database that refuses each message.
 private struct RefusingStandIn: ClaimDatabase {
-    func claim(limit: Int, _ scan: Claim.Scan, quarantined: Bool, worker: Int64, keys: CodeKeys, at began: Instant)
-        async throws(PostgresError) -> ClaimedJobs
-    { throw .refused("42501") }
+    func claim(
+        limit: Int, _ scan: Claim.Scan, quarantined: Bool, channels: [Channel], worker: Int64, keys: CodeKeys,
+        at began: Instant
+    ) async throws(PostgresError) -> ClaimedJobs { throw .refused("42501") }
 
     func findLost(worker: Int64, inHand: [Int64]) async throws(PostgresError) -> [LostJob] { [] }
     func known(_ sids: [MessageSID]) async throws(PostgresError) -> Set<MessageSID> { [] }

@@ -26,11 +26,15 @@ private final class NotingChannel: SendChannel {
         code.append(to: &text)
     }
 
-    func post(_ draft: Draft, of job: WaitingJob, text: [UInt8], lifeLeft: Duration, tag: Int) {
+    func post(_ draft: Draft, of job: WaitingJob, code: Code, text: [UInt8], lifeLeft: Duration, tag: Int) {
         posted.append((job.job.id, tag, String(decoding: text, as: UTF8.self)))
     }
 
+    func tag(of completion: Completion) -> Int { completion.tag }
+
     func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome { outcomes[job.id]! }
+
+    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
 
     func retireConnections() { retired += 1 }
 }

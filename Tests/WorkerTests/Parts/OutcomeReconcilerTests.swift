@@ -150,7 +150,7 @@ private final class LookupStandIn: LookupDatabase {
     ) -> Lookups {
         Lookups(
             records: database.source, twilio: twilio, rule: ResolutionRule(resends: true), log: LogLines().logger,
-            adopt: adopt)
+            caller: { _ in try? CallSender("+15550001", setting: "a test") }, adopt: adopt)
     }
 
     private static func step(_ database: LookupStandIn, _ twilio: ReaderStandIn) async -> EndedLookup.Step? {

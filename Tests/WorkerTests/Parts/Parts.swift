@@ -28,12 +28,14 @@ final class Parts {
     /// The lines that were logged.
     let log = LogLines()
 
-    init(on loop: EventLoop, maxInFlight: Int = 4) {
-        let machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: nil, now: .now())
+    init(on loop: EventLoop, maxInFlight: Int = 4, app: String = "App") {
+        let machine = DispatchMachine(maxInFlight: maxInFlight, ratePerSecond: nil, now: .now() - .seconds(2))
         core = DispatchCore(machine, on: loop, log: log.logger)
         maintenance = MaintenanceSchedule(on: loop)
         pauses = PauseBook(core)
-        catalog = Catalog(core, senders: CountrySenders(standard: .from("+15550001"), statusCallback: nil))
+        catalog = Catalog(
+            core, channels: [.sms], senders: CountrySenders(standard: .from("+15550001"), statusCallback: nil),
+            channelSenders: ChannelSenders(statusCallback: nil), appName: app)
         recorder = Recorder(core, jobs, pauses, maintenance, sparedPolls: 0)
         reasserter = Reasserter(core, jobs, recorder, maintenance)
     }
@@ -48,7 +50,7 @@ final class Parts {
     }
 
     func claimer(isReachable: Bool = true) -> Claimer {
-        Claimer(core, jobs, recorder, reasserter, keys: .parts) { isReachable }
+        Claimer(core, jobs, recorder, reasserter, keys: .parts, channels: [.sms]) { isReachable }
     }
 
     func sender<Channel: SendChannel>(_ channel: Channel) -> JobSender<Channel> {
@@ -84,11 +86,12 @@ extension MessageSID {
 func job(
     _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600),
     endReason: ClaimedJob.EndReason? = nil,
-    locale: String = "en", isQuarantined: Bool = false
+    locale: String = "en", isQuarantined: Bool = false, channel: Channel = .sms, email: String? = nil
 ) -> ClaimedJob {
     ClaimedJob(
         id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
-        code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined)
+        code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined, channel: channel,
+        email: email)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {

@@ -100,7 +100,7 @@ struct PauseStandIn: PauseDatabase {
     func demanded() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop)
-            let why = Disposition.Failure(code: 1, errorClass: nil, error: "why", remedy: "what to do")
+            let why = FailureCause(code: 1, errorClass: nil, error: "why", remedy: "what to do")
             func scope(_ scope: Disposition.Scope) -> String? {
                 parts.pauses.demanded(by: .pause(scope, why: why), for: job(1))?.scope.name
             }

@@ -38,7 +38,29 @@ final class ReaderStandIn: MessageReader {
 
     func redact(_ sid: MessageSID) async -> Bool { canRedact }
 
-    func list(to number: PhoneNumber, pageSize: Int) -> String { "/first" }
+    func list(to number: PhoneNumber, by channel: Channel, pageSize: Int) -> String { "/first" }
+
+    /// Calls that it has, as JSON by SID.
+    let heldCalls = Mutex<[String: String]>([:])
+
+    func call(_ sid: MessageSID) async -> CallResource? {
+        asked.withLock { $0.append("call") }
+        return heldCalls.withLock { $0["\(sid)"] }.flatMap { try? CallResource(json: $0.utf8.span) }
+    }
+
+    func cancel(_ sid: MessageSID) async -> CallResource? {
+        asked.withLock { $0.append("cancel") }
+        return heldCalls.withLock { $0["\(sid)"] }.flatMap { try? CallResource(json: $0.utf8.span) }
+    }
+
+    func calls(to number: PhoneNumber, from caller: CallSender, pageSize: Int) -> String { "/calls" }
+
+    func callPage(_ path: String, deadline: Instant) async -> CallPage? {
+        asked.withLock { $0.append(path) }
+        if isUnclear { return nil }
+        let list = heldCalls.withLock { $0.values.joined(separator: ",") }
+        return try? CallPage(json: "{\"calls\":[\(list)],\"next_page_uri\":null}".utf8.span)
+    }
 
     func page(_ path: String, deadline: Instant) async -> MessagePage? {
         asked.withLock { $0.append(path) }

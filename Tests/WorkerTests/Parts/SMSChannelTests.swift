@@ -8,7 +8,7 @@ import Twilio
 @testable import Worker
 
 /// An HTTP client that keeps what is posted.
-private final class NotingClient: PostClient {
+final class NotingClient: PostClient {
     var posted: [(endpoint: String, tag: Int, body: String)] = []
     var distrusted = 0
 
@@ -71,17 +71,17 @@ private final class NotingClient: PostClient {
     @Test("a text that is too long fails its job, and none of it is posted")
     func tooLong() async throws {
         try await onLoop { loop in
-            let parts = Parts(on: loop).ready()
+            let parts = Parts(on: loop, app: String(repeating: "A", count: 2000)).ready()
             let client = NotingClient()
-            let sender = parts.sender(channel(client, parts, app: String(repeating: "A", count: 2000)))
+            let sender = parts.sender(channel(client, parts))
             _ = parts.core.machine.claimEnded(count: 1, limit: 512, oldestAge: .seconds(0), at: .now(), jitter: 0)
             sender.take(claimed([job(1)]), claimedAt: .now())
             #expect(client.posted.isEmpty && parts.core.tally.failed == 1 && parts.core.machine.inFlight == 0)
         }
     }
 
-    private func channel(_ client: NotingClient, _ parts: Parts, app: String = "App") -> SMSChannel<NotingClient> {
-        SMSChannel(client, endpoint: "first", appName: app, catalog: parts.catalog, pauses: parts.pauses)
+    private func channel(_ client: NotingClient, _ parts: Parts) -> SMSChannel<NotingClient> {
+        SMSChannel(client, endpoint: "first", catalog: parts.catalog, pauses: parts.pauses)
     }
 
     private func refusal(_ channel: SMSChannel<NotingClient>, _ job: ClaimedJob) -> Unsendable? {

@@ -145,8 +145,8 @@ func isHexadecimal(_ byte: UInt8) -> Bool {
     (0x30...0x39).contains(byte) || (0x41...0x46).contains(byte) || (0x61...0x66).contains(byte)
 }
 
-/// `SM` or `MM` and 32 hexadecimal digits.
+/// `SM`, `MM` or, of a call, `CA`, and 32 hexadecimal digits.
 func isMessageSID(_ bytes: some Collection<UInt8>) -> Bool {
-    bytes.count == 34 && (bytes.starts(with: "SM".utf8) || bytes.starts(with: "MM".utf8))
+    bytes.count == 34 && ["SM", "MM", "CA"].contains { bytes.starts(with: $0.utf8) }
         && bytes.dropFirst(2).allSatisfy(isHexadecimal)
 }

@@ -13,14 +13,22 @@ func fuzzCreatedMessage(_ bytes: [UInt8]) {
 
     // An answer with another recipient belongs to another request. One without a recipient, or with ours, belongs to this one.
     if let scanned, let number = try? PhoneNumber(e164: "+966501234567") {
-        let isOurs = scanned.to.map { bytes[$0].elementsEqual(number.e164.utf8) } ?? true
-        let outcome = Outcome.classify(httpStatus: 201, retryAfter: nil, body: bytes.span, recipient: number)
-        require(
-            outcome == (isOurs ? .accepted(scanned.sid, status: scanned.status) : .unknown(.foreignAnswer)),
-            "an answer is of its own request")
+        for channel in [Channel.sms, .whatsapp, .call] {
+            let recipient = (channel == .whatsapp ? "whatsapp:" : "") + number.e164
+            let isOurs = scanned.to.map { bytes[$0].elementsEqual(recipient.utf8) } ?? true
+            let isKind = scanned.sid.isCall == (channel == .call)
+            let outcome = Outcome.classify(
+                httpStatus: 201, retryAfter: nil, body: bytes.span, recipient: number, channel: channel)
+            require(
+                outcome
+                    == (isOurs && isKind
+                        ? .accepted(scanned.sid, status: scanned.status) : .unknown(.foreignAnswer)),
+                "an answer is of its own request")
+        }
     }
+    let channel: Channel = scanned?.sid.isCall == true ? .call : .sms
     for status in [200, 201, 202, 204, 301, 400, 408, 429, 499, 500, 503, 999] {
-        let outcome = Outcome.classify(httpStatus: status, retryAfter: nil, body: bytes.span)
+        let outcome = Outcome.classify(httpStatus: status, retryAfter: nil, body: bytes.span, channel: channel)
         guard case .accepted(let sid, _) = outcome else {
             require(status != 201 || scanned == nil, "201 with a SID is accepted")
             continue

@@ -18,11 +18,31 @@ func fuzzMessage(_ bytes: [UInt8]) {
             require(!dumped.contains(text), "a dump shows neither text nor number")
         }
     }
+    fuzzCall(bytes, json)
     guard let page = try? MessagePage(json: bytes.span) else { return }
     if let members = json?.members, let list = unique("messages", members, bytes) {
         guard case .array(let elements) = list else { return require(false, "a page has a list of messages") }
         require(elements.count == page.messages.count, "a page overlooks no message")
         for (element, message) in zip(elements, page.messages) { agree(message, element, bytes) }
+    }
+    guard let next = page.nextPage else { return }
+    let base = "https://api.twilio.com"
+    require((try? URLParts(base + next))?.origin ?? base == base, "the next page is at the same host")
+}
+
+/// A fetched call, and a page of them: an accepted value agrees with the JSON, and a page overlooks no call.
+private func fuzzCall(_ bytes: [UInt8], _ json: JSON?) {
+    if let call = try? CallResource(json: bytes.span) {
+        require((try? MessageResource(json: bytes.span)) == nil, "a call is not a message")
+        require(call.description == "call \(call.sid) (\(call.status))", "it prints SID and status alone")
+        if let members = json?.members, case .string(let raw, false)? = unique("sid", members, bytes) {
+            require(bytes[raw].elementsEqual(call.sid.description.utf8), "the SID is the JSON's")
+        }
+    }
+    guard let page = try? CallPage(json: bytes.span) else { return }
+    if let members = json?.members, let list = unique("calls", members, bytes) {
+        guard case .array(let elements) = list else { return require(false, "a page has a list of calls") }
+        require(elements.count == page.calls.count, "a page overlooks no call")
     }
     guard let next = page.nextPage else { return }
     let base = "https://api.twilio.com"

@@ -12,7 +12,7 @@ def bearer(view):
 
     @wraps(view)
     @sensitive_variables("token")
-    def authenticated(request, model):
+    def authenticated(request, model, **options):
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         # Found by the digest of a random token, so the time of the look-up tells nothing about the token.
         wanted = digest(token.strip())
@@ -20,6 +20,6 @@ def bearer(view):
         if account is None or not compare_digest(account.token_digest, wanted):
             body = {"success": False, "message": "Authentication required"}
             return JsonResponse(body, status=401, headers={"WWW-Authenticate": "Bearer"})
-        return view(request, account)
+        return view(request, account, **options)
 
     return authenticated

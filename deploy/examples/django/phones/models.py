@@ -14,6 +14,7 @@ class Account(models.Model):
 
     name = models.CharField(max_length=100)
     token_digest = models.CharField(max_length=64, unique=True, editable=False)
+    email = models.EmailField(blank=True)  # an address that your own code has verified; codes may go there
     phone_number = models.CharField(max_length=16, blank=True)  # E.164, once it is verified
     phone_verified_at = models.DateTimeField(null=True, blank=True)
 
@@ -23,10 +24,10 @@ class Account(models.Model):
         abstract = True
 
     @classmethod
-    def create(cls, name):
+    def create(cls, name, email=""):
         """A new account and its token, which nobody can read again."""
         token = secrets.token_urlsafe(32)
-        return cls.objects.create(name=name, token_digest=digest(token)), token
+        return cls.objects.create(name=name, email=email, token_digest=digest(token)), token
 
     @property
     def otp_subject(self):

@@ -1,4 +1,4 @@
-"""One-time codes by SMS. otpd sends them; this is all that the backend says to it, in SQL."""
+"""One-time codes by SMS, call or e-mail. otpd sends them; this is all that the backend says to it, in SQL."""
 
 from contextlib import contextmanager
 
@@ -16,30 +16,49 @@ class TooManyRequests(Refused):
         self.retry_after = retry_after
 
 
-@sensitive_variables("phone_number")
-def request(subject, phone_number, *, locale=None, client_ip=None):
-    """Sends a code; the same again while one lives. Part of the caller's transaction: rolled back means never sent."""
+@sensitive_variables("phone_number", "email")
+def request(subject, phone_number, *, channel=None, email=None, locale=None, client_ip=None):
+    """Sends a code; the same again while one lives. Part of the caller's transaction: rolled back means never sent.
+
+    Without a channel, the code takes the route that otpd's operator has set. Give the account's e-mail address to every
+    request: a code belongs to one phone number and one address, and another address would make another code.
+    """
     # The inner block is a savepoint where a transaction is open: after a refusal that one can go on.
     with _refusals(), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT otp.request(%s, %s, purpose => 'phone_verification', locale => %s, client_ip => %s)",
-            [subject, phone_number, locale, client_ip],
+            "SELECT otp.request(%s, %s, purpose => 'phone_verification', locale => %s, client_ip => %s,"
+            " channel => %s, email => %s)",
+            [subject, phone_number, locale, client_ip, channel, email],
         )
 
 
 @sensitive_variables("code", "phone_number")
 def verify(subject, code, phone_number):
-    """The phone in E.164 if the code is right, once; otherwise None.
+    """Whether the code is right: true once.
 
     Wrong tries are counted in the database, and a rollback would forget them. So call this in a transaction of its
     own (`transaction.atomic(durable=True)`) with nothing but what a right code changes.
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT CASE WHEN otp.verify(%s, %s, 'phone_verification', %s) THEN otp.to_e164(%s) END",
-            [subject, code, phone_number, phone_number],
+            "SELECT otp.verify(%s, %s, 'phone_verification', %s)",
+            [subject, code, phone_number],
         )
         return cursor.fetchone()[0]
+
+
+@sensitive_variables("phone_number")
+def verified_phone(subject, phone_number):
+    """The phone in E.164 if the account has verified it; otherwise None.
+
+    A code that also went by e-mail proves no phone: the user may have read it there.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e164 FROM otp.verified_phones(%s) WHERE e164 = otp.to_e164(%s) LIMIT 1", [subject, phone_number]
+        )
+        row = cursor.fetchone()
+        return row and row[0]
 
 
 @contextmanager

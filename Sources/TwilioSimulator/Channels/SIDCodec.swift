@@ -1,13 +1,16 @@
-/// Message SIDs without an index. A SID is the message's sequence number under a keyed bijection, followed by a check
-/// word.
+/// SIDs without an index. A SID is the sequence number of its message or call under a keyed bijection, followed by a
+/// check word.
 ///
-/// It has the form of Twilio's (`SM` and 32 hexadecimal digits), differs from run to run, and is decoded instead of
-/// looked up. It is not cryptography, which a simulator does not need.
-struct MessageSIDCodec {
+/// It has the form of Twilio's (`SM` or `CA` and 32 hexadecimal digits), differs from run to run, and is decoded instead
+/// of looked up. It is not cryptography, which a simulator does not need.
+struct SIDCodec {
+    private let prefix: [UInt8]
     private let key: UInt64
     private let checkKey: UInt64
 
-    init(key: UInt64, checkKey: UInt64) {
+    /// `prefix` has two letters.
+    init(prefix: StaticString = "SM", key: UInt64, checkKey: UInt64) {
+        self.prefix = Array(prefix.description.utf8)
         self.key = key
         self.checkKey = checkKey
     }
@@ -15,8 +18,7 @@ struct MessageSIDCodec {
     /// Appends the SID, 34 bytes.
     func append(_ sequence: Int, to output: inout [UInt8]) {
         let high = SplitMix64.mix(UInt64(bitPattern: Int64(sequence)) ^ key)
-        output.append(UInt8(ascii: "S"))
-        output.append(UInt8(ascii: "M"))
+        output.append(contentsOf: prefix)
         output.append(hex: high)
         output.append(hex: SplitMix64.mix(high ^ checkKey))
     }
@@ -29,7 +31,7 @@ struct MessageSIDCodec {
 
     /// The sequence number behind a SID of this run, or nil.
     func sequence(of sid: some Collection<UInt8>) -> Int? {
-        guard sid.count == 34, sid.starts(with: "SM".utf8),
+        guard sid.count == 34, sid.starts(with: prefix),
             let high = Hex.number(sid.dropFirst(2).prefix(16)),
             let low = Hex.number(sid.dropFirst(18)),
             low == SplitMix64.mix(high ^ checkKey)
