@@ -22,7 +22,7 @@ actor Dispatcher {
     private let pauses: PauseBook
     private let catalog: Catalog
     private let recorder: Recorder
-    private let sender: JobSender<Channels>
+    private let sender: JobSenders
     /// Asks the service that sends for something that changes nothing; whether it answered.
     private let isReachable: @Sendable () async -> Bool
     private let reasserter: Reasserter
@@ -50,20 +50,19 @@ actor Dispatcher {
         recorder = Recorder(
             core, jobs, pauses, maintenance,
             sparedPolls: configuration.statusCallback == nil ? 0 : FinishAccepted.sparedByCallbacks)
-        let channels: Channels
         switch transport {
         case .twilio(let http, let twilio, let endpoints):
-            channels = .twilio(
-                TwilioChannels(
-                    http, messages: endpoints.messages, calls: endpoints.calls, catalog: catalog, pauses: pauses))
+            let channels = TwilioChannels(
+                http, messages: endpoints.messages, calls: endpoints.calls, catalog: catalog, pauses: pauses)
+            sender = .twilio(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels))
             isReachable = { await twilio.answers(within: Times.connectivityCheck) }
         case .mail(let client, let mail):
-            channels = .mail(MailChannel(client, mail, catalog: catalog, pauses: pauses))
+            let channel = MailChannel(client, mail, catalog: catalog, pauses: pauses)
+            sender = .mail(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel))
             isReachable = {
                 (try? await client.check(mail.server, deadline: .now() + Times.connectivityCheck)) != nil
             }
         }
-        sender = JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels)
         reasserter = Reasserter(core, jobs, recorder, maintenance)
         claimer = Claimer(
             core, jobs, recorder, reasserter, keys: keys, channels: configuration.channels, isReachable: isReachable)
@@ -90,11 +89,11 @@ actor Dispatcher {
         switch transport {
         case .twilio(let http, _, _):
             http.onCompletions { [weak self] completions in
-                self?.assumeIsolated { $0.sender.completed(completions.lazy.map { .http($0) }) }
+                self?.assumeIsolated { if case .twilio(let sender) = $0.sender { sender.completed(completions) } }
             }
         case .mail(let client, _):
             client.onCompletions { [weak self] completions in
-                self?.assumeIsolated { $0.sender.completed(completions.lazy.map { .mail($0) }) }
+                self?.assumeIsolated { if case .mail(let sender) = $0.sender { sender.completed(completions) } }
             }
         }
     }
@@ -160,10 +159,7 @@ actor Dispatcher {
 
     /// Credentials have changed: requests handed over from now on use `endpoints`, which carry the new ones.
     func use(_ endpoints: Transport.Endpoints) {
-        guard case .twilio(var channels) = sender.channel else { return }
-        channels.use(messages: endpoints.messages, calls: endpoints.calls)
-        sender.channel = .twilio(channels)
-        sender.credentialsSince = .now()
+        sender.use(messages: endpoints.messages, calls: endpoints.calls)
     }
 
     /// Sends a probe now, where paused.

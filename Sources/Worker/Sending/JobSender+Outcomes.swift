@@ -7,7 +7,7 @@ import Runtime
 /// What the ends of requests mean for their jobs and for the worker.
 extension JobSender {
     /// Every request that ended in this turn.
-    func completed(_ completions: some Sequence<Channel.Ended>) {
+    func completed(_ completions: [Channel.Ended]) {
         let now = Instant.now()
         for completion in completions {
             guard let sent = jobs.ended(channel.tag(of: completion)) else { continue }

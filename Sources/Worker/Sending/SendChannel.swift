@@ -5,7 +5,7 @@ import Queue
 /// One way for codes to reach their users: turns a job into a request, and the request's end into an outcome.
 ///
 /// `JobSender` knows when a job may go and what its end means. The channel knows the content, the address and the
-/// transport of a request, and what an answer means. `Channels` picks among the channels of a worker.
+/// transport of a request, and what an answer means. `TwilioChannels` picks among those of Twilio.
 protocol SendChannel {
     /// A request that is being prepared.
     associatedtype Draft: ChannelDraft
