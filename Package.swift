@@ -177,7 +177,8 @@ if isFuzzing {
     package.targets += [
         // The part of otpd that reads settings, as a library, because a program cannot be linked into another.
         .target(
-            name: "otpd", dependencies: ["HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio", logging],
+            name: "otpd",
+            dependencies: ["HTTP", "HTTPServer", "Mail", "OTP", "Postgres", "Queue", "Twilio", "Worker", logging],
             sources: [
                 "Settings", "Support/ExitCode.swift", "Support/Failure.swift", "Support/Output",
                 "Support/SystemError.swift",
