@@ -113,7 +113,7 @@ struct TLSTests {
         }
     }
 
-    @Test("a certificate that nobody vouches for, or of another host: not sent", arguments: ["tls", "starttls"])
+    @Test("a certificate without a trusted issuer, or of another host: not sent", arguments: ["tls", "starttls"])
     func untrusted(mode: String) async throws {
         let scheme = mode == "tls" ? "smtps" : "smtp"
         try await Server.run(mode) { server in

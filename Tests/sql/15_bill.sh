@@ -46,7 +46,7 @@ by b1 call completed 0 -0.15 "'USD'"
 by b2 call completed 0 NULL NULL
 by b1 whatsapp sent NULL NULL NULL
 by b1 email sent NULL NULL NULL
-gives "channels have rows and estimates of their own; a call that nobody answered costs nothing" "EG|call||1||1|0.7|USD
+gives "channels have rows and estimates of their own; an unanswered call costs nothing" "EG|call||1||1|0.7|USD
 SA|call|USD|1|0.15|0||
 SA|call||2||1|0.2|USD
 SA|email||1||1|0|USD

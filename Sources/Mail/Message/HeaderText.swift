@@ -1,6 +1,6 @@
 /// Writes the free text of a header: as it is if it is short and plain, otherwise as encoded words (RFC 2047).
 ///
-/// Whatever the text has in it, one header comes out: line breaks, NUL and everything else that nobody sees become
+/// Whatever the text has in it, one header comes out: line breaks, NUL and all other invisible characters become
 /// spaces first.
 enum HeaderText {
     /// The most characters of a line with encoded words (RFC 2047 2).
@@ -50,7 +50,7 @@ enum HeaderText {
         }
     }
 
-    /// Replaces each run of white space and characters that nobody sees by one space, and trims both ends. `isEncoded`
+    /// Replaces each run of white space and invisible characters by one space, and trims both ends. `isEncoded`
     /// tells whether the result must be encoded.
     private static func clean(_ text: Span<UInt8>, into clean: inout [UInt8], _ isEncoded: inout Bool) {
         var isSpace = true

@@ -78,8 +78,8 @@ public struct MailAddress: Sendable, Hashable {
         return name.text
     }
 
-    /// Whether the text is a dot-atom (RFC 5322 3.2.3) with the characters that RFC 6531 adds. Characters that nobody
-    /// sees are refused among those.
+    /// Whether the text is a dot-atom (RFC 5322 3.2.3) with the characters that RFC 6531 adds. Invisible
+    /// characters are refused among those.
     private static func isDotAtom(_ text: String) -> Bool {
         // A dot in front of the first character, so that a text that begins with one is refused.
         var last: Unicode.Scalar = "."

@@ -1,8 +1,8 @@
 /// Twilio's own word for how far a message or a call got, verbatim: `message_status` in `otp.delivery_status`.
 ///
 /// Twilio adds statuses without notice, so any word is accepted. The words named here are those of
-/// `message_enum_status` and `call_enum_status` in Twilio's API description. `otp.status_rank` in SQL alone decides which status may follow
-/// which, because callbacks come out of order, and to backends as well as to workers.
+/// `message_enum_status` and `call_enum_status` in Twilio's API description. `otp.status_rank` in SQL alone decides which
+/// status may follow which, because callbacks come out of order, and to backends as well as to workers.
 public struct MessageStatus: RawRepresentable, Sendable, Hashable {
     public let rawValue: String
 

@@ -74,7 +74,7 @@ struct SMTPSession {
         (from, to, content, isTooLarge, usesUTF8) = (nil, [], [], false, false)
     }
 
-    /// After the handshake, the client begins anew.
+    /// After the handshake, the client begins again.
     mutating func becameSecure() {
         self = SMTPSession(rules, isSecure: true)
     }

@@ -91,17 +91,8 @@ struct Lookups: Sendable {
             return finding
         }
         var search = MessageSearch(for: code, to: recipient, by: job.channel, since: job.requestedAt / 1_000_000)
-        finding.isComplete = false
-        let deadline = Instant.now() + Self.timeout
-        var path: String? = twilio.list(to: recipient, by: job.channel, pageSize: 100)
-        for _ in 0..<Self.mostPages {
-            guard let next = path else { break }
-            guard let page = await twilio.page(next, deadline: deadline) else { break }
-            path = page.nextPage
-            guard search.read(page) else {
-                finding.isComplete = true
-                break
-            }
+        finding.isComplete = await readPages(from: twilio.list(to: recipient, by: job.channel, pageSize: 100)) {
+            await twilio.page($0, deadline: $1).map { (search.read($0), $0.nextPage) }
         }
         finding.matches = search.matches
         finding.hidden = search.hidden
@@ -113,6 +104,20 @@ extension Lookups {
     /// How long after its request a job's call can have been created, in seconds: the life of a code, and more.
     private static let longestLife: Int64 = 900
 
+    /// Reads a list from its first page on, while older pages may hold more. Returns whether it was read to its end.
+    fileprivate func readPages(
+        from first: String, read: (String, Instant) async -> (goesOn: Bool, next: String?)?
+    ) async -> Bool {
+        let deadline = Instant.now() + Self.timeout
+        var path: String? = first
+        for _ in 0..<Self.mostPages {
+            guard let next = path, let page = await read(next, deadline) else { return false }
+            guard page.goesOn else { return true }
+            path = page.next
+        }
+        return false
+    }
+
     /// Looks for one job's call. Twilio does not list what a call said, so the time of its creation tells.
     private func lookForCall(of job: UnknownJob, to recipient: PhoneNumber) async -> Finding {
         var finding = Finding(isComplete: false)
@@ -121,15 +126,8 @@ extension Lookups {
         let requestedAt = job.requestedAt / 1_000_000
         var search = CallSearch(
             to: recipient, from: caller, since: requestedAt, until: requestedAt + Self.longestLife)
-        let deadline = Instant.now() + Self.timeout
-        var path: String? = twilio.calls(to: recipient, from: caller, pageSize: 100)
-        for _ in 0..<Self.mostPages {
-            guard let next = path, let page = await twilio.callPage(next, deadline: deadline) else { break }
-            path = page.nextPage
-            guard search.read(page) else {
-                finding.isComplete = true
-                break
-            }
+        finding.isComplete = await readPages(from: twilio.calls(to: recipient, from: caller, pageSize: 100)) {
+            await twilio.callPage($0, deadline: $1).map { (search.read($0), $0.nextPage) }
         }
         finding.matches = search.matches
         finding.hidden = search.hidden

@@ -59,13 +59,5 @@ struct CallChannel<Client: PostClient>: SendChannel {
         }
     }
 
-    func tag(of completion: Completion) -> Int { completion.tag }
-
-    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
-        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: .call)
-    }
-
-    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
-
     func retireConnections() { client.retireConnections() }
 }

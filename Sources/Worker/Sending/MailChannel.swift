@@ -38,9 +38,7 @@ struct MailChannel: SendChannel {
             return Draft(recipient: recipient, subject: texts.subject, body: texts.body)
         } catch {
             catalog.changed()
-            throw Unsendable(
-                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"),
-                remedy: "Insert or correct the row in otp.templates. otpd tries the job again until its code expires.")
+            throw Unsendable.noText(error)
         }
     }
 

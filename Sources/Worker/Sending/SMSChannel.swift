@@ -36,9 +36,7 @@ struct SMSChannel<Client: PostClient>: SendChannel {
             // The database accepts no verification without a template, so this copy is out of date, or the template was
             // deleted.
             catalog.changed()
-            throw Unsendable(
-                .retry, delay: .seconds(2), error: Sentence.whole("\(error)"),
-                remedy: "Insert or correct the row in otp.templates. otpd tries the job again until its code expires.")
+            throw Unsendable.noText(error)
         }
         do {
             return Draft(
@@ -79,21 +77,20 @@ struct SMSChannel<Client: PostClient>: SendChannel {
         }
     }
 
-    func tag(of completion: Completion) -> Int { completion.tag }
-
-    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
-        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: .sms)
-    }
-
-    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
-
     func retireConnections() { client.retireConnections() }
 }
 
-extension Completion {
+/// What an answer over HTTP means is the same for all channels of Twilio.
+extension SendChannel where Ended == Completion {
+    func tag(of completion: Completion) -> Int { completion.tag }
+
+    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
+        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: job.channel)
+    }
+
     /// How many requests at a time Twilio counted, by the header of its answer.
-    var seenAtATime: Int? {
-        if case .response(_, _, _, let seen) = outcome { seen } else { nil }
+    func seenAtATime(by completion: Completion) -> Int? {
+        if case .response(_, _, _, let seen) = completion.outcome { seen } else { nil }
     }
 }
 

@@ -73,13 +73,5 @@ final class TwilioChannels<Client: PostClient>: SendChannel {
         }
     }
 
-    func tag(of completion: Completion) -> Int { completion.tag }
-
-    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
-        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: job.channel)
-    }
-
-    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
-
     func retireConnections() { sms.retireConnections() }
 }

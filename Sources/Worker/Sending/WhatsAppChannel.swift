@@ -51,23 +51,5 @@ struct WhatsAppChannel<Client: PostClient>: SendChannel {
         }
     }
 
-    func tag(of completion: Completion) -> Int { completion.tag }
-
-    func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome {
-        OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: .whatsapp)
-    }
-
-    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
-
     func retireConnections() { client.retireConnections() }
-}
-
-extension Unsendable {
-    /// No row of `otp.channel_senders` serves a job's channel and country.
-    static func noSender(for job: ClaimedJob) -> Unsendable {
-        Unsendable(
-            .failed, error: "otp.channel_senders has no sender for \(job.channel) in \(job.country).",
-            remedy: "Insert a row for the channel and the country, or for the country *.",
-            errorClass: ErrorClass.badJob.rawValue)
-    }
 }

@@ -1,5 +1,7 @@
 import EventLoop
+import OTP
 import Queue
+import Runtime
 
 /// Why a claimed job is not handed over, and how it ends.
 struct Unsendable: Error {
@@ -27,5 +29,22 @@ struct Unsendable: Error {
         self.errorClass = errorClass
         self.holdKey = holdKey
         self.rate = rate
+    }
+}
+
+extension Unsendable {
+    /// No row of `otp.channel_senders` serves a job's channel and country.
+    static func noSender(for job: ClaimedJob) -> Unsendable {
+        Unsendable(
+            .failed, error: "otp.channel_senders has no sender for \(job.channel) in \(job.country).",
+            remedy: "Insert a row for the channel and the country, or for the country *.",
+            errorClass: ErrorClass.badJob.rawValue)
+    }
+
+    /// A job's text cannot be used, or is not in this worker's copy.
+    static func noText(_ error: some Error) -> Unsendable {
+        Unsendable(
+            .retry, delay: .seconds(2), error: Sentence.whole("\(error)"),
+            remedy: "Insert or correct the row in otp.templates. otpd tries the job again until its code expires.")
     }
 }

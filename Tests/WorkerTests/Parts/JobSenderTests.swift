@@ -30,11 +30,7 @@ private final class NotingChannel: SendChannel {
         posted.append((job.job.id, tag, String(decoding: text, as: UTF8.self)))
     }
 
-    func tag(of completion: Completion) -> Int { completion.tag }
-
     func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome { outcomes[job.id]! }
-
-    func seenAtATime(by completion: Completion) -> Int? { completion.seenAtATime }
 
     func retireConnections() { retired += 1 }
 }
