@@ -131,10 +131,34 @@ static const unsigned char down_0021[] = {
 #embed "../../migrations/0021_routes.down.sql"
 };
 static const unsigned char up_0022[] = {
-#embed "../../migrations/0022_privileges.up.sql"
+#embed "../../migrations/0022_fraud.up.sql"
 };
 static const unsigned char down_0022[] = {
-#embed "../../migrations/0022_privileges.down.sql"
+#embed "../../migrations/0022_fraud.down.sql"
+};
+static const unsigned char up_0023[] = {
+#embed "../../migrations/0023_feedback.up.sql"
+};
+static const unsigned char down_0023[] = {
+#embed "../../migrations/0023_feedback.down.sql"
+};
+static const unsigned char up_0024[] = {
+#embed "../../migrations/0024_test_numbers.up.sql"
+};
+static const unsigned char down_0024[] = {
+#embed "../../migrations/0024_test_numbers.down.sql"
+};
+static const unsigned char up_0025[] = {
+#embed "../../migrations/0025_privacy.up.sql"
+};
+static const unsigned char down_0025[] = {
+#embed "../../migrations/0025_privacy.down.sql"
+};
+static const unsigned char up_0026[] = {
+#embed "../../migrations/0026_privileges.up.sql"
+};
+static const unsigned char down_0026[] = {
+#embed "../../migrations/0026_privileges.down.sql"
 };
 static const unsigned char numbers[] = {
 #embed "../../migrations/numbers.sql"
@@ -168,7 +192,11 @@ static const otp_migration migrations[] = {
     MIGRATION(0019, 19, "history"),
     MIGRATION(0020, 20, "maintenance"),
     MIGRATION(0021, 21, "routes"),
-    MIGRATION(0022, 22, "privileges"),
+    MIGRATION(0022, 22, "fraud"),
+    MIGRATION(0023, 23, "feedback"),
+    MIGRATION(0024, 24, "test_numbers"),
+    MIGRATION(0025, 25, "privacy"),
+    MIGRATION(0026, 26, "privileges"),
 };
 
 size_t otp_migrations_count(void) {

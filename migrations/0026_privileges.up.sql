@@ -110,7 +110,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA otp TO otp_web, otp_worker, otp_monitor, otp_admin;
 
-INSERT INTO otp.schema_migrations (version, name) VALUES (22, 'privileges');
+INSERT INTO otp.schema_migrations (version, name) VALUES (26, 'privileges');
 
 DO $$
 DECLARE
