@@ -24,22 +24,32 @@ SET LOCAL search_path = pg_catalog;
 -- the limit is full. otp.within_limits enforces the limit exactly when a job is claimed.
 CREATE TABLE otp.limits (
     scope text NOT NULL
-        CONSTRAINT "scope must be one of the eight scopes that \d otp.limits shows"
-        CHECK (scope IN ('phone', 'subject', 'client_ip', 'block', 'prefix', 'country', 'total', 'budget')),
+        CONSTRAINT "scope must be one of those that \d otp.limits shows"
+        CHECK (scope IN ('phone', 'subject', 'client_ip', 'block', 'prefix', 'country', 'total', 'budget',
+            'unused_network', 'unused_asn', 'unused_block', 'unused_country', 'unused_all')),
     period interval NOT NULL
         CONSTRAINT "period must be 1 second to 31 days" CHECK (period BETWEEN '1 second' AND '31 days'),
     max_sends int
         CONSTRAINT "max_sends must be at least 1" CHECK (max_sends > 0),
     channel text NOT NULL DEFAULT '*'       -- *: sends by all channels together; otherwise those of this channel alone
         CONSTRAINT "channel must be *, sms, whatsapp, call or email" CHECK (channel IN ('*', 'sms', 'whatsapp', 'call', 'email')),
-    digits smallint NOT NULL DEFAULT 0,     -- block: the number of last digits left open; prefix: the number of first digits
+    -- block, unused_block: the number of last digits left open; prefix: the number of first digits
+    digits smallint NOT NULL DEFAULT 0,
     max_cost numeric                        -- budget: in the currency of countries.expected_cost
         CONSTRAINT "max_cost must be above 0" CHECK (max_cost > 0),
+    -- total, budget per day: at least max_sends or max_cost, and this many times the greatest day of the last weeks (otp.usual_limits)
+    times_usual numeric
+        CONSTRAINT "times_usual must be 1 to 100, or null" CHECK (times_usual BETWEEN 1 AND 100),
     PRIMARY KEY (scope, period, digits, channel),
     CONSTRAINT "scope block needs digits 1 to 4" CHECK (scope <> 'block' OR digits BETWEEN 1 AND 4),
     CONSTRAINT "scope prefix needs digits 1 to 10" CHECK (scope <> 'prefix' OR digits BETWEEN 1 AND 10),
-    CONSTRAINT "only the scopes block and prefix have digits other than 0"
-        CHECK (scope IN ('block', 'prefix') OR digits = 0),
+    CONSTRAINT "scope unused_block needs digits 3 to 8" CHECK (scope <> 'unused_block' OR digits BETWEEN 3 AND 8),
+    CONSTRAINT "only block, prefix and unused_block have digits other than 0"
+        CHECK (scope IN ('block', 'prefix', 'unused_block') OR digits = 0),
+    CONSTRAINT "only total and budget per day, channel *, have times_usual"
+        CHECK (times_usual IS NULL OR scope IN ('total', 'budget') AND period = '1 day' AND channel = '*'),
+    CONSTRAINT "scopes that begin with unused: period 1 day, channel *"
+        CHECK (scope NOT LIKE 'unused%' OR period = '1 day' AND channel = '*'),
     CONSTRAINT "scope budget needs max_cost and no max_sends"
         CHECK (scope <> 'budget' OR max_sends IS NULL AND max_cost IS NOT NULL),
     CONSTRAINT "scopes other than budget need max_sends and no max_cost"
@@ -58,6 +68,18 @@ INSERT INTO otp.limits (scope, period, max_sends) VALUES
 INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES    -- a block of a thousand numbers
     ('block', 3, '10 minutes', 15),
     ('block', 3, '1 day', 60);
+-- The least numbers of texts that may be out unused before a key is held (0022_fraud). They grow with the codes that are used.
+INSERT INTO otp.limits (scope, digits, period, max_sends) VALUES
+    ('unused_network', 0, '1 day', 5),
+    ('unused_asn', 0, '1 day', 10),
+    ('unused_block', 4, '1 day', 10),
+    ('unused_block', 6, '1 day', 20),
+    ('unused_country', 0, '1 day', 30),
+    ('unused_all', 0, '1 day', 30);
+-- What a day may cost while nobody has thought about it.
+INSERT INTO otp.limits (scope, period, max_sends, max_cost, times_usual) VALUES
+    ('total', '1 day', 1000, NULL, 3),
+    ('budget', '1 day', NULL, 100, 3);
 
 -- The times of the last sends per scope and key, as many as the scope's limits need. One row holds an exact sliding window.
 -- Limits of one channel have rows of their own, whose scope ends with the channel: 'phone call'.
@@ -93,6 +115,7 @@ CREATE SEQUENCE otp.refused_country;
 CREATE SEQUENCE otp.refused_total;
 CREATE SEQUENCE otp.refused_budget;
 CREATE SEQUENCE otp.refused_failures;
+CREATE SEQUENCE otp.refused_fraud;
 
 -- The key under which a client address is counted: an IPv4 address (also one mapped into IPv6) by itself, an IPv6 address by
 -- its /64, because one client usually has a whole /64.
@@ -178,7 +201,7 @@ BEGIN ATOMIC
             ELSE coalesce((otp.cost_row(shared_limits.channel, c)).expected_cost, 0) END,
         CASE l.scope WHEN 'budget' THEN l.max_cost ELSE l.max_sends END
     FROM otp.limits l CROSS JOIN otp.settings s LEFT JOIN otp.countries c ON c.region = shared_limits.country
-    WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.channel IN ('*', shared_limits.channel);
+    WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL AND l.channel IN ('*', shared_limits.channel);
 END;
 
 -- The sum of a shared limit over all shards. It is written in PL/pgSQL, which keeps its plan: as an SQL function it is planned
@@ -259,7 +282,7 @@ BEGIN
             coalesce(over.period, limits.longest), over.wait);
     END LOOP;
 
-    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')) THEN
+    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL) THEN
         -- Count in a row that no open transaction holds. Try the shards from the session's own number on, then any shard, and
         -- otherwise add a new one.
         FOR limits IN SELECT l.* FROM otp.shared_limits(e164, country, channel, moment) l LOOP

@@ -116,7 +116,8 @@ BEGIN
         -- while the lock is held. Within a verification, ids are therefore in the order of commits, and all sessions agree on
         -- the job with the lowest live id.
         SELECT v.subject, v.purpose, v.locale, v.email, v.e164, v.country, v.client_ip, v.other_channels, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
-            v.created_by, v.follower_id, otp.has_routes() AS has_routes, (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+            v.created_by, v.follower_id, otp.has_routes() AS has_routes, EXISTS (SELECT FROM otp.fraud_holds) AS has_holds,
+            (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
             (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
                 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
         INTO verification
@@ -175,6 +176,9 @@ BEGIN
             WHERE v.id = NEW.verification_id AND v.client_ip IS DISTINCT FROM NEW.client_ip;
             verification.client_ip := NEW.client_ip;
             NEW.client_ip := NULL;
+        END IF;
+        IF verification.has_holds AND NEW.channel <> 'email' THEN
+            nothing := otp.refuse_held(verification.e164, verification.country, verification.client_ip, NEW.requested_at);
         END IF;
         nothing := otp.count_send(verification.e164, verification.country, verification.subject, verification.client_ip,
             NEW.channel, NEW.requested_at);
@@ -279,7 +283,7 @@ DECLARE
             WHERE j.id = claimed.id AND j.attempt = claimed.attempt AND CASE j.state WHEN 'sending' THEN true END
             FOR UPDATE) j);
 BEGIN
-    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
+    IF EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL)
         AND EXISTS (
             SELECT FROM (
                 SELECT DISTINCT l.scope, l.key, l.period, l.starts_at, l.allowed

@@ -130,6 +130,7 @@ BEGIN
             IF newest.other_channels IS NOT NULL THEN
                 nothing := otp.code_ended(newest.id);
             END IF;
+            nothing := otp.note_use(newest.id, newest.other_channels);
             passed := true;
         ELSE
             -- Every failure writes two rows. Without a verification, the second write is to the row of the failure again.

@@ -7,7 +7,7 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.verified_phones, otp.delivery;
-DROP VIEW otp.sent_twice, otp.limit_status, otp.verified_phones, otp.failure_summary, otp.channel_conversion,
+DROP VIEW otp.sent_twice, otp.verified_phones, otp.failure_summary, otp.channel_conversion,
     otp.conversion_daily, otp.spend_daily, otp.channel_status, otp.queue_status, otp.pause_status, otp.job_details, otp.failures, otp.delivery_status;
 DROP TABLE otp.verified_before;
 

@@ -308,36 +308,6 @@ UNION ALL
 SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
 COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number. No role is granted it.';
 
--- The shared limits and their current use. A prefix is shown with at most its first seven digits. A limit is used up when it
--- allows no further send. A budget is used up when it is too small for a send to the cheapest country.
-CREATE VIEW otp.limit_status AS
-SELECT l.scope, l.channel,
-    CASE l.scope WHEN 'prefix' THEN left(c.key, 8) || CASE WHEN length(c.key) > 8 THEN '…' ELSE '' END
-        WHEN 'country' THEN c.key END AS key,
-    l.period, coalesce(l.max_sends, l.max_cost) AS allowed, trim_scale(c.used) AS used,
-    CASE WHEN c.used + CASE WHEN l.scope = 'budget' THEN coalesce((
-            SELECT min(p.expected_cost) FROM otp.countries p WHERE p.expected_cost > 0), 1) ELSE 1 END
-            > coalesce(l.max_sends, l.max_cost)
-        THEN CASE l.period WHEN '1 day' THEN (w.starts_at AT TIME ZONE z.timezone + l.period) AT TIME ZONE z.timezone
-            ELSE w.starts_at + l.period END END AS used_up_until
-FROM otp.limits l
--- A subquery and not a join: for a join the planner assumes hundreds of settings rows, and would compile the query for seconds.
-CROSS JOIN LATERAL (SELECT (SELECT s.timezone FROM otp.settings s) AS timezone) z
-CROSS JOIN LATERAL (
-    SELECT date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, now(), z.timezone) AS starts_at
-) w
-CROSS JOIN LATERAL (
-    SELECT t.key, sum(t.amount) AS used FROM otp.shared_counts t
-    WHERE t.starts_at = w.starts_at AND t.scope = l.scope || CASE l.channel WHEN '*' THEN '' ELSE ' ' || l.channel END AND t.period = l.period AND t.shard >= 0
-        -- Keys of prefixes begin with a plus, and keys of countries with a letter. The index can thus find each kind alone.
-        AND t.key >= CASE l.scope WHEN 'prefix' THEN '+' WHEN 'country' THEN 'A' ELSE '' END COLLATE "C"
-        AND t.key <= CASE l.scope WHEN 'prefix' THEN '+:' WHEN 'country' THEN 'ZZ' ELSE '' END COLLATE "C"
-        AND (l.scope <> 'prefix' OR length(t.key) = l.digits + 1)
-    GROUP BY t.key
-) c
-WHERE l.scope IN ('prefix', 'country', 'total', 'budget');
-COMMENT ON VIEW otp.limit_status IS 'The current use of each shared limit (prefix, country, total, budget), and until when it is used up.';
-
 -- The count of codes sent twice, as in failure_summary, but without reading all failures.
 CREATE VIEW otp.sent_twice AS
 SELECT count(*) AS messages
@@ -365,6 +335,6 @@ GRANT EXECUTE ON FUNCTION otp.delivery, otp.verified_phones TO otp_web;
 GRANT SELECT ON otp.delivery_status, otp.failures, otp.queue_status, otp.channel_status, otp.pause_status TO otp_worker;
 GRANT SELECT ON otp.queue_status, otp.channel_status, otp.delivery_status, otp.spend_daily, otp.failure_summary, otp.failures,
     otp.job_details, otp.conversion_daily, otp.channel_conversion, otp.pause_status TO otp_monitor, otp_admin;
-GRANT SELECT ON otp.limit_status, otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.sent_twice TO otp_worker, otp_monitor, otp_admin;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (18, 'views');

@@ -58,6 +58,7 @@ FROM (
     UNION ALL SELECT 'total', last_value, is_called FROM otp.refused_total
     UNION ALL SELECT 'budget', last_value, is_called FROM otp.refused_budget
     UNION ALL SELECT 'failures', last_value, is_called FROM otp.refused_failures
+    UNION ALL SELECT 'fraud', last_value, is_called FROM otp.refused_fraud
 ) c;
 
 -- refused_1h comes from otp.history and therefore covers whole minutes. If no worker ran an hour ago, it counts from the last

@@ -107,6 +107,10 @@ BEGIN
     counters := counters + counted;
     more := more OR counted >= batch;
 
+    counted := otp.prune_fraud(batch, moment);
+    counters := counters + counted;
+    more := more OR counted >= batch;
+
     DELETE FROM otp.verify_failures f WHERE f.ctid = ANY (ARRAY(
         SELECT o.ctid FROM otp.verify_failures o WHERE o.day < today - 1 LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS failures = ROW_COUNT;

@@ -218,6 +218,12 @@ actor Dispatcher {
         await starter.run()
     }
 
+    /// Counts used codes and reviews holds until canceled.
+    func reviewFraud(_ records: Session) async {
+        var reviewer = FraudReviewer(core, ConnectionSource(records) { $0 })
+        await reviewer.run()
+    }
+
     /// Probes until canceled.
     func probe(_ records: Session) async {
         var prober = Prober(core, pauses, ConnectionSource(records) { $0 })

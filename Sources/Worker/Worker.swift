@@ -125,6 +125,7 @@ public actor Worker {
                 background.addTask { await dispatcher.poll(records, twilio) }
                 background.addTask { await dispatcher.reconcile(records, twilio, rule) }
                 background.addTask { await dispatcher.beginSteps(records) }
+                background.addTask { await dispatcher.reviewFraud(records) }
             }
             await foreground(claims, records)
             await dispatcher.sendFinalHeartbeat()

@@ -61,7 +61,7 @@ fails "as something to set right, and not as a wrong number" 55000 "SELECT otp.r
 sql -c "DELETE FROM otp.number_table"
 check "the shipped one is back" "t|$shipped" "$(sql -1 -f "$migrations/numbers.sql")|$(version)"; clean
 gives "every code has words" "0" "SELECT count(*) FROM otp.error_classes WHERE explanation IS NULL OR remedy IS NULL"
-gives "the limits that come with it" "block 10:00 15, block 24:00:00 60, client_ip 01:00:00 100, phone 05:00 5, phone 24:00:00 20, subject 24:00:00 20" "SELECT string_agg(scope || ' ' || regexp_replace(make_interval(secs => extract(epoch FROM period))::text, '^00:', '') || ' ' || max_sends, ', ' ORDER BY scope, period) FROM otp.limits"
+gives "the limits that come with it" "block 10:00 15, block 24:00:00 60, budget 24:00:00 100 3, client_ip 01:00:00 100, phone 05:00 5, phone 24:00:00 20, subject 24:00:00 20, total 24:00:00 1000 3, unused_all 24:00:00 30, unused_asn 24:00:00 10, unused_block 24:00:00 10, unused_block 24:00:00 20, unused_country 24:00:00 30, unused_network 24:00:00 5" "SELECT string_agg(concat_ws(' ', scope, regexp_replace(make_interval(secs => extract(epoch FROM period))::text, '^00:', ''), coalesce(max_sends, max_cost), times_usual), ', ' ORDER BY scope, period, digits) FROM otp.limits"
 gives "174 codes" "174" "SELECT count(*) FROM otp.error_classes"
 
 for n in 1 2 3 4; do PGDATABASE=postgres psql -qX -c "DROP DATABASE IF EXISTS ${PGDATABASE}_$n" -c "CREATE DATABASE ${PGDATABASE}_$n"; done

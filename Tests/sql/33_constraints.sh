@@ -10,6 +10,7 @@ max_attempts must be at least 1|UPDATE otp.settings SET max_attempts = 0
 max_failures_per_day must be at least 1|UPDATE otp.settings SET max_failures_per_day = 0
 sends_per_second must be above 0 and at most 100000, or null|UPDATE otp.settings SET sends_per_second = 0
 daily_budget must be a number above 0, or null|UPDATE otp.settings SET daily_budget = 'Infinity'
+fraud_action must be observe, hold or refuse|UPDATE otp.settings SET fraud_action = 'block'
 budget_unit must be three capital letters, such as USD|UPDATE otp.settings SET budget_unit = 'dollars'
 min_conversion must be 0 to 1|UPDATE otp.settings SET min_conversion = 30
 min_conversion_samples must be at least 10|UPDATE otp.settings SET min_conversion_samples = 5
@@ -46,17 +47,27 @@ sends_per_second must be above 0 and at most 100000|INSERT INTO otp.sender_rates
 resend_after must be 0 seconds to 5 minutes, or null|UPDATE otp.error_class_defaults SET resend_after = '1 hour'
 class must be one of otp.error_class_defaults|UPDATE otp.error_classes SET class = 'pause' WHERE code = 20003
 otp.number_table has one row|INSERT INTO otp.number_table (only_row, version, released_on) VALUES (false, '1', now())
-scope must be one of the eight scopes that \d otp.limits shows|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('planet', '1 day', 5)
+scope must be one of those that \d otp.limits shows|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('planet', '1 day', 5)
 period must be 1 second to 31 days|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '1 year', 5)
 max_sends must be at least 1|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '2 days', 0)
 max_cost must be above 0|INSERT INTO otp.limits (scope, period, max_cost) VALUES ('budget', '1 day', 0)
 scope block needs digits 1 to 4|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('block', '2 days', 5, 9)
 scope prefix needs digits 1 to 10|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('prefix', '1 day', 5)
-only the scopes block and prefix have digits other than 0|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('phone', '2 days', 5, 3)
+scope unused_block needs digits 3 to 8|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('unused_block', '1 day', 5, 2)
+times_usual must be 1 to 100, or null|UPDATE otp.limits SET times_usual = 0.5 WHERE scope = 'total'
+only total and budget per day, channel *, have times_usual|INSERT INTO otp.limits (scope, period, max_sends, times_usual) VALUES ('country', '1 day', 5, 3)
+scopes that begin with unused: period 1 day, channel *|INSERT INTO otp.limits (scope, period, max_sends, channel) VALUES ('unused_all', '1 day', 5, 'call')
+only block, prefix and unused_block have digits other than 0|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('phone', '2 days', 5, 3)
 scope budget needs max_cost and no max_sends|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('budget', '1 day', 5)
 scopes other than budget need max_sends and no max_cost|INSERT INTO otp.limits (scope, period, max_sends, max_cost) VALUES ('total', '1 day', 5, 5)
 max_sends of phone, subject, client_ip, block: at most 1000|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '2 days', 1001)
 period of prefix, country, total, budget: 1 hour or 1 day|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '2 hours', 5)
+asn must be 1 to 4294967295|INSERT INTO otp.networks (network, asn) VALUES ('203.0.113.0/24', 0)
+scope must be network, asn, block or country|INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('planet', 'x')
+key must be a network such as 203.0.113.0/24|INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('network', '203.0.113.9')
+key must be a system such as AS64500|INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('asn', '64500')
+key must be the first digits with a plus, such as +966501|INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('block', '966501')
+key must be two capital letters, such as SA, or 001|INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('country', 'Kenya')
 reason must have 1 to 500 characters|INSERT INTO otp.pauses (scope, reason) VALUES ('all', '')
 scope must be all, budget, channel, country or prefix|INSERT INTO otp.pauses (scope, reason) VALUES ('planet', 'x')
 scopes all and budget need an empty key|INSERT INTO otp.pauses (scope, key, reason) VALUES ('all', 'SA', 'x')

@@ -83,6 +83,12 @@
         pause.nextProbeSeconds === null ? "no probe" : `next probe in ${seconds(Math.max(0, pause.nextProbeSeconds))}`]
         .filter(Boolean).join(", ")],
     })), "Nothing is paused.");
+    $("holds-section").hidden = status.holds.length === 0;
+    fill($("holds"), status.holds.map((hold) => ({
+      level: hold.enforced ? "bad" : "warning", title: hold.name, text: hold.explanation, remedy: hold.remedy,
+      lines: [hold.enforced ? `for ${seconds(hold.seconds)}, ${whole.format(hold.letThrough)} let through, ${whole.format(hold.letThroughUsed)} of them used`
+        : `for ${seconds(hold.seconds)}, only observed`],
+    })), "");
     const isUsedUp = status.limits.some((limit) => limit.usedUpUntil);
     const refusedHour = status.refusals.filter((refusal) => refusal.lastHour);
     $("limits-section").hidden = !status.limits.length && !refusedHour.length;

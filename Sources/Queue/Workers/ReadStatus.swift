@@ -99,6 +99,18 @@ public enum ReadStatus {
             """
         ),
         (
+            "fraud_status", "Held back, because codes are not used",
+            """
+            SELECT scope, key, is_enforced, explanation, remedy, sent_today, used_today, let_through, let_through_used,
+                   round(extract(epoch FROM now() - since))::int AS since_seconds,
+                   round(extract(epoch FROM until - now()))::int AS until_seconds
+              FROM otp.fraud_status
+             WHERE scope NOT IN ('total', 'budget')
+             ORDER BY fraud_status.since DESC, scope, key
+             LIMIT 20
+            """
+        ),
+        (
             "refusals", "Refused requests",
             """
             SELECT scope, refused, refused_1h
@@ -152,7 +164,7 @@ public enum ReadStatus {
     public static let limits: Set = ["limit_status", "refusals"]
 
     /// Reads them in this order: `queue_status`, `channel_status`, `route_status`, `worker_status`, `pause_status`,
-    /// `limit_status`, `refusals`, `delivery_status`, `failures`, `outcome_counts`, `clock`, without the excluded ones.
+    /// `limit_status`, `fraud_status`, `refusals`, `delivery_status`, `failures`, `outcome_counts`, `clock`, without the excluded ones.
     public static func run(
         on connection: Connection, leavingOut: Set<String> = [], deadline: Instant
     ) async throws(PostgresError) -> [Part] {

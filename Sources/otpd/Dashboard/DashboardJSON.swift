@@ -35,7 +35,7 @@ enum DashboardJSON {
             ),
             ("channels", .array(snapshot.channels.map { channel($0, snapshot) })),
             ("workers", .array(snapshot.workers.map(worker))), ("pauses", .array(snapshot.pauses.map(pause))),
-            ("limits", .array(snapshot.limits.map(limit))),
+            ("holds", .array(snapshot.holds.map(hold))), ("limits", .array(snapshot.limits.map(limit))),
             (
                 "refusals",
                 .array(
@@ -161,6 +161,14 @@ enum DashboardJSON {
             ("scope", .string(pause.scope)), ("reason", .string(pause.reason)),
             ("remedy", .string(pause.remedy ?? StatusWords.pauseRemedy(pause.scope))), ("seconds", .int(pause.seconds)),
             ("nextProbeSeconds", .optional(pause.nextProbeSeconds)), ("held", .optional(pause.held)),
+        ])
+    }
+
+    private static func hold(_ hold: StatusSnapshot.Hold) -> JSON {
+        .object([
+            ("name", .string(hold.name)), ("enforced", .bool(hold.isEnforced)), ("explanation", .string(hold.explanation)),
+            ("remedy", .string(hold.remedy)), ("seconds", .int(hold.seconds)), ("letThrough", .int(hold.letThrough.sent)),
+            ("letThroughUsed", .int(hold.letThrough.used)),
         ])
     }
 

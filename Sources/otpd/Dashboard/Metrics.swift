@@ -119,6 +119,12 @@ struct Metrics {
         family(
             "otpd_route_problems", "gauge", "Steps of routes (otp.routes) that cannot be used at present.",
             [([], "\(snapshot.routeProblems.count)")])
+        family(
+            "otpd_fraud_holds", "gauge",
+            "Keys whose requests are held back, because codes like theirs are not used (otp.fraud_status), by scope.",
+            ["network", "asn", "block", "country", "no_address", "all"].map { scope in
+                ([("scope", scope)], "\(snapshot.holds.count { $0.scope == scope && $0.isEnforced })")
+            })
     }
 
     private mutating func workers(_ all: [StatusSnapshot.Worker]) {

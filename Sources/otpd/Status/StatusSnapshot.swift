@@ -118,6 +118,34 @@ struct StatusSnapshot: Sendable {
         }
     }
 
+    /// A key whose requests are held back, because codes like theirs are sent and not used.
+    struct Hold: Equatable, Sendable {
+        var scope = "country"
+        var key = ""
+        /// Whether requests are refused; otherwise the decision is only recorded (`otp.settings.fraud_action`).
+        var isEnforced = true
+        var explanation = ""
+        var remedy = ""
+        var seconds = 0
+        /// Texts that were let through in the last hour, and those whose codes were used.
+        var letThrough = (sent: 0, used: 0)
+
+        static func == (a: Hold, b: Hold) -> Bool {
+            (a.scope, a.key, a.isEnforced, a.explanation, a.remedy, a.seconds)
+                == (b.scope, b.key, b.isEnforced, b.explanation, b.remedy, b.seconds) && a.letThrough == b.letThrough
+        }
+
+        /// `country SA`, `network 203.0.113.0/24`, `all new networks and numbers`.
+        var name: String {
+            switch scope {
+            case "all": "all new networks and numbers"
+            case "no_address": key.isEmpty ? "all requests without an address" : "requests without an address, country \(key)"
+            case "country": "new networks and numbers, country \(key)"
+            default: "\(scope) \(key)"
+            }
+        }
+    }
+
     /// Requests that a limit refused.
     struct RefusedRequests: Equatable, Sendable {
         var scope = "phone"
@@ -154,6 +182,8 @@ struct StatusSnapshot: Sendable {
     var pauses: [Pause] = []
     /// Shared limits. Used-up ones come first.
     var limits: [Limit] = []
+    /// The newest come first.
+    var holds: [Hold] = []
     var refusals: [RefusedRequests] = []
     var sends: [Send] = []
     var failures: [Send] = []
@@ -186,6 +216,7 @@ struct StatusSnapshot: Sendable {
                 case "worker_status": workers.append(Worker(row))
                 case "pause_status": pauses.append(Pause(row))
                 case "limit_status": limits.append(Limit(row))
+                case "fraud_status": holds.append(Hold(row))
                 case "refusals":
                     refusals.append(
                         RefusedRequests(
@@ -245,6 +276,18 @@ extension StatusSnapshot.Channel {
         queued = row.int("queued")
         accepted = [row.int("accepted_1m"), row.int("accepted_5m"), row.int("accepted_1h")]
         failed = [row.int("failed_1m"), row.int("failed_5m"), row.int("failed_1h")]
+    }
+}
+
+extension StatusSnapshot.Hold {
+    fileprivate init(_ row: StatusSnapshot.Row) {
+        scope = row.text("scope") ?? ""
+        key = row.text("key") ?? ""
+        isEnforced = row.text("is_enforced") == "t"
+        explanation = row.text("explanation") ?? ""
+        remedy = row.text("remedy") ?? ""
+        seconds = row.int("since_seconds")
+        letThrough = (row.int("let_through"), row.int("let_through_used"))
     }
 }
 

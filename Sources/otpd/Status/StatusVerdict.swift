@@ -55,6 +55,15 @@ struct StatusVerdict: Equatable, Sendable {
                         : ""),
                 remedy: StatusWords.limitRemedy(limit), failsCheck: false)
         }
+        if let hold = snapshot.holds.first(where: \.isEnforced) {
+            let others = snapshot.holds.count(where: \.isEnforced) - 1
+            return StatusVerdict(
+                level: .warning, headline: "Requests are held back: \(hold.name).",
+                detail: hold.explanation
+                    + (others > 0
+                        ? " \(StatusWords.count(others, "more hold")) \(others == 1 ? "is" : "are") in force, see below." : ""),
+                remedy: hold.remedy, failsCheck: false)
+        }
         let dead = snapshot.workers.filter { $0.isDead && $0.sends }
         if let last = dead.map(\.heartbeatSeconds).min(), last < 600 {
             return StatusVerdict(

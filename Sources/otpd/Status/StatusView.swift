@@ -27,7 +27,7 @@ struct StatusView {
             if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
             top += figures(snapshot, wide, wraps: height.map { $0 >= 20 } ?? true)
             lists = [
-                pauses(snapshot, wide), limits(snapshot, wide), channels(snapshot, wide), workers(snapshot, wide),
+                pauses(snapshot, wide), holds(snapshot, wide), limits(snapshot, wide), channels(snapshot, wide), workers(snapshot, wide),
                 failures(snapshot, wide), sends(snapshot, wide),
             ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
         }
@@ -280,6 +280,22 @@ struct StatusView {
                 [(pause.reason, .plain), ("→ " + (pause.remedy ?? StatusWords.pauseRemedy(pause.scope)), .plain)])
         }
         return List(title: "Pauses", summary: "\(entries.count)", style: .bad, entries: entries)
+    }
+
+    private func holds(_ snapshot: StatusSnapshot, _ width: Int) -> List {
+        let entries = snapshot.holds.map { hold -> [StyledLine] in
+            var line = StyledLine("  " + Self.safe(hold.name), hold.isEnforced ? .bad : .warning)
+            line.append("  for \(StatusWords.span(hold.seconds))")
+            if hold.isEnforced {
+                line.append(", \(hold.letThrough.sent) let through, \(hold.letThrough.used) of them used")
+            } else {
+                line.append(", only observed")
+            }
+            return block(line, width, [(hold.explanation, .plain), ("→ " + hold.remedy, .plain)])
+        }
+        return List(
+            title: "Held back", summary: "\(entries.count)", style: snapshot.holds.contains(where: \.isEnforced) ? .bad : .warning,
+            entries: entries)
     }
 
     private func limits(_ snapshot: StatusSnapshot, _ width: Int) -> List {

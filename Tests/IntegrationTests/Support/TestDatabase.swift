@@ -107,7 +107,7 @@ final class TestDatabase: Sendable {
             """
             BEGIN;
             -- These numbers follow each other, as those of a pumping run do.
-            DELETE FROM otp.limits WHERE scope = 'block';
+            DELETE FROM otp.limits WHERE scope IN ('block', 'total', 'budget') OR scope LIKE 'unused%';
             WITH v AS (
                 INSERT INTO otp.verifications (subject, phone_number, expires_at)
                 SELECT 'many ' || n, '0501' || lpad(n::text, 6, '0'), now() + interval '\(life)'
