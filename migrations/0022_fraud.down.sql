@@ -6,7 +6,7 @@ DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
 
-DROP VIEW otp.fraud_status, otp.limit_status;
+DROP VIEW otp.fraud_coverage, otp.fraud_status, otp.limit_status;
 DROP TRIGGER note_unsent ON otp.unsent_jobs;
 DROP FUNCTION otp.prune_fraud, otp.end_hold, otp.review_fraud, otp.review_hold, otp.count_uses, otp.note_unsent, otp.note_use,
     otp.counts_use, otp.refuse_held, otp.judge_sends, otp.hold_sends, otp.begin_hold, otp.add_sends, otp.is_known_phone, otp.fraud_keys,

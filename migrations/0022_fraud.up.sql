@@ -757,13 +757,27 @@ FROM otp.fraud_counts f CROSS JOIN LATERAL otp.usual_limits(f) u LEFT JOIN otp.f
 WHERE f.key = '' AND f.scope = 'sends';
 COMMENT ON VIEW otp.limit_status IS 'The current use of each shared limit (prefix, country, total, budget), and until when it is used up.';
 
+-- For otpd doctor: the guard, what today allows, and how many of today's texts came without a client address.
+CREATE VIEW otp.fraud_coverage AS
+SELECT s.fraud_action AS action, EXISTS (SELECT FROM otp.limits l WHERE starts_with(l.scope, 'unused')) AS is_counted,
+    (SELECT coalesce(u.allowed, l.max_sends)::text FROM otp.limits l LEFT JOIN otp.limit_status u ON u.scope = 'total' AND u.period = '1 day'
+        AND u.channel = '*' WHERE l.scope = 'total' AND l.times_usual IS NOT NULL) AS total,
+    (SELECT concat_ws(' ', coalesce(u.allowed, l.max_cost), s.budget_unit) FROM otp.limits l LEFT JOIN otp.limit_status u
+        ON u.scope = 'budget' AND u.period = '1 day' AND u.channel = '*' WHERE l.scope = 'budget' AND l.times_usual IS NOT NULL) AS budget,
+    coalesce((SELECT f.sent_today FROM otp.fraud_counts f WHERE f.key = '' AND f.scope = 'sends'
+        AND f.day = (now() AT TIME ZONE s.timezone)::date), 0) AS sent_today,
+    coalesce((SELECT f.sent_today FROM otp.fraud_counts f WHERE f.key = '' AND f.scope = 'no_address'
+        AND f.day = (now() AT TIME ZONE s.timezone)::date), 0) AS without_address
+FROM otp.settings s;
+COMMENT ON VIEW otp.fraud_coverage IS 'For otpd doctor: the guard against unused codes, and what today allows.';
+
 CREATE TRIGGER note_unsent AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.note_unsent();
 
 GRANT EXECUTE ON FUNCTION otp.judge_sends, otp.review_fraud, otp.counts_use TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.usual_limits TO otp_worker, otp_monitor, otp_admin;
 GRANT INSERT ON otp.uncounted_codes TO otp_worker;
-GRANT SELECT ON otp.fraud_status, otp.limit_status TO otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.fraud_status, otp.fraud_coverage, otp.limit_status TO otp_worker, otp_monitor, otp_admin;
 GRANT SELECT ON otp.fraud_decisions TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.end_hold TO otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.fraud_exceptions, otp.networks TO otp_admin;

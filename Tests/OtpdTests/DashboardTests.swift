@@ -224,6 +224,19 @@ struct DashboardTextTests {
         #expect(json.contains(#""refusals":[{"scope":"country","all":1200,"lastHour":40},"#))
     }
 
+    @Test func holds() {
+        let text = Metrics.text(StatusFixture.held, Self.history, refusedTokens: 0)
+        for line in [#"otpd_fraud_holds{scope="country"} 1"#, #"otpd_fraud_holds{scope="network"} 0"#] {
+            #expect(text.contains("\n\(line)\n"), "\(line)")
+        }
+        let json = DashboardJSON.status(StatusFixture.held, host: "web-1", server: "db:5432").text
+        #expect(
+            json.contains(
+                #"{"name":"new networks and numbers, country SA","enforced":true,"explanation":"31 texts are out whose codes "#
+                    + #"were not used; 30 are allowed.","remedy":"It ends by itself when codes are used again.","seconds":720,"#
+                    + #""letThrough":25,"letThroughUsed":3}"#), "\(json)")
+    }
+
     @Test func channels() {
         let text = Metrics.text(StatusFixture.routed, Self.history, refusedTokens: 0)
         for line in [

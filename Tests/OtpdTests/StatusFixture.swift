@@ -84,6 +84,19 @@ enum StatusFixture {
         return snapshot
     }
 
+    /// A country whose codes are not used, and a network that is only observed.
+    static var held: StatusSnapshot {
+        var snapshot = working
+        var country = StatusSnapshot.Hold()
+        (country.scope, country.key, country.seconds, country.letThrough) = ("country", "SA", 720, (25, 3))
+        country.explanation = "31 texts are out whose codes were not used; 30 are allowed."
+        country.remedy = "It ends by itself when codes are used again."
+        var network = country
+        (network.scope, network.key, network.isEnforced) = ("network", "203.0.113.0/24", false)
+        snapshot.holds = [country, network]
+        return snapshot
+    }
+
     /// A route from text messages to calls to e-mails. Its calls are paused, and no worker sends e-mails.
     static var routed: StatusSnapshot {
         var snapshot = working

@@ -28,7 +28,7 @@ import Testing
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
             ("working", StatusFixture.working), ("limited", StatusFixture.limited),
-            ("troubled", StatusFixture.troubled), ("many", many), ("routed", StatusFixture.routed),
+            ("troubled", StatusFixture.troubled), ("many", many), ("routed", StatusFixture.routed), ("held", StatusFixture.held),
             ("nothing", StatusSnapshot()), ("hostile", hostile),
         ]
     }
@@ -82,6 +82,18 @@ import Testing
         snapshot.pauses = [pause]
         let paused = StatusFixture.view(snapshot, interval: nil).lines(width: 100).map(\.plain)
         #expect(paused.contains("  call      233 sent, 11 failed, 4 queued, paused"))
+    }
+
+    @Test func holds() {
+        let verdict = StatusVerdict.of(StatusFixture.held)
+        #expect(verdict.level == .warning)
+        #expect(verdict.headline == "Requests are held back: new networks and numbers, country SA.")
+        #expect(verdict.detail == "31 texts are out whose codes were not used; 30 are allowed.")
+        let lines = StatusFixture.view(StatusFixture.held, interval: nil).lines(width: 100).map(\.plain)
+        #expect(lines.contains("Held back  2"))
+        #expect(
+            lines.contains("  new networks and numbers, country SA  for 12 min, 25 let through, 3 of them used"), "\(lines)")
+        #expect(lines.contains("  network 203.0.113.0/24  for 12 min, only observed"))
     }
 
     /// With text messages alone, the picture is the same as without the channels' figures.

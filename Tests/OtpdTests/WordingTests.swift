@@ -227,6 +227,12 @@ import Twilio
             let pair = [ActivityChecks.workers(read, version: "0.1.0"), ActivityChecks.accepted(read)]
             return pair + ActivityChecks.pauses(read) + ActivityChecks.limits(read)
         }
+        let fraud = [
+            ReadFraud.Coverage(), .init(isCounted: false),
+            .init(
+                action: "observe", sentToday: 40, withoutAddress: 30,
+                holds: [.init(name: "country SA", explanation: "31 texts are out.", remedy: "SELECT otp.end_hold();")]),
+        ].flatMap(FraudChecks.findings)
         let program = NumberTable(version: "9.0.43", releasedOn: "2026-11-06")
         let numbers = [(nil, 0), ("9.0.43", 0), ("9.0.43", 400), ("9.0.1", 0)].map { (version: String?, age) in
             NumberTableCheck.finding(
@@ -251,7 +257,7 @@ import Twilio
             TimeZoneCheck.finding(.init(name: "Asia/Riad", time: nil), server: "UTC", host: nil),
         ]
         let servers = ServerChecks.findings(WellServer.server) + ServerChecks.findings(bad)
-        return [servers, schemas, standbys, listening, full, clocks, activity, numbers, templates, others].flatMap {
+        return [servers, schemas, standbys, listening, full, clocks, activity, fraud, numbers, templates, others].flatMap {
             $0
         }
     }

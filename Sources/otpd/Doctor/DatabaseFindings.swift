@@ -18,7 +18,7 @@ struct DatabaseFindings {
         + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
-        + TemplateChecks.all + [RouteChecks.check]
+        + TemplateChecks.all + [RouteChecks.check, FraudChecks.check]
         + ActivityChecks.all
 
     /// All checks, skipped for one reason.
@@ -56,6 +56,7 @@ struct DatabaseFindings {
             TemplateChecks.segments($0, appName: appName)
         }
         findings += list(RouteChecks.check, readings.routes, RouteChecks.findings)
+        findings += list(FraudChecks.check, readings.fraud, FraudChecks.findings)
         findings.append(
             finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
         findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)

@@ -92,6 +92,9 @@ struct DatabaseReader: Sendable {
         readings.routes = await one { deadline throws(PostgresError) in
             try await ReadRoutes.run(on: connection, deadline: deadline)
         }
+        readings.fraud = await one { deadline throws(PostgresError) in
+            try await ReadFraud.run(on: connection, deadline: deadline)
+        }
         readings.activity = await one { deadline throws(PostgresError) in
             try await ReadActivity.run(on: connection, deadline: deadline)
         }

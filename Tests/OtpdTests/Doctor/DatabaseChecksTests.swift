@@ -335,6 +335,33 @@ enum WellServer {
     }
 }
 
+@Suite struct FraudChecksTests {
+    @Test func whatTodayAllowsIsSaid() {
+        let findings = FraudChecks.findings(.init())
+        #expect(findings.map(\.verdict) == [.pass])
+        #expect(findings[0].found == "Nothing is held back. Today allows 1000 texts and 100 USD.")
+        #expect(FraudChecks.findings(.init(total: nil, budget: nil))[0].found == "Nothing is held back.")
+    }
+
+    @Test func aHoldAndAnUnguardedServiceAreWarnings() {
+        let hold = ReadFraud.Hold(name: "country SA", explanation: "31 texts are out", remedy: "SELECT otp.end_hold();")
+        let findings = FraudChecks.findings(.init(holds: [hold]))
+        #expect(findings.map(\.verdict) == [.warn])
+        #expect(findings[0].found == "Requests are held back: country SA. 31 texts are out.")
+        #expect(findings[0].remedy == hold.remedy)
+        #expect(FraudChecks.findings(.init(action: "observe")).map(\.verdict) == [.warn])
+        #expect(FraudChecks.findings(.init(isCounted: false)).map(\.verdict) == [.warn])
+    }
+
+    @Test func textsWithoutAnAddressAreAWarningFromTwentyOn() {
+        #expect(FraudChecks.findings(.init(sentToday: 19, withoutAddress: 19)).map(\.verdict) == [.pass])
+        #expect(FraudChecks.findings(.init(sentToday: 20, withoutAddress: 10)).map(\.verdict) == [.pass])
+        let found = FraudChecks.findings(.init(sentToday: 20, withoutAddress: 11))
+        #expect(found.map(\.verdict) == [.warn])
+        #expect(found[0].found.hasPrefix("11 of the 20 texts of today have no client address."))
+    }
+}
+
 @Suite struct ActivityChecksTests {
     private func with(_ change: (inout ReadActivity.Activity) -> Void) -> ReadActivity.Activity {
         WellServer.with(WellServer.activity, change)

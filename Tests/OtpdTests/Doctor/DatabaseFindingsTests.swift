@@ -18,7 +18,7 @@ import Testing
             numbers: .success(.init(table: .embedded, age: 0)),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
             routes: .success([.init(purpose: "*", country: "*", step: 1, channel: "sms", problem: nil)]),
-            activity: .success(WellServer.activity),
+            fraud: .success(.init()), activity: .success(WellServer.activity),
             listen: .success(.init(isHeard: true, isPooled: false, changesBackend: false)))
     }
 
@@ -67,8 +67,9 @@ import Testing
                 $0.schema = .failure(refused)
                 $0.activity = .failure(refused)
                 $0.routes = .failure(refused)
+                $0.fraud = .failure(refused)
             } == [
-                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "workers": .skip, "pauses": .skip,
+                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "fraud": .skip, "workers": .skip, "pauses": .skip,
                 "limits": .skip,
                 "last-accepted": .skip,
             ])
