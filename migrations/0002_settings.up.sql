@@ -39,7 +39,8 @@ CREATE TABLE otp.settings (
     min_conversion_samples int NOT NULL DEFAULT 50
         CONSTRAINT "min_conversion_samples must be at least 10" CHECK (min_conversion_samples >= 10),
     redact_bodies boolean NOT NULL DEFAULT false,        -- whether otpd empties texts at Twilio when their codes are no longer live
-    fallback_locale text                                 -- the text of this locale serves locales without one; null: OT004
+    fallback_locale text,                                -- the text of this locale serves locales without one; null: OT004
+    message_feedback boolean NOT NULL DEFAULT false      -- whether otpd tells Twilio which codes were used
 );
 COMMENT ON TABLE otp.settings IS 'General settings, in one row. Change it with UPDATE.';
 INSERT INTO otp.settings DEFAULT VALUES;
