@@ -22,7 +22,8 @@ struct FeedbackMachine: Sendable {
     static let busy = Instant.Duration.seconds(1)
     static let idle = Instant.Duration.seconds(5)
     /// The longest that Twilio can have a worker wait.
-    static let longestHold = Instant.Duration.seconds(3_600)
+    static let longestHold = Instant.Duration.seconds(Int64(mostSeconds))
+    private static let mostSeconds = 3_600
     private static let retries = ExponentialBackoff(first: .seconds(30), longest: .seconds(7_200))
     private static let holds = ExponentialBackoff(first: .seconds(5), longest: .seconds(300))
     private static let rounds = ExponentialBackoff(first: busy, longest: idle)
@@ -60,7 +61,7 @@ struct FeedbackMachine: Sendable {
             troubles = 0
             return .end(.unavailable)
         case .throttled(let retryAfter):
-            hold(atLeast: .seconds(Int64(clamping: max(0, retryAfter ?? 0))), at: now)
+            hold(atLeast: .seconds(Int64(min(max(0, retryAfter ?? 0), Self.mostSeconds))), at: now)
             return Self.retry(item)
         case .refused, .unclear:
             hold(atLeast: .seconds(0), at: now)
@@ -80,7 +81,7 @@ struct FeedbackMachine: Sendable {
     private mutating func hold(atLeast span: Instant.Duration, at now: Instant) {
         // Requests that were under way together are one trouble.
         if now >= heldUntil { troubles += 1 }
-        heldUntil = max(heldUntil, now + min(Self.longestHold, max(span, Self.holds.delay(after: troubles))))
+        heldUntil = max(heldUntil, now + max(span, Self.holds.delay(after: troubles)))
     }
 
     private static func retry(_ item: TakeFeedback.Item) -> Step {
