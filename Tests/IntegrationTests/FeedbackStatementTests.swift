@@ -72,7 +72,8 @@ import Testing
         let session = try await database.connect()
         try await database.enqueue("0501234567")
         try await session.text(
-            "INSERT INTO otp.feedback_due (verification_id, verified_at) SELECT id, clock_timestamp() FROM otp.verifications")
+            "INSERT INTO otp.feedback_due (verification_id, verified_at) SELECT id, clock_timestamp() FROM otp.verifications"
+        )
         let items = try await take(session)
         #expect(items.map(\.isPending) == [true] && items.first?.sid == nil)
         await session.close()

@@ -45,7 +45,8 @@ import Testing
         let simulator = try Simulator(settings())
         let sid = try created(simulator)
         #expect(post(simulator, sid, [("Outcome", "maybe")]).status == 400)
-        for other in [try created(simulator, nil), try created(simulator, "false"), "SM" + String(repeating: "0", count: 32)] {
+        let unknown = "SM" + String(repeating: "0", count: 32)
+        for other in [try created(simulator, nil), try created(simulator, "false"), unknown] {
             let answer = post(simulator, other)
             #expect(answer.status == 404, "\(other)")
             #expect(try json(answer.body)["code"] as? Int == 20404)

@@ -20,8 +20,8 @@ import Testing
         (200, confirmed(), FeedbackAnswer.confirmed), (201, confirmed(), .confirmed),
         // An answer about another message, another outcome, and pages of other servers.
         (200, confirmed("SM" + String(repeating: "b", count: 32)), .unclear),
-        (200, confirmed("\(sid)", "unconfirmed"), .unclear), (200, "<html>Log in</html>", .unclear), (200, "", .unclear),
-        (204, "", .unclear), (302, "", .unclear),
+        (200, confirmed("\(sid)", "unconfirmed"), .unclear), (200, "<html>Log in</html>", .unclear),
+        (200, "", .unclear), (204, "", .unclear), (302, "", .unclear),
         // A message that was deleted or is another account's, a kind without feedback, RFC 9457's form.
         (404, error(20404), .unavailable), (400, error(20001), .unavailable), (405, error(20004), .unavailable),
         (410, #"{"code": 20404, "title": "Gone"}"#, .unavailable),
