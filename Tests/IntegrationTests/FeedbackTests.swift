@@ -176,7 +176,7 @@ import Testing
         let otpd = try await Otpd.run(simulator)
         let message = try await send("+966501234561", "s", simulator)
         #expect(try await Otpd.command(["pause", "--all", "--reason", "test"]).code == 0)
-        try await otpd.says("paused")
+        try await otpd.says("a pause has begun: its jobs wait")
         try await verify("s", message)
         try await stays("nothing is told", for: .seconds(7)) { try simulator.stats().feedbacks == 0 }
         #expect(try await database.text(Self.due) == "1")
