@@ -42,7 +42,8 @@ CREATE TABLE otp.settings (
     fallback_locale text,                                -- the text of this locale serves locales without one; null: OT004
     -- What happens to a key whose codes are sent and not used: hold lets probes through, refuse lets none, observe records only.
     fraud_action text NOT NULL DEFAULT 'hold'
-        CONSTRAINT "fraud_action must be observe, hold or refuse" CHECK (fraud_action IN ('observe', 'hold', 'refuse'))
+        CONSTRAINT "fraud_action must be observe, hold or refuse" CHECK (fraud_action IN ('observe', 'hold', 'refuse')),
+    message_feedback boolean NOT NULL DEFAULT false      -- whether otpd tells Twilio which codes were used
 );
 COMMENT ON TABLE otp.settings IS 'General settings, in one row. Change it with UPDATE.';
 INSERT INTO otp.settings DEFAULT VALUES;

@@ -131,6 +131,9 @@ BEGIN
                 nothing := otp.code_ended(newest.id);
             END IF;
             nothing := otp.note_use(newest.id, newest.other_channels);
+            IF settings.message_feedback THEN
+                INSERT INTO otp.feedback_due (verification_id, verified_at) VALUES (newest.id, moment) ON CONFLICT DO NOTHING;
+            END IF;
             passed := true;
         ELSE
             -- Every failure writes two rows. Without a verification, the second write is to the row of the failure again.

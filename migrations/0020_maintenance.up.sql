@@ -125,6 +125,12 @@ BEGIN
     GET DIAGNOSTICS counted = ROW_COUNT;
     more := more OR counted >= batch;
 
+    -- Workers end these rows themselves within a day, unless the setting is off or no worker sends through Twilio.
+    DELETE FROM otp.feedback_due f WHERE f.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.feedback_due o WHERE o.verified_at < moment - interval '2 days' LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    more := more OR counted >= batch;
+
     DELETE FROM otp.worker_status w
     WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
     GET DIAGNOSTICS workers = ROW_COUNT;

@@ -224,6 +224,12 @@ actor Dispatcher {
         await reviewer.run()
     }
 
+    /// Tells Twilio which codes were used until canceled.
+    func giveFeedback(_ records: Session, _ twilio: TwilioReader) async {
+        var feedback = FeedbackLoop(core, catalog, ConnectionSource(records) { $0 }, twilio)
+        await feedback.run()
+    }
+
     /// Probes until canceled.
     func probe(_ records: Session) async {
         var prober = Prober(core, pauses, ConnectionSource(records) { $0 })

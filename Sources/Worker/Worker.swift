@@ -76,8 +76,10 @@ public actor Worker {
     ) throws(HTTPError) -> Transport {
         var limits = HTTPConfiguration()
         limits.totalTimeout = Times.http
-        // Each kind has its own share, so that none waits for another: sends, lookups, polls, and a connectivity check.
-        limits.maxConnections = configuration.maxInFlight + LookupPool.atATime + Poller.atATime + 1
+        // Each kind has its own share, so that none waits for another: sends, lookups, polls, feedback, and a
+        // connectivity check.
+        limits.maxConnections =
+            configuration.maxInFlight + LookupPool.atATime + Poller.atATime + FeedbackMachine.atATime + 1
         limits.caFile = configuration.caFile
         limits.plainHTTP = configuration.plainHTTP
         limits.userAgent = "otpd/\(configuration.version)"
@@ -126,6 +128,7 @@ public actor Worker {
                 background.addTask { await dispatcher.reconcile(records, twilio, rule) }
                 background.addTask { await dispatcher.beginSteps(records) }
                 background.addTask { await dispatcher.reviewFraud(records) }
+                background.addTask { await dispatcher.giveFeedback(records, twilio) }
             }
             await foreground(claims, records)
             await dispatcher.sendFinalHeartbeat()

@@ -14,6 +14,7 @@ import Testing
         TakeUnknown.statement, Sweep.statement, ReportedMessages.statement, ReportedMessages.closing,
         TakeProbe.statement, Heartbeat.statement, PollMessages.statement, RecordStatus.statement,
         RecordRedactions.statement, RecordReceipts.statement, KnownMessages.statement, RecallUnknown.statement,
+        TakeFeedback.statement, FinishFeedback.statement,
     ]
 
     /// Statements that read an index from its beginning on purpose: a small one, of jobs under way or held, or its
@@ -48,7 +49,7 @@ import Testing
             try await session.text("PREPARE planned \(types.isEmpty ? "" : "(\(types))") AS \(statement.sql)")
             let plan = try await session.text("EXPLAIN EXECUTE planned\(count > 0 ? "(\(nulls))" : "")")
             try await session.text("DEALLOCATE planned")
-            let tables = ["send_jobs", "messages", "verifications", "unsent_jobs"]
+            let tables = ["send_jobs", "messages", "verifications", "unsent_jobs", "feedback_due"]
             let lines = plan.split(separator: "\n")
             for (place, line) in lines.enumerated() {
                 let isScan = tables.contains { line.contains("Scan") && line.contains(" on \($0) ") }

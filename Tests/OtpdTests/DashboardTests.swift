@@ -158,6 +158,7 @@ struct DashboardTextTests {
         history.channelSpend = [
             DashboardHistory.ChannelSpend(channel: "call", currency: "USD", billed: "0.30", expected: "0.2")
         ]
+        history.feedback = [("confirmed", 40), ("given_up", 1)]
         history.spend = [
             DashboardHistory.Spend(currency: "USD", billed: "1.50", expected: "0.2", budget: "10"),
             DashboardHistory.Spend(currency: "EUR", billed: "0.3", expected: "0", budget: nil),
@@ -201,6 +202,7 @@ struct DashboardTextTests {
             #"otpd_spend_today{kind="billed",currency="USD"} 1.50"#,
             #"otpd_spend_today{kind="expected",currency="EUR"} 0"#, #"otpd_budget_today{currency="USD"} 10"#,
             "otpd_sent_twice_total 0", "otpd_dashboard_refused_total 3",
+            #"otpd_feedback_total{outcome="confirmed"} 40"#,
         ] { #expect(text.contains("\n\(line)\n"), "\(line)") }
         #expect(!text.contains(#"otpd_worker_up{worker="7""#), "one that was stopped is not down")
         // Every sample has its HELP and TYPE before it, once.

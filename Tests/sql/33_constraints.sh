@@ -46,6 +46,7 @@ price_unit must be three capital letters, such as USD|UPDATE otp.countries SET p
 sends_per_second must be above 0 and at most 100000|INSERT INTO otp.sender_rates VALUES ('Mgask', 0)
 resend_after must be 0 seconds to 5 minutes, or null|UPDATE otp.error_class_defaults SET resend_after = '1 hour'
 class must be one of otp.error_class_defaults|UPDATE otp.error_classes SET class = 'pause' WHERE code = 20003
+outcome must be confirmed, unavailable, no_message or given_up|INSERT INTO otp.feedback_counts (outcome) VALUES ('lost')
 otp.number_table has one row|INSERT INTO otp.number_table (only_row, version, released_on) VALUES (false, '1', now())
 scope must be one of those that \d otp.limits shows|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('planet', '1 day', 5)
 period must be 1 second to 31 days|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('phone', '1 year', 5)

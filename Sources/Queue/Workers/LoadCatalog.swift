@@ -44,6 +44,8 @@ public enum LoadCatalog {
     static let waits = Statement(
         "otpd_waits", "SELECT EXISTS (SELECT FROM otp.routes WHERE wait IS NOT NULL)")
 
+    static let settings = Statement("otpd_settings", "SELECT message_feedback FROM otp.settings")
+
     /// The result.
     public struct Rows: Sendable {
         public var templates: [TemplateSet.Row] = []
@@ -59,6 +61,8 @@ public enum LoadCatalog {
         public var nextProbe: Instant.Duration?
         /// Whether a step of a route begins after a wait.
         public var hasWaits = false
+        /// Whether Twilio is told which codes were used.
+        public var givesFeedback = false
         /// By purpose: the name of the app and the sender, where it has them.
         public var purposes: [String: (appName: String?, sender: String?)] = [:]
         /// Senders of WhatsApp messages and calls.
@@ -119,6 +123,8 @@ public enum LoadCatalog {
         }
         let waiting = try await connection.execute(waits, Parameters(), deadline: deadline, onDeadline: .drop)
         all.hasWaits = try waiting.bool(0, 0)
+        let general = try await connection.execute(settings, Parameters(), deadline: deadline, onDeadline: .drop)
+        all.givesFeedback = try general.bool(0, 0)
         return all
     }
 }

@@ -60,7 +60,7 @@ public enum ReadHistory {
     }
 
     /// Reads in one round trip. For a period it reads `points` and `deliveries`, and always `channels` (without a period,
-    /// of the last hour), `channel_spend`, `spend`, `sent_twice` and `clock`.
+    /// of the last hour), `channel_spend`, `spend`, `sent_twice`, `feedback` and `clock`.
     public static func run(
         on connection: Connection, _ span: Span?, deadline: Instant
     ) async throws(PostgresError) -> [ReadStatus.Part] {
@@ -77,6 +77,7 @@ public enum ReadHistory {
                     "SELECT currency, billed, expected, budget FROM otp.spend_today ORDER BY budget IS NULL, currency"
                 ),
                 ("sent_twice", "SELECT messages FROM otp.sent_twice"),
+                ("feedback", "SELECT outcome, codes FROM otp.feedback_counts ORDER BY outcome"),
                 ("clock", "SELECT extract(epoch FROM now())::bigint AS now"),
             ]
         let results = try await connection.simple(

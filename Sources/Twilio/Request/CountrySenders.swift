@@ -27,7 +27,7 @@ public struct CountrySenders: Sendable {
         }
     }
 
-    private let standard: CreateMessage
+    private var standard: CreateMessage
     private let statusCallback: String?
     private var forms: [String: Result<CreateMessage, BadRow>] = [:]
     private var purposes: [String: Result<CreateMessage, BadRow>] = [:]
@@ -38,12 +38,20 @@ public struct CountrySenders: Sendable {
         self.statusCallback = statusCallback
     }
 
-    /// Replaces the senders by country with those of `rows`, and those by purpose.
-    public mutating func read(_ rows: [String: String], purposes senders: [String: String] = [:]) {
+    /// Replaces the senders by country with those of `rows`, and those by purpose. `providesFeedback` says whether Twilio
+    /// will be told which codes were used.
+    public mutating func read(
+        _ rows: [String: String], purposes senders: [String: String] = [:], providesFeedback: Bool = false
+    ) {
+        standard = CreateMessage(
+            sender: standard.sender, statusCallback: statusCallback, providesFeedback: providesFeedback)
         var encoded: [Sender: CreateMessage] = [standard.sender: standard]
         func form(_ text: String, _ bad: BadRow) -> Result<CreateMessage, BadRow> {
             guard let sender = try? Sender(country: text) else { return .failure(bad) }
-            let form = encoded[sender] ?? CreateMessage(sender: sender, statusCallback: statusCallback)
+            let form =
+                encoded[sender]
+                ?? CreateMessage(
+                    sender: sender, statusCallback: statusCallback, providesFeedback: providesFeedback)
             encoded[sender] = form
             return .success(form)
         }

@@ -4,7 +4,7 @@ public import OTP
 public struct CreateMessage: Sendable {
     /// The sender of these messages.
     public let sender: Sender
-    /// `&From=…` or `&MessagingServiceSid=…`.
+    /// `&From=…` or `&MessagingServiceSid=…`, and `&ProvideFeedback=true` if feedback will follow.
     private let senderField: [UInt8]
     private let statusCallback: StatusCallback
 
@@ -15,8 +15,9 @@ public struct CreateMessage: Sendable {
     public static let referenceName = "reference"
 
     /// `statusCallback` is the public URL of the receiver (`OTPD_CALLBACK_PUBLIC_URL`), to which the reference of each
-    /// attempt is added as a query parameter.
-    public init(sender: Sender, statusCallback: String?) {
+    /// attempt is added as a query parameter. `providesFeedback` says that Twilio will be told whether the code was used:
+    /// Twilio takes feedback for messages that were created so.
+    public init(sender: Sender, statusCallback: String?, providesFeedback: Bool = false) {
         var field = Array("&".utf8)
         switch sender {
         case .from(let number):
@@ -26,6 +27,7 @@ public struct CreateMessage: Sendable {
             field.append(contentsOf: "MessagingServiceSid=".utf8)
             FormEncoding.append(sid.utf8.span, to: &field)
         }
+        if providesFeedback { field.append(contentsOf: "&ProvideFeedback=true".utf8) }
         self.sender = sender
         senderField = field
         self.statusCallback = StatusCallback(statusCallback)

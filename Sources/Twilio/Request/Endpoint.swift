@@ -39,6 +39,12 @@ public struct Endpoint: Sendable, Hashable {
     /// GET: one message. POST: change it.
     public func message(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid).json" }
 
+    /// POST: tells Twilio whether the message reached its user.
+    public func feedback(_ sid: MessageSID) -> String { "\(account)/Messages/\(sid)/Feedback.json" }
+
+    /// The form that says that a message's code was used.
+    public static let confirmation = Array("Outcome=confirmed".utf8)
+
     /// GET: the messages sent to a number by SMS, or by WhatsApp, newest first, `pageSize` (1…1000) a page.
     ///
     /// Uses no `DateSent` filter, because messages not sent yet may lack the date. The path holds the whole number, so

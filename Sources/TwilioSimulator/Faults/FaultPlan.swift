@@ -2,7 +2,7 @@
 struct FaultPlan {
     /// The requests that a rule applies to.
     enum Kind: String {
-        case create, fetch, list, any
+        case create, fetch, list, feedback, any
     }
 
     struct Rule: Equatable {

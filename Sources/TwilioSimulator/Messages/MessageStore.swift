@@ -3,6 +3,15 @@
 /// Bounded: past `capacity` the oldest whole chunk is dropped. A message is found by its sequence number (which its SID
 /// encodes), by `To` through a chain that starts in `index`, or by walking. Used only on the event loop that owns it.
 final class MessageStore {
+    /// What is known of a message's use (`ProvideFeedback`, `Feedback.json`).
+    enum Feedback: UInt8 {
+        /// The message was created without `ProvideFeedback`.
+        case none
+        /// None has come yet.
+        case expected
+        case confirmed, unconfirmed
+    }
+
     /// One message, 48 bytes. Its text is in the chunk's arena: to, from, service SID, body.
     struct Record {
         var createdAt: Microseconds
@@ -19,6 +28,7 @@ final class MessageStore {
         var deleted = false
         /// Deleted by a reset of its channel, and no longer in the index.
         var forgotten = false
+        var feedback = Feedback.none
     }
 
     /// The index entry of a number.
@@ -38,6 +48,7 @@ final class MessageStore {
         var segments: Int
         var outcome: Outcome
         var errorCode: UInt32
+        var wantsFeedback = false
     }
 
     private final class Chunk {
@@ -70,7 +81,8 @@ final class MessageStore {
                 createdAt: now, previousForTo: entry?.newest ?? -1, offset: UInt32(chunk.text.count),
                 errorCode: draft.errorCode, bodyLength: UInt16(draft.body.count), segments: UInt16(draft.segments),
                 toLength: UInt8(draft.to.count), fromLength: UInt8(draft.from.count),
-                serviceLength: UInt8(draft.service.count), outcome: draft.outcome))
+                serviceLength: UInt8(draft.service.count), outcome: draft.outcome,
+                feedback: draft.wantsFeedback ? .expected : .none))
         chunk.text.append(contentsOf: draft.to)
         chunk.text.append(contentsOf: draft.from)
         chunk.text.append(contentsOf: draft.service)
@@ -100,6 +112,10 @@ final class MessageStore {
     /// Empties the text of a message for good.
     func redact(_ sequence: Int) {
         update(sequence) { $0.bodyLength = 0 }
+    }
+
+    func record(_ feedback: Feedback, for sequence: Int) {
+        update(sequence) { $0.feedback = feedback }
     }
 
     func delete(_ sequence: Int) {

@@ -74,7 +74,8 @@ extension Simulator {
             MessageStore.Draft(
                 to: to, from: from.isEmpty ? channel.address(Self.serviceSender) : from, service: service,
                 body: Array(text.text.utf8), segments: channel == .whatsapp ? 1 : Segments.count(text.text),
-                outcome: outcome, errorCode: errorCode),
+                outcome: outcome, errorCode: errorCode,
+                wantsFeedback: form.text("ProvideFeedback")?.lowercased() == "true"),
             at: now)
         statistics[channel].created += 1
         guard let message = store.message(sequence) else { preconditionFailure("the message just added is missing") }

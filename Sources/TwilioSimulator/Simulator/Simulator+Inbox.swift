@@ -90,6 +90,8 @@ extension Simulator {
             append(sids.sid(message.sequence), to: message.to, from: message.from, message.body, &body)
             body.append(text: "\(message.record.createdAt), \"status\": \"\(state.status.rawValue)\", \"error_code\": ")
             body.append(text: state.errorCode.map(String.init) ?? "null")
+            let feedback = message.record.feedback
+            body.append(text: ", \"feedback\": \(feedback == .none ? "null" : "\"\(feedback)\"")")
             appendEnd(message.channel, String(utf8: message.body), &body)
         case .call(let call):
             append(callSIDs.sid(call.sequence), to: call.to[...], from: call.from[...], call.words.utf8, &body)

@@ -34,7 +34,7 @@ extension Simulator {
             ("numbers_repeated", all.reduce(0) { $0 + $1.repeated }),
             ("callbacks_sent", statistics.callbacksSent), ("callbacks_failed", statistics.callbacksFailed),
             ("callbacks_unsupported", statistics.callbacksUnsupported),
-            ("callbacks_refused", statistics.callbacksRefused),
+            ("callbacks_refused", statistics.callbacksRefused), ("feedbacks", statistics.feedbacks),
         ]
         for (name, value) in values { body.append(text: "\"\(name)\": \(value), ") }
         body.append(text: "\"channels\": {")

@@ -165,6 +165,12 @@ final class Simulator {
             case .post: return faulty(.any, format) { updateCall(call, request, at: now) }
             case .delete, .other: break
             }
+        } else if request.path.hasPrefix(messagePrefix), request.path.hasSuffix(Self.feedbackSuffix) {
+            guard faults.accountStatus == .active else { return Reply(answer: ErrorCatalog.notActive.answer(format)) }
+            let sid = request.path.utf8.dropFirst(messagePrefix.utf8.count).dropLast(Self.feedbackSuffix.utf8.count)
+            if request.method == .post {
+                return faulty(.feedback, format) { recordFeedback(about: sid, request, at: now) }
+            }
         } else if request.path.hasPrefix(messagePrefix), request.path.hasSuffix(".json") {
             let sid = request.path.utf8.dropFirst(messagePrefix.utf8.count).dropLast(".json".utf8.count)
             guard let sequence = sids.sequence(of: sid), let message = store.message(sequence) else {
@@ -194,7 +200,7 @@ final class Simulator {
     }
 
     /// Answers requests other than creates, with the faults for their kind.
-    private func faulty(
+    func faulty(
         _ kind: FaultPlan.Kind, _ format: TwilioError.Format, _ honest: () -> Result<Answer, TwilioError>
     ) -> Reply {
         faulty(kind, format) { honest().map { Reply(answer: $0) } }

@@ -27,6 +27,8 @@ struct Statistics {
     var callbacksUnsupported = 0
     /// Callbacks to other machines, without `--remote-callbacks`.
     var callbacksRefused = 0
+    /// Requests that told whether a message's code was used, and were accepted.
+    var feedbacks = 0
     /// Faults by name.
     var faults: [String: Int] = [:]
     private var sms = ChannelStatistics()

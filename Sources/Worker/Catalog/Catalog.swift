@@ -21,6 +21,8 @@ final class Catalog {
     private(set) var rule = DispositionRule(classes: .none)
     /// Whether a step of a route begins after a wait.
     private(set) var hasWaits = false
+    /// Whether Twilio is told which codes were used.
+    private(set) var givesFeedback = false
     /// An operator changed something, or a job needs a row that is not here: the next heartbeat reloads.
     private var isStale = false
 
@@ -42,7 +44,9 @@ final class Catalog {
     func read(_ rows: LoadCatalog.Rows) {
         let log = core.log
         templates = TemplateSet(rows.templates, keeping: templates)
-        senders.read(rows.senders, purposes: rows.purposes.compactMapValues(\.sender))
+        senders.read(
+            rows.senders, purposes: rows.purposes.compactMapValues(\.sender), providesFeedback: rows.givesFeedback)
+        givesFeedback = rows.givesFeedback
         appNames = rows.purposes.compactMapValues { $0.appName.map { Array($0.utf8) } }
         channelSenders.read(
             rows.channelSenders.map { .init(channel: $0.channel, country: $0.country, sender: $0.sender) })

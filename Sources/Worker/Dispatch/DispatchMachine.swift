@@ -81,6 +81,11 @@ struct DispatchMachine: Sendable {
 
     var isDraining: Bool { phase == .draining }
 
+    /// Whether requests that no code depends on may be made: everything works, and Twilio takes all that is sent.
+    var allowsFeedback: Bool {
+        phase == .running && !isHalted && pause.reason == nil && !throttle.isThrottled
+    }
+
     // MARK: Claims
 
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.

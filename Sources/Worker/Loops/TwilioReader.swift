@@ -36,9 +36,9 @@ enum MessageLookup: Sendable {
     case unclear
 }
 
-/// Reads messages and pages of Twilio's list, and has Twilio delete texts. It sends no message, and is off the hot
+/// Reads messages and pages of Twilio's list, has Twilio delete texts, and gives feedback. It sends no message, and is off the hot
 /// path.
-struct TwilioReader: MessageReader {
+struct TwilioReader: MessageReader, FeedbackSender {
     let http: HTTPClient
     let baseURL: String
     let endpoint: Twilio.Endpoint
@@ -144,6 +144,19 @@ struct TwilioReader: MessageReader {
         } catch {
             log.debug("Twilio does not answer", metadata: [LogKeys.error: "\(error)"])
             return false
+        }
+    }
+
+    /// Tells Twilio that a message's code was used. Repeating it is harmless.
+    func confirm(_ sid: MessageSID) async -> FeedbackAnswer {
+        do {
+            let response = try await perform(
+                .post, endpoint.feedback(sid), body: Endpoint.confirmation, deadline: .now() + Times.http)
+            return FeedbackAnswer(
+                status: response.status, body: response.body.span, retryAfter: response.retryAfter, about: sid)
+        } catch {
+            log.debug("cannot reach Twilio", metadata: [LogKeys.error: "\(error)"])
+            return .unclear
         }
     }
 

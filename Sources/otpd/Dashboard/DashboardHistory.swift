@@ -37,6 +37,8 @@ struct DashboardHistory: Sendable {
     /// Today's cost of each channel and currency.
     var channelSpend: [ChannelSpend] = []
     var sentTwice = 0
+    /// Verified codes by what became of the feedback about them.
+    var feedback: [(outcome: String, codes: Int)] = []
     /// The database's time in seconds since 1970.
     var now = 0
 
@@ -85,6 +87,7 @@ struct DashboardHistory: Sendable {
                             channel: row.text("channel") ?? "", currency: row.text("currency") ?? "",
                             billed: row.text("billed") ?? "0", expected: row.text("expected") ?? "0"))
                 case "sent_twice": sentTwice = row.int("messages")
+                case "feedback": feedback.append((row.text("outcome") ?? "", row.int("codes")))
                 case "clock": now = row.int("now")
                 default: break
                 }

@@ -30,6 +30,10 @@ struct Metrics {
                 ([], "\(history.sentTwice)")
             ])
         metrics.family(
+            "otpd_feedback_total", "counter",
+            "Verified codes by what became of the feedback to Twilio (otp.settings.message_feedback).",
+            history.feedback.map { ([("outcome", $0.outcome)], "\($0.codes)") })
+        metrics.family(
             "otpd_dashboard_refused_total", "counter", "Requests with a wrong token, since this process started.",
             [([], "\(refusedTokens)")])
         return metrics.text

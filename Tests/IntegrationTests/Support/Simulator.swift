@@ -42,13 +42,15 @@ struct Simulator: Sendable {
         let subject: String?
         let messageId: String?
         let html: String?
+        /// `expected`, `confirmed` or `unconfirmed`; nil for a message that was created without `ProvideFeedback`.
+        let feedback: String?
         /// What looks like the code of a call or of an e-mail.
         private let found: String?
         /// Microseconds since the Unix epoch.
         let receivedAt: Int
 
         private enum CodingKeys: String, CodingKey {
-            case sid, to, from, body, channel, status, subject, messageId, html, receivedAt
+            case sid, to, from, body, channel, status, subject, messageId, html, feedback, receivedAt
             case found = "code"
         }
 
@@ -78,6 +80,7 @@ struct Simulator: Sendable {
         let numbersRepeated: Int
         let callbacksSent: Int
         let callbacksFailed: Int
+        let feedbacks: Int
         let faults: [String: Int]
     }
 
