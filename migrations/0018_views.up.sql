@@ -22,6 +22,8 @@ CREATE TABLE otp.verified_before (
     verified_at timestamptz NOT NULL,
     PRIMARY KEY (subject, purpose, e164)
 );
+CREATE INDEX verified_before_verified_at ON otp.verified_before (verified_at);     -- for otp.prune
+CREATE INDEX verified_before_phone ON otp.verified_before (e164);                  -- for otp.forget_phone
 
 -- Every send job, live or ended, exactly once. Each branch reads one table without a condition, so that the planner can use the
 -- indexes of each: ORDER BY send_job_id DESC LIMIT 10 reads ten rows of a million, and a search for one verification reads one.

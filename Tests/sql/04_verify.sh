@@ -21,7 +21,7 @@ for typed in '' ' ' 123 1234567890123 'hello world, again' '12345é' '123456/' "
 done
 gives "a right code behind a page of blanks is none either" f "SELECT otp.verify('none', repeat(' ', 300) || '123456')"
 gives "nor one before a page of blanks and more" f "SELECT otp.verify('none', '123456' || repeat(' ', 100) || '!')"
-gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = '+966501234567') FROM otp.verifications WHERE subject = 'none'"
+gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = otp.counter_key('phone', '+966501234567')) FROM otp.verifications WHERE subject = 'none'"
 writes() { psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT otp.verify('none', '$1')" -c "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp'" -c "ROLLBACK" 2>/dev/null | tail -1; }
 writes hello world, again >/dev/null; writes 000000 >/dev/null
 check "as much is written as for a wrong code" "$(writes 000000)" "$(writes 'hello world, again')"
@@ -80,7 +80,7 @@ gives "unseal answers null under another secret" "t" "SET otp.secret = '$other';
 gives "while rotating, the previous secret opens and verifies" "t|t" "SET otp.secret = '$other'; SET otp.secret_previous = '$secret'; SELECT unseal(sealed_code, key_id) = '123456', otp.verify('secret', '123456') FROM otp.verifications WHERE subject = 'secret'"
 make undone 0502323232 >/dev/null
 gives "in a longer transaction" "false|true" "BEGIN; SELECT otp.verify('undone', '1111') || '|' || otp.verify('undone', '123456'); ROLLBACK"
-gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = v.e164 AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
+gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = otp.counter_key('phone', v.e164) AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
 says "inside a longer transaction it warns" "WARNING: +otp.verify runs inside a longer transaction" "SET client_min_messages = warning; BEGIN; CREATE TEMP TABLE t (); SELECT otp.verify('a', '1'); ROLLBACK"
 check "and not in its own" "f" "$(psql -qXAt -d "$PGDATABASE" -c "SET client_min_messages = warning" -c "SELECT otp.verify('a', '1')" 2>&1)"
 
