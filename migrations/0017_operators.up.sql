@@ -81,6 +81,9 @@ BEGIN
     ELSIF ended.send_job_id IS NULL THEN
         PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows the jobs that exist.');
     END IF;
+    IF ended.state = 'test' THEN
+        PERFORM otp.refuse_job(wanted, 'is a test: nothing is sent to its phone number', 'Its code is the fixed one.');
+    END IF;
     IF ended.error_class IN ('unknown', 'repeated_sid') THEN
         PERFORM otp.refuse_job(wanted, 'may have reached Twilio: its outcome stayed unknown',
             'If the user has no message, ask them to request the code again.');

@@ -61,14 +61,15 @@ BEGIN
         ORDER BY v.created_at LIMIT batch FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM otp.verifications v USING old WHERE v.id = old.id
-        RETURNING v.subject, v.purpose, v.e164,
+        RETURNING v.subject, v.purpose, v.e164, v.is_test,
             CASE WHEN 'email' = ANY (v.other_channels) THEN NULL ELSE v.verified_at END AS verified_at
     ), kept AS (
-        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at)
-        SELECT g.subject, g.purpose, g.e164, max(g.verified_at) FROM gone g
+        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at, is_test)
+        SELECT g.subject, g.purpose, g.e164, max(g.verified_at), nullif(bool_and(coalesce(g.is_test, false)), false) FROM gone g
         WHERE g.verified_at IS NOT NULL AND (g.verified_at < moment - keep.keep_verified_phones) IS NOT TRUE
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-        ON CONFLICT (subject, purpose, e164) DO UPDATE SET verified_at = greatest(b.verified_at, excluded.verified_at)
+        ON CONFLICT (subject, purpose, e164) DO UPDATE
+        SET verified_at = greatest(b.verified_at, excluded.verified_at), is_test = nullif(b.is_test AND excluded.is_test, false)
     )
     SELECT count(*) INTO verifications FROM gone;
 

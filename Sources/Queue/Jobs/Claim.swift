@@ -77,7 +77,9 @@ public enum Claim {
                     WHEN v.verified_at IS NOT NULL THEN 'verified'
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
+                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                    WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                  WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
                c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
@@ -127,7 +129,9 @@ public enum Claim {
                     WHEN v.verified_at IS NOT NULL THEN 'verified'
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
+                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                    WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                  WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
                c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget'))
@@ -184,7 +188,9 @@ public enum Claim {
                     WHEN v.verified_at IS NOT NULL THEN 'verified'
                     WHEN EXISTS (SELECT FROM otp.verifications n
                                   WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END,
+                                    AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                    WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                  WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END,
                c.lost_claims > 0, v.country, c.probe_of, c.attempt - c.returned, c.ctid, c.lookups > 0,
                c.channel, v.email,
                EXISTS (SELECT FROM otp.limits l WHERE l.scope IN ('prefix', 'country', 'total', 'budget')),
