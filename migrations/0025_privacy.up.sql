@@ -27,7 +27,7 @@ COMMENT ON TABLE otp.pending_forgets IS 'Verifications that are forgotten when t
 -- message it is.
 CREATE TABLE otp.pending_redactions (
     message_sid text COLLATE "C" PRIMARY KEY,
-    due_at timestamptz DEFAULT clock_timestamp(),   -- null: every try failed
+    due_at timestamptz DEFAULT now(),     -- null: every try failed
     tries smallint NOT NULL DEFAULT 0
 );
 CREATE INDEX pending_redactions_due ON otp.pending_redactions (due_at) WHERE due_at IS NOT NULL;

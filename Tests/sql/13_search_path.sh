@@ -75,7 +75,7 @@ declare -A calls=(
     [send_sms_hook]="SELECT otp.send_sms_hook('{\"user\": {\"id\": \"hook\", \"phone\": \"966501234579\"}, \"sms\": {\"otp\": \"561166\"}}')"
     [sequences_behind]="SELECT otp.sequences_behind()"
     [advance_sequences]="SELECT otp.advance_sequences()"
-    [prune]="SELECT otp.prune('30 days', 10, '-1 second')"
+    [prune]="SELECT otp.prune(10, '-1 second')"
     [country_before_write]="UPDATE otp.countries SET region = 'SA' RETURNING region"
     [pause_before_write]="INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'AE', 'x') RETURNING name"
     [settings_before_write]="UPDATE otp.settings SET timezone = 'UTC' RETURNING timezone"
