@@ -212,8 +212,7 @@ CREATE TRIGGER before_insert BEFORE INSERT ON otp.verifications
 FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_insert();
 
 CREATE TRIGGER before_update
-BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, email, expires_at, e164, country, sealed_code, code_hash, key_id,
-    is_test
+BEFORE UPDATE OF id, subject, phone_number, region, purpose, code, email, expires_at, e164, country, sealed_code, code_hash, key_id
 ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_update();
 
 GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip, email), SELECT (id, expires_at)
