@@ -98,7 +98,7 @@ clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
 for n in $(seq 30); do (patient -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
 # A phone number that is locked for the day gets no codes, because none could be verified. An operator can unlock it.
-clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
+clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
 fails "nothing is sent to a phone whose tries of the day are used up" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 says "and the DETAIL says until when" "DETAIL:  retry_after=[1-9][0-9]* window=86400 scope=failures" "SELECT otp.request('anybody', '+966 50 123 4567')"
 says "until midnight" t "SELECT substring(otp.x FROM 'retry_after=([0-9]+)')::int - extract(epoch FROM date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') + '1 day' - now() AT TIME ZONE 'Asia/Riyadh') BETWEEN -5 AND 5 FROM (SELECT '$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('anybody', '0501234567')" 2>&1 | grep DETAIL)' AS x) otp"

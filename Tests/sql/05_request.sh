@@ -31,7 +31,7 @@ for n in $(seq 32); do (for try in $(seq 80); do patient -c "BEGIN ISOLATION LEV
 gives "also under REPEATABLE READ, retrying" "1|5" "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.send_jobs)"
 # A second request for a live code uses the latest locale and the first expiry. Each send counts for its own client address.
 clean
-counted() { sql -c "SELECT coalesce(string_agg(coalesce(a, 'another') || ' ' || cardinality(sent_at), ', ' ORDER BY a), 'none') FROM otp.send_counts LEFT JOIN unnest(ARRAY['192.0.2.1', '192.0.2.2']) a ON key = otp.counter_key('client_ip', a) WHERE scope = 'client_ip'"; }
+counted() { sql -c "SELECT coalesce(string_agg(coalesce(a, 'another') || ' ' || cardinality(sent_at), ', ' ORDER BY a), 'none') FROM otp.send_counts LEFT JOIN unnest(ARRAY['192.0.2.1', '192.0.2.2', '2001:db8:1::/64']) a ON key = otp.counter_key('client_ip', a) WHERE scope = 'client_ip'"; }
 first=$(sql -c "SELECT expires_at FROM otp.request('again', '0501231231', locale => 'en', client_ip => '192.0.2.1')")
 sql -c "SELECT otp.request('again', '0501231231', client_ip => '192.0.2.2')" >/dev/null
 check "a resend counts for the address that asks for it" "192.0.2.1 1, 192.0.2.2 1" "$(counted)"

@@ -91,7 +91,7 @@ declare -A calls=(
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
 # The jobs that have been claimed by then.
-declare -A before=([end_test_send]="UPDATE otp.verifications SET is_test = true WHERE id = $prey" [advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
+declare -A before=([take_redactions]="INSERT INTO otp.pending_redactions (message_sid) VALUES ('SM1') ON CONFLICT DO NOTHING; INSERT INTO otp.pending_forgets VALUES (0, true) ON CONFLICT DO NOTHING" [end_test_send]="UPDATE otp.verifications SET is_test = true WHERE id = $prey" [advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
     [begin_steps]="INSERT INTO otp.step_waits VALUES ($job, $prey, now() - interval '1 second') ON CONFLICT DO NOTHING"
     [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path

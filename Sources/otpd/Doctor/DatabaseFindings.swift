@@ -18,7 +18,7 @@ struct DatabaseFindings {
         + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
-        + TemplateChecks.all + [RouteChecks.check]
+        + TemplateChecks.all + [RouteChecks.check, TestNumberCheck.check]
         + ActivityChecks.all
 
     /// All checks, skipped for one reason.
@@ -56,6 +56,9 @@ struct DatabaseFindings {
             TemplateChecks.segments($0, appName: appName)
         }
         findings += list(RouteChecks.check, readings.routes, RouteChecks.findings)
+        findings += list(TestNumberCheck.check, readings.testNumbers) {
+            TestNumberCheck.findings($0, own: ownKeys)
+        }
         findings.append(
             finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
         findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)

@@ -92,6 +92,9 @@ struct DatabaseReader: Sendable {
         readings.routes = await one { deadline throws(PostgresError) in
             try await ReadRoutes.run(on: connection, deadline: deadline)
         }
+        readings.testNumbers = await one { deadline throws(PostgresError) in
+            try await ReadTestNumbers.run(on: connection, deadline: deadline)
+        }
         readings.activity = await one { deadline throws(PostgresError) in
             try await ReadActivity.run(on: connection, deadline: deadline)
         }

@@ -32,6 +32,7 @@ struct DatabaseReadings: Sendable {
     var templates: Reading<[TemplateRow]>?
     var countries: Reading<[ReadTexts.Country]>?
     var routes: Reading<[ReadRoutes.Step]>?
+    var testNumbers: Reading<[ReadTestNumbers.TestNumber]>?
     var activity: Reading<ReadActivity.Activity>?
     var listen: Reading<TryListen.Hearing>?
 }
