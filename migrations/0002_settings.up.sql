@@ -50,7 +50,7 @@ CREATE TABLE otp.settings (
     keep_verified_phones interval,                       -- after their last verification; null: for ever
     fallback_locale text,                                -- the text of this locale serves locales without one; null: OT004
     -- The verifications themselves show the verified phones, too.
-    CONSTRAINT "keep_verified_phones must be at least keep_verifications, or null" CHECK (keep_verified_phones >= keep_verifications)
+    CONSTRAINT "keep_verified_phones: at least keep_verifications, or null" CHECK (keep_verified_phones >= keep_verifications)
 );
 COMMENT ON TABLE otp.settings IS 'General settings, in one row. Change it with UPDATE.';
 INSERT INTO otp.settings DEFAULT VALUES;
