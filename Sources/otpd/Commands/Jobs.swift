@@ -39,7 +39,9 @@ struct JobsCommand: ParsableCommand {
                 """)
 
         @Option(
-            help: "Only jobs in this state: queued, sending, unknown, accepted, failed, expired, limited, canceled or test.")
+            help: """
+                Only jobs in this state: queued, sending, unknown, accepted, failed, expired, limited, canceled or test.
+                """)
         var state: String?
 
         @Option(help: "Only jobs of this subject: the backend's own reference to a user.")

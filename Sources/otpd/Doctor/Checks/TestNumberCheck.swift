@@ -32,7 +32,8 @@ enum TestNumberCheck {
         guard findings.isEmpty else { return findings }
         return [
             check.warn(
-                "\(words(numbers)): nothing is sent there, and a fixed code is right, for up to \(Words.age(last)).", remove)
+                "\(words(numbers)): nothing is sent there, and a fixed code is right, for up to \(Words.age(last)).",
+                remove)
         ]
     }
 
