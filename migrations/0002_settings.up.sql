@@ -39,11 +39,22 @@ CREATE TABLE otp.settings (
     min_conversion_samples int NOT NULL DEFAULT 50
         CONSTRAINT "min_conversion_samples must be at least 10" CHECK (min_conversion_samples >= 10),
     redact_bodies boolean NOT NULL DEFAULT false,        -- whether otpd empties texts at Twilio when their codes are no longer live
+    -- How long otp.prune keeps rows. A verification is also kept while a send of it is in the queue, and a message while otpd
+    -- has something left to ask Twilio about it. Limits and wrong tries depend on none of these.
+    keep_verifications interval NOT NULL DEFAULT '90 days'
+        CONSTRAINT "keep_verifications must be at least 1 day" CHECK (keep_verifications >= '1 day'),
+    keep_messages interval NOT NULL DEFAULT '90 days'
+        CONSTRAINT "keep_messages must be at least 1 day" CHECK (keep_messages >= '1 day'),
+    keep_unsent_jobs interval NOT NULL DEFAULT '90 days'
+        CONSTRAINT "keep_unsent_jobs must be at least 1 day" CHECK (keep_unsent_jobs >= '1 day'),
+    keep_verified_phones interval,                       -- after their last verification; null: for ever
     fallback_locale text,                                -- the text of this locale serves locales without one; null: OT004
     -- What happens to a key whose codes are sent and not used: hold lets probes through, refuse lets none, observe records only.
     fraud_action text NOT NULL DEFAULT 'hold'
         CONSTRAINT "fraud_action must be observe, hold or refuse" CHECK (fraud_action IN ('observe', 'hold', 'refuse')),
-    message_feedback boolean NOT NULL DEFAULT false      -- whether otpd tells Twilio which codes were used
+    message_feedback boolean NOT NULL DEFAULT false,     -- whether otpd tells Twilio which codes were used
+    -- The verifications themselves show the verified phones, too.
+    CONSTRAINT "keep_verified_phones: at least keep_verifications, or null" CHECK (keep_verified_phones >= keep_verifications)
 );
 COMMENT ON TABLE otp.settings IS 'General settings, in one row. Change it with UPDATE.';
 INSERT INTO otp.settings DEFAULT VALUES;

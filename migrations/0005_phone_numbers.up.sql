@@ -103,9 +103,10 @@ BEGIN
     RETURN result;
 END $$;
 
--- Turns any spelling into E.164, as libphonenumber reads it. An invalid number gives a reason instead.
+-- Turns any spelling into E.164, as libphonenumber reads it. An invalid number gives a reason instead. A number that is not in
+-- use gives its E.164 form as `unused`, and is valid with the type `test` while it is a test number.
 CREATE FUNCTION otp.parse_phone_number(
-    raw text, region text, OUT e164 text, OUT country text, OUT type text, OUT reason text)
+    raw text, region text, OUT e164 text, OUT country text, OUT type text, OUT reason text, OUT unused text)
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     -- Symbols and punctuation beyond ASCII. All other characters beyond ASCII count as letters.
@@ -223,7 +224,17 @@ BEGIN
             WHEN length(number) < region_row.lengths[1] THEN format('it has too few digits for %s (+%s)', region_row.region, code)
             WHEN length(number) > region_row.lengths[cardinality(region_row.lengths)]
                 THEN format('it has too many digits for %s (+%s)', region_row.region, code)
-            ELSE format('no such number is in use in %s (+%s)', region_row.region, code) END;
+            WHEN length(code || number) <= 15 THEN format('no such number is in use in %s (+%s)', region_row.region, code)
+            ELSE 'it has more than 15 digits' END;
+        IF starts_with(reason, 'no such number') THEN
+            unused := '+' || code || number;
+            SELECT t.e164, t.country INTO e164, country
+            FROM otp.test_numbers t WHERE t.e164 = unused AND t.expires_at > clock_timestamp();
+            IF FOUND THEN
+                type := 'test';
+                reason := NULL;
+            END IF;
+        END IF;
     ELSIF type IN ('fixed line', 'toll free', 'premium rate', 'shared cost', 'company', 'voicemail', 'pager') THEN
         reason := format('it is a %s number, which cannot receive SMS', type);
     ELSE

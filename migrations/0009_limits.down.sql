@@ -7,9 +7,10 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.count_send, otp.shared_sum, otp.shared_limits, otp.refuse_locked_phone, otp.refuse_send,
-    otp.refuse_wait, otp.lock_timeout, otp.client_key;
+    otp.refuse_wait, otp.lock_timeout, otp.client_key, otp.counter_key;
 DROP TABLE otp.shared_counts, otp.send_counts, otp.limits;
-DROP SEQUENCE otp.refused_fraud, otp.refused_failures, otp.refused_budget, otp.refused_total, otp.refused_country, otp.refused_prefix,
+DROP SEQUENCE otp.counter_key_low, otp.counter_key_high, otp.refused_fraud, otp.refused_failures, otp.refused_budget, otp.refused_total, otp.refused_country,
+    otp.refused_prefix,
     otp.refused_block, otp.refused_client_ip, otp.refused_subject, otp.refused_phone;
 
 DELETE FROM otp.schema_migrations WHERE version = 9;

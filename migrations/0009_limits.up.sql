@@ -81,7 +81,26 @@ INSERT INTO otp.limits (scope, period, max_sends, max_cost, times_usual) VALUES
     ('total', '1 day', 1000, NULL, 3),
     ('budget', '1 day', NULL, 100, 3);
 
+-- The key of the hashes in otp.counter_key: two random numbers. They are sequences for the reason given at otp.wake_key. No
+-- role may read them.
+CREATE SEQUENCE otp.counter_key_high;
+CREATE SEQUENCE otp.counter_key_low;
+DO $$
+BEGIN
+    -- The last 15 hexadecimal digits of such a UUID are all random. pgcrypto's functions may not be granted to the owner yet.
+    PERFORM setval(k.name::regclass, ('x' || right(replace(gen_random_uuid()::text, '-', ''), 15))::bit(60)::bigint | 1)
+    FROM (VALUES ('otp.counter_key_high'), ('otp.counter_key_low')) k (name);
+END $$;
+
+-- The key under which a phone number, subject, client address or block is counted: a keyed hash. The counters thus show no
+-- number and no subject, and stay when otp.forget removes a person. Nobody gets around a limit by being forgotten.
+CREATE FUNCTION otp.counter_key(kind text, value text) RETURNS text
+LANGUAGE sql VOLATILE PARALLEL RESTRICTED
+RETURN encode(substring(sha256(convert_to(concat(pg_sequence_last_value('otp.counter_key_high'),
+    pg_sequence_last_value('otp.counter_key_low'), kind, ' ', value), 'UTF8')) FROM 1 FOR 12), 'base64');
+
 -- The times of the last sends per scope and key, as many as the scope's limits need. One row holds an exact sliding window.
+-- The key is otp.counter_key of the phone number, subject, client address or block.
 -- Limits of one channel have rows of their own, whose scope ends with the channel: 'phone call'.
 -- The row's lock prevents races. Under REPEATABLE READ the loser of a race gets a serialization failure.
 CREATE TABLE otp.send_counts (
@@ -171,10 +190,11 @@ CREATE FUNCTION otp.refuse_locked_phone(e164 text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     locked record;
+    failure_key CONSTANT text := otp.counter_key('phone', e164);
 BEGIN
     SELECT s.max_failures_per_day AS failures,
         extract(epoch FROM (f.day + 1)::timestamp AT TIME ZONE s.timezone - clock_timestamp()) AS wait INTO locked
-    FROM otp.settings s JOIN otp.verify_failures f ON f.key = refuse_locked_phone.e164
+    FROM otp.settings s JOIN otp.verify_failures f ON f.key = failure_key
         AND f.day = (clock_timestamp() AT TIME ZONE s.timezone)::date
     WHERE f.failures >= s.max_failures_per_day;
     IF FOUND THEN
@@ -239,7 +259,7 @@ BEGIN
     LOOP
         IF limits.scope = 'block' THEN
             tail := right(e164, limits.digits);
-            send_key := rpad(left(e164, -limits.digits), length(e164), 'x');
+            send_key := otp.counter_key('block', rpad(left(e164, -limits.digits), length(e164), 'x'));
             INSERT INTO otp.send_counts AS c (scope, key, sent_at, numbers)
             VALUES (limits.counted_as, send_key, ARRAY[clock_timestamp()], ARRAY[tail])
             ON CONFLICT (key, scope) DO UPDATE SET (sent_at, numbers) = (
@@ -261,8 +281,9 @@ BEGIN
             WHERE o.sent_at[cardinality(o.sent_at) + 1 - l.allowed] > clock_timestamp() - l.period
             ORDER BY wait DESC LIMIT 1;
         ELSE
-            send_key := CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE otp.client_key(client_ip) END;
-            CONTINUE WHEN send_key IS NULL;
+            CONTINUE WHEN limits.scope = 'client_ip' AND client_ip IS NULL;
+            send_key := otp.counter_key(limits.scope,
+                CASE limits.scope WHEN 'phone' THEN e164 WHEN 'subject' THEN subject ELSE otp.client_key(client_ip) END);
             INSERT INTO otp.send_counts AS c (scope, key, sent_at)
             VALUES (limits.counted_as, send_key, ARRAY[clock_timestamp()])
             ON CONFLICT (key, scope) DO UPDATE

@@ -58,11 +58,12 @@ CREATE INDEX messages_in_error ON otp.messages (accepted_at) WHERE error_code IS
 CREATE TABLE otp.unsent_jobs (
     send_job_id bigint,
     verification_id bigint NOT NULL,
-    state text COLLATE "C" NOT NULL CONSTRAINT "state must be failed, expired, limited or canceled" CHECK (state IN (
+    state text COLLATE "C" NOT NULL CONSTRAINT "state must be failed, expired, limited, canceled or test" CHECK (state IN (
         'failed',       -- refused for good, or its outcome stayed unknown
         'expired',      -- its code expired before the job could be sent
         'limited',      -- a shared limit was exceeded
-        'canceled'      -- canceled, used or replaced before the job could be sent
+        'canceled',     -- canceled, used or replaced before the job could be sent
+        'test'          -- its phone number is a test number, to which nothing is sent
     )),
     attempts int NOT NULL,
     error_code int,
@@ -79,7 +80,7 @@ CREATE TABLE otp.unsent_jobs (
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
-CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state <> 'canceled';
+CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state NOT IN ('canceled', 'test');
 
 -- How many jobs ended, per five seconds, writer and channel. With these counts otp.queue_status costs the same for any number of jobs.
 CREATE TABLE otp.outcome_counts (
@@ -108,7 +109,7 @@ BEGIN
     ELSE
         INSERT INTO otp.outcome_counts AS c (starts_at, channel, shard, failed)
         SELECT date_bin('5 seconds', e.ended_at, 'epoch'), e.channel, otp.own_shard(), count(*)
-        FROM ended e WHERE e.state <> 'canceled' GROUP BY 1, 2 ORDER BY 1, 2
+        FROM ended e WHERE e.state NOT IN ('canceled', 'test') GROUP BY 1, 2 ORDER BY 1, 2
         ON CONFLICT (starts_at, shard, channel) DO UPDATE SET failed = c.failed + excluded.failed;
     END IF;
     RETURN NULL;

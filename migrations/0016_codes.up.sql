@@ -14,7 +14,7 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- Wrong tries per key and day. The key is a phone number. For every other failure (no such verification, used, expired) the key
+-- Wrong tries per key and day. The key is otp.counter_key of a phone number. For every other failure (no such verification, used, expired) the key
 -- belongs to the calling session. Each failure thus writes a row, so its duration does not reveal its cause. A transaction
 -- that stays open does not block the failures of other sessions.
 CREATE TABLE otp.verify_failures (
@@ -108,8 +108,9 @@ BEGIN
         live := newest.id IS NOT NULL AND newest.verified_at IS NULL AND newest.canceled_at IS NULL
             AND newest.expires_at > moment AND newest.attempts < settings.max_attempts;
         -- Both sides are hashed again with a random key of this call, so the comparison's duration reveals nothing.
-        right_code := otp.hmac_sha256(otp.hash_code(coalesce(newest.id, 0), coalesce(newest.subject, ''),
-                coalesce(newest.purpose, ''), coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
+        right_code := otp.hmac_sha256(otp.hash_code(CASE WHEN newest.is_test THEN 0 ELSE coalesce(newest.id, 0) END,
+                CASE WHEN newest.is_test THEN '' ELSE coalesce(newest.subject, '') END,
+                CASE WHEN newest.is_test THEN '' ELSE coalesce(newest.purpose, '') END, coalesce(newest.e164, ''), coalesce(typed, ''), secret), blind)
             = otp.hmac_sha256(coalesce(newest.code_hash, E'\\x00'), blind);
         IF verify.phone_number IS NOT NULL THEN
             -- Parse the number even if the code is wrong. In one expression a wrong code would skip it, and be faster.
@@ -118,7 +119,7 @@ BEGIN
         END IF;
 
         -- Count the try first, and take it back if the code was right. The row's lock keeps two calls from using the same last try.
-        failure_key := CASE WHEN live AND is_code THEN newest.e164 ELSE nobodys_key END;
+        failure_key := CASE WHEN live AND is_code THEN otp.counter_key('phone', newest.e164) ELSE nobodys_key END;
         INSERT INTO otp.verify_failures AS f (key, day, failures) VALUES (failure_key, today, 1)
         ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + 1
         RETURNING f.failures INTO failures_today;
@@ -130,7 +131,9 @@ BEGIN
             IF newest.other_channels IS NOT NULL THEN
                 nothing := otp.code_ended(newest.id);
             END IF;
-            nothing := otp.note_use(newest.id, newest.other_channels);
+            IF newest.is_test IS NULL THEN
+                nothing := otp.note_use(newest.id, newest.other_channels);
+            END IF;
             IF settings.message_feedback THEN
                 INSERT INTO otp.feedback_due (verification_id, verified_at) VALUES (newest.id, moment) ON CONFLICT DO NOTHING;
             END IF;
@@ -197,6 +200,9 @@ DECLARE
     wanted_e164 text;
     wanted_locale text;
     wanted_email CONSTANT text := otp.checked_email(request.email);
+    phone_key text;
+    subject_key text;
+    client_key text;
     moment timestamptz;
     context text;
     is_unbounded CONSTANT boolean := current_setting('lock_timeout') = '0';
@@ -264,16 +270,21 @@ BEGIN
     IF is_unbounded THEN
         nothing := set_config('lock_timeout', '0', true);
     END IF;
+    phone_key := otp.counter_key('phone', wanted_e164);
+    subject_key := otp.counter_key('subject', request.subject);
+    IF request.client_ip IS NOT NULL THEN
+        client_key := otp.counter_key('client_ip', otp.client_key(request.client_ip));
+    END IF;
     -- Three reads by the whole key, so that a plan from the time when the table was small never becomes a scan.
     SELECT greatest(clock_timestamp(), max(c.sent_at[cardinality(c.sent_at) + 1 - l.max_sends] + l.period))
     INTO resend_after
     FROM otp.limits l JOIN (
-        SELECT p.scope, p.sent_at FROM otp.send_counts p WHERE p.key = wanted_e164 AND p.scope = 'phone'
+        SELECT p.scope, p.sent_at FROM otp.send_counts p WHERE p.key = phone_key AND p.scope = 'phone'
         UNION ALL
-        SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = request.subject AND u.scope = 'subject'
+        SELECT u.scope, u.sent_at FROM otp.send_counts u WHERE u.key = subject_key AND u.scope = 'subject'
         UNION ALL
         SELECT i.scope, i.sent_at FROM otp.send_counts i
-        WHERE i.key = otp.client_key(request.client_ip) AND i.scope = 'client_ip') c ON c.scope = l.scope AND l.channel = '*';
+        WHERE i.key = client_key AND i.scope = 'client_ip') c ON c.scope = l.scope AND l.channel = '*';
 END $$;
 COMMENT ON FUNCTION otp.request IS 'Sends a code; while a code is live, the same one again. OT001 too many requests, OT002 invalid phone number, OT003 secret, OT004 locale or purpose, OT005 country.';
 

@@ -16,8 +16,10 @@ SET LOCAL search_path = pg_catalog;
 
 CREATE FUNCTION otp.unlock(phone_number text, region text DEFAULT NULL) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    failure_key CONSTANT text := otp.counter_key('phone', otp.to_e164(unlock.phone_number, unlock.region));
 BEGIN
-    DELETE FROM otp.verify_failures f WHERE f.key = otp.to_e164(unlock.phone_number, unlock.region);
+    DELETE FROM otp.verify_failures f WHERE f.key = failure_key;
     RETURN FOUND;
 END $$;
 COMMENT ON FUNCTION otp.unlock IS 'For operators: forgets the wrong tries of a phone number, so that it can verify codes again today. False if there were none.';
@@ -78,6 +80,9 @@ BEGIN
             'If the user has no message, ask them to request the code again.');
     ELSIF ended.send_job_id IS NULL THEN
         PERFORM otp.refuse_job(wanted, 'does not exist', 'otpd jobs list shows the jobs that exist.');
+    END IF;
+    IF ended.state = 'test' THEN
+        PERFORM otp.refuse_job(wanted, 'is a test: nothing is sent to its phone number', 'Its code is the fixed one.');
     END IF;
     IF ended.error_class IN ('unknown', 'repeated_sid') THEN
         PERFORM otp.refuse_job(wanted, 'may have reached Twilio: its outcome stayed unknown',

@@ -20,8 +20,11 @@ CREATE TABLE otp.verified_before (
     purpose text NOT NULL,
     e164 text COLLATE "C" NOT NULL,
     verified_at timestamptz NOT NULL,
+    is_test boolean,                -- true: always as a test number; null: no
     PRIMARY KEY (subject, purpose, e164)
 );
+CREATE INDEX verified_before_verified_at ON otp.verified_before (verified_at);     -- for otp.prune
+CREATE INDEX verified_before_phone ON otp.verified_before (e164);                  -- for otp.forget_phone
 
 -- Every send job, live or ended, exactly once. Each branch reads one table without a condition, so that the planner can use the
 -- indexes of each: ORDER BY send_job_id DESC LIMIT 10 reads ten rows of a million, and a search for one verification reads one.
@@ -100,7 +103,7 @@ FROM (
 LEFT JOIN otp.verifications v ON v.id = f.verification_id
 LEFT JOIN otp.error_classes c ON c.code = f.error_code
 LEFT JOIN otp.error_class_defaults d ON d.class = c.class
-WHERE f.job_state <> 'canceled' AND f.word IN ('failed', 'undelivered', 'busy', 'no-answer')
+WHERE f.job_state NOT IN ('canceled', 'test') AND f.word IN ('failed', 'undelivered', 'busy', 'no-answer')
     AND f.message_error IS NOT NULL AND f.is_primary;
 COMMENT ON VIEW otp.failures IS 'Jobs that ended unsent, and messages that did not arrive (at the time when Twilio accepted them). Read only the newest rows.';
 
@@ -287,7 +290,7 @@ SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.f
 FROM (
     SELECT coalesce(u.error_class, c.class, u.state) AS error_class, u.error_code,
         coalesce(c.explanation, u.error) AS explanation, u.ended_at AS failed_at
-    FROM otp.unsent_jobs u LEFT JOIN otp.error_classes c ON c.code = u.error_code WHERE u.state <> 'canceled'
+    FROM otp.unsent_jobs u LEFT JOIN otp.error_classes c ON c.code = u.error_code WHERE u.state NOT IN ('canceled', 'test')
     UNION ALL
     SELECT coalesce(c.class, 'unknown'), m.error_code, c.explanation, coalesce(m.final_at, m.accepted_at)
     FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
@@ -302,11 +305,11 @@ FROM (
 GROUP BY 1, 2, 3;
 
 CREATE VIEW otp.verified_phones AS
-SELECT subject, e164, verified_at, purpose FROM otp.verifications
+SELECT subject, e164, verified_at, purpose, coalesce(is_test, false) AS is_test FROM otp.verifications
 WHERE verified_at IS NOT NULL AND NOT coalesce('email' = ANY (other_channels), false)
 UNION ALL
-SELECT subject, e164, verified_at, purpose FROM otp.verified_before;
-COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number. No role is granted it.';
+SELECT subject, e164, verified_at, purpose, coalesce(is_test, false) FROM otp.verified_before;
+COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number, and nor does a test number (is_test). No role is granted it.';
 
 -- The count of codes sent twice, as in failure_summary, but without reading all failures.
 CREATE VIEW otp.sent_twice AS

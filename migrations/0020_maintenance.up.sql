@@ -22,26 +22,28 @@ CREATE TABLE otp.maintenance (
 );
 INSERT INTO otp.maintenance DEFAULT VALUES;
 
--- Deletes at most `batch` rows of each kind that are older than `keep`. It never waits for a lock. One caller at a time has the
--- turn, and only when `every` has passed since the last prune that found nothing left to delete. Counters do not depend on
--- `keep`: they are deleted when no limit needs them any longer, so a prune never allows an additional send or try.
+-- Deletes at most `batch` rows of each kind that are older than otp.settings keeps them (keep_…). It never waits for a lock. One
+-- caller at a time has the turn, and only when `every` has passed since the last prune that found nothing left to delete.
+-- Counters do not depend on the settings: they are deleted when no limit needs them any longer, so a prune never allows an
+-- additional send or try. A message stays while its next poll is set: its status, price or text at Twilio is still open.
 CREATE FUNCTION otp.prune(
-    keep interval DEFAULT '90 days', batch int DEFAULT 1000, every interval DEFAULT '1 hour',
+    batch int DEFAULT 1000, every interval DEFAULT '1 hour',
     OUT had_turn boolean, OUT more boolean, OUT verifications bigint, OUT messages bigint, OUT unsent_jobs bigint,
-    OUT counters bigint, OUT failures bigint, OUT workers bigint)
+    OUT verified_phones bigint, OUT counters bigint, OUT failures bigint, OUT workers bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
+    keep otp.settings;
     today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
     -- How long a counter can matter to the limits of today.
     longest CONSTANT interval := greatest(
         interval '2 days', (SELECT max(l.period) FROM otp.limits l) + interval '1 day');
     counted bigint;
 BEGIN
-    IF keep >= interval '1 day' IS NOT TRUE OR batch BETWEEN 1 AND 100000 IS NOT TRUE OR every IS NULL THEN
+    IF batch BETWEEN 1 AND 100000 IS NOT TRUE OR every IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'OT007',
-            MESSAGE = 'invalid argument of otp.prune: keep must be a day or more, batch 1 to 100000, every not null',
-            HINT = 'Without arguments, otp.prune() keeps 90 days and deletes 1000 rows of each kind at a time.';
+            MESSAGE = 'invalid argument of otp.prune: batch must be 1 to 100000, every not null',
+            HINT = 'Without arguments, otp.prune() deletes 1000 rows of each kind at a time.';
     END IF;
     had_turn := false;
     more := false;
@@ -50,33 +52,42 @@ BEGIN
         RETURN;
     END IF;
     had_turn := true;
+    SELECT s.* INTO keep FROM otp.settings s;
 
     WITH old AS (
         SELECT v.id FROM otp.verifications v
-        WHERE v.created_at < moment - keep AND NOT EXISTS (
+        WHERE v.created_at < moment - keep.keep_verifications AND NOT EXISTS (
             SELECT FROM otp.send_jobs j WHERE j.verification_id = v.id)
         ORDER BY v.created_at LIMIT batch FOR UPDATE SKIP LOCKED
     ), gone AS (
         DELETE FROM otp.verifications v USING old WHERE v.id = old.id
-        RETURNING v.subject, v.purpose, v.e164,
+        RETURNING v.subject, v.purpose, v.e164, v.is_test,
             CASE WHEN 'email' = ANY (v.other_channels) THEN NULL ELSE v.verified_at END AS verified_at
     ), kept AS (
-        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at)
-        SELECT g.subject, g.purpose, g.e164, max(g.verified_at) FROM gone g WHERE g.verified_at IS NOT NULL
+        INSERT INTO otp.verified_before AS b (subject, purpose, e164, verified_at, is_test)
+        SELECT g.subject, g.purpose, g.e164, max(g.verified_at), nullif(bool_and(coalesce(g.is_test, false)), false) FROM gone g
+        WHERE g.verified_at IS NOT NULL AND (g.verified_at < moment - keep.keep_verified_phones) IS NOT TRUE
         GROUP BY 1, 2, 3 ORDER BY 1, 2, 3
-        ON CONFLICT (subject, purpose, e164) DO UPDATE SET verified_at = greatest(b.verified_at, excluded.verified_at)
+        ON CONFLICT (subject, purpose, e164) DO UPDATE
+        SET verified_at = greatest(b.verified_at, excluded.verified_at), is_test = nullif(b.is_test AND excluded.is_test, false)
     )
     SELECT count(*) INTO verifications FROM gone;
 
     DELETE FROM otp.messages m WHERE m.message_sid IN (
-        SELECT o.message_sid FROM otp.messages o WHERE o.accepted_at < moment - keep
+        SELECT o.message_sid FROM otp.messages o
+        WHERE o.accepted_at < moment - keep.keep_messages AND o.next_poll_at IS NULL
         ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS messages = ROW_COUNT;
 
     DELETE FROM otp.unsent_jobs u WHERE (u.send_job_id, u.requested_at) IN (
-        SELECT o.send_job_id, o.requested_at FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep
+        SELECT o.send_job_id, o.requested_at FROM otp.unsent_jobs o WHERE o.ended_at < moment - keep.keep_unsent_jobs
         ORDER BY o.ended_at LIMIT batch FOR UPDATE SKIP LOCKED);
     GET DIAGNOSTICS unsent_jobs = ROW_COUNT;
+
+    DELETE FROM otp.verified_before b WHERE b.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.verified_before o WHERE o.verified_at < moment - keep.keep_verified_phones
+        ORDER BY o.verified_at LIMIT batch FOR UPDATE SKIP LOCKED));
+    GET DIAGNOSTICS verified_phones = ROW_COUNT;
 
     DELETE FROM otp.send_counts c WHERE c.ctid = ANY (ARRAY(
         SELECT o.ctid FROM otp.send_counts o WHERE o.sent_at[cardinality(o.sent_at)] < moment - longest
@@ -135,12 +146,13 @@ BEGIN
     WHERE w.heartbeat_at < moment - CASE w.state WHEN 'stopped' THEN interval '1 day' ELSE interval '3 days' END;
     GET DIAGNOSTICS workers = ROW_COUNT;
 
-    more := more OR verifications >= batch OR messages >= batch OR unsent_jobs >= batch OR failures >= batch;
+    more := more OR verifications >= batch OR messages >= batch OR unsent_jobs >= batch
+        OR verified_phones >= batch OR failures >= batch;
     IF NOT more THEN
         UPDATE otp.maintenance m SET pruned_at = moment;
     END IF;
 END $$;
-COMMENT ON FUNCTION otp.prune IS 'Deletes rows older than keep, in batches. Call it again while it returns more = true. Any number of workers may call it.';
+COMMENT ON FUNCTION otp.prune IS 'Deletes rows that are older than otp.settings keeps them, in batches. Call it again while it returns more = true. Any number of workers may call it.';
 
 -- A data-only restore or a logical subscription copies rows and not the sequences, so the next numbers of a sequence may be in
 -- use. Returns one row per sequence that is behind the highest number in use. An index finds each highest number.

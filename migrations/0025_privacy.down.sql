@@ -6,4 +6,7 @@ DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
 
+DROP FUNCTION otp.take_redactions, otp.forget_phone, otp.forget, otp.forget_all, otp.forget_verifications;
+DROP TABLE otp.pending_redactions, otp.pending_forgets;
+
 DELETE FROM otp.schema_migrations WHERE version = 25;

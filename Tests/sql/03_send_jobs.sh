@@ -37,7 +37,7 @@ fails "expiring codes resets nothing" OT001 "INSERT INTO otp.send_jobs (verifica
 gives "nor canceling" t "SELECT otp.cancel($w, 'again')"
 w=$(verification again)
 fails "codes that were canceled count" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
-sql -c "DELETE FROM otp.send_jobs" -c "SELECT otp.prune('1 day', every => '-1 second')" >/dev/null
+sql -c "DELETE FROM otp.send_jobs" -c "UPDATE otp.settings SET keep_verifications = '1 day'" -c "SELECT otp.prune(every => '-1 second')" -c "UPDATE otp.settings SET keep_verifications = '90 days'" >/dev/null
 fails "nor does pruning, or deleting the jobs" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($w)"
 sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
 clean

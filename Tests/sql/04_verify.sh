@@ -21,7 +21,7 @@ for typed in '' ' ' 123 1234567890123 'hello world, again' '12345é' '123456/' "
 done
 gives "a right code behind a page of blanks is none either" f "SELECT otp.verify('none', repeat(' ', 300) || '123456')"
 gives "nor one before a page of blanks and more" f "SELECT otp.verify('none', '123456' || repeat(' ', 100) || '!')"
-gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = '+966501234567') FROM otp.verifications WHERE subject = 'none'"
+gives "no try was counted" "0|0" "SELECT attempts, (SELECT coalesce(sum(failures), 0) FROM otp.verify_failures WHERE key = otp.counter_key('phone', '+966501234567')) FROM otp.verifications WHERE subject = 'none'"
 writes() { psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT otp.verify('none', '$1')" -c "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp'" -c "ROLLBACK" 2>/dev/null | tail -1; }
 writes hello world, again >/dev/null; writes 000000 >/dev/null
 check "as much is written as for a wrong code" "$(writes 000000)" "$(writes 'hello world, again')"
@@ -80,7 +80,7 @@ gives "unseal answers null under another secret" "t" "SET otp.secret = '$other';
 gives "while rotating, the previous secret opens and verifies" "t|t" "SET otp.secret = '$other'; SET otp.secret_previous = '$secret'; SELECT unseal(sealed_code, key_id) = '123456', otp.verify('secret', '123456') FROM otp.verifications WHERE subject = 'secret'"
 make undone 0502323232 >/dev/null
 gives "in a longer transaction" "false|true" "BEGIN; SELECT otp.verify('undone', '1111') || '|' || otp.verify('undone', '123456'); ROLLBACK"
-gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = v.e164 AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
+gives "a caller's rollback undoes what was counted, and what was won" "0|0|t" "SELECT attempts, (SELECT count(*) FROM otp.verify_failures WHERE key = otp.counter_key('phone', v.e164) AND failures > 0), verified_at IS NULL FROM otp.verifications v WHERE subject = 'undone'"
 says "inside a longer transaction it warns" "WARNING: +otp.verify runs inside a longer transaction" "SET client_min_messages = warning; BEGIN; CREATE TEMP TABLE t (); SELECT otp.verify('a', '1'); ROLLBACK"
 check "and not in its own" "f" "$(psql -qXAt -d "$PGDATABASE" -c "SET client_min_messages = warning" -c "SELECT otp.verify('a', '1')" 2>&1)"
 
@@ -98,7 +98,7 @@ clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
 for n in $(seq 30); do (patient -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
 # A phone number that is locked for the day gets no codes, because none could be verified. An operator can unlock it.
-clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT '+966501234567', (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
+clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
 fails "nothing is sent to a phone whose tries of the day are used up" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 says "and the DETAIL says until when" "DETAIL:  retry_after=[1-9][0-9]* window=86400 scope=failures" "SELECT otp.request('anybody', '+966 50 123 4567')"
 says "until midnight" t "SELECT substring(otp.x FROM 'retry_after=([0-9]+)')::int - extract(epoch FROM date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') + '1 day' - now() AT TIME ZONE 'Asia/Riyadh') BETWEEN -5 AND 5 FROM (SELECT '$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('anybody', '0501234567')" 2>&1 | grep DETAIL)' AS x) otp"

@@ -86,7 +86,7 @@ gives "yesterday's counts are not today's" "0" "UPDATE otp.shared_counts SET sta
 clean; limits "('phone', '1 day', 1, 0, NULL)"; before=$(refused phone)
 sql -c "BEGIN" -c "SELECT otp.request('back', '0501234567')" -c "SAVEPOINT a" -c "SELECT otp.request('back', '0501234567')" >/dev/null
 check "a transaction that is rolled back for it counts" "$((before + 1))" "$(refused phone)"
-before=$(refused failures); sql -c "INSERT INTO otp.verify_failures (key, day, failures) SELECT '+966501234567', (clock_timestamp() AT TIME ZONE timezone)::date, max_failures_per_day FROM otp.settings"
+before=$(refused failures); sql -c "INSERT INTO otp.verify_failures (key, day, failures) SELECT otp.counter_key('phone', '+966501234567'), (clock_timestamp() AT TIME ZONE timezone)::date, max_failures_per_day FROM otp.settings"
 fails "a phone with too many wrong codes" OT001 "SELECT otp.request('locked', '0501234567')"
 check "is counted too" "$((before + 1))" "$(refused failures)"
 sql -c "TRUNCATE otp.history" -c "INSERT INTO otp.history (minute, queued, due, unknown, oldest_due_seconds, workers_alive, pauses, accepted, failed, refused) SELECT date_bin('1 minute', now(), 'epoch') - age, 0, 0, 0, 0, 1, 0, 0, 0, jsonb_build_object('failures', $before - extra) FROM (VALUES (interval '2 hours', 5), ('62 minutes', 0), ('10 minutes', -1)) v (age, extra)"

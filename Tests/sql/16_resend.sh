@@ -112,7 +112,7 @@ refused "a newer one has replaced it" "verification $(sql -c "SELECT min(id) FRO
 accepted limited 63 +201006666663 >/dev/null; sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'phone' AND period = '5 minutes'"
 refused "the limits" "too many codes for this phone number: 1 are allowed in 00:05:00." 63
 sql -c "UPDATE otp.limits SET max_sends = 5 WHERE scope = 'phone' AND period = '5 minutes'"
-gives "and nothing of it is counted" "1" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone' AND key = '+201006666663'"
+gives "and nothing of it is counted" "1" "SELECT cardinality(sent_at) FROM otp.send_counts WHERE scope = 'phone' AND key = otp.counter_key('phone', '+201006666663')"
 accepted gone 64 +201006666664 >/dev/null; sql -c "DELETE FROM otp.verifications WHERE subject = 'gone'"
 refused "its verification is gone" "its verification was deleted." 64
 accepted beside 65 +201006666665 >/dev/null; sql -c "UPDATE otp.messages SET is_primary = false WHERE message_sid = '$(sid 65)'" -c "SELECT otp.record_status('$(sid 65)', 'undelivered', 30003)" >/dev/null
@@ -131,7 +131,7 @@ fails "a verification that somebody holds is waited for, and not passed over" 55
 check "and the status is not recorded" "queued" "$(sql -c "SELECT status FROM otp.messages WHERE message_sid = '$(sid 66)'")"
 touch "$work/refused"; wait $!
 rm -f "$work/locking" "$work/refused"
-(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.send_counts WHERE key = '+201006666666' FOR UPDATE" -c "\\! touch $work/locking; until [ -e $work/refused ]; do sleep 0.01; done" -c "COMMIT" >/dev/null) &
+(psql -qXAt -d "$PGDATABASE" -c "BEGIN" -c "SELECT FROM otp.send_counts WHERE key = otp.counter_key('phone', '+201006666666') FOR UPDATE" -c "\\! touch $work/locking; until [ -e $work/refused ]; do sleep 0.01; done" -c "COMMIT" >/dev/null) &
 until [ -e "$work/locking" ]; do sleep 0.01; done
 fails "nor is a count that somebody holds a reason for no resend" 55P03 "SET lock_timeout = '100ms'; SELECT otp.record_status('$(sid 66)', 'undelivered', 30003)"
 touch "$work/refused"; wait $!

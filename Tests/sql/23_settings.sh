@@ -27,7 +27,7 @@ SELECT count(d::text) FROM otp.spend_today d;
 SELECT count(f::text) >= 0 FROM otp.failure_summary f, otp.spend_daily s, otp.conversion_daily c, otp.job_details j;
 SET ROLE otp_worker;
 SELECT otp.record_history() > 0;
-SELECT verifications FROM otp.prune('90 days', 1000, '-1 second');
+SELECT verifications FROM otp.prune(1000, '-1 second');
 SELECT count(*) FROM otp.within_limits('{}', '{}');
 SELECT count(*) FROM otp.advance_sequences();
 SET ROLE otp_admin;

@@ -13,6 +13,10 @@ daily_budget must be a number above 0, or null|UPDATE otp.settings SET daily_bud
 fraud_action must be observe, hold or refuse|UPDATE otp.settings SET fraud_action = 'block'
 budget_unit must be three capital letters, such as USD|UPDATE otp.settings SET budget_unit = 'dollars'
 min_conversion must be 0 to 1|UPDATE otp.settings SET min_conversion = 30
+keep_verifications must be at least 1 day|UPDATE otp.settings SET keep_verifications = '23 hours'
+keep_messages must be at least 1 day|UPDATE otp.settings SET keep_messages = '0'
+keep_unsent_jobs must be at least 1 day|UPDATE otp.settings SET keep_unsent_jobs = '-1 day'
+keep_verified_phones: at least keep_verifications, or null|UPDATE otp.settings SET keep_verified_phones = '89 days'
 min_conversion_samples must be at least 10|UPDATE otp.settings SET min_conversion_samples = 5
 purpose must be 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('Sign in', 'en', '{code}')
 locale must be 1 to 35 of the characters A-Z a-z 0-9 _ -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('login', 'en@x', '{code}')
@@ -75,10 +79,11 @@ scopes all and budget need an empty key|INSERT INTO otp.pauses (scope, key, reas
 scope channel needs a key of sms, whatsapp, call or email|INSERT INTO otp.pauses (scope, key, reason) VALUES ('channel', 'fax', 'x')
 scope country needs a key of two capital letters, or 001|INSERT INTO otp.pauses (scope, key, reason, next_probe_at) VALUES ('country', 'Kenya', 'x', now())
 scope prefix needs a key of + and 1 to 11 digits: +96650|INSERT INTO otp.pauses (scope, key, reason) VALUES ('prefix', '96650', 'x')
-state must be failed, expired, limited or canceled|INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (1, 1, 'lost', 1, now())
+state must be failed, expired, limited, canceled or test|INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (1, 1, 'lost', 1, now())
 slot must be 1 to 3|INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt) VALUES (1, 4, 'SM', 1)
 kind must be worker or callbacks|INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')
 state: starting, running, paused, draining, stopped or dead|INSERT INTO otp.worker_status (state, host, pid, version) VALUES ('x', 'h', 1, '1')
+expires_at must be at most 90 days after created_at|INSERT INTO otp.test_numbers (e164, country, code_hash, key_id, is_real, expires_at) VALUES ('+15555550100', 'US', '', '', false, now() + interval '91 days')
 otp.maintenance has one row|INSERT INTO otp.maintenance (only_row) VALUES (false)
 ROWS
 gives "each constraint was violated once" "$(LC_ALL=C sort "$work/constraints" | paste -sd '|')" \

@@ -78,7 +78,9 @@ public enum Claim {
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
                         WHEN EXISTS (SELECT FROM otp.verifications n
                                       WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END AS end_reason
+                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                        WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                      WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END AS end_reason
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (
@@ -139,7 +141,9 @@ public enum Claim {
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
                         WHEN EXISTS (SELECT FROM otp.verifications n
                                       WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END AS end_reason
+                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                        WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                      WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END AS end_reason
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (
@@ -207,7 +211,9 @@ public enum Claim {
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
                         WHEN EXISTS (SELECT FROM otp.verifications n
                                       WHERE n.subject = v.subject AND n.purpose = v.purpose
-                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced' END AS end_reason
+                                        AND (n.created_at, n.id) > (v.created_at, v.id)) THEN 'replaced'
+                        WHEN EXISTS (SELECT FROM otp.test_numbers t
+                                      WHERE t.e164 = v.e164 AND t.expires_at > now()) THEN 'test' END AS end_reason
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (

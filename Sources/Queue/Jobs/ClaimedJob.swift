@@ -55,6 +55,8 @@ public struct ClaimedJob: Sendable {
         case verified
         /// The subject has a newer verification of this purpose, and only the newest can succeed.
         case replaced
+        /// Its number has become a test number, to which nothing is sent.
+        case test
     }
 
     /// Reads the columns of `Claim`'s statements that describe the job.

@@ -77,7 +77,8 @@ public struct CallbackCounts: Sendable, Equatable {
 /// (`Worker/Scheduling/IdleSchedule.swift`). That makes six statements a minute instead of sixteen.
 ///
 /// The primary key serves the row, and `send_jobs_due` the next job. The first entry of an index serves each other
-/// result: `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`, `status_reports_due`.
+/// result: `send_jobs_leased`, `send_jobs_expiring`, `send_jobs_unknown`, `messages_to_poll`, `status_reports_due`,
+/// `pending_redactions_due`.
 /// There are few workers. Run it on the connection that listens.
 public enum Heartbeat {
     static let statement = Statement(
@@ -126,7 +127,9 @@ public enum Heartbeat {
                CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM least(
                               (SELECT min(m.next_poll_at) FROM otp.messages m WHERE m.next_poll_at IS NOT NULL),
-                              (SELECT min(r.due_at) FROM otp.status_reports r WHERE r.due_at IS NOT NULL))
+                              (SELECT min(r.due_at) FROM otp.status_reports r WHERE r.due_at IS NOT NULL),
+                              (SELECT min(r.due_at) FROM otp.pending_redactions r WHERE r.due_at IS NOT NULL),
+                              (SELECT now() + interval '10 seconds' FROM otp.pending_forgets LIMIT 1))
                           - now())::float8)
                END,
                $25 AND EXISTS (SELECT FROM otp.worker_status o
@@ -166,7 +169,7 @@ public enum Heartbeat {
         public var needsSweeps: Bool
         /// Until an unknown outcome is due for a lookup: for `TakeUnknown`.
         public var nextLookup: Instant.Duration?
-        /// Until a message is due for a poll: for `PollMessages`.
+        /// Until a message is due for a poll: for `PollMessages` and `TakeRedactions`.
         public var nextPoll: Instant.Duration?
         /// Whether there is a dead worker that is not marked: for `MarkDead`.
         public var hasDeadWorker: Bool

@@ -1,7 +1,7 @@
 public import EventLoop
 public import Postgres
 
-/// Deletes history older than the database keeps (`otp.prune`: 90 days), a batch at a time.
+/// Deletes history older than `otp.settings` keeps it (`otp.prune`, columns `keep_…`), a batch at a time.
 ///
 /// Any number of workers may ask. One of them gets the turn, about once an hour, and it never waits for a lock.
 public enum Prune {

@@ -92,9 +92,8 @@ struct Poller: BackgroundLoop {
             await aFewAtATime(due.toFetch) { [twilio] in await Self.fetch($0, twilio) }
             + aFewAtATime(due.toCancel) { [twilio] in await Self.cancel($0, twilio) }
         if !reports.isEmpty { try await record(reports, database) }
-        let redactions = await aFewAtATime(due.toRedact) { [twilio] redaction in
-            (redaction, isEmptied: await Self.redact(redaction.sid, twilio))
-        }
+        let forgotten = try await redactForgotten(database)
+        let redactions = await redact(due.toRedact)
         let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
         let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.sid)
         if !emptied.isEmpty || !kept.isEmpty {
@@ -111,7 +110,35 @@ struct Poller: BackgroundLoop {
                     """,
                 ])
         }
-        return due.taken + reported
+        return due.taken + reported + forgotten
+    }
+
+    /// Has Twilio delete the texts of forgotten people's messages; how many were taken. Twelve tries fail only if Twilio
+    /// refuses for hours.
+    private func redactForgotten(_ database: any PollDatabase) async throws(PostgresError) -> Int {
+        let taken = try await database.takeRedactions(limit: Self.perRound)
+        let redactions = await redact(taken)
+        let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
+        if !emptied.isEmpty { try await database.endRedactions(emptied) }
+        let kept = redactions.count { !$0.isEmptied && $0.0.isLastTry }
+        if kept > 0 {
+            core.log.error(
+                "Twilio still has the texts of forgotten people's messages; redaction is not tried again",
+                metadata: [
+                    LogKeys.count: "\(kept)",
+                    LogKeys.remedy: """
+                    Check that the credentials may change messages. Then run as the owner of the schema: \
+                    UPDATE otp.pending_redactions SET tries = 0, due_at = now() WHERE due_at IS NULL
+                    """,
+                ])
+        }
+        return taken.count
+    }
+
+    private func redact(_ messages: [PollMessages.Redaction]) async -> [(PollMessages.Redaction, isEmptied: Bool)] {
+        await aFewAtATime(messages) { [twilio] redaction in
+            (redaction, isEmptied: await Self.redact(redaction.sid, twilio))
+        }
     }
 
     /// Asks Twilio for the messages that backends reported and that are not recorded; how many there were. A message
@@ -260,6 +287,10 @@ protocol PollDatabase: Sendable {
     func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due
     func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError?
     func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError)
+    /// Messages of forgotten people whose texts are to be emptied.
+    func takeRedactions(limit: Int) async throws(PostgresError) -> [PollMessages.Redaction]
+    /// Their texts are empty now.
+    func endRedactions(_ sids: [String]) async throws(PostgresError)
     /// Messages that backends reported and that are not recorded.
     func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage]
     /// Twilio does not have the message.
@@ -277,6 +308,14 @@ extension Connection: PollDatabase {
 
     nonisolated func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {
         try await RecordRedactions.run(on: self, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func takeRedactions(limit: Int) async throws(PostgresError) -> [PollMessages.Redaction] {
+        try await TakeRedactions.run(on: self, limit: limit, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func endRedactions(_ sids: [String]) async throws(PostgresError) {
+        try await TakeRedactions.end(on: self, sids, deadline: .now() + Times.statement)
     }
 
     nonisolated func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage] {

@@ -238,6 +238,7 @@ extension ClaimedJob.EndReason {
         case .canceled: "The verification was canceled before its code was sent."
         case .verified: "The code was used before it was sent."
         case .replaced: "A newer code for the same subject and purpose replaced this one before it was sent."
+        case .test: "Its phone number became a test number before the code was sent."
         }
     }
 }

@@ -39,7 +39,9 @@ struct JobsCommand: ParsableCommand {
                 """)
 
         @Option(
-            help: "Only jobs in this state: queued, sending, unknown, accepted, failed, expired, limited or canceled.")
+            help: """
+                Only jobs in this state: queued, sending, unknown, accepted, failed, expired, limited, canceled or test.
+                """)
         var state: String?
 
         @Option(help: "Only jobs of this subject: the backend's own reference to a user.")
@@ -60,7 +62,9 @@ struct JobsCommand: ParsableCommand {
 
         @OptionGroup var options: TableOptions
 
-        static let states = ["queued", "sending", "unknown", "accepted", "failed", "expired", "limited", "canceled"]
+        static let states = [
+            "queued", "sending", "unknown", "accepted", "failed", "expired", "limited", "canceled", "test",
+        ]
 
         func validate() throws {
             if let state, !Self.states.contains(state) {

@@ -18,7 +18,7 @@ struct DatabaseFindings {
         + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
             TimeZoneCheck.check, NumberTableCheck.check,
         ]
-        + TemplateChecks.all + [RouteChecks.check, FraudChecks.check]
+        + TemplateChecks.all + [RouteChecks.check, FraudChecks.check, TestNumberCheck.check]
         + ActivityChecks.all
 
     /// All checks, skipped for one reason.
@@ -57,6 +57,9 @@ struct DatabaseFindings {
         }
         findings += list(RouteChecks.check, readings.routes, RouteChecks.findings)
         findings += list(FraudChecks.check, readings.fraud, FraudChecks.findings)
+        findings += list(TestNumberCheck.check, readings.testNumbers) {
+            TestNumberCheck.findings($0, own: ownKeys)
+        }
         findings.append(
             finding(ActivityChecks.workers, readings.activity) { ActivityChecks.workers($0, version: version) })
         findings += list(ActivityChecks.pauses, readings.activity, ActivityChecks.pauses)

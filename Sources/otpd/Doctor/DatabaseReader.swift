@@ -95,6 +95,9 @@ struct DatabaseReader: Sendable {
         readings.fraud = await one { deadline throws(PostgresError) in
             try await ReadFraud.run(on: connection, deadline: deadline)
         }
+        readings.testNumbers = await one { deadline throws(PostgresError) in
+            try await ReadTestNumbers.run(on: connection, deadline: deadline)
+        }
         readings.activity = await one { deadline throws(PostgresError) in
             try await ReadActivity.run(on: connection, deadline: deadline)
         }

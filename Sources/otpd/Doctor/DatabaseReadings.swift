@@ -33,6 +33,7 @@ struct DatabaseReadings: Sendable {
     var countries: Reading<[ReadTexts.Country]>?
     var routes: Reading<[ReadRoutes.Step]>?
     var fraud: Reading<ReadFraud.Coverage>?
+    var testNumbers: Reading<[ReadTestNumbers.TestNumber]>?
     var activity: Reading<ReadActivity.Activity>?
     var listen: Reading<TryListen.Hearing>?
 }

@@ -433,3 +433,22 @@ enum WellServer {
     ])
     func ages(seconds: Double, words: String) { #expect(Words.age(seconds) == words) }
 }
+
+@Suite struct TestNumberCheckTests {
+    private func number(_ days: Double = 20, isReal: Bool = false, key: String = "a") -> ReadTestNumbers.TestNumber {
+        .init(phoneNumber: "+1555••••100", isReal: isReal, keyID: key, timeLeft: days * 86_400)
+    }
+
+    private func found(_ numbers: [ReadTestNumbers.TestNumber], own: [String]? = ["a"]) -> [String] {
+        TestNumberCheck.findings(numbers, own: own).filter { $0.verdict == .warn }.map(\.found)
+    }
+
+    @Test func eachDangerIsNamed() {
+        #expect(TestNumberCheck.findings([], own: ["a"]).map(\.verdict) == [.pass])
+        #expect(found([number()]).map { $0.contains("for up to 20 days") } == [true])
+        #expect(found([number(), number(isReal: true)]).map { $0.contains("Somebody may have") } == [true])
+        #expect(found([number(key: "b")]).map { $0.contains("OT003") } == [true])
+        #expect(found([number(key: "b")], own: nil).map { $0.contains("OT003") } == [false])
+        #expect(found(Array(repeating: number(), count: 11)).map { $0.contains("11 are live") } == [true])
+    }
+}

@@ -18,7 +18,7 @@ import Testing
             numbers: .success(.init(table: .embedded, age: 0)),
             templates: .success([.init(purpose: "a", locale: "en", text: "{code}")]), countries: .success([]),
             routes: .success([.init(purpose: "*", country: "*", step: 1, channel: "sms", problem: nil)]),
-            fraud: .success(.init()), activity: .success(WellServer.activity),
+            fraud: .success(.init()), testNumbers: .success([]), activity: .success(WellServer.activity),
             listen: .success(.init(isHeard: true, isPooled: false, changesBackend: false)))
     }
 

@@ -92,8 +92,10 @@ private final class PollStandIn: PollDatabase {
 
     init(
         _ due: [Result<PollMessages.Due, PostgresError>] = [], reports: [ReportedMessage] = [],
-        redactions: [Result<Void, PostgresError>] = []
+        redactions: [Result<Void, PostgresError>] = [],
+        forgotten: [Result<[PollMessages.Redaction], PostgresError>] = []
     ) {
+        self.forgotten = Script(forgotten, then: [])
         self.due = Script(due, then: PollMessages.Due())
         self.reports = reports
         self.redactions = Script(redactions, then: ())
@@ -112,6 +114,15 @@ private final class PollStandIn: PollDatabase {
         try redactions.answer([emptied, kept])
     }
 
+    let forgotten: Script<Int, [PollMessages.Redaction]>
+    let forgottenEnds = Script<[String], Void>(then: ())
+
+    func takeRedactions(limit: Int) async throws(PostgresError) -> [PollMessages.Redaction] {
+        try forgotten.answer(limit)
+    }
+
+    func endRedactions(_ sids: [String]) async throws(PostgresError) { try forgottenEnds.answer(sids) }
+
     func takeReports(limit: Int, keys: CodeKeys) async throws(PostgresError) -> [ReportedMessage] { reports }
 
     func close(_ report: ReportedMessage) async throws(PostgresError) { try closed.answer(report.job) }
@@ -119,6 +130,19 @@ private final class PollStandIn: PollDatabase {
 
 @Suite struct PollerTests {
     private static let sid = MessageSID.made(1)
+
+    @Test("texts of forgotten people are emptied, and those that Twilio keeps stay due", arguments: [true, false])
+    func forgotten(canRedact: Bool) async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let database = PollStandIn(
+                forgotten: [.success([.init(sid: "\(Self.sid)", isLastTry: false)])])
+            var poller = Self.poller(parts, database, ReaderStandIn(canRedact: canRedact))
+            #expect(await poller.round() == .shortest)
+            #expect(database.forgottenEnds.calls == (canRedact ? [["\(Self.sid)"]] : []))
+            #expect(database.redactions.calls.isEmpty)
+        }
+    }
 
     @Test("the status and price of a due message are recorded")
     func status() async throws {
