@@ -12,7 +12,6 @@ DROP FUNCTION otp.prune_fraud, otp.end_hold, otp.review_fraud, otp.review_hold, 
     otp.counts_use, otp.refuse_held, otp.judge_sends, otp.hold_sends, otp.begin_hold, otp.add_sends, otp.is_known_phone, otp.fraud_keys,
     otp.is_excepted, otp.record_decision, otp.usual_limits, otp.fraud_base, otp.fraud_turned, otp.fraud_allowance;
 DROP TYPE otp.claimed_send;
-DROP INDEX otp.verified_before_phone;
 DROP TABLE otp.fraud_exceptions, otp.fraud_decisions, otp.fraud_holds, otp.uncounted_codes, otp.fraud_counts, otp.networks;
 DROP FUNCTION otp.network_key;
 

@@ -261,7 +261,6 @@ BEGIN
     RETURN EXISTS (SELECT FROM otp.verifications v WHERE v.e164 = is_known_phone.e164 AND v.verified_at IS NOT NULL)
         OR EXISTS (SELECT FROM otp.verified_before b WHERE b.e164 = is_known_phone.e164);
 END $$;
-CREATE INDEX verified_before_phone ON otp.verified_before (e164);
 
 -- Adds to the counts of keys, which come in the order of the primary key. Returns whether one of them exceeds its allowance.
 CREATE FUNCTION otp.add_sends(scopes text[], keys text[], sends int[], costs real[], moment timestamptz) RETURNS boolean
