@@ -93,7 +93,8 @@ CREATE SEQUENCE otp.refused_country;
 CREATE SEQUENCE otp.refused_total;
 CREATE SEQUENCE otp.refused_budget;
 CREATE SEQUENCE otp.refused_failures;
-CREATE SEQUENCE otp.refused_code;
+CREATE SEQUENCE otp.refused_code;                   -- sent again too soon (settings.resend_after)
+-- Tries of otp.verify: too many wrong ones from the client address, at the login role, or rolled back for the same code.
 CREATE SEQUENCE otp.refused_client_failures;
 CREATE SEQUENCE otp.refused_backend_failures;
 CREATE SEQUENCE otp.refused_rolled_back;

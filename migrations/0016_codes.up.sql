@@ -305,7 +305,7 @@ BEGIN
                 PERFORM otp.settle_tries_of(verification, behind.tries);
                 settled := settled + 1;
             END IF;
-        EXCEPTION WHEN lock_not_available THEN NULL;
+        EXCEPTION WHEN lock_not_available OR deadlock_detected THEN NULL;
         END;
     END LOOP;
     PERFORM set_config('lock_timeout', lock_timeout, true);
@@ -566,16 +566,16 @@ BEGIN
             SELECT v.* INTO newest FROM otp.verifications v
             WHERE v.subject = request.subject AND v.purpose = wanted_purpose
             ORDER BY v.created_at DESC, v.id DESC LIMIT 1 FOR NO KEY UPDATE;
+            tries := otp.registered_tries(newest.id);
+            IF tries > newest.attempts THEN
+                nothing := otp.settle_tries_of(newest, tries);
+                newest.attempts := tries;
+            END IF;
         EXCEPTION WHEN lock_not_available THEN
             GET STACKED DIAGNOSTICS context = PG_EXCEPTION_CONTEXT;
             PERFORM otp.refuse_wait(context);
         END;
         moment := clock_timestamp();
-        tries := otp.registered_tries(newest.id);
-        IF tries > newest.attempts THEN
-            nothing := otp.settle_tries_of(newest, tries);
-            newest.attempts := tries;
-        END IF;
         IF newest.verified_at IS NOT NULL OR newest.canceled_at IS NOT NULL OR newest.expires_at <= moment
             OR newest.attempts >= settings.max_attempts THEN
             newest := NULL;
