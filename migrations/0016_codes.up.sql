@@ -141,9 +141,10 @@ BEGIN
 END $$;
 
 -- Finds a register for the next wrong try of a verification, and locks it until the transaction ends. Returns also the wrong
--- tries that the registers hold, and whether none knows the verification yet. Only the holder of the lock writes a register, so no try of another verification is lost.
--- If both registers have tries of other verifications that are not in the rows, the one with the fewest is taken over with
--- its number. The registers thus allow at most 256 times max_attempts tries that are not in the rows, however many codes are used.
+-- tries that the registers hold, and whether none knows the verification yet. Only the holder of the lock writes a register,
+-- so no try of another verification is lost. If both registers have tries of other verifications that are not in the rows,
+-- the one with the fewest is taken over with its number. The registers thus allow at most 256 times max_attempts tries that
+-- are not in the rows, however many codes are used.
 CREATE FUNCTION otp.hold_register(verification_id bigint, OUT register regclass, OUT tries int, OUT is_new boolean)
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -202,7 +203,8 @@ BEGIN
     IF found_at IS NULL THEN
         found_at := hash & 127;
         PERFORM pg_advisory_xact_lock(hashint8extended(found_at, key));
-        fewest := pg_sequence_last_value(otp.register_of(found_at)) & 32767;
+        held := pg_sequence_last_value(otp.register_of(found_at));
+        fewest := CASE WHEN held >> 15 = verification_id OR otp.is_free(held) THEN 0 ELSE held & 32767 END;
     END IF;
     register := otp.register_of(found_at);
     tries := greatest(tries, fewest);
