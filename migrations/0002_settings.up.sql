@@ -24,8 +24,16 @@ CREATE TABLE otp.settings (
         CONSTRAINT "time_to_live must be 1 to 10 minutes" CHECK (time_to_live BETWEEN '1 minute' AND '10 minutes'),
     max_attempts smallint NOT NULL DEFAULT 5             -- wrong tries per verification
         CONSTRAINT "max_attempts must be at least 1" CHECK (max_attempts > 0),
-    max_failures_per_day smallint NOT NULL DEFAULT 10    -- wrong tries per phone number and day, over all verifications
+    -- Wrong tries per phone number and day, over all verifications. Each subject that has verified the phone number has so many
+    -- of its own, and all other subjects together have so many.
+    max_failures_per_day smallint NOT NULL DEFAULT 10
         CONSTRAINT "max_failures_per_day must be at least 1" CHECK (max_failures_per_day > 0),
+    max_failures_per_client int NOT NULL DEFAULT 30      -- wrong tries above right ones, per client address and hour
+        CONSTRAINT "max_failures_per_client must be at least 1" CHECK (max_failures_per_client > 0),
+    max_failures_per_backend int NOT NULL DEFAULT 200    -- wrong tries above right ones, per login role and 10 minutes
+        CONSTRAINT "max_failures_per_backend must be at least 1" CHECK (max_failures_per_backend > 0),
+    resend_after interval NOT NULL DEFAULT '30 seconds'  -- between two sends of one code by one channel; 0: no such limit
+        CONSTRAINT "resend_after must be 0 seconds to 10 minutes" CHECK (resend_after BETWEEN '0 seconds' AND '10 minutes'),
     sends_per_second numeric                             -- of all workers together; null: unlimited
         CONSTRAINT "sends_per_second must be above 0 and at most 100000, or null"
         CHECK (sends_per_second > 0 AND sends_per_second <= 100000),

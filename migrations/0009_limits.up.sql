@@ -135,6 +135,11 @@ CREATE SEQUENCE otp.refused_total;
 CREATE SEQUENCE otp.refused_budget;
 CREATE SEQUENCE otp.refused_failures;
 CREATE SEQUENCE otp.refused_fraud;
+CREATE SEQUENCE otp.refused_code;                   -- sent again too soon (settings.resend_after)
+-- Tries of otp.verify: too many wrong ones from the client address, at the login role, or rolled back for the same code.
+CREATE SEQUENCE otp.refused_client_failures;
+CREATE SEQUENCE otp.refused_backend_failures;
+CREATE SEQUENCE otp.refused_rolled_back;
 
 -- The key under which a client address is counted: an IPv4 address (also one mapped into IPv6) by itself, an IPv6 address by
 -- its /64, because one client usually has a whole /64.
@@ -176,6 +181,7 @@ BEGIN
     PERFORM nextval(('otp.refused_' || scope)::regclass);
     RAISE EXCEPTION USING ERRCODE = 'OT001',
         MESSAGE = format(CASE scope WHEN 'budget' THEN 'the budget for codes is used up: %2$s is allowed in %3$s'
+                WHEN 'code' THEN 'this code was sent a moment ago: one send by a channel is allowed in %3$s'
                 ELSE 'too many codes for this %1$s: %2$s are allowed in %3$s' END,
             CASE scope WHEN 'phone' THEN 'phone number' WHEN 'client_ip' THEN 'client address'
                 WHEN 'block' THEN 'block of phone numbers' WHEN 'prefix' THEN 'prefix of phone numbers'
@@ -184,20 +190,25 @@ BEGIN
         HINT = format('Ask the user to wait %s seconds.', seconds);
 END $$;
 
--- Refuses a send to a phone number that has used up its wrong tries for the day. No code of that number can be verified until
--- midnight, so a message would only cost money. A stranger can cause this state. otp.unlock ends it.
-CREATE FUNCTION otp.refuse_locked_phone(e164 text) RETURNS void
+-- Refuses a send to a phone number for a subject whose wrong tries of the day are used up: its own, if it has verified the phone
+-- number before, and otherwise those that all other subjects share. Its code could not be verified until midnight, so a message
+-- would only cost money. Strangers can use up the shared tries only. otp.unlock ends it.
+CREATE FUNCTION otp.refuse_locked_phone(e164 text, subject text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     locked record;
-    failure_key CONSTANT text := otp.counter_key('phone', e164);
+    shared_key CONSTANT text COLLATE "C" := otp.counter_key('phone', e164);
+    own_key CONSTANT text := otp.own_failures(e164, subject);
 BEGIN
     SELECT s.max_failures_per_day AS failures,
-        extract(epoch FROM (f.day + 1)::timestamp AT TIME ZONE s.timezone - clock_timestamp()) AS wait INTO locked
-    FROM otp.settings s JOIN otp.verify_failures f ON f.key = failure_key
+        extract(epoch FROM (f.day + 1)::timestamp AT TIME ZONE s.timezone - clock_timestamp()) AS wait,
+        f.key = shared_key AS is_shared INTO locked
+    FROM otp.settings s JOIN otp.verify_failures f ON f.key IN (shared_key, own_key)
         AND f.day = (clock_timestamp() AT TIME ZONE s.timezone)::date
-    WHERE f.failures >= s.max_failures_per_day;
-    IF FOUND THEN
+    WHERE f.failures >= s.max_failures_per_day
+    ORDER BY is_shared LIMIT 1;
+    -- Whether the subject has verified the phone number is read only if it matters.
+    IF FOUND AND NOT (locked.is_shared AND otp.has_verified(subject, e164)) THEN
         PERFORM nextval('otp.refused_failures');
         RAISE EXCEPTION USING ERRCODE = 'OT001',
             MESSAGE = format('too many wrong codes for this phone number today: %s are allowed', locked.failures),

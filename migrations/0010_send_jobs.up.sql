@@ -118,7 +118,8 @@ BEGIN
         -- the job with the lowest live id.
         SELECT v.subject, v.purpose, v.locale, v.email, v.e164, v.country, v.client_ip, v.other_channels, v.expires_at, v.attempts, v.verified_at, v.canceled_at,
             v.created_by, v.follower_id, v.is_test, otp.has_routes() AS has_routes, EXISTS (SELECT FROM otp.fraud_holds) AS has_holds,
-            (SELECT s.max_attempts FROM otp.settings s) AS max_attempts,
+            (SELECT s.max_attempts FROM otp.settings s) AS max_attempts, (SELECT s.resend_after FROM otp.settings s) AS resend_after,
+            otp.registered_tries(v.id) AS registered_tries,
             (SELECT n.id FROM otp.verifications n WHERE n.subject = v.subject AND n.purpose = v.purpose
                 ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS newest_id
         INTO verification
@@ -132,7 +133,7 @@ BEGIN
             WHEN verification.verified_at IS NOT NULL THEN 'its code has been used'
             WHEN verification.canceled_at IS NOT NULL THEN 'it was canceled'
             WHEN verification.expires_at <= NEW.requested_at THEN 'it has expired'
-            WHEN verification.attempts >= verification.max_attempts THEN 'it had too many wrong tries'
+            WHEN greatest(verification.attempts, verification.registered_tries) >= verification.max_attempts THEN 'it had too many wrong tries'
             WHEN verification.newest_id <> NEW.verification_id THEN 'a newer one of this subject and purpose has replaced it'
         END;
         IF trouble IS NOT NULL THEN
@@ -140,7 +141,7 @@ BEGIN
                 MESSAGE = format('verification %s cannot be sent: %s', coalesce(NEW.verification_id::text, 'null'), trouble),
                 HINT = 'Create a new verification.';
         END IF;
-        nothing := otp.refuse_locked_phone(verification.e164);
+        nothing := otp.refuse_locked_phone(verification.e164, verification.subject);
         -- Without a channel the send begins the route of its purpose and country. Only the owner's functions write step.
         IF NEW.follows IS NULL THEN
             NEW.step := NULL;
@@ -161,6 +162,9 @@ BEGIN
             END IF;
         ELSIF NEW.channel IS NULL THEN
             NEW.channel := 'sms';
+        END IF;
+        IF NEW.follows IS NULL THEN
+            nothing := otp.refuse_resend(NEW.verification_id, verification.follower_id, NEW.channel, verification.resend_after);
         END IF;
         -- A queued follow-up is canceled: it would delay the new job, which waits for lower live ids, and the user would get two
         -- messages.

@@ -59,6 +59,10 @@ FROM (
     UNION ALL SELECT 'budget', last_value, is_called FROM otp.refused_budget
     UNION ALL SELECT 'failures', last_value, is_called FROM otp.refused_failures
     UNION ALL SELECT 'fraud', last_value, is_called FROM otp.refused_fraud
+    UNION ALL SELECT 'code', last_value, is_called FROM otp.refused_code
+    UNION ALL SELECT 'client_failures', last_value, is_called FROM otp.refused_client_failures
+    UNION ALL SELECT 'backend_failures', last_value, is_called FROM otp.refused_backend_failures
+    UNION ALL SELECT 'rolled_back', last_value, is_called FROM otp.refused_rolled_back
 ) c;
 
 -- refused_1h comes from otp.history and therefore covers whole minutes. If no worker ran an hour ago, it counts from the last
@@ -69,7 +73,7 @@ FROM otp.refused_totals t
 LEFT JOIN (
     SELECT r.refused FROM otp.history r WHERE r.minute <= now() - interval '61 minutes' ORDER BY r.minute DESC LIMIT 1
 ) h ON true;
-COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, per scope: in all and in the last hour. Scope failures: phone numbers with too many wrong codes.';
+COMMENT ON VIEW otp.refusals IS 'Sends that otp.limits refused, per scope: in all and in the last hour. Scope failures: phone numbers with too many wrong codes. Scopes client_failures, backend_failures, rolled_back: tries of otp.verify.';
 
 -- Today's cost, one row per currency: the amount that Twilio has billed, and the amount expected for the rest. Both come from
 -- otp.history and are therefore up to a minute old. In the budget's currency, the two add up to the amount that the budget
@@ -177,6 +181,7 @@ BEGIN
             ) added
             WHERE added.messages IS NOT NULL
             ON CONFLICT (starts_at) DO UPDATE SET messages = excluded.messages;
+            PERFORM otp.settle_tries();
             DELETE FROM otp.history h WHERE h.minute < ended - interval '26 hours';
             DELETE FROM otp.history_quarters q WHERE q.starts_at < ended - interval '26 hours';
         END IF;

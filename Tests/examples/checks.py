@@ -90,6 +90,10 @@ def check_same_code_again():
     first = received(number)
     person.send(number)
     equal("a second request sends the same code", received(number, 2), first)
+    admin.execute("UPDATE otp.settings SET resend_after = DEFAULT")
+    equal("further taps within 30 seconds", [person.send(number)[0] for _ in range(3)], [200] * 3)
+    admin.execute("UPDATE otp.settings SET resend_after = '0'")
+    equal("are no further texts", len(inbox(number, 2)), 2)
 
 
 def check_call_me():

@@ -4,7 +4,9 @@ matrix() {
     sql -F ' ' -c "
         WITH roles (role) AS (VALUES ('public'), ('otp_web'), ('otp_worker'), ('otp_monitor'), ('otp_admin')),
         granted AS (
-            SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END AS kind, c.relname::text AS name,
+            -- Sequences that differ only in their number are one line.
+            SELECT CASE c.relkind WHEN 'S' THEN 'sequence' WHEN 'v' THEN 'view' ELSE 'table' END AS kind,
+                CASE c.relkind WHEN 'S' THEN regexp_replace(c.relname, '_[0-9]+\$', '_<number>') ELSE c.relname::text END AS name,
                 a.privilege_type AS privilege, a.grantee, NULL::text AS \"column\"
             FROM pg_class c, aclexplode(coalesce(c.relacl, acldefault((CASE c.relkind WHEN 'S' THEN 's' ELSE 'r' END)::\"char\", c.relowner))) a
             WHERE c.relnamespace = 'otp'::regnamespace AND c.relkind IN ('r', 'v', 'S', 'm', 'f', 'p')

@@ -8,6 +8,9 @@ otp.settings has one row: change it with UPDATE|INSERT INTO otp.settings (only_r
 time_to_live must be 1 to 10 minutes|UPDATE otp.settings SET time_to_live = '1 hour'
 max_attempts must be at least 1|UPDATE otp.settings SET max_attempts = 0
 max_failures_per_day must be at least 1|UPDATE otp.settings SET max_failures_per_day = 0
+max_failures_per_client must be at least 1|UPDATE otp.settings SET max_failures_per_client = 0
+max_failures_per_backend must be at least 1|UPDATE otp.settings SET max_failures_per_backend = 0
+resend_after must be 0 seconds to 10 minutes|UPDATE otp.settings SET resend_after = '11 minutes'
 sends_per_second must be above 0 and at most 100000, or null|UPDATE otp.settings SET sends_per_second = 0
 daily_budget must be a number above 0, or null|UPDATE otp.settings SET daily_budget = 'Infinity'
 fraud_action must be observe, hold or refuse|UPDATE otp.settings SET fraud_action = 'block'

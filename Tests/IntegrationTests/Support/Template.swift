@@ -22,6 +22,16 @@ enum Template {
         guard try await migrate.exit(within: .seconds(60)) == 0 else {
             throw Trouble("otpd migrate up failed: \(migrate.errors)")
         }
+        // Many tests send a code again at once. Tests/sql/38_resend_after.sh tests the shipped setting.
+        let database = try await TestDatabase.open(database: name)
+        do {
+            _ = try await database.simple(
+                "UPDATE otp.settings SET resend_after = '0'", deadline: .now() + .seconds(60))
+        } catch {
+            await database.close()
+            throw error
+        }
+        await database.close()
         return name
     }
 

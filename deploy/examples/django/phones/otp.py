@@ -33,16 +33,17 @@ def request(subject, phone_number, *, channel=None, email=None, locale=None, cli
 
 
 @sensitive_variables("code", "phone_number")
-def verify(subject, code, phone_number):
+def verify(subject, code, phone_number, *, client_ip=None):
     """Whether the code is right: true once.
 
-    Wrong tries are counted in the database, and a rollback would forget them. So call this in a transaction of its
-    own (`transaction.atomic(durable=True)`) with nothing but what a right code changes.
+    A right code works once, and a rollback would forget that. So call this in a transaction of its own
+    (`transaction.atomic(durable=True)`) with nothing but what a right code changes. Raises TooManyRequests if too many
+    wrong codes came from the client or the whole backend.
     """
-    with connection.cursor() as cursor:
+    with _refusals(), connection.cursor() as cursor:
         cursor.execute(
-            "SELECT otp.verify(%s, %s, 'phone_verification', %s)",
-            [subject, code, phone_number],
+            "SELECT otp.verify(%s, %s, 'phone_verification', %s, client_ip => %s)",
+            [subject, code, phone_number, client_ip],
         )
         return cursor.fetchone()[0]
 

@@ -36,7 +36,7 @@ def send_otp(request, account, channel=None):
             account.otp_subject, phone_number, channel=channel, email=email, locale=get_language(), client_ip=client_ip
         )
     except otp.TooManyRequests as limited:
-        return answer(str(limited), status=429, headers={"Retry-After": str(limited.retry_after)})
+        return too_many(limited)
     except (otp.Refused, BadBody) as refused:
         return answer(str(refused), status=400)
     return answer(SENT[channel].format(phone_number=phone_number))
@@ -44,7 +44,7 @@ def send_otp(request, account, channel=None):
 
 @csrf_exempt
 @require_POST
-@transaction.non_atomic_requests  # no error further out may roll back the counting of a wrong try
+@transaction.non_atomic_requests  # no error further out may roll back the use of a right code
 @bearer
 @sensitive_variables("phone_number", "code")
 def verify_otp(request, account):
@@ -53,16 +53,24 @@ def verify_otp(request, account):
     except BadBody as bad:
         return answer(str(bad), status=400)
     # The code is used up and the phone is marked together, or neither. durable: this is the outermost transaction.
-    with transaction.atomic(durable=True):
-        is_right = otp.verify(account.otp_subject, code, phone_number)
-        verified = otp.verified_phone(account.otp_subject, phone_number) if is_right else None
-        if verified:
-            account.mark_phone_verified(verified)
+    client_ip = request.META.get(settings.CLIENT_ADDRESS) or None
+    try:
+        with transaction.atomic(durable=True):
+            is_right = otp.verify(account.otp_subject, code, phone_number, client_ip=client_ip)
+            verified = otp.verified_phone(account.otp_subject, phone_number) if is_right else None
+            if verified:
+                account.mark_phone_verified(verified)
+    except otp.TooManyRequests as limited:
+        return too_many(limited)
     if not is_right:
         return answer("Invalid or expired OTP", status=400)
     if not verified:
         return answer("The code is right. It also went by e-mail, so it does not verify the phone number.")
     return answer("Phone verified successfully!")
+
+
+def too_many(limited):
+    return answer(str(limited), status=429, headers={"Retry-After": str(limited.retry_after)})
 
 
 def answer(message, status=200, headers=None):
