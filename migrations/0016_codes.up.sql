@@ -280,8 +280,7 @@ BEGIN
     FROM otp.settings s
     ON CONFLICT (key, day) DO UPDATE SET failures = f.failures + excluded.failures;
     IF verification.client_ip IS NOT NULL THEN
-        PERFORM otp.count_try(CASE WHEN verification.client_ip IS NOT NULL
-            THEN otp.counter_key('client_ip', otp.client_key(verification.client_ip)) END, lost);
+        PERFORM otp.count_try(otp.counter_key('client_ip', otp.client_key(verification.client_ip)), lost);
     END IF;
 END $$;
 
