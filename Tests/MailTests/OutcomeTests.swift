@@ -188,8 +188,22 @@ struct OutcomeTests {
             ("DOT", .unknown(.timedOut)),
         ])
     func slow(step: String, end: Expected) async throws {
-        let sent = try await sendOne([step: .silence], .hurried)
-        #expect(Expected(sent.end) == end)
+        // On a busy machine, the short time may be over before the step is reached. Then a longer one follows.
+        var configuration = MailConfiguration.unhurried
+        for milliseconds in [300, 3000, 30_000] as [Int64] {
+            configuration.totalTimeout = .milliseconds(milliseconds)
+            let sent = try await sendOne([step: .silence], configuration)
+            let isReached =
+                switch step {
+                case "GREETING": true
+                case "DOT": !sent.mails.isEmpty
+                default: sent.verbs.contains(step)
+                }
+            guard isReached else { continue }
+            #expect(Expected(sent.end) == end)
+            return
+        }
+        Issue.record("no mail reached the step \(step)")
     }
 
     @Test("a connection that is not made in time: not sent")

@@ -8,15 +8,19 @@ UNDECIDED = {"unknown", "repeated_sid"}
 # After so many seconds in doubt, otpd should have found a message that Twilio lists.
 LOOKUP_TIME = 25
 
+# The messages are grouped once. No index covers all messages of a job, so a subquery per job would read the whole table.
 JOBS = """
 SELECT s.job, s.verification, v.e164, extract(epoch FROM v.expires_at), j.state,
-    (SELECT count(*) FROM otp.messages m WHERE m.send_job_id = s.job AND m.is_primary),
-    (SELECT string_agg(m.message_sid, ' ') FROM otp.messages m WHERE m.send_job_id = s.job),
+    coalesce(m.endings, 0), m.sids,
     u.state, coalesce(u.error_class, u.error_code::text, ''), coalesce(j.channel, m.channel, u.channel, 'sms'), v.email
 FROM chaos.steps s JOIN otp.verifications v ON v.id = s.verification
 LEFT JOIN otp.send_jobs j ON j.id = s.job
 LEFT JOIN otp.unsent_jobs u ON u.send_job_id = s.job
-LEFT JOIN LATERAL (SELECT m.channel FROM otp.messages m WHERE m.send_job_id = s.job LIMIT 1) m ON true
+LEFT JOIN (
+    SELECT send_job_id, count(*) FILTER (WHERE is_primary) AS endings, string_agg(message_sid, ' ') AS sids,
+        min(channel) AS channel
+    FROM otp.messages GROUP BY send_job_id
+) m ON m.send_job_id = s.job
 WHERE s.was IS NULL ORDER BY s.job"""
 
 STEPS = "SELECT job, was, became, worker, extract(epoch FROM at) FROM chaos.steps ORDER BY job, at"

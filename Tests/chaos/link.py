@@ -88,7 +88,7 @@ class Link:
         self.reached = {}       # how many flows reached each step
         self.trouble = []       # mistakes of the harness itself
         self._listener = None
-        self._accepting = None
+        self._is_listening = False
         self._thawed = asyncio.Event()
         self._thawed.set()
         self._swallows = False
@@ -119,18 +119,21 @@ class Link:
         listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._listener = listener
-        self._accepting = asyncio.ensure_future(self._accept(listener))
+        self._is_listening = True
+        # Not sock_accept, because Python 3.11 accepts one more connection after its cancellation and reports an exception.
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
-    async def _accept(self, listener):
-        loop = asyncio.get_running_loop()
-        while True:
-            client, _ = await loop.sock_accept(listener)
-            client.setblocking(False)
-            client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            connection = Connection(self, client)
-            connection.is_swallowed = self._swallows
-            self.connections.add(connection)
-            connection.tasks.append(asyncio.ensure_future(self._serve(connection)))
+    def _accept(self, listener):
+        try:
+            client, _ = listener.accept()
+        except BlockingIOError:
+            return
+        client.setblocking(False)
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection = Connection(self, client)
+        connection.is_swallowed = self._swallows
+        self.connections.add(connection)
+        connection.tasks.append(asyncio.ensure_future(self._serve(connection)))
 
     async def _serve(self, connection):
         reset = False
@@ -209,16 +212,14 @@ class Link:
 
     def refuse(self):
         """Stops listening. Existing connections stay."""
-        if self._accepting:
-            self._accepting.cancel()
-            asyncio.get_running_loop().call_soon(self._listener.close)
-            self._accepting = None
+        if self._is_listening:
+            asyncio.get_running_loop().remove_reader(self._listener)
+            self._listener.close()
+            self._is_listening = False
 
     async def hide(self):
         """New connections hang, as behind a firewall that drops packets. Existing connections stay."""
         self.refuse()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._listener.bind(("127.0.0.1", self.port))
@@ -252,7 +253,7 @@ class Link:
                 connection.close(reset=True)
                 self.connections.discard(connection)
         self._thawed.set()
-        if self._accepting is None:
+        if not self._is_listening:
             for hidden in [self._listener, *self._fillers]:
                 hidden.close()
             self._fillers = []

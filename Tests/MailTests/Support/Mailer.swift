@@ -104,13 +104,6 @@ extension MailConfiguration {
         configuration.totalTimeout = .seconds(120)
         return configuration
     }
-
-    /// A short total time, for tests of timeouts.
-    static var hurried: MailConfiguration {
-        var configuration = unhurried
-        configuration.totalTimeout = .milliseconds(300)
-        return configuration
-    }
 }
 
 extension Mailer {
