@@ -217,7 +217,7 @@ ON otp.verifications FOR EACH ROW EXECUTE FUNCTION otp.verifications_before_upda
 
 GRANT INSERT (id, subject, phone_number, region, purpose, locale, code, expires_at, client_ip, email), SELECT (id, expires_at)
     ON otp.verifications TO otp_web;
-GRANT SELECT (id, subject, e164, country, region, purpose, locale, email, sealed_code, key_id, created_at, expires_at,
+GRANT SELECT (id, subject, e164, country, region, purpose, locale, email, client_ip, sealed_code, key_id, created_at, expires_at,
     attempts, verified_at, canceled_at) ON otp.verifications TO otp_worker;
 
 INSERT INTO otp.schema_migrations (version, name) VALUES (8, 'verifications');

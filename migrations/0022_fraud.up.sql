@@ -681,7 +681,7 @@ END $$;
 CREATE FUNCTION otp.end_hold(scope text, key text) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    UPDATE otp.fraud_holds h SET ends_now = true
+    UPDATE otp.fraud_holds h SET ends_now = true, until = clock_timestamp()
     WHERE h.scope = end_hold.scope AND h.key = end_hold.key AND h.scope NOT IN ('total', 'budget');
     RETURN FOUND;
 END $$;

@@ -76,7 +76,7 @@ import Testing
         try await database.enqueue("0501234567")
         try await database.text(
             """
-            INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 100);
+            INSERT INTO otp.limits (scope, period, max_sends) VALUES ('country', '1 day', 100);
             ALTER FUNCTION otp.within_limits RENAME TO gone
             """)
         let session = try await database.connect()

@@ -79,6 +79,10 @@ declare -A calls=(
     [forget]="SELECT otp.forget('nobody')"
     [forget_phone]="SELECT otp.forget_phone('0509999999')"
     [take_redactions]="SELECT otp.take_redactions(5)"
+    [judge_sends]="SELECT otp.judge_sends(ARRAY[($job, '+966501234567', 'SA', '203.0.113.9', 'sms')::otp.claimed_send])"
+    [review_fraud]="SELECT otp.review_fraud()"
+    [end_hold]="SELECT otp.end_hold('country', 'SA')"
+    [usual_limits]="SELECT otp.usual_limits(NULL)"
     [sequences_behind]="SELECT otp.sequences_behind()"
     [advance_sequences]="SELECT otp.advance_sequences()"
     [prune]="SELECT otp.prune(10, '-1 second')"
@@ -91,12 +95,13 @@ declare -A calls=(
 )
 gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}" | LC_ALL=C sort | paste -sd,)" "SELECT string_agg(proname, ',' ORDER BY proname COLLATE \"C\") FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
 # The jobs that have been claimed by then.
-declare -A before=([take_redactions]="INSERT INTO otp.pending_redactions (message_sid) VALUES ('SM1') ON CONFLICT DO NOTHING; INSERT INTO otp.pending_forgets VALUES (0, true) ON CONFLICT DO NOTHING" [end_test_send]="UPDATE otp.verifications SET is_test = true WHERE id = $prey" [advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
+declare -A before=([review_fraud]="TRUNCATE otp.uncounted_codes" [end_hold]="INSERT INTO otp.fraud_holds VALUES ('country', 'SA', now(), now(), true, now(), 0) ON CONFLICT (scope, key) DO UPDATE SET ends_now = false"
+    [take_redactions]="DELETE FROM otp.pending_redactions; INSERT INTO otp.pending_redactions (message_sid) VALUES ('SM1') ON CONFLICT DO NOTHING; INSERT INTO otp.pending_forgets VALUES (0, true) ON CONFLICT DO NOTHING" [end_test_send]="UPDATE otp.verifications SET is_test = true WHERE id = $prey" [advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
     [begin_steps]="INSERT INTO otp.step_waits VALUES ($job, $prey, now() - interval '1 second') ON CONFLICT DO NOTHING"
     [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
-undo() { sql -c "TRUNCATE otp.history, otp.history_quarters, otp.wake_ups, otp.verify_failures, otp.request_locks, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
+undo() { sql -c "TRUNCATE otp.fraud_holds, otp.history, otp.history_quarters, otp.wake_ups, otp.verify_failures, otp.request_locks, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
     -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, is_test = NULL, created_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, channel, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'sms', 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1, state = 'queued'" \
     -c "INSERT INTO otp.pauses (scope, reason) VALUES ('all', 'x') ON CONFLICT DO NOTHING" -c "INSERT INTO otp.sender_rates VALUES ('prey', 1) ON CONFLICT DO NOTHING" -c "UPDATE otp.settings SET daily_budget = NULL" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'all' WHERE id = $job" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) SELECT 'SM' || code, $job + code, $prey, 1, true, now(), 'sent', code FROM (VALUES (30003), (30450)) failures (code)"; }

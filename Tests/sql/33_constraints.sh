@@ -62,7 +62,7 @@ max_cost must be above 0|INSERT INTO otp.limits (scope, period, max_cost) VALUES
 scope block needs digits 1 to 4|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('block', '2 days', 5, 9)
 scope prefix needs digits 1 to 10|INSERT INTO otp.limits (scope, period, max_sends) VALUES ('prefix', '1 day', 5)
 scope unused_block needs digits 3 to 8|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('unused_block', '1 day', 5, 2)
-times_usual must be 1 to 100, or null|UPDATE otp.limits SET times_usual = 0.5 WHERE scope = 'total'
+times_usual must be 1 to 100, or null|INSERT INTO otp.limits (scope, period, max_sends, times_usual) VALUES ('total', '1 day', 5, 0.5)
 only total and budget per day, channel *, have times_usual|INSERT INTO otp.limits (scope, period, max_sends, times_usual) VALUES ('country', '1 day', 5, 3)
 scopes that begin with unused: period 1 day, channel *|INSERT INTO otp.limits (scope, period, max_sends, channel) VALUES ('unused_all', '1 day', 5, 'call')
 only block, prefix and unused_block have digits other than 0|INSERT INTO otp.limits (scope, period, max_sends, digits) VALUES ('phone', '2 days', 5, 3)

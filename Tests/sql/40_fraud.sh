@@ -9,7 +9,7 @@ INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is
 SELECT 'SM' || lpad(id::text, 32, '0'), id, verification_id, 1, true, requested_at, 'queued', channel FROM j;
 SQL
 }
-sql -c "TRUNCATE otp.limits" -c "INSERT INTO otp.limits SELECT * FROM shipped_limits"
+sql -c "TRUNCATE otp.limits" -c "INSERT INTO otp.limits SELECT * FROM shipped_limits" -c "UPDATE otp.countries SET expected_cost = 0.1"
 fresh() { clean; sql -c "TRUNCATE otp.fraud_counts, otp.fraud_holds, otp.fraud_decisions, otp.uncounted_codes, otp.fraud_exceptions, otp.networks"; }
 # Requests for numbers that are not near each other, each from one address of a network of its own.
 request_many() {    # subject, count, first network, host of the address

@@ -23,7 +23,7 @@ public import Postgres
 /// - A job beyond a shared limit (prefix, country, total, budget) ends as limited. A second statement does this before
 ///   any job of the claim is returned, and only if the first reports that such limits exist. Inside the first it made a
 ///   claim of one job a tenth slower (217 → 246 µs, cold).
-/// - The first attempts of a claim are judged before any of them leaves (`otp.judge_sends`). Jobs of a key whose codes
+/// - Jobs that are claimed for the first time are judged before any of them leaves (`otp.judge_sends`). Jobs of a key whose codes
 ///   are sent and not used end as limited within the claim. It is one call for all jobs, and none without such limits.
 /// - While everything is paused no job is claimed, even by a worker that has not been notified yet.
 /// - The attempt number and the worker are the fencing token. Every time is the database's.
@@ -89,7 +89,7 @@ public enum Claim {
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
-                              WHERE f.attempt - f.returned - f.lost_claims = 1 AND f.end_reason IS NULL)) END AS refused
+                              WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
@@ -152,7 +152,7 @@ public enum Claim {
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
-                              WHERE f.attempt - f.returned - f.lost_claims = 1 AND f.end_reason IS NULL)) END AS refused
+                              WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
@@ -222,7 +222,7 @@ public enum Claim {
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
-                              WHERE f.attempt - f.returned - f.lost_claims = 1 AND f.end_reason IS NULL)) END AS refused
+                              WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,

@@ -143,13 +143,14 @@ struct DispatchMachine: Sendable {
         pause.probeTaken()
     }
 
-    /// A claim has been answered: `count` rows of `limit`, the longest wait among them `oldestAge`.
+    /// A claim has been answered: `count` jobs to send, and `ended` more that ended within it, of `limit`. The longest wait
+    /// among those to send is `oldestAge`.
     mutating func claimEnded(
-        count: Int, limit: Int, oldestAge: Instant.Duration, at now: Instant, jitter: Double
+        count: Int, ended: Int = 0, limit: Int, oldestAge: Instant.Duration, at now: Instant, jitter: Double
     ) -> PauseMachine.Change {
         waiting += count
-        let isFull = count >= limit
-        schedule.found(count, isFull: isFull, at: now, jitter: jitter)
+        let isFull = count + ended >= limit
+        schedule.found(count + ended, isFull: isFull, at: now, jitter: jitter)
         switch order {
         case .oldestFirst: if isFull, oldestAge > Self.overloadAge { order = .newestFirst }
         case .newestFirst: if !isFull { order = .oldestFirst }
