@@ -27,12 +27,22 @@ DO $$ BEGIN
 END $$;
 SET LOCAL search_path = pg_catalog;
 
--- The network of a client address: its /24, or its /48 for IPv6. Clients change their address within it.
+-- The network of a client address: its /24, or its /48 for IPv6. Clients change their address within it. Null for addresses of
+-- private networks and of this machine: they are a developer's, or those of a proxy that all users share.
 CREATE FUNCTION otp.network_key(client_ip inet) RETURNS text
-LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN CASE WHEN family(client_ip) = 4 THEN network(set_masklen(client_ip, 24))::text
-    WHEN client_ip <<= '::ffff:0:0/96' THEN network(set_masklen(inet '0.0.0.0' + (set_masklen(client_ip, 128) - inet '::ffff:0:0'), 24))::text
-    ELSE network(set_masklen(client_ip, 48))::text END;
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF client_ip <<= '::ffff:0:0/96' THEN
+        client_ip := inet '0.0.0.0' + (set_masklen(client_ip, 128) - inet '::ffff:0:0');
+    END IF;
+    IF family(client_ip) = 4 THEN
+        RETURN CASE WHEN NOT (client_ip <<= '10.0.0.0/8' OR client_ip <<= '127.0.0.0/8' OR client_ip <<= '192.168.0.0/16'
+                OR client_ip <<= '172.16.0.0/12' OR client_ip <<= '100.64.0.0/10' OR client_ip <<= '169.254.0.0/16')
+            THEN network(set_masklen(client_ip, 24))::text END;
+    END IF;
+    RETURN CASE WHEN NOT (client_ip <<= '::1/128' OR client_ip <<= 'fc00::/7' OR client_ip <<= 'fe80::/10')
+        THEN network(set_masklen(client_ip, 48))::text END;
+END $$;
 
 -- The networks of the world by autonomous system, if an operator fills it. A code from a network that is not proven then counts
 -- for its system too. The longest matching network counts.
@@ -526,7 +536,7 @@ BEGIN
         END IF;
         IF held.scope <> 'network' THEN
             CONTINUE WHEN otp.is_known_phone(e164);
-            is_first := client_ip IS NOT NULL AND NOT EXISTS (
+            is_first := otp.network_key(client_ip) IS NOT NULL AND NOT EXISTS (
                 SELECT FROM otp.fraud_counts f CROSS JOIN otp.settings s
                 WHERE f.key = otp.network_key(client_ip) AND f.scope = 'network'
                     AND f.day >= (moment AT TIME ZONE s.timezone)::date AND f.sent_today > 0);

@@ -28,7 +28,8 @@ import Testing
         hostile.failures[0].error = "\u{9B}31m\u{2028}"
         return [
             ("working", StatusFixture.working), ("limited", StatusFixture.limited),
-            ("troubled", StatusFixture.troubled), ("many", many), ("routed", StatusFixture.routed), ("held", StatusFixture.held),
+            ("troubled", StatusFixture.troubled), ("many", many), ("routed", StatusFixture.routed),
+            ("held", StatusFixture.held),
             ("nothing", StatusSnapshot()), ("hostile", hostile),
         ]
     }
@@ -92,7 +93,8 @@ import Testing
         let lines = StatusFixture.view(StatusFixture.held, interval: nil).lines(width: 100).map(\.plain)
         #expect(lines.contains("Held back  2"))
         #expect(
-            lines.contains("  new networks and numbers, country SA  for 12 min, 25 let through, 3 of them used"), "\(lines)")
+            lines.contains("  new networks and numbers, country SA  for 12 min, 25 let through, 3 of them used"),
+            "\(lines)")
         #expect(lines.contains("  network 203.0.113.0/24  for 12 min, only observed"))
     }
 

@@ -257,9 +257,10 @@ import Twilio
             TimeZoneCheck.finding(.init(name: "Asia/Riad", time: nil), server: "UTC", host: nil),
         ]
         let servers = ServerChecks.findings(WellServer.server) + ServerChecks.findings(bad)
-        return [servers, schemas, standbys, listening, full, clocks, activity, fraud, numbers, templates, others].flatMap {
-            $0
-        }
+        return [servers, schemas, standbys, listening, full, clocks, activity, fraud, numbers, templates, others]
+            .flatMap {
+                $0
+            }
     }
 
     private static var providers: [Finding] {

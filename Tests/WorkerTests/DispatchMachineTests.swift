@@ -173,13 +173,13 @@ struct DispatchMachineTests {
         var machine = machine()
         machine.claimBegan(at: start)
         _ = machine.claimEnded(count: 2, ended: 62, limit: 64, oldestAge: .seconds(0), at: start, jitter: 0)
-        #expect(machine.decide(at: start) == .claim(limit: 62, order: .oldestFirst))
+        #expect(machine.decide(at: start) == .claim(limit: 62, .oldestFirst))
         while machine.mayHandOver(at: start) { machine.handedOver(from: "", at: start) }
         #expect(machine.inFlight == 2)
         machine.claimBegan(at: start)
         _ = machine.claimEnded(count: 0, ended: 62, limit: 62, oldestAge: .seconds(0), at: start, jitter: 0)
         for _ in 0..<2 { machine.sendEnded(at: start) }
-        #expect(machine.decide(at: start) == .claim(limit: 64, order: .oldestFirst))
+        #expect(machine.decide(at: start) == .claim(limit: 64, .oldestFirst))
     }
 
     @Test("old jobs in full batches turn it to the newest first, and a batch that is not full turns it back")

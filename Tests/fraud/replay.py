@@ -23,7 +23,7 @@ class World:
         self.codes_a_day = codes_a_day
         self.with_address = with_address
         count = max(40, codes_a_day // 25)
-        self.networks = [f"10.{i // 250}.{i % 250}." for i in range(count)]
+        self.networks = [f"20.{i // 250}.{i % 250}." for i in range(count)]
         self.weights = [1 / (rank + 3) for rank in range(count)]
         self.next_network = 0
         self.events = []

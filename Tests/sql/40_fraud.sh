@@ -25,10 +25,11 @@ use() {             # subject: its newest code is used
 }
 
 # The keys.
-for pair in '203.0.113.9 203.0.113.0/24' '::ffff:203.0.113.9 203.0.113.0/24' '2001:db8:1:2:3::4 2001:db8:1::/48' '10.1.2.3/8 10.1.2.0/24'; do
+for pair in '203.0.113.9 203.0.113.0/24' '::ffff:203.0.113.9 203.0.113.0/24' '2001:db8:1:2:3::4 2001:db8:1::/48' '8.1.2.3/8 8.1.2.0/24' '172.15.9.9 172.15.9.0/24'; do
     gives "the network of ${pair% *}" "${pair#* }" "SELECT otp.network_key('${pair% *}')"
 done
 gives "no address, no network" "" "SELECT otp.network_key(NULL)"
+gives "nor has an address of a private network or of this machine" "0" "SELECT count(otp.network_key(a)) FROM unnest('{127.0.0.1,10.1.2.3,172.16.0.1,172.31.255.255,192.168.1.1,100.64.0.1,169.254.1.1,::ffff:10.1.2.3,::1,fc00::1,fd12::1,fe80::1}'::inet[]) a"
 sent_for() { sql -c "SELECT string_agg(scope || ' ' || key, ',' ORDER BY scope, key) FROM otp.fraud_keys('+966501234567', 'SA', $1, now())"; }
 fresh
 check "a text of a new network counts for these" "all ,block +96650123xxxx,block +966501xxxxxx,country SA,network 203.0.113.0/24" "$(sent_for "'203.0.113.9'")"

@@ -90,7 +90,8 @@ final class Claimer {
     private func claimEnded(_ claimed: ClaimedJobs, limit: Int) {
         core.announce(
             core.machine.claimEnded(
-                count: claimed.jobs.count, ended: claimed.ended, limit: limit, oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
+                count: claimed.jobs.count, ended: claimed.ended, limit: limit,
+                oldestAge: claimed.jobs.lazy.map(\.age).max() ?? .seconds(0),
                 at: .now(), jitter: Double.random(in: 0..<1)))
         core.tally.claimed += Int64(claimed.jobs.count)
     }

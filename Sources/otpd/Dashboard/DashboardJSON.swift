@@ -166,8 +166,10 @@ enum DashboardJSON {
 
     private static func hold(_ hold: StatusSnapshot.Hold) -> JSON {
         .object([
-            ("name", .string(hold.name)), ("enforced", .bool(hold.isEnforced)), ("explanation", .string(hold.explanation)),
-            ("remedy", .string(hold.remedy)), ("seconds", .int(hold.seconds)), ("letThrough", .int(hold.letThrough.sent)),
+            ("name", .string(hold.name)), ("enforced", .bool(hold.isEnforced)),
+            ("explanation", .string(hold.explanation)),
+            ("remedy", .string(hold.remedy)), ("seconds", .int(hold.seconds)),
+            ("letThrough", .int(hold.letThrough.sent)),
             ("letThroughUsed", .int(hold.letThrough.used)),
         ])
     }

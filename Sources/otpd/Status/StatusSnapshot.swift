@@ -139,7 +139,8 @@ struct StatusSnapshot: Sendable {
         var name: String {
             switch scope {
             case "all": "all new networks and numbers"
-            case "no_address": key.isEmpty ? "all requests without an address" : "requests without an address, country \(key)"
+            case "no_address":
+                key.isEmpty ? "all requests without an address" : "requests without an address, country \(key)"
             case "country": "new networks and numbers, country \(key)"
             default: "\(scope) \(key)"
             }

@@ -61,7 +61,8 @@ struct StatusVerdict: Equatable, Sendable {
                 level: .warning, headline: "Requests are held back: \(hold.name).",
                 detail: hold.explanation
                     + (others > 0
-                        ? " \(StatusWords.count(others, "more hold")) \(others == 1 ? "is" : "are") in force, see below." : ""),
+                        ? " \(StatusWords.count(others, "more hold")) \(others == 1 ? "is" : "are") in force, see below."
+                        : ""),
                 remedy: hold.remedy, failsCheck: false)
         }
         let dead = snapshot.workers.filter { $0.isDead && $0.sends }

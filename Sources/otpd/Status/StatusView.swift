@@ -27,7 +27,8 @@ struct StatusView {
             if height.map({ $0 >= 16 }) ?? true { top.append(StyledLine()) }
             top += figures(snapshot, wide, wraps: height.map { $0 >= 20 } ?? true)
             lists = [
-                pauses(snapshot, wide), holds(snapshot, wide), limits(snapshot, wide), channels(snapshot, wide), workers(snapshot, wide),
+                pauses(snapshot, wide), holds(snapshot, wide), limits(snapshot, wide), channels(snapshot, wide),
+                workers(snapshot, wide),
                 failures(snapshot, wide), sends(snapshot, wide),
             ].filter { !$0.entries.isEmpty || $0.isAlwaysShown }
         }
@@ -294,7 +295,8 @@ struct StatusView {
             return block(line, width, [(hold.explanation, .plain), ("→ " + hold.remedy, .plain)])
         }
         return List(
-            title: "Held back", summary: "\(entries.count)", style: snapshot.holds.contains(where: \.isEnforced) ? .bad : .warning,
+            title: "Held back", summary: "\(entries.count)",
+            style: snapshot.holds.contains(where: \.isEnforced) ? .bad : .warning,
             entries: entries)
     }
 

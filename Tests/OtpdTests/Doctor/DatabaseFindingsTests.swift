@@ -69,7 +69,8 @@ import Testing
                 $0.routes = .failure(refused)
                 $0.fraud = .failure(refused)
             } == [
-                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "fraud": .skip, "workers": .skip, "pauses": .skip,
+                "login-role": .fail(.privileges), "schema": .skip, "routes": .skip, "fraud": .skip, "workers": .skip,
+                "pauses": .skip,
                 "limits": .skip,
                 "last-accepted": .skip,
             ])

@@ -19,7 +19,9 @@ private final class FraudStandIn: FraudDatabase {
 }
 
 extension ReviewFraud.Reviewed {
-    fileprivate static func made(counted: Int = 0, held: Int = 0) -> Self { .init(counted: counted, ended: 0, held: held) }
+    fileprivate static func made(counted: Int = 0, held: Int = 0) -> Self {
+        .init(counted: counted, ended: 0, held: held)
+    }
 }
 
 @Suite struct FraudReviewerTests {

@@ -13,7 +13,8 @@ enum FraudChecks {
                 check.warn(
                     "otp.limits has no rows for unused codes, so nothing is held back.",
                     "Insert them again, such as INSERT INTO otp.limits (scope, period, max_sends) VALUES "
-                        + "('unused_network', '1 day', 5), ('unused_country', '1 day', 30), ('unused_all', '1 day', 30);")
+                        + "('unused_network', '1 day', 5), ('unused_country', '1 day', 30), ('unused_all', '1 day', 30);"
+                )
             ]
         }
         var findings = fraud.holds.map { hold in
@@ -23,7 +24,8 @@ enum FraudChecks {
             findings.append(
                 check.warn(
                     "Codes that are not used are only observed: a stranger may spend up to the day's limits.",
-                    "When otp.fraud_decisions shows no holds of real users: UPDATE otp.settings SET fraud_action = 'hold';"))
+                    "When otp.fraud_decisions shows no holds of real users: UPDATE otp.settings SET fraud_action = 'hold';"
+                ))
         }
         if fraud.sentToday >= fewest, fraud.withoutAddress * 2 > fraud.sentToday {
             findings.append(
