@@ -146,12 +146,13 @@ CREATE TYPE otp.claimed_send AS (id bigint, e164 text, country text, client_ip i
 
 -- How many texts a key may have out unused. The least is max_sends of its row in otp.limits. A key that has used more codes than
 -- that in a day may have as many unused as it used on its greatest day: so when a carrier fails and nothing arrives, the key is
--- not held for a day's worth of texts. The shared keys of networks that are not proven have the greatest hour in place of the
+-- not held for a day's worth of texts. A network may have twice as many, because users try again. The shared keys of networks that are not proven have the greatest hour in place of the
 -- day, because those networks have no past that would speak for them.
 CREATE FUNCTION otp.fraud_allowance(k otp.fraud_counts, base int, moment timestamptz) RETURNS real
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN (k).scope IN ('country', 'all', 'asn')
         THEN greatest(base, (k).peak_hour, CASE WHEN (k).hour > moment - interval '1 hour' THEN (k).used_hour END)
+    WHEN (k).scope = 'network' THEN greatest(base, 2 * (k).peak_day, 2 * (k).used_today)
     ELSE greatest(base, (k).peak_day, (k).used_today) END;
 
 -- The row as of a later day and hour.

@@ -179,7 +179,11 @@ struct DispatchMachineTests {
         machine.claimBegan(at: start)
         _ = machine.claimEnded(count: 0, ended: 62, limit: 62, oldestAge: .seconds(0), at: start, jitter: 0)
         for _ in 0..<2 { machine.sendEnded(at: start) }
-        #expect(machine.decide(at: start) == .claim(limit: 64, .oldestFirst))
+        guard case .claim(let limit, .oldestFirst) = machine.decide(at: start) else {
+            Issue.record("it does not want to claim")
+            return
+        }
+        #expect(limit >= 64, "no place is taken")
     }
 
     @Test("old jobs in full batches turn it to the newest first, and a batch that is not full turns it back")

@@ -35,7 +35,7 @@ tally = {"passed": 0, "failed": 0}
 answers = []  # the text of every response, to look for codes at the end
 # The numbers are not in sequence, because otp.limits refuses a sequence as SMS pumping.
 numbers = (f"05{n:08d}" for n in itertools.count(51200000, 7919))
-addresses = (f"2001:db8:0:{n:x}::1" for n in itertools.count(1))
+addresses = (f"2001:db8:{n:x}::1" for n in itertools.count(1))
 
 
 def equal(what, got, wanted):

@@ -123,9 +123,9 @@ check "jobs that fail are counted back" "10 0 0" "$(review)"
 check "to zero" "0|0" "$(score country SA)|$(score all '')"
 
 # A network.
-fresh; sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, peak_day) VALUES ('network', '198.18.0.0/24', current_date, now(), now() - interval '1 hour', 8)"
+fresh; sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, peak_day) VALUES ('network', '198.18.0.0/24', current_date, now(), now() - interval '1 hour', 4)"
 sql -c "SELECT count(*) FROM generate_series(1, 12) n, LATERAL otp.request('bad-' || n, '055' || (n * 77 % 900 + 100) || '1234', client_ip => '198.18.0.9')" >/dev/null; work
-check "a proven network may have as many unused as on its greatest day, and two probes" "10|2|network 198.18.0.0/24" "$(sent)|$(limited)|$(holds)"
+check "a proven network may have twice as many unused as on its greatest day, and two probes" "10|2|network 198.18.0.0/24" "$(sent)|$(limited)|$(holds)"
 check "then it is proven no longer" "t" "$(sql -c "SELECT proven_at IS NULL FROM otp.fraud_counts WHERE scope = 'network'")"
 
 # observe and refuse.
