@@ -120,7 +120,7 @@ def scenarios(world):
     out["one to nine, beside honest traffic"] = beside(
         lambda: w.attack(0, 24 * HOUR, 86400 / (w.codes_a_day / 9), w.phone, 100))
     out["ordinary day"] = lambda: w.honest(0, 24)
-    out["launch day, 30 times"] = lambda: w.honest(0, 6, factor=30)
+    out["launch day, 30 times"] = lambda: w.honest(0, 6 if w.calmer == 1 else 2, factor=30)
     out["campaign: 10 times for an hour"] = lambda: w.honest(0, 24, factor=lambda at: 10 if noon <= at < noon + HOUR else 1)
 
     def broken_app():
