@@ -26,8 +26,10 @@ COMMENT ON TABLE otp.step_waits IS 'When the next step of a route begins, unless
 
 -- Whether any route differs from one text message.
 CREATE FUNCTION otp.has_routes() RETURNS boolean
-LANGUAGE sql STABLE
-RETURN EXISTS (SELECT FROM otp.routes r WHERE r.channel <> 'sms' OR r.step > 1) OR NOT EXISTS (SELECT FROM otp.routes r WHERE r.purpose = '*' AND r.country = '*');
+LANGUAGE plpgsql STABLE AS $$
+BEGIN
+    RETURN EXISTS (SELECT FROM otp.routes r WHERE r.channel <> 'sms' OR r.step > 1) OR NOT EXISTS (SELECT FROM otp.routes r WHERE r.purpose = '*' AND r.country = '*');
+END $$;
 
 -- Why a channel cannot be used for a code; null if it can.
 CREATE FUNCTION otp.channel_problem(channel text, purpose text, locale text, country text, email text) RETURNS text
