@@ -196,15 +196,15 @@ END $$;
 -- greatest day, and five times the codes that were used today. A launch therefore never meets them once its users type codes.
 CREATE FUNCTION otp.usual_limits(
     k otp.fraud_counts, OUT scope text, OUT allowed numeric, OUT used numeric) RETURNS SETOF record
-LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-BEGIN ATOMIC
-    SELECT l.scope, CASE l.scope
+LANGUAGE plpgsql STABLE ROWS 2 SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    RETURN QUERY SELECT l.scope, CASE l.scope
         WHEN 'total' THEN round(greatest(l.max_sends, l.times_usual * (k).peak_day::numeric, 5 * (k).used_today))
         ELSE round(greatest(l.max_cost, l.times_usual * (k).peak_cost::numeric,
             5 * (k).cost_today::numeric * (k).used_today / greatest((k).sent_today, 1)), 2) END,
         CASE l.scope WHEN 'total' THEN (k).sent_today ELSE round((k).cost_today::numeric, 2) END
     FROM otp.limits l WHERE l.times_usual IS NOT NULL;
-END;
+END $$;
 
 -- Writes a decision, and says in words what it came from.
 CREATE FUNCTION otp.record_decision(
@@ -275,7 +275,7 @@ END $$;
 
 -- Adds to the counts of keys, which come in the order of the primary key. Returns whether one of them exceeds its allowance.
 CREATE FUNCTION otp.add_sends(scopes text[], keys text[], sends int[], costs real[], moment timestamptz) RETURNS boolean
-LANGUAGE plpgsql AS $$
+LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
     this_hour CONSTANT timestamptz := date_trunc('hour', moment);
@@ -291,8 +291,10 @@ BEGIN
             WHERE f.day >= excluded.day
         RETURNING f.*
     )
-    SELECT count(*), coalesce(bool_or(c.score > otp.fraud_allowance(c, otp.fraud_base(c.scope, c.key), moment)), false)
-    INTO written, is_over FROM counted c;
+    SELECT count(*), coalesce(bool_or(l.max_sends IS NOT NULL AND c.score > otp.fraud_allowance(c, l.max_sends, moment)), false)
+    INTO written, is_over
+    FROM counted c LEFT JOIN otp.limits l ON l.scope = CASE c.scope WHEN 'no_address' THEN 'unused_country' ELSE 'unused_' || c.scope END
+        AND l.digits = CASE c.scope WHEN 'block' THEN length(c.key) - length(rtrim(c.key, 'x')) ELSE 0 END;
     IF written < cardinality(keys) THEN     -- the first texts of a day
         WITH turned AS (
             UPDATE otp.fraud_counts f SET (day, hour, score, sent_today, used_today, used_hour, cost_today, peak_hour, peak_day,
@@ -305,7 +307,7 @@ BEGIN
             RETURNING f.*
         )
         SELECT is_over OR coalesce(bool_or(c.score > otp.fraud_allowance(c, otp.fraud_base(c.scope, c.key), moment)), false)
-        INTO is_over FROM turned c;
+        INTO is_over FROM turned c WHERE otp.fraud_base(c.scope, c.key) IS NOT NULL;
     END IF;
     RETURN is_over;
 END $$;
@@ -457,20 +459,20 @@ END $$;
 
 -- Judges sends that were just claimed, before any of them leaves. Counts them, and returns the ids of those that may not be sent.
 CREATE FUNCTION otp.judge_sends(sends otp.claimed_send[], moment timestamptz DEFAULT clock_timestamp()) RETURNS bigint[]
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     scopes text[];
     keys text[];
     counts int[];
     costs real[];
     is_over boolean;
+    has_exceptions CONSTANT boolean := EXISTS (SELECT FROM otp.fraud_exceptions);
 BEGIN
     WITH s AS MATERIALIZED (
-        SELECT u.id, u.e164, u.country, u.channel, u.client_ip, otp.network_key(u.client_ip) AS network, k.proven_at,
-            otp.is_excepted(u.e164, u.country, u.client_ip) AS is_excepted
-        FROM unnest(sends) u
-        LEFT JOIN LATERAL (
-            SELECT f.proven_at FROM otp.fraud_counts f WHERE f.key = otp.network_key(u.client_ip) AND f.scope = 'network') k ON true
+        SELECT u.id, u.e164, u.country, u.channel, u.client_ip, u.network, k.proven_at,
+            has_exceptions AND otp.is_excepted(u.e164, u.country, u.client_ip) AS is_excepted
+        FROM (SELECT c.*, otp.network_key(c.client_ip) AS network FROM unnest(sends) c OFFSET 0) u
+        LEFT JOIN otp.fraud_counts k ON k.key = u.network AND k.scope = 'network'
         WHERE u.channel <> 'email'
     )
     SELECT array_agg(g.scope ORDER BY g.key, g.scope), array_agg(g.key ORDER BY g.key, g.scope),
