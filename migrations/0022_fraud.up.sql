@@ -146,8 +146,8 @@ CREATE TYPE otp.claimed_send AS (id bigint, e164 text, country text, client_ip i
 
 -- How many texts a key may have out unused. The least is max_sends of its row in otp.limits. A key that has used more codes than
 -- that in a day may have as many unused as it used on its greatest day: so when a carrier fails and nothing arrives, the key is
--- not held for a day's worth of texts. A network may have twice as many, because users try again. The shared keys of networks that are not proven have the greatest hour in place of the
--- day, because those networks have no past that would speak for them.
+-- not held for a day's worth of texts. A network may have twice as many, because users try again. The shared keys of networks
+-- that are not proven have the greatest hour in place of the day, because those networks have no past.
 CREATE FUNCTION otp.fraud_allowance(k otp.fraud_counts, base int, moment timestamptz) RETURNS real
 LANGUAGE sql STABLE PARALLEL SAFE
 RETURN CASE WHEN (k).scope IN ('country', 'all', 'asn')
@@ -522,7 +522,7 @@ DECLARE
     is_first boolean;
 BEGIN
     FOR held IN
-        SELECT h.scope, h.key, h.until, s.fraud_action, f.score, f.probes, f.held_sent - 2 * f.held_used AS let_through, f.sent_today, f.cost_today, f.used_today, f AS counts,
+        SELECT h.scope, h.key, h.until, s.fraud_action, f.score, f.probes, f.held_sent - 2 * f.held_used AS let_through, f AS counts,
             otp.fraud_allowance(f, otp.fraud_base(f.scope, f.key), moment) AS allowed
         FROM otp.settings s
         CROSS JOIN (
@@ -624,14 +624,13 @@ END $$;
 -- while there is something to do. A hold ends when it has lasted for its time, few requests are refused any longer, and the texts
 -- that it let through were used, or hardly any came. A review looks at ten minutes or more, and begins anew after an hour.
 CREATE FUNCTION otp.review_fraud(
-    moment timestamptz DEFAULT clock_timestamp(), OUT counted int, OUT begun int, OUT ended int, OUT held int)
+    moment timestamptz DEFAULT clock_timestamp(), OUT counted int, OUT ended int, OUT held int)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     settings record;
     codes record;
     h otp.fraud_holds;
     refused CONSTANT bigint := coalesce(pg_sequence_last_value('otp.refused_fraud'), 0);
-    why text;
 BEGIN
     SELECT s.fraud_action, s.timezone INTO settings FROM otp.settings s;
     WITH taken AS (
@@ -651,7 +650,6 @@ BEGIN
         ended := ended + otp.review_hold(h, settings.fraud_action, settings.timezone, refused, moment)::int;
     END LOOP;
     SELECT count(*) INTO held FROM otp.fraud_holds o WHERE o.is_enforced;
-    SELECT count(*) INTO begun FROM otp.fraud_decisions d WHERE d.decided_at > moment - interval '1 second' AND d.decision <> 'ended';
 END $$;
 COMMENT ON FUNCTION otp.review_fraud IS 'For workers: counts codes that were used, and ends holds. Returns how many codes it counted, holds it ended, and keys that are held.';
 

@@ -84,8 +84,7 @@ public enum Claim {
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (
-            SELECT CASE WHEN EXISTS (SELECT FROM otp.limits l
-                                      WHERE starts_with(l.scope, 'unused') OR l.times_usual IS NOT NULL)
+            SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
@@ -147,8 +146,7 @@ public enum Claim {
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (
-            SELECT CASE WHEN EXISTS (SELECT FROM otp.limits l
-                                      WHERE starts_with(l.scope, 'unused') OR l.times_usual IS NOT NULL)
+            SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
@@ -217,8 +215,7 @@ public enum Claim {
               FROM claimed c
               LEFT JOIN otp.verifications v ON v.id BETWEEN c.verification_id AND c.verification_id
         ), judged AS MATERIALIZED (
-            SELECT CASE WHEN EXISTS (SELECT FROM otp.limits l
-                                      WHERE starts_with(l.scope, 'unused') OR l.times_usual IS NOT NULL)
+            SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
                              SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
                                FROM found f
