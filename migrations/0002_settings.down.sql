@@ -7,7 +7,7 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.check_timezone, otp.notify;
-DROP FUNCTION otp.cost_row;
+DROP FUNCTION otp.expected_cost, otp.cost_row;
 DROP TABLE otp.channel_costs, otp.channel_senders, otp.routes, otp.purposes, otp.sender_rates, otp.countries, otp.templates,
     otp.settings;
 DROP FUNCTION otp.settings_before_write, otp.catalog_changed, otp.sender_before_write, otp.templates_before_write;

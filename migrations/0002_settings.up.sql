@@ -193,6 +193,10 @@ BEGIN
     RETURN country;
 END $$;
 
+CREATE FUNCTION otp.expected_cost(channel text, country otp.countries) RETURNS numeric
+LANGUAGE sql STABLE
+RETURN coalesce(CASE channel WHEN 'sms' THEN (country).expected_cost ELSE (otp.cost_row(channel, country)).expected_cost END, 0);
+
 -- The daemon reads hosts by the same rule (WebOTPHost in Swift). Tests/IntegrationTests/SenderTests compares the two.
 CREATE FUNCTION otp.templates_before_write() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -228,8 +228,7 @@ BEGIN ATOMIC
         CASE l.scope WHEN 'prefix' THEN left(shared_limits.e164, l.digits + 1)
             WHEN 'country' THEN shared_limits.country ELSE '' END,
         l.period, date_trunc(CASE l.period WHEN '1 day' THEN 'day' ELSE 'hour' END, shared_limits.moment, s.timezone),
-        CASE WHEN l.scope <> 'budget' THEN 1 WHEN shared_limits.channel = 'sms' THEN coalesce(c.expected_cost, 0)
-            ELSE coalesce((otp.cost_row(shared_limits.channel, c)).expected_cost, 0) END,
+        CASE l.scope WHEN 'budget' THEN otp.expected_cost(shared_limits.channel, c) ELSE 1 END,
         CASE l.scope WHEN 'budget' THEN l.max_cost ELSE l.max_sends END
     FROM otp.limits l CROSS JOIN otp.settings s LEFT JOIN otp.countries c ON c.region = shared_limits.country
     WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL AND l.channel IN ('*', shared_limits.channel);

@@ -141,8 +141,9 @@ CREATE TABLE otp.fraud_exceptions (
 );
 COMMENT ON TABLE otp.fraud_exceptions IS 'Networks, systems, first digits and countries that are never held.';
 
--- A send that a worker has just claimed.
-CREATE TYPE otp.claimed_send AS (id bigint, e164 text, country text, client_ip inet, channel text);
+-- A text, and when its verification was created. That moment decides which keys it counts for, when it is claimed as well as
+-- when its code is used, so both count for the same keys.
+CREATE TYPE otp.claimed_send AS (id bigint, e164 text, country text, client_ip inet, channel text, created_at timestamptz);
 
 -- How many texts a key may have out unused. The least is max_sends of its row in otp.limits. A key that has used more codes than
 -- that in a day may have as many unused as it used on its greatest day: so when a carrier fails and nothing arrives, the key is
@@ -235,33 +236,47 @@ BEGIN
         ELSE EXISTS (SELECT FROM otp.networks n WHERE n.network >>= is_excepted.client_ip AND e.key = 'AS' || n.asn) END);
 END $$;
 
--- The keys that a send of that moment counts for, besides the day's total. A network that is proven counts alone.
-CREATE FUNCTION otp.fraud_keys(
-    e164 text, country text, client_ip inet, sent_at timestamptz, OUT scope text, OUT key text) RETURNS SETOF record
+-- The keys that texts count for, besides the day's total. A network that was proven by then counts alone. E-mails count for none.
+CREATE FUNCTION otp.fraud_keys(sends otp.claimed_send[], OUT id bigint, OUT scope text, OUT key text) RETURNS SETOF record
 LANGUAGE plpgsql STABLE ROWS 6 AS $$
 DECLARE
-    network CONSTANT text := otp.network_key(client_ip);
+    has_exceptions boolean;
+    has_networks boolean;
+    block_digits int[];
+    digits int;
+    s record;
 BEGIN
-    IF otp.is_excepted(e164, country, client_ip) THEN
-        RETURN;
-    END IF;
-    IF network IS NOT NULL THEN
-        scope := 'network'; key := network; RETURN NEXT;
-        IF EXISTS (SELECT FROM otp.fraud_counts f WHERE f.key = network AND f.scope = 'network' AND f.proven_at <= sent_at) THEN
-            RETURN;
+    SELECT EXISTS (SELECT FROM otp.fraud_exceptions), EXISTS (SELECT FROM otp.networks),
+        ARRAY(SELECT l.digits FROM otp.limits l WHERE l.scope = 'unused_block')
+    INTO has_exceptions, has_networks, block_digits;
+    FOR s IN
+        SELECT u.id, u.e164, u.country, u.client_ip, u.network, u.network IS NOT NULL AS has_network, k.proven_at <= u.created_at AS is_proven
+        FROM (SELECT c.*, otp.network_key(c.client_ip) AS network FROM unnest(sends) c WHERE c.channel <> 'email' OFFSET 0) u
+        LEFT JOIN otp.fraud_counts k ON k.key = u.network AND k.scope = 'network'
+    LOOP
+        CONTINUE WHEN has_exceptions AND otp.is_excepted(s.e164, s.country, s.client_ip);
+        id := s.id;
+        IF s.has_network THEN
+            scope := 'network'; key := s.network; RETURN NEXT;
+            CONTINUE WHEN s.is_proven;
+            scope := 'country'; key := s.country; RETURN NEXT;
+            scope := 'all'; key := ''; RETURN NEXT;
+            IF has_networks THEN
+                SELECT 'asn', 'AS' || n.asn INTO scope, key FROM otp.networks n WHERE n.network >>= s.client_ip
+                ORDER BY masklen(n.network) DESC LIMIT 1;
+                IF FOUND THEN
+                    RETURN NEXT;
+                END IF;
+            END IF;
+        ELSE
+            scope := 'no_address'; key := s.country; RETURN NEXT;
+            scope := 'no_address'; key := ''; RETURN NEXT;
         END IF;
-        scope := 'country'; key := country; RETURN NEXT;
-        scope := 'all'; key := ''; RETURN NEXT;
-        SELECT 'asn', 'AS' || n.asn INTO scope, key FROM otp.networks n WHERE n.network >>= client_ip
-        ORDER BY masklen(n.network) DESC LIMIT 1;
-        IF FOUND THEN
-            RETURN NEXT;
-        END IF;
-    ELSE
-        scope := 'no_address'; key := country; RETURN NEXT;
-        scope := 'no_address'; key := ''; RETURN NEXT;
-    END IF;
-    RETURN QUERY SELECT 'block', rpad(left(e164, -l.digits), length(e164), 'x') FROM otp.limits l WHERE l.scope = 'unused_block';
+        scope := 'block';
+        FOREACH digits IN ARRAY block_digits LOOP
+            key := rpad(left(s.e164, -digits), length(s.e164), 'x'); RETURN NEXT;
+        END LOOP;
+    END LOOP;
 END $$;
 
 -- Whether a code was used by this phone number before. Such a number is real, so its requests pass every hold but that of its
@@ -355,8 +370,8 @@ DECLARE
     usual record;
 BEGIN
     SELECT s.fraud_action, s.timezone INTO settings FROM otp.settings s;
-    SELECT coalesce(array_agg(u.id), '{}'), coalesce(array_agg(n.scope), '{}'), coalesce(array_agg(n.key), '{}') INTO ids, scopes, keys
-    FROM unnest(sends) u CROSS JOIN LATERAL otp.fraud_keys(u.e164, u.country, u.client_ip, moment) n WHERE u.channel <> 'email';
+    SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.scope), '{}'), coalesce(array_agg(n.key), '{}') INTO ids, scopes, keys
+    FROM otp.fraud_keys(sends) n;
     FOR due IN
         SELECT f AS counts, a.allowed
         FROM (SELECT DISTINCT n.scope, n.key FROM unnest(scopes, keys) n (scope, key)) n
@@ -440,7 +455,7 @@ BEGIN
         SELECT n.scope, n.key, count(*) AS sends, 0 AS cost
         FROM unnest(ids, scopes, keys) n (id, scope, key) WHERE n.id = ANY (refused) GROUP BY 1, 2
         UNION ALL
-        SELECT 'sends', '', count(*), sum(CASE u.channel WHEN 'sms' THEN c.expected_cost ELSE (otp.cost_row(u.channel, c)).expected_cost END)
+        SELECT 'sends', '', count(*), sum(otp.expected_cost(u.channel, c))
         FROM unnest(sends) u LEFT JOIN otp.countries c ON c.region = u.country WHERE u.id = ANY (refused)
     ) r
     WHERE f.key = r.key AND f.scope = r.scope;
@@ -465,49 +480,25 @@ DECLARE
     keys text[];
     counts int[];
     costs real[];
-    is_over boolean;
-    has_exceptions CONSTANT boolean := EXISTS (SELECT FROM otp.fraud_exceptions);
 BEGIN
-    WITH s AS MATERIALIZED (
-        SELECT u.id, u.e164, u.country, u.channel, u.client_ip, u.network, k.proven_at,
-            has_exceptions AND otp.is_excepted(u.e164, u.country, u.client_ip) AS is_excepted
-        FROM (SELECT c.*, otp.network_key(c.client_ip) AS network FROM unnest(sends) c OFFSET 0) u
-        LEFT JOIN otp.fraud_counts k ON k.key = u.network AND k.scope = 'network'
-        WHERE u.channel <> 'email'
-    )
     SELECT array_agg(g.scope ORDER BY g.key, g.scope), array_agg(g.key ORDER BY g.key, g.scope),
         array_agg(g.count ORDER BY g.key, g.scope), array_agg(g.cost ORDER BY g.key, g.scope)
     INTO scopes, keys, counts, costs
     FROM (
-        SELECT 'network' AS scope, s.network AS key, count(*)::int AS count, 0::real AS cost
-        FROM s WHERE NOT s.is_excepted AND s.network IS NOT NULL GROUP BY s.network
+        SELECT n.scope, n.key, count(*)::int AS count, 0::real AS cost FROM otp.fraud_keys(sends) n GROUP BY n.scope, n.key
         UNION ALL
-        SELECT 'country', s.country, count(*)::int, 0 FROM s WHERE NOT s.is_excepted AND s.network IS NOT NULL AND s.proven_at IS NULL GROUP BY s.country
-        UNION ALL
-        SELECT 'all', '', count(*)::int, 0 FROM s WHERE NOT s.is_excepted AND s.network IS NOT NULL AND s.proven_at IS NULL HAVING count(*) > 0
-        UNION ALL
-        SELECT 'asn', 'AS' || n.asn, count(*)::int, 0 FROM s CROSS JOIN LATERAL (
-            SELECT n.asn FROM otp.networks n WHERE n.network >>= s.client_ip ORDER BY masklen(n.network) DESC LIMIT 1) n
-        WHERE NOT s.is_excepted AND s.network IS NOT NULL AND s.proven_at IS NULL GROUP BY n.asn
-        UNION ALL
-        SELECT 'no_address', s.country, count(*)::int, 0 FROM s WHERE NOT s.is_excepted AND s.network IS NULL GROUP BY s.country
-        UNION ALL
-        SELECT 'no_address', '', count(*)::int, 0 FROM s WHERE NOT s.is_excepted AND s.network IS NULL HAVING count(*) > 0
-        UNION ALL
-        SELECT 'block', rpad(left(s.e164, -l.digits), length(s.e164), 'x'), count(*)::int, 0
-        FROM s JOIN otp.limits l ON l.scope = 'unused_block' WHERE NOT s.is_excepted AND s.proven_at IS NULL GROUP BY 2
-        UNION ALL
-        SELECT 'sends', '', count(*)::int,
-            sum(CASE s.channel WHEN 'sms' THEN c.expected_cost ELSE (otp.cost_row(s.channel, c)).expected_cost END)::real
-        FROM s LEFT JOIN otp.countries c ON c.region = s.country HAVING count(*) > 0
+        SELECT 'sends', '', count(*)::int, sum(otp.expected_cost(u.channel, c))::real
+        FROM unnest(sends) u LEFT JOIN otp.countries c ON c.region = u.country WHERE u.channel <> 'email' HAVING count(*) > 0
     ) g;
     IF keys IS NULL THEN
         RETURN '{}';
     END IF;
-    is_over := otp.add_sends(scopes, keys, counts, costs, moment);
-    IF is_over OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
-            SELECT FROM otp.fraud_counts f, LATERAL otp.usual_limits(f) u
-            WHERE f.key = '' AND f.scope = 'sends' AND u.used > u.allowed) THEN
+    IF otp.add_sends(scopes, keys, counts, costs, moment) OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
+            SELECT FROM otp.fraud_counts f JOIN otp.limits l ON l.times_usual IS NOT NULL
+            WHERE f.key = '' AND f.scope = 'sends'
+                -- The least that a limit allows is compared first, because usual_limits costs more.
+                AND CASE WHEN f.sent_today > l.max_sends OR f.cost_today > l.max_cost
+                    THEN EXISTS (SELECT FROM otp.usual_limits(f) u WHERE u.used > u.allowed) END) THEN
         RETURN otp.hold_sends(sends, moment);
     END IF;
     RETURN '{}';
@@ -526,7 +517,7 @@ BEGIN
             otp.fraud_allowance(f, otp.fraud_base(f.scope, f.key), moment) AS allowed
         FROM otp.settings s
         CROSS JOIN (
-            SELECT n.scope, n.key FROM otp.fraud_keys(e164, country, client_ip, moment) n
+            SELECT n.scope, n.key FROM otp.fraud_keys(ARRAY[(0, e164, country, client_ip, 'sms', moment)::otp.claimed_send]) n
             UNION ALL VALUES ('total', ''), ('budget', '')
         ) n
         JOIN otp.fraud_holds h ON h.scope = n.scope AND h.key = n.key AND h.is_enforced AND NOT h.ends_now
@@ -587,22 +578,21 @@ END $$;
 
 -- Counts codes that were used, for the keys that their texts counted for. A used code takes back its text and one more, or two
 -- more where less than 55% of the codes were used before. Real users of a key thus outweigh their own unused codes.
-CREATE FUNCTION otp.count_uses(
-    e164s text[], countries text[], client_ips inet[], sent_at timestamptz[], are_used boolean[], moment timestamptz) RETURNS void
+CREATE FUNCTION otp.count_uses(sends otp.claimed_send[], are_used boolean[], moment timestamptz) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
     today CONSTANT date := (moment AT TIME ZONE (SELECT s.timezone FROM otp.settings s))::date;
     this_hour CONSTANT timestamptz := date_trunc('hour', moment);
 BEGIN
-    WITH codes AS (
-        SELECT n.scope, n.key, c.sent_at, c.is_used
-        FROM unnest(e164s, countries, client_ips, sent_at, are_used) c (e164, country, client_ip, sent_at, is_used)
-        CROSS JOIN LATERAL otp.fraud_keys(c.e164, c.country, c.client_ip, c.sent_at) n
+    WITH sent AS (
+        SELECT u.id, u.created_at, u.is_used FROM unnest(sends, are_used) u (id, e164, country, client_ip, channel, created_at, is_used)
+    ), codes AS (
+        SELECT n.scope, n.key, s.created_at, s.is_used FROM otp.fraud_keys(sends) n JOIN sent s ON s.id = n.id
         UNION ALL
-        SELECT 'sends', '', c.sent_at, c.is_used FROM unnest(sent_at, are_used) c (sent_at, is_used)
+        SELECT 'sends', '', s.created_at, s.is_used FROM sent s
     ), counted AS (
         SELECT c.scope, c.key, count(*) FILTER (WHERE c.is_used)::int AS used, count(*) FILTER (WHERE NOT c.is_used)::int AS unsent,
-            count(*) FILTER (WHERE c.is_used AND c.sent_at >= h.since)::int AS held_used, bool_or(h.is_enforced) AS is_held
+            count(*) FILTER (WHERE c.is_used AND c.created_at >= h.since)::int AS held_used, bool_or(h.is_enforced) AS is_held
         FROM codes c LEFT JOIN otp.fraud_holds h ON h.scope = c.scope AND h.key = c.key GROUP BY 1, 2
     ), locked AS MATERIALIZED (
         SELECT f.scope, f.key, c.used, c.unsent, c.held_used, c.is_held
@@ -638,12 +628,15 @@ BEGIN
             SELECT o.ctid FROM otp.uncounted_codes o LIMIT 1000 FOR UPDATE SKIP LOCKED))
         RETURNING u.verification_id, u.is_used
     )
-    SELECT array_agg(v.e164) AS e164s, array_agg(v.country) AS countries, array_agg(v.client_ip) AS client_ips,
-        array_agg(v.created_at) AS sent_at, array_agg(t.is_used) AS are_used, count(*) AS count INTO codes
-    FROM taken t JOIN otp.verifications v ON v.id = t.verification_id;
+    -- A verification may come twice, so each row has its own number.
+    SELECT array_agg((c.number, c.e164, c.country, c.client_ip, 'sms', c.created_at)::otp.claimed_send) AS sends,
+        array_agg(c.is_used) AS are_used, count(*) AS count INTO codes
+    FROM (
+        SELECT row_number() OVER () AS number, v.e164, v.country, v.client_ip, v.created_at, t.is_used
+        FROM taken t JOIN otp.verifications v ON v.id = t.verification_id) c;
     counted := codes.count;
     IF counted > 0 THEN
-        PERFORM otp.count_uses(codes.e164s, codes.countries, codes.client_ips, codes.sent_at, codes.are_used, moment);
+        PERFORM otp.count_uses(codes.sends, codes.are_used, moment);
     END IF;
     ended := 0;
     FOR h IN SELECT o.* FROM otp.fraud_holds o ORDER BY o.key, o.scope FOR UPDATE SKIP LOCKED LOOP

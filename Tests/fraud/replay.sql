@@ -28,7 +28,7 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
         RETURN substring(detail FROM 'scope=(.*)');
     END;
-    IF otp.judge_sends(ARRAY[(1, e.e164, e.country, e.client_ip, 'sms')::otp.claimed_send], e.at) <> '{}' THEN
+    IF otp.judge_sends(ARRAY[(1, e.e164, e.country, e.client_ip, 'sms', e.at)::otp.claimed_send], e.at) <> '{}' THEN
         RETURN 'claim';
     END IF;
     IF e.used_after IS NOT NULL THEN
@@ -43,10 +43,10 @@ DECLARE
     u record;
 BEGIN
     WITH due AS (DELETE FROM replay.uses WHERE at <= until RETURNING *)
-    SELECT array_agg(e164) AS e164s, array_agg(country) AS countries, array_agg(client_ip) AS client_ips, array_agg(sent_at) AS sent_at
-    INTO u FROM due;
-    IF u.e164s IS NOT NULL THEN
-        PERFORM otp.count_uses(u.e164s, u.countries, u.client_ips, u.sent_at, array_fill(true, ARRAY[cardinality(u.e164s)]), until);
+    SELECT array_agg((number, e164, country, client_ip, 'sms', sent_at)::otp.claimed_send) AS sends INTO u
+    FROM (SELECT row_number() OVER () AS number, d.* FROM due d) d;
+    IF u.sends IS NOT NULL THEN
+        PERFORM otp.count_uses(u.sends, array_fill(true, ARRAY[cardinality(u.sends)]), until);
     END IF;
     IF EXISTS (SELECT FROM otp.fraud_holds) THEN
         PERFORM otp.review_fraud(until);
@@ -78,16 +78,13 @@ BEGIN
     UPDATE otp.limits SET max_sends = max_sends + 1000000 WHERE scope LIKE 'unused%';
     FOR b IN
         SELECT date_bin('10 minutes', at, 'epoch') + interval '10 minutes' AS until,
-            array_agg((1, e164, country, client_ip, 'sms')::otp.claimed_send) AS sends,
-            array_agg(e164) FILTER (WHERE used_after IS NOT NULL) AS e164s,
-            array_agg(country) FILTER (WHERE used_after IS NOT NULL) AS countries,
-            array_agg(client_ip) FILTER (WHERE used_after IS NOT NULL) AS client_ips,
-            array_agg(at) FILTER (WHERE used_after IS NOT NULL) AS sent_at
-        FROM replay.events GROUP BY 1 ORDER BY 1
+            array_agg((number, e164, country, client_ip, 'sms', at)::otp.claimed_send) AS sends,
+            array_agg((number, e164, country, client_ip, 'sms', at)::otp.claimed_send) FILTER (WHERE used_after IS NOT NULL) AS used
+        FROM (SELECT row_number() OVER () AS number, n.* FROM replay.events n) n GROUP BY 1 ORDER BY 1
     LOOP
         PERFORM otp.judge_sends(b.sends, b.until);
-        IF b.e164s IS NOT NULL THEN
-            PERFORM otp.count_uses(b.e164s, b.countries, b.client_ips, b.sent_at, array_fill(true, ARRAY[cardinality(b.e164s)]), b.until);
+        IF b.used IS NOT NULL THEN
+            PERFORM otp.count_uses(b.used, array_fill(true, ARRAY[cardinality(b.used)]), b.until);
         END IF;
     END LOOP;
     UPDATE otp.limits SET max_sends = max_sends - 1000000 WHERE scope LIKE 'unused%';

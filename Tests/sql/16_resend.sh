@@ -152,7 +152,7 @@ gives "one under way is left alone" "2" "SELECT count(*) FROM otp.send_jobs"
 sql -c "DELETE FROM otp.send_jobs"
 job=$(resent found 74 +201007777774); sql -c "UPDATE otp.send_jobs SET state = 'unknown', attempt = 1" -c "SELECT otp.record_status('$(sid 75)', 'sent', reference => '$job.1')" >/dev/null
 gives "one that a callback settles is known for a resend" t "SELECT follows IS NOT NULL FROM otp.delivery_status WHERE message_sid = '$(sid 75)'"
-sql -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 100)"
+sql -c "DELETE FROM otp.limits WHERE scope = 'total'" -c "INSERT INTO otp.limits (scope, period, max_sends) VALUES ('total', '1 day', 100)"
 job=$(resent many 76 +201007777776); sql -c "UPDATE otp.limits SET max_sends = 1 WHERE scope = 'total'" -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1 WHERE id = $job" -c "SELECT otp.within_limits(ARRAY[$job], ARRAY[1])" >/dev/null
 gives "one too many ends as limited" "limited|t" "SELECT job_state, follows IS NOT NULL FROM otp.delivery_status WHERE send_job_id = $job"
 sql -c "DELETE FROM otp.limits WHERE scope = 'total'"

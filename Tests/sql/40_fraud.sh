@@ -1,5 +1,5 @@
 # Fraud: keys whose codes are sent and never used are held. The claim judges, the insert refuses what is held already.
-claimed="SELECT coalesce(array_agg((j.id, v.e164, v.country, v.client_ip, j.channel)::otp.claimed_send ORDER BY j.id), '{}') FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE j.state = 'queued'"
+claimed="SELECT coalesce(array_agg((j.id, v.e164, v.country, v.client_ip, j.channel, v.created_at)::otp.claimed_send ORDER BY j.id), '{}') FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE j.state = 'queued'"
 # A worker claims all jobs: it judges them, and the rest becomes messages. Prints how many were sent, and how many not.
 work() {
     sql <<SQL
@@ -30,7 +30,7 @@ for pair in '203.0.113.9 203.0.113.0/24' '::ffff:203.0.113.9 203.0.113.0/24' '20
 done
 gives "no address, no network" "" "SELECT otp.network_key(NULL)"
 gives "nor has an address of a private network or of this machine" "0" "SELECT count(otp.network_key(a)) FROM unnest('{127.0.0.1,10.1.2.3,172.16.0.1,172.31.255.255,192.168.1.1,100.64.0.1,169.254.1.1,::ffff:10.1.2.3,::1,fc00::1,fd12::1,fe80::1}'::inet[]) a"
-sent_for() { sql -c "SELECT string_agg(scope || ' ' || key, ',' ORDER BY scope, key) FROM otp.fraud_keys('+966501234567', 'SA', $1, now())"; }
+sent_for() { sql -c "SELECT string_agg(scope || ' ' || key, ',' ORDER BY scope, key) FROM otp.fraud_keys(ARRAY[(1, '+966501234567', 'SA', $1, 'sms', now())::otp.claimed_send])"; }
 fresh
 check "a text of a new network counts for these" "all ,block +96650123xxxx,block +966501xxxxxx,country SA,network 203.0.113.0/24" "$(sent_for "'203.0.113.9'")"
 check "one without an address for these" "block +96650123xxxx,block +966501xxxxxx,no_address ,no_address SA" "$(sent_for NULL)"

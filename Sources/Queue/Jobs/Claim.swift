@@ -72,7 +72,7 @@ public enum Claim {
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
                    j.channel
         ), found AS MATERIALIZED (
-            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip,
+            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
                         WHEN v.canceled_at IS NOT NULL THEN 'canceled'
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
@@ -86,7 +86,7 @@ public enum Claim {
         ), judged AS MATERIALIZED (
             SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
-                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
+                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel, f.created_at)::otp.claimed_send
                                FROM found f
                               WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
@@ -134,7 +134,7 @@ public enum Claim {
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
                    j.channel
         ), found AS MATERIALIZED (
-            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip,
+            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
                         WHEN v.canceled_at IS NOT NULL THEN 'canceled'
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
@@ -148,7 +148,7 @@ public enum Claim {
         ), judged AS MATERIALIZED (
             SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
-                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
+                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel, f.created_at)::otp.claimed_send
                                FROM found f
                               WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
@@ -203,7 +203,7 @@ public enum Claim {
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
                    j.channel
         ), found AS MATERIALIZED (
-            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip,
+            SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
                         WHEN v.canceled_at IS NOT NULL THEN 'canceled'
                         WHEN v.verified_at IS NOT NULL THEN 'verified'
@@ -217,7 +217,7 @@ public enum Claim {
         ), judged AS MATERIALIZED (
             SELECT CASE WHEN otp.counts_use()
                         THEN otp.judge_sends(ARRAY (
-                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel)::otp.claimed_send
+                             SELECT (f.id, f.e164, f.country, f.client_ip, f.channel, f.created_at)::otp.claimed_send
                                FROM found f
                               WHERE f.attempt = 1 AND f.end_reason IS NULL)) END AS refused
         )
