@@ -7,7 +7,7 @@ DO $$ BEGIN
 END $$;
 
 DROP FUNCTION otp.is_settled, otp.status_advances, otp.status_rank, otp.own_shard;
-DROP TABLE otp.outcome_counts, otp.unsent_jobs, otp.messages;
-DROP FUNCTION otp.count_outcomes;
+DROP TABLE otp.failure_days, otp.message_days, otp.outcome_counts, otp.unsent_jobs, otp.messages;
+DROP FUNCTION otp.fold_days, otp.count_unsent, otp.count_failed, otp.recount_messages, otp.count_messages, otp.add_to_day, otp.awaits_price;
 
 DELETE FROM otp.schema_migrations WHERE version = 12;

@@ -129,10 +129,10 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
-        accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows)
+        accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows, country)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.channel,
-        job.step, job.follows)
+        job.step, job.follows, (SELECT v.country FROM otp.verifications v WHERE v.id = job.verification_id))
     -- The worker's own result or another callback may have recorded the message meanwhile.
     ON CONFLICT (message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),

@@ -218,50 +218,131 @@ COMMENT ON VIEW otp.channel_status IS 'One row per channel: its queued jobs, its
 -- estimated_cost has their estimated cost, in estimate_unit. For other channels than sms it comes from otp.channel_costs. Messages
 -- that failed or were canceled, and calls that nobody answered, usually cost nothing. E-mails never get a price.
 CREATE VIEW otp.spend_daily AS
-SELECT (m.accepted_at AT TIME ZONE s.timezone)::date AS day, v.country, m.channel, m.sender,
-    CASE WHEN m.price IS NOT NULL THEN m.price_unit END AS price_unit,
-    count(*) AS messages, sum(m.segments) AS segments, -sum(m.price) AS cost,
-    count(*) FILTER (WHERE m.status IN ('failed', 'undelivered') AND m.price < 0) AS failed_but_billed,
-    count(*) FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS unpriced,
-    sum(CASE m.channel WHEN 'sms' THEN greatest(m.segments, 1) * c.price_estimate ELSE k.expected_cost END)
-        FILTER (WHERE m.price IS NULL AND m.status NOT IN ('failed', 'canceled', 'busy', 'no-answer')) AS estimated_cost,
-    CASE WHEN m.price IS NULL THEN CASE WHEN m.channel <> 'sms' THEN s.budget_unit
+SELECT d.day, nullif(d.country, '') AS country, d.channel, nullif(d.sender, '') AS sender, nullif(d.price_unit, '') AS price_unit,
+    d.messages, nullif(d.segments, 0) AS segments, CASE WHEN d.price_unit <> '' THEN d.cost END AS cost, d.failed_but_billed, d.unpriced,
+    CASE WHEN d.unpriced > 0 THEN
+        CASE d.channel WHEN 'sms' THEN d.unpriced_segments * c.price_estimate ELSE d.unpriced * k.expected_cost END END AS estimated_cost,
+    CASE WHEN d.price_unit = '' THEN CASE WHEN d.channel <> 'sms' THEN s.budget_unit
         WHEN c.price_estimate IS NOT NULL THEN c.price_unit END END AS estimate_unit
-FROM otp.messages m CROSS JOIN otp.settings s
-LEFT JOIN otp.verifications v ON v.id = m.verification_id
-LEFT JOIN otp.countries c ON c.region = v.country
+FROM otp.settings s
+CROSS JOIN (
+    SELECT m.day, m.country, m.channel, m.sender, m.price_unit, m.messages::bigint AS messages, m.segments::bigint AS segments, m.cost,
+        m.failed_but_billed::bigint AS failed_but_billed, m.unpriced::bigint AS unpriced, m.unpriced_segments::bigint AS unpriced_segments
+    FROM (
+        SELECT m.day, m.country, m.channel, m.sender, m.price_unit, sum(m.messages) AS messages, sum(m.segments) AS segments,
+            sum(m.cost) AS cost, sum(m.failed_but_billed) AS failed_but_billed, sum(m.unpriced) AS unpriced,
+            sum(m.unpriced_segments) AS unpriced_segments
+        FROM otp.message_days m GROUP BY 1, 2, 3, 4, 5
+    ) m
+    WHERE m.messages <> 0
+) d
+LEFT JOIN otp.countries c ON c.region = d.country
 LEFT JOIN LATERAL (     -- as in otp.cost_row
     SELECT coalesce((SELECT o.expected_cost FROM otp.channel_costs o
-        WHERE o.channel = m.channel AND o.country IN (v.country, '*') ORDER BY o.country = '*' LIMIT 1), c.expected_cost) AS expected_cost
-    WHERE m.channel <> 'sms'
-) k ON true
-GROUP BY 1, 2, 3, 4, 5, estimate_unit;
+        WHERE o.channel = d.channel AND o.country IN (d.country, '*') ORDER BY o.country = '*' LIMIT 1), c.expected_cost) AS expected_cost
+    WHERE d.channel <> 'sms'
+) k ON true;
 COMMENT ON VIEW otp.spend_daily IS 'Messages and their cost per day, country, channel and sender. Messages without a price have rows of their own, with an estimate.';
 
+-- Codes that were sent, and those of them that were used, per day and the first digits of their numbers. A code counts once, on the
+-- day of its request, after it has expired (otp.count_codes). Days older than two days keep only first digits with at least
+-- settings.min_conversion_samples codes. The others are added up in a row without digits.
+CREATE TABLE otp.prefix_days (
+    day date NOT NULL,                      -- of settings.timezone, when it was counted
+    country text COLLATE "C" NOT NULL,      -- this and the next: empty if unknown
+    prefix text COLLATE "C" NOT NULL,
+    sent int NOT NULL,
+    verified int NOT NULL,
+    PRIMARY KEY (day, country, prefix)
+) WITH (fillfactor = 70);
+
+-- The same per channel. A code counts as sent in each channel that it went by, and as used in that of its last message before.
+CREATE TABLE otp.channel_days (
+    day date NOT NULL,
+    country text COLLATE "C" NOT NULL,
+    channel text COLLATE "C" NOT NULL,
+    sent int NOT NULL,
+    verified int NOT NULL,
+    PRIMARY KEY (day, country, channel)
+) WITH (fillfactor = 70);
+
+-- Counts the codes that expired since the last call, up to ten minutes ago: by then the transactions of their last tries have ended,
+-- and late receipts have arrived. It is called once a minute, and looks at a window of five minutes at a time. After a pause it
+-- catches up with at most an hour at each call. A code counts as sent if Twilio took a message with it. A code that went by e-mail
+-- alone does not count. One that also went by e-mail counts as sent, but not as verified, because it proves no phone number.
+-- Otherwise a fraudster could hide by reading the codes in e-mails.
+CREATE FUNCTION otp.count_codes(moment timestamptz DEFAULT clock_timestamp()) RETURNS void
+LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
+DECLARE
+    settings record;
+    from_time timestamptz;
+    until timestamptz;
+BEGIN
+    SELECT s.timezone, s.min_conversion_samples INTO settings FROM otp.settings s;
+    SELECT m.codes_counted_until INTO from_time FROM otp.maintenance m FOR UPDATE SKIP LOCKED;
+    IF NOT FOUND THEN
+        RETURN;
+    END IF;
+    FOR window_number IN 1..12 LOOP
+        until := least(from_time + interval '5 minutes', moment - interval '10 minutes');
+        EXIT WHEN until <= from_time;
+        WITH ended AS MATERIALIZED (
+            SELECT v.id, (v.created_at AT TIME ZONE settings.timezone)::date AS day, coalesce(v.country, '') AS country,
+                coalesce(left(v.e164, least(7, length(v.e164) - 4)), '') AS prefix, v.verified_at,
+                v.verified_at IS NOT NULL AND NOT coalesce('email' = ANY (v.other_channels), false) AS proves
+            FROM otp.verifications v WHERE v.expires_at > from_time AND v.expires_at <= until
+        ), sent AS MATERIALIZED (
+            SELECT e.id, e.day, e.country, e.prefix, e.proves, e.verified_at IS NOT NULL AS is_verified, g.channel,
+                row_number() OVER (PARTITION BY e.id ORDER BY g.last_before DESC NULLS LAST, g.first_at, g.channel) = 1 AS is_last
+            FROM ended e CROSS JOIN LATERAL (
+                SELECT m.channel, min(m.accepted_at) AS first_at, max(m.accepted_at) FILTER (WHERE m.accepted_at <= e.verified_at) AS last_before
+                FROM otp.messages m WHERE m.verification_id = e.id GROUP BY 1) g
+        ), by_channel AS (
+            INSERT INTO otp.channel_days AS d (day, country, channel, sent, verified)
+            SELECT s.day, s.country, s.channel, count(*), count(*) FILTER (WHERE s.is_verified AND s.is_last)
+            FROM sent s GROUP BY 1, 2, 3
+            ON CONFLICT (day, country, channel) DO UPDATE SET sent = d.sent + excluded.sent, verified = d.verified + excluded.verified
+        )
+        INSERT INTO otp.prefix_days AS d (day, country, prefix, sent, verified)
+        SELECT s.day, s.country, s.prefix, count(*), count(*) FILTER (WHERE s.proves)
+        FROM (SELECT DISTINCT s.id, s.day, s.country, s.prefix, s.proves FROM sent s WHERE s.channel <> 'email') s GROUP BY 1, 2, 3
+        ON CONFLICT (day, country, prefix) DO UPDATE SET sent = d.sent + excluded.sent, verified = d.verified + excluded.verified;
+        from_time := until;
+    END LOOP;
+    UPDATE otp.maintenance m SET codes_counted_until = from_time WHERE m.codes_counted_until < from_time;
+END $$;
+
+-- Adds up first digits with few codes, and deletes sums of more than three years ago. otp.prune calls it.
+CREATE FUNCTION otp.fold_codes(today date) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    WITH gone AS (
+        DELETE FROM otp.prefix_days d USING otp.settings s
+        WHERE d.day < today - 2 AND d.prefix <> '' AND d.sent < s.min_conversion_samples RETURNING d.*
+    )
+    INSERT INTO otp.prefix_days AS d (day, country, prefix, sent, verified)
+    SELECT g.day, g.country, '', sum(g.sent), sum(g.verified) FROM gone g GROUP BY 1, 2
+    ON CONFLICT (day, country, prefix) DO UPDATE SET sent = d.sent + excluded.sent, verified = d.verified + excluded.verified;
+    DELETE FROM otp.prefix_days d WHERE d.day < today - 1100;
+    DELETE FROM otp.channel_days d WHERE d.day < today - 1100;
+    DELETE FROM otp.message_days d WHERE d.day < today - 1100;
+    DELETE FROM otp.failure_days d WHERE d.day < today - 1100;
+END $$;
+
 -- The share of sent codes that users typed in, per day and prefix. Fraudsters have codes sent to numbers that earn them a share
--- of the fee, and such codes are never typed in. A code counts once, on the day of its request, after it has expired. A code that
--- went by e-mail alone does not count. One that also went by e-mail counts as sent, but not as verified: it proves no phone number,
--- and otherwise a fraudster could hide by reading the codes in e-mails. A prefix
--- is named from min_conversion_samples codes per day on. All other prefixes of a country share one row, because a prefix with
--- few numbers would reveal digits that otp.mask hides. The view covers the last 30 days (index verifications_created_at). The
--- index messages_verification finds the codes that were sent.
+-- of the fee, and such codes are never typed in. A prefix is named from min_conversion_samples codes per day on. All other prefixes
+-- of a country share one row, because a prefix with few numbers would reveal digits that otp.mask hides. The view covers the last
+-- 30 days, and codes that expired at least ten minutes ago.
 CREATE VIEW otp.conversion_daily AS
 SELECT g.day, g.country, g.prefix, g.sent, g.verified, round(g.verified::numeric / g.sent, 4) AS share,
     g.sent >= s.min_conversion_samples AND g.verified < g.sent * s.min_conversion AS is_suspicious
 FROM otp.settings s
 CROSS JOIN LATERAL (
-    SELECT p.day, p.country, CASE WHEN p.sent >= s.min_conversion_samples THEN p.prefix || '…' ELSE 'others' END AS prefix,
+    SELECT p.day, nullif(p.country, '') AS country,
+        CASE WHEN p.sent >= s.min_conversion_samples AND p.prefix <> '' THEN p.prefix || '…' ELSE 'others' END AS prefix,
         sum(p.sent)::bigint AS sent, sum(p.verified)::bigint AS verified
-    FROM (
-        SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country,
-            left(v.e164, least(7, length(v.e164) - 4)) AS prefix,
-            count(*) AS sent,
-            count(v.verified_at) FILTER (WHERE NOT coalesce('email' = ANY (v.other_channels), false)) AS verified
-        FROM otp.verifications v
-        WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
-            AND EXISTS (SELECT FROM otp.messages m WHERE m.verification_id = v.id AND m.channel <> 'email')
-        GROUP BY 1, 2, 3
-    ) p
+    FROM otp.prefix_days p
+    WHERE p.day >= (now() - interval '30 days')::date
     GROUP BY 1, 2, 3
 ) g;
 COMMENT ON VIEW otp.conversion_daily IS 'The share of sent codes that were verified, per day and prefix. A share below settings.min_conversion is suspicious, from min_conversion_samples codes on.';
@@ -269,40 +350,41 @@ COMMENT ON VIEW otp.conversion_daily IS 'The share of sent codes that were verif
 -- The share of sent codes that users typed in, per day, country and channel. A code counts as sent in each channel that it went by,
 -- and as verified in one alone: that of its last message before the verification. So the numbers of verified codes add up.
 CREATE VIEW otp.channel_conversion AS
-SELECT (v.created_at AT TIME ZONE s.timezone)::date AS day, v.country, u.channel, count(*) AS sent,
-    count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last) AS verified,
-    round(count(*) FILTER (WHERE v.verified_at IS NOT NULL AND u.is_last)::numeric / count(*), 4) AS share
-FROM otp.settings s
-CROSS JOIN otp.verifications v
-CROSS JOIN LATERAL (
-    SELECT g.channel, row_number() OVER (ORDER BY g.last_before DESC NULLS LAST, g.first_at, g.channel) = 1 AS is_last
-    FROM (
-        SELECT m.channel, min(m.accepted_at) AS first_at, max(m.accepted_at) FILTER (WHERE m.accepted_at <= v.verified_at) AS last_before
-        FROM otp.messages m WHERE m.verification_id = v.id GROUP BY 1
-    ) g
-) u
-WHERE v.created_at > now() - interval '30 days' AND v.expires_at <= now()
-GROUP BY 1, 2, 3;
+SELECT d.day, nullif(d.country, '') AS country, d.channel, d.sent::bigint AS sent, d.verified::bigint AS verified,
+    round(d.verified::numeric / d.sent, 4) AS share
+FROM otp.channel_days d
+WHERE d.day >= (now() - interval '30 days')::date;
 COMMENT ON VIEW otp.channel_conversion IS 'The share of sent codes that were verified, per day, country and channel. A verified code counts for the channel of its last message before.';
 
+-- The count of codes sent twice, without reading all failures.
+CREATE VIEW otp.sent_twice AS
+SELECT count(*) AS messages, max(m.accepted_at) AS last_accepted_at
+FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
+WHERE NOT m.is_primary AND m.id_taken IS NULL;
+COMMENT ON VIEW otp.sent_twice IS 'How many send jobs have a second message. Their users got the same code twice.';
+
+-- The failures of three years, as otp.failure_days counts them.
 CREATE VIEW otp.failure_summary AS
-SELECT f.error_class, f.error_code, f.explanation, count(*) AS failures, max(f.failed_at) AS last_failed_at
+SELECT f.error_class, f.error_code, f.explanation, sum(f.failures)::bigint AS failures, max(f.last_failed_at) AS last_failed_at
 FROM (
-    SELECT coalesce(u.error_class, c.class, u.state) AS error_class, u.error_code,
-        coalesce(c.explanation, u.error) AS explanation, u.ended_at AS failed_at
-    FROM otp.unsent_jobs u LEFT JOIN otp.error_classes c ON c.code = u.error_code WHERE u.state NOT IN ('canceled', 'test')
-    UNION ALL
-    SELECT coalesce(c.class, 'unknown'), m.error_code, c.explanation, coalesce(m.final_at, m.accepted_at)
-    FROM otp.messages m LEFT JOIN otp.error_classes c ON c.code = m.error_code
-    WHERE m.status IN ('failed', 'undelivered')
+    SELECT coalesce(nullif(d.error_class, ''), c.class, CASE d.state WHEN 'message' THEN 'unknown' ELSE d.state END) AS error_class,
+        nullif(d.error_code, 0) AS error_code, d.failures, d.last_failed_at,
+        -- An error without a code is explained in the words of its last job, as long as that is kept.
+        coalesce(c.explanation, (SELECT max(u.error) FROM otp.unsent_jobs u WHERE u.ended_at = d.last_failed_at AND u.state = d.state
+            AND u.state NOT IN ('canceled', 'test') AND coalesce(u.error_class, '') = d.error_class
+            AND coalesce(u.error_code, 0) = d.error_code)) AS explanation
+    FROM (
+        SELECT o.state, o.error_class, o.error_code, sum(o.failures) AS failures, max(o.last_failed_at) AS last_failed_at
+        FROM otp.failure_days o GROUP BY 1, 2, 3
+    ) d LEFT JOIN otp.error_classes c ON c.code = d.error_code
+    WHERE d.failures > 0
     UNION ALL
     -- A code sent twice is rare and cannot be ruled out. It is counted here, and the worker that recorded it raises an alert.
-    SELECT 'sent_twice', NULL, 'A send job has a second message: its user got the same code twice.',
-        m.accepted_at
-    FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
-    WHERE NOT m.is_primary AND m.id_taken IS NULL
+    SELECT 'sent_twice', NULL, t.messages, t.last_accepted_at, 'A send job has a second message: its user got the same code twice.'
+    FROM otp.sent_twice t WHERE t.messages > 0
 ) f
 GROUP BY 1, 2, 3;
+COMMENT ON VIEW otp.failure_summary IS 'Failures per error class and code, and the last of each.';
 
 CREATE VIEW otp.verified_phones AS
 SELECT subject, e164, verified_at, purpose, coalesce(is_test, false) AS is_test FROM otp.verifications
@@ -310,13 +392,6 @@ WHERE verified_at IS NOT NULL AND NOT coalesce('email' = ANY (other_channels), f
 UNION ALL
 SELECT subject, e164, verified_at, purpose, coalesce(is_test, false) FROM otp.verified_before;
 COMMENT ON VIEW otp.verified_phones IS 'The verified phone numbers of all subjects, with the time of each verification. A code that also went by e-mail proves no phone number, and nor does a test number (is_test). No role is granted it.';
-
--- The count of codes sent twice, as in failure_summary, but without reading all failures.
-CREATE VIEW otp.sent_twice AS
-SELECT count(*) AS messages
-FROM otp.messages m JOIN otp.messages first ON first.send_job_id = m.send_job_id AND first.is_primary
-WHERE NOT m.is_primary AND m.id_taken IS NULL;
-COMMENT ON VIEW otp.sent_twice IS 'How many send jobs have a second message. Their users got the same code twice.';
 
 CREATE FUNCTION otp.delivery(verification_id bigint, subject text) RETURNS SETOF otp.delivery_status
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp

@@ -182,6 +182,7 @@ BEGIN
             WHERE added.messages IS NOT NULL
             ON CONFLICT (starts_at) DO UPDATE SET messages = excluded.messages;
             PERFORM otp.settle_tries();
+            PERFORM otp.count_codes(moment);
             DELETE FROM otp.history h WHERE h.minute < ended - interval '26 hours';
             DELETE FROM otp.history_quarters q WHERE q.starts_at < ended - interval '26 hours';
         END IF;

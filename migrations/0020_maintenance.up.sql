@@ -18,7 +18,8 @@ SET LOCAL search_path = pg_catalog;
 CREATE TABLE otp.maintenance (
     only_row boolean PRIMARY KEY DEFAULT true
         CONSTRAINT "otp.maintenance has one row" CHECK (only_row),
-    pruned_at timestamptz NOT NULL DEFAULT '-infinity'
+    pruned_at timestamptz NOT NULL DEFAULT '-infinity',
+    codes_counted_until timestamptz NOT NULL DEFAULT clock_timestamp()  -- for otp.count_codes
 );
 INSERT INTO otp.maintenance DEFAULT VALUES;
 
@@ -118,6 +119,8 @@ BEGIN
     counters := counters + counted;
     more := more OR counted >= batch;
 
+    PERFORM otp.fold_days(today);
+    PERFORM otp.fold_codes(today);
     counted := otp.prune_fraud(batch, moment);
     counters := counters + counted;
     more := more OR counted >= batch;

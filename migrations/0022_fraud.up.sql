@@ -480,6 +480,7 @@ DECLARE
     keys text[];
     counts int[];
     costs real[];
+    is_over boolean;
 BEGIN
     SELECT array_agg(g.scope ORDER BY g.key, g.scope), array_agg(g.key ORDER BY g.key, g.scope),
         array_agg(g.count ORDER BY g.key, g.scope), array_agg(g.cost ORDER BY g.key, g.scope)
@@ -493,7 +494,8 @@ BEGIN
     IF keys IS NULL THEN
         RETURN '{}';
     END IF;
-    IF otp.add_sends(scopes, keys, counts, costs, moment) OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
+    is_over := otp.add_sends(scopes, keys, counts, costs, moment);     -- alone, because the next statement reads what it wrote
+    IF is_over OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
             SELECT FROM otp.fraud_counts f JOIN otp.limits l ON l.times_usual IS NOT NULL
             WHERE f.key = '' AND f.scope = 'sends'
                 -- The least that a limit allows is compared first, because usual_limits costs more.

@@ -119,6 +119,7 @@ def scenarios(world):
     out["slow: 1 in 10 s for a day, beside honest traffic"] = beside(lambda: w.attack(0, 24 * HOUR, 10, w.phone, 100))
     out["one to nine, beside honest traffic"] = beside(
         lambda: w.attack(0, 24 * HOUR, 86400 / (w.codes_a_day / 9), w.phone, 100))
+    out["random, one country, beside honest traffic, systems known"] = beside(an_hour["random, one country"])
     out["ordinary day"] = lambda: w.honest(0, 24)
     out["launch day, 30 times"] = lambda: w.honest(0, 6 if w.calmer == 1 else 2, factor=30)
     out["campaign: 10 times for an hour"] = lambda: w.honest(0, 24, factor=lambda at: 10 if noon <= at < noon + HOUR else 1)
@@ -184,7 +185,7 @@ def main():
         db.sql("SELECT replay.past()")
         print(f"two weeks before: {len(world.events)} requests, {time.monotonic() - began:.1f} s", file=sys.stderr)
     db.sql("DROP TABLE IF EXISTS replay.before; CREATE TABLE replay.before AS SELECT * FROM otp.fraud_counts")
-    print(f"{'replay':<52}{'attack':>8}{'first hour':>11}{'passed':>8}{'honest':>9}{'passed':>10}  holds")
+    print(f"{'replay':<61}{'attack':>8}{'first hour':>11}{'passed':>8}{'honest':>9}{'passed':>10}  holds")
     for name in scenarios(World(1, args.codes)):
         if args.only and not any(o in name for o in args.only):
             continue
@@ -194,6 +195,11 @@ def main():
         db.sql("TRUNCATE otp.fraud_counts, otp.fraud_holds, otp.fraud_decisions")
         db.sql("INSERT INTO otp.fraud_counts SELECT * FROM replay.before")
         db.load(world.events, DAY)
+        # All attackers rent their addresses from one provider, and honest users come from many.
+        db.sql("TRUNCATE otp.networks")
+        if name.endswith("systems known"):
+            db.sql("INSERT INTO otp.networks SELECT (n || '.0.0.0/8')::cidr, 64500 + CASE WHEN n < 100 THEN n ELSE 100 END"
+                   " FROM generate_series(20, 139) n")
         began = time.monotonic()
         db.sql(f"SELECT setseed({(args.seed % 100) / 100}); SELECT replay.run()")
         row = db.sql("""
@@ -206,7 +212,7 @@ def main():
             FROM replay.results""").split("|")
         attack, hour, passed, honest, honest_passed = map(int, row[:5])
         share = f"{100 * honest_passed / honest:.2f} %" if honest else ""
-        print(f"{name:<52}{attack or '':>8}{hour if attack else '':>11}{passed if attack else '':>8}{honest or '':>9}{share:>10}  {row[5]}"
+        print(f"{name:<61}{attack or '':>8}{hour if attack else '':>11}{passed if attack else '':>8}{honest or '':>9}{share:>10}  {row[5]}"
               f"   ({time.monotonic() - began:.0f} s)", flush=True)
         # The goals. An attack that is spread over a day among honest requests has no first hour to speak of.
         if attack and (hour > 55 or passed > 200):

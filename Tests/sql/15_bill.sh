@@ -3,7 +3,7 @@ sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.v
 serial=0
 message() {     # subject, sender, status, segments, price, price_unit
     serial=$((serial + 1))
-    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, sender, status, segments, price, price_unit) SELECT 'SMbill$serial', $serial, id, 1, true, now(), $2, '$3', $4, $5, $6 FROM otp.verifications WHERE subject = '$1'"
+    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, sender, status, segments, price, price_unit, country) SELECT 'SMbill$serial', $serial, id, 1, true, now(), $2, '$3', $4, $5, $6, country FROM otp.verifications WHERE subject = '$1'"
 }
 sql -c "INSERT INTO otp.countries (region, price_estimate, price_unit) VALUES ('EG', 0.3, 'EUR')"
 message b1 "'Mgask'" delivered 1 -0.05 "'USD'"

@@ -26,18 +26,21 @@ public struct FinishAccepted: Sendable {
         """
         WITH gone AS (
             DELETE FROM otp.send_jobs j
-             USING unnest($3::bigint[], $4::bigint[], $5::tid[], $6::text[], $7::text[], $8::text[])
-                AS e(id, verification_id, place, sid, status, sender)
+             USING unnest($3::bigint[], $4::bigint[], $5::tid[], $6::text[], $7::text[], $8::text[], $9::text[])
+                AS e(id, verification_id, place, sid, status, sender, country)
              WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
-         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.channel, j.step, j.follows, e.sid, e.status, e.sender
+         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.channel, j.step, j.follows, e.sid, e.status, e.sender,
+                   e.country
         )
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, is_primary,
-                                  requested_at, accepted_at, status, final_at, next_poll_at, polls, channel, step, follows)
+                                  requested_at, accepted_at, status, final_at, next_poll_at, polls, channel, step, follows,
+                                  country)
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
                g.requested_at, now(), g.status, CASE g.channel WHEN 'email' THEN now() END,
-               CASE WHEN g.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2, g.channel, g.step, g.follows
+               CASE WHEN g.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2, g.channel, g.step, g.follows,
+               g.country
           FROM gone g
-        """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray])
+        """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray, .textArray])
 
     /// General path: stale attempts, repeated SIDs, ids of other jobs.
     static let careful = Statement(
@@ -57,11 +60,12 @@ public struct FinishAccepted: Sendable {
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
                                       is_primary, requested_at, accepted_at, status, final_at, next_poll_at, polls,
-                                      channel, step, follows, id_taken)
+                                      channel, step, follows, id_taken, country)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
                    a.is_primary, a.requested_at, now(), a.status, CASE a.channel WHEN 'email' THEN now() END,
                    CASE WHEN a.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2,
-                   a.channel, a.step, a.follows, a.id_taken
+                   a.channel, a.step, a.follows, a.id_taken,
+                   (SELECT v.country FROM otp.verifications v WHERE v.id = a.verification_id)
               FROM (SELECT g.*, h.sid IS NULL AS is_primary, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
                       FROM gone g
                       -- A live job is not in the history, so a row with its id there is another job.
@@ -192,6 +196,7 @@ public struct FinishAccepted: Sendable {
             }
         }
         appendAnswers(to: &parameters)
+        parameters.append(messages.map(\.country))
         return parameters
     }
 
@@ -244,10 +249,12 @@ public struct AcceptedMessage: Sendable {
     public var status: MessageStatus
     /// The sender, if it is known. Otherwise the poller adds it.
     public var sender: String?
+    /// The country of its phone number; nil if it is not at hand, such as for a job of an earlier claim.
+    public var country: String?
 
     public init(
         job: Int64, attempt: Int32, verification: Int64, requestedAt: Int64, place: TupleID? = nil, sid: MessageSID,
-        status: MessageStatus, sender: String?
+        status: MessageStatus, sender: String?, country: String? = nil
     ) {
         self.job = job
         self.attempt = attempt
@@ -257,5 +264,6 @@ public struct AcceptedMessage: Sendable {
         self.sid = sid
         self.status = status
         self.sender = sender
+        self.country = country
     }
 }

@@ -35,7 +35,7 @@ extension JobSender {
                 AcceptedMessage(
                     job: job.id, attempt: job.attempt, verification: job.verificationID, requestedAt: job.requestedAt,
                     place: sent.claimedAt > recorder.connectedAt ? job.place : nil, sid: sid,
-                    status: status ?? .queued, sender: sent.handedOver.sender),
+                    status: status ?? .queued, sender: sent.handedOver.sender, country: job.country),
                 at: now)
         case .failed(let why):
             core.tally.failed += 1
