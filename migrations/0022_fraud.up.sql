@@ -426,6 +426,8 @@ BEGIN
         UPDATE otp.fraud_counts f SET held_sent = f.held_sent + passed.sent, probes = f.probes + passed.probes
         WHERE f.key = passed.held_key AND f.scope = passed.held_scope;
     END LOOP;
+    -- A send may have several keys that are held.
+    refused := ARRAY(SELECT DISTINCT u FROM unnest(refused) u);
 
     -- The day's total and its cost. The newest sends are those beyond the limit.
     FOR usual IN
@@ -480,6 +482,7 @@ DECLARE
     keys text[];
     counts int[];
     costs real[];
+    is_over boolean;
 BEGIN
     SELECT array_agg(g.scope ORDER BY g.key, g.scope), array_agg(g.key ORDER BY g.key, g.scope),
         array_agg(g.count ORDER BY g.key, g.scope), array_agg(g.cost ORDER BY g.key, g.scope)
@@ -493,7 +496,9 @@ BEGIN
     IF keys IS NULL THEN
         RETURN '{}';
     END IF;
-    IF otp.add_sends(scopes, keys, counts, costs, moment) OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
+    -- A statement of its own: the next one must see what it counted.
+    is_over := otp.add_sends(scopes, keys, counts, costs, moment);
+    IF is_over OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
             SELECT FROM otp.fraud_counts f JOIN otp.limits l ON l.times_usual IS NOT NULL
             WHERE f.key = '' AND f.scope = 'sends'
                 -- The least that a limit allows is compared first, because usual_limits costs more.
