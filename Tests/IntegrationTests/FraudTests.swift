@@ -56,7 +56,9 @@ import Testing
         #expect(try simulator.stats().creates == sent + 2)
     }
 
-    @Test("the number of a suspicious text is looked up: a risky one gets no text, and a lookup that hangs delays one at most")
+    @Test(
+        "the number of a suspicious text is looked up: a risky one gets no text, and a lookup that hangs delays one at most"
+    )
     func lookups() async throws {
         let database = try #require(database)
         let simulator = try await Simulator.start()

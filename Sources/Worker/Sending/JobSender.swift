@@ -101,9 +101,14 @@ final class JobSender<Channel: SendChannel> {
 
     /// A job's number was looked up: it is handed over, or ends.
     private func checked(_ next: WaitingJob, _ refusal: Unsendable?) {
-        if let refusal { return drop(next, refusal) }
-        if core.machine.isDraining || core.machine.isHalted { return drop(next, Unsendable(.release)) }
-        jobs.waiting.append(next)
+        if let refusal {
+            drop(next, refusal)
+        } else if core.machine.isDraining || core.machine.isHalted {
+            drop(next, Unsendable(.release))
+        } else {
+            jobs.waiting.append(next)
+        }
+        // Tells the claims too: a drain or a probe may wait for this job alone.
         pump()
     }
 
@@ -200,7 +205,7 @@ final class JobSender<Channel: SendChannel> {
         let now = Instant.now()
         core.announce(core.machine.dropped(at: now))
         if next.job.isQuarantined { jobs.quarantined -= 1 }
-        if why.outcome == .failed || why.outcome == .limited { core.tally.failed += 1 }
+        if why.outcome == .failed { core.tally.failed += 1 }
         if why.outcome == .retry { core.machine.schedule.expect(at: now + why.delay + .milliseconds(50)) }
         recorder.end(
             UnsentEnd(

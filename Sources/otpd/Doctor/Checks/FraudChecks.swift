@@ -42,7 +42,8 @@ enum FraudChecks {
             findings.append(
                 check.pass(
                     "During a hold, phone numbers are looked up at Twilio: at most \(lookups) in 24 hours, and "
-                        + "\(fraud.lookedUp) in the last 24. Twilio charges for each, by its price of SMS Pumping Risk."))
+                        + "\(fraud.lookedUp) in the last 24. Twilio charges for each, by its price of SMS Pumping Risk."
+                ))
         }
         return findings
     }
