@@ -60,6 +60,12 @@ CREATE TABLE otp.settings (
     -- What happens to a key whose codes are sent and not used: hold lets probes through, refuse lets none, observe records only.
     fraud_action text NOT NULL DEFAULT 'hold'
         CONSTRAINT "fraud_action must be observe, hold or refuse" CHECK (fraud_action IN ('observe', 'hold', 'refuse')),
+    -- Whether otpd asks Twilio for the risk of a phone number before a text leaves although its key is held. Twilio charges for it.
+    lookup_suspicious boolean NOT NULL DEFAULT false,
+    lookups_per_day int NOT NULL DEFAULT 200             -- the most numbers that are looked up in 24 hours
+        CONSTRAINT "lookups_per_day must be 1 to 10000" CHECK (lookups_per_day BETWEEN 1 AND 10000),
+    max_risk_score int NOT NULL DEFAULT 90               -- a text to a number with a higher risk is not sent
+        CONSTRAINT "max_risk_score must be 0 to 100" CHECK (max_risk_score BETWEEN 0 AND 100),
     message_feedback boolean NOT NULL DEFAULT false,     -- whether otpd tells Twilio which codes were used
     -- The verifications themselves show the verified phones, too.
     CONSTRAINT "keep_verified_phones: at least keep_verifications, or null" CHECK (keep_verified_phones >= keep_verifications)

@@ -62,7 +62,7 @@ CREATE TABLE otp.unsent_jobs (
     state text COLLATE "C" NOT NULL CONSTRAINT "state must be failed, expired, limited, canceled or test" CHECK (state IN (
         'failed',       -- refused for good, or its outcome stayed unknown
         'expired',      -- its code expired before the job could be sent
-        'limited',      -- a shared limit was exceeded
+        'limited',      -- a shared limit was exceeded, its key was held, or its phone number is too risky
         'canceled',     -- canceled, used or replaced before the job could be sent
         'test'          -- its phone number is a test number, to which nothing is sent
     )),

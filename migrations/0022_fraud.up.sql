@@ -12,6 +12,9 @@
 --
 -- Workers count when they claim jobs (otp.judge_sends), a batch at a time and before any of it is sent, and when codes were used
 -- (otp.review_fraud). Inserts only look whether a key is held (otp.refuse_held).
+--
+-- If an operator has set lookup_suspicious, a worker asks Twilio for the risk of the number (Lookup, sms_pumping_risk) before a text
+-- leaves that a hold let through. The claim names these texts, and keeps to lookups_per_day.
 
 -- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
@@ -140,6 +143,37 @@ CREATE TABLE otp.fraud_exceptions (
     CONSTRAINT "key must be two capital letters, such as SA, or 001" CHECK (scope <> 'country' OR key ~ '^[A-Z]{2}$|^001$')
 );
 COMMENT ON TABLE otp.fraud_exceptions IS 'Networks, systems, first digits and countries that are never held.';
+
+-- Phone numbers whose risk was looked up at Twilio, for a day. A row is written before Twilio is asked, so the number of rows is also
+-- the number of lookups of the last 24 hours, whatever became of them. A worker that was lost never makes it smaller.
+CREATE TABLE otp.number_risks (
+    key text COLLATE "C" PRIMARY KEY,       -- otp.counter_key of the phone number
+    -- Null: Twilio knows none, or has not answered. The number is not looked up again that day.
+    score smallint CONSTRAINT "score must be 0 to 100, or null" CHECK (score BETWEEN 0 AND 100),
+    looked_up_at timestamptz NOT NULL
+);
+CREATE INDEX number_risks_looked_up_at ON otp.number_risks (looked_up_at);
+COMMENT ON TABLE otp.number_risks IS 'Hashes of the phone numbers that were looked up at Twilio in the last day, and their risk.';
+
+-- How risk checks ended, since the database was made.
+CREATE TABLE otp.risk_check_counts (
+    outcome text COLLATE "C" PRIMARY KEY CONSTRAINT "outcome must be passed, refused, unknown or failed" CHECK (outcome IN (
+        'passed',       -- the risk was not above max_risk_score, and the text was sent
+        'refused',      -- it was above, and the text was not sent
+        'unknown',      -- Twilio knows no risk of the number, and the text was sent
+        'failed'        -- Twilio gave no usable answer within three seconds, and the text was sent
+    )),
+    checks bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 70);
+INSERT INTO otp.risk_check_counts (outcome) VALUES ('passed'), ('refused'), ('unknown'), ('failed');
+COMMENT ON TABLE otp.risk_check_counts IS 'How risk checks of phone numbers ended (otp.settings.lookup_suspicious).';
+
+-- What otp.judge_sends decided about the texts of a claim. It is null while nothing is held.
+CREATE TYPE otp.judgement AS (
+    refused bigint[],           -- the texts that may not be sent; they have ended
+    suspicious bigint[],        -- the texts whose numbers are looked up before they are sent
+    max_risk_score int
+);
 
 -- A text, and when its verification was created. That moment decides which keys it counts for, when it is claimed as well as
 -- when its code is used, so both count for the same keys.
@@ -357,7 +391,10 @@ END $$;
 -- - It is one of two probes in an hour, which show whether codes are used again.
 -- The last three do not hold for a network that is held itself; it has probes alone. With the action refuse, only the first two
 -- cases pass.
-CREATE FUNCTION otp.hold_sends(sends otp.claimed_send[], moment timestamptz) RETURNS bigint[]
+--
+-- A send that passes as the first of its network, or as a probe, is suspicious. While lookup_suspicious is set, its number is looked
+-- up before it leaves, or if that happened within a day, the score decides here.
+CREATE FUNCTION otp.hold_sends(sends otp.claimed_send[], moment timestamptz) RETURNS otp.judgement
 LANGUAGE plpgsql AS $$
 DECLARE
     settings record;
@@ -365,11 +402,15 @@ DECLARE
     scopes text[];
     keys text[];
     refused bigint[] := '{}';
+    risky bigint[];         -- those whose number is known to be risky
+    too_risky bigint[] := '{}';
+    suspicious bigint[] := '{}';
     passed record;
     due record;
     usual record;
 BEGIN
-    SELECT s.fraud_action, s.timezone INTO settings FROM otp.settings s;
+    SELECT s.fraud_action, s.timezone, s.lookup_suspicious AND s.fraud_action = 'hold' AS looks_up, s.lookups_per_day, s.max_risk_score
+    INTO settings FROM otp.settings s;
     SELECT coalesce(array_agg(n.id), '{}'), coalesce(array_agg(n.scope), '{}'), coalesce(array_agg(n.key), '{}') INTO ids, scopes, keys
     FROM otp.fraud_keys(sends) n;
     FOR due IN
@@ -382,6 +423,10 @@ BEGIN
     LOOP
         PERFORM otp.begin_hold(due.counts, due.allowed, settings.fraud_action, moment);
     END LOOP;
+    IF settings.looks_up THEN
+        risky := ARRAY(SELECT u.id FROM unnest(sends) u JOIN otp.number_risks r ON r.key = otp.counter_key('phone', u.e164)
+            WHERE r.score > settings.max_risk_score AND r.looked_up_at > moment - interval '1 day');
+    END IF;
 
     FOR passed IN
         WITH m AS (
@@ -415,17 +460,30 @@ BEGIN
                         OR p.let_through + p.first_place <= 6) THEN 'first'
                     WHEN p.place - p.room <= 2 - p.probes AND p.let_through + p.place - p.room <= 6 THEN 'probe' END AS way
             FROM placed p
+        ), ends AS (
+            SELECT w.id, w.has_ways AND NOT w.is_suspicious AS is_clear, w.has_ways AND w.is_suspicious AS is_suspicious,
+                w.id = ANY (risky) IS TRUE AS is_risky
+            FROM (
+                SELECT o.id, bool_and(o.way IS NOT NULL) AS has_ways, bool_or(o.way IN ('first', 'probe')) IS TRUE AS is_suspicious
+                FROM judged o GROUP BY o.id) w
         )
         SELECT j.held_scope, j.held_key, count(*) FILTER (WHERE e.passes) AS sent,
             count(*) FILTER (WHERE e.passes AND j.way = 'probe') AS probes,
-            array_agg(j.id) FILTER (WHERE NOT e.passes) AS refused
-        FROM judged j JOIN (SELECT o.id, bool_and(o.way IS NOT NULL) AS passes FROM judged o GROUP BY o.id) e ON e.id = j.id
+            array_agg(j.id) FILTER (WHERE NOT e.passes) AS refused,
+            array_agg(j.id) FILTER (WHERE e.is_suspicious AND e.is_risky) AS too_risky,
+            array_agg(j.id) FILTER (WHERE e.is_suspicious AND NOT e.is_risky) AS suspicious
+        FROM judged j
+        JOIN (SELECT o.*, o.is_clear OR o.is_suspicious AND NOT o.is_risky AS passes FROM ends o) e ON e.id = j.id
         GROUP BY 1, 2 ORDER BY 2, 1
     LOOP
         refused := refused || coalesce(passed.refused, '{}');
+        too_risky := too_risky || coalesce(passed.too_risky, '{}');
+        suspicious := suspicious || coalesce(passed.suspicious, '{}');
         UPDATE otp.fraud_counts f SET held_sent = f.held_sent + passed.sent, probes = f.probes + passed.probes
         WHERE f.key = passed.held_key AND f.scope = passed.held_scope;
     END LOOP;
+    -- A send may have several keys that are held.
+    refused := ARRAY(SELECT DISTINCT u FROM unnest(refused) u);
 
     -- The day's total and its cost. The newest sends are those beyond the limit.
     FOR usual IN
@@ -444,8 +502,11 @@ BEGIN
             LIMIT ceil(greatest(0, usual.used - usual.allowed - cardinality(refused) * CASE usual.scope WHEN 'total' THEN 1 ELSE usual.cost_each END)
                 / CASE usual.scope WHEN 'total' THEN 1 ELSE greatest(usual.cost_each, 0.0001) END));
     END LOOP;
+    suspicious := otp.begin_risk_checks(
+        ARRAY(SELECT u FROM unnest(sends) u WHERE u.id = ANY (suspicious) AND u.id <> ALL (refused)),
+        CASE WHEN settings.looks_up THEN settings.lookups_per_day ELSE 0 END, moment);
     IF refused = '{}' THEN
-        RETURN refused;
+        RETURN (refused, suspicious, settings.max_risk_score)::otp.judgement;
     END IF;
 
     -- A send that does not leave does not count.
@@ -464,16 +525,62 @@ BEGIN
     )
     INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, remedy, error_class, requested_at, follows)
     SELECT g.id, g.verification_id, g.channel, 'limited', g.attempt - 1,
-        'The text was held back, because too many codes like it were sent and not used.',
-        'SELECT * FROM otp.fraud_status shows what is held and why. If the requests come from real users, add an exception to '
-            'otp.fraud_exceptions.',
+        CASE WHEN g.id = ANY (too_risky) THEN 'Twilio rates the risk of the phone number above max_risk_score, and too many codes like '
+                'this were sent and not used.'
+            ELSE 'The text was held back, because too many codes like it were sent and not used.' END,
+        CASE WHEN g.id = ANY (too_risky) THEN 'If the number belongs to a real user, add its first digits to otp.fraud_exceptions, or raise '
+                'otp.settings.max_risk_score.'
+            ELSE 'SELECT * FROM otp.fraud_status shows what is held and why. If the requests come from real users, add an exception to '
+            'otp.fraud_exceptions.' END,
         'limited', g.requested_at, g.follows
     FROM gone g;
-    RETURN refused;
+    RETURN (refused, suspicious, settings.max_risk_score)::otp.judgement;
 END $$;
 
--- Judges sends that were just claimed, before any of them leaves. Counts them, and returns the ids of those that may not be sent.
-CREATE FUNCTION otp.judge_sends(sends otp.claimed_send[], moment timestamptz DEFAULT clock_timestamp()) RETURNS bigint[]
+-- Writes down the numbers that are about to be looked up, at most so many in 24 hours, and returns the ids of their sends. A number
+-- that was looked up within a day is not looked up again. The caller has locked the counts of all sends, so calls do not overlap.
+CREATE FUNCTION otp.begin_risk_checks(sends otp.claimed_send[], per_day int, moment timestamptz) RETURNS bigint[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    ids bigint[];
+BEGIN
+    IF sends = '{}' OR per_day = 0 THEN
+        RETURN '{}';
+    END IF;
+    WITH wanted AS (
+        SELECT otp.counter_key('phone', u.e164) AS key, min(u.id) AS id FROM unnest(sends) u GROUP BY 1
+    ), begun AS (
+        INSERT INTO otp.number_risks AS r (key, looked_up_at)
+        SELECT w.key, moment FROM wanted w
+        WHERE NOT EXISTS (SELECT FROM otp.number_risks o WHERE o.key = w.key AND o.looked_up_at > moment - interval '1 day')
+        ORDER BY w.key
+        LIMIT greatest(0, per_day - (SELECT count(*) FROM otp.number_risks o WHERE o.looked_up_at > moment - interval '1 day'))
+        ON CONFLICT (key) DO UPDATE SET score = NULL, looked_up_at = excluded.looked_up_at
+        RETURNING r.key
+    )
+    SELECT coalesce(array_agg(w.id), '{}') INTO ids FROM wanted w JOIN begun b ON b.key = w.key;
+    RETURN ids;
+END $$;
+
+-- For workers: records how risk checks ended, and the scores, for a day.
+CREATE FUNCTION otp.record_risk_checks(verification_ids bigint[], outcomes text[], scores int[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    UPDATE otp.number_risks r SET score = known.score
+    FROM (
+        SELECT otp.counter_key('phone', v.e164) AS key, max(l.score) AS score
+        FROM unnest(verification_ids, scores) l (id, score) JOIN otp.verifications v ON v.id = l.id
+        WHERE l.score IS NOT NULL GROUP BY 1
+    ) known
+    WHERE r.key = known.key;
+    UPDATE otp.risk_check_counts c SET checks = c.checks + ended.checks
+    FROM (SELECT o.outcome, count(*) AS checks FROM unnest(outcomes) o (outcome) GROUP BY 1) ended
+    WHERE c.outcome = ended.outcome;
+END $$;
+COMMENT ON FUNCTION otp.record_risk_checks IS 'For workers: records how risk checks of phone numbers ended, and the scores.';
+
+-- Judges sends that were just claimed, before any of them leaves. Counts them, and returns which may not be sent. Null: all may.
+CREATE FUNCTION otp.judge_sends(sends otp.claimed_send[], moment timestamptz DEFAULT clock_timestamp()) RETURNS otp.judgement
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off AS $$
 DECLARE
     scopes text[];
@@ -492,9 +599,10 @@ BEGIN
         FROM unnest(sends) u LEFT JOIN otp.countries c ON c.region = u.country WHERE u.channel <> 'email' HAVING count(*) > 0
     ) g;
     IF keys IS NULL THEN
-        RETURN '{}';
+        RETURN NULL;
     END IF;
-    is_over := otp.add_sends(scopes, keys, counts, costs, moment);     -- alone, because the next statement reads what it wrote
+    -- A statement of its own: the next one must see what it counted.
+    is_over := otp.add_sends(scopes, keys, counts, costs, moment);
     IF is_over OR EXISTS (SELECT FROM otp.fraud_holds) OR EXISTS (
             SELECT FROM otp.fraud_counts f JOIN otp.limits l ON l.times_usual IS NOT NULL
             WHERE f.key = '' AND f.scope = 'sends'
@@ -503,9 +611,9 @@ BEGIN
                     THEN EXISTS (SELECT FROM otp.usual_limits(f) u WHERE u.used > u.allowed) END) THEN
         RETURN otp.hold_sends(sends, moment);
     END IF;
-    RETURN '{}';
+    RETURN NULL;
 END $$;
-COMMENT ON FUNCTION otp.judge_sends IS 'For the worker''s claim: counts sends, and returns those that may not be sent because of a hold.';
+COMMENT ON FUNCTION otp.judge_sends IS 'For the worker''s claim: counts sends, and returns those that may not be sent because of a hold, and those to be looked up first.';
 
 -- Refuses a send of a key that is held, with OT001. The insert of a send job calls it while there are holds.
 CREATE FUNCTION otp.refuse_held(e164 text, country text, client_ip inet, moment timestamptz DEFAULT clock_timestamp()) RETURNS void
@@ -571,9 +679,10 @@ END $$;
 CREATE FUNCTION otp.note_unsent() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF EXISTS (SELECT FROM ended e WHERE e.state IN ('failed', 'expired') AND e.attempts > 0) AND otp.counts_use() THEN
+    IF EXISTS (SELECT FROM ended e WHERE e.state IN ('failed', 'expired', 'limited') AND e.attempts > 0) AND otp.counts_use() THEN
         INSERT INTO otp.uncounted_codes (verification_id, is_used)
-        SELECT e.verification_id, false FROM ended e WHERE e.state IN ('failed', 'expired') AND e.attempts > 0 AND e.channel <> 'email';
+        SELECT e.verification_id, false FROM ended e WHERE e.state IN ('failed', 'expired', 'limited') AND e.attempts > 0
+            AND e.channel <> 'email';
     END IF;
     RETURN NULL;
 END $$;
@@ -594,20 +703,21 @@ BEGIN
         SELECT 'sends', '', s.created_at, s.is_used FROM sent s
     ), counted AS (
         SELECT c.scope, c.key, count(*) FILTER (WHERE c.is_used)::int AS used, count(*) FILTER (WHERE NOT c.is_used)::int AS unsent,
-            count(*) FILTER (WHERE c.is_used AND c.created_at >= h.since)::int AS held_used, bool_or(h.is_enforced) AS is_held
+            count(*) FILTER (WHERE c.is_used AND c.created_at >= h.since)::int AS held_used,
+            count(*) FILTER (WHERE NOT c.is_used AND c.created_at >= h.since)::int AS held_unsent, bool_or(h.is_enforced) AS is_held
         FROM codes c LEFT JOIN otp.fraud_holds h ON h.scope = c.scope AND h.key = c.key GROUP BY 1, 2
     ), locked AS MATERIALIZED (
-        SELECT f.scope, f.key, c.used, c.unsent, c.held_used, c.is_held
+        SELECT f.scope, f.key, c.used, c.unsent, c.held_used, c.held_unsent, c.is_held
         FROM otp.fraud_counts f JOIN counted c ON c.key = f.key AND c.scope = f.scope ORDER BY f.key, f.scope FOR UPDATE OF f
     )
     UPDATE otp.fraud_counts f SET (day, hour, score, sent_today, used_today, used_hour, cost_today, peak_hour, peak_day, peak_cost,
-            sent_before, used_before, proven_at, held_used) = (
+            sent_before, used_before, proven_at, held_used, held_sent) = (
         SELECT t.day, t.hour,
             greatest(0, t.score - l.unsent - l.used * CASE WHEN (t.used_before + 14) / (t.sent_before + 20) < 0.55 THEN 3 ELSE 2 END),
             greatest(0, t.sent_today - l.unsent), t.used_today + l.used, t.used_hour + l.used, t.cost_today, t.peak_hour, t.peak_day,
             t.peak_cost, t.sent_before, t.used_before,
             CASE WHEN f.scope = 'network' AND l.used > 0 AND l.is_held IS NOT TRUE THEN coalesce(t.proven_at, moment) ELSE t.proven_at END,
-            f.held_used + l.held_used
+            f.held_used + l.held_used, greatest(0, f.held_sent - l.held_unsent)
         FROM otp.fraud_turned(f, today, this_hour) t)
     FROM locked l WHERE f.key = l.key AND f.scope = l.scope;
 END $$;
@@ -693,7 +803,7 @@ BEGIN
 END $$;
 COMMENT ON FUNCTION otp.end_hold IS 'For operators: ends a hold of otp.fraud_status. False if the key is not held, or if it is a limit: raise that in otp.limits.';
 
--- Deletes keys that have been quiet for two days and used nothing that still counts, and old decisions.
+-- Deletes keys that have been quiet for two days and used nothing that still counts, old decisions, and old risks of numbers.
 CREATE FUNCTION otp.prune_fraud(batch int, moment timestamptz) RETURNS int
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -709,13 +819,27 @@ BEGIN
     DELETE FROM otp.fraud_decisions d WHERE d.id = ANY (ARRAY(
         SELECT o.id FROM otp.fraud_decisions o WHERE o.decided_at < moment - interval '90 days' ORDER BY o.decided_at
         LIMIT batch FOR UPDATE SKIP LOCKED));
+    DELETE FROM otp.number_risks r WHERE r.key = ANY (ARRAY(
+        SELECT o.key FROM otp.number_risks o WHERE o.looked_up_at <= moment - interval '1 day' ORDER BY o.looked_up_at
+        LIMIT batch FOR UPDATE SKIP LOCKED));
     RETURN deleted;
 END $$;
+
+-- The risk checks of the last 24 hours.
+CREATE VIEW otp.risk_check_use AS
+SELECT s.lookup_suspicious AND s.fraud_action = 'hold' AS is_on, s.lookups_per_day AS allowed,
+    (SELECT count(*) FROM otp.number_risks r WHERE r.looked_up_at > now() - interval '1 day') AS looked_up,
+    (SELECT count(*) FROM otp.number_risks r WHERE r.looked_up_at > now() - interval '1 day' AND r.score > s.max_risk_score) AS risky
+FROM otp.settings s;
+COMMENT ON VIEW otp.risk_check_use IS 'How many phone numbers were looked up at Twilio in the last 24 hours, and how many may be.';
 
 -- What is held now. A block is shown with at most its first seven digits.
 CREATE VIEW otp.fraud_status AS
 SELECT h.scope, CASE WHEN h.scope = 'block' THEN left(h.key, 8) || '…' ELSE h.key END AS key, h.since, h.until, h.is_enforced,
-    d.score, d.allowed, f.sent_today, f.used_today, f.held_sent AS let_through, f.held_used AS let_through_used, d.explanation,
+    d.score, d.allowed, f.sent_today, f.used_today, f.held_sent AS let_through, f.held_used AS let_through_used,
+    d.explanation || CASE WHEN h.is_enforced AND h.scope NOT IN ('total', 'budget') THEN coalesce(' ' || (
+        SELECT format('Numbers of texts that pass are looked up at Twilio: %s in the last 24 hours, %s are allowed, and %s were too risky.',
+            l.looked_up, l.allowed, l.risky) FROM otp.risk_check_use l WHERE l.is_on), '') ELSE '' END AS explanation,
     CASE WHEN h.scope IN ('total', 'budget') THEN 'If these texts are real, raise the row in otp.limits.'
         ELSE format('It ends by itself when codes are used again. If these requests are real: SELECT otp.end_hold(%L, %L), or a row in '
             'otp.fraud_exceptions.', h.scope, h.key) END AS remedy
@@ -779,11 +903,11 @@ COMMENT ON VIEW otp.fraud_coverage IS 'For otpd doctor: the guard against unused
 CREATE TRIGGER note_unsent AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.note_unsent();
 
-GRANT EXECUTE ON FUNCTION otp.judge_sends, otp.review_fraud, otp.counts_use TO otp_worker;
+GRANT EXECUTE ON FUNCTION otp.judge_sends, otp.record_risk_checks, otp.review_fraud, otp.counts_use TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.usual_limits TO otp_worker, otp_monitor, otp_admin;
 GRANT INSERT ON otp.uncounted_codes TO otp_worker;
-GRANT SELECT ON otp.fraud_status, otp.fraud_coverage, otp.limit_status TO otp_worker, otp_monitor, otp_admin;
-GRANT SELECT ON otp.fraud_decisions TO otp_monitor, otp_admin;
+GRANT SELECT ON otp.fraud_status, otp.fraud_coverage, otp.limit_status, otp.risk_check_use TO otp_worker, otp_monitor, otp_admin;
+GRANT SELECT ON otp.fraud_decisions, otp.risk_check_counts TO otp_monitor, otp_admin;
 GRANT EXECUTE ON FUNCTION otp.end_hold TO otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.fraud_exceptions, otp.networks TO otp_admin;
 

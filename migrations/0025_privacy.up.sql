@@ -154,6 +154,9 @@ BEGIN
     DELETE FROM otp.test_numbers t WHERE t.e164 = wanted;
     GET DIAGNOSTICS counted = ROW_COUNT;
     RETURN QUERY SELECT 'test_numbers', counted;
+    DELETE FROM otp.number_risks r WHERE r.key = otp.counter_key('phone', wanted);
+    GET DIAGNOSTICS counted = ROW_COUNT;
+    RETURN QUERY SELECT 'number_risks', counted;
 END $$;
 COMMENT ON FUNCTION otp.forget_phone IS 'For operators: removes every row that names a phone number in any spelling. Otherwise as otp.forget.';
 

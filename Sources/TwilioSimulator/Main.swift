@@ -40,7 +40,7 @@ struct TwilioSimulator: ParsableCommand {
               POST /_sim/reset                           delete messages, counts and faults
               POST /_sim/reset?channel=                  delete messages and counts of sms, whatsapp, call or email
               POST /_sim/faults                          JSON; the given keys replace, the others stay:
-                next [{fault, count, on: create|fetch|list|any, channel, retry_after, ms, code}],
+                next [{fault, count, on: create|fetch|list|feedback|lookup|any, channel, retry_after, ms, code}],
                 numbers {"+…": {same}},
                 rates {fault: 0…1}, slow_ms, latency_ms, list_lag_ms, callbacks {lost, duplicated, reversed: 0…1},
                 max_concurrent, max_per_second, auth_token, error_format classic|problem,

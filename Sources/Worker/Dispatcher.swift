@@ -23,6 +23,9 @@ actor Dispatcher {
     private let catalog: Catalog
     private let recorder: Recorder
     private let sender: JobSenders
+    /// The risk checks of suspicious texts; nil for e-mail.
+    private let risks: RiskChecks?
+    private let riskPool: RiskPool?
     /// Asks the service that sends for something that changes nothing; whether it answered.
     private let isReachable: @Sendable () async -> Bool
     private let reasserter: Reasserter
@@ -54,10 +57,14 @@ actor Dispatcher {
         case .twilio(let http, let twilio, let endpoints):
             let channels = TwilioChannels(
                 http, messages: endpoints.messages, calls: endpoints.calls, catalog: catalog, pauses: pauses)
-            sender = .twilio(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels))
+            let pool = RiskPool(twilio, on: loop)
+            let checks = RiskChecks(core, jobs, pool)
+            (risks, riskPool) = (checks, pool)
+            sender = .twilio(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels, risks: checks))
             isReachable = { await twilio.answers(within: Times.connectivityCheck) }
         case .mail(let client, let mail):
             let channel = MailChannel(client, mail, catalog: catalog, pauses: pauses)
+            (risks, riskPool) = (nil, nil)
             sender = .mail(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel))
             isReachable = {
                 (try? await client.check(mail.server, deadline: .now() + Times.connectivityCheck)) != nil
@@ -223,6 +230,17 @@ actor Dispatcher {
         var reviewer = FraudReviewer(core, ConnectionSource(records) { $0 })
         await reviewer.run()
     }
+
+    /// Looks up the numbers of suspicious texts until canceled.
+    func checkRisks() async {
+        guard let risks, let riskPool else { return }
+        async let performing: Void = riskPool.run()
+        await risks.run()
+        await performing
+    }
+
+    /// Records how those checks ended until canceled.
+    func recordRisks(_ records: Session) async { await risks?.record(ConnectionSource(records) { $0 }) }
 
     /// Tells Twilio which codes were used until canceled.
     func giveFeedback(_ records: Session, _ twilio: TwilioReader) async {

@@ -76,10 +76,11 @@ public actor Worker {
     ) throws(HTTPError) -> Transport {
         var limits = HTTPConfiguration()
         limits.totalTimeout = Times.http
-        // Each kind has its own share, so that none waits for another: sends, lookups, polls, feedback, and a
-        // connectivity check.
+        // Each kind has its own share, so that none waits for another: sends, lookups, polls, feedback, risk checks, and
+        // a connectivity check.
         limits.maxConnections =
-            configuration.maxInFlight + LookupPool.atATime + Poller.atATime + FeedbackMachine.atATime + 1
+            configuration.maxInFlight + LookupPool.atATime + Poller.atATime + FeedbackMachine.atATime
+            + RiskChecks.atATime + 1
         limits.caFile = configuration.caFile
         limits.plainHTTP = configuration.plainHTTP
         limits.userAgent = "otpd/\(configuration.version)"
@@ -129,6 +130,8 @@ public actor Worker {
                 background.addTask { await dispatcher.beginSteps(records) }
                 background.addTask { await dispatcher.reviewFraud(records) }
                 background.addTask { await dispatcher.giveFeedback(records, twilio) }
+                background.addTask { await dispatcher.checkRisks() }
+                background.addTask { await dispatcher.recordRisks(records) }
             }
             await foreground(claims, records)
             await dispatcher.sendFinalHeartbeat()

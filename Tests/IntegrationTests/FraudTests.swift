@@ -55,4 +55,49 @@ import Testing
         try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs")
         #expect(try simulator.stats().creates == sent + 2)
     }
+
+    @Test(
+        "the number of a suspicious text is looked up: a risky one gets no text, and a lookup that hangs delays one at most"
+    )
+    func lookups() async throws {
+        let database = try #require(database)
+        let simulator = try await Simulator.start()
+        try await database.text("UPDATE otp.settings SET lookup_suspicious = true")
+        let otpd = try await Otpd.run(simulator, ["OTPD_LOG_LEVEL": "debug"])
+        #expect(try await request(29, from: 1) == 29)
+        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs")
+        #expect(try simulator.stats().lookups == 0, "nothing is held")
+        _ = try await request(3, from: 30)
+        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs")
+        let stats = try simulator.stats()
+        #expect(stats.creates == 32 && stats.lookups == 2)
+        try await database.becomes("2", "SELECT checks FROM otp.risk_check_counts WHERE outcome = 'passed'")
+
+        let score = "SELECT score FROM otp.fraud_counts WHERE scope = 'country' AND key = 'SA'"
+        let before = try await database.text(score)
+        try await database.text("SELECT otp.request('risky', '+966590700097', client_ip => '198.51.100.1')")
+        try await database.becomes(
+            "limited|t|t",
+            """
+            SELECT concat_ws('|', u.state, u.error LIKE 'Twilio rates the risk of the phone number at 97, which is above%',
+                   u.remedy IS NOT NULL) FROM otp.unsent_jobs u
+            """)
+        #expect(try simulator.inbox(to: "+966590700097").isEmpty)
+        try await database.becomes(before, score)
+        // The score is remembered for a day: the claim itself ends the next text.
+        try await database.text("UPDATE otp.limits SET max_sends = 100 WHERE scope = 'phone'")
+        try await database.text("SELECT otp.request('risky too', '+966590700097', client_ip => '198.51.101.1')")
+        try await database.becomes("2", "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited'")
+        #expect(try simulator.stats().lookups == 3)
+
+        try simulator.faults(#"{"next": [{"fault": "never", "on": "lookup"}]}"#)
+        try await database.text("SELECT otp.request('slow', '+966551113333', client_ip => '198.51.102.1')")
+        try await database.becomes("0", "SELECT count(*) FROM otp.send_jobs")
+        #expect(try simulator.inbox(to: "+966551113333").count == 1)
+        try await database.becomes("1", "SELECT checks FROM otp.risk_check_counts WHERE outcome = 'failed'")
+        try await otpd.says("a risk check of a phone number failed; its text is sent without one")
+        for secret in ["590700097", "551113333", "PhoneNumbers"] {
+            #expect(!otpd.errors.contains(secret), "a secret was logged")
+        }
+    }
 }

@@ -159,6 +159,7 @@ struct DashboardTextTests {
             DashboardHistory.ChannelSpend(channel: "call", currency: "USD", billed: "0.30", expected: "0.2")
         ]
         history.feedback = [("confirmed", 40), ("given_up", 1)]
+        history.riskChecks = [("passed", 7), ("refused", 2)]
         history.spend = [
             DashboardHistory.Spend(currency: "USD", billed: "1.50", expected: "0.2", budget: "10"),
             DashboardHistory.Spend(currency: "EUR", billed: "0.3", expected: "0", budget: nil),
@@ -203,6 +204,7 @@ struct DashboardTextTests {
             #"otpd_spend_today{kind="expected",currency="EUR"} 0"#, #"otpd_budget_today{currency="USD"} 10"#,
             "otpd_sent_twice_total 0", "otpd_dashboard_refused_total 3",
             #"otpd_feedback_total{outcome="confirmed"} 40"#,
+            #"otpd_risk_checks_total{outcome="refused"} 2"#,
         ] { #expect(text.contains("\n\(line)\n"), "\(line)") }
         #expect(!text.contains(#"otpd_worker_up{worker="7""#), "one that was stopped is not down")
         // Every sample has its HELP and TYPE before it, once.

@@ -228,7 +228,7 @@ import Twilio
             return pair + ActivityChecks.pauses(read) + ActivityChecks.limits(read)
         }
         let fraud = [
-            ReadFraud.Coverage(), .init(isCounted: false),
+            ReadFraud.Coverage(), .init(isCounted: false), .init(lookups: 200, lookedUp: 12),
             .init(
                 action: "observe", sentToday: 40, withoutAddress: 30,
                 holds: [.init(name: "country SA", explanation: "31 texts are out.", remedy: "SELECT otp.end_hold();")]),

@@ -28,7 +28,7 @@ BEGIN
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
         RETURN substring(detail FROM 'scope=(.*)');
     END;
-    IF otp.judge_sends(ARRAY[(1, e.e164, e.country, e.client_ip, 'sms', e.at)::otp.claimed_send], e.at) <> '{}' THEN
+    IF (otp.judge_sends(ARRAY[(1, e.e164, e.country, e.client_ip, 'sms', e.at)::otp.claimed_send], e.at)).refused <> '{}' THEN
         RETURN 'claim';
     END IF;
     IF e.used_after IS NOT NULL THEN

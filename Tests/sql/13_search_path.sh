@@ -79,6 +79,7 @@ declare -A calls=(
     [forget]="SELECT otp.forget('nobody')"
     [forget_phone]="SELECT otp.forget_phone('0509999999')"
     [take_redactions]="SELECT otp.take_redactions(5)"
+    [record_risk_checks]="SELECT otp.record_risk_checks(ARRAY[$prey], '{passed}', '{1}')"
     [judge_sends]="SELECT otp.judge_sends(ARRAY[($job, '+966501234567', 'SA', '203.0.113.9', 'sms', pg_catalog.now())::otp.claimed_send])"
     [review_fraud]="SELECT otp.review_fraud()"
     [end_hold]="SELECT otp.end_hold('country', 'SA')"

@@ -14,6 +14,10 @@ resend_after must be 0 seconds to 10 minutes|UPDATE otp.settings SET resend_afte
 sends_per_second must be above 0 and at most 100000, or null|UPDATE otp.settings SET sends_per_second = 0
 daily_budget must be a number above 0, or null|UPDATE otp.settings SET daily_budget = 'Infinity'
 fraud_action must be observe, hold or refuse|UPDATE otp.settings SET fraud_action = 'block'
+lookups_per_day must be 1 to 10000|UPDATE otp.settings SET lookups_per_day = 0
+max_risk_score must be 0 to 100|UPDATE otp.settings SET max_risk_score = 101
+score must be 0 to 100, or null|INSERT INTO otp.number_risks (key, score, looked_up_at) VALUES ('x', 101, now())
+outcome must be passed, refused, unknown or failed|INSERT INTO otp.risk_check_counts (outcome) VALUES ('lost')
 budget_unit must be three capital letters, such as USD|UPDATE otp.settings SET budget_unit = 'dollars'
 min_conversion must be 0 to 1|UPDATE otp.settings SET min_conversion = 30
 keep_verifications must be at least 1 day|UPDATE otp.settings SET keep_verifications = '23 hours'

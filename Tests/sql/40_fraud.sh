@@ -3,14 +3,14 @@ claimed="SELECT coalesce(array_agg((j.id, v.e164, v.country, v.client_ip, j.chan
 # A worker claims all jobs: it judges them, and the rest becomes messages. Prints how many were sent, and how many not.
 work() {
     sql <<SQL
-CREATE TEMP TABLE judged AS SELECT otp.judge_sends(($claimed)) AS refused;
+CREATE TEMP TABLE judged AS SELECT (j.judgement).* FROM (SELECT otp.judge_sends(($claimed)) AS judgement OFFSET 0) j;
 WITH j AS (DELETE FROM otp.send_jobs WHERE state = 'queued' RETURNING *)
 INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel)
 SELECT 'SM' || lpad(id::text, 32, '0'), id, verification_id, 1, true, requested_at, 'queued', channel FROM j;
 SQL
 }
 sql -c "TRUNCATE otp.limits" -c "INSERT INTO otp.limits SELECT * FROM shipped_limits" -c "UPDATE otp.countries SET expected_cost = 0.1"
-fresh() { clean; sql -c "TRUNCATE otp.fraud_counts, otp.fraud_holds, otp.fraud_decisions, otp.uncounted_codes, otp.fraud_exceptions, otp.networks"; }
+fresh() { clean; sql -c "TRUNCATE otp.fraud_counts, otp.fraud_holds, otp.fraud_decisions, otp.uncounted_codes, otp.fraud_exceptions, otp.networks, otp.number_risks"; }
 # Requests for numbers that are not near each other, each from one address of a network of its own.
 request_many() {    # subject, count, first network, host of the address
     sql -c "SELECT count(*) FROM generate_series(1, $2) n, LATERAL otp.request('$1-' || n, '+96655' || (n * 79 % 900 + 100) || lpad((n * 104729 % 10000)::text, 4, '0'), client_ip => format('203.%s.%s.%s', ($3 + n) / 250, ($3 + n) % 250, ${4:-1})::inet)"
@@ -138,6 +138,56 @@ fresh; request_many none 60 0 >/dev/null; work
 check "refuse lets only the allowance pass" "30|30" "$(sent)|$(limited)"
 sql -c "UPDATE otp.settings SET fraud_action = 'hold'"
 
+# The risk of numbers, by Twilio's Lookup.
+risk() { sql -c "SELECT string_agg(concat_ws('|', coalesce(score::text, 'none'), looked_up_at > now() - interval '1 minute'), ',' ORDER BY score NULLS FIRST) FROM otp.number_risks"; }
+judge() { sql -c "SELECT concat_ws('|', coalesce(cardinality((j.judgement).refused), 0), coalesce(cardinality((j.judgement).suspicious), 0), (j.judgement).max_risk_score) FROM (SELECT otp.judge_sends(($claimed)) AS judgement OFFSET 0) j"; }
+ask() { sql -c "SELECT count(*) FROM otp.request('$1', '$2', client_ip => '$3')" >/dev/null; }
+fresh; request_many look 30 0 >/dev/null; work
+check "while nothing is held, nothing is to be looked up" "30|" "$(sent)|$(risk)"
+request_many more 1 200 >/dev/null
+check "and by default nothing is, either" "0|0|90" "$(judge)"
+check "so no number is written down" "" "$(risk)"
+fresh; sql -c "UPDATE otp.settings SET lookup_suspicious = true"
+request_many look 28 0 >/dev/null; work
+request_many more 5 200 >/dev/null; ask known 0551112226 198.51.100.77
+sql -c "INSERT INTO otp.verified_before (subject, purpose, e164, verified_at) VALUES ('someone', 'phone_verification', '+966551112226', now()) ON CONFLICT DO NOTHING"
+check "the first of new networks are looked up, and neither those with room nor known numbers" "3" "$(judge | cut -d'|' -f2)"
+check "their numbers are written down before Twilio is asked" "none|t,none|t,none|t" "$(risk)"
+gives "as hashes" "0" "SELECT count(*) FROM otp.number_risks WHERE key LIKE '%966%'"
+check "a second text to the same number needs none" "0" "$(judge | cut -d'|' -f2)"
+sql -c "DELETE FROM otp.send_jobs" -c "UPDATE otp.fraud_counts SET score = CASE WHEN scope IN ('country', 'all') THEN 30 ELSE 0 END, held_sent = 0, probes = 2"
+sql -c "SET ROLE otp_worker; SELECT otp.record_risk_checks(ARRAY[v.id, v.id, v.id], '{refused,unknown,failed}', ARRAY[97, NULL, NULL]::int[]) FROM otp.verifications v WHERE subject = 'more-5'" >/dev/null
+check "a worker records the score" "none|t,none|t,97|t" "$(risk)"
+gives "and counts how the checks ended" "failed 1,passed 0,refused 1,unknown 1" "SELECT string_agg(outcome || ' ' || checks, ',' ORDER BY outcome) FROM otp.risk_check_counts"
+number=$(sql -c "SELECT e164 FROM otp.verifications WHERE subject = 'more-5'")
+ask again "$number" 198.51.99.9
+held=$(sql -c "SELECT held_sent FROM otp.fraud_counts WHERE scope = 'country'"); before=$(score country SA)
+check "the claim itself ends a text to a number whose risk is known to be too high" "1|0|90" "$(judge)"
+gives "says why, and what to do" "1" "SELECT count(*) FROM otp.unsent_jobs WHERE state = 'limited' AND error LIKE 'Twilio rates the risk%' AND remedy LIKE '%otp.fraud_exceptions%max_risk_score%' AND error_class = 'limited'"
+check "and counts it for nothing" "$before|$held" "$(score country SA)|$(sql -c "SELECT held_sent FROM otp.fraud_counts WHERE scope = 'country'")"
+sql -c "UPDATE otp.settings SET max_risk_score = 97"; ask third "$number" 198.51.101.9
+check "a score that is not above the highest is not too high, and asks no second time" "0|0|97" "$(judge)"
+sql -c "DELETE FROM otp.send_jobs" -c "UPDATE otp.settings SET max_risk_score = DEFAULT" -c "UPDATE otp.number_risks SET looked_up_at = now() - interval '25 hours'" -c "UPDATE otp.fraud_counts SET held_sent = 0"; ask fourth "$number" 198.51.102.9
+check "after a day it is looked up anew" "0|1|90" "$(judge)"
+check "and its old score counts no longer" "none|f,none|f,none|t" "$(risk)"
+gives "the holds say how many numbers were looked up" "2" "SELECT count(*) FROM otp.fraud_status WHERE explanation LIKE '% Numbers of texts that pass are looked up at Twilio: 1 in the last 24 hours, 200 are allowed, and 0 were too risky.'"
+sql -c "UPDATE otp.settings SET lookups_per_day = 2" -c "UPDATE otp.fraud_counts SET held_sent = 0" -c "DELETE FROM otp.send_jobs"; request_many cap 3 300 >/dev/null
+check "beyond the count of a day, texts pass without" "0|1|90" "$(judge)"
+check "and no more numbers are written down" "2" "$(sql -c "SELECT looked_up FROM otp.risk_check_use")"
+sql -c "UPDATE otp.settings SET lookups_per_day = DEFAULT" -c "UPDATE otp.fraud_counts SET held_sent = 7" -c "DELETE FROM otp.send_jobs"
+sql -c "WITH v AS (SELECT id FROM otp.verifications WHERE subject = 'cap-1') INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, requested_at) SELECT -1, id, 'sms', 'limited', 1, now() FROM v"
+before=$(score country SA)
+check "a text that a worker refused is counted back" "1" "$(review | cut -d' ' -f1)"
+check "from the score, and from those that were let through" "$((before - 1))|6" "$(score country SA)|$(sql -c "SELECT held_sent FROM otp.fraud_counts WHERE scope = 'country'")"
+sql -c "UPDATE otp.maintenance SET pruned_at = '-infinity'" -c "SELECT otp.prune()" >/dev/null
+check "a prune deletes numbers after a day" "none|t,none|t" "$(risk)"
+gives "a forgotten phone number loses its row" "1" "SELECT removed FROM otp.forget_phone('$number') WHERE relation = 'number_risks'"
+for action in observe refuse; do
+    fresh; sql -c "UPDATE otp.settings SET fraud_action = '$action'"; request_many "look-$action" 40 0 >/dev/null
+    check "with the action $action nothing is looked up" "0" "$(judge | cut -d'|' -f2)"
+done
+sql -c "UPDATE otp.settings SET fraud_action = DEFAULT, lookup_suspicious = DEFAULT" -c "DELETE FROM otp.verified_before" -c "UPDATE otp.risk_check_counts SET checks = 0"
+
 # The total and the budget.
 gives "the limits that follow the usual traffic" "total|1000||3,budget||100|3" "SELECT string_agg(concat_ws('|', scope, coalesce(max_sends::text, ''), coalesce(max_cost::text, ''), times_usual), ',' ORDER BY scope DESC) FROM otp.limits WHERE times_usual IS NOT NULL"
 fresh; sql -c "UPDATE otp.limits SET max_sends = 20 WHERE scope = 'total' AND times_usual IS NOT NULL"
@@ -172,6 +222,8 @@ check "no code is noted" "f|0" "$(sql -c "SELECT otp.counts_use()")|$(use free-1
 sql -c "INSERT INTO otp.limits SELECT * FROM saved_limits" -c "DROP TABLE saved_limits"
 
 # Who may do what.
+for role in otp_web otp_monitor otp_admin; do fails "$role may not record risks" 42501 "SET ROLE $role; SELECT otp.record_risk_checks('{1}', '{passed}', '{1}')"; done
+fails "a worker may not read the hashes of numbers" 42501 "SET ROLE otp_worker; SELECT * FROM otp.number_risks"
 for role in otp_web otp_monitor; do
     fails "$role may not end a hold" 42501 "SET ROLE $role; SELECT otp.end_hold('all', '')"
     fails "$role may not add an exception" 42501 "SET ROLE $role; INSERT INTO otp.fraud_exceptions (scope, key) VALUES ('country', 'SA')"

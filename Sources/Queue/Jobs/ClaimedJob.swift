@@ -45,6 +45,8 @@ public struct ClaimedJob: Sendable {
     public let channel: Channel
     /// The address for e-mail, if the verification has one.
     public let email: String?
+    /// The highest risk with which its text may be sent, if its number has to be looked up first; nil if not.
+    public let maxRisk: Int32?
 
     /// Why a code ended before it expired.
     public enum EndReason: String, Sendable {
@@ -85,5 +87,6 @@ public struct ClaimedJob: Sendable {
         // Only channels that this program knows are claimed.
         channel = Channel(rawValue: name) ?? .sms
         email = try row.next()
+        maxRisk = try row.next()
     }
 }

@@ -21,6 +21,8 @@ public enum UnsentOutcome: String, Sendable, CaseIterable {
     case expired
     /// Ended: canceled, or verified before it was sent.
     case canceled
+    /// Ended: Twilio rates the risk of its phone number too high.
+    case limited
 }
 
 /// Records the ends of attempts that created no message, in one statement.
@@ -83,14 +85,16 @@ public struct FinishUnsent: Sendable {
              WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND e.outcome = 'unknown'
         ), gone AS (
             DELETE FROM otp.send_jobs j
-             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled')))
+             WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled', 'limited')))
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
                                          remedy, error_class, requested_at, ended_at, follows)
-            SELECT e.id, e.verification_id, e.channel, e.step, e.outcome, e.attempt, e.error_code, e.error, e.remedy,
-                   e.error_class, e.requested_at, now(), e.follows
+            -- A risky number gets no further step of its route.
+            SELECT e.id, e.verification_id, e.channel, CASE WHEN e.outcome <> 'limited' THEN e.step END,
+                   e.outcome, e.attempt, e.error_code, e.error, e.remedy, e.error_class, e.requested_at, now(),
+                   e.follows
               FROM e
-             WHERE e.outcome IN ('failed', 'expired', 'canceled')
+             WHERE e.outcome IN ('failed', 'expired', 'canceled', 'limited')
              -- The next step of a route locks the verification. In this order, two batches cannot lock them crosswise.
              ORDER BY e.verification_id
          RETURNING send_job_id

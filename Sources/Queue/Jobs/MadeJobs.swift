@@ -10,7 +10,7 @@ extension ClaimedJob {
         life: Instant.Duration = .seconds(600), recipient: Result<PhoneNumber, PhoneNumber.FormError>,
         country: String, purpose: String = "login", locale: String = "en", code: Code?, endReason: EndReason? = nil,
         isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil,
-        channel: Channel = .sms, email: String? = nil
+        channel: Channel = .sms, email: String? = nil, maxRisk: Int32? = nil
     ) {
         self.id = id
         place = TupleID(block: 0, offset: 1)
@@ -32,6 +32,7 @@ extension ClaimedJob {
         self.probeOf = probeOf
         self.channel = channel
         self.email = email
+        self.maxRisk = maxRisk
     }
 }
 

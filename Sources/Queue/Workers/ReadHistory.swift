@@ -60,7 +60,7 @@ public enum ReadHistory {
     }
 
     /// Reads in one round trip. For a period it reads `points` and `deliveries`, and always `channels` (without a period,
-    /// of the last hour), `channel_spend`, `spend`, `sent_twice`, `feedback` and `clock`.
+    /// of the last hour), `channel_spend`, `spend`, `sent_twice`, `feedback`, `risk_checks` and `clock`.
     public static func run(
         on connection: Connection, _ span: Span?, deadline: Instant
     ) async throws(PostgresError) -> [ReadStatus.Part] {
@@ -78,6 +78,7 @@ public enum ReadHistory {
                 ),
                 ("sent_twice", "SELECT messages FROM otp.sent_twice"),
                 ("feedback", "SELECT outcome, codes FROM otp.feedback_counts ORDER BY outcome"),
+                ("risk_checks", "SELECT outcome, checks FROM otp.risk_check_counts ORDER BY outcome"),
                 ("clock", "SELECT extract(epoch FROM now())::bigint AS now"),
             ]
         let results = try await connection.simple(

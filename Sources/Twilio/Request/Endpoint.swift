@@ -77,5 +77,24 @@ public struct Endpoint: Sendable, Hashable {
         return String(decoding: query, as: UTF8.self)
     }
 
+    /// GET, below ``lookupBaseURL(_:)``: the risk that a number takes part in SMS pumping. Twilio charges for it. The path
+    /// holds the whole number, so never log it.
+    public static func risk(of number: PhoneNumber) -> String {
+        var path = Array("/v2/PhoneNumbers/%2B".utf8)
+        number.appendDigits(to: &path)
+        path.append(contentsOf: "?Fields=sms_pumping_risk".utf8)
+        return String(decoding: path, as: UTF8.self)
+    }
+
+    /// Where Lookup is, by where the rest of the API is. At Twilio the host's first label names the product, and the labels
+    /// after it the edge and the region (`api.dublin.ie1.twilio.com`). Any other host, such as a simulator's, answers both.
+    public static func lookupBaseURL(_ baseURL: String) -> String {
+        let (start, end) = ("https://api.", ".twilio.com")
+        let lower = baseURL.lowercased()
+        let host = lower.dropFirst("https://".count).prefix { $0 != ":" && $0 != "/" }
+        guard lower.hasPrefix(start), host.hasSuffix(end) else { return baseURL }
+        return "https://lookups." + baseURL.dropFirst(start.count)
+    }
+
     private static func bounded(_ pageSize: Int) -> Int { min(max(pageSize, 1), 1_000) }
 }

@@ -2,7 +2,7 @@
 struct FaultPlan {
     /// The requests that a rule applies to.
     enum Kind: String {
-        case create, fetch, list, feedback, any
+        case create, fetch, list, feedback, lookup, any
     }
 
     struct Rule: Equatable {

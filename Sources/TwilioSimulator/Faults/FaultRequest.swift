@@ -2,7 +2,7 @@ import FoundationEssentials
 
 /// The body of `POST /_sim/faults`. A given key replaces that part of the plan; the other parts stay.
 ///
-/// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|feedback|any"},
+/// `{"next": [{"fault": "429", "count": 3, "retry_after": 1, "on": "create|fetch|list|feedback|lookup|any"},
 ///            {"fault": "blocked", "status": 403, "channel": "sms|whatsapp|call"}],
 ///   "numbers": {"+966501234567": {"fault": "slow", "ms": 2000, "count": 1}},
 ///   "rates": {"500": 0.01}, "latency_ms": 5, "list_lag_ms": 2000,

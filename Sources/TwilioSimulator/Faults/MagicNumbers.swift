@@ -8,6 +8,7 @@
 ///     +96659 04 0000N   calls alone: end busy, no-answer, failed or canceled; see `callOutcome`
 ///     +96659 05 CCCCC   SMS alone: ends undelivered with error CCCCC
 ///     +96659 06 CCCCC   SMS alone: creation refused with Twilio error CCCCC
+///     +96659 07 00SSS   Lookup: the risk SSS, from 0 to 100; without one for any other number SSS. See `risk`
 ///
 /// The first three groups are for all channels of Twilio. A call of the group 01 ends as failed.
 ///
@@ -50,6 +51,13 @@ enum MagicNumbers {
         case 4: .canceled
         default: nil
         }
+    }
+
+    /// The risk of a number by Lookup, from 0 to 100; nil if Twilio knows none. It is 10 for all numbers but the magic ones.
+    static func risk(of number: [UInt8]) -> Int? {
+        guard number.count == 13, number.starts(with: "+9665907".utf8), let score = Int(String(utf8: number[8...]))
+        else { return 10 }
+        return score <= 100 ? score : nil
     }
 
     /// The error code that refuses that sender, or nil.
@@ -115,6 +123,8 @@ enum MagicNumbers {
           +96659 04 0000N  calls alone: end busy (1), no-answer (2), failed (3) or canceled (4)
           +96659 05 CCCCC  SMS alone: accepted, ends undelivered with error CCCCC
           +96659 06 CCCCC  SMS alone: refused with Twilio error CCCCC, e.g. +966590621614 landline
+          +96659 07 00SSS  Lookup: the risk SSS of 0 to 100, e.g. +966590700097; none for 101 and above. The risk of any
+                           other number is 10
           and these, the first time only; later messages are delivered:
           +966590200429    429 with Retry-After: 1
           +966590200430    429 without Retry-After

@@ -36,7 +36,7 @@ struct RuleRequest: Decodable {
 
     func rule() throws(ControlError) -> FaultPlan.Rule {
         guard let kind = FaultPlan.Kind(rawValue: on ?? "create") else {
-            throw ControlError(message: "\"on\" must be create, fetch, list, feedback or any")
+            throw ControlError(message: "\"on\" must be create, fetch, list, feedback, lookup or any")
         }
         var rule = FaultPlan.Rule(
             fault: try Self.fault(fault, code: code, ms: ms, retryAfter: retryAfter, status: status),

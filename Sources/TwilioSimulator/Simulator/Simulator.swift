@@ -182,6 +182,9 @@ final class Simulator {
             case .delete: return faulty(.any, format) { delete(message, at: now) }
             case .other: break
             }
+        } else if request.path.hasPrefix(Self.lookupPrefix) {
+            guard faults.accountStatus == .active else { return Reply(answer: ErrorCatalog.notActive.answer(format)) }
+            if request.method == .get { return faulty(.lookup, format) { lookUp(request) } }
         } else if request.path == accountPath {
             guard !credentials.isStandardKey(request.authorization) else {
                 return Reply(answer: ErrorCatalog.authenticate.answer(format))

@@ -29,6 +29,8 @@ struct Statistics {
     var callbacksRefused = 0
     /// Requests that told whether a message's code was used, and were accepted.
     var feedbacks = 0
+    /// Numbers that were looked up.
+    var lookups = 0
     /// Faults by name.
     var faults: [String: Int] = [:]
     private var sms = ChannelStatistics()

@@ -126,7 +126,7 @@ final class Claimer {
 
     /// Whether there is work in hand.
     var isBusy: Bool {
-        core.machine.inFlight + core.machine.waiting + core.machine.rates.rateLimited + recorder.unsaved > 0
+        core.machine.inHand + recorder.unsaved > 0
     }
 
     /// Whether the indexes begin with dead entries, over which a search for the next due job would step, while the

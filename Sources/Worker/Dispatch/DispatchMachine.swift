@@ -70,6 +70,8 @@ struct DispatchMachine: Sendable {
     private(set) var inFlight = 0
     /// Jobs claimed and not handed over yet. Rate-limited jobs do not count, because they hold up no claim.
     private(set) var waiting = 0
+    /// Jobs whose numbers are being looked up. They do not count as waiting, because they hold up no claim.
+    private(set) var checking = 0
 
     init(maxInFlight: Int, ratePerSecond: Double?, now: Instant) {
         self.maxInFlight = maxInFlight
@@ -78,6 +80,9 @@ struct DispatchMachine: Sendable {
         throttle = ThrottleMachine(maxInFlight: maxInFlight, now: now)
         schedule = ClaimSchedule(now: now)
     }
+
+    /// Jobs that were claimed and whose attempts have not ended.
+    var inHand: Int { inFlight + waiting + rates.rateLimited + checking }
 
     var isDraining: Bool { phase == .draining }
 
@@ -91,7 +96,7 @@ struct DispatchMachine: Sendable {
     /// What to do now. After `.claim` call `claimBegan` and then `claimEnded`.
     mutating func decide(at now: Instant) -> Decision {
         switch phase {
-        case .draining: return inFlight + waiting + rates.rateLimited == 0 ? .finished : .wait(until: nil)
+        case .draining: return inHand == 0 ? .finished : .wait(until: nil)
         case .running: break
         }
         if isHalted { return .wait(until: nil) }
@@ -108,7 +113,7 @@ struct DispatchMachine: Sendable {
         switch allowance {
         case .none(let until): return .wait(until: until)
         case .connectivityCheck: room = 0  // Returned above.
-        case .probe: room = inFlight + waiting + rates.rateLimited == 0 ? 1 : 0
+        case .probe: room = inHand == 0 ? 1 : 0
         case .unbounded: room = self.room(at: now)
         }
         guard room > 0 else {
@@ -216,6 +221,18 @@ struct DispatchMachine: Sendable {
     /// A rate-limited job is taken up again.
     mutating func released(_ sender: String) {
         rates.released(sender)
+        waiting += 1
+    }
+
+    /// A waiting job's number is being looked up.
+    mutating func checkBegan() {
+        waiting -= 1
+        checking += 1
+    }
+
+    /// That has ended: the job waits again.
+    mutating func checkEnded() {
+        checking -= 1
         waiting += 1
     }
 

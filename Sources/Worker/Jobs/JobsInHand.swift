@@ -8,6 +8,8 @@ final class JobsInHand {
     var waiting = WaitingQueue()
     /// By sender: the jobs in hand whose turn comes soon.
     var rateLimited: [String: WaitingQueue] = [:]
+    /// The jobs whose numbers are being looked up (`RiskChecks`).
+    var checked: [Int64: WaitingJob] = [:]
     /// Jobs whose earlier claim was lost with its worker: one at a time (`Claim`).
     var quarantined = 0
     /// What this process has handed to Twilio, whatever the database remembers of it.
@@ -21,7 +23,7 @@ final class JobsInHand {
 
     /// The ids of all jobs in hand.
     var ids: [Int64] {
-        waiting.jobs + rateLimited.values.flatMap(\.jobs) + sending.compactMap { $0?.job.id }
+        waiting.jobs + rateLimited.values.flatMap(\.jobs) + checked.keys + sending.compactMap { $0?.job.id }
     }
 
     /// A job is being handed over; the tag by which its end is told.

@@ -12,6 +12,18 @@ enum LookupResult: Sendable {
     case ended(EndedLookup)
 }
 
+/// Performs lookups side by side, over connections that nothing else uses (`Worker`).
+typealias LookupPool = RequestPool<UnknownJob, LookupResult>
+
+extension LookupPool {
+    /// Lookups under way at a time.
+    static var atATime: Int { 10 }
+
+    convenience init(_ lookups: Lookups, on loop: EventLoop) {
+        self.init(on: loop) { job in await lookups.verdict(on: job) }
+    }
+}
+
 /// Looks up the messages of single jobs; many lookups can run at a time.
 struct Lookups: Sendable {
     /// The longest that a lookup may take, however many pages it reads. After that it decides nothing.

@@ -38,7 +38,7 @@ enum MessageLookup: Sendable {
 
 /// Reads messages and pages of Twilio's list, has Twilio delete texts, and gives feedback. It sends no message, and is off the hot
 /// path.
-struct TwilioReader: MessageReader, FeedbackSender {
+struct TwilioReader: MessageReader, FeedbackSender, RiskReader {
     let http: HTTPClient
     let baseURL: String
     let endpoint: Twilio.Endpoint
@@ -160,6 +160,19 @@ struct TwilioReader: MessageReader, FeedbackSender {
         }
     }
 
+    /// The risk of a number, by Twilio's Lookup, which is on another host than messages. The path holds the number: neither
+    /// it nor an error that could name it is logged.
+    func risk(of number: PhoneNumber, deadline: Instant) async -> NumberRisk {
+        do {
+            let response = try await perform(
+                .get, Endpoint.risk(of: number), at: Endpoint.lookupBaseURL(baseURL), deadline: deadline)
+            return NumberRisk(status: response.status, body: response.body.span, about: number)
+        } catch {
+            log.debug("cannot reach Twilio", metadata: [LogKeys.error: "\(error)"])
+            return .failed(.noAnswer)
+        }
+    }
+
     private func answer(
         _ method: Request.Method, _ path: String, body: [UInt8] = [], isAlone: Bool = false, deadline: Instant
     ) async -> [UInt8]? {
@@ -174,13 +187,14 @@ struct TwilioReader: MessageReader, FeedbackSender {
     }
 
     private func perform(
-        _ method: Request.Method, _ path: String, body: [UInt8] = [], isAlone: Bool = false, deadline: Instant
+        _ method: Request.Method, _ path: String, at base: String? = nil, body: [UInt8] = [], isAlone: Bool = false,
+        deadline: Instant
     ) async throws(HTTPError) -> Response {
         let header = authorization.value.withBytes { bytes in
             String(decoding: (0..<bytes.count).map { bytes[$0] }, as: UTF8.self)
         }
         let request = Request(
-            method, url: baseURL + path,
+            method, url: (base ?? baseURL) + path,
             headers: [.init("Authorization", header), .init("Accept", "application/json")], body: body, isAlone: isAlone
         )
         return try await http.perform(request, deadline: deadline)

@@ -13,6 +13,8 @@ final class JobSender<Channel: SendChannel> {
     let catalog: Catalog
     let maintenance: MaintenanceSchedule
     let recorder: Recorder
+    /// Nil for e-mail.
+    private let risks: RiskChecks?
     var random = SystemRandomNumberGenerator()
     var limits = LogLimits()
     /// Since when the channel's credentials are in force.
@@ -24,10 +26,11 @@ final class JobSender<Channel: SendChannel> {
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ pauses: PauseBook, _ catalog: Catalog,
-        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel
+        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel, risks: RiskChecks? = nil
     ) {
         (self.core, self.jobs, self.pauses, self.catalog) = (core, jobs, pauses, catalog)
-        (self.maintenance, self.recorder, self.channel) = (maintenance, recorder, channel)
+        (self.maintenance, self.recorder, self.channel, self.risks) = (maintenance, recorder, channel, risks)
+        risks?.ended = { [weak self] next, refusal in self?.checked(next, refusal) }
     }
 
     /// Events that can happen a thousand times a second are logged once a second, with their count.
@@ -48,6 +51,7 @@ final class JobSender<Channel: SendChannel> {
             if job.isQuarantined { jobs.quarantined += 1 }
             let next = WaitingJob(job, claimedAt: claimedAt)
             if jobs.handedOver.contains(job.id), recognize(next, at: now) { continue }
+            if job.maxRisk != nil, claimed.durabilityWarning == nil, risks?.take(next, at: now) == true { continue }
             jobs.waiting.append(next)
         }
         if let warning = claimed.durabilityWarning {
@@ -93,6 +97,19 @@ final class JobSender<Channel: SendChannel> {
                 ])
         }
         return true
+    }
+
+    /// A job's number was looked up: it is handed over, or ends.
+    private func checked(_ next: WaitingJob, _ refusal: Unsendable?) {
+        if let refusal {
+            drop(next, refusal)
+        } else if core.machine.isDraining || core.machine.isHalted {
+            drop(next, Unsendable(.release))
+        } else {
+            jobs.waiting.append(next)
+        }
+        // Tells the claims too: a drain or a probe may wait for this job alone.
+        pump()
     }
 
     // MARK: Handing over

@@ -39,6 +39,8 @@ struct DashboardHistory: Sendable {
     var sentTwice = 0
     /// Verified codes by what became of the feedback about them.
     var feedback: [(outcome: String, codes: Int)] = []
+    /// Risk checks of phone numbers, by how they ended.
+    var riskChecks: [(outcome: String, checks: Int)] = []
     /// The database's time in seconds since 1970.
     var now = 0
 
@@ -87,6 +89,7 @@ struct DashboardHistory: Sendable {
                             channel: row.text("channel") ?? "", currency: row.text("currency") ?? "",
                             billed: row.text("billed") ?? "0", expected: row.text("expected") ?? "0"))
                 case "sent_twice": sentTwice = row.int("messages")
+                case "risk_checks": riskChecks.append((row.text("outcome") ?? "", row.int("checks")))
                 case "feedback": feedback.append((row.text("outcome") ?? "", row.int("codes")))
                 case "clock": now = row.int("now")
                 default: break

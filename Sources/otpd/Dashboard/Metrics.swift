@@ -34,6 +34,10 @@ struct Metrics {
             "Verified codes by what became of the feedback to Twilio (otp.settings.message_feedback).",
             history.feedback.map { ([("outcome", $0.outcome)], "\($0.codes)") })
         metrics.family(
+            "otpd_risk_checks_total", "counter",
+            "Phone numbers that were looked up before a suspicious text (otp.settings.lookup_suspicious), by outcome.",
+            history.riskChecks.map { ([("outcome", $0.outcome)], "\($0.checks)") })
+        metrics.family(
             "otpd_dashboard_refused_total", "counter", "Requests with a wrong token, since this process started.",
             [([], "\(refusedTokens)")])
         return metrics.text

@@ -81,6 +81,7 @@ struct Simulator: Sendable {
         let callbacksSent: Int
         let callbacksFailed: Int
         let feedbacks: Int
+        let lookups: Int
         let faults: [String: Int]
     }
 

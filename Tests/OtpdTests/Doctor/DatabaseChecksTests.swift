@@ -353,6 +353,16 @@ enum WellServer {
         #expect(FraudChecks.findings(.init(isCounted: false)).map(\.verdict) == [.warn])
     }
 
+    @Test func whatLookupsMayCostIsSaid() {
+        let findings = FraudChecks.findings(.init(lookups: 200, lookedUp: 12))
+        #expect(findings.map(\.verdict) == [.pass, .pass])
+        #expect(
+            findings[1].found
+                == "During a hold, phone numbers are looked up at Twilio: at most 200 in 24 hours, and 12 in the last 24. "
+                + "Twilio charges for each, by its price of SMS Pumping Risk.")
+        #expect(FraudChecks.findings(.init(isCounted: false, lookups: 200)).map(\.verdict) == [.warn])
+    }
+
     @Test func textsWithoutAnAddressAreAWarningFromTwentyOn() {
         #expect(FraudChecks.findings(.init(sentToday: 19, withoutAddress: 19)).map(\.verdict) == [.pass])
         #expect(FraudChecks.findings(.init(sentToday: 20, withoutAddress: 10)).map(\.verdict) == [.pass])

@@ -7,13 +7,14 @@ import Testing
 @testable import Worker
 
 /// A channel that notes what it is given.
-private final class NotingChannel: SendChannel {
+final class NotingChannel: SendChannel {
     struct Draft: ChannelDraft { let sender: String }
 
     var posted: [(job: Int64, tag: Int, text: String)] = []
     var outcomes: [Int64: OTP.Outcome] = [:]
     var unsendable: [Int64: Unsendable] = [:]
     var retired = 0
+    var onPost: () -> Void = {}
 
     func draft(_ job: ClaimedJob) throws(Unsendable) -> Draft {
         if let why = unsendable[job.id] { throw why }
@@ -28,6 +29,7 @@ private final class NotingChannel: SendChannel {
 
     func post(_ draft: Draft, of job: WaitingJob, code: Code, text: [UInt8], lifeLeft: Duration, tag: Int) {
         posted.append((job.job.id, tag, String(decoding: text, as: UTF8.self)))
+        onPost()
     }
 
     func outcome(of completion: Completion, for job: ClaimedJob) -> OTP.Outcome { outcomes[job.id]! }

@@ -53,8 +53,8 @@ final class Parts {
         Claimer(core, jobs, recorder, reasserter, keys: .parts, channels: [.sms]) { isReachable }
     }
 
-    func sender<Channel: SendChannel>(_ channel: Channel) -> JobSender<Channel> {
-        JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel)
+    func sender<Channel: SendChannel>(_ channel: Channel, risks: RiskChecks? = nil) -> JobSender<Channel> {
+        JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel, risks: risks)
     }
 }
 
@@ -86,12 +86,13 @@ extension MessageSID {
 func job(
     _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600),
     endReason: ClaimedJob.EndReason? = nil,
-    locale: String = "en", isQuarantined: Bool = false, channel: Channel = .sms, email: String? = nil
+    locale: String = "en", isQuarantined: Bool = false, channel: Channel = .sms, email: String? = nil,
+    maxRisk: Int32? = nil
 ) -> ClaimedJob {
     ClaimedJob(
         id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
         code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined, channel: channel,
-        email: email)
+        email: email, maxRisk: maxRisk)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {

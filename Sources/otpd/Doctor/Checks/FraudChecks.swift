@@ -34,8 +34,17 @@ enum FraudChecks {
                         + "tell their users from strangers.",
                     "Let your backend pass the user's own address as client_ip to otp.request."))
         }
-        guard findings.isEmpty else { return findings }
-        let allowed = [fraud.total.map { "\($0) texts" }, fraud.budget].compactMap { $0 }.joined(separator: " and ")
-        return [check.pass("Nothing is held back." + (allowed.isEmpty ? "" : " Today allows \(allowed)."))]
+        if findings.isEmpty {
+            let allowed = [fraud.total.map { "\($0) texts" }, fraud.budget].compactMap { $0 }.joined(separator: " and ")
+            findings = [check.pass("Nothing is held back." + (allowed.isEmpty ? "" : " Today allows \(allowed)."))]
+        }
+        if let lookups = fraud.lookups {
+            findings.append(
+                check.pass(
+                    "During a hold, phone numbers are looked up at Twilio: at most \(lookups) in 24 hours, and "
+                        + "\(fraud.lookedUp) in the last 24. Twilio charges for each, by its price of SMS Pumping Risk."
+                ))
+        }
+        return findings
     }
 }
