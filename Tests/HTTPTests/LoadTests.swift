@@ -78,7 +78,7 @@ struct LoadTests {
 
     @Test("a host that refuses every connection at once does not keep the loop from its other work")
     func refusals() async throws {
-        let url = try "http://127.0.0.1:\(Loopback.freePort())/"
+        let url = try "http://127.0.0.1:\(Loopback.closedPort())/"
         // On a busy machine, libcurl 8.14 needs seconds to begin them all.
         var configuration = HTTPConfiguration()
         (configuration.connectTimeout, configuration.totalTimeout) = (.seconds(120), .seconds(120))

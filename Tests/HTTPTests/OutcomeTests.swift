@@ -158,7 +158,7 @@ struct OutcomeTests {
 
     @Test("a port on which nobody listens: not sent, connection refused")
     func refused() async throws {
-        let url = try "http://127.0.0.1:\(Loopback.freePort())/"
+        let url = try "http://127.0.0.1:\(Loopback.closedPort())/"
         let ended = try await withPoster { try await $0.post(url) }
         #expect(ended == .notSent(.connectFailed(errno: ECONNREFUSED)))
     }

@@ -75,7 +75,7 @@ struct PerformTests {
 
     @Test("errors carry reason and origin, and nothing of path, query, headers or body")
     func errors() async throws {
-        let port = try Loopback.freePort()
+        let port = try Loopback.closedPort()
         try await withPoster { poster in
             let request = Request(
                 .post, url: "http://127.0.0.1:\(port)/AC123/Messages.json?secret=1",

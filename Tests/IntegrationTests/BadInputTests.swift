@@ -126,7 +126,7 @@ import Testing
     @Test func anUnreachableDatabaseDoesNotHoldUpLeaving() async throws {
         let simulator = try await Simulator.start()
         let otpd = try await Otpd.run(
-            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(try Loopback.freePort())"], awaitsConnection: false)
+            simulator, ["PGHOST": "127.0.0.1", "PGPORT": "\(try Loopback.closedPort())"], awaitsConnection: false)
         try await otpd.says("cannot reach the database")
         otpd.signal(SIGTERM)
         #expect(try await otpd.exit(within: .seconds(5)) == 0)

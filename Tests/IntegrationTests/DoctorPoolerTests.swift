@@ -44,7 +44,7 @@ import Testing
     }
 
     private func examine(_ port: UInt16) async throws -> Doctor {
-        let nobody = try Loopback.freePort()
+        let nobody = try Loopback.closedPort()
         return try await Doctor.examine(
             Otpd.environment("http://127.0.0.1:\(nobody)", ["PGHOST": "127.0.0.1", "PGPORT": "\(port)"]))
     }

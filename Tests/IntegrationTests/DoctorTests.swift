@@ -152,7 +152,7 @@ import Testing
     }
 
     @Test func twilioDoesNotAnswer() async throws {
-        let nobody = try Loopback.freePort()
+        let nobody = try Loopback.closedPort()
         let doctor = try await Doctor.examine(Otpd.environment("http://127.0.0.1:\(nobody)"))
         #expect(doctor.code == 69)
         #expect(doctor.troubles["twilio-messages"] == "fail")
@@ -170,7 +170,7 @@ import Testing
         let wrong = try await examine("http://127.0.0.1:\(port)/elsewhere")
         #expect(wrong.code == 78)
         #expect(try wrong.finding("callback-url").found.contains("404"))
-        let nobody = try await examine("http://127.0.0.1:\(Loopback.freePort())/x")
+        let nobody = try await examine("http://127.0.0.1:\(Loopback.closedPort())/x")
         #expect(nobody.code == 69)
         #expect(nobody.troubles["callback-url"] == "fail")
     }
@@ -180,7 +180,7 @@ import Testing
     @Test func theDatabaseIsAway() async throws {
         let simulator = try await Simulator.start()
         let doctor = try await Doctor.examine(
-            Otpd.environment(simulator.url, ["PGPORT": "\(Loopback.freePort())"]))
+            Otpd.environment(simulator.url, ["PGPORT": "\(Loopback.closedPort())"]))
         #expect(doctor.code == 69)
         #expect(doctor.troubles["database-connection"] == "fail")
         #expect(doctor.troubles["schema"] == "skip" && doctor.troubles["template-segments"] == "skip")

@@ -79,7 +79,7 @@ import Testing
 
     /// From the first attempt on, with the reason of the refusal.
     @Test func aDatabaseThatIsAwayFromTheStart() async throws {
-        let terminal = try watch(["PGHOST": "127.0.0.1", "PGPORT": "\(Loopback.freePort())"])
+        let terminal = try watch(["PGHOST": "127.0.0.1", "PGPORT": "\(Loopback.closedPort())"])
         try await terminal.shows("Cannot reach the database.")
         try await terminal.shows("Connection refused")
         #expect(!terminal.shown.contains("had not been sent"))

@@ -89,7 +89,7 @@ import Testing
             ["s_server", "-accept", "127.0.0.1:\(port)", "-cert", certificate, "-key", "\(folder)/tls.key", "-www"],
             environment: Environment.base)
         try await server.says("ACCEPT")
-        let dead = "http://127.0.0.1:\(try Loopback.freePort())"
+        let dead = "http://127.0.0.1:\(try Loopback.closedPort())"
         let hostile: [String: String] = [
             "SSLKEYLOGFILE": "\(folder)/curl.keys", "PGSSLKEYLOGFILE": "\(folder)/pg.keys", "https_proxy": dead,
             "HTTPS_PROXY": dead, "http_proxy": dead, "ALL_PROXY": dead, "OPENSSL_CONF": "\(folder)/none.cnf",

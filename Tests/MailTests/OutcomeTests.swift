@@ -216,7 +216,7 @@ struct OutcomeTests {
 
     @Test("no server at the port: not sent")
     func noServer() async throws {
-        let server = try MailServer(url: "smtp://127.0.0.1:\(Loopback.freePort())")
+        let server = try MailServer(url: "smtp://127.0.0.1:\(Loopback.closedPort())")
         let end = try await withMailer { try await $0.send(server) }
         guard case .notSent(.connectFailed) = end else {
             Issue.record("\(end)")

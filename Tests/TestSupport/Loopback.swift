@@ -33,10 +33,22 @@ public enum Loopback {
         return (descriptor, port)
     }
 
-    /// A port without a listener, at least at first.
+    /// A port on which nothing listens yet. Another test may take it before you do. Where a test needs a port that refuses
+    /// connections, use `closedPort`.
     public static func freePort() throws -> UInt16 {
         let (descriptor, port) = try listen()
         close(descriptor)
+        return port
+    }
+
+    /// A port that refuses all connections. A socket is bound to it until this process ends, so that no other test can
+    /// listen there.
+    public static func closedPort() throws -> UInt16 {
+        let descriptor = socket()
+        guard withAddress(0, { bind(descriptor, $0, $1) == 0 }), let port = localPort(descriptor) else {
+            close(descriptor)
+            throw Trouble("cannot bind to a port: \(String(cString: strerror(errno)))")
+        }
         return port
     }
 
