@@ -160,5 +160,5 @@ class Container:
         lines = pathlib.Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return {name: value.split() for name, value in (line.split(":", 1) for line in lines)}
 
-    def wait(self, seconds=60):
+    def wait(self, seconds=180):
         return self.process.wait(seconds)

@@ -27,7 +27,7 @@ def step(function):
     return function
 
 
-def until(what, condition, seconds=60):
+def until(what, condition, seconds=180):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         if time.monotonic() > deadline:
@@ -108,7 +108,7 @@ class Stage:
         container = self.start("otpd", *arguments, environment=environment)
         return container.wait(), container.log
 
-    def stop(self, container, seconds=60):
+    def stop(self, container, seconds=180):
         os.kill(container.pid, signal.SIGTERM)
         return container.wait(seconds)
 

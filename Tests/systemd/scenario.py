@@ -69,9 +69,9 @@ class Stage:
     def is_up(self, unit="otpd"):
         return self.machine.sh(f"systemctl is-active {unit}", check=False) == "active"
 
-    def running(self, unit="otpd", seconds=30):
+    def running(self, unit="otpd"):
         """Active, connected, and not paused."""
-        until(seconds, f"{unit} is running", lambda: self.machine.show(unit, "StatusText").startswith("running"))
+        until(f"{unit} is running", lambda: self.machine.show(unit, "StatusText").startswith("running"))
         expect(self.is_up(unit), f"{unit} is not active")
 
     def ask(self):
@@ -80,10 +80,10 @@ class Stage:
         expect(verification, f"the request was not confirmed: {self.backend.said()}")
         return verification
 
-    def deliver(self, seconds=20):
+    def deliver(self):
         """One code, from request to verification."""
         verification = self.ask()
-        until(seconds, "the code is accepted", lambda: self.machine.sql(
+        until("the code is accepted", lambda: self.machine.sql(
             f"SELECT job_state FROM otp.delivery_status WHERE verification_id = {verification}") == "accepted")
 
     def journal(self, unit="otpd"):
@@ -163,12 +163,12 @@ def reloads(stage):
     """Twilio refuses the token; the right one is written and `systemctl reload` takes it up: the same process sends."""
     machine, pid = stage.machine, stage.main_pid()
     verification = stage.ask()
-    until(20, "the worker pauses", lambda: machine.show("otpd", "StatusText").startswith("paused"))
+    until("the worker pauses", lambda: machine.show("otpd", "StatusText").startswith("paused"))
     stage.notes = machine.show("otpd", "StatusText")
     same("messages", stage.simulator.stats()["created"], 0)
     machine.write("/etc/otpd/credentials/twilio_auth_token", TOKEN + "\n", "0640", "root:otpd")
     machine.sh("systemctl reload otpd")
-    until(20, "the code is accepted", lambda: machine.sql(
+    until("the code is accepted", lambda: machine.sql(
         f"SELECT job_state FROM otp.delivery_status WHERE verification_id = {verification}") == "accepted")
     same("messages", stage.simulator.stats()["created"], 1)
     stage.running()
@@ -207,10 +207,10 @@ def is_killed(stage):
     machine, pid, worker = stage.machine, stage.main_pid(), stage.worker()
     stage.simulator.slow(300)
     stage.backend.begin(per_second=20)
-    until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 3)
+    until("sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 3)
     machine.sh(f"kill -KILL {pid}")
     begin = time.monotonic()
-    until(20, "it is back", lambda: stage.main_pid() not in (0, pid) and stage.is_up())
+    until("it is back", lambda: stage.main_pid() not in (0, pid) and stage.is_up())
     stage.notes = f"back after {time.monotonic() - begin:.1f} s"
     left = machine.sql(f"SELECT count(*) FROM otp.send_jobs WHERE worker = {worker} AND state IN ('sending', 'unknown')")
     expect(left != "0", "it had nothing in hand")
@@ -224,19 +224,19 @@ def is_killed(stage):
 
 @step
 def is_stuck(stage):
-    """A process that hangs misses its watchdog and is replaced. (WatchdogSec is 2 s here.)"""
+    """A process that hangs misses its watchdog and is replaced. (WatchdogSec is 5 s here.)"""
     machine = stage.machine
     machine.sh("mkdir -p /run/systemd/system/otpd.service.d"
-               " && printf '[Service]\\nWatchdogSec=2\\n' >/run/systemd/system/otpd.service.d/test.conf"
+               " && printf '[Service]\\nWatchdogSec=5\\n' >/run/systemd/system/otpd.service.d/test.conf"
                " && systemctl daemon-reload && systemctl restart otpd")
     stage.running()
     pid, begin = stage.main_pid(), time.monotonic()
     # Several beats: the loop feeds it, though nothing is to be sent.
-    until(10, "beats", lambda: time.monotonic() - begin > 5)
-    same("the process after 5 s", stage.main_pid(), pid)
+    until("beats", lambda: time.monotonic() - begin > 12)
+    same("the process after 12 s", stage.main_pid(), pid)
     machine.sh(f"kill -STOP {pid}")
     begin = time.monotonic()
-    until(20, "it is replaced", lambda: stage.main_pid() not in (0, pid) and stage.is_up())
+    until("it is replaced", lambda: stage.main_pid() not in (0, pid) and stage.is_up())
     stage.notes = f"replaced after {time.monotonic() - begin:.1f} s"
     expect("Watchdog timeout" in stage.journal(), "the journal does not tell of the watchdog")
     same("core dumps", machine.sh("find / -xdev -name 'core*' -newer /etc/otpd/otpd.env -type f -path '*otpd*'"), "")
@@ -250,7 +250,7 @@ def loses_its_database(stage):
     """No database: it says so in its status, waits, and is not restarted."""
     machine, pid = stage.machine, stage.main_pid()
     machine.sh("systemctl stop postgresql")
-    until(20, "its status says so", lambda: "database" in machine.show("otpd", "StatusText"))
+    until("its status says so", lambda: "database" in machine.show("otpd", "StatusText"))
     stage.notes = machine.show("otpd", "StatusText")
     expect(stage.is_up(), "it is not active")
     machine.sh("systemctl start postgresql")
@@ -266,12 +266,13 @@ def stops(stage):
     worker = stage.worker()
     stage.simulator.slow(2000)
     stage.backend.begin(per_second=20)
-    until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 10)
+    until("sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 10)
     begin = time.monotonic()
     machine.sh("systemctl stop otpd")
     took = time.monotonic() - begin
     stage.notes = f"drained in {took:.1f} s"
-    expect(1 < took < 20, f"it took {took:.1f} s")
+    # systemd kills what takes longer than TimeoutStopSec, and the result is then no success.
+    expect(took > 1, f"it took {took:.1f} s, and requests were under way for 2 s")
     same("its result", machine.show("otpd", "Result"), "success")
     same("its exit code", machine.show("otpd", "ExecMainStatus"), "0")
     same("what it left in hand", machine.sql(
@@ -312,7 +313,7 @@ def is_upgraded(stage):
     pids = [stage.main_pid(), stage.main_pid("otpd@2")]
     stage.simulator.slow(300)
     stage.backend.begin(per_second=30)
-    until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 5)
+    until("sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 5)
     machine.sh("apt-get install --yes /packages/higher.deb")
     same("the version", machine.sh("dpkg-query --show --showformat='${Version}' otpd"), higher)
     for unit, pid in zip(("otpd", "otpd@2"), pids):
@@ -327,7 +328,7 @@ def is_upgraded(stage):
 def is_rebooted(stage):
     """The whole machine reboots under load, its database too; both workers return by themselves."""
     stage.backend.begin(per_second=30)
-    until(20, "sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 5)
+    until("sends are under way", lambda: stage.simulator.stats()["concurrent"] >= 5)
     begin = time.monotonic()
     stage.machine.reboot()
     for unit in ("otpd", "otpd@2"):
@@ -343,7 +344,7 @@ def is_rebooted(stage):
 def has_lost_nothing(stage):
     """Counted at both ends: every committed code was sent exactly once."""
     machine = stage.machine
-    until(150, "every job has ended", lambda: machine.sql("SELECT count(*) FROM otp.send_jobs") == "0", every=1)
+    until("every job has ended", lambda: machine.sql("SELECT count(*) FROM otp.send_jobs") == "0", every=1)
     rows = [row.split("|") for row in machine.sql(
         "SELECT v.id, v.e164, d.job_state FROM otp.verifications v JOIN otp.delivery_status d ON d.verification_id = v.id"
     ).splitlines()]
