@@ -462,12 +462,13 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = ANY (refused) RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, remedy, error_class, requested_at, follows)
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, remedy, error_class, requested_at, follows,
+        traceparent)
     SELECT g.id, g.verification_id, g.channel, 'limited', g.attempt - 1,
         'The text was held back, because too many codes like it were sent and not used.',
         'SELECT * FROM otp.fraud_status shows what is held and why. If the requests come from real users, add an exception to '
             'otp.fraud_exceptions.',
-        'limited', g.requested_at, g.follows
+        'limited', g.requested_at, g.follows, g.traceparent
     FROM gone g;
     RETURN refused;
 END $$;
