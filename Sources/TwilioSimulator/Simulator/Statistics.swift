@@ -29,6 +29,8 @@ struct Statistics {
     var callbacksRefused = 0
     /// Requests that told whether a message's code was used, and were accepted.
     var feedbacks = 0
+    /// Exports of traces, by OTLP/HTTP.
+    var traceExports = 0
     /// Faults by name.
     var faults: [String: Int] = [:]
     private var sms = ChannelStatistics()
