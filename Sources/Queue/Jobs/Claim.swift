@@ -70,7 +70,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -93,7 +93,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email, coalesce(f.id = ANY (j.refused), false),
+               f.channel, f.email, f.traceparent, f.follows, coalesce(f.id = ANY (j.refused), false),
                EXISTS (SELECT FROM otp.limits l
                         WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL)
           FROM found f CROSS JOIN judged j
@@ -132,7 +132,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -155,7 +155,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email, coalesce(f.id = ANY (j.refused), false),
+               f.channel, f.email, f.traceparent, f.follows, coalesce(f.id = ANY (j.refused), false),
                EXISTS (SELECT FROM otp.limits l
                         WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL)
           FROM found f CROSS JOIN judged j
@@ -201,7 +201,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -224,7 +224,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email, coalesce(f.id = ANY (j.refused), false),
+               f.channel, f.email, f.traceparent, f.follows, coalesce(f.id = ANY (j.refused), false),
                EXISTS (SELECT FROM otp.limits l
                         WHERE l.scope IN ('prefix', 'country', 'total', 'budget') AND l.times_usual IS NULL),
                (SELECT m.due_at FROM mark m) - interval '1 second'

@@ -1,6 +1,7 @@
 public import EventLoop
 public import OTP
 public import Postgres
+public import Tracing
 
 /// One job that this worker has claimed until its lease ends. It prints neither its code nor more than a masked number.
 public struct ClaimedJob: Sendable {
@@ -45,6 +46,10 @@ public struct ClaimedJob: Sendable {
     public let channel: Channel
     /// The address for e-mail, if the verification has one.
     public let email: String?
+    /// The caller's span; nil if its request had none.
+    public let caller: TraceContext?
+    /// The job that it follows, as a later step of a route or as a resend; nil for the first of a request.
+    public let follows: Int64?
 
     /// Why a code ended before it expired.
     public enum EndReason: String, Sendable {
@@ -85,5 +90,7 @@ public struct ClaimedJob: Sendable {
         // Only channels that this program knows are claimed.
         channel = Channel(rawValue: name) ?? .sms
         email = try row.next()
+        caller = (try row.next() as String?).flatMap(TraceContext.init(traceparent:))
+        follows = try row.next()
     }
 }

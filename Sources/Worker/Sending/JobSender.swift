@@ -13,6 +13,8 @@ final class JobSender<Channel: SendChannel> {
     let catalog: Catalog
     let maintenance: MaintenanceSchedule
     let recorder: Recorder
+    /// Nil without traces.
+    let spans: JobSpans?
     var random = SystemRandomNumberGenerator()
     var limits = LogLimits()
     /// Since when the channel's credentials are in force.
@@ -24,10 +26,12 @@ final class JobSender<Channel: SendChannel> {
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ pauses: PauseBook, _ catalog: Catalog,
-        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel
+        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel,
+        spans: JobSpans? = nil
     ) {
         (self.core, self.jobs, self.pauses, self.catalog) = (core, jobs, pauses, catalog)
         (self.maintenance, self.recorder, self.channel) = (maintenance, recorder, channel)
+        self.spans = spans
     }
 
     /// Events that can happen a thousand times a second are logged once a second, with their count.
@@ -90,7 +94,7 @@ final class JobSender<Channel: SendChannel> {
                 metadata: [
                     LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.count: "\(count)",
                     LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
-                ])
+                ].joined(to: job.caller))
         }
         return true
     }
@@ -189,6 +193,7 @@ final class JobSender<Channel: SendChannel> {
         core.announce(core.machine.dropped(at: now))
         if next.job.isQuarantined { jobs.quarantined -= 1 }
         if why.outcome == .failed { core.tally.failed += 1 }
+        spans?.dropped(next, why, at: now)
         if why.outcome == .retry { core.machine.schedule.expect(at: now + why.delay + .milliseconds(50)) }
         recorder.end(
             UnsentEnd(
