@@ -1,6 +1,7 @@
 import Glibc
 import OTP
 import Testing
+import Tracing
 
 @testable import otpd
 

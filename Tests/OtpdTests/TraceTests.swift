@@ -88,7 +88,7 @@ import Tracing
             await record(count, tracer, on: exporter)
             await exporter.drain()
             await run
-            return await counts(of: tracer, on: exporter)
+            return await result(of: tracer, on: exporter)
         }.value
         return (counts, log.lines)
     }
@@ -101,7 +101,7 @@ import Tracing
         }
     }
 
-    private func counts(of tracer: Tracer, on exporter: isolated TraceExporter) -> SpanCounts { tracer.counts }
+    private func result(of tracer: Tracer, on exporter: isolated TraceExporter) -> SpanCounts { tracer.counts }
 
     @Test func aDrainExportsWhatIsLeft() async throws {
         let bodies = Mutex<[[UInt8]]>([])

@@ -1,3 +1,10 @@
+/// The value of an attribute.
+enum AttributeValue {
+    case text(String)
+    case int(Int64)
+    case double(Double)
+}
+
 /// Writes JSON, one value after another. The caller keeps keys and values in order.
 struct JSONWriter {
     private(set) var bytes: [UInt8] = []

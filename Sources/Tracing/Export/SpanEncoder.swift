@@ -89,13 +89,6 @@ public struct SpanEncoder: Sendable {
     }
 }
 
-/// The value of an attribute.
-enum AttributeValue {
-    case text(String)
-    case int(Int64)
-    case double(Double)
-}
-
 /// A span's content in OpenTelemetry's terms.
 private struct Description {
     /// The numbers of OTLP's `SpanKind`.
