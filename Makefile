@@ -27,7 +27,7 @@ VERSION ?= 17
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-systemd test-prometheus test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-systemd test-prometheus test-tracing test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -156,6 +156,11 @@ test-prometheus: deps ## Runs otpd under load with Debian's Prometheus, and chec
 	@.ci/swift-build debug otpd
 	@.ci/swift-build debug twilio-simulator
 	@.ci/with-postgres Tests/prometheus/run .build/debug
+
+test-tracing: deps ## Holds otpd's export of traces against the schema of OpenTelemetry's protocol
+	@.ci/swift-build debug otpd
+	@.ci/swift-build debug twilio-simulator
+	@export=$$(mktemp) && trap 'rm -f "$$export"' EXIT && .ci/with-postgres deploy/captures/trace .build/debug "$$export" && Tests/tracing/schema "$$export"
 
 test-dashboard: deps ## Tests the dashboard in a headless Chromium: content, updates, phone, dark, keyboard, outage
 	@.ci/deps chromium fonts-dejavu-core prometheus

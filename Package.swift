@@ -71,6 +71,9 @@ let package = Package(
         .target(name: "OTP", swiftSettings: strictMemory),
         .target(name: "Twilio", dependencies: ["OTP", "CCrypto"], swiftSettings: strictMemory),
 
+        // Traces: spans, and when they are exported; pure but for the clock.
+        .target(name: "Tracing", dependencies: ["EventLoop", "OTP"], swiftSettings: strict),
+
         // Mails: contents, and SMTP over libcurl's connections.
         .target(
             name: "Mail", dependencies: ["EventLoop", "HTTP", "OTP", "CCurl", "CIDN2"], swiftSettings: strictMemory),
@@ -80,24 +83,28 @@ let package = Package(
 
         // The queue in SQL, the loops that use it, and the program.
         .target(
-            name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres"],
+            name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres", "Tracing"],
             swiftSettings: strictMemory),
         .target(
             name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue"], swiftSettings: strict),
         .target(
             name: "Worker",
-            dependencies: ["EventLoop", "HTTP", "Mail", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging],
+            dependencies: [
+                "EventLoop", "HTTP", "Mail", "OTP", "Postgres", "Queue", "Runtime", "Tracing", "Twilio", logging,
+            ],
             swiftSettings: strict),
         .target(
             name: "Callbacks",
-            dependencies: ["EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Runtime", "Twilio", logging]
+            dependencies: [
+                "EventLoop", "HTTPServer", "OTP", "Postgres", "Queue", "Runtime", "Tracing", "Twilio", logging,
+            ]
                 + nio,
             swiftSettings: strict),
         .executableTarget(
             name: "otpd",
             dependencies: [
                 "CDashboard", "CLinux", "Callbacks", "EventLoop", "HTTP", "HTTPServer", "Mail", "OTP", "Postgres",
-                "Queue", "Runtime", "Twilio", "Worker",
+                "Queue", "Runtime", "Tracing", "Twilio", "Worker",
                 argumentParser, logging,
             ],
             swiftSettings: strictMemory),
@@ -123,6 +130,8 @@ let package = Package(
             name: "MailTests", dependencies: ["TestSupport", "Mail", "EventLoop", "OTP"],
             exclude: ["Support/tls_server.py"], swiftSettings: strict),
         .testTarget(name: "OTPTests", dependencies: ["TestSupport", "OTP"], swiftSettings: strict),
+        .testTarget(
+            name: "TracingTests", dependencies: ["EventLoop", "OTP", "Tracing", "TestSupport"], swiftSettings: strict),
         // Optimized in every configuration, because it visits millions of states. (No package depends on this one.)
         .testTarget(
             name: "ModelTests", dependencies: ["OTP"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
@@ -133,7 +142,9 @@ let package = Package(
         .testTarget(
             name: "WorkerTests",
             dependencies: [
-                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "TestSupport", "Twilio", "Worker", logging,
+                "EventLoop", "HTTP", "OTP", "Postgres", "Queue", "Runtime", "TestSupport", "Tracing", "Twilio",
+                "Worker",
+                logging,
             ],
             swiftSettings: strict),
         .testTarget(
@@ -155,7 +166,8 @@ let package = Package(
         .testTarget(
             name: "OtpdTests",
             dependencies: [
-                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Twilio",
+                "TestSupport", "otpd", "EventLoop", "HTTP", "HTTPServer", "OTP", "Postgres", "Queue", "Tracing",
+                "Twilio",
                 argumentParser, logging,
             ],
             swiftSettings: strict),
@@ -178,7 +190,9 @@ if isFuzzing {
         // The part of otpd that reads settings, as a library, because a program cannot be linked into another.
         .target(
             name: "otpd",
-            dependencies: ["HTTP", "HTTPServer", "Mail", "OTP", "Postgres", "Queue", "Twilio", "Worker", logging],
+            dependencies: [
+                "HTTP", "HTTPServer", "Mail", "OTP", "Postgres", "Queue", "Tracing", "Twilio", "Worker", logging,
+            ],
             sources: [
                 "Settings", "Support/ExitCode.swift", "Support/Failure.swift", "Support/Output",
                 "Support/SystemError.swift",

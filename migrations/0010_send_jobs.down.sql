@@ -11,7 +11,7 @@ DROP TRIGGER release_removed ON otp.sender_rates;
 DROP TRIGGER release_deferred ON otp.sender_rates;
 DROP TABLE otp.wake_ups, otp.send_jobs;
 DROP TYPE otp.hold_kind;
-DROP FUNCTION otp.release_deferred, otp.wake_workers, otp.send_jobs_before_insert;
+DROP FUNCTION otp.release_deferred, otp.wake_workers, otp.send_jobs_before_insert, otp.checked_traceparent;
 DROP SEQUENCE otp.wake_key;
 
 DELETE FROM otp.schema_migrations WHERE version = 10;

@@ -54,7 +54,8 @@ CREATE TABLE otp.send_jobs (
     hold_key text COLLATE "C",                  -- the name of the pause, or the sender
     returned int DEFAULT 0,                     -- claims that gave the job back without an attempt
     has_predecessor boolean DEFAULT true,       -- its verification had an earlier live job at the insert, which goes first
-    client_ip inet                              -- write-only: the client of this send, if the verification has another one
+    client_ip inet,                             -- write-only: the client of this send, if the verification has another one
+    traceparent text COLLATE "C"                -- the caller's span, as W3C Trace Context writes it; null: no trace
 ) WITH (
     fillfactor = 70,
     autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_threshold = 1000,
@@ -93,6 +94,20 @@ DO $$
 BEGIN
     -- The first 48 bits of such a UUID are all random. pgcrypto's functions may not be granted to the owner yet.
     PERFORM setval('otp.wake_key', ('x' || left(replace(gen_random_uuid()::text, '-', ''), 12))::bit(48)::bigint | 1);
+END $$;
+
+-- The traceparent of a request in the form of version 00 of W3C Trace Context, with no flag but "sampled". Null if it is invalid:
+-- the specification says to go on without it. A later version may have more parts, which are left out.
+CREATE FUNCTION otp.checked_traceparent(traceparent text) RETURNS text
+LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE
+    parts CONSTANT text[] := regexp_match(traceparent,
+        '^(?!ff)([0-9a-f]{2})-((?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16})-[0-9a-f]([0-9a-f])(-.*)?$');
+BEGIN
+    IF parts IS NULL OR parts[1] = '00' AND parts[4] IS NOT NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN '00-' || parts[2] || CASE WHEN strpos('13579bdf', parts[3]) > 0 THEN '-01' ELSE '-00' END;
 END $$;
 
 CREATE FUNCTION otp.send_jobs_before_insert() RETURNS trigger
@@ -172,9 +187,9 @@ BEGIN
             WITH gone AS (
                 DELETE FROM otp.send_jobs j WHERE j.id = verification.follower_id AND j.state = 'queued' RETURNING j.*
             )
-            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
+            INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows, traceparent)
             SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, 'The user requested the code again before this send.',
-                g.requested_at, g.follows
+                g.requested_at, g.follows, g.traceparent
             FROM gone g;
         END IF;
         -- A send counts for the client address that requests it. A resend counts for the address of the last request.
@@ -228,6 +243,13 @@ BEGIN
     NEW.hold_key := NULL;
     NEW.returned := 0;
     NEW.has_predecessor := queue.has_predecessor;
+    -- A job that follows another one has that one's trace, whatever the session that inserts it has.
+    IF NEW.follows IS NULL THEN
+        NEW.traceparent := coalesce(NEW.traceparent, current_setting('otp.traceparent', true));
+        IF NEW.traceparent IS NOT NULL THEN
+            NEW.traceparent := otp.checked_traceparent(NEW.traceparent);
+        END IF;
+    END IF;
     IF NEW.step IS NOT NULL AND verification.is_test IS NULL THEN
         nothing := otp.await_step(NEW);
     END IF;
@@ -325,12 +347,12 @@ BEGIN
                 DELETE FROM otp.send_jobs j WHERE j.id = job.id RETURNING j.*
             )
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error, remedy, error_class,
-                requested_at, follows)
+                requested_at, follows, traceparent)
             SELECT g.id, g.verification_id, g.channel, g.step, 'limited', g.attempt - 1,
                 format('More codes were requested at once than otp.limits allows: %s %s in %s.', over.scope,
                     trim_scale(over.allowed), over.period),
                 'Find out where the requests come from. If they come from real users, raise the limit in otp.limits.', 'limited',
-                g.requested_at, g.follows
+                g.requested_at, g.follows, g.traceparent
             FROM gone g;
             within := array_remove(within, job.id);
         END LOOP;

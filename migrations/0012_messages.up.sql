@@ -42,7 +42,8 @@ CREATE TABLE otp.messages (
     redacted_at timestamptz,        -- when otpd emptied its text at Twilio
     redactions smallint NOT NULL DEFAULT 0,     -- tries to empty it
     -- True: another job of the history has this send_job_id, because the sequence was behind. is_primary is then false.
-    id_taken boolean
+    id_taken boolean,
+    traceparent text COLLATE "C"    -- a copy of its send job's
 ) WITH (fillfactor = 80, autovacuum_vacuum_insert_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 1);
 -- A job ends once. Further messages of it are kept with is_primary = false.
 CREATE UNIQUE INDEX messages_send_job ON otp.messages (send_job_id) WHERE is_primary;
@@ -77,6 +78,7 @@ CREATE TABLE otp.unsent_jobs (
     step smallint,
     follows bigint,
     follow_up text,
+    traceparent text COLLATE "C",   -- a copy of its send job's
     PRIMARY KEY (send_job_id, requested_at)
 );
 CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);

@@ -114,14 +114,17 @@ BEGIN
     -- A new SID is evidence of a message. It ends the job that it refers to, in any live state.
     DELETE FROM otp.send_jobs j
     WHERE j.id = referenced[1]::bigint AND j.attempt >= referenced[2]::int AND referenced[2]::int > 0
-    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.channel, j.step, j.follows, true AS is_primary INTO job;
+    RETURNING j.id, j.verification_id, j.worker, j.requested_at, j.channel, j.step, j.follows, j.traceparent, true AS is_primary
+    INTO job;
     IF job IS NULL THEN
         SELECT e.send_job_id AS id, e.verification_id, NULL::bigint AS worker, e.requested_at, e.channel, e.step, e.follows,
-            false AS is_primary
+            e.traceparent, false AS is_primary
         INTO job
-        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.channel, u.step, u.follows FROM otp.unsent_jobs u
+        FROM (SELECT u.send_job_id, u.verification_id, u.requested_at, u.channel, u.step, u.follows, u.traceparent
+                FROM otp.unsent_jobs u
                 WHERE u.send_job_id = referenced[1]::bigint AND u.attempts >= referenced[2]::int
-            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.channel, m.step, m.follows FROM otp.messages m
+            UNION ALL SELECT m.send_job_id, m.verification_id, m.requested_at, m.channel, m.step, m.follows, m.traceparent
+                FROM otp.messages m
                 WHERE m.send_job_id = referenced[1]::bigint AND m.is_primary AND m.attempt >= referenced[2]::int) e
         LIMIT 1;
     END IF;
@@ -129,10 +132,10 @@ BEGIN
         RETURN false;
     END IF;
     INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
-        accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows, country)
+        accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows, traceparent, country)
     VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.channel,
-        job.step, job.follows, (SELECT v.country FROM otp.verifications v WHERE v.id = job.verification_id))
+        job.step, job.follows, job.traceparent, (SELECT v.country FROM otp.verifications v WHERE v.id = job.verification_id))
     -- The worker's own result or another callback may have recorded the message meanwhile.
     ON CONFLICT (message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),

@@ -53,7 +53,10 @@ CREATE TABLE otp.worker_status (
     callbacks_received bigint,  -- since the start; null: it has no receiver
     callbacks_refused bigint,
     callbacks_dropped bigint,
-    callbacks_written bigint
+    callbacks_written bigint,
+    spans_exported bigint,      -- since the start; null: it exports no traces
+    spans_dropped bigint,
+    spans_failed bigint
 ) WITH (fillfactor = 50);
 ALTER SEQUENCE otp.worker_ids OWNED BY otp.worker_status.worker_id;
 COMMENT ON TABLE otp.worker_status IS 'One row per otpd run and per otpd callbacks. A process is alive while heartbeat_at is younger than 30 seconds.';

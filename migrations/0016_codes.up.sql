@@ -324,8 +324,8 @@ BEGIN
         WHERE j.verification_id = cancel_queued_sends.verification_id AND j.state = 'queued'
         RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
-    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, why, g.requested_at, g.follows FROM gone g;
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows, traceparent)
+    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, why, g.requested_at, g.follows, g.traceparent FROM gone g;
 END $$;
 
 CREATE FUNCTION otp.verify(
@@ -549,6 +549,7 @@ END $$;
 CREATE FUNCTION otp.request(
     subject text, phone_number text, locale text DEFAULT NULL, purpose text DEFAULT NULL, region text DEFAULT NULL,
     ttl interval DEFAULT NULL, client_ip inet DEFAULT NULL, channel text DEFAULT NULL, email text DEFAULT NULL,
+    traceparent text DEFAULT NULL,
     OUT verification_id bigint, OUT expires_at timestamptz, OUT resend_after timestamptz)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -646,7 +647,8 @@ BEGIN
     END IF;
     -- A code that was sent a moment ago is on its way: it is not sent again.
     IF next_send_at IS NULL THEN
-        INSERT INTO otp.send_jobs (verification_id, channel) VALUES (request.verification_id, request.channel)
+        INSERT INTO otp.send_jobs (verification_id, channel, traceparent)
+        VALUES (request.verification_id, request.channel, request.traceparent)
         RETURNING requested_at + settings.resend_after INTO next_send_at;
     END IF;
     IF is_unbounded THEN

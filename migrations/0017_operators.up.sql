@@ -110,7 +110,8 @@ BEGIN
             'If the user has no message, ask them to request the code again.');
     END IF;
     BEGIN
-        INSERT INTO otp.send_jobs (verification_id, channel, follows) VALUES (ended.verification_id, ended.channel, wanted)
+        INSERT INTO otp.send_jobs (verification_id, channel, follows, traceparent)
+        VALUES (ended.verification_id, ended.channel, wanted, ended.traceparent)
         RETURNING id INTO again;
     EXCEPTION WHEN SQLSTATE 'OT006' THEN
         PERFORM otp.refuse_job(wanted, 'cannot be sent again, because ' || SQLERRM,
@@ -131,8 +132,8 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = wanted AND j.state = 'queued' RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
-    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, 'An operator canceled the job.', g.requested_at, g.follows
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows, traceparent)
+    SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, 'An operator canceled the job.', g.requested_at, g.follows, g.traceparent
     FROM gone g;
     IF FOUND THEN
         RETURN wanted;

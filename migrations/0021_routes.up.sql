@@ -129,6 +129,7 @@ DECLARE
     delay interval := '0';
     later bigint;
     job bigint;
+    traceparent text;
 BEGIN
     -- The lock comes first. A request at the same moment is either visible below, or it sees the job that follows.
     SELECT v.* INTO verification FROM otp.verifications v WHERE v.id = follow_up.verification_id FOR NO KEY UPDATE;
@@ -171,13 +172,20 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = follow_up.send_job_id AND j.state = 'queued' RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error_code, error, remedy, requested_at, follows)
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error_code, error, remedy, requested_at, follows,
+        traceparent)
     SELECT g.id, g.verification_id, g.channel, 'canceled', g.attempt, g.last_error_code,
-        'The next step of the route took over.' || coalesce(' Last try: ' || g.last_error, ''), g.last_remedy, g.requested_at, g.follows
+        'The next step of the route took over.' || coalesce(' Last try: ' || g.last_error, ''), g.last_remedy, g.requested_at, g.follows,
+        g.traceparent
     FROM gone g;
+    SELECT t.traceparent INTO traceparent FROM (
+        SELECT m.traceparent FROM otp.messages m WHERE m.send_job_id = follow_up.send_job_id AND m.is_primary
+        UNION ALL SELECT u.traceparent FROM otp.unsent_jobs u WHERE u.send_job_id = follow_up.send_job_id
+        UNION ALL SELECT j.traceparent FROM otp.send_jobs j WHERE j.id = follow_up.send_job_id) t LIMIT 1;
     BEGIN
-        INSERT INTO otp.send_jobs (verification_id, channel, step, follows, due_at)
-        VALUES (verification.id, next.channel, CASE WHEN NOT next.is_last THEN next.step END, follow_up.send_job_id, moment + delay)
+        INSERT INTO otp.send_jobs (verification_id, channel, step, follows, due_at, traceparent)
+        VALUES (verification.id, next.channel, CASE WHEN NOT next.is_last THEN next.step END, follow_up.send_job_id, moment + delay,
+            traceparent)
         RETURNING id INTO job;
         UPDATE otp.verifications v SET follower_id = job WHERE v.id = verification.id;
     EXCEPTION WHEN SQLSTATE 'OT001' OR SQLSTATE 'OT006' OR SQLSTATE 'OT007' THEN

@@ -523,7 +523,8 @@ BEGIN
     WITH gone AS (
         DELETE FROM otp.send_jobs j WHERE j.id = ANY (refused) RETURNING j.*
     )
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, remedy, error_class, requested_at, follows)
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, remedy, error_class, requested_at, follows,
+        traceparent)
     SELECT g.id, g.verification_id, g.channel, 'limited', g.attempt - 1,
         CASE WHEN g.id = ANY (too_risky) THEN 'Twilio rates the risk of the phone number above max_risk_score, and too many codes like '
                 'this were sent and not used.'
@@ -532,7 +533,7 @@ BEGIN
                 'otp.settings.max_risk_score.'
             ELSE 'SELECT * FROM otp.fraud_status shows what is held and why. If the requests come from real users, add an exception to '
             'otp.fraud_exceptions.' END,
-        'limited', g.requested_at, g.follows
+        'limited', g.requested_at, g.follows, g.traceparent
     FROM gone g;
     RETURN (refused, suspicious, settings.max_risk_score)::otp.judgement;
 END $$;

@@ -132,10 +132,10 @@ CREATE FUNCTION otp.end_test_send() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     DELETE FROM otp.send_jobs j WHERE j.id = NEW.id;
-    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows)
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error, requested_at, follows, traceparent)
     VALUES (NEW.id, NEW.verification_id, NEW.channel, 'test', 0,
         'Nothing was sent: its phone number is a test number, and its code is fixed (otp.test_numbers).',
-        NEW.requested_at, NEW.follows);
+        NEW.requested_at, NEW.follows, NEW.traceparent);
     RETURN NULL;
 END $$;
 

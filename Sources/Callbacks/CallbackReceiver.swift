@@ -5,6 +5,7 @@ public import OTP
 import Postgres
 public import Queue
 import Runtime
+public import Tracing
 import Twilio
 
 /// The receiver of Twilio's status callbacks: a server on a thread of its own, and on the loop a writer with a session
@@ -22,6 +23,7 @@ public actor CallbackReceiver {
     private let configuration: ReceiverConfiguration
     private let limits: Limits
     private let log: Logger
+    private let tracer: Tracer?
     private let buffer: ReceiptBuffer
     private let reader: CurrentReader
     private lazy var server = makeServer()
@@ -38,15 +40,18 @@ public actor CallbackReceiver {
     static let drain = Instant.Duration.seconds(15)
 
     /// Prepares a receiver; nothing listens yet.
-    public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger) {
-        self.init(configuration, limits: Limits(), on: loop, log: log)
+    public init(_ configuration: ReceiverConfiguration, on loop: EventLoop, log: Logger, tracer: Tracer? = nil) {
+        self.init(configuration, limits: Limits(), on: loop, log: log, tracer: tracer)
     }
 
-    init(_ configuration: ReceiverConfiguration, limits: Limits, on loop: EventLoop, log: Logger) {
+    init(
+        _ configuration: ReceiverConfiguration, limits: Limits, on loop: EventLoop, log: Logger, tracer: Tracer? = nil
+    ) {
         self.configuration = configuration
         self.limits = limits
         self.loop = loop
         self.log = log
+        self.tracer = tracer
         buffer = ReceiptBuffer(capacity: limits.buffered)
         reader = CurrentReader(
             CallbackReader(publicURL: configuration.publicURL, authToken: configuration.authToken))
@@ -62,10 +67,12 @@ public actor CallbackReceiver {
             configuration.database, on: loop,
             onConnect: { [weak self] connection throws(PostgresError) in try await self?.connected(connection) },
             onState: { [weak self] state in self?.assumeIsolated { $0.session(state) } })
-        let writer = Writer(loop: loop, buffer: buffer, session: session, batch: limits.batch, log: log)
+        let writer = Writer(loop: loop, buffer: buffer, session: session, batch: limits.batch, log: log, tracer: tracer)
         let reporter = Reporter(loop: loop, buffer: buffer, log: log)
         heartbeat = configuration.statusRow.map {
-            HeartbeatLoop(loop: loop, row: StatusRow($0, loop: loop, buffer: buffer, session: session, log: log))
+            HeartbeatLoop(
+                loop: loop,
+                row: StatusRow($0, loop: loop, buffer: buffer, session: session, log: log, tracer: tracer))
         }
         var failure: ReceiverFailure?
         await withTaskGroup(of: Void.self) { background in

@@ -3,6 +3,7 @@ import Logging
 import Postgres
 import Queue
 import Runtime
+import Tracing
 
 /// Keeps the row of `otp.worker_status` of a receiver that runs alone.
 struct HeartbeatLoop: BackgroundLoop, Sendable {
@@ -43,11 +44,16 @@ actor StatusRow {
     private let buffer: ReceiptBuffer
     private let session: Session
     private let log: Logger
+    private let tracer: Tracer?
     private var report: WorkerReport
     private var worker: Int64?
     private var isRefused = false
 
-    init(_ report: WorkerReport, loop: EventLoop, buffer: ReceiptBuffer, session: Session, log: Logger) {
+    init(
+        _ report: WorkerReport, loop: EventLoop, buffer: ReceiptBuffer, session: Session, log: Logger,
+        tracer: Tracer? = nil
+    ) {
+        self.tracer = tracer
         self.report = report
         self.loop = loop
         self.buffer = buffer
@@ -69,6 +75,7 @@ actor StatusRow {
             if worker == nil { worker = try await Register.run(on: connection, deadline: .now() + timeout) }
             guard let worker else { return true }
             report.callbacks = buffer.counters.reported
+            report.spans = tracer?.counts
             try await ReceiverHeartbeat.run(on: connection, worker: worker, report, deadline: .now() + timeout)
         } catch {
             // The session logs a lost connection.

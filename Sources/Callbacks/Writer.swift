@@ -4,6 +4,7 @@ import OTP
 import Postgres
 import Queue
 import Runtime
+import Tracing
 
 /// Records the callbacks that the receiver took, in batches. A batch is repeated until the database has it, however
 /// long that takes.
@@ -13,6 +14,8 @@ struct Writer: Sendable {
     let session: Session
     let batch: Int
     let log: Logger
+    /// Nil without traces.
+    var tracer: Tracer?
 
     /// One statement, and the wait for a connection before it.
     static let timeout = Instant.Duration.seconds(10)
@@ -63,11 +66,13 @@ struct Writer: Sendable {
                 buffer.requeue(part.receipts)
                 continue
             }
+            let began = Instant.now()
             do throws(PostgresError) {
                 let connection = try await session.connection(deadline: .now() + Self.timeout)
                 let known = try await RecordReceipts.run(
                     on: connection, part.receipts, deadline: .now() + Self.timeout)
                 buffer.wrote(part.receipts.count, known: known)
+                await trace(part.receipts, began: began, on: connection)
             } catch {
                 part.tries += 1
                 let count = part.receipts.count
@@ -95,6 +100,20 @@ struct Writer: Sendable {
                 case .drop: drop(part, error)
                 }
             }
+        }
+    }
+
+    /// Records the spans of receipts whose requests have a trace. A role that may only call `otp.record_status` may not read
+    /// which these are, and then there are none.
+    private func trace(_ receipts: [Receipt], began: Instant, on connection: Connection) async {
+        guard let tracer else { return }
+        let statuses = receipts.map { (sid: $0.sid.description, status: $0.status.rawValue) }
+        let traced = try? await TracedMessages.run(on: connection, statuses, deadline: .now() + Self.timeout)
+        for message in traced ?? [] {
+            let (receipt, sid) = (receipts[message.index], statuses[message.index].sid)
+            tracer.record(
+                .receipt(message.receipt(sid: sid, receipt.status.rawValue, receipt.errorCode, .callback)),
+                .linked(to: message.caller), began: began, ended: .now())
         }
     }
 

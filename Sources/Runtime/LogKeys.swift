@@ -5,6 +5,9 @@ public enum LogKeys {
     public static let sendJob = "send_job_id"
     public static let attempt = "attempt"
     public static let outcome = "outcome"
+    /// OpenTelemetry's names, by which its tools join a line to a span.
+    public static let traceID = "trace_id"
+    public static let spanID = "span_id"
 
     // What happened.
     public static let reason = "reason"

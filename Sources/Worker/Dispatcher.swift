@@ -6,6 +6,7 @@ import OTP
 import Postgres
 import Queue
 import Runtime
+import Tracing
 import Twilio
 
 /// Owns the parts of a worker that claim jobs, hand them over and record their results, and tells each part what
@@ -32,13 +33,16 @@ actor Dispatcher {
     private let claimer: Claimer
     private let status: StatusReport
     private let keys: CodeKeys
+    /// Nil without traces.
+    private let spans: JobSpans?
     private var heartbeat: HeartbeatLoop?
 
     init(
-        _ configuration: WorkerConfiguration, _ transport: Transport, on loop: EventLoop, log: Logger
+        _ configuration: WorkerConfiguration, _ transport: Transport, on loop: EventLoop, log: Logger, _ tracer: Tracer?
     ) {
         self.loop = loop
         keys = configuration.keys
+        spans = tracer.map { JobSpans($0) }
         let machine = DispatchMachine(
             maxInFlight: configuration.maxInFlight, ratePerSecond: configuration.ratePerSecond, now: .now())
         core = DispatchCore(machine, provider: transport.name, on: loop, log: log)
@@ -60,12 +64,13 @@ actor Dispatcher {
             let pool = RiskPool(twilio, on: loop)
             let checks = RiskChecks(core, jobs, pool)
             (risks, riskPool) = (checks, pool)
-            sender = .twilio(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels, risks: checks))
+            sender = .twilio(
+                JobSender(core, jobs, pauses, catalog, maintenance, recorder, channels, risks: checks, spans: spans))
             isReachable = { await twilio.answers(within: Times.connectivityCheck) }
         case .mail(let client, let mail):
             let channel = MailChannel(client, mail, catalog: catalog, pauses: pauses)
             (risks, riskPool) = (nil, nil)
-            sender = .mail(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel))
+            sender = .mail(JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel, spans: spans))
             isReachable = {
                 (try? await client.check(mail.server, deadline: .now() + Times.connectivityCheck)) != nil
             }
@@ -215,7 +220,8 @@ actor Dispatcher {
 
     /// Polls until canceled.
     func poll(_ records: Session, _ twilio: TwilioReader) async {
-        var poller = Poller(core, maintenance, recorder, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys)
+        var poller = Poller(
+            core, maintenance, recorder, ConnectionSource(records) { $0 }, twilio: twilio, keys: keys, spans: spans)
         await poller.run()
     }
 
@@ -260,7 +266,8 @@ actor Dispatcher {
         let lookups = LookupPool(
             Lookups(
                 records: records, twilio: twilio, rule: rule, log: core.log,
-                caller: { country in await self.caller(country) }, adopt: { await self.adopt($0) }), on: loop)
+                caller: { country in await self.caller(country) }, adopt: { await self.adopt($0) }, spans: spans),
+            on: loop)
         async let performing: Void = lookups.run()
         var reconciler = OutcomeReconciler(core, maintenance, records, lookups, keys: keys)
         await reconciler.run()

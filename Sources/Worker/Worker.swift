@@ -7,6 +7,7 @@ import OTP
 import Postgres
 public import Queue
 import Runtime
+public import Tracing
 public import Twilio
 
 /// The work of one worker process, from the first connection to the last recorded result.
@@ -30,6 +31,7 @@ public actor Worker {
     private let leaving: Latch
     private var refusal: SchemaState?
     private let callbackCounts: @Sendable () -> CallbackCounts?
+    private let spanCounts: @Sendable () -> SpanCounts?
     private let onStatus: @Sendable (String) -> Void
     private var outage = OutageLog<SessionName>()
     /// By session: its last connection, and which server that leads to.
@@ -50,10 +52,14 @@ public actor Worker {
 
     /// Prepares a worker; nothing is connected yet.
     ///
-    /// - Parameter onStatus: told in a few words whenever the worker's state changes, on the loop (systemd's STATUS=).
+    /// - Parameters:
+    ///   - tracer: makes its spans; nil without traces.
+    ///   - spanCounts: the counts of the process's spans, for one worker of a process.
+    ///   - onStatus: told in a few words whenever the worker's state changes, on the loop (systemd's STATUS=).
     /// - Throws: `WorkerFailure.http` or `.mail` when the base URL or libcurl can't be used.
     public init(
-        _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger,
+        _ configuration: WorkerConfiguration, on loop: EventLoop, log: Logger, tracer: Tracer? = nil,
+        spanCounts: @escaping @Sendable () -> SpanCounts? = { nil },
         callbackCounts: @escaping @Sendable () -> CallbackCounts? = { nil },
         onStatus: @escaping @Sendable (String) -> Void = { _ in }
     ) throws(WorkerFailure) {
@@ -61,6 +67,7 @@ public actor Worker {
         self.loop = loop
         self.log = log
         self.callbackCounts = callbackCounts
+        self.spanCounts = spanCounts
         self.onStatus = onStatus
         leaving = Latch(on: loop)
         if let mail = configuration.mail {
@@ -68,7 +75,7 @@ public actor Worker {
         } else {
             do { transport = try Self.twilio(configuration, on: loop, log: log) } catch { throw .http(error) }
         }
-        dispatcher = Dispatcher(configuration, transport, on: loop, log: log)
+        dispatcher = Dispatcher(configuration, transport, on: loop, log: log, tracer)
     }
 
     private static func twilio(
@@ -115,7 +122,7 @@ public actor Worker {
             base: WorkerReport(
                 host: configuration.host, pid: getpid(), version: configuration.version,
                 channels: configuration.channels),
-            onStatus: onStatus, callbackCounts: callbackCounts)
+            onStatus: onStatus, callbackCounts: callbackCounts, spanCounts: spanCounts)
         let rule = ResolutionRule(resends: configuration.resendsUnknown)
         await withTaskGroup(of: Void.self) { [dispatcher, transport] background in
             background.addTask { await claims.run() }

@@ -179,6 +179,8 @@ struct DashboardTextTests {
         var snapshot = StatusFixture.troubled
         snapshot.workers[0].host = "a\"b\\c\nd"
         snapshot.workers[0].callbacks = (5, 4, 3, 2)
+        snapshot.workers[0].spans = (exported: 9, dropped: 8, failed: 7)
+        snapshot.numbersDays = 3
         snapshot.workers[1].state = "stopped"
         var own = StatusSnapshot.Pause()
         own.scope = "worker 8"
@@ -196,6 +198,8 @@ struct DashboardTextTests {
             #"otpd_worker_claims_total{worker="8",host="\#(host)"} 0"#,
             #"otpd_worker_in_flight{worker="5",host="web-3"} 0"#,
             #"otpd_worker_callbacks_total{worker="8",host="\#(host)",result="dropped"} 3"#,
+            #"otpd_worker_spans_total{worker="8",host="\#(host)",result="failed"} 7"#,
+            "otpd_number_table_age_seconds 259200",
             #"otpd_ended_1m{outcome="accepted"} 1204"#, #"otpd_ended_5m{outcome="failed"} 2"#,
             #"otpd_ended_1h{outcome="failed"} 41"#, #"otpd_latency_seconds{quantile="0.99"} 1.24"#,
             #"otpd_paused{scope="country",key="SA"} 1"#, #"otpd_paused{scope="worker",key="8"} 1"#,
@@ -266,7 +270,10 @@ struct DashboardTextTests {
         var snapshot = StatusFixture.working
         snapshot.queue.latency = nil
         let text = Metrics.text(snapshot, DashboardHistory(), refusedTokens: 0)
-        for name in ["otpd_latency_seconds", "otpd_budget_today", "otpd_paused{", "otpd_worker_callbacks_total"] {
+        for name in [
+            "otpd_latency_seconds", "otpd_budget_today", "otpd_paused{", "otpd_worker_callbacks_total",
+            "otpd_worker_spans",
+        ] {
             #expect(!text.contains(name), "\(name)")
         }
     }

@@ -18,6 +18,7 @@ import Testing
         #expect(standard[.resendUnknown] == .value(settings.sending.resendUnknown.rawValue))
         #expect(standard[.apiBaseURL] == .value("\(settings.twilio.baseURL)"))
         #expect(settings.twilio.plainHTTP == .toThisMachine && standard[.plainHTTP] == .value("no"))
+        #expect(standard[.tracesSampler] == .value("parentbased_always_on"))
         #expect(standard[.logLevel] == .value("\(settings.log.level)"))
         #expect(standard[.logFormat] == .value("\(settings.log.format)"))
     }

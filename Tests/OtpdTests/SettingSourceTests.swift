@@ -1,6 +1,7 @@
 import Glibc
 import OTP
 import Testing
+import Tracing
 
 @testable import otpd
 
@@ -24,10 +25,11 @@ import Testing
 
     @Test(arguments: SettingName.allCases.filter(\.isSecret))
     func everySecretMayComeFromAFileOrACredential(name: SettingName) throws {
-        let value = name == .databaseURL ? "postgresql://otpd@db" : long
+        let value = name == .databaseURL ? "postgresql://otpd@db" : name == .otlpHeaders ? "token=\(long)" : long
         var changes: [String: String?] = [name.rawValue: nil]
         if name == .apiKeySecret { changes["TWILIO_API_KEY_SID"] = "SK" + Fixture.sid }
         if name == .dashboardToken { changes["OTPD_DASHBOARD_LISTEN"] = "0.0.0.0:9464" }
+        if name == .otlpHeaders { changes["OTEL_EXPORTER_OTLP_ENDPOINT"] = "https://otel.example.com" }
         if name == .smtpPassword {
             changes["OTPD_SMTP_URL"] = "smtps://mail.example.com"
             changes["OTPD_MAIL_FROM"] = "codes@example.com"
@@ -46,6 +48,7 @@ import Testing
             case .authToken: settings.twilio.authToken
             case .smtpPassword: settings.mail?.password
             case .dashboardToken: settings.dashboard?.token
+            case .otlpHeaders: settings.traces?.headers.list.first.map { Secret("\($0.name)=\($0.value)") }
             default:
                 if case .apiKey(_, let secret) = settings.twilio.login { Optional(secret) } else { Secret?.none }
             }

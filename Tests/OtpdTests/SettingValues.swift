@@ -45,6 +45,16 @@ enum SettingValues {
         "OTPD_LOG_FORMAT": [
             "json", "text",
         ],
+        "OTEL_EXPORTER_OTLP_ENDPOINT": [
+            "http://127.0.0.1:4318", "http://otel-collector:4318/", "https://otel.example.com/base", "HTTPS://A.B",
+        ],
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ["https://otel.example.com/v1/traces"],
+        "OTEL_EXPORTER_OTLP_HEADERS": ["a=b", "Authorization=Basic%20QQ==,x-y=1"],
+        "OTEL_SERVICE_NAME": ["codes"],
+        // As the specification has it, these are never errors.
+        "OTEL_TRACES_SAMPLER": ["always_on", "parentbased_traceidratio", "jaeger_remote"],
+        "OTEL_TRACES_SAMPLER_ARG": ["0.5", "1", "no number"],
+        "OTEL_SDK_DISABLED": ["true", "FALSE", "1"],
         "DATABASE_URL": [
             "postgres://otpd@db", "postgresql://a,b/x?target_session_attrs=read-write", "host=db dbname=app",
             "postgresql:///app?host=/run/postgresql",
@@ -60,6 +70,12 @@ enum SettingValues {
             "9464", "0.0.0.0:9464", "[::]:9464", "10.0.0.1:1", "otpd:9464", "127.0.0.1.example.com:1", "128.0.0.1:1",
         ],
         "OTPD_DASHBOARD_TOKEN": [String(long.prefix(31)), String(repeating: "a", count: 40), long + "!"],
+        "OTEL_EXPORTER_OTLP_ENDPOINT": [
+            "127.0.0.1:4318", "grpc://otel:4317", "https://user@otel.example.com", "https://a.b/c?d",
+            "http://twilio.com",
+        ],
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": ["otel.example.com", "https://"],
+        "OTEL_EXPORTER_OTLP_HEADERS": ["no header", "a b=c", "=c", "a=%0a"],
         "TWILIO_ACCOUNT_SID": [
             "AC123", "ac" + Fixture.sid, "AC" + Fixture.sid + "0", "AC" + Fixture.sid.dropLast() + "g",
             "SK" + Fixture.sid, "AC" + Fixture.sid.dropLast() + "٠",

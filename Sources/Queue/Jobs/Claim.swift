@@ -71,7 +71,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -94,7 +94,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email,
+               f.channel, f.email, f.traceparent, f.follows,
                CASE WHEN f.id = ANY ((j.judgement).suspicious) THEN (j.judgement).max_risk_score END,
                coalesce(f.id = ANY ((j.judgement).refused), false),
                EXISTS (SELECT FROM otp.limits l
@@ -135,7 +135,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -158,7 +158,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email,
+               f.channel, f.email, f.traceparent, f.follows,
                CASE WHEN f.id = ANY ((j.judgement).suspicious) THEN (j.judgement).max_risk_score END,
                coalesce(f.id = ANY ((j.judgement).refused), false),
                EXISTS (SELECT FROM otp.limits l
@@ -206,7 +206,7 @@ public enum Claim {
                       FOR UPDATE OF q SKIP LOCKED))
          RETURNING j.ctid, j.id, j.attempt, j.verification_id, j.requested_at, j.expires_at, j.lost_claims,
                    CASE j.hold_kind WHEN 'pause' THEN j.hold_key END AS probe_of, j.returned, j.lookups,
-                   j.channel
+                   j.channel, j.traceparent, j.follows
         ), found AS MATERIALIZED (
             SELECT c.*, v.e164, v.purpose, v.locale, v.sealed_code, v.key_id, v.country, v.email, v.client_ip, v.created_at,
                    CASE WHEN v.id IS NULL THEN 'deleted'
@@ -229,7 +229,7 @@ public enum Claim {
         SELECT f.id, f.attempt, f.verification_id, f.requested_at, now(), f.expires_at,
                f.e164, f.purpose, f.locale, f.sealed_code, f.key_id, f.end_reason,
                f.lost_claims > 0, f.country, f.probe_of, f.attempt - f.returned, f.ctid, f.lookups > 0,
-               f.channel, f.email,
+               f.channel, f.email, f.traceparent, f.follows,
                CASE WHEN f.id = ANY ((j.judgement).suspicious) THEN (j.judgement).max_risk_score END,
                coalesce(f.id = ANY ((j.judgement).refused), false),
                EXISTS (SELECT FROM otp.limits l

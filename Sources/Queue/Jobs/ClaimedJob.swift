@@ -1,6 +1,7 @@
 public import EventLoop
 public import OTP
 public import Postgres
+public import Tracing
 
 /// One job that this worker has claimed until its lease ends. It prints neither its code nor more than a masked number.
 public struct ClaimedJob: Sendable {
@@ -45,6 +46,10 @@ public struct ClaimedJob: Sendable {
     public let channel: Channel
     /// The address for e-mail, if the verification has one.
     public let email: String?
+    /// The caller's span; nil if its request had none.
+    public let caller: TraceContext?
+    /// The job that it follows, as a later step of a route or as a resend; nil for the first of a request.
+    public let follows: Int64?
     /// The highest risk with which its text may be sent, if its number has to be looked up first; nil if not.
     public let maxRisk: Int32?
 
@@ -87,6 +92,8 @@ public struct ClaimedJob: Sendable {
         // Only channels that this program knows are claimed.
         channel = Channel(rawValue: name) ?? .sms
         email = try row.next()
+        caller = (try row.next() as String?).flatMap(TraceContext.init(traceparent:))
+        follows = try row.next()
         maxRisk = try row.next()
     }
 }

@@ -29,16 +29,16 @@ public struct FinishAccepted: Sendable {
              USING unnest($3::bigint[], $4::bigint[], $5::tid[], $6::text[], $7::text[], $8::text[], $9::text[])
                 AS e(id, verification_id, place, sid, status, sender, country)
              WHERE j.ctid = e.place AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
-         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.channel, j.step, j.follows, e.sid, e.status, e.sender,
-                   e.country
+         RETURNING j.id, j.verification_id, j.attempt, j.requested_at, j.channel, j.step, j.follows, j.traceparent,
+                   e.sid, e.status, e.sender, e.country
         )
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender, is_primary,
                                   requested_at, accepted_at, status, final_at, next_poll_at, polls, channel, step, follows,
-                                  country)
+                                  traceparent, country)
         SELECT g.sid, g.id, g.verification_id, g.attempt, $1, g.sender, true,
                g.requested_at, now(), g.status, CASE g.channel WHEN 'email' THEN now() END,
                CASE WHEN g.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2, g.channel, g.step, g.follows,
-               g.country
+               g.traceparent, g.country
           FROM gone g
         """, [.int8, .int4, .int8Array, .int8Array, .tidArray, .textArray, .textArray, .textArray, .textArray])
 
@@ -56,15 +56,15 @@ public struct FinishAccepted: Sendable {
              WHERE j.id = ANY ($3) AND j.id + 0 = e.id AND j.verification_id + 0 = e.verification_id
                -- A promoted standby reuses ids whose first use it has not seen, for other requests.
                AND j.requested_at = e.requested_at
-         RETURNING e.*, j.channel, j.step, j.follows
+         RETURNING e.*, j.channel, j.step, j.follows, j.traceparent
         ), kept AS (
             INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, sender,
                                       is_primary, requested_at, accepted_at, status, final_at, next_poll_at, polls,
-                                      channel, step, follows, id_taken, country)
+                                      channel, step, follows, traceparent, id_taken, country)
             SELECT a.sid, a.id, a.verification_id, a.attempt, $1, a.sender,
                    a.is_primary, a.requested_at, now(), a.status, CASE a.channel WHEN 'email' THEN now() END,
                    CASE WHEN a.channel <> 'email' THEN now() + interval '2 seconds' * 2 ^ $2 END, $2,
-                   a.channel, a.step, a.follows, a.id_taken,
+                   a.channel, a.step, a.follows, a.traceparent, a.id_taken,
                    (SELECT v.country FROM otp.verifications v WHERE v.id = a.verification_id)
               FROM (SELECT g.*, h.sid IS NULL AS is_primary, CASE WHEN h.sid IS NOT NULL THEN true END AS id_taken
                       FROM gone g
@@ -73,17 +73,17 @@ public struct FinishAccepted: Sendable {
                                           WHERE h.send_job_id = g.id AND h.is_primary LIMIT 1) h ON true
                      UNION ALL
                     SELECT e.*, CASE WHEN e.sid LIKE 'CA%' THEN 'call' WHEN e.sid LIKE 'ML%' THEN 'email' ELSE 'sms' END,
-                           NULL, NULL, false, NULL
+                           NULL, NULL, NULL, false, NULL
                       FROM e WHERE (e.id, e.sid) NOT IN (SELECT g.id, g.sid FROM gone g)) a
             ON CONFLICT (message_sid) DO NOTHING
          RETURNING message_sid, send_job_id, is_primary, id_taken
         ), repeated AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error, remedy,
-                                         error_class, requested_at, ended_at, follows)
+                                         error_class, requested_at, ended_at, follows, traceparent)
             SELECT g.id, g.verification_id, g.channel, g.step, 'failed', g.attempt,
                    'Twilio answered with the SID of another message, so this one may or may not have been sent.',
                    'Look for a proxy that repeats answers between otpd and Twilio.', 'repeated_sid',
-                   g.requested_at, now(), g.follows
+                   g.requested_at, now(), g.follows, g.traceparent
               FROM gone g
              WHERE (g.sid, g.id) NOT IN (SELECT k.message_sid, k.send_job_id FROM kept k)
         )

@@ -20,7 +20,8 @@ public struct FinishLookup: Sendable {
                           $8::text[])
                 AS e(id, attempt, token, next, delay, counted, error, remedy)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.channel, j.step, j.follows, j.expires_at, j.last_error_code, j.last_error,
+                   SELECT j.verification_id, j.requested_at, j.channel, j.step, j.follows, j.traceparent, j.expires_at,
+                          j.last_error_code, j.last_error,
                           (SELECT true FROM otp.status_reports r
                             WHERE r.send_job_id = j.id AND r.due_at IS NOT NULL LIMIT 1) AS is_reported
                      FROM otp.send_jobs j
@@ -47,9 +48,10 @@ public struct FinishLookup: Sendable {
          RETURNING j.id
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
-                                         remedy, error_class, requested_at, ended_at, follows)
+                                         remedy, error_class, requested_at, ended_at, follows, traceparent)
             SELECT e.id, e.verification_id, e.channel, e.step, 'failed', e.attempt, e.last_error_code,
-                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.follows
+                   e.error || coalesce(' ' || e.last_error, ''), e.remedy, 'unknown', e.requested_at, now(), e.follows,
+                   e.traceparent
               FROM e
               JOIN gone g ON g.id = e.id
              ORDER BY e.verification_id

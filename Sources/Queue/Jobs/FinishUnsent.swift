@@ -46,7 +46,7 @@ public struct FinishUnsent: Sendable {
                           $9::text[], $10::text[], $11::float8[], $12::timestamptz[], $13::float8[])
                 AS e(id, attempt, outcome, delay, error_code, error, remedy, error_class, hold_key, rate, lease, age)
              CROSS JOIN LATERAL (
-                   SELECT j.verification_id, j.requested_at, j.expires_at, j.channel, j.step, j.follows
+                   SELECT j.verification_id, j.requested_at, j.expires_at, j.channel, j.step, j.follows, j.traceparent
                      FROM otp.send_jobs j
                     WHERE j.id = e.id AND j.attempt = e.attempt AND j.worker = $1
                       AND (e.lease IS NULL OR j.lease_expires_at = e.lease)
@@ -88,11 +88,11 @@ public struct FinishUnsent: Sendable {
              WHERE j.id = ANY (ARRAY (SELECT e.id FROM e WHERE e.outcome IN ('failed', 'expired', 'canceled', 'limited')))
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
-                                         remedy, error_class, requested_at, ended_at, follows)
+                                         remedy, error_class, requested_at, ended_at, follows, traceparent)
             -- A risky number gets no further step of its route.
             SELECT e.id, e.verification_id, e.channel, CASE WHEN e.outcome <> 'limited' THEN e.step END,
                    e.outcome, e.attempt, e.error_code, e.error, e.remedy, e.error_class, e.requested_at, now(),
-                   e.follows
+                   e.follows, e.traceparent
               FROM e
              WHERE e.outcome IN ('failed', 'expired', 'canceled', 'limited')
              -- The next step of a route locks the verification. In this order, two batches cannot lock them crosswise.

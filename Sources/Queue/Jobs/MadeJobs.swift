@@ -1,6 +1,7 @@
 internal import EventLoop
 internal import OTP
 internal import Postgres
+internal import Tracing
 
 // Makes jobs directly instead of from a result, for tests of the code that uses them.
 
@@ -10,7 +11,8 @@ extension ClaimedJob {
         life: Instant.Duration = .seconds(600), recipient: Result<PhoneNumber, PhoneNumber.FormError>,
         country: String, purpose: String = "login", locale: String = "en", code: Code?, endReason: EndReason? = nil,
         isQuarantined: Bool = false, isResolved: Bool = false, probeOf: String? = nil,
-        channel: Channel = .sms, email: String? = nil, maxRisk: Int32? = nil
+        channel: Channel = .sms, email: String? = nil, caller: TraceContext? = nil, follows: Int64? = nil,
+        maxRisk: Int32? = nil
     ) {
         self.id = id
         place = TupleID(block: 0, offset: 1)
@@ -32,6 +34,8 @@ extension ClaimedJob {
         self.probeOf = probeOf
         self.channel = channel
         self.email = email
+        self.caller = caller
+        self.follows = follows
         self.maxRisk = maxRisk
     }
 }
@@ -50,9 +54,10 @@ extension LostJob {
 extension UnknownJob {
     init(
         id: Int64, requestedAt: Int64, subject: ResolutionRule.Subject, channel: Channel = .sms, country: String = "TR",
-        recipient: PhoneNumber?, code: Code?
+        recipient: PhoneNumber?, code: Code?, caller: TraceContext? = nil
     ) {
         self.id = id
+        self.caller = caller
         attempt = 1
         verificationID = id
         self.requestedAt = requestedAt

@@ -60,12 +60,12 @@ public enum Sweep {
              WHERE j.id = ANY (ARRAY (SELECT id FROM expired UNION ALL SELECT id FROM undecided
                                       UNION ALL SELECT id FROM unserved))
          RETURNING j.id, j.verification_id, j.state, j.attempt, j.last_error_code, j.last_error, j.requested_at,
-                   j.channel, j.step, j.follows,
+                   j.channel, j.step, j.follows, j.traceparent,
                    CASE WHEN j.state = 'queued' AND j.expires_at > now()
                         THEN format('No running worker can send by %s.', j.channel) END AS unserved
         ), ended AS (
             INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, step, state, attempts, error_code, error,
-                                         remedy, error_class, requested_at, ended_at, follows)
+                                         remedy, error_class, requested_at, ended_at, follows, traceparent)
             SELECT id, verification_id, channel, step,
                    CASE WHEN unserved IS NULL AND state = 'queued' THEN 'expired' ELSE 'failed' END, attempt,
                    last_error_code,
@@ -81,7 +81,7 @@ public enum Sweep {
                        ELSE 'Let the user ask for a new code.' END,
                    CASE WHEN unserved IS NOT NULL THEN 'unserved_channel'
                         WHEN state = 'queued' THEN 'expired' ELSE 'unknown' END,
-                   requested_at, now(), follows
+                   requested_at, now(), follows, traceparent
               FROM gone
              ORDER BY verification_id
          RETURNING state, error_class

@@ -1,6 +1,7 @@
 public import EventLoop
 public import OTP
 public import Postgres
+public import Tracing
 
 /// Takes jobs with an unknown outcome that are due for a lookup, for as long as a lookup may take.
 ///
@@ -27,7 +28,8 @@ public enum TakeUnknown {
         )
         SELECT t.id, t.attempt, t.verification_id, t.requested_at, t.next_lookup_at,
                extract(epoch FROM now() - t.unknown_at)::float8, t.lookups, t.lost_claims,
-               extract(epoch FROM now() - t.expires_at)::float8, t.channel, v.country, v.e164, v.sealed_code, v.key_id
+               extract(epoch FROM now() - t.expires_at)::float8, t.channel, v.country, v.e164, v.sealed_code, v.key_id,
+               t.traceparent
           FROM taken t
           LEFT JOIN otp.verifications v ON v.id BETWEEN t.verification_id AND t.verification_id
         """,
@@ -69,6 +71,8 @@ public struct UnknownJob: Sendable {
     public let recipient: PhoneNumber?
     /// The code to search for. Nil if none of the worker's secrets opens its seal.
     public let code: Code?
+    /// The caller's span; nil if its request had none.
+    public let caller: TraceContext?
 
     init(_ row: inout RowReader, _ opener: borrowing CodeKeys.Opener) throws(PostgresError) {
         id = try row.next()
@@ -87,5 +91,6 @@ public struct UnknownJob: Sendable {
         country = (try row.next() as String?) ?? ""
         recipient = (try row.next() as String?).flatMap { try? PhoneNumber(e164: $0) }
         code = opener.code(&row)
+        caller = (try row.next() as String?).flatMap(TraceContext.init(traceparent:))
     }
 }

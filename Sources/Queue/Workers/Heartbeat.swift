@@ -1,6 +1,7 @@
 public import EventLoop
 public import OTP
 public import Postgres
+public import Tracing
 
 /// A worker's report about itself in `otp.worker_status`.
 public struct WorkerReport: Sendable {
@@ -35,6 +36,8 @@ public struct WorkerReport: Sendable {
     public var channels: [Channel]
     /// Nil if it has no receiver.
     public var callbacks: CallbackCounts?
+    /// Nil if it exports no traces.
+    public var spans: SpanCounts?
 
     public init(
         host: String, pid: Int32, version: String, channels: [Channel] = [.sms, .whatsapp, .call]
@@ -89,9 +92,10 @@ public enum Heartbeat {
                    (worker_id, host, pid, version, state, reason, remedy, in_flight, claimed, accepted, failed,
                     unknown, latency_p50_ms, latency_p95_ms, latency_p99_ms, database_state, twilio_state,
                     paused_since, next_probe_at, callbacks_received, callbacks_refused, callbacks_dropped,
-                    callbacks_written, channels, mail_state)
+                    callbacks_written, channels, mail_state, spans_exported, spans_dropped, spans_failed)
             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,
-                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23, $27, $28)
+                    now() - make_interval(secs => $18), now() + make_interval(secs => $19), $20, $21, $22, $23, $27, $28,
+                    $29, $30, $31)
             ON CONFLICT (worker_id) DO UPDATE
                SET heartbeat_at = now(), state = excluded.state, reason = excluded.reason,
                    remedy = excluded.remedy, paused_since = excluded.paused_since,
@@ -103,7 +107,9 @@ public enum Heartbeat {
                    database_state = excluded.database_state, twilio_state = excluded.twilio_state,
                    mail_state = excluded.mail_state, channels = excluded.channels,
                    callbacks_received = excluded.callbacks_received, callbacks_refused = excluded.callbacks_refused,
-                   callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written
+                   callbacks_dropped = excluded.callbacks_dropped, callbacks_written = excluded.callbacks_written,
+                   spans_exported = excluded.spans_exported, spans_dropped = excluded.spans_dropped,
+                   spans_failed = excluded.spans_failed
         )
         SELECT EXISTS (SELECT FROM pg_listening_channels() AS c(channel) WHERE c.channel = 'otp_send_jobs'),
                CASE WHEN $26 THEN (
@@ -143,7 +149,7 @@ public enum Heartbeat {
         [
             .int8, .text, .int4, .text, .text, .text, .text, .int4, .int8, .int8, .int8, .int8, .float8, .float8,
             .float8, .text, .text, .float8, .float8, .int8, .int8, .int8, .int8, .timestamptz, .bool,
-            .bool, .textArray, .text,
+            .bool, .textArray, .text, .int8, .int8, .int8,
         ])
 
     /// The result of a heartbeat.
@@ -215,6 +221,7 @@ public enum Heartbeat {
         parameters.append(asksNextDue)
         parameters.append(report.channels.map { Optional($0.rawValue) })
         parameters.append(report.mailState)
+        for count in [report.spans?.exported, report.spans?.dropped, report.spans?.failed] { parameters.append(count) }
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var row = result.reader()

@@ -69,7 +69,8 @@ public enum ReadStatus {
                    remedy, in_flight, claimed, accepted, failed, unknown, latency_p50_ms AS p50_ms, latency_p95_ms AS p95_ms, latency_p99_ms AS p99_ms,
                    round(extract(epoch FROM now() - heartbeat_at))::int AS heartbeat_seconds,
                    round(extract(epoch FROM now() - started_at))::int AS started_seconds, database_state AS database,
-                   twilio_state AS twilio, mail_state AS mail, callbacks_received, callbacks_refused, callbacks_dropped, callbacks_written
+                   twilio_state AS twilio, mail_state AS mail, callbacks_received, callbacks_refused, callbacks_dropped, callbacks_written,
+                   spans_exported, spans_dropped, spans_failed
               FROM otp.worker_status
              WHERE heartbeat_at > now() - interval '1 hour'
              ORDER BY worker_id DESC
@@ -154,7 +155,8 @@ public enum ReadStatus {
             """
             SELECT extract(epoch FROM now())::float8 AS now, to_char(now(), 'HH24:MI:SS TZ') AS clock,
                    current_database() AS database,
-                   (SELECT version || ' of ' || released_on FROM otp.number_table) AS numbers
+                   (SELECT version || ' of ' || released_on FROM otp.number_table) AS numbers,
+                   (SELECT current_date - released_on FROM otp.number_table) AS numbers_days
             """
         ),
     ]

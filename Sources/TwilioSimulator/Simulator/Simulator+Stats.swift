@@ -35,7 +35,7 @@ extension Simulator {
             ("callbacks_sent", statistics.callbacksSent), ("callbacks_failed", statistics.callbacksFailed),
             ("callbacks_unsupported", statistics.callbacksUnsupported),
             ("callbacks_refused", statistics.callbacksRefused), ("feedbacks", statistics.feedbacks),
-            ("lookups", statistics.lookups),
+            ("lookups", statistics.lookups), ("trace_exports", statistics.traceExports),
         ]
         for (name, value) in values { body.append(text: "\"\(name)\": \(value), ") }
         body.append(text: "\"channels\": {")

@@ -75,6 +75,11 @@ final class Simulator {
         if request.path.hasPrefix("/_sim/") || request.path == "/healthz" {
             return Reply(answer: control(request, at: now))
         }
+        // A collector of traces, for benchmarks: it takes every export and keeps nothing.
+        if request.path == "/v1/traces", request.method == .post {
+            statistics.traceExports += 1
+            return Reply(answer: Answer(status: 200, body: Array("{}".utf8)))
+        }
         let format = request.wantsProblemDetails ? .problem : faults.errorFormat
         guard credentials.accept(request.authorization) else {
             statistics.unauthorized += 1

@@ -31,6 +31,8 @@ struct Statistics {
     var feedbacks = 0
     /// Numbers that were looked up.
     var lookups = 0
+    /// Exports of traces, by OTLP/HTTP.
+    var traceExports = 0
     /// Faults by name.
     var faults: [String: Int] = [:]
     private var sms = ChannelStatistics()

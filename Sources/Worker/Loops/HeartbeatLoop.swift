@@ -3,6 +3,7 @@ import Logging
 import Postgres
 import Queue
 import Runtime
+import Tracing
 
 /// Sends heartbeats: writes the worker's row, checks that its session still listens, and learns of the next due job.
 ///
@@ -24,6 +25,8 @@ final class HeartbeatLoop: BackgroundLoop {
         let onStatus: @Sendable (String) -> Void
         /// The counts of a receiver in this process; nil if there is none.
         let callbackCounts: @Sendable () -> CallbackCounts?
+        /// The counts of this process's spans; nil without traces, and for all workers of a process but one.
+        var spanCounts: @Sendable () -> SpanCounts? = { nil }
     }
 
     private let core: DispatchCore
@@ -79,6 +82,7 @@ final class HeartbeatLoop: BackgroundLoop {
     func beat(state: WorkerReport.State?, within span: Instant.Duration = Times.beat) async -> WorkerReport {
         var report = status.make(from: identity.base)
         report.callbacks = identity.callbackCounts()
+        report.spans = identity.spanCounts()
         if let state { report.state = state }
         if report.state == .stopped { (report.databaseState, report.twilioState, report.mailState) = (nil, nil, nil) }
         guard let worker = core.worker else { return report }

@@ -38,9 +38,12 @@ struct Lookups: Sendable {
     /// The number that calls to a country come from.
     let caller: @Sendable (String) async -> CallSender?
     let adopt: @Sendable (AcceptedMessage) async -> Void
+    /// Nil without traces.
+    var spans: JobSpans?
 
     /// Looks for one job, and decides.
     func verdict(on job: UnknownJob) async -> LookupResult {
+        let began = Instant.now()
         var finding = await search(for: job)
         let sids = finding.matches.map(\.sid) + finding.hidden
         if !sids.isEmpty {
@@ -57,11 +60,12 @@ struct Lookups: Sendable {
         let matches = finding.matches.reversed()
         let missed: Lookup = finding.isComplete && finding.hidden.isEmpty ? .absent : .unclear
         let step = rule.decide(matches.first.map { .found($0.sid, $0.status) } ?? missed, job.subject)
+        let span = spans?.lookedUp(job, outcome: step.word, began: began) ?? job.caller
         log.debug(
             "looked up a send at Twilio",
             metadata: [
                 LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(step.word)",
-            ])
+            ].joined(to: span))
         switch step {
         case .adopt:
             for match in matches {

@@ -4,6 +4,7 @@ import OTP
 import Postgres
 import Queue
 import Runtime
+import Tracing
 import Twilio
 
 /// Polls the status and price of messages that are not settled, and has Twilio delete the texts of others if
@@ -25,6 +26,8 @@ struct Poller: BackgroundLoop {
     private let records: ConnectionSource<any PollDatabase>
     private let twilio: any MessageReader
     private let keys: CodeKeys
+    /// Nil without traces.
+    private let spans: JobSpans?
     private var denied = LogThrottle()
     private var refused = LogThrottle()
     private var errors = LogOnce()
@@ -35,10 +38,11 @@ struct Poller: BackgroundLoop {
 
     init(
         _ core: DispatchCore, _ maintenance: MaintenanceSchedule, _ recorder: Recorder,
-        _ records: ConnectionSource<any PollDatabase>, twilio: any MessageReader, keys: CodeKeys
+        _ records: ConnectionSource<any PollDatabase>, twilio: any MessageReader, keys: CodeKeys,
+        spans: JobSpans? = nil
     ) {
         (self.core, self.maintenance, self.recorder, self.records) = (core, maintenance, recorder, records)
-        (self.twilio, self.keys) = (twilio, keys)
+        (self.twilio, self.keys, self.spans) = (twilio, keys, spans)
     }
 
     enum Wait: Equatable {
@@ -87,11 +91,12 @@ struct Poller: BackgroundLoop {
                     metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
             }
         }
+        let began = Instant.now()
         let due = try await database.dueMessages(limit: Self.perRound)
         let reports =
             await aFewAtATime(due.toFetch) { [twilio] in await Self.fetch($0, twilio) }
             + aFewAtATime(due.toCancel) { [twilio] in await Self.cancel($0, twilio) }
-        if !reports.isEmpty { try await record(reports, database) }
+        if !reports.isEmpty { try await record(reports, began: began, database) }
         let forgotten = try await redactForgotten(database)
         let redactions = await redact(due.toRedact)
         let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
@@ -216,8 +221,13 @@ struct Poller: BackgroundLoop {
     }
 
     /// Writes statuses. One that the database refuses is polled again later.
-    private mutating func record(_ reports: [MessageReport], _ database: any PollDatabase) async throws(PostgresError) {
+    private mutating func record(_ reports: [MessageReport], began: Instant, _ database: any PollDatabase)
+        async throws(PostgresError)
+    {
+        // Before they are written, because a span says what is news.
+        let traced = spans == nil ? [] : try await database.traced(reports.map { ($0.sid, $0.status) })
         let refusal = try await database.recordStatus(reports)
+        spans?.polled(reports, traced, began: began)
         if let refusal, let count = refused.count(at: .now()) {
             core.log.error(
                 "cannot record the status of a message; polling it again later",
@@ -286,6 +296,8 @@ struct Poller: BackgroundLoop {
 protocol PollDatabase: Sendable {
     func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due
     func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError?
+    /// Those of the messages whose requests have a trace.
+    func traced(_ statuses: [(sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages.Message]
     func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError)
     /// Messages of forgotten people whose texts are to be emptied.
     func takeRedactions(limit: Int) async throws(PostgresError) -> [PollMessages.Redaction]
@@ -304,6 +316,12 @@ extension Connection: PollDatabase {
 
     nonisolated func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError? {
         try await RecordStatus.run(on: self, reports, deadline: .now() + Times.statement)
+    }
+
+    nonisolated func traced(_ statuses: [(sid: String, status: String)])
+        async throws(PostgresError) -> [TracedMessages.Message]
+    {
+        try await TracedMessages.run(on: self, statuses, deadline: .now() + Times.statement)
     }
 
     nonisolated func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Queue
 import Runtime
+import Tracing
 
 /// What the ends of requests mean for their jobs and for the worker.
 extension JobSender {
@@ -14,7 +15,9 @@ extension JobSender {
             core.machine.sendEnded(at: now)
             let outcome = channel.outcome(of: completion, for: sent.job)
             if outcome == .unknown(.foreignAnswer) { channel.retireConnections() }
-            settle(sent, outcome, seenAtATime: channel.seenAtATime(by: completion), at: now)
+            settle(
+                sent, outcome, httpStatus: channel.httpStatus(of: completion),
+                seenAtATime: channel.seenAtATime(by: completion), at: now)
             // A rejection of the old credentials must not pause the new ones.
             if sent.handedOver.at < credentialsSince { core.machine.probeNow(at: now) }
         }
@@ -22,11 +25,15 @@ extension JobSender {
         core.hasResults.signal()
     }
 
-    private func settle(_ sent: WaitingJob, _ outcome: OTP.Outcome, seenAtATime: Int?, at now: Instant) {
+    private func settle(
+        _ sent: WaitingJob, _ outcome: OTP.Outcome, httpStatus: Int?, seenAtATime: Int?, at now: Instant
+    ) {
         let job = sent.job
         if job.isQuarantined { jobs.quarantined -= 1 }
         let disposition = catalog.rule.decide(
             outcome, attempt: Int(job.tries), lifeLeft: sent.lifeLeft(at: now), channel: job.channel, using: &random)
+        // Log lines name the attempt's span, or the caller's if otpd records none.
+        let span = spans?.sent(sent, outcome, disposition.step, httpStatus: httpStatus, at: now) ?? job.caller
         switch disposition.step {
         case .accepted(let sid, let status):
             if let probed = job.probeOf { pauses.end(probed) }
@@ -39,23 +46,26 @@ extension JobSender {
                 at: now)
         case .failed(let why):
             core.tally.failed += 1
-            end(job, .failed, why)
+            end(job, .failed, why, span: span)
         case .expired(let why):
-            end(job, .expired, why)
+            end(job, .expired, why, span: span)
         case .retry(let delay, let why):
             let delay = Instant.Duration(delay)
             core.machine.schedule.expect(at: now + delay + .milliseconds(50))
-            end(job, .retry, why, delay: delay)
+            end(job, .retry, why, delay: delay, span: span)
         case .hold(let why):
-            end(job, .hold, why, holdKey: pauses.demanded(by: disposition.effect, for: job)?.scope.name)
-        case .unknown(let reason): isUnknown(job, reason, at: now)
+            end(
+                job, .hold, why, holdKey: pauses.demanded(by: disposition.effect, for: job)?.scope.name, span: span)
+        case .unknown(let reason): isUnknown(job, reason, at: now, span: span)
         }
         if let pause = pauses.demanded(by: disposition.effect, for: job) { pauses.begin(pause) }
         throttle(sent, disposition.effect, outcome, seenAtATime, at: now)
         apply(disposition, outcome, at: now)
     }
 
-    private func isUnknown(_ job: ClaimedJob, _ reason: OTP.Outcome.Unclear, at now: Instant) {
+    private func isUnknown(
+        _ job: ClaimedJob, _ reason: OTP.Outcome.Unclear, at now: Instant, span: TraceContext?
+    ) {
         core.tally.unknown += 1
         maintenance.want(.lookUp)
         jobs.handedOver.isUnknown(job, at: now)
@@ -71,7 +81,7 @@ extension JobSender {
                 metadata: [
                     LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)",
                     LogKeys.reason: "\(reason.explanation)", LogKeys.count: "\(count)",
-                ])
+                ].joined(to: span))
         }
     }
 
@@ -92,7 +102,7 @@ extension JobSender {
 
     private func end(
         _ job: ClaimedJob, _ outcome: UnsentOutcome, _ why: FailureCause, delay: Instant.Duration = .seconds(0),
-        holdKey: String? = nil
+        holdKey: String? = nil, span: TraceContext?
     ) {
         jobs.handedOver.wasNotSent(job.id)
         recorder.end(
@@ -106,7 +116,7 @@ extension JobSender {
             metadata: [
                 LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.outcome: "\(outcome.rawValue)",
                 LogKeys.errorCode: "\(why.code.map(String.init) ?? "none")", LogKeys.reason: "\(why.error)",
-            ])
+            ].joined(to: span))
     }
 
     /// What an answer means for the worker and not for its job alone.

@@ -15,6 +15,8 @@ final class JobSender<Channel: SendChannel> {
     let recorder: Recorder
     /// Nil for e-mail.
     private let risks: RiskChecks?
+    /// Nil without traces.
+    let spans: JobSpans?
     var random = SystemRandomNumberGenerator()
     var limits = LogLimits()
     /// Since when the channel's credentials are in force.
@@ -26,10 +28,12 @@ final class JobSender<Channel: SendChannel> {
 
     init(
         _ core: DispatchCore, _ jobs: JobsInHand, _ pauses: PauseBook, _ catalog: Catalog,
-        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel, risks: RiskChecks? = nil
+        _ maintenance: MaintenanceSchedule, _ recorder: Recorder, _ channel: Channel, risks: RiskChecks? = nil,
+        spans: JobSpans? = nil
     ) {
         (self.core, self.jobs, self.pauses, self.catalog) = (core, jobs, pauses, catalog)
-        (self.maintenance, self.recorder, self.channel, self.risks) = (maintenance, recorder, channel, risks)
+        (self.maintenance, self.recorder, self.channel) = (maintenance, recorder, channel)
+        (self.risks, self.spans) = (risks, spans)
         risks?.ended = { [weak self] next, refusal in self?.checked(next, refusal) }
     }
 
@@ -94,7 +98,7 @@ final class JobSender<Channel: SendChannel> {
                 metadata: [
                     LogKeys.sendJob: "\(job.id)", LogKeys.attempt: "\(job.attempt)", LogKeys.count: "\(count)",
                     LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
-                ])
+                ].joined(to: job.caller))
         }
         return true
     }
@@ -206,6 +210,7 @@ final class JobSender<Channel: SendChannel> {
         core.announce(core.machine.dropped(at: now))
         if next.job.isQuarantined { jobs.quarantined -= 1 }
         if why.outcome == .failed { core.tally.failed += 1 }
+        spans?.dropped(next, why, at: now)
         if why.outcome == .retry { core.machine.schedule.expect(at: now + why.delay + .milliseconds(50)) }
         recorder.end(
             UnsentEnd(

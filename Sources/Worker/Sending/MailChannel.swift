@@ -85,6 +85,8 @@ struct MailChannel: SendChannel {
         }
     }
 
+    func httpStatus(of completion: MailCompletion) -> Int? { nil }
+
     func seenAtATime(by completion: MailCompletion) -> Int? { nil }
 
     func retireConnections() {}

@@ -88,6 +88,10 @@ extension SendChannel where Ended == Completion {
         OTP.Outcome(completion, recipient: try? job.recipient.get(), channel: job.channel)
     }
 
+    func httpStatus(of completion: Completion) -> Int? {
+        completion.receivedStatus == 0 ? nil : completion.receivedStatus
+    }
+
     /// How many requests at a time Twilio counted, by the header of its answer.
     func seenAtATime(by completion: Completion) -> Int? {
         if case .response(_, _, _, let seen) = completion.outcome { seen } else { nil }

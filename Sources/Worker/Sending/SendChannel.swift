@@ -32,6 +32,9 @@ protocol SendChannel {
     /// The outcome of a request of `job`.
     func outcome(of ended: Ended, for job: ClaimedJob) -> OTP.Outcome
 
+    /// The HTTP status of the answer, for spans; nil without an answer, and of a mail.
+    func httpStatus(of ended: Ended) -> Int?
+
     /// How many requests at a time the server counted, if its answer says so.
     func seenAtATime(by ended: Ended) -> Int?
 

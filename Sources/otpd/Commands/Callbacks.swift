@@ -6,6 +6,7 @@ internal import HTTPServer
 internal import Logging
 internal import Queue
 internal import Runtime
+internal import Tracing
 
 /// `otpd callbacks`: receives status callbacks and does nothing else.
 struct CallbacksCommand: ParsableCommand {
@@ -30,15 +31,18 @@ struct CallbacksCommand: ParsableCommand {
             publicURL: settings.publicURL.description, authToken: settings.authToken,
             statusRow: WorkerReport(host: HostName.own, pid: getpid(), version: Version.number))
         let reload = ReceiverReload(settings, environment: environment)
-        try onLoop { loop in try await Self.run(configuration, reload, on: loop, daemon) }
+        let traces = settings.traces
+        try onLoop { loop in try await Self.run(configuration, traces, reload, on: loop, daemon) }
     }
 
     private static func run(
-        _ configuration: ReceiverConfiguration, _ reload: ReceiverReload, on loop: EventLoop, _ daemon: Daemon
+        _ configuration: ReceiverConfiguration, _ traceSettings: TraceSettings?, _ reload: ReceiverReload,
+        on loop: EventLoop, _ daemon: Daemon
     ) async throws {
-        let receiver = CallbackReceiver(configuration, on: loop, log: daemon.log)
+        let traces = try traceSettings.map { try ProcessTraces($0, twilio: nil, on: loop, daemon.log) }
+        let receiver = CallbackReceiver(configuration, on: loop, log: daemon.log, tracer: traces?.tracer)
         try await daemon.run(
-            [Service(receiver)], on: loop,
+            [traces?.service, Service(receiver)].compactMap(\.self), on: loop,
             started: [
                 LogKeys.version: "\(Version.number)", LogKeys.database: "\(configuration.database)",
             ], status: "receiving status callbacks",

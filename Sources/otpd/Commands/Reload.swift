@@ -70,6 +70,7 @@ struct Reload: Sendable {
         if old.database != new.database { names.append(.databaseURL) }
         if old.secrets.current != new.secrets.current { names.append(.secret) }
         if old.secrets.previous != new.secrets.previous { names.append(.secretPrevious) }
+        if old.traces?.headers != new.traces?.headers { names.append(.otlpHeaders) }
         return names
     }
 

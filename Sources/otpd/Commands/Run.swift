@@ -6,6 +6,7 @@ internal import Logging
 internal import Postgres
 internal import Queue
 internal import Runtime
+internal import Tracing
 internal import Twilio
 internal import Worker
 
@@ -38,24 +39,31 @@ struct Run: ParsableCommand {
         let receiver = Self.receiver(settings)
         let dashboard = settings.dashboard.map { ($0, Database.settings(settings.database)) }
         let reload = Reload(settings, environment: environment)
-        try onLoop { loop in try await Self.run(configuration, mail, receiver, dashboard, reload, on: loop, daemon) }
+        let traces = settings.traces.map { ($0, settings.twilio.baseURL) }
+        try onLoop { loop in
+            try await Self.run(configuration, mail, receiver, dashboard, traces, reload, on: loop, daemon)
+        }
     }
 
     private static func run(
         _ configuration: WorkerConfiguration, _ mailConfiguration: WorkerConfiguration?,
         _ receiverConfiguration: ReceiverConfiguration?,
-        _ dashboardSettings: (DashboardSettings, ConnectionSettings)?, _ reload: Reload, on loop: EventLoop,
-        _ daemon: Daemon
+        _ dashboardSettings: (DashboardSettings, ConnectionSettings)?,
+        _ traceSettings: (TraceSettings, WebAddress)?, _ reload: Reload, on loop: EventLoop, _ daemon: Daemon
     ) async throws {
         let (log, systemd) = (daemon.log, daemon.systemd)
-        let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log) }
+        let traces = try traceSettings.map { settings, twilio in
+            try ProcessTraces(settings, twilio: twilio, on: loop, log)
+        }
+        let tracer = traces?.tracer
+        let receiver = receiverConfiguration.map { CallbackReceiver($0, on: loop, log: log, tracer: tracer) }
         let worker: Worker
         var mailer: Worker?
         do throws(WorkerFailure) {
             worker = try Worker(
-                configuration, on: loop, log: log, callbackCounts: { receiver?.counts },
-                onStatus: { systemd.status($0) })
-            if let mailConfiguration { mailer = try Worker(mailConfiguration, on: loop, log: log) }
+                configuration, on: loop, log: log, tracer: tracer, spanCounts: { tracer?.counts },
+                callbackCounts: { receiver?.counts }, onStatus: { systemd.status($0) })
+            if let mailConfiguration { mailer = try Worker(mailConfiguration, on: loop, log: log, tracer: tracer) }
         } catch {
             throw Failure(.configuration, "cannot start", because: "\(error)")
         }
@@ -70,6 +78,7 @@ struct Run: ParsableCommand {
             service.isLast = true
             services.append(service)
         }
+        if let traces { services.append(traces.service) }
         services.append(Self.service([worker, mailer].compactMap(\.self)))
         try await daemon.run(
             services, on: loop,

@@ -25,6 +25,9 @@ struct Metrics {
         metrics.limits(snapshot)
         metrics.money(history.spend)
         metrics.family(
+            "otpd_number_table_age_seconds", "gauge", "The time since the release of the table of phone numbers.",
+            snapshot.numbersDays.map { [([], "\($0 * 86_400)")] } ?? [])
+        metrics.family(
             "otpd_sent_twice_total", "counter", "Second messages of one send job: users got a code twice.",
             [
                 ([], "\(history.sentTwice)")
@@ -165,6 +168,14 @@ struct Metrics {
                     ("received", callbacks.received), ("refused", callbacks.refused), ("dropped", callbacks.dropped),
                     ("written", callbacks.written),
                 ].map { (labels(worker) + [("result", $0.0)], "\($0.1)") }
+            })
+        family(
+            "otpd_worker_spans_total", "counter", "Spans of traces since the process started, by result.",
+            all.flatMap { worker in
+                guard let spans = worker.spans else { return [Sample]() }
+                return [("exported", spans.exported), ("dropped", spans.dropped), ("failed", spans.failed)].map {
+                    (labels(worker) + [("result", $0.0)], "\($0.1)")
+                }
             })
     }
 

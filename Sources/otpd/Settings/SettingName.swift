@@ -25,18 +25,28 @@ enum SettingName: String, CaseIterable, Sendable {
     case dashboardListen = "OTPD_DASHBOARD_LISTEN"
     case dashboardToken = "OTPD_DASHBOARD_TOKEN"
     case caFile = "OTPD_CA_FILE"
+    case otlpEndpoint = "OTEL_EXPORTER_OTLP_ENDPOINT"
+    case otlpTracesEndpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    case otlpHeaders = "OTEL_EXPORTER_OTLP_HEADERS"
+    case serviceName = "OTEL_SERVICE_NAME"
+    case tracesSampler = "OTEL_TRACES_SAMPLER"
+    case tracesSamplerArgument = "OTEL_TRACES_SAMPLER_ARG"
+    case sdkDisabled = "OTEL_SDK_DISABLED"
     case logLevel = "OTPD_LOG_LEVEL"
     case logFormat = "OTPD_LOG_FORMAT"
 
     /// Whether the value may also come from a file: `<NAME>_FILE`, or a systemd credential.
     var isSecret: Bool {
         switch self {
-        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .smtpPassword, .dashboardToken: true
+        case .databaseURL, .secret, .secretPrevious, .authToken, .apiKeySecret, .smtpPassword, .dashboardToken,
+            .otlpHeaders:
+            true
         case .accountSID, .apiKeySID, .phoneNumber, .messagingServiceSID, .apiBaseURL, .plainHTTP, .smtpURL,
             .smtpUsername,
             .mailFrom, .appName,
             .maxInFlight, .ratePerSecond, .resendUnknown, .callbackListen, .callbackPublicURL, .dashboardListen,
-            .caFile, .logLevel, .logFormat:
+            .caFile, .otlpEndpoint, .otlpTracesEndpoint, .serviceName, .tracesSampler, .tracesSamplerArgument,
+            .sdkDisabled, .logLevel, .logFormat:
             false
         }
     }

@@ -11,6 +11,7 @@ struct SettingReference {
         case mail = "E-mail"
         case callbacks = "Status callbacks"
         case dashboard = "Dashboard"
+        case traces = "Traces"
         case log = "Log"
 
         /// Printed once, before the settings of the section.
@@ -28,6 +29,11 @@ struct SettingReference {
                 """
                 Codes go by e-mail only for routes and requests that say so (otp.routes), and for purposes that allow it \
                 (otp.purposes).
+                """
+            case .traces:
+                """
+                Traces are off without an endpoint. The names and values are those of OpenTelemetry's specification. \
+                otpd exports over OTLP/HTTP in JSON.
                 """
             case .database, .codes, .twilio, .sending, .dashboard, .log: nil
             }
@@ -193,6 +199,33 @@ struct SettingReference {
                 Make one with: openssl rand -hex 32. The dashboard speaks plain HTTP: put a proxy with TLS in front where \
                 others can listen.
                 """),
+        SettingReference(
+            name: .otlpEndpoint, section: .traces, standard: .none("off"), example: "http://127.0.0.1:4318",
+            summary: """
+                The collector that traces go to. otpd adds `/v1/traces`. Plain `http` is allowed, because spans hold no \
+                number, no code and no text.
+                """),
+        SettingReference(
+            name: .otlpTracesEndpoint, section: .traces, standard: .none("none"),
+            summary: "The whole URL for traces, in place of `OTEL_EXPORTER_OTLP_ENDPOINT`. Nothing is added to it."),
+        SettingReference(
+            name: .otlpHeaders, section: .traces, standard: .none("none"),
+            summary:
+                "Headers for the collector, such as a token: `name=value,name=value`, percent-encoded if necessary."),
+        SettingReference(
+            name: .serviceName, section: .traces, standard: .value("otpd"), summary: "The service's name in traces."),
+        SettingReference(
+            name: .tracesSampler, section: .traces, standard: .value("parentbased_always_on"),
+            summary: """
+                Which traces are recorded: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on`, \
+                `parentbased_always_off` or `parentbased_traceidratio`. With `parentbased_` the caller's decision counts.
+                """),
+        SettingReference(
+            name: .tracesSamplerArgument, section: .traces, standard: .none("1"),
+            summary: "For a sampler with `traceidratio`: the share of the traces to record, from 0 to 1."),
+        SettingReference(
+            name: .sdkDisabled, section: .traces, standard: .value("false"),
+            summary: "`true` turns traces off, whatever the other settings say."),
         SettingReference(
             name: .logLevel, section: .log, standard: .value("info"),
             summary: "`trace`, `debug`, `info`, `notice`, `warning`, `error` or `critical`."),

@@ -19,6 +19,8 @@ struct Settings: Equatable, Sendable {
     let callbacks: CallbackSettings?
     /// Nil when no address is set for it. Then `run` serves no dashboard.
     let dashboard: DashboardSettings?
+    /// Nil if traces are off.
+    let traces: TraceSettings?
     /// A PEM file with the certificates to trust for Twilio. Nil for the system's certificates.
     let caFile: String?
     /// Lines to log at start: names that look misspelt, and settings without effect.
@@ -44,6 +46,7 @@ struct Settings: Equatable, Sendable {
         let authToken: Secret
         let publicURL: WebAddress
         let listen: ListenAddress
+        let traces: TraceSettings?
         let warnings: [String]
     }
 
@@ -66,6 +69,7 @@ struct Settings: Equatable, Sendable {
         var mail: MailSettings?
         var callbacks: CallbackSettings?
         var dashboard: DashboardSettings?
+        var traces: TraceSettings?
         var caFile: String?
         /// One line for each problem.
         var problems: [String] = []
@@ -88,7 +92,7 @@ struct Settings: Equatable, Sendable {
             Settings(
                 database: database, log: parts.log, secrets: secrets, twilio: twilio, appName: appName,
                 sending: sending, mail: parts.mail, callbacks: parts.callbacks, dashboard: parts.dashboard,
-                caFile: parts.caFile,
+                traces: parts.traces, caFile: parts.caFile,
                 warnings: parts.warnings))
     }
 
@@ -113,6 +117,7 @@ struct Settings: Equatable, Sendable {
             reader.report(
                 .dashboardToken, "is the same as a secret that seals codes. Make another one: openssl rand -hex 32")
         }
+        parts.traces = TraceSettings.read(&reader)
         parts.caFile = reader.readableFile(.caFile, certificates)
         reader.warnOfUnknownNames()
         parts.warnings = reader.warnings
@@ -150,12 +155,13 @@ struct Settings: Equatable, Sendable {
         let log = LogSettings.read(&reader)
         let authToken = TwilioSettings.readAuthToken(&reader)
         let callbacks = CallbackSettings.readReceiver(&reader)
+        let traces = TraceSettings.read(&reader)
         reader.warnOfUnknownNames()
         guard let authToken, let callbacks else { return reader.result(nil) }
         return reader.result(
             Receiver(
                 database: database, log: log, authToken: authToken, publicURL: callbacks.publicURL,
-                listen: callbacks.listen, warnings: reader.warnings))
+                listen: callbacks.listen, traces: traces, warnings: reader.warnings))
     }
 
     static func dashboard(

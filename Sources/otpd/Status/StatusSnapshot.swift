@@ -70,6 +70,8 @@ struct StatusSnapshot: Sendable {
         var database: String?
         /// Counts of status callbacks. Nil when the worker receives none.
         var callbacks: (received: Int, refused: Int, dropped: Int, written: Int)?
+        /// Counts of spans. Nil when the worker exports no traces.
+        var spans: (exported: Int, dropped: Int, failed: Int)?
 
         /// Whether it ended without a final heartbeat. Then its other figures are out of date.
         var isDead: Bool { state == "dead" || state != "stopped" && heartbeatSeconds >= 30 }
@@ -196,6 +198,8 @@ struct StatusSnapshot: Sendable {
     var database = ""
     /// The version and the date of the database's table of phone numbers.
     var numbers: String?
+    /// How many days ago that table was released. Nil without a table.
+    var numbersDays: Int?
 
     init() {}
 
@@ -232,6 +236,7 @@ struct StatusSnapshot: Sendable {
                     clock = row.text("clock") ?? ""
                     database = row.text("database") ?? ""
                     numbers = row.text("numbers")
+                    numbersDays = row.intIfPresent("numbers_days")
                 default: break
                 }
             }
@@ -326,6 +331,9 @@ extension StatusSnapshot.Worker {
             callbacks = (
                 received, row.int("callbacks_refused"), row.int("callbacks_dropped"), row.int("callbacks_written")
             )
+        }
+        if let exported = row.intIfPresent("spans_exported") {
+            spans = (exported, row.int("spans_dropped"), row.int("spans_failed"))
         }
     }
 }

@@ -1,9 +1,11 @@
 import EventLoop
 import HTTP
 import OTP
+import Synchronization
 import Testing
 
 @testable import Queue
+@testable import Tracing
 @testable import Worker
 
 /// A channel that notes what it is given.
@@ -164,6 +166,74 @@ final class NotingChannel: SendChannel {
             sender.credentialsSince = .now()
             sender.completed([completion(tag: 0)])
             #expect(parts.core.machine.decide(at: .now()) == .claim(limit: 1, .oldestFirst))
+        }
+    }
+
+    private static let caller = TraceContext(traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")!
+
+    /// The spans of one job with this outcome, or of one that does not leave.
+    private func spans(of job: ClaimedJob, _ outcome: OTP.Outcome) async throws -> [Span] {
+        let spans = Mutex<[Span]>([])
+        try await onLoop { [self] loop in
+            let parts = Parts(on: loop).ready()
+            let tracer = Tracer(.standard, on: loop)
+            let channel = NotingChannel()
+            channel.outcomes[1] = outcome
+            let sender = parts.sender(channel, spans: JobSpans(tracer))
+            claim([job], parts, sender)
+            if !channel.posted.isEmpty { sender.completed([completion(tag: 0)]) }
+            tracer.withQueue { queue in
+                queue.drain()
+                if case .export(let made) = queue.next(at: .now()) { spans.withLock { $0 = made } }
+            }
+        }
+        return spans.withLock { $0 }
+    }
+
+    @Test("the first attempt continues the caller's trace; a retry and a job that follows have a link to it")
+    func origins() async throws {
+        let accepted = OTP.Outcome.accepted(.made(1), status: .queued)
+        let first = try await spans(of: job(1, caller: Self.caller), accepted)
+        #expect(first.count == 2 && first.allSatisfy { $0.context.traceID == Self.caller.traceID && $0.link == nil })
+        #expect(first[0].parent == Span.Parent(spanID: Self.caller.spanID, isRemote: true))
+        #expect(first[1].parent == Span.Parent(spanID: first[0].context.spanID, isRemote: false))
+        for later in [job(1, attempt: 2, caller: Self.caller), job(1, caller: Self.caller, follows: 7)] {
+            let spans = try await spans(of: later, accepted)
+            #expect(spans.count == 2 && spans[0].link == Self.caller && spans[0].parent == nil)
+            #expect(spans[0].context.traceID != Self.caller.traceID)
+        }
+        let alone = try await spans(of: job(1), accepted)
+        #expect(alone.count == 2 && alone[0].link == nil && alone[0].parent == nil)
+    }
+
+    @Test(
+        "an attempt's span has its outcome and its error",
+        arguments: [
+            (.refused(.init(httpStatus: 400, code: 21610)), "failed", "21610"),
+            (.notSent(.throttled, retryAfter: nil), "retry", "429"),
+            (.notSent(.connect, retryAfter: nil), "retry", "connect"),
+            (.unknown(.timeout), "unknown", "timeout"), (.accepted(.made(1), status: .queued), "accepted", nil),
+        ] as [(OTP.Outcome, String, String?)])
+    func outcomes(outcome: OTP.Outcome, word: String, error: String?) async throws {
+        let spans = try await spans(of: job(1), outcome)
+        guard case .send(let send) = spans.first?.content else {
+            Issue.record("\(spans)")
+            return
+        }
+        #expect(send.outcome == word && send.error == error && send.job.id == 1 && send.job.country == "TR")
+    }
+
+    @Test("a job that is not handed over has a span without a request, or none if it only goes back")
+    func notHandedOver() async throws {
+        let canceled = try await spans(of: job(1, endReason: .canceled, caller: Self.caller), .unknown(.timeout))
+        #expect(canceled.count == 1 && canceled[0].context.traceID == Self.caller.traceID)
+        let expired = try await spans(of: job(1, life: .milliseconds(500)), .unknown(.timeout))
+        #expect(expired.count == 1)
+        try await onLoop { [self] loop in
+            let parts = Parts(on: loop).ready()
+            let tracer = Tracer(.standard, on: loop)
+            claim([job(1)], parts, parts.sender(NotingChannel(), spans: JobSpans(tracer)), warning: "a standby is away")
+            #expect(tracer.withQueue { $0.isEmpty })
         }
     }
 

@@ -3,6 +3,7 @@ import Logging
 import OTP
 import Postgres
 import Synchronization
+import Tracing
 import Twilio
 
 @testable import HTTP
@@ -53,8 +54,10 @@ final class Parts {
         Claimer(core, jobs, recorder, reasserter, keys: .parts, channels: [.sms]) { isReachable }
     }
 
-    func sender<Channel: SendChannel>(_ channel: Channel, risks: RiskChecks? = nil) -> JobSender<Channel> {
-        JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel, risks: risks)
+    func sender<Channel: SendChannel>(
+        _ channel: Channel, risks: RiskChecks? = nil, spans: JobSpans? = nil
+    ) -> JobSender<Channel> {
+        JobSender(core, jobs, pauses, catalog, maintenance, recorder, channel, risks: risks, spans: spans)
     }
 }
 
@@ -87,12 +90,13 @@ func job(
     _ id: Int64, code: String? = "123456", life: Instant.Duration = .seconds(600),
     endReason: ClaimedJob.EndReason? = nil,
     locale: String = "en", isQuarantined: Bool = false, channel: Channel = .sms, email: String? = nil,
-    maxRisk: Int32? = nil
+    attempt: Int32 = 1, caller: TraceContext? = nil, follows: Int64? = nil, maxRisk: Int32? = nil
 ) -> ClaimedJob {
     ClaimedJob(
-        id: id, life: life, recipient: .success(.parts), country: "TR", locale: locale,
+        id: id, attempt: attempt, tries: attempt, life: life, recipient: .success(.parts), country: "TR",
+        locale: locale,
         code: code.map { try! Code($0) }, endReason: endReason, isQuarantined: isQuarantined, channel: channel,
-        email: email, maxRisk: maxRisk)
+        email: email, caller: caller, follows: follows, maxRisk: maxRisk)
 }
 
 func claimed(_ jobs: [ClaimedJob], warning: String? = nil) -> ClaimedJobs {

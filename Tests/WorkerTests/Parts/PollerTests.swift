@@ -110,6 +110,10 @@ private final class PollStandIn: PollDatabase {
         return nil
     }
 
+    func traced(_ statuses: [(sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages.Message] {
+        []
+    }
+
     func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {
         try redactions.answer([emptied, kept])
     }
