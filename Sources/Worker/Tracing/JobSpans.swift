@@ -43,7 +43,7 @@ struct JobSpans: Sendable {
     func dropped(_ next: WaitingJob, _ why: Unsendable, at now: Instant) {
         switch why.outcome {
         case .release, .deferred, .hold, .unknown: return
-        case .failed, .expired, .canceled, .retry: break
+        case .failed, .expired, .limited, .canceled, .retry: break
         }
         let error: String? = why.outcome == .canceled ? nil : why.errorClass ?? "not_sent"
         _ = tracer.record(
