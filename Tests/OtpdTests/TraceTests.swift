@@ -76,14 +76,14 @@ import Tracing
 
     /// Records `count` spans, exports them, drains, and returns how many bodies came and what became of the spans.
     private func export(
-        _ count: Int, post: @escaping TraceExporter.Post
+        _ count: Int, flush: Instant.Duration = .seconds(600), post: @escaping TraceExporter.Post
     ) async throws -> (counts: SpanCounts, lines: [String]) {
         let loop = try EventLoop.start(name: "exporter")
         defer { loop.stop() }
         let log = LineLog()
         let counts = await Task(executorPreference: loop) {
             let tracer = Tracer(Sampler(.alwaysOn, followsParent: false), on: loop)
-            let exporter = TraceExporter(tracer, Self.encoder, on: loop, log: log.logger, post: post)
+            let exporter = TraceExporter(tracer, Self.encoder, on: loop, log: log.logger, flush: flush, post: post)
             async let run: Void = exporter.run()
             await record(count, tracer, on: exporter)
             await exporter.drain()
@@ -129,7 +129,7 @@ import Tracing
     }
 
     @Test func aCollectorThatNeverAnswersHoldsNoDrainUp() async throws {
-        let (counts, _) = try await export(1) { _, _ in
+        let (counts, _) = try await export(1, flush: .milliseconds(10)) { _, _ in
             // Ends when the exporter gives the request up.
             let (stream, _) = AsyncStream.makeStream(of: Void.self)
             for await _ in stream {}

@@ -40,8 +40,9 @@ public struct Sampler: Sendable, Equatable {
         switch root {
         case .alwaysOn: return true
         case .alwaysOff: return false
-        // As OpenTelemetry's libraries do it: the lower 8 bytes, without their first bit, against the ratio.
-        case .ratio(let ratio): return Double(trace.low >> 1) < ratio * 0x1p63
+        // As OpenTelemetry's libraries do it: the lower 8 bytes, without their first bit, against the ratio. The largest of
+        // them would be rounded up to the bound of a ratio of 1.
+        case .ratio(let ratio): return ratio >= 1 || Double(trace.low >> 1) < ratio * 0x1p63
         }
     }
 }

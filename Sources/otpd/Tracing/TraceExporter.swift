@@ -21,18 +21,22 @@ actor TraceExporter {
     private var isDraining = false
     /// Signaled by the drain.
     private let leaving: Latch
+    private let flush: Instant.Duration
 
     /// Sends one body; what came of it, and in words if it failed.
     typealias Post = @Sendable ([UInt8], _ deadline: Instant) async -> (answer: ExportAnswer, failure: String?)
 
     /// The longest time that one request takes. OpenTelemetry's default.
     static let timeout = Instant.Duration.seconds(10)
-    /// How long a drain waits for the last spans.
-    static let flush = Instant.Duration.seconds(1)
 
-    init(_ tracer: Tracer, _ encoder: SpanEncoder, on loop: EventLoop, log: Logger, post: @escaping Post) {
+    /// - Parameter flush: how long a drain waits for the last spans.
+    init(
+        _ tracer: Tracer, _ encoder: SpanEncoder, on loop: EventLoop, log: Logger,
+        flush: Instant.Duration = .seconds(1), post: @escaping Post
+    ) {
         (self.tracer, self.encoder, self.loop, self.log, self.post) = (tracer, encoder, loop, log, post)
         leaving = Latch(on: loop)
+        self.flush = flush
     }
 
     /// Exports until drained, and then what is left, for at most `flush`.
@@ -41,7 +45,7 @@ actor TraceExporter {
             group.addTask { [self] in await export() }
             group.addTask { [self] in
                 await leaving.wait()
-                try? await loop.sleep(for: Self.flush)
+                try? await loop.sleep(for: flush)
             }
             await group.next()
             // A request under way is given up.
