@@ -93,7 +93,10 @@ export function delivery(db, verificationId, subject) {
   return rows(db, `SELECT ${columns} FROM otp.delivery($1, $2)`, [verificationId, subject]);
 }
 
-/** Ends a verification. @param {Database} db @param {string} verificationId @param {string} subject @returns {Promise<boolean>} */
+/**
+ * Ends a verification: no further sends, and its code is no longer right.
+ * @param {Database} db @param {string} verificationId @param {string} subject @returns {Promise<boolean>}
+ */
 export async function cancel(db, verificationId, subject) {
   return (await rows(db, "SELECT otp.cancel($1, $2) AS canceled", [verificationId, subject]))[0].canceled;
 }
@@ -113,7 +116,10 @@ export function readEvents(db, reader, max = 100) {
   return rows(db, `SELECT ${columns} FROM otp.read_events($1, $2)`, [reader, max]);
 }
 
-/** Confirms the events up to and including this id. @param {Database} db @param {string} reader @param {string} upTo */
+/**
+ * Confirms the events up to and including this id.
+ * @param {Database} db @param {string} reader @param {string} upTo
+ */
 export async function confirmEvents(db, reader, upTo) {
   await rows(db, "SELECT otp.confirm_events($1, $2)", [reader, upTo]);
 }
@@ -125,7 +131,8 @@ async function rows(db, text, values) {
   } catch (error) {
     const { code, message, detail } = /** @type {pg.DatabaseError} */ (error);
     if (code === "OT001") {
-      const limit = Object.fromEntries((detail ?? "").split(" ").map((pair) => pair.split("=")));
+      /** @type {Record<string, string>} from retry_after=17 window=300 scope=phone */
+      const limit = Object.fromEntries((detail ?? "").split(" ").map((/** @type {string} */ pair) => pair.split("=")));
       const retryAfter = Number(limit.retry_after);
       const words = `Too many requests. Try again in ${retryAfter} seconds.`;
       throw new Refused(code, words, { retryAfter, scope: limit.scope });

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import DatabaseError
 
@@ -38,7 +39,7 @@ def refusals() -> Iterator[None]:
         yield
     except DatabaseError as error:
         cause = error.__cause__  # psycopg's error, which knows the SQLSTATE
-        diagnosis = getattr(cause, "diag", None)
+        diagnosis: Any = getattr(cause, "diag", None)
         match getattr(cause, "sqlstate", None):
             case "OT001":  # DETAIL: retry_after=17 window=300 scope=phone
                 detail = dict(pair.split("=", 1) for pair in diagnosis.message_detail.split())
