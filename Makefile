@@ -67,7 +67,7 @@ test: build ## Runs the unit tests, the integration tests on a throwaway Postgre
 	.ci/with-postgres timeout 300 "$$python" Tests/sql/phone_numbers.py --self-test; \
 	echo "==> Replaying attacks and honest days against the holds (a minute)" >&2; \
 	OTP_SQL_SERVER=1 .ci/with-postgres timeout 900 Tests/fraud/run --check; \
-	echo "==> Running the examples in Django, psql, Python and Ruby" >&2; \
+	echo "==> Running the examples in Django, psql, Python, Ruby, Node and Swift" >&2; \
 	.ci/with-postgres Tests/examples/run .build/debug; \
 	.ci/with-postgres Tests/examples/statements .build/debug; \
 	echo "==> Following the five minutes of README.md" >&2; \

@@ -67,6 +67,9 @@ CREATE TABLE otp.settings (
     max_risk_score int NOT NULL DEFAULT 90               -- a text to a number with a higher risk is not sent
         CONSTRAINT "max_risk_score must be 0 to 100" CHECK (max_risk_score BETWEEN 0 AND 100),
     message_feedback boolean NOT NULL DEFAULT false,     -- whether otpd tells Twilio which codes were used
+    events boolean NOT NULL DEFAULT false,               -- whether otp.events records what became of codes, for backends
+    keep_events interval NOT NULL DEFAULT '1 day'        -- then they are deleted, read or not
+        CONSTRAINT "keep_events must be 1 hour to 30 days" CHECK (keep_events BETWEEN '1 hour' AND '30 days'),
     -- The verifications themselves show the verified phones, too.
     CONSTRAINT "keep_verified_phones: at least keep_verifications, or null" CHECK (keep_verified_phones >= keep_verifications)
 );
@@ -350,6 +353,7 @@ FOR EACH ROW EXECUTE FUNCTION otp.settings_before_write();
 GRANT SELECT ON otp.settings, otp.templates, otp.countries, otp.sender_rates, otp.purposes, otp.routes, otp.channel_senders,
     otp.channel_costs TO otp_worker;
 GRANT SELECT ON otp.routes TO otp_monitor;
+GRANT SELECT (events) ON otp.settings TO otp_monitor;
 GRANT EXECUTE ON FUNCTION otp.cost_row TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.notify TO otp_worker, otp_admin;
 GRANT SELECT, INSERT, UPDATE, DELETE ON otp.templates, otp.countries, otp.sender_rates, otp.purposes, otp.routes,

@@ -121,6 +121,9 @@ BEGIN
 
     PERFORM otp.fold_days(today);
     PERFORM otp.fold_codes(today);
+    counted := otp.prune_events(batch, moment);
+    more := more OR counted >= batch;
+
     counted := otp.prune_fraud(batch, moment);
     counters := counters + counted;
     more := more OR counted >= batch;
@@ -173,6 +176,7 @@ BEGIN
             (SELECT max(m.send_job_id) FROM otp.messages m WHERE m.is_primary),
             (SELECT max(m.send_job_id) FROM otp.messages m WHERE NOT m.is_primary),
             (SELECT max(u.send_job_id) FROM otp.unsent_jobs u))
+        UNION ALL SELECT 'otp.events_id_seq', (SELECT max(e.id) FROM otp.events e)
         UNION ALL SELECT 'otp.worker_ids', greatest((SELECT max(w.worker_id) FROM otp.worker_status w),
             (SELECT max(j.worker) FROM otp.send_jobs j WHERE j.state <> 'queued'))
     ) s (name, used)

@@ -79,6 +79,7 @@ BEGIN
     GET DIAGNOSTICS counted = ROW_COUNT;
     removed := removed || jsonb_build_object('unsent_jobs', counted);
     DELETE FROM otp.feedback_due f WHERE f.verification_id = ANY (rest);
+    DELETE FROM otp.events e WHERE e.verification_id = ANY (rest);
     DELETE FROM otp.uncounted_codes u WHERE u.verification_id = ANY (rest);
     DELETE FROM otp.verifications v WHERE v.id = ANY (rest);
     GET DIAGNOSTICS counted = ROW_COUNT;

@@ -155,10 +155,16 @@ static const unsigned char down_0025[] = {
 #embed "../../migrations/0025_privacy.down.sql"
 };
 static const unsigned char up_0026[] = {
-#embed "../../migrations/0026_privileges.up.sql"
+#embed "../../migrations/0026_events.up.sql"
 };
 static const unsigned char down_0026[] = {
-#embed "../../migrations/0026_privileges.down.sql"
+#embed "../../migrations/0026_events.down.sql"
+};
+static const unsigned char up_0027[] = {
+#embed "../../migrations/0027_privileges.up.sql"
+};
+static const unsigned char down_0027[] = {
+#embed "../../migrations/0027_privileges.down.sql"
 };
 static const unsigned char numbers[] = {
 #embed "../../migrations/numbers.sql"
@@ -196,7 +202,8 @@ static const otp_migration migrations[] = {
     MIGRATION(0023, 23, "feedback"),
     MIGRATION(0024, 24, "test_numbers"),
     MIGRATION(0025, 25, "privacy"),
-    MIGRATION(0026, 26, "privileges"),
+    MIGRATION(0026, 26, "events"),
+    MIGRATION(0027, 27, "privileges"),
 };
 
 size_t otp_migrations_count(void) {

@@ -20,7 +20,7 @@ os.environ.update(
     DJANGO_SECRET_KEY="checks",
     DJANGO_SETTINGS_MODULE="mgask.settings",
 )
-sys.path.insert(0, f"{EXAMPLES}/django")
+sys.path[:0] = [f"{EXAMPLES}/django", f"{EXAMPLES}/django-otpd/src"]
 
 import django  # noqa: E402
 
@@ -90,6 +90,9 @@ class Person:
 
     def verify(self, number, code):
         return call(f"{self.routes}/verify-otp/", {"phone_number": number, "code": code}, self.token)[:2]
+
+    def delivery(self):
+        return call(f"{self.routes}/delivery/", None, self.token, method="GET")[:2]
 
     def phone(self):
         self.account.refresh_from_db()

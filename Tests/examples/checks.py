@@ -5,11 +5,14 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import traceback
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from unittest import mock
 
+import django_otpd as otp
 import psycopg
 from backend import (
     EXAMPLES,
@@ -40,7 +43,7 @@ from django.core.signals import got_request_exception
 from django.db import connection, transaction
 from django.test import Client, override_settings
 from django.views.debug import ExceptionReporter, get_default_exception_reporter_filter
-from phones import otp
+from django_otpd import calls
 from snippets import check_snippets  # noqa: F401 - found below by its name, like the others
 
 logging.disable(logging.CRITICAL)  # the checks cause these errors on purpose
@@ -304,6 +307,50 @@ def check_transactions():
     equal("rolled back means never sent", verifications(person), 0)
 
 
+def check_delivery():
+    """The app learns at once that its code could not be delivered, from one request and two looks."""
+    equal("no code yet", Person(User).delivery(), (404, {"success": False, "message": "No code was sent"}))
+    admin.execute("UPDATE otp.settings SET events = true")
+    arrives, lost = Person(User), Person(Rider)
+    number = next(numbers)
+    arrives.send(number)
+    received(number)
+    told = {"success": True, "state": "delivered", "message": "Your code has arrived"}
+    equal("a code that arrives", arrives.delivery(), (200, told))
+    lost.send("0590130003")  # a number of the simulator that nobody can reach
+    told = {"success": True, "state": "not_delivered", "message": "Your code could not be delivered"}
+    equal("a code that does not arrive", lost.delivery(), (200, told))
+    happened = admin.execute(
+        "SELECT occurred_at FROM otp.events WHERE event = 'undelivered' ORDER BY id DESC LIMIT 1"
+    ).fetchone()[0]
+    seconds = (datetime.now(timezone.utc) - happened).total_seconds()
+    print(f"delivery: the answer came {seconds * 1000:.0f} ms after the event", flush=True)
+
+    # Whatever the machine's speed: it looks when it begins and when there is news, and never in between.
+    lost.account.refresh_from_db()
+    looks, began = [], threading.Event()
+    moments = iter([calls_under_way, calls_under_way, otp.delivery])
+
+    def look(*values):
+        looks.append(values)
+        began.set()
+        return next(moments)(*values)
+
+    client = Client(HTTP_HOST="localhost", HTTP_AUTHORIZATION=f"Bearer {lost.token}")
+    with mock.patch.object(otp, "delivery", look), override_settings(DELIVERY_WAIT=600), ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(lambda: (client.get("/api/riders/delivery/").json(), connection.close()))
+        while not answer.done():
+            began.wait(60)
+            admin.execute("SELECT pg_notify('otp_events', %s)", [f"{lost.account.verification_id} 1"])
+            wait([answer], timeout=0.1)
+    equal("it ends with the news", answer.result()[0]["state"], "not_delivered")
+    equal("after a look at the beginning, and one for each of two notifications", len(looks), 3)
+
+
+def calls_under_way(*_):
+    return [otp.Delivery(1, "sms", "sending", None, None, datetime.now(timezone.utc))]
+
+
 def check_through_pgbouncer():
     """README: the secret as the transaction's first statement. No warning, and the session forgets it."""
     person, number = Person(User), next(numbers)
@@ -374,15 +421,15 @@ def check_the_role():
 
 
 def check_bind_parameters():
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid() AND %s = 'a' || 'b'", ["ab"])
-        (statement,) = cursor.fetchone()
-    true(f"Django sends values apart from the statement: {statement}", "$1 = 'a' || 'b'" in statement)
+    statement = "SELECT query FROM pg_stat_activity WHERE pid = pg_backend_pid() AND %s = 'a' || 'b'"
+    ((sent_statement,),) = calls._rows(statement, ["ab"], "default")
+    true(f"values travel apart from the statement: {sent_statement}", "$1 = 'a' || 'b'" in sent_statement)
 
 
 def check_secrets():
     secret = os.environ["OTPD_SECRET"]
-    true("the settings hold the secret", secret in str(connection.settings_dict))
+    true("the session has the secret", calls._rows("SELECT current_setting('otp.secret')", [], "default") == [(secret,)])
+    true("the connection's settings do not hold it", secret not in str(connection.settings_dict))
     with override_settings(SECRET_KEY="another"):  # the run's DJANGO_SECRET_KEY is the secret too, and would be found below
         true("error pages do not", secret not in str(get_default_exception_reporter_filter().get_safe_settings()))
     person, number = Person(User), next(numbers)

@@ -9,9 +9,11 @@ from backend import EXAMPLES, code_in, equal, inbox, numbers, true, wrong
 
 def check_snippets():
     for file, command in (
-        ("verify.sql", ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f"]),
-        ("verify.py", [sys.executable]),
-        ("verify.rb", ["ruby"]),
+        ("verify.sql", ["psql", "-XqAt", "-v", "ON_ERROR_STOP=1", "-f", f"{EXAMPLES}/snippets/verify.sql"]),
+        ("verify.py", [sys.executable, f"{EXAMPLES}/snippets/verify.py"]),
+        ("verify.rb", ["ruby", f"{EXAMPLES}/snippets/verify.rb"]),
+        ("node/verify.js", ["node", os.environ["NODE_EXAMPLE"]]),
+        ("swift/main.swift", [os.environ["SWIFT_EXAMPLE"]]),
     ):
         environment = os.environ | {"PGOPTIONS": f"-c otp.secret={os.environ['OTPD_SECRET']}"}
         if file != "verify.sql":
@@ -20,8 +22,7 @@ def check_snippets():
         def run(number, right=True):
             """The output of the snippet for a number and the code that then arrives."""
             program = subprocess.Popen(
-                [*command, f"{EXAMPLES}/snippets/{file}"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
             )  # fmt: skip
             try:
                 code = ""

@@ -90,6 +90,12 @@ declare -A calls=(
     [country_before_write]="UPDATE otp.countries SET region = 'SA' RETURNING region"
     [pause_before_write]="INSERT INTO otp.pauses (scope, key, reason) VALUES ('country', 'AE', 'x') RETURNING name"
     [settings_before_write]="UPDATE otp.settings SET timezone = 'UTC' RETURNING timezone"
+    [switch_events]="UPDATE otp.settings SET events = true RETURNING events"
+    [record_accepted]="INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) VALUES ('SM9', 901, $prey, 1, true, pg_catalog.now(), 'failed', 30003) RETURNING status"
+    [record_unsent]="INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (901, $prey, 'failed', 1, pg_catalog.now()) RETURNING state"
+    [record_event]="UPDATE otp.messages SET status = 'undelivered' WHERE error_code OPERATOR(pg_catalog.=) 30003 RETURNING status"
+    [read_events]="SELECT event FROM otp.read_events('reader')"
+    [confirm_events]="SELECT otp.confirm_events('reader', (SELECT pg_catalog.max(id) FROM otp.read_events('reader')))"
     [channels_used]="SELECT otp.channels_used($prey, 'prey')"
     [begin_steps]="SELECT (otp.begin_steps()).begun"
     [step_failed]="INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, step) VALUES (900, $prey, 'failed', 1, pg_catalog.now(), 1) RETURNING state"
@@ -98,13 +104,16 @@ gives "every SECURITY DEFINER function is called" "$(printf '%s\n' "${!calls[@]}
 # The jobs that have been claimed by then.
 declare -A before=([review_fraud]="TRUNCATE otp.uncounted_codes" [end_hold]="INSERT INTO otp.fraud_holds VALUES ('country', 'SA', now(), now(), true, now(), 0) ON CONFLICT (scope, key) DO UPDATE SET ends_now = false"
     [take_redactions]="DELETE FROM otp.pending_redactions; INSERT INTO otp.pending_redactions (message_sid) VALUES ('SM1') ON CONFLICT DO NOTHING; INSERT INTO otp.pending_forgets VALUES (0, true) ON CONFLICT DO NOTHING" [end_test_send]="UPDATE otp.verifications SET is_test = true WHERE id = $prey" [advance_sequences]="SELECT setval('otp.send_jobs_id_seq', 5)" [within_limits]="UPDATE otp.send_jobs SET state = 'sending' WHERE id = $job"
+    [record_accepted]="UPDATE otp.settings SET events = true" [record_unsent]="UPDATE otp.settings SET events = true" [record_event]="UPDATE otp.settings SET events = true"
+    [read_events]="TRUNCATE otp.events, otp.event_readers; INSERT INTO otp.events (verification_id, event) VALUES ($prey, 'verified')"
+    [confirm_events]="TRUNCATE otp.events, otp.event_readers; INSERT INTO otp.events (verification_id, event) VALUES ($prey, 'verified')"
     [begin_steps]="INSERT INTO otp.step_waits VALUES ($job, $prey, now() - interval '1 second') ON CONFLICT DO NOTHING"
     [pause_before_write]="DELETE FROM otp.pauses WHERE scope = 'country'" [settings_before_write]="UPDATE otp.settings SET timezone = 'Asia/Riyadh'")
 attack() {  # function, search_path
     sql -c "$temporary" -c "${before[$1]:-SELECT}" -c "SET SESSION AUTHORIZATION attacker_$$" -c "BEGIN" -c "SET LOCAL search_path = $2" -c "${calls[$1]}" -c "COMMIT"; }
 undo() { sql -c "TRUNCATE otp.fraud_holds, otp.history, otp.history_quarters, otp.wake_ups, otp.verify_failures, otp.request_locks, otp.send_counts, otp.messages, otp.unsent_jobs" -c "DELETE FROM otp.verifications WHERE id > $prey + 1" -c "DELETE FROM otp.send_jobs WHERE id > $job + 1" \
     -c "UPDATE otp.verifications SET attempts = 0, verified_at = NULL, canceled_at = NULL, is_test = NULL, created_by = 'attacker_$$'::regrole" -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), (now() AT TIME ZONE timezone)::date, 1 FROM otp.settings" -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (id, verification_id, channel, state, attempt, worker, expires_at) OVERRIDING SYSTEM VALUE SELECT $job, $prey, 'sms', 'queued', 1, 1, now() + interval '4 minutes' ON CONFLICT (id) DO UPDATE SET attempt = 1, state = 'queued'" \
-    -c "INSERT INTO otp.pauses (scope, reason) VALUES ('all', 'x') ON CONFLICT DO NOTHING" -c "INSERT INTO otp.sender_rates VALUES ('prey', 1) ON CONFLICT DO NOTHING" -c "UPDATE otp.settings SET daily_budget = NULL" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'all' WHERE id = $job" \
+    -c "INSERT INTO otp.pauses (scope, reason) VALUES ('all', 'x') ON CONFLICT DO NOTHING" -c "INSERT INTO otp.sender_rates VALUES ('prey', 1) ON CONFLICT DO NOTHING" -c "UPDATE otp.settings SET daily_budget = NULL, events = false" -c "UPDATE otp.send_jobs SET hold_kind = 'pause', hold_key = 'all' WHERE id = $job" \
     -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) SELECT 'SM' || code, $job + code, $prey, 1, true, now(), 'sent', code FROM (VALUES (30003), (30450)) failures (code)"; }
 sql -c "UPDATE otp.countries SET receipts_reliable = true"
 for function in "${!calls[@]}"; do
@@ -122,5 +131,5 @@ for function in "${!calls[@]}"; do
     fi
 done
 gives "the paths are back" "t" "SELECT bool_and(proconfig::text LIKE '%search_path=pg_catalog, pg_temp%') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef"
-sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates WHERE sender = 'prey'" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = DEFAULT"
+sql -c "DELETE FROM otp.pauses" -c "UPDATE otp.countries SET receipts_reliable = region <> 'SA'" -c "DELETE FROM otp.sender_rates WHERE sender = 'prey'" -c "UPDATE otp.settings SET daily_budget = NULL, timezone = DEFAULT, events = false" -c "TRUNCATE otp.events, otp.event_readers"
 sql -c "SET client_min_messages = error" -c "DROP SCHEMA evil CASCADE" -c "DROP OWNED BY attacker_$$" -c "DROP ROLE attacker_$$"

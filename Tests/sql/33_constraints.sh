@@ -24,6 +24,9 @@ keep_verifications must be at least 1 day|UPDATE otp.settings SET keep_verificat
 keep_messages must be at least 1 day|UPDATE otp.settings SET keep_messages = '0'
 keep_unsent_jobs must be at least 1 day|UPDATE otp.settings SET keep_unsent_jobs = '-1 day'
 keep_verified_phones: at least keep_verifications, or null|UPDATE otp.settings SET keep_verified_phones = '89 days'
+keep_events must be 1 hour to 30 days|UPDATE otp.settings SET keep_events = '59 minutes'
+event must be one of those that \d otp.events shows|INSERT INTO otp.events (verification_id, event) VALUES (1, 'lost')
+reader must be 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.event_readers (reader, created_by) VALUES ('Web', 'x')
 min_conversion_samples must be at least 10|UPDATE otp.settings SET min_conversion_samples = 5
 purpose must be 1 to 50 of the characters a-z 0-9 _ . -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('Sign in', 'en', '{code}')
 locale must be 1 to 35 of the characters A-Z a-z 0-9 _ -|INSERT INTO otp.templates (purpose, locale, body) VALUES ('login', 'en@x', '{code}')

@@ -17,18 +17,12 @@ WSGI_APPLICATION = "mgask.wsgi.application"
 
 DATABASES = {
     "default": {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "django_otpd.backend",  # PostgreSQL's, with OTP_SECRET in each session
         "NAME": os.environ["PGDATABASE"],  # PGHOST, PGPORT, PGUSER and PGPASSWORD are read by libpq itself
         "ATOMIC_REQUESTS": True,
-        "OPTIONS": {
-            "options": f"-c otp.secret={OTP_SECRET}",
-            # Codes and numbers travel as bind parameters. Without this Django writes them into the statement's text.
-            "server_side_binding": True,
-        },
     }
 }
-# Error pages and error mails print the settings: this keeps OPTIONS, and with it otp.secret, out of them.
-DEFAULT_EXCEPTION_REPORTER_FILTER = "phones.reports.ReporterFilter"
+DELIVERY_WAIT = 20  # seconds that an app waits for news of its code with one request
 
 # Where the client's address is. Behind a proxy: the header that the proxy sets itself, such as HTTP_X_REAL_IP.
 CLIENT_ADDRESS = os.environ.get("DJANGO_CLIENT_ADDRESS", "REMOTE_ADDR")

@@ -17,6 +17,7 @@ class Account(models.Model):
     email = models.EmailField(blank=True)  # an address that your own code has verified; codes may go there
     phone_number = models.CharField(max_length=16, blank=True)  # E.164, once it is verified
     phone_verified_at = models.DateTimeField(null=True, blank=True)
+    verification_id = models.BigIntegerField(null=True, editable=False)  # otpd's, of the last code that was sent
 
     kind = None
 
@@ -33,6 +34,10 @@ class Account(models.Model):
     def otp_subject(self):
         """Who this is to otpd: the same number is a user's and a rider's, so the kind is part of it."""
         return f"{self.kind}:{self.pk}"
+
+    def code_was_sent(self, verification_id):
+        self.verification_id = verification_id
+        self.save(update_fields=["verification_id"])
 
     def mark_phone_verified(self, phone_number):
         self.phone_number = phone_number

@@ -1,16 +1,18 @@
 import json
+import time
 
+import django_otpd as otp
 from django.conf import settings
 from django.db import transaction
 from django.http import JsonResponse
 from django.utils.translation import get_language
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.debug import sensitive_variables
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_GET, require_POST
 
-from . import otp
 from .auth import bearer
 
+listener = otp.EventListener()
 
 SENT = {
     None: "OTP sent to {phone_number}",
@@ -32,9 +34,10 @@ def send_otp(request, account, channel=None):
     try:
         (phone_number,) = texts(request, "phone_number")
         client_ip = request.META.get(settings.CLIENT_ADDRESS) or None
-        otp.request(
+        requested = otp.request(
             account.otp_subject, phone_number, channel=channel, email=email, locale=get_language(), client_ip=client_ip
         )
+        account.code_was_sent(requested.verification_id)
     except otp.TooManyRequests as limited:
         return too_many(limited)
     except (otp.Refused, BadBody) as refused:
@@ -69,12 +72,41 @@ def verify_otp(request, account):
     return answer("Phone verified successfully!")
 
 
+DELIVERY = {
+    "under_way": "Your code is on its way",
+    "sent": "Your code was sent",
+    "delivered": "Your code has arrived",
+    "not_delivered": "Your code could not be delivered",
+}
+
+
+@require_GET
+@transaction.non_atomic_requests  # no transaction stays open while this waits
+@bearer
+def delivery(request, account):
+    """Answers when it is known whether the account's last code arrived, or after settings.DELIVERY_WAIT seconds.
+
+    It looks once, and then only when otpd has news of this code. While the state is under_way or sent, the app asks again.
+    """
+    if account.verification_id is None:
+        return answer("No code was sent", status=404)
+    deadline = time.monotonic() + settings.DELIVERY_WAIT
+    has_news = True
+    with listener.watch(account.verification_id) as news:
+        while True:
+            state = otp.progress(otp.delivery(account.verification_id, account.otp_subject))
+            if state in ("delivered", "not_delivered") or not has_news:
+                break
+            has_news = news.wait(max(0, deadline - time.monotonic()))
+    return answer(DELIVERY[state], state=state)
+
+
 def too_many(limited):
     return answer(str(limited), status=429, headers={"Retry-After": str(limited.retry_after)})
 
 
-def answer(message, status=200, headers=None):
-    return JsonResponse({"success": status == 200, "message": message}, status=status, headers=headers)
+def answer(message, status=200, headers=None, **more):
+    return JsonResponse({"success": status == 200, "message": message} | more, status=status, headers=headers)
 
 
 class BadBody(Exception):

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('phone_number', models.CharField(blank=True, max_length=16)),
                 ('phone_verified_at', models.DateTimeField(blank=True, null=True)),
+                ('verification_id', models.BigIntegerField(editable=False, null=True)),
             ],
             options={
                 'abstract': False,
@@ -34,6 +35,7 @@ class Migration(migrations.Migration):
                 ('email', models.EmailField(blank=True, max_length=254)),
                 ('phone_number', models.CharField(blank=True, max_length=16)),
                 ('phone_verified_at', models.DateTimeField(blank=True, null=True)),
+                ('verification_id', models.BigIntegerField(editable=False, null=True)),
             ],
             options={
                 'abstract': False,

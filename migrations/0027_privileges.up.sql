@@ -66,7 +66,13 @@ BEGIN ATOMIC
     SELECT format('the trigger %s of %s is disabled', t.tgname, t.tgrelid::regclass),
         format('ALTER TABLE %s ENABLE TRIGGER %I', t.tgrelid::regclass, t.tgname)
     FROM owner o JOIN pg_class c ON c.relnamespace = o.schema JOIN pg_trigger t ON t.tgrelid = c.oid
-    WHERE NOT t.tgisinternal AND t.tgenabled IN ('D', 'R');
+    WHERE NOT t.tgisinternal AND t.tgenabled IN ('D', 'R')
+    UNION ALL
+    -- The triggers of otp.switch_events.
+    SELECT 'otp.settings.events is on, but the triggers that record events are missing', 'UPDATE otp.settings SET events = true'
+    FROM owner o JOIN pg_class c ON c.relnamespace = o.schema AND c.relname = 'events' CROSS JOIN otp.settings s
+    WHERE s.events AND 5 > (SELECT count(*) FROM pg_trigger t JOIN pg_class r ON r.oid = t.tgrelid
+        WHERE r.relnamespace = o.schema AND t.tgname LIKE 'record\_%');
 END;
 COMMENT ON FUNCTION otp.missing_rights IS 'Rights that the functions of this schema lack, with the statement that grants each. No rows: nothing is missing.';
 
@@ -110,7 +116,7 @@ END $$;
 
 GRANT USAGE ON SCHEMA otp TO otp_web, otp_worker, otp_monitor, otp_admin;
 
-INSERT INTO otp.schema_migrations (version, name) VALUES (26, 'privileges');
+INSERT INTO otp.schema_migrations (version, name) VALUES (27, 'privileges');
 
 DO $$
 DECLARE

@@ -11,4 +11,4 @@ END $$;
 REVOKE USAGE ON SCHEMA otp FROM otp_web, otp_worker, otp_monitor, otp_admin;
 DROP FUNCTION otp.conceal_statements, otp.missing_rights;
 
-DELETE FROM otp.schema_migrations WHERE version = 26;
+DELETE FROM otp.schema_migrations WHERE version = 27;
