@@ -147,6 +147,7 @@ check "while nothing is held, nothing is to be looked up" "30|" "$(sent)|$(risk)
 request_many more 1 200 >/dev/null
 check "and by default nothing is, either" "0|0|90" "$(judge)"
 check "so no number is written down" "" "$(risk)"
+sql -c "UPDATE otp.risk_check_counts SET checks = 0"
 fresh; sql -c "UPDATE otp.settings SET lookup_suspicious = true"
 request_many look 28 0 >/dev/null; work
 request_many more 5 200 >/dev/null; ask known 0551112226 198.51.100.77

@@ -162,7 +162,7 @@ final class SMTPPeer: @unchecked Sendable {
             if !lines.isEmpty { write(lines + "\r\n") }
             return true
         case .close(let text):
-            write(text)
+            write(text, flags: Int(MSG_MORE))
             return false
         case .reset(let text):
             write(text)
@@ -189,12 +189,13 @@ final class SMTPPeer: @unchecked Sendable {
         }
     }
 
-    func write(_ text: String) {
+    /// With `MSG_MORE` the bytes wait for the end of the connection, so that both arrive at once.
+    func write(_ text: String, flags: Int = 0) {
         let bytes = Array(text.utf8)
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
-                send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL))
+                send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL) | Int32(flags))
             }
             guard count > 0 else { return }
             sent += count
