@@ -272,11 +272,12 @@ BEGIN
     RETURN found_reader;
 END $$;
 
--- Returns the next events of a reader, at most max. Until they are confirmed, it returns the same events again.
+-- Returns the next events of a reader, at most max. Until they are confirmed, it returns the same events again. With enable_seqscan
+-- off, small tables without an index seem so costly that PostgreSQL would compile each call, which takes 100 ms.
 CREATE FUNCTION otp.read_events(reader text, max int DEFAULT 100)
 RETURNS TABLE (id bigint, verification_id bigint, send_job_id bigint, channel text, event text, error_class text,
     next_send_job_id bigint, occurred_at timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     place otp.event_readers;

@@ -167,6 +167,8 @@ gives "the last of many" t "SELECT otp.confirm_events('one', 0) IS NOT NULL"
 sql -c "UPDATE otp.event_readers SET done = pg_current_snapshot(), open_window = NULL" -c "INSERT INTO otp.events (verification_id, event) VALUES (1000000, 'verified')"
 check "a read looks at what is new alone" t "$(sql -c "SET enable_seqscan = off" -c "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT min(e.id + 0) FROM otp.events e, otp.event_readers r WHERE e.xid >= pg_snapshot_xmin(r.done) AND NOT pg_visible_in_snapshot(e.xid, r.done)" | grep -q 'Index.* events_xid' && echo t)"
 
+gives "and is not compiled" t "SELECT proconfig @> '{jit=off}' FROM pg_proc WHERE proname = 'read_events'"
+
 # Off again.
 events false
 gives "the triggers are gone" 0 "$triggers"
