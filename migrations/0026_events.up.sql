@@ -106,22 +106,19 @@ END $$;
 CREATE FUNCTION otp.record_accepted() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ids bigint[];
     nothing text;
 BEGIN
-    WITH written AS (
-        INSERT INTO otp.events (verification_id, send_job_id, channel, event, error_class, next_send_job_id)
-        SELECT a.verification_id, a.send_job_id, a.channel, e.event,
-            CASE WHEN e.event IN ('failed', 'undelivered') THEN otp.error_class_of(a.error_code) END,
-            CASE WHEN e.event IN ('failed', 'undelivered') THEN otp.following_job(a.send_job_id, a.verification_id) END
-        FROM added a CROSS JOIN LATERAL (VALUES (1, 'accepted'), (2, otp.status_event(a.status))) e (place, event)
-        WHERE e.event IS NOT NULL ORDER BY e.place
-        RETURNING verification_id
-    )
-    SELECT array_agg(DISTINCT w.verification_id) INTO ids FROM written w;
-    IF ids IS NOT NULL THEN
-        nothing := otp.notify_events(ids);
+    INSERT INTO otp.events (verification_id, send_job_id, channel, event)
+    SELECT a.verification_id, a.send_job_id, a.channel, 'accepted' FROM added a;
+    IF NOT FOUND THEN
+        RETURN NULL;
     END IF;
+    INSERT INTO otp.events (verification_id, send_job_id, channel, event, error_class, next_send_job_id)
+    SELECT a.verification_id, a.send_job_id, a.channel, otp.status_event(a.status),
+        CASE WHEN otp.status_event(a.status) <> 'delivered' THEN otp.error_class_of(a.error_code) END,
+        CASE WHEN otp.status_event(a.status) <> 'delivered' THEN otp.following_job(a.send_job_id, a.verification_id) END
+    FROM added a WHERE otp.status_event(a.status) IS NOT NULL;
+    nothing := otp.notify_events(ARRAY(SELECT DISTINCT a.verification_id FROM added a));
     RETURN NULL;
 END $$;
 
@@ -129,19 +126,15 @@ END $$;
 CREATE FUNCTION otp.record_unsent() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    ids bigint[];
     nothing text;
 BEGIN
-    WITH written AS (
-        INSERT INTO otp.events (verification_id, send_job_id, channel, event, error_class, next_send_job_id)
-        SELECT a.verification_id, a.send_job_id, a.channel, CASE a.state WHEN 'expired' THEN 'expired' ELSE 'failed' END,
-            a.error_class, otp.following_job(a.send_job_id, a.verification_id)
-        FROM added a WHERE a.state IN ('failed', 'expired', 'limited')
-        RETURNING verification_id
-    )
-    SELECT array_agg(DISTINCT w.verification_id) INTO ids FROM written w;
-    IF ids IS NOT NULL THEN
-        nothing := otp.notify_events(ids);
+    INSERT INTO otp.events (verification_id, send_job_id, channel, event, error_class, next_send_job_id)
+    SELECT a.verification_id, a.send_job_id, a.channel, CASE a.state WHEN 'expired' THEN 'expired' ELSE 'failed' END,
+        a.error_class, otp.following_job(a.send_job_id, a.verification_id)
+    FROM added a WHERE a.state IN ('failed', 'expired', 'limited');
+    IF FOUND THEN
+        nothing := otp.notify_events(ARRAY(
+            SELECT DISTINCT a.verification_id FROM added a WHERE a.state IN ('failed', 'expired', 'limited')));
     END IF;
     RETURN NULL;
 END $$;
@@ -159,6 +152,9 @@ BEGIN
     WHEN 'messages' THEN
         verification := NEW.verification_id;
         told := otp.status_event(NEW.status);
+        IF told IS NULL THEN
+            RETURN NULL;
+        END IF;
         INSERT INTO otp.events (verification_id, send_job_id, channel, event, error_class, next_send_job_id)
         VALUES (verification, NEW.send_job_id, NEW.channel, told,
             CASE WHEN told <> 'delivered' AND NEW.error_code IS NOT NULL THEN otp.error_class_of(NEW.error_code) END,
@@ -211,9 +207,7 @@ BEGIN
         CREATE OR REPLACE TRIGGER record_accepted AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS added
         FOR EACH STATEMENT EXECUTE FUNCTION otp.record_accepted();
         CREATE OR REPLACE TRIGGER record_final AFTER UPDATE ON otp.messages FOR EACH ROW
-        WHEN (NEW.status <> OLD.status
-            AND NEW.status IN ('delivered', 'read', 'completed', 'undelivered', 'busy', 'no-answer', 'failed')
-            AND OLD.status NOT IN ('delivered', 'read', 'completed', 'undelivered', 'busy', 'no-answer', 'failed'))
+        WHEN (NEW.final_at IS NOT NULL AND OLD.final_at IS NULL)    -- short, because each statement plans it
         EXECUTE FUNCTION otp.record_event();
         CREATE OR REPLACE TRIGGER record_unsent AFTER INSERT ON otp.unsent_jobs REFERENCING NEW TABLE AS added
         FOR EACH STATEMENT EXECUTE FUNCTION otp.record_unsent();
@@ -272,11 +266,12 @@ BEGIN
     RETURN found_reader;
 END $$;
 
--- Returns the next events of a reader, at most max. Until they are confirmed, it returns the same events again.
+-- Returns the next events of a reader, at most max. Until they are confirmed, it returns the same events again. With enable_seqscan
+-- off, small tables without an index seem so costly that PostgreSQL would compile each call, which takes 100 ms.
 CREATE FUNCTION otp.read_events(reader text, max int DEFAULT 100)
 RETURNS TABLE (id bigint, verification_id bigint, send_job_id bigint, channel text, event text, error_class text,
     next_send_job_id bigint, occurred_at timestamptz)
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET enable_seqscan = off SET jit = off AS $$
 #variable_conflict use_column
 DECLARE
     place otp.event_readers;

@@ -93,7 +93,7 @@ declare -A calls=(
     [switch_events]="UPDATE otp.settings SET events = true RETURNING events"
     [record_accepted]="INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, error_code) VALUES ('SM9', 901, $prey, 1, true, pg_catalog.now(), 'failed', 30003) RETURNING status"
     [record_unsent]="INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (901, $prey, 'failed', 1, pg_catalog.now()) RETURNING state"
-    [record_event]="UPDATE otp.messages SET status = 'undelivered' WHERE error_code OPERATOR(pg_catalog.=) 30003 RETURNING status"
+    [record_event]="UPDATE otp.messages SET status = 'undelivered', final_at = accepted_at WHERE error_code OPERATOR(pg_catalog.=) 30003 RETURNING status"
     [read_events]="SELECT event FROM otp.read_events('reader')"
     [confirm_events]="SELECT otp.confirm_events('reader', (SELECT pg_catalog.max(id) FROM otp.read_events('reader')))"
     [channels_used]="SELECT otp.channels_used($prey, 'prey')"

@@ -3,7 +3,7 @@ events() { sql -c "UPDATE otp.settings SET events = $1"; }
 fresh() { clean; sql -c "TRUNCATE otp.events, otp.event_readers, otp.event_losses"; }
 code() { sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('$1', '$2', '246810') RETURNING id"; }     # subject, phone number
 message() { sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel, error_code, final_at) VALUES ('SM' || md5('$1$2'), $2, $1, 1, true, now(), '${3:-queued}', '${4:-sms}', ${5:-NULL}, CASE WHEN otp.status_rank('${3:-queued}') >= 50 THEN now() END)"; }
-becomes() { sql -c "UPDATE otp.messages SET status = '$2', error_code = ${3:-NULL}, final_at = now() WHERE send_job_id = $1"; }  # send job, status, code
+becomes() { sql -c "UPDATE otp.messages SET status = '$2', error_code = ${3:-NULL}, final_at = CASE WHEN otp.status_rank('$2') >= 50 THEN coalesce(final_at, now()) END WHERE send_job_id = $1"; }  # send job, status, code
 unsent() { sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, error_class) VALUES ($2, $1, '$3', 1, now(), ${4:-NULL})"; }
 told() { sql -c "SELECT string_agg(concat_ws(' ', send_job_id, channel, event, error_class), ', ' ORDER BY id) FROM otp.events WHERE verification_id = $1"; }
 read_all() { sql -c "SELECT string_agg(e.event || ' ' || coalesce(e.send_job_id, 0), ',') FROM otp.read_events('$1', ${2:-100}) e"; }
@@ -166,6 +166,8 @@ sql -c "INSERT INTO otp.events (verification_id, event) SELECT 1000000 + n, 'ver
 gives "the last of many" t "SELECT otp.confirm_events('one', 0) IS NOT NULL"
 sql -c "UPDATE otp.event_readers SET done = pg_current_snapshot(), open_window = NULL" -c "INSERT INTO otp.events (verification_id, event) VALUES (1000000, 'verified')"
 check "a read looks at what is new alone" t "$(sql -c "SET enable_seqscan = off" -c "EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT min(e.id + 0) FROM otp.events e, otp.event_readers r WHERE e.xid >= pg_snapshot_xmin(r.done) AND NOT pg_visible_in_snapshot(e.xid, r.done)" | grep -q 'Index.* events_xid' && echo t)"
+
+gives "and is not compiled" t "SELECT proconfig @> '{jit=off}' FROM pg_proc WHERE proname = 'read_events'"
 
 # Off again.
 events false
