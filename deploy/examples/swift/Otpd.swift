@@ -20,8 +20,7 @@ public final class Otpd {
         public let jobState: String
         /// Twilio's own word; nil before there is a message.
         public let messageStatus: String?
-        /// For you, and never for the user.
-        public let error: String?
+        public let error: String?   // for you, and never for the user
     }
 
     /// What became of a code.
