@@ -154,6 +154,7 @@ for list in delivery_status failures; do
     # A generic plan of a prepared statement reads the whole table if there is no filter, as here.
     check "what otpd jobs list reads of $list" 0 "$(scans "$(own Jobs/ListJobs.swift "FROM otp.$list" | sed 's/\$[12]\b/NULL/g; s/\$3/20/')")"
 done
+check "failures whose id was taken have an index of their own" 1 "$(sql -c "EXPLAIN SELECT * FROM otp.failures ORDER BY failed_at DESC LIMIT 10" | grep -c messages_taken_in_error)"
 # With a subject, a few rows are sorted.
 check "one subject" 0 "$(sql -c "EXPLAIN SELECT * FROM otp.delivery_status WHERE subject = 'h77' ORDER BY send_job_id DESC LIMIT 20" | grep -cE "Seq Scan on (messages|unsent_jobs|verifications|send_jobs)")"
 check "the queue's figures" 0 "$(scans "SELECT * FROM otp.queue_status")"
