@@ -322,8 +322,7 @@ RETURN otp.status_rank(later) > otp.status_rank(earlier)
 -- price, because they never left Twilio. The poller gives calls 0 segments.
 CREATE FUNCTION otp.is_settled(status text, segments smallint, price numeric) RETURNS boolean
 LANGUAGE sql IMMUTABLE PARALLEL SAFE
-RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL
-    AND (price IS NOT NULL OR status IN ('failed', 'canceled', 'busy', 'no-answer'));
+RETURN otp.status_rank(status) >= 50 AND segments IS NOT NULL AND NOT otp.awaits_price(status, price);
 
 CREATE TRIGGER count_messages AFTER INSERT ON otp.messages REFERENCING NEW TABLE AS ended
 FOR EACH STATEMENT EXECUTE FUNCTION otp.count_messages();

@@ -226,15 +226,10 @@ SELECT d.day, nullif(d.country, '') AS country, d.channel, nullif(d.sender, '') 
         WHEN c.price_estimate IS NOT NULL THEN c.price_unit END END AS estimate_unit
 FROM otp.settings s
 CROSS JOIN (
-    SELECT m.day, m.country, m.channel, m.sender, m.price_unit, m.messages::bigint AS messages, m.segments::bigint AS segments, m.cost,
-        m.failed_but_billed::bigint AS failed_but_billed, m.unpriced::bigint AS unpriced, m.unpriced_segments::bigint AS unpriced_segments
-    FROM (
-        SELECT m.day, m.country, m.channel, m.sender, m.price_unit, sum(m.messages) AS messages, sum(m.segments) AS segments,
-            sum(m.cost) AS cost, sum(m.failed_but_billed) AS failed_but_billed, sum(m.unpriced) AS unpriced,
-            sum(m.unpriced_segments) AS unpriced_segments
-        FROM otp.message_days m GROUP BY 1, 2, 3, 4, 5
-    ) m
-    WHERE m.messages <> 0
+    SELECT m.day, m.country, m.channel, m.sender, m.price_unit, sum(m.messages) AS messages, sum(m.segments) AS segments,
+        sum(m.cost) AS cost, sum(m.failed_but_billed) AS failed_but_billed, sum(m.unpriced) AS unpriced,
+        sum(m.unpriced_segments) AS unpriced_segments
+    FROM otp.message_days m GROUP BY 1, 2, 3, 4, 5 HAVING sum(m.messages) <> 0
 ) d
 LEFT JOIN otp.countries c ON c.region = d.country
 LEFT JOIN LATERAL (     -- as in otp.cost_row
@@ -274,11 +269,10 @@ CREATE TABLE otp.channel_days (
 CREATE FUNCTION otp.count_codes(moment timestamptz DEFAULT clock_timestamp()) RETURNS void
 LANGUAGE plpgsql SET enable_seqscan = off SET jit = off AS $$
 DECLARE
-    settings record;
+    timezone CONSTANT text := (SELECT s.timezone FROM otp.settings s);
     from_time timestamptz;
     until timestamptz;
 BEGIN
-    SELECT s.timezone, s.min_conversion_samples INTO settings FROM otp.settings s;
     SELECT m.codes_counted_until INTO from_time FROM otp.maintenance m FOR UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
         RETURN;
@@ -287,7 +281,7 @@ BEGIN
         until := least(from_time + interval '5 minutes', moment - interval '10 minutes');
         EXIT WHEN until <= from_time;
         WITH ended AS MATERIALIZED (
-            SELECT v.id, (v.created_at AT TIME ZONE settings.timezone)::date AS day, coalesce(v.country, '') AS country,
+            SELECT v.id, (v.created_at AT TIME ZONE timezone)::date AS day, coalesce(v.country, '') AS country,
                 coalesce(left(v.e164, least(7, length(v.e164) - 4)), '') AS prefix, v.verified_at,
                 v.verified_at IS NOT NULL AND NOT coalesce('email' = ANY (v.other_channels), false) AS proves
             FROM otp.verifications v WHERE v.expires_at > from_time AND v.expires_at <= until

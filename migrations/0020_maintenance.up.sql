@@ -119,8 +119,6 @@ BEGIN
     counters := counters + counted;
     more := more OR counted >= batch;
 
-    PERFORM otp.fold_days(today);
-    PERFORM otp.fold_codes(today);
     counted := otp.prune_events(batch, moment);
     more := more OR counted >= batch;
 
@@ -154,7 +152,10 @@ BEGIN
 
     more := more OR verifications >= batch OR messages >= batch OR unsent_jobs >= batch
         OR verified_phones >= batch OR failures >= batch;
+    -- Once an hour is enough, because each call reads the sums of all days.
     IF NOT more THEN
+        PERFORM otp.fold_days(today);
+        PERFORM otp.fold_codes(today);
         UPDATE otp.maintenance m SET pruned_at = moment;
     END IF;
 END $$;

@@ -7,7 +7,7 @@ codes() {
         FROM generate_series(1, $2) n RETURNING id)
         INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
 }
-# Counts all codes of the last days anew, as a worker does it minute by minute.
+# Counts all codes of the last days again. A worker does the same, a minute at a time.
 recount() {     # days
     sql -c "TRUNCATE otp.prefix_days, otp.channel_days" -c "UPDATE otp.maintenance SET codes_counted_until = now() - interval '${1:-3} days'" \
         -c "SELECT count(otp.count_codes()) FROM generate_series(1, ${1:-3} * 24)" >/dev/null; }

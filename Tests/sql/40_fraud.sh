@@ -169,7 +169,7 @@ check "and counts it for nothing" "$before|$held" "$(score country SA)|$(sql -c 
 sql -c "UPDATE otp.settings SET max_risk_score = 97"; ask third "$number" 198.51.101.9
 check "a score that is not above the highest is not too high, and asks no second time" "0|0|97" "$(judge)"
 sql -c "DELETE FROM otp.send_jobs" -c "UPDATE otp.settings SET max_risk_score = DEFAULT" -c "UPDATE otp.number_risks SET looked_up_at = now() - interval '25 hours'" -c "UPDATE otp.fraud_counts SET held_sent = 0"; ask fourth "$number" 198.51.102.9
-check "after a day it is looked up anew" "0|1|90" "$(judge)"
+check "after a day it is looked up again" "0|1|90" "$(judge)"
 check "and its old score counts no longer" "none|f,none|f,none|t" "$(risk)"
 gives "the holds say how many numbers were looked up" "2" "SELECT count(*) FROM otp.fraud_status WHERE explanation LIKE '% Numbers of texts that pass are looked up at Twilio: 1 in the last 24 hours, 200 are allowed, and 0 were too risky.'"
 sql -c "UPDATE otp.settings SET lookups_per_day = 2" -c "UPDATE otp.fraud_counts SET held_sent = 0" -c "DELETE FROM otp.send_jobs"; request_many cap 3 300 >/dev/null
