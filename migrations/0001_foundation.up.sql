@@ -145,7 +145,10 @@ CREATE TABLE otp.schema_migrations (
     name text NOT NULL,
     checksum text,          -- otpd writes it in the migration's own transaction; null when psql ran the migration
     applied_at timestamptz NOT NULL DEFAULT clock_timestamp(),
-    applied_by text NOT NULL DEFAULT session_user
+    applied_by text NOT NULL DEFAULT session_user,
+    -- The newest migration that the oldest otpd knows which works with the schema after this step. Null: only an otpd that
+    -- knows this step does. So a program that is one version older runs on, and goes back in, beside a newer schema.
+    oldest_program int
 );
 
 GRANT SELECT ON otp.schema_migrations TO otp_worker, otp_monitor, otp_admin;

@@ -18,6 +18,11 @@ import Testing
         let absent = try await migrate("check")
         #expect(absent.code == 78)
         #expect(absent.errors.contains("otpd migrate up"))
+        let preview = try await migrate("up", "--dry-run")
+        #expect(preview.code == 0, "\(preview.errors)")
+        #expect(preview.output.split(separator: "\n").count == Self.files.count)
+        #expect(preview.output.contains("1  foundation  It makes new objects only"), "\(preview.output)")
+        #expect(try await database.text("SELECT to_regnamespace('otp') IS NULL") == "t", "it changes nothing")
 
         let up = try await migrate("up")
         #expect(up.code == 0, "\(up.errors)")
@@ -29,6 +34,7 @@ import Testing
         #expect(again.code == 0)
         #expect(again.output.contains("nothing to do"))
         #expect(try await migrate("check").code == 0)
+        #expect(try await migrate("up", "--dry-run").output.contains("nothing to do"))
 
         let down = try await migrate("down")
         #expect(down.code == 0, "\(down.errors)")

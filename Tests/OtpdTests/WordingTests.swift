@@ -200,7 +200,9 @@ import Twilio
                 server, .init(streaming: streaming, synchronous: synchronous, isVisible: isVisible, name: "b"))
         }
         let schemas = [
-            SchemaState.current, .absent, .behind(next: 2, newest: 3), .newer(database: 9, program: 3),
+            SchemaState.current, .absent, .behind(next: 3, newest: 3, isUsable: true),
+            .newer(database: 9, program: 3, isUsable: true), .behind(next: 2, newest: 3, isUsable: false),
+            .newer(database: 9, program: 3, isUsable: false),
             .changed(version: 1, name: "x"),
         ].map { SchemaCheck.finding($0, newest: 3) }
         let listening = (0..<8).map { bits in

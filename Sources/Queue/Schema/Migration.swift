@@ -43,6 +43,31 @@ public struct Migration: Sendable {
     /// The newest migration of this program.
     public static var newest: Int { all.last?.version ?? 0 }
 
+    /// The last migration of the first release. Those after it change a schema that is in use.
+    static let firstRelease = 27
+
+    /// The newest migration of the oldest schema that this program works with. It stays one release behind: the statements of
+    /// a release use what its own migrations add only when the release before had it.
+    public static let oldestSchema = 27
+
+    /// What it locks and for how long, from its line `-- Locks: …`; nil if it has none. A migration of the first release has
+    /// none, because it only makes new objects.
+    public var locks: String? {
+        up.split(separator: "\n").lazy.filter { $0.hasPrefix("-- Locks: ") }.first.map { String($0.dropFirst(10)) }
+    }
+
+    /// What a migration of a later release lacks; empty if it has everything. It must say what it locks, and which programs
+    /// the schema serves after it.
+    var omissions: [String] {
+        guard version > Self.firstRelease else { return [] }
+        var omissions: [String] = []
+        if locks == nil { omissions.append("a line that says what it locks and for how long: -- Locks: …") }
+        if !up.contains("oldest_program") {
+            omissions.append("the oldest program that the schema serves: oldest_program")
+        }
+        return omissions
+    }
+
     private static func text(_ bytes: UnsafePointer<CChar>, _ count: Int) -> String {
         unsafe String(decoding: UnsafeRawBufferPointer(start: bytes, count: count), as: UTF8.self)
     }

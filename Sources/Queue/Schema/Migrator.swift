@@ -46,15 +46,25 @@ public struct Migrator {
     /// The advisory lock's key: "otpd" in ASCII.
     private static let lock: Int64 = 0x6F74_7064
 
+    /// How long a step waits for a table that another session uses, in milliseconds. All sends and requests queue up behind
+    /// it meanwhile, so it gives up soon and tries again.
+    static let lockTimeout = 500
+    /// The time between two tries of a step. Workers catch up in it.
+    static let pause = Instant.Duration.seconds(2)
+
     /// The migrations that the database has.
     public func applied() async throws(PostgresError) -> [AppliedMigration] {
         let exists = try await one("SELECT to_regclass('otp.schema_migrations') IS NOT NULL")
         guard exists == "t" else { return [] }
         let result = try await rows(
-            "SELECT version, name, checksum, applied_at::timestamptz(0) FROM otp.schema_migrations ORDER BY version")
+            """
+            SELECT version, name, checksum, applied_at::timestamptz(0), oldest_program FROM otp.schema_migrations
+             ORDER BY version
+            """)
         return try result.map { row throws(PostgresError) in
             AppliedMigration(
-                version: try row.next(), name: try row.next(), checksum: try row.next(), appliedAt: try row.next())
+                version: try row.next(), name: try row.next(), checksum: try row.next(), appliedAt: try row.next(),
+                oldestProgram: try row.next())
         }
     }
 
@@ -84,13 +94,25 @@ public struct Migrator {
     }
 
     /// Applies the missing migrations, then loads this program's table of phone numbers if it is newer than the
-    /// database's. `progress` is called for each migration. Returns the versions applied, and whether the table was
-    /// loaded.
-    public func up(_ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> (steps: [Int], numbers: Bool) {
-        try await locked { () async throws(Failure) -> (steps: [Int], numbers: Bool) in
-            let steps = try await applySteps(progress)
-            return (steps, try await loadNumbers())
+    /// database's. `progress` is called for each migration, and `waiting` when one waits for a table in use. Returns
+    /// what it did.
+    public func up(
+        _ progress: (Migration) -> Void = { _ in }, waiting: (Blocker?) -> Void = { _ in }
+    ) async throws(Failure) -> Done {
+        try await locked { () async throws(Failure) -> Done in
+            let steps = try await applySteps(progress, waiting)
+            return Done(steps: steps, numbers: try await loadNumbers(), state: try await read().state)
         }
+    }
+
+    /// What `up` did.
+    public struct Done: Sendable {
+        /// The versions that it applied.
+        public var steps: [Int]
+        /// Whether it loaded the table of phone numbers.
+        public var numbers: Bool
+        /// The state of the schema now.
+        public var state: SchemaState
     }
 
     private func loadNumbers() async throws(Failure) -> Bool {
@@ -99,26 +121,30 @@ public struct Migrator {
         do { return try await one(NumberTable.sql) == "t" } catch { throw .numbers(error) }
     }
 
-    private func applySteps(_ progress: (Migration) -> Void) async throws(Failure) -> [Int] {
+    private func applySteps(
+        _ progress: (Migration) -> Void, _ waiting: (Blocker?) -> Void
+    ) async throws(Failure) -> [Int] {
         let state = try await database { () async throws(PostgresError) in try await self.state() }
         let first: Int
         switch state {
-        case .current: return []
+        case .current, .newer(_, _, isUsable: true): return []
         case .absent: first = 1
-        case .behind(let next, _): first = next
+        case .behind(let next, _, _): first = next
         case .newer, .changed: throw .refused(state)
         }
         var done: [Int] = []
         for migration in Migration.all where migration.version >= first {
             progress(migration)
-            try await step(migration, "up", migration.up, after: enterChecksum(of: migration))
+            try await step(migration, "up", migration.up, after: enterChecksum(of: migration), waiting)
             done.append(migration.version)
         }
         return done
     }
 
     /// Reverts the newest migration, or all down to (and without) `target`. Returns the versions reverted.
-    public func down(to target: Int? = nil, _ progress: (Migration) -> Void = { _ in }) async throws(Failure) -> [Int] {
+    public func down(
+        to target: Int? = nil, _ progress: (Migration) -> Void = { _ in }, waiting: (Blocker?) -> Void = { _ in }
+    ) async throws(Failure) -> [Int] {
         try await locked { () async throws(Failure) -> [Int] in
             let state = try await database { () async throws(PostgresError) in try await self.state() }
             switch state {
@@ -133,7 +159,7 @@ public struct Migrator {
             for migration in Migration.all.reversed()
             where migration.version > target && applied.contains(migration.version) {
                 progress(migration)
-                try await step(migration, "down", migration.down, after: nil)
+                try await step(migration, "down", migration.down, after: nil, waiting)
                 done.append(migration.version)
             }
             return done
@@ -199,19 +225,61 @@ public struct Migrator {
         do { return try await body() } catch { throw .database(error) }
     }
 
-    private func step(_ migration: Migration, _ direction: String, _ sql: String, after: String?) async throws(Failure)
-    {
-        do {
-            _ = try await connection.simple("BEGIN", deadline: deadline)
-            _ = try await connection.simple(sql, deadline: deadline)
-            if let after { _ = try await connection.simple(after, deadline: deadline) }
-            _ = try await connection.simple("COMMIT", deadline: deadline)
-        } catch {
-            _ = try? await connection.simple("ROLLBACK", deadline: deadline)
-            throw .step(
-                version: migration.version, name: migration.name, direction: direction, error,
-                eventTriggers: await eventTriggers())
+    /// Runs a step in a transaction. A table that another session uses is waited for in short tries until the deadline,
+    /// because everything else queues up behind a step that waits.
+    private func step(
+        _ migration: Migration, _ direction: String, _ sql: String, after: String?, _ waiting: (Blocker?) -> Void
+    ) async throws(Failure) {
+        while true {
+            do {
+                _ = try await connection.simple(
+                    "BEGIN; SET LOCAL lock_timeout = \(Self.lockTimeout)", deadline: deadline)
+                _ = try await connection.simple(sql, deadline: deadline)
+                if let after { _ = try await connection.simple(after, deadline: deadline) }
+                _ = try await connection.simple("COMMIT", deadline: deadline)
+                return
+            } catch {
+                _ = try? await connection.simple("ROLLBACK", deadline: deadline)
+                let isLocked =
+                    if case .server(let refusal) = error { ["55P03", "40P01"].contains(refusal.sqlstate) } else {
+                        false
+                    }
+                guard isLocked, Instant.now() + Self.pause < deadline else {
+                    throw .step(
+                        version: migration.version, name: migration.name, direction: direction, error,
+                        eventTriggers: await eventTriggers())
+                }
+                waiting(await blocker())
+                try? await connection.loop.sleep(for: Self.pause)
+            }
         }
+    }
+
+    /// A session that uses a table of the schema.
+    public struct Blocker: Sendable, Equatable {
+        /// Its process id at the server.
+        public var pid: Int32
+        /// Its role.
+        public var role: String
+        /// How long its transaction has been open, in seconds; nil if this role may not know.
+        public var seconds: Int?
+    }
+
+    /// The session with the oldest transaction that uses a table of the schema; nil if it has just ended.
+    private func blocker() async -> Blocker? {
+        let sql = """
+            SELECT a.pid, coalesce(a.usename, ''), extract(epoch FROM clock_timestamp() - a.xact_start)::int
+              FROM pg_stat_activity a
+             WHERE a.pid <> pg_backend_pid() AND a.datname = current_database() AND EXISTS (
+                   SELECT FROM pg_locks l JOIN pg_class c ON c.oid = l.relation
+                    WHERE l.pid = a.pid AND l.granted AND l.database = (SELECT d.oid FROM pg_database d
+                          WHERE d.datname = current_database()) AND c.relnamespace = to_regnamespace('otp'))
+             ORDER BY a.xact_start LIMIT 1
+            """
+        guard let result = try? await rows(sql), result.rowCount == 1 else { return nil }
+        var row = result.reader()
+        guard let pid = try? row.next() as Int32, let role = try? row.next() as String else { return nil }
+        return Blocker(pid: pid, role: role, seconds: (try? row.next() as Int?) ?? nil)
     }
 
     /// The enabled event triggers that belong to no extension. Empty if they cannot be read, because the migration's

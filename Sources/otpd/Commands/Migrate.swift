@@ -14,9 +14,14 @@ struct Migrate: ParsableCommand {
     struct Up: ParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Apply the migrations that are missing.")
 
+        @Flag(name: .long, help: "Only show the missing migrations, and what each one locks and for how long.")
+        var dryRun = false
+
         func run() throws {
+            if dryRun { return try preview() }
             let done = try migrating("cannot migrate the schema") { migrator throws(Migrator.Failure) in
-                let done = try await migrator.up { Output.write("up    \($0.version)  \($0.name)\n") }
+                let done = try await migrator.up(
+                    { Output.write("up    \($0.version)  \($0.name)\n") }, waiting: Migrate.note)
                 for moved in try await migrator.advanceSequences() {
                     Output.write(
                         "moved  \(moved.sequence)  from \(moved.last) to \(moved.used), the highest number in use\n")
@@ -24,7 +29,27 @@ struct Migrate: ParsableCommand {
                 return done
             }
             if done.numbers { Output.write("up    phone numbers \(NumberTable.embedded)\n") }
-            if done.steps.isEmpty, !done.numbers { Output.write("The schema is current. There was nothing to do.\n") }
+            guard done.steps.isEmpty, !done.numbers else { return }
+            Output.write("\(done.state.message) There was nothing to do.\n")
+        }
+
+        /// Prints the missing migrations, and changes nothing.
+        private func preview() throws {
+            let state = try migrating("cannot read the schema") { migrator throws(Migrator.Failure) in
+                try await migrator.read().state
+            }
+            let next: Int
+            switch state {
+            case .absent: next = 1
+            case .behind(let missing, _, _): next = missing
+            case .current, .newer(_, _, isUsable: true):
+                return Output.write("\(state.message) There is nothing to do.\n")
+            case .newer, .changed: throw Failure(.configuration, "cannot migrate the schema", because: state.message)
+            }
+            for migration in Migration.all where migration.version >= next {
+                let locks = migration.locks ?? "It makes new objects only, and locks nothing that is in use."
+                Output.write("\(migration.version)  \(migration.name)  \(locks)\n")
+            }
         }
     }
 
@@ -48,7 +73,8 @@ struct Migrate: ParsableCommand {
             let target = to
             if !yes { try confirm() }
             let done = try migrating("cannot take the schema back") { migrator throws(Migrator.Failure) in
-                try await migrator.down(to: target) { Output.write("down  \($0.version)  \($0.name)\n") }
+                try await migrator.down(
+                    to: target, { Output.write("down  \($0.version)  \($0.name)\n") }, waiting: Migrate.note)
             }
             if done.isEmpty { Output.write("There was nothing to take back.\n") }
         }
@@ -130,6 +156,17 @@ struct Migrate: ParsableCommand {
             }
             Output.write(state.message + "\n")
         }
+    }
+
+    /// Says what a migration waits for.
+    private static func note(_ blocker: Migrator.Blocker?) {
+        let user = blocker.map { blocker in
+            "session \(blocker.pid) of role \(blocker.role)"
+                + (blocker.seconds.map { ", whose transaction has been open for \($0) s" } ?? "")
+        }
+        Output.note(
+            "waiting for a table that \(user ?? "another session") uses, and trying again. Sends continue meanwhile. "
+                + "To end the wait, let that session commit.")
     }
 
     /// Runs `body` with a migrator on a new connection. An error becomes a failure that begins with `what`.

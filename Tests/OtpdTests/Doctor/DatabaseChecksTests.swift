@@ -78,10 +78,13 @@ enum WellServer {
         func verdict(_ state: SchemaState) -> Finding.Verdict { SchemaCheck.finding(state, newest: 3).verdict }
         #expect(verdict(.current) == .pass)
         for state: SchemaState in [
-            .absent, .behind(next: 2, newest: 3), .newer(database: 9, program: 3), .changed(version: 1, name: "x"),
+            .absent, .behind(next: 2, newest: 3, isUsable: false), .newer(database: 9, program: 3, isUsable: false),
+            .changed(version: 1, name: "x"),
         ] {
             #expect(verdict(state) == .fail(.configuration))
         }
+        #expect(verdict(.behind(next: 3, newest: 3, isUsable: true)) == .warn)
+        #expect(verdict(.newer(database: 9, program: 3, isUsable: true)) == .warn)
         #expect(SchemaCheck.finding(.absent, newest: 3).remedy?.contains("otpd migrate up") == true)
     }
 }
