@@ -12,8 +12,9 @@ struct DatabaseReader: Sendable {
 
     /// The timeout for a new connection, with all its addresses.
     static let opening = Instant.Duration.seconds(10)
-    /// The timeout for one read.
-    static let reading = Instant.Duration.seconds(5)
+    /// The timeout for one read. It is long, because a doctor is called when the database is overloaded. A read that fails
+    /// ends the connection, so nobody waits for it twice.
+    static let reading = Instant.Duration.seconds(20)
     /// The timeout for a notification.
     static let hearing = Instant.Duration.seconds(2)
 
