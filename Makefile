@@ -27,7 +27,7 @@ VERSION ?= 17
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-systemd test-prometheus test-tracing test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos chaos-long lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-systemd test-prometheus test-tracing test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -85,6 +85,9 @@ settings: ## Writes the tables and the example of settings from Sources/otpd/Set
 
 chaos: build ## Disturbs otpd in many ways for half an hour, and counts the messages that it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
+
+chaos-long: build ## Kills otpd 10,000 times on a busy machine, over a night; a run that was stopped continues
+	@Tests/chaos/long .build/debug $(CHAOS)
 
 lint: ## Checks the format, the dependencies between targets, the links between pages, and the systemd unit
 	@echo "==> Checking the format" >&2
