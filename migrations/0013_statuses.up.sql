@@ -44,7 +44,8 @@ BEGIN
     SELECT k.* INTO job FROM (
         SELECT m.send_job_id AS id, m.attempt, m.verification_id, m.requested_at, true AS is_known,
             m.final_at IS NULL AND otp.status_rank(report_status.status) >= 50 AS is_news, false AS is_sending
-        FROM otp.messages m WHERE m.message_sid = report_status.message_sid
+        FROM otp.messages m
+        WHERE m.job_range = otp.range_of_message(report_status.message_sid) AND m.message_sid = report_status.message_sid
         UNION ALL SELECT j.id, report_status.attempt, j.verification_id, j.requested_at, false, true, j.state = 'sending'
         FROM otp.send_jobs j WHERE j.id = report_status.send_job_id AND j.attempt >= report_status.attempt
         UNION ALL SELECT u.send_job_id, report_status.attempt, u.verification_id, u.requested_at, false, true, false
@@ -89,6 +90,7 @@ DECLARE
     final_since CONSTANT timestamptz := CASE WHEN otp.status_rank(record_status.status) >= 50 THEN moment END;
     -- The worker puts '<send job>.<attempt>' into the callback's URL.
     referenced CONSTANT text[] := regexp_match(record_status.reference, '^([0-9]{1,18})[.]([0-9]{1,9})$');
+    range int := otp.job_range(referenced[1]::bigint);
     job record;
 BEGIN
     IF record_status.message_sid ~ '^[A-Z]{2}[0-9a-fA-F]{32}$' IS NOT TRUE
@@ -102,12 +104,17 @@ BEGIN
     THEN
         RETURN otp.report_status(record_status.message_sid, record_status.status, referenced[1]::bigint, referenced[2]::int);
     END IF;
+    IF range IS NULL OR NOT EXISTS (
+        SELECT FROM otp.messages m WHERE m.job_range = range AND m.message_sid = record_status.message_sid)
+    THEN
+        range := otp.range_of_message(record_status.message_sid);
+    END IF;
     UPDATE otp.messages m
     SET status = record_status.status, error_code = coalesce(record_status.error_code, m.error_code),
         final_at = coalesce(m.final_at, final_since)
-    WHERE m.message_sid = record_status.message_sid
+    WHERE m.job_range = range AND m.message_sid = record_status.message_sid
         AND otp.status_advances(m.status, record_status.status);
-    IF FOUND OR EXISTS (SELECT FROM otp.messages m WHERE m.message_sid = record_status.message_sid) THEN
+    IF FOUND OR range IS NOT NULL THEN
         RETURN true;    -- recorded now or earlier; a repeated or late status changes nothing
     END IF;
 
@@ -131,13 +138,13 @@ BEGIN
     IF job IS NULL THEN
         RETURN false;
     END IF;
-    INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
+    INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, worker, is_primary, requested_at,
         accepted_at, status, error_code, final_at, next_poll_at, channel, step, follows, traceparent, country)
-    VALUES (record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
+    VALUES (otp.job_range(job.id), record_status.message_sid, job.id, job.verification_id, referenced[2]::int, job.worker, job.is_primary,
         job.requested_at, moment, record_status.status, record_status.error_code, final_since, moment, job.channel,
         job.step, job.follows, job.traceparent, (SELECT v.country FROM otp.verifications v WHERE v.id = job.verification_id))
     -- The worker's own result or another callback may have recorded the message meanwhile.
-    ON CONFLICT (message_sid) DO UPDATE
+    ON CONFLICT (job_range, message_sid) DO UPDATE
     SET status = excluded.status, error_code = coalesce(excluded.error_code, messages.error_code),
         final_at = coalesce(messages.final_at, excluded.final_at)
     WHERE otp.status_rank(excluded.status) > otp.status_rank(messages.status);
@@ -198,7 +205,8 @@ BEGIN
                 AND m.status NOT IN ('failed', 'undelivered', 'canceled', 'busy', 'no-answer'))
             THEN 'Not sent again: a second message of its send job arrived, or may arrive.'
         ELSE otp.follow_up(NEW.send_job_id, NEW.verification_id, NEW.channel, NEW.step, NEW.follows, class.resend_after) END;
-    UPDATE otp.messages m SET follow_up = result WHERE m.message_sid = NEW.message_sid AND result IS NOT NULL;
+    UPDATE otp.messages m SET follow_up = result
+    WHERE m.job_range = NEW.job_range AND m.message_sid = NEW.message_sid AND result IS NOT NULL;
     RETURN NULL;
 END $$;
 

@@ -115,7 +115,7 @@ SELECT d.*, v.purpose, v.locale, v.country, coalesce(j.worker, m.worker) AS work
     v.canceled_at, v.attempts AS wrong_tries
 FROM otp.delivery_status d
 LEFT JOIN otp.send_jobs j ON j.id = d.send_job_id
-LEFT JOIN otp.messages m ON m.message_sid = d.message_sid
+LEFT JOIN otp.messages m ON m.job_range = otp.job_range(d.send_job_id) AND m.message_sid = d.message_sid
 LEFT JOIN otp.unsent_jobs u ON u.send_job_id = d.send_job_id
 LEFT JOIN otp.verifications v ON v.id = d.verification_id;
 COMMENT ON VIEW otp.job_details IS 'All that is known of one send job: WHERE send_job_id = …';

@@ -74,10 +74,10 @@ BEGIN
     )
     SELECT count(*) INTO verifications FROM gone;
 
-    DELETE FROM otp.messages m WHERE m.message_sid IN (
-        SELECT o.message_sid FROM otp.messages o
+    DELETE FROM otp.messages m WHERE m.ctid = ANY (ARRAY(
+        SELECT o.ctid FROM otp.messages o
         WHERE o.accepted_at < moment - keep.keep_messages AND o.next_poll_at IS NULL
-        ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED);
+        ORDER BY o.accepted_at LIMIT batch FOR UPDATE SKIP LOCKED));
     GET DIAGNOSTICS messages = ROW_COUNT;
 
     DELETE FROM otp.unsent_jobs u WHERE (u.send_job_id, u.requested_at) IN (

@@ -267,7 +267,7 @@ CREATE FUNCTION otp.code_ended(verification_id bigint) RETURNS void
 LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE otp.messages m SET next_poll_at = clock_timestamp()
-    WHERE m.message_sid = ANY (ARRAY (
+    WHERE m.verification_id = code_ended.verification_id AND m.message_sid = ANY (ARRAY (
         SELECT c.message_sid FROM otp.messages c
         WHERE c.verification_id = code_ended.verification_id AND c.channel = 'call' AND c.final_at IS NULL
         FOR NO KEY UPDATE SKIP LOCKED));

@@ -107,7 +107,7 @@ struct Writer: Sendable {
     /// which these are, and then there are none.
     private func trace(_ receipts: [Receipt], began: Instant, on connection: Connection) async {
         guard let tracer else { return }
-        let statuses = receipts.map { (sid: $0.sid.description, status: $0.status.rawValue) }
+        let statuses = receipts.map { (job: $0.attempt?.job, sid: $0.sid.description, status: $0.status.rawValue) }
         let traced = try? await TracedMessages.run(on: connection, statuses, deadline: .now() + Self.timeout)
         for message in traced ?? [] {
             let (receipt, sid) = (receipts[message.index], statuses[message.index].sid)

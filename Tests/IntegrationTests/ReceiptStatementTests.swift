@@ -33,6 +33,12 @@ import Testing
         return session
     }
 
+    /// The message of the test.
+    private func key(_ session: TestDatabase.Session) async throws -> MessageKey {
+        let job = try await session.text("SELECT send_job_id FROM otp.messages WHERE message_sid = '\(Self.sid)'")
+        return MessageKey(job: try #require(Int64(job)), sid: Self.sid)
+    }
+
     private func report(
         _ session: TestDatabase.Session, _ status: String, errorCode: Int32? = nil, segments: Int32? = 1,
         price: String? = nil
@@ -41,7 +47,7 @@ import Testing
             on: session.connection,
             [
                 MessageReport(
-                    sid: Self.sid, status: status, errorCode: errorCode, segments: segments, price: price,
+                    try await key(session), status: status, errorCode: errorCode, segments: segments, price: price,
                     priceUnit: "USD", sender: nil)
             ], deadline: soon)
     }
@@ -99,9 +105,9 @@ import Testing
         try await session.text("UPDATE otp.messages SET next_poll_at = now() WHERE next_poll_at IS NOT NULL")
         let due = try await PollMessages.run(on: session.connection, limit: 20, deadline: soon)
         guard due.taken == 1 else { return due.taken == 0 ? "never" : "too much" }
-        if due.toFetch == [Self.sid] { return "fetch" }
+        if due.toFetch.map(\.sid) == [Self.sid] { return "fetch" }
         guard let redaction = due.toRedact.first else { return "nothing" }
-        #expect(redaction.sid == Self.sid)
+        #expect(redaction.key.sid == Self.sid)
         return redaction.isLastTry ? "empty, for the last time" : "empty"
     }
 
@@ -201,12 +207,14 @@ import Testing
                     INSERT INTO otp.verifications (subject, phone_number, client_ip)
                     VALUES ('\(sid)', '050123456\(number)', '192.0.2.1')
                     RETURNING id)
-                INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status)
-                SELECT '\(sid)', \(number - 2), id, 1, true, now(), 'sent' FROM v
+                INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary,
+                                          requested_at, status)
+                SELECT -1, '\(sid)', \(number - 2), id, 1, true, now(), 'sent' FROM v
                 """)
             reports.append(
                 MessageReport(
-                    sid: sid, status: "undelivered", errorCode: 30003, segments: 1, price: nil, priceUnit: nil,
+                    MessageKey(job: Int64(number - 2), sid: sid), status: "undelivered", errorCode: 30003, segments: 1,
+                    price: nil, priceUnit: nil,
                     sender: nil))
         }
         let failures = reports
@@ -261,7 +269,8 @@ import Testing
             #expect(try await wait(session) == expected)
         }
         try await session.text("UPDATE otp.messages SET next_poll_at = now()")
-        try await RecordRedactions.run(on: session.connection, emptied: [Self.sid], kept: [], deadline: soon)
+        try await RecordRedactions.run(
+            on: session.connection, emptied: [try await key(session)], kept: [], deadline: soon)
         #expect(try await wait(session) == "")
         // A late poll's result, or an operator, makes it due once more, and it is left.
         try await report(session, "delivered", price: "-0.05")

@@ -4,11 +4,11 @@ public import Postgres
 
 /// Finds which SIDs are recorded already. A recorded SID is evidence for its own job alone.
 ///
-/// The primary key of `otp.messages` serves it.
+/// The primary key of `otp.messages` serves it, by one look for each range of jobs (`otp.range_of_message`).
 public enum KnownMessages {
     static let statement = Statement(
         "otpd_known_messages",
-        "SELECT message_sid FROM otp.messages WHERE message_sid = ANY ($1)",
+        "SELECT e.sid FROM unnest($1::text[]) e(sid) WHERE otp.range_of_message(e.sid) IS NOT NULL",
         [.textArray])
 
     /// The SIDs of `sids` that are recorded.

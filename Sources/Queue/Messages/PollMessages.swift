@@ -17,7 +17,7 @@ public enum PollMessages {
         "otpd_poll_messages",
         """
         WITH due AS MATERIALIZED (
-            SELECT m.message_sid, m.verification_id, m.redacted_at, m.channel, m.status,
+            SELECT m.job_range, m.message_sid, m.verification_id, m.redacted_at, m.channel, m.status,
                    m.accepted_at <= now() - interval '1 day'
                    OR (m.final_at IS NOT NULL AND otp.is_settled(m.status, m.segments, m.price)) AS is_done
               FROM otp.messages m
@@ -26,7 +26,7 @@ public enum PollMessages {
              LIMIT $1
                FOR UPDATE SKIP LOCKED
         ), step AS MATERIALIZED (
-            SELECT d.message_sid, v.expires_at,
+            SELECT d.job_range, d.message_sid, v.expires_at,
                    CASE WHEN d.channel = 'call' AND NOT d.is_done AND d.status IN ('queued', 'initiated')
                              AND v.has_ended THEN 'cancel'
                         WHEN NOT d.is_done THEN 'fetch'
@@ -58,17 +58,19 @@ public enum PollMessages {
                                            THEN now() + least(interval '1 hour', interval '1 minute' * 2 ^ m.redactions)
                                       END END
           FROM step s
-         WHERE m.message_sid = ANY (ARRAY (SELECT d.message_sid FROM due d)) AND m.message_sid || '' = s.message_sid
-        RETURNING m.message_sid, s.step, m.next_poll_at IS NULL
+         WHERE m.job_range = ANY (ARRAY (SELECT d.job_range FROM due d))
+           AND m.message_sid = ANY (ARRAY (SELECT d.message_sid FROM due d))
+           AND m.job_range + 0 = s.job_range AND m.message_sid || '' = s.message_sid
+        RETURNING m.send_job_id, m.message_sid, s.step, m.next_poll_at IS NULL
         """,
         [.int4])
 
     /// The messages that are due.
     public struct Due: Sendable, Equatable {
         /// Messages to fetch, for their status and bill.
-        public var toFetch: [String] = []
+        public var toFetch: [MessageKey] = []
         /// Calls to be canceled, because their codes have ended.
-        public var toCancel: [String] = []
+        public var toCancel: [MessageKey] = []
         /// Messages whose text is to be emptied.
         public var toRedact: [Redaction] = []
         /// How many were taken, including those that are not due yet.
@@ -77,8 +79,8 @@ public enum PollMessages {
 
     /// A text to be emptied.
     public struct Redaction: Sendable, Equatable {
-        /// The message.
-        public var sid: String
+        /// The message. Its job is 0 if its person was forgotten, because then it is not recorded any longer.
+        public var key: MessageKey
         /// Whether this try is the last.
         public var isLastTry: Bool
     }
@@ -94,12 +96,12 @@ public enum PollMessages {
         due.taken = result.rowCount
         for index in 0..<result.rowCount {
             var row = result.reader(index)
-            let sid: String = try row.next()
+            let key = MessageKey(job: try row.next(), sid: try row.next())
             let what: String = try row.next()
             switch what {
-            case "fetch": due.toFetch.append(sid)
-            case "cancel": due.toCancel.append(sid)
-            case "redact": due.toRedact.append(Redaction(sid: sid, isLastTry: try row.next()))
+            case "fetch": due.toFetch.append(key)
+            case "cancel": due.toCancel.append(key)
+            case "redact": due.toRedact.append(Redaction(key: key, isLastTry: try row.next()))
             default: break
             }
         }

@@ -12,19 +12,20 @@ public enum RecordRedactions {
                next_poll_at = NULL,
                follow_up = CASE WHEN e.is_empty THEN m.follow_up
                                 ELSE concat_ws(' ', m.follow_up, 'Its text is still at Twilio: deleting it failed.') END
-          FROM (SELECT unnest($1::text[]) AS sid, true AS is_empty
-                UNION ALL SELECT unnest($2::text[]), false) e
-         WHERE m.message_sid = ANY ($1 || $2) AND m.message_sid || '' = e.sid AND m.redacted_at IS NULL
+          FROM unnest($1::bigint[], $2::text[], $3::bool[]) AS e(job, sid, is_empty)
+         WHERE m.job_range = ANY (ARRAY (SELECT otp.job_range(j) FROM unnest($1) j)) AND m.message_sid = ANY ($2)
+           AND m.job_range + 0 = otp.job_range(e.job) AND m.message_sid || '' = e.sid AND m.redacted_at IS NULL
         """,
-        [.textArray, .textArray])
+        [.int8Array, .textArray, .boolArray])
 
     /// Records the `emptied` ones, and those that are `kept` for good. Repeating it is harmless for the former.
     public static func run(
-        on connection: Connection, emptied: [String], kept: [String], deadline: Instant
+        on connection: Connection, emptied: [MessageKey], kept: [MessageKey], deadline: Instant
     ) async throws(PostgresError) {
         var parameters = Parameters()
-        parameters.append(emptied.map { Optional($0) })
-        parameters.append(kept.map { Optional($0) })
+        parameters.append((emptied + kept).lazy.map(\.job))
+        parameters.append((emptied + kept).map(\.sid))
+        parameters.append(emptied.map { _ in true } + kept.map { _ in false })
         _ = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }

@@ -4,7 +4,7 @@ public import Postgres
 /// The current state of a message at Twilio.
 public struct MessageReport: Sendable, Equatable {
     /// The message.
-    public var sid: String
+    public var key: MessageKey
     /// Twilio's word, verbatim.
     public var status: String
     /// The reason of a delivery failure.
@@ -19,10 +19,10 @@ public struct MessageReport: Sendable, Equatable {
     public var sender: String?
 
     public init(
-        sid: String, status: String, errorCode: Int32?, segments: Int32?, price: String?, priceUnit: String?,
+        _ key: MessageKey, status: String, errorCode: Int32?, segments: Int32?, price: String?, priceUnit: String?,
         sender: String?
     ) {
-        self.sid = sid
+        self.key = key
         self.status = status
         self.errorCode = errorCode
         self.segments = segments
@@ -55,10 +55,10 @@ public enum RecordStatus {
         """
         WITH s AS MATERIALIZED (
             SELECT o.*, e.price_unit, e.sender
-              FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[])
-                AS e(sid, status, error_code, segments, price, price_unit, sender)
+              FROM unnest($1::text[], $2::text[], $3::int[], $4::int[], $5::text[], $6::text[], $7::text[], $8::bigint[])
+                AS e(sid, status, error_code, segments, price, price_unit, sender, job)
              CROSS JOIN LATERAL (
-                   SELECT o.message_sid,
+                   SELECT o.job_range, o.message_sid,
                           CASE WHEN otp.status_advances(o.status, e.status) THEN e.status ELSE o.status END AS status,
                           CASE WHEN otp.status_advances(o.status, e.status) THEN coalesce(e.error_code, o.error_code)
                                WHEN o.status = e.status THEN coalesce(o.error_code, e.error_code)
@@ -66,7 +66,7 @@ public enum RecordStatus {
                           coalesce(e.segments::smallint, o.segments) AS segments,
                           coalesce(e.price::numeric, o.price) AS price
                      FROM otp.messages o
-                    WHERE o.message_sid = e.sid
+                    WHERE o.job_range = otp.job_range(e.job) AND o.message_sid = e.sid
                       FOR UPDATE SKIP LOCKED) o
         )
         UPDATE otp.messages m
@@ -82,9 +82,10 @@ public enum RecordStatus {
                                    THEN greatest(now(), (SELECT v.expires_at FROM otp.verifications v
                                                           WHERE v.id = m.verification_id)) END
           FROM s
-         WHERE m.message_sid = ANY ($1) AND m.message_sid || '' = s.message_sid
+         WHERE m.job_range = ANY (ARRAY (SELECT r.job_range FROM s r)) AND m.message_sid = ANY ($1)
+           AND m.job_range + 0 = s.job_range AND m.message_sid || '' = s.message_sid
         """,
-        [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray])
+        [.textArray, .textArray, .int4Array, .int4Array, .textArray, .textArray, .textArray, .int8Array])
 
     /// Records all reports, failures last. A report that the database refuses delays no other. It is left to the next
     /// poll, and the last refusal is returned.
@@ -112,13 +113,14 @@ public enum RecordStatus {
         async throws(PostgresError)
     {
         var parameters = Parameters()
-        parameters.append(reports.map(\.sid))
+        parameters.append(reports.map(\.key.sid))
         parameters.append(reports.map(\.status))
         parameters.append(reports.map(\.errorCode))
         parameters.append(reports.map(\.segments))
         parameters.append(reports.map(\.price))
         parameters.append(reports.map(\.priceUnit))
         parameters.append(reports.map(\.sender))
+        parameters.append(reports.lazy.map(\.key.job))
         _ = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
     }

@@ -17,7 +17,10 @@ public enum ReportedMessages {
         """
         WITH due AS MATERIALIZED (
             SELECT r.send_job_id, r.slot, r.message_sid, r.attempt, r.tries,
-                   (SELECT m.send_job_id FROM otp.messages m WHERE m.message_sid = r.message_sid) AS known_as
+                   (SELECT m.send_job_id
+                      FROM otp.messages m
+                     WHERE m.job_range = otp.range_of_message(r.message_sid)
+                       AND m.message_sid = r.message_sid) AS known_as
               FROM otp.status_reports r
              WHERE r.due_at <= now()
              ORDER BY r.due_at
@@ -26,11 +29,13 @@ public enum ReportedMessages {
         ), hastened AS (
             UPDATE otp.messages m
                SET next_poll_at = now()
-             WHERE m.message_sid = ANY (ARRAY (
+             WHERE m.job_range = ANY (ARRAY (SELECT otp.job_range(d.known_as) FROM due d))
+               AND m.message_sid = ANY (ARRAY (
                    SELECT k.message_sid
                      FROM due d
                     CROSS JOIN LATERAL (SELECT k.message_sid FROM otp.messages k
-                                         WHERE k.message_sid = d.message_sid AND k.final_at IS NULL
+                                         WHERE k.job_range = otp.job_range(d.known_as)
+                                           AND k.message_sid = d.message_sid AND k.final_at IS NULL
                                            AND k.next_poll_at > now()
                                            FOR UPDATE SKIP LOCKED) k
                     WHERE d.known_as IS NOT NULL))

@@ -23,7 +23,8 @@ public enum TakeRedactions {
         var taken: [PollMessages.Redaction] = []
         for index in 0..<result.rowCount {
             var row = result.reader(index)
-            taken.append(PollMessages.Redaction(sid: try row.next(), isLastTry: try row.next()))
+            let key = MessageKey(job: 0, sid: try row.next())
+            taken.append(PollMessages.Redaction(key: key, isLastTry: try row.next()))
         }
         return taken
     }

@@ -13,12 +13,15 @@ public enum TracedMessages {
         SELECT e.position::int - 1, m.send_job_id, m.attempt, m.channel, m.traceparent,
                (SELECT v.country FROM otp.verifications v WHERE v.id = m.verification_id),
                otp.status_advances(m.status, e.status)
-          FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS e(sid, status, position)
-         CROSS JOIN LATERAL (SELECT m.* FROM otp.messages m WHERE m.message_sid = e.sid OFFSET 0) m
+          FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS e(sid, status, job, position)
+         CROSS JOIN LATERAL (SELECT m.*
+                               FROM otp.messages m
+                              WHERE m.job_range = coalesce(otp.job_range(e.job), otp.range_of_message(e.sid))
+                                AND m.message_sid = e.sid OFFSET 0) m
          WHERE m.traceparent IS NOT NULL
          ORDER BY e.position
         """,
-        [.textArray, .textArray])
+        [.textArray, .textArray, .int8Array])
 
     /// A message of a request with a trace.
     public struct Message: Sendable {
@@ -42,13 +45,14 @@ public enum TracedMessages {
         }
     }
 
-    /// Finds those of these messages that have a trace.
+    /// Finds those of these messages that have a trace. `job` is nil if a callback does not name it.
     public static func run(
-        on connection: Connection, _ statuses: [(sid: String, status: String)], deadline: Instant
+        on connection: Connection, _ statuses: [(job: Int64?, sid: String, status: String)], deadline: Instant
     ) async throws(PostgresError) -> [Message] {
         var parameters = Parameters()
         parameters.append(statuses.map { Optional($0.sid) })
         parameters.append(statuses.map { Optional($0.status) })
+        parameters.append(statuses.map(\.job))
         let result = try await connection.execute(
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var messages: [Message] = []

@@ -99,8 +99,8 @@ struct Poller: BackgroundLoop {
         if !reports.isEmpty { try await record(reports, began: began, database) }
         let forgotten = try await redactForgotten(database)
         let redactions = await redact(due.toRedact)
-        let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
-        let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.sid)
+        let emptied = redactions.filter(\.isEmptied).map(\.0.key)
+        let kept = redactions.filter { !$0.isEmptied && $0.0.isLastTry }.map(\.0.key)
         if !emptied.isEmpty || !kept.isEmpty {
             try await recordRedactions(emptied: emptied, kept: kept, database)
         }
@@ -123,7 +123,7 @@ struct Poller: BackgroundLoop {
     private func redactForgotten(_ database: any PollDatabase) async throws(PostgresError) -> Int {
         let taken = try await database.takeRedactions(limit: Self.perRound)
         let redactions = await redact(taken)
-        let emptied = redactions.filter(\.isEmptied).map(\.0.sid)
+        let emptied = redactions.filter(\.isEmptied).map(\.0.key.sid)
         if !emptied.isEmpty { try await database.endRedactions(emptied) }
         let kept = redactions.count { !$0.isEmptied && $0.0.isLastTry }
         if kept > 0 {
@@ -142,7 +142,7 @@ struct Poller: BackgroundLoop {
 
     private func redact(_ messages: [PollMessages.Redaction]) async -> [(PollMessages.Redaction, isEmptied: Bool)] {
         await aFewAtATime(messages) { [twilio] redaction in
-            (redaction, isEmptied: await Self.redact(redaction.sid, twilio))
+            (redaction, isEmptied: await Self.redact(redaction.key.sid, twilio))
         }
     }
 
@@ -197,10 +197,10 @@ struct Poller: BackgroundLoop {
     }
 
     /// Writes redactions: together, or each by itself where the database refuses one of them.
-    private func recordRedactions(emptied: [String], kept: [String], _ database: any PollDatabase)
+    private func recordRedactions(emptied: [MessageKey], kept: [MessageKey], _ database: any PollDatabase)
         async throws(PostgresError)
     {
-        func write(_ emptied: [String], _ kept: [String]) async throws(PostgresError) {
+        func write(_ emptied: [MessageKey], _ kept: [MessageKey]) async throws(PostgresError) {
             try await database.recordRedactions(emptied: emptied, kept: kept)
         }
         do throws(PostgresError) {
@@ -209,9 +209,9 @@ struct Poller: BackgroundLoop {
             guard case .server = error, emptied.count + kept.count > 1 else { throw error }
         }
         var refusal: PostgresError?
-        for (sid, isEmptied) in emptied.map({ ($0, true) }) + kept.map({ ($0, false) }) {
+        for (key, isEmptied) in emptied.map({ ($0, true) }) + kept.map({ ($0, false) }) {
             do throws(PostgresError) {
-                try await write(isEmptied ? [sid] : [], isEmptied ? [] : [sid])
+                try await write(isEmptied ? [key] : [], isEmptied ? [] : [key])
             } catch {
                 guard case .server = error else { throw error }
                 refusal = error
@@ -225,7 +225,7 @@ struct Poller: BackgroundLoop {
         async throws(PostgresError)
     {
         // Before they are written, because a span says what is news.
-        let traced = spans == nil ? [] : try await database.traced(reports.map { ($0.sid, $0.status) })
+        let traced = spans == nil ? [] : try await database.traced(reports.map { ($0.key.job, $0.key.sid, $0.status) })
         let refusal = try await database.recordStatus(reports)
         spans?.polled(reports, traced, began: began)
         if let refusal, let count = refused.count(at: .now()) {
@@ -258,26 +258,26 @@ struct Poller: BackgroundLoop {
     }
 
     /// One message as Twilio has it; nil without an answer. It is polled again later.
-    private static func fetch(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
-        guard let sid = MessageSID(text) else { return nil }
-        if sid.isCall { return await twilio.call(sid).map { report(of: $0, text) } }
+    private static func fetch(_ key: MessageKey, _ twilio: any MessageReader) async -> MessageReport? {
+        guard let sid = MessageSID(key.sid) else { return nil }
+        if sid.isCall { return await twilio.call(sid).map { report(of: $0, key) } }
         guard let message = await twilio.message(sid) else { return nil }
         return MessageReport(
-            sid: text, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
+            key, status: message.status.rawValue, errorCode: message.errorCode.map(Int32.init(clamping:)),
             segments: message.segments.map { Int32(Int16(clamping: $0)) }, price: message.price.flatMap(decimal),
             priceUnit: message.priceUnit, sender: message.sender)
     }
 
     /// Ends a call that has not been answered; nil without an answer. It is tried again later.
-    private static func cancel(_ text: String, _ twilio: any MessageReader) async -> MessageReport? {
-        guard let sid = MessageSID(text) else { return nil }
-        return await twilio.cancel(sid).map { report(of: $0, text) }
+    private static func cancel(_ key: MessageKey, _ twilio: any MessageReader) async -> MessageReport? {
+        guard let sid = MessageSID(key.sid) else { return nil }
+        return await twilio.cancel(sid).map { report(of: $0, key) }
     }
 
     /// A call has no segments, and SQL takes a message without them for one whose bill is still open.
-    private static func report(of call: CallResource, _ text: String) -> MessageReport {
+    private static func report(of call: CallResource, _ key: MessageKey) -> MessageReport {
         MessageReport(
-            sid: text, status: call.status.rawValue, errorCode: nil, segments: 0, price: call.price.flatMap(decimal),
+            key, status: call.status.rawValue, errorCode: nil, segments: 0, price: call.price.flatMap(decimal),
             priceUnit: call.priceUnit, sender: call.sender)
     }
 
@@ -297,8 +297,9 @@ protocol PollDatabase: Sendable {
     func dueMessages(limit: Int) async throws(PostgresError) -> PollMessages.Due
     func recordStatus(_ reports: [MessageReport]) async throws(PostgresError) -> PostgresError?
     /// Those of the messages whose requests have a trace.
-    func traced(_ statuses: [(sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages.Message]
-    func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError)
+    func traced(_ statuses: [(job: Int64?, sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages
+        .Message]
+    func recordRedactions(emptied: [MessageKey], kept: [MessageKey]) async throws(PostgresError)
     /// Messages of forgotten people whose texts are to be emptied.
     func takeRedactions(limit: Int) async throws(PostgresError) -> [PollMessages.Redaction]
     /// Their texts are empty now.
@@ -318,13 +319,13 @@ extension Connection: PollDatabase {
         try await RecordStatus.run(on: self, reports, deadline: .now() + Times.statement)
     }
 
-    nonisolated func traced(_ statuses: [(sid: String, status: String)])
+    nonisolated func traced(_ statuses: [(job: Int64?, sid: String, status: String)])
         async throws(PostgresError) -> [TracedMessages.Message]
     {
         try await TracedMessages.run(on: self, statuses, deadline: .now() + Times.statement)
     }
 
-    nonisolated func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {
+    nonisolated func recordRedactions(emptied: [MessageKey], kept: [MessageKey]) async throws(PostgresError) {
         try await RecordRedactions.run(on: self, emptied: emptied, kept: kept, deadline: .now() + Times.statement)
     }
 

@@ -70,7 +70,7 @@ struct JobSpans: Sendable {
         for message in traced where message.isNews {
             let report = reports[message.index]
             tracer.record(
-                .receipt(message.receipt(sid: report.sid, report.status, report.errorCode, .poll)),
+                .receipt(message.receipt(sid: report.key.sid, report.status, report.errorCode, .poll)),
                 .linked(to: message.caller), began: began, ended: .now())
         }
     }

@@ -87,7 +87,7 @@ private final class PollStandIn: PollDatabase {
     let due: Script<Int, PollMessages.Due>
     let reports: [ReportedMessage]
     let statuses = Script<[MessageReport], Void>(then: ())
-    let redactions: Script<[[String]], Void>
+    let redactions: Script<[[MessageKey]], Void>
     let closed = Script<Int64, Void>(then: ())
 
     init(
@@ -110,11 +110,13 @@ private final class PollStandIn: PollDatabase {
         return nil
     }
 
-    func traced(_ statuses: [(sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages.Message] {
+    func traced(_ statuses: [(job: Int64?, sid: String, status: String)]) async throws(PostgresError) -> [TracedMessages
+        .Message]
+    {
         []
     }
 
-    func recordRedactions(emptied: [String], kept: [String]) async throws(PostgresError) {
+    func recordRedactions(emptied: [MessageKey], kept: [MessageKey]) async throws(PostgresError) {
         try redactions.answer([emptied, kept])
     }
 
@@ -134,13 +136,14 @@ private final class PollStandIn: PollDatabase {
 
 @Suite struct PollerTests {
     private static let sid = MessageSID.made(1)
+    private static let key = MessageKey(job: 1, sid: "\(MessageSID.made(1))")
 
     @Test("texts of forgotten people are emptied, and those that Twilio keeps stay due", arguments: [true, false])
     func forgotten(canRedact: Bool) async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
             let database = PollStandIn(
-                forgotten: [.success([.init(sid: "\(Self.sid)", isLastTry: false)])])
+                forgotten: [.success([.init(key: Self.key, isLastTry: false)])])
             var poller = Self.poller(parts, database, ReaderStandIn(canRedact: canRedact))
             #expect(await poller.round() == .shortest)
             #expect(database.forgottenEnds.calls == (canRedact ? [["\(Self.sid)"]] : []))
@@ -152,13 +155,15 @@ private final class PollStandIn: PollDatabase {
     func status() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
-            let database = PollStandIn([.success(.init(toFetch: ["\(Self.sid)", "\(MessageSID.made(2))"], taken: 2))])
+            let database = PollStandIn([
+                .success(.init(toFetch: [Self.key, MessageKey(job: 2, sid: "\(MessageSID.made(2))")], taken: 2))
+            ])
             var poller = Self.poller(parts, database, ReaderStandIn([ReaderStandIn.message(1)]))
             #expect(await poller.round() == .shortest)
             #expect(database.due.calls == [Poller.perRound])
             let report = try #require(database.statuses.calls.first?.first)
             #expect(database.statuses.calls.first?.count == 1, "the other one is asked for again")
-            #expect(report.sid == "\(Self.sid)" && report.status == "delivered" && report.price == "-0.0075")
+            #expect(report.key == Self.key && report.status == "delivered" && report.price == "-0.0075")
         }
     }
 
@@ -181,13 +186,13 @@ private final class PollStandIn: PollDatabase {
     func redactions() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
-            let due = PollMessages.Due(toFetch: [], toRedact: [.init(sid: "\(Self.sid)", isLastTry: true)], taken: 1)
+            let due = PollMessages.Due(toFetch: [], toRedact: [.init(key: Self.key, isLastTry: true)], taken: 1)
             let database = PollStandIn([.success(due), .success(due)])
             var poller = Self.poller(parts, database, ReaderStandIn())
             _ = await poller.round()
             var other = Self.poller(parts, database, ReaderStandIn(canRedact: false))
             _ = await other.round()
-            #expect(database.redactions.calls == [[["\(Self.sid)"], []], [[], ["\(Self.sid)"]]])
+            #expect(database.redactions.calls == [[[Self.key], []], [[], [Self.key]]])
             #expect(parts.log.messages == ["Twilio still has the texts of messages; redaction is not tried again"])
         }
     }
@@ -196,7 +201,9 @@ private final class PollStandIn: PollDatabase {
     func refusedRedactions() async throws {
         try await onLoop { loop in
             let parts = Parts(on: loop).ready()
-            let two = [1, 2].map { PollMessages.Redaction(sid: "\(MessageSID.made($0))", isLastTry: false) }
+            let two = [1, 2].map {
+                PollMessages.Redaction(key: MessageKey(job: Int64($0), sid: "\(MessageSID.made($0))"), isLastTry: false)
+            }
             let database = PollStandIn(
                 [.success(.init(toFetch: [], toRedact: two, taken: 2))], redactions: [.failure(.refused("23514"))])
             var poller = Self.poller(parts, database, ReaderStandIn())
