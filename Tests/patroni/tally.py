@@ -1,0 +1,98 @@
+"""What a fault led to, and the table of all of them."""
+import collections
+import statistics
+
+# Seconds from the promotion to the first send: in 95 of 100 cases, and always.
+USUAL, ALWAYS = 5, 15
+
+
+class Result:
+    def __init__(self, name: str):
+        self.name = name
+        self.times = 0                          # strikes that were survived
+        self.acknowledged = self.unacknowledged = 0
+        self.tally = None                       # of chaos/count.py
+        self.forgotten: list[str] = []          # acknowledged commits that Patroni's new primary does not have
+        self.firsts: list[float] = []           # from each promotion to the first send
+        self.durables: list[float] = []         # from each promotion to the first commit that a standby confirmed
+        self.slowest: dict[str, float] = {}     # by login: the longest time from a promotion to its first claim
+        self.superseded = 0                     # promotions before a further one, without a send between them
+        self.repairs = 0                        # nodes that needed a new copy by hand
+        self.seconds = 0.0
+        self.problems: list[str] = []
+
+
+def arrivals(inbox: list[dict]) -> dict[str, list[float]]:
+    found = collections.defaultdict(list)
+    for message in inbox:
+        found[message["to"]].append(message["received_at"] / 1e6)
+    return found
+
+
+def first_sends(result: Result, promotions: list, claims: list[tuple], arrived: dict[str, list[float]]) -> None:
+    """`claims`: (number, login, address of the server, when). Times are the harness's."""
+    promotions = sorted(promotions, key=lambda promotion: promotion.at)
+    for promotion, following in zip(promotions, [*promotions[1:], None]):
+        if promotion.strike == 0:
+            continue
+        sends, logins = [], {}
+        for number, login, node, at in claims:
+            if node == promotion.node.address and at >= promotion.at and (following is None or at < following.at):
+                logins.setdefault(login, at)
+                sends += [moment for moment in arrived.get(number, []) if moment >= at - 0.5]
+        if not sends:
+            result.superseded += 1
+            if following is None:
+                result.problems.append(f"no message was sent after {promotion.node.name} took writes")
+            continue
+        result.firsts.append(min(sends) - promotion.at)
+        if promotion.durable is not None:
+            result.durables.append(promotion.durable - promotion.at)
+        for login, at in logins.items():
+            result.slowest[login] = max(result.slowest.get(login, 0), at - promotion.at)
+
+
+def share(values: list[float], part: float) -> float:
+    """The value that this part of all does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, -(-int(len(ordered) * part * 100) // 100) - 1)]
+
+
+def words(values: list[float]) -> str:
+    return f"{statistics.median(values):.1f}/{max(values):.1f}" if values else "–"
+
+
+HEAD = ("fault", "times", "jobs", "ack'd", "accepted", "failed", "unknown→resolved", "lost", "twice", "late", "forgotten",
+        "first send p50/max", "durable p50/max", "by URL max", "by HAProxy max", "n", "s", "")
+
+
+def table(results: list[Result]) -> str:
+    lines = [HEAD]
+    for result in results:
+        tally = result.tally
+        counted = ["–"] * 8
+        if tally:
+            failed = " ".join(f"{why}:{number}" for why, number in sorted(tally.failed.items())) or "0"
+            counted = [str(tally.jobs), str(result.acknowledged), str(tally.accepted), failed,
+                       f"{tally.unknown}→{tally.resolved}", str(tally.lost), str(tally.duplicates), str(tally.late)]
+        slowest = [f"{result.slowest[login]:.1f}" if login in result.slowest else "–" for login in ("chaos_worker", "chaos_haproxy")]
+        lines.append((result.name, str(result.times), *counted, str(len(result.forgotten)), words(result.firsts),
+                      words(result.durables), *slowest, str(len(result.firsts)), f"{result.seconds:.0f}",
+                      "FAILED" if result.problems else ""))
+    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+
+
+def goals(results: list[Result]) -> list[str]:
+    """What was missed of the goals for the time to the first send."""
+    firsts = [first for result in results for first in result.firsts]
+    if not firsts:
+        return []
+    usual, longest = share(firsts, 0.95), max(firsts)
+    print(f"first send after {len(firsts)} promotions: 95 % within {usual:.1f} s, all within {longest:.1f} s")
+    missed = []
+    if usual > USUAL:
+        missed.append(f"95 % of the first sends came within {usual:.1f} s, and not within {USUAL} s")
+    if longest > ALWAYS:
+        missed.append(f"a first send came {longest:.1f} s after the promotion, and not within {ALWAYS} s")
+    return missed
