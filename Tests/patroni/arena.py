@@ -8,7 +8,7 @@ import time
 from backend import Backend
 from cluster import WATCH
 from count import count
-from daemons import HOSTS, URLS, Daemon, HAProxy
+from daemons import HOSTS, URLS, Daemon, HAProxy, save
 from link import Missed
 from process import output
 from sql import Sql
@@ -82,6 +82,19 @@ class Arena:
         raise RuntimeError(f"{len(self.backend.times) - codes} codes were acknowledged within {seconds:.0f} s, and "
                            f"{(await self.simulator.stats())['creates'] - creates} messages were sent")
 
+    async def claimed_by_all(self, seconds: float = 90) -> None:
+        """Waits until each otpd has claimed on the present primary. The time that each needed is counted at the end."""
+        promotion = max(self.trio.promotions, key=lambda promotion: promotion.at)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            rows = await self.trio.ask(promotion.node, f"""SELECT DISTINCT login FROM chaos.steps WHERE became = 'sending'
+                AND node = '{promotion.node.address}' AND at > to_timestamp({promotion.at + promotion.node.clock})""")
+            missing = {daemon.user for daemon in self.daemons} - {login for login, in rows}
+            if not missing:
+                return
+            await asyncio.sleep(0.3)
+        raise RuntimeError(f"{missing} claimed nothing within {seconds:.0f} s on {promotion.node.name}")
+
     async def pause(self, least: float, most: float) -> None:
         """Lets the load run for a time that the seed chooses."""
         await asyncio.sleep(self.random.uniform(least, most))
@@ -98,6 +111,7 @@ class Arena:
             await self.trio.network.heal()
             await self.trio.whole()
             await self.flows()
+            await self.claimed_by_all()
             self.result.times = number
 
     async def settle(self) -> None:
@@ -143,12 +157,14 @@ class Arena:
         first_sends(result, trio.promotions, claims, arrivals(inbox))
 
     async def close(self) -> None:
-        if self.result.problems and self.house.logs:
+        if self.house.logs:
             folder = os.path.join(self.house.logs, self.name)
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder)
             for daemon in self.daemons:
                 daemon.save_log(folder)
+            if self.haproxy:
+                save([self.haproxy.process], f"{folder}/haproxy.log")
             if self.trio:
                 await self.trio.save_logs(folder)
         if self.backend:

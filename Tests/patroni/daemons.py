@@ -14,8 +14,11 @@ BALANCED = 5000
 HAPROXY = f"""
 global
     maxconn 200
+    log stdout format raw local0
 defaults
     mode tcp
+    log global
+    option tcplog
     retries 2
     timeout connect 4s
     timeout client 30m
@@ -80,6 +83,10 @@ class Daemon:
                 if process.has_ended and process._process.returncode != -signal.SIGKILL]
 
     def save_log(self, folder: str) -> None:
-        with open(f"{folder}/{self.user}.log", "w") as file:
-            for process in self.processes:
-                file.write("\n".join([*process.lines, "--- ended", ""]))
+        save(self.processes, f"{folder}/{self.user}.log")
+
+
+def save(processes: list[Process], path: str) -> None:
+    with open(path, "w") as file:
+        for process in processes:
+            file.write("\n".join([*process.lines, "--- ended", ""]))

@@ -69,7 +69,7 @@ class Node:
             "postgresql": {
                 "listen": f"{self.address}:5432", "connect_address": f"{self.address}:5432", "data_dir": "/pg/data",
                 "bin_dir": "/usr/lib/postgresql/17/bin", "use_unix_socket": True, "use_unix_socket_repl": True,
-                "pgpass": "/node/pgpass",
+                "pgpass": "/node/pgpass", "basebackup": [{"checkpoint": "fast"}],
                 "authentication": {"superuser": {"username": "postgres"}, "replication": {"username": "postgres"}},
                 "pg_hba": ["local all all trust", "local replication all trust", "host all all 10.9.0.0/24 trust",
                            "host replication all 10.9.0.0/24 trust"],
