@@ -10,7 +10,8 @@ from process import Process
 from worker import ACCOUNT, TOKEN, Simulator
 
 BALANCED = 5000
-# The form of Patroni's own documentation, with shorter intervals.
+# As in Patroni's documentation, with shorter intervals. Without `redispatch`, a connection that meets a stopped server tries only
+# that server again. Some of these hung until otpd gave up after 5 s.
 HAPROXY = f"""
 global
     maxconn 200
@@ -19,7 +20,8 @@ defaults
     mode tcp
     log global
     option tcplog
-    retries 2
+    retries 3
+    option redispatch 1
     timeout connect 4s
     timeout client 30m
     timeout server 30m
