@@ -11,6 +11,7 @@ from count import count
 from daemons import HOSTS, URLS, Daemon, HAProxy, save
 from link import Missed
 from process import output
+from proof import prove
 from sql import Sql
 from tally import Result, arrivals, first_sends
 from trio import Trio
@@ -24,6 +25,10 @@ CREATE ROLE chaos_haproxy LOGIN IN ROLE otp_worker;
 """
 
 
+# Milliseconds of an answer of Twilio: so there are always some requests under way when a fault strikes.
+LATENCY = "200"
+
+
 class Arena:
     def __init__(self, name: str, house, seed: int):
         self.name, self.house, self.seed = name, house, seed
@@ -33,6 +38,7 @@ class Arena:
         self.trio: Trio = None
         self.simulator = self.backend = self.haproxy = None
         self.daemons: list[Daemon] = []
+        self._forms = None
         self.final = None
 
     def say(self, text: str) -> None:
@@ -51,7 +57,7 @@ class Arena:
         await output([f"{self.house.binaries}/otpd", "migrate", "up"], dict(os.environ, DATABASE_URL=url))
         await self.trio.ask(primary, SCHEMA, seconds=60)
         await self.trio.whole()
-        self.simulator = await Simulator.start(self.house.binaries)
+        self.simulator = await Simulator.start(self.house.binaries, ["--latency-ms", LATENCY])
         self.haproxy = await HAProxy.start(self.house.tree, self.folder)
         self.daemons = [Daemon(self.house.binaries, user, self.simulator) for user in URLS]
         for daemon in self.daemons:
@@ -59,6 +65,7 @@ class Arena:
         for daemon in self.daemons:
             await daemon.listens()
         self.backend = Backend(self.house.rate, self.random)
+        self.trio.tell = self.backend.lead
         self.say("the cluster is whole, and the load begins")
 
     async def first_primary(self):
@@ -95,9 +102,21 @@ class Arena:
             await asyncio.sleep(0.3)
         raise RuntimeError(f"{missing} claimed nothing within {seconds:.0f} s on {promotion.node.name}")
 
+    def turn(self, *forms):
+        """The form of this strike: the seed chooses their order, and each comes before one comes again."""
+        if not self._forms:
+            self._forms = random.Random(f"{self.seed}:{self.name}:forms").sample(forms, len(forms))
+        return self._forms[(self.trio.strike - 1) % len(forms)]
+
     async def pause(self, least: float, most: float) -> None:
         """Lets the load run for a time that the seed chooses."""
         await asyncio.sleep(self.random.uniform(least, most))
+
+    async def until(self, condition, text: str, seconds: float = 120) -> None:
+        end = time.monotonic() + seconds
+        while not await condition():
+            self.expect(time.monotonic() < end, f"{text} within {seconds:.0f} s")
+            await asyncio.sleep(0.2)
 
     async def play(self, fault, times: int) -> None:
         """Strikes several times, and lets everything come back each time."""
@@ -105,7 +124,7 @@ class Arena:
             primary = await self.trio.whole()
             await self.flows()
             await self.pause(1, 3)
-            self.trio.strike = number
+            self.trio.strike, self.backend.full = number, 0
             self.say(f"strike {number}: {primary.name} is the primary")
             await fault(self, primary)
             await self.trio.network.heal()
@@ -147,6 +166,9 @@ class Arena:
         shifted = [dict(message, received_at=message["received_at"] + 1_000_000 * judged.get(message["to"], 0))
                    for message in inbox]
         result.tally = await count(sql, shifted, known, [])
+        await prove(sql, shifted, known, result)
+        arrived = arrivals(inbox)
+        result.messages.update(min(2, len(arrived.get(number, []))) for number in backend.acknowledged.values())
         result.acknowledged = len(backend.acknowledged)
         result.unacknowledged = backend.refused
         sql.close()
@@ -154,7 +176,7 @@ class Arena:
         for daemon in self.daemons:
             result.problems += daemon.trouble
         result.repairs = trio.repairs
-        first_sends(result, trio.promotions, claims, arrivals(inbox))
+        first_sends(result, trio.promotions, claims, arrived)
 
     async def close(self) -> None:
         if self.house.logs:

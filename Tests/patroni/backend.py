@@ -1,5 +1,7 @@
-"""The load: a backend that requests codes by otp.request. It follows the primary, as a multi-host URL with
-target_session_attrs=read-write does. A code counts as acknowledged once its commit has returned without a warning."""
+"""The load: a backend that requests codes by otp.request. Half of its sessions find the primary as a multi-host URL with
+target_session_attrs=read-write does. The other half learn of a promotion at once, so that there is work for otpd at the new
+primary, even while an old one still takes connections. A code counts as acknowledged once its commit has returned without a
+warning."""
 import asyncio
 import random
 import time
@@ -20,12 +22,21 @@ class Backend:
         self.acknowledged: dict[int, str] = {}      # verification → its number
         self.times: list[float] = []                # of each acknowledgement
         self.refused = 0                            # requests that failed, or of which the outcome is not known
+        self.full = 0                               # requests refused because a disk is full
         self.trouble: list[str] = []                # failures that no failover explains
         self.last_expiry = 0.0
         self._next = self._issued = 0
+        self._leader: int | None = None             # the newest primary, as an index of NUMBERS
+        self._led: dict[int, Sql] = {}              # the connections of the sessions that follow it
         self._began = time.monotonic()
         self._stopped = False
         self._sessions = [asyncio.ensure_future(self._session(first)) for first in range(SESSIONS)]
+
+    def lead(self, number: int) -> None:
+        """A server has become the primary."""
+        self._leader = NUMBERS.index(number)
+        for sql in self._led.values():
+            sql.close()
 
     async def _connect(self, host: int) -> Sql:
         sql = await Sql.connect(5432, user="chaos_web", options=WEB, seconds=2, host=address(NUMBERS[host % 3]))
@@ -38,7 +49,7 @@ class Backend:
         return sql
 
     async def _session(self, host: int) -> None:
-        sql = None
+        sql, follows, name = None, host % 2 == 0, host
         while not self._stopped:
             # Requests that nobody could make during an outage are not made up for.
             due = int((time.monotonic() - self._began) * self.rate)
@@ -49,7 +60,9 @@ class Backend:
             number, made = None, False
             try:
                 if sql is None:
-                    sql = await self._connect(host)
+                    sql = await self._connect(self._leader if follows and self._leader is not None else host)
+                    if follows:
+                        self._led[name] = sql
                     continue
                 self._issued += 1
                 self._next += 1
@@ -69,10 +82,12 @@ class Backend:
                 if isinstance(failure, SqlError) and failure.sqlstate[:2] not in ("57", "08", "25", "53", "58", "XX"):
                     self.trouble.append(str(failure))
                 self.refused += made
+                self.full += isinstance(failure, SqlError) and failure.sqlstate == "53100"
                 if made:
                     self.last_expiry = max(self.last_expiry, time.time() + max(LIVES))
                 if sql is not None:
                     sql.close()
+                self._led.pop(name, None)
                 sql, host = None, host + 1
                 await asyncio.sleep(0.1)
         if sql is not None:

@@ -30,9 +30,10 @@ async def overlay(tree: str, folder: str) -> str:
 
 
 class Node:
-    def __init__(self, number: int, folder: str, library: str, network: Network):
+    def __init__(self, number: int, folder: str, library: str, network: Network, synchronous: bool):
         self.number, self.name, self.address = number, f"n{number}", address(number)
         self.folder, self.library, self.network = f"{folder}/n{number}", library, network
+        self.synchronous = synchronous
         self.clocks: list[tuple[float, int]] = [(0.0, 0)]    # (since when, how many seconds its clock is ahead)
         self.etcd: Process | None = None
         self.patroni: Process | None = None
@@ -60,7 +61,7 @@ class Node:
             "etcd3": {"hosts": [f"{address(number)}:2379" for number in NUMBERS]},
             "bootstrap": {
                 # The shortest ttl that Patroni accepts.
-                "dcs": {"ttl": 20, "loop_wait": 2, "retry_timeout": 9, "synchronous_mode": True, "postgresql": {
+                "dcs": {"ttl": 20, "loop_wait": 2, "retry_timeout": 9, "synchronous_mode": self.synchronous, "postgresql": {
                     "use_pg_rewind": True,
                     "parameters": {"max_connections": 80, "shared_buffers": "32MB", "max_wal_size": "256MB",
                                    "wal_keep_size": "128MB", "autovacuum_naptime": "5s", "synchronous_commit": "on"}}},
@@ -107,14 +108,15 @@ class Node:
         await self.start_patroni()
 
     def _inside(self) -> list[str]:
-        return ["nsenter", "--target", str(self._pid), "--net", "--mount", "--pid", "--uts", "--ipc", "--root"]
+        return ["nsenter", "--target", str(self._pid), "--net", "--mount", "--pid", "--uts", "--ipc", "--root",
+                "/usr/bin/env", "--chdir=/"]
 
     async def _service(self, name: str, command: list[str]) -> Process:
-        clock = [f"LD_PRELOAD=/node/clock.so", f"CHAOS_CLOCK={self.clock}"] if self.clock else []
+        clock = ["LD_PRELOAD=/node/clock.so", f"CHAOS_CLOCK={self.clock}"] if self.clock else []
         return await Process.start(
-            self._inside() + ["/usr/bin/env", "-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/node",
+            self._inside() + ["-i", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8", "HOME=/node",
                               "GOMAXPROCS=1", *clock, *AS_POSTGRES,
-                              "bash", "-c", f'cd /; exec "$@" >>/node/log/{name}.log 2>&1', name, *command])
+                              "bash", "-c", f'exec "$@" >>/node/log/{name}.log 2>&1', name, *command])
 
     async def start_etcd(self) -> None:
         cluster = ",".join(f"n{number}=http://{address(number)}:2380" for number in NUMBERS)

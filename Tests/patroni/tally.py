@@ -12,6 +12,7 @@ class Result:
         self.times = 0                          # strikes that were survived
         self.acknowledged = self.unacknowledged = 0
         self.tally = None                       # of chaos/count.py
+        self.messages = collections.Counter()   # how many acknowledged jobs have 0, 1 and more messages
         self.forgotten: list[str] = []          # acknowledged commits that Patroni's new primary does not have
         self.firsts: list[float] = []           # from each promotion to the first send
         self.durables: list[float] = []         # from each promotion to the first commit that a standby confirmed
@@ -62,7 +63,7 @@ def words(values: list[float]) -> str:
     return f"{statistics.median(values):.1f}/{max(values):.1f}" if values else "–"
 
 
-HEAD = ("fault", "times", "jobs", "ack'd", "accepted", "failed", "unknown→resolved", "lost", "twice", "late", "forgotten",
+HEAD = ("fault", "times", "jobs", "ack'd", "0/1/2 messages", "accepted", "failed", "unknown→resolved", "lost", "twice", "late", "forgotten",
         "first send p50/max", "durable p50/max", "by URL max", "by HAProxy max", "n", "s", "")
 
 
@@ -70,13 +71,14 @@ def table(results: list[Result]) -> str:
     lines = [HEAD]
     for result in results:
         tally = result.tally
-        counted = ["–"] * 8
+        counted = ["–"] * 9
         if tally:
             failed = " ".join(f"{why}:{number}" for why, number in sorted(tally.failed.items())) or "0"
-            counted = [str(tally.jobs), str(result.acknowledged), str(tally.accepted), failed,
+            messages = "/".join(str(result.messages[number]) for number in (0, 1, 2))
+            counted = [str(tally.jobs), str(result.acknowledged), messages, str(tally.accepted), failed,
                        f"{tally.unknown}→{tally.resolved}", str(tally.lost), str(tally.duplicates), str(tally.late)]
         slowest = [f"{result.slowest[login]:.1f}" if login in result.slowest else "–" for login in ("chaos_worker", "chaos_haproxy")]
-        lines.append((result.name, str(result.times), *counted, str(len(result.forgotten)), words(result.firsts),
+        lines.append((result.name, str(result.times), *counted, str(len(result.forgotten)) if tally else "–", words(result.firsts),
                       words(result.durables), *slowest, str(len(result.firsts)), f"{result.seconds:.0f}",
                       "FAILED" if result.problems else ""))
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]

@@ -29,9 +29,10 @@ class Trio:
         self = cls()
         self.house, self.promotions, self.strike = house, [], 0
         self.repairs = 0
+        self.tell = lambda number: None     # called with the number of each server that becomes the primary
         self.network = await Network.start(seed)
         await self.network.attach(10)
-        self.nodes = [Node(number, folder, house.clock, self.network) for number in NUMBERS]
+        self.nodes = [Node(number, folder, house.clock, self.network, house.synchronous) for number in NUMBERS]
         self._watching: list[asyncio.Task] = []
         await asyncio.gather(*[node.prepare(house.tree) for node in self.nodes])
         await asyncio.gather(*[node.start(clock) for node, clock in zip(self.nodes, clocks)])
@@ -73,7 +74,7 @@ class Trio:
         missing = {node.name for node in self.nodes if node is not primary} - streaming
         if missing:
             return primary, f"{', '.join(sorted(missing))} does not follow {primary.name}"
-        if not any(sync in ("sync", "quorum") for _, _, sync in rows):
+        if self.house.synchronous and not any(sync in ("sync", "quorum") for _, _, sync in rows):
             return primary, "no standby is synchronous"
         return primary, ""
 
@@ -126,6 +127,7 @@ class Trio:
                 if line.endswith(READY):
                     promotion = Promotion(node, float(line.split()[0]) - node.clock, strike=self.strike)
                     self.promotions.append(promotion)
+                    self.tell(node.number)
                     self.house.say(f"{node.name} takes writes")
                     self._watching.append(asyncio.ensure_future(self._durable(promotion)))
 
