@@ -101,15 +101,15 @@ async def freeze(arena: Arena, primary: Node) -> None:
     if alone:
         script = "p=$(head -n 1 /pg/data/postmaster.pid); kill -STOP $p; kill -STOP $(cat /proc/$p/task/$p/children); echo $p"
         leader = (await primary.run("bash", "-c", script)).strip()
-        back = f"kill -CONT $(cat /proc/{leader}/task/{leader}/children) {leader}"
     else:
-        # All but the first process inside, and this one.
-        await primary.run("kill", "-STOP", "--", "-1")
-        back = "kill -CONT -- -1"
+        await primary.freeze()
     arena.say("PostgreSQL stands still" if alone else f"{primary.name} stands still")
     await arena.trio.promoted(began, but=primary)
     await arena.pause(0, 10)
-    await primary.run("bash", "-c", back)
+    if alone:
+        await primary.run("bash", "-c", f"kill -CONT $(cat /proc/{leader}/task/{leader}/children) {leader}")
+    else:
+        await primary.thaw()
 
 
 async def disk_full(arena: Arena, primary: Node) -> None:

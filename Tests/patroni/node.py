@@ -144,17 +144,32 @@ class Node:
             return None
 
     def signal(self, service: Process, number: signal.Signals) -> None:
-        """Signals a service itself. Our child is the nsenter in front of it."""
+        """Signals a service itself. Our child is the nsenter in front of it, which stops with it and must be continued, too."""
         try:
             os.kill(child(service.pid), number)
-        except (ProcessLookupError, IndexError):
+        except (ProcessLookupError, IndexError, FileNotFoundError):
             pass
+        if number == signal.SIGCONT:
+            service.signal(number)
+
+    async def freeze(self) -> None:
+        """Stops all its processes but the first."""
+        await self.run("kill", "-STOP", "--", "-1")
+
+    async def thaw(self) -> None:
+        await self.run("kill", "-CONT", "--", "-1")
+        for service in (self.etcd, self.patroni):
+            self.signal(service, signal.SIGCONT)
 
     async def kill(self) -> None:
         """As if the power failed: all its processes are gone at the same moment, and none says good-bye."""
         await self.network.cut(self.number, [*NUMBERS, 10])
         if self.runs:
             os.kill(self._pid, signal.SIGKILL)
+        for service in (self.etcd, self.patroni):
+            if service is not None:
+                service.signal(signal.SIGCONT)
+        if self._init is not None:
             await self._init.ended()
         for service in (self.etcd, self.patroni):
             if service is not None:
