@@ -116,9 +116,7 @@ async def disk_full(arena: Arena, primary: Node) -> None:
     """The primary's disk is full: tables cannot grow, or there is no room for WAL and PostgreSQL ends."""
     began, for_wal = time.time(), arena.turn(False, True)
     ballast = f"{primary.disk}/ballast"
-    with open(ballast, "wb") as file:
-        disk = os.statvfs(primary.disk)
-        os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_bsize)
+    await asyncio.to_thread(fill, ballast)
     arena.say(f"no room {'for WAL' if for_wal else 'in tables'}")
     if for_wal:
         # The segments in reserve would last for minutes.
@@ -135,6 +133,18 @@ async def disk_full(arena: Arena, primary: Node) -> None:
         await arena.until(lambda: refuses(arena), "the backend never met the full disk", 60)
         await arena.pause(5, 15)
     os.unlink(ballast)
+
+
+def fill(ballast: str) -> None:
+    """Takes all that is left of a disk."""
+    with open(ballast, "wb") as file:
+        end, size = 0, 1 << 28
+        while size >= 4096:
+            try:
+                os.posix_fallocate(file.fileno(), end, size)
+                end += size
+            except OSError:
+                size //= 2
 
 
 async def refuses(arena: Arena) -> bool:

@@ -78,7 +78,8 @@ class Node:
                 "parameters": {
                     "unix_socket_directories": "/node/run", "logging_collector": "on", "log_directory": "/node/log",
                     "log_filename": "postgresql.log", "log_rotation_age": 0, "log_rotation_size": 0,
-                    "log_line_prefix": "%n [%p] ", "log_connections": "on", "log_disconnections": "on", "timezone": "UTC", "log_timezone": "UTC"},
+                    "log_line_prefix": "%n [%p] ", "log_connections": "on", "log_disconnections": "on",
+                    "timezone": "UTC", "log_timezone": "UTC"},
             },
         }
 

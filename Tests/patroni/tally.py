@@ -1,7 +1,9 @@
 """What a fault led to, and the table of all of them."""
 import collections
+import math
 import statistics
 
+LOGINS = {"chaos_worker": "by URL", "chaos_haproxy": "by HAProxy"}
 # Seconds from the promotion to the first send: in 95 of 100 cases, and always.
 USUAL, ALWAYS = 5, 15
 
@@ -16,7 +18,7 @@ class Result:
         self.forgotten: list[str] = []          # acknowledged commits that Patroni's new primary does not have
         self.firsts: list[float] = []           # from each promotion to the first send
         self.durables: list[float] = []         # from each promotion to the first commit that a standby confirmed
-        self.slowest: dict[str, float] = {}     # by login: the longest time from a promotion to its first claim
+        self.claims: dict[str, list[float]] = {login: [] for login in LOGINS}  # from each promotion to the first claim of each
         self.superseded = 0                     # promotions before a further one, without a send between them
         self.repairs = 0                        # nodes that needed a new copy by hand
         self.seconds = 0.0
@@ -50,21 +52,21 @@ def first_sends(result: Result, promotions: list, claims: list[tuple], arrived: 
         if promotion.durable is not None:
             result.durables.append(promotion.durable - promotion.at)
         for login, at in logins.items():
-            result.slowest[login] = max(result.slowest.get(login, 0), at - promotion.at)
+            result.claims[login].append(at - promotion.at)
 
 
 def share(values: list[float], part: float) -> float:
     """The value that this part of all does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-int(len(ordered) * part * 100) // 100) - 1)]
+    return ordered[math.ceil(len(ordered) * part) - 1]
 
 
 def words(values: list[float]) -> str:
     return f"{statistics.median(values):.1f}/{max(values):.1f}" if values else "–"
 
 
-HEAD = ("fault", "times", "jobs", "ack'd", "0/1/2 messages", "accepted", "failed", "unknown→resolved", "lost", "twice", "late", "forgotten",
-        "first send p50/max", "durable p50/max", "by URL max", "by HAProxy max", "n", "s", "")
+HEAD = ("fault", "times", "jobs", "ack'd", "0/1/2 messages", "accepted", "failed", "unknown→resolved", "lost", "twice",
+        "late", "forgotten", "first send p50/max", "durable p50/max", "by URL p50/max", "by HAProxy p50/max", "n", "s", "")
 
 
 def table(results: list[Result]) -> str:
@@ -77,24 +79,29 @@ def table(results: list[Result]) -> str:
             messages = "/".join(str(result.messages[number]) for number in (0, 1, 2))
             counted = [str(tally.jobs), str(result.acknowledged), messages, str(tally.accepted), failed,
                        f"{tally.unknown}→{tally.resolved}", str(tally.lost), str(tally.duplicates), str(tally.late)]
-        slowest = [f"{result.slowest[login]:.1f}" if login in result.slowest else "–" for login in ("chaos_worker", "chaos_haproxy")]
-        lines.append((result.name, str(result.times), *counted, str(len(result.forgotten)) if tally else "–", words(result.firsts),
-                      words(result.durables), *slowest, str(len(result.firsts)), f"{result.seconds:.0f}",
+        slowest = [words(result.claims[login]) for login in LOGINS]
+        forgotten = str(len(result.forgotten)) if tally else "–"
+        lines.append((result.name, str(result.times), *counted, forgotten, words(result.firsts), words(result.durables), *slowest,
+                      str(len(result.firsts)), f"{result.seconds:.0f}",
                       "FAILED" if result.problems else ""))
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
 
 def goals(results: list[Result]) -> list[str]:
-    """What was missed of the goals for the time to the first send."""
-    firsts = [first for result in results for first in result.firsts]
-    if not firsts:
-        return []
-    usual, longest = share(firsts, 0.95), max(firsts)
-    print(f"first send after {len(firsts)} promotions: 95 % within {usual:.1f} s, all within {longest:.1f} s")
+    """Prints the times after all promotions, and returns what was missed of the goals."""
+    times = {"the first send": [first for result in results for first in result.firsts]}
+    for login, way in LOGINS.items():
+        times[f"the first claim {way}"] = [claim for result in results for claim in result.claims[login]]
     missed = []
-    if usual > USUAL:
-        missed.append(f"95 % of the first sends came within {usual:.1f} s, and not within {USUAL} s")
-    if longest > ALWAYS:
-        missed.append(f"a first send came {longest:.1f} s after the promotion, and not within {ALWAYS} s")
+    for what, seconds in times.items():
+        if not seconds:
+            continue
+        usual, longest = share(seconds, 0.95), max(seconds)
+        print(f"{what} after {len(seconds)} promotions: 95 % within {usual:.1f} s, all within {longest:.1f} s")
+        # One otpd alone may find the new primary late, as long as another sends.
+        if usual > USUAL and what == "the first send":
+            missed.append(f"95 % of the first sends came within {usual:.1f} s, and not within {USUAL} s")
+        if longest > ALWAYS:
+            missed.append(f"{what} came {longest:.1f} s after a promotion, and not within {ALWAYS} s")
     return missed
