@@ -64,7 +64,7 @@ class Arena:
             await daemon.start()
         for daemon in self.daemons:
             await daemon.listens()
-        self.backend = Backend(self.house.rate, self.random)
+        self.backend = Backend(self.house.rate, random.Random(f"{self.seed}:{self.name}:load"))
         self.trio.tell = self.backend.lead
         self.say("the cluster is whole, and the load begins")
 
@@ -156,9 +156,10 @@ class Arena:
         result.forgotten = [f"verification {verification} (…{number[-5:]}): acknowledged, and not in the new primary"
                             for verification, number in backend.acknowledged.items() if rows.get(verification) != number]
         known = {verification: 0 for verification, number in backend.acknowledged.items() if rows.get(verification) == number}
-        claims = [(e164, login, node.split("/")[0], float(at)) for e164, login, node, at in await sql(
-            "SELECT v.e164, s.login, host(s.node), extract(epoch FROM s.at) FROM chaos.steps s "
-            "JOIN otp.verifications v ON v.id = s.verification WHERE s.became = 'sending' AND s.node IS NOT NULL ORDER BY s.at")]
+        claims = [(e164, login, node, float(at)) for e164, login, node, at in await sql("""
+            SELECT v.e164, s.login, host(s.node), extract(epoch FROM s.at)
+            FROM chaos.steps s JOIN otp.verifications v ON v.id = s.verification
+            WHERE s.became = 'sending' AND s.node IS NOT NULL ORDER BY s.at""")]
         clocks = {node.address: node for node in trio.nodes}
         claims = [(e164, login, node, at - clocks[node].clock_at(at)) for e164, login, node, at in claims]
         # A code dies by the clock of the server that its job was claimed at.

@@ -10,8 +10,8 @@ from process import Process
 from worker import ACCOUNT, TOKEN, Simulator
 
 BALANCED = 5000
-# As in Patroni's documentation, with shorter intervals. Without `redispatch`, a connection that meets a stopped server tries only
-# that server again. Some of these hung until otpd gave up after 5 s.
+# As in Patroni's documentation, with shorter intervals. Without `redispatch`, a connection that meets a stopped server tries
+# only that server again. Some of these hung until otpd gave up after 5 s.
 HAPROXY = f"""
 global
     maxconn 200

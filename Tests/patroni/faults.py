@@ -26,7 +26,8 @@ async def postmaster(arena: Arena, primary: Node) -> None:
 
 
 async def node(arena: Arena, primary: Node) -> None:
-    """The primary's machine loses its power: PostgreSQL, Patroni and etcd are gone at once. It comes back after the promotion."""
+    """The primary's machine loses its power: PostgreSQL, Patroni and etcd are gone at once. It comes back after the
+    promotion."""
     began = time.time()
     await primary.kill()
     await arena.trio.promoted(began)
@@ -96,7 +97,8 @@ async def cut_in(arena: Arena, primary: Node) -> None:
 
 
 async def freeze(arena: Arena, primary: Node) -> None:
-    """SIGSTOP to all processes of the primary's machine, or to PostgreSQL's alone; SIGCONT once another server is the primary."""
+    """SIGSTOP to all processes of the primary's machine, or to PostgreSQL's alone; SIGCONT once another server is the
+    primary."""
     began, alone = time.time(), arena.turn(False, True)
     if alone:
         script = "p=$(head -n 1 /pg/data/postmaster.pid); kill -STOP $p; kill -STOP $(cat /proc/$p/task/$p/children); echo $p"
@@ -177,8 +179,8 @@ async def both(arena: Arena, primary: Node) -> None:
 
 
 async def lossy(arena: Arena, primary: Node) -> None:
-    """All links delay frames by up to 150 ms and lose up to one in ten. Meanwhile the primary's postmaster is killed, or Patroni
-    is asked to hand the primary over."""
+    """All links delay frames by up to 150 ms and lose up to one in ten. Meanwhile the primary's postmaster is killed, or
+    Patroni is asked to hand the primary over."""
     network, everyone = arena.trio.network, [*NUMBERS, CLIENTS]
     for source in everyone:
         for target in everyone:

@@ -81,9 +81,9 @@ def table(results: list[Result]) -> str:
                        f"{tally.unknown}→{tally.resolved}", str(tally.lost), str(tally.duplicates), str(tally.late)]
         slowest = [words(result.claims[login]) for login in LOGINS]
         forgotten = str(len(result.forgotten)) if tally else "–"
-        lines.append((result.name, str(result.times), *counted, forgotten, words(result.firsts), words(result.durables), *slowest,
-                      str(len(result.firsts)), f"{result.seconds:.0f}",
-                      "FAILED" if result.problems else ""))
+        lines.append((result.name, str(result.times), *counted, forgotten, words(result.firsts), words(result.durables),
+                      *slowest, str(len(result.firsts)), f"{result.seconds:.0f}",
+                      "FAILED" if result.problems else f"{result.repairs} copies by hand" if result.repairs else ""))
     widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
     return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
 
