@@ -8,6 +8,7 @@ import time
 from arena import Arena
 from network import CLIENTS
 from node import NUMBERS, Node
+from trio import TROUBLE
 
 
 async def switchover(arena: Arena, primary: Node) -> None:
@@ -115,26 +116,36 @@ async def freeze(arena: Arena, primary: Node) -> None:
 
 
 async def disk_full(arena: Arena, primary: Node) -> None:
-    """The primary's disk is full: tables cannot grow, or there is no room for WAL and PostgreSQL ends."""
+    """The primary's disk is full: tables cannot grow, or there is no room for WAL and PostgreSQL ends. Patroni promotes a
+    standby then, or keeps a primary that refuses all connections: in that case everything waits for the operator."""
     began, for_wal = time.time(), arena.turn(False, True)
     ballast = f"{primary.disk}/ballast"
-    await asyncio.to_thread(fill, ballast)
-    arena.say(f"no room {'for WAL' if for_wal else 'in tables'}")
-    if for_wal:
-        # The segments in reserve would last for minutes.
-        for segment in range(40):
-            if began < max(promotion.at for promotion in arena.trio.promotions):
-                break
+    try:
+        await asyncio.to_thread(fill, ballast)
+        arena.say(f"no room {'for WAL' if for_wal else 'in tables'}")
+        if for_wal:
+            await use_segments(arena, primary)
             try:
-                await arena.trio.ask(primary, "SELECT pg_switch_wal(), txid_current()", seconds=3)
-            except Exception:
-                break
-        await arena.trio.promoted(began)
-        await arena.pause(0, 5)
-    else:
-        await arena.until(lambda: refuses(arena), "the backend never met the full disk", 60)
+                await arena.trio.promoted(began, seconds=45)
+            except RuntimeError:
+                arena.say(f"Patroni keeps {primary.name}")
+        else:
+            await arena.until(lambda: refuses(arena), "the backend never met the full disk", 60)
         await arena.pause(5, 15)
-    os.unlink(ballast)
+    finally:
+        os.unlink(ballast)
+    if for_wal:
+        await arena.trio.promoted(began)
+
+
+async def use_segments(arena: Arena, primary: Node) -> None:
+    """Begins new segments of WAL until PostgreSQL ends, because those in reserve would last for minutes."""
+    for _ in range(60):
+        try:
+            await arena.trio.ask(primary, "SELECT pg_logical_emit_message(false, 'chaos', 'x'), pg_switch_wal()", seconds=3)
+        except TROUBLE:
+            return
+    arena.expect(False, "PostgreSQL survived without room for WAL")
 
 
 def fill(ballast: str) -> None:

@@ -6,6 +6,8 @@ import statistics
 LOGINS = {"chaos_worker": "by URL", "chaos_haproxy": "by HAProxy"}
 # Seconds from the promotion to the first send: in 95 of 100 cases, and always.
 USUAL, ALWAYS = 5, 15
+# A server that confirms no commit of the harness for so many seconds counts as promoted only afterwards.
+UNUSABLE = 5
 
 
 class Result:
@@ -38,6 +40,10 @@ def first_sends(result: Result, promotions: list, claims: list[tuple], arrived: 
     for promotion, following in zip(promotions, [*promotions[1:], None]):
         if promotion.strike == 0:
             continue
+        # A server with a full disk logs that it takes writes, and refuses every connection: it is away until it confirms.
+        usable, durable = promotion.at, promotion.durable
+        if durable is not None and durable - promotion.at > UNUSABLE:
+            usable = durable
         sends, logins = [], {}
         for number, login, node, at in claims:
             if node == promotion.node.address and at >= promotion.at and (following is None or at < following.at):
@@ -48,11 +54,11 @@ def first_sends(result: Result, promotions: list, claims: list[tuple], arrived: 
             if following is None:
                 result.problems.append(f"no message was sent after {promotion.node.name} took writes")
             continue
-        result.firsts.append(min(sends) - promotion.at)
-        if promotion.durable is not None:
-            result.durables.append(promotion.durable - promotion.at)
+        result.firsts.append(max(0.0, min(sends) - usable))
+        if durable is not None:
+            result.durables.append(durable - promotion.at)
         for login, at in logins.items():
-            result.claims[login].append(at - promotion.at)
+            result.claims[login].append(max(0.0, at - usable))
 
 
 def share(values: list[float], part: float) -> float:

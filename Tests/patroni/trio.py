@@ -133,7 +133,7 @@ class Trio:
 
     async def _durable(self, promotion: Promotion) -> None:
         """When the first commit was confirmed by a standby, without otpd and without the network of the clients."""
-        for _ in range(600):
+        while time.time() < promotion.at + 300:
             try:
                 await self.ask(promotion.node, "INSERT INTO chaos.beats DEFAULT VALUES", seconds=60)
                 promotion.durable = time.time()
