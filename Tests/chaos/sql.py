@@ -10,13 +10,18 @@ class SqlError(Exception):
 
 
 class Sql:
-    """One connection. `await Sql.connect(port)`, then `await sql("SELECT …")`: the rows of the last statement that returned rows."""
+    """One connection. `await Sql.connect(port)`, then `await sql("SELECT …")`: the rows of the last statement that returned rows.
+    `notices` has the warnings of all statements."""
 
     @classmethod
-    async def connect(cls, port, user="postgres", database="otp", options="", seconds=10):
+    async def connect(cls, port, user="postgres", database="otp", options="", seconds=10, host="127.0.0.1"):
+        """`host`: an address, or the folder of the server's Unix socket."""
         self = cls()
         self._lock = asyncio.Lock()
-        self._reader, self._writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), seconds)
+        self.notices = []
+        opening = (asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}") if host.startswith("/")
+                   else asyncio.open_connection(host, port))
+        self._reader, self._writer = await asyncio.wait_for(opening, seconds)
         fields = {"user": user, "database": database, "options": options, "client_encoding": "UTF8",
                   "application_name": "chaos"}
         body = struct.pack("!i", 196608)
@@ -45,6 +50,8 @@ class Sql:
                 rows.append(self._row(body))
             elif kind == b"E":
                 error = SqlError({f[:1].decode(): f[1:].decode() for f in body.split(b"\0") if f})
+            elif kind == b"N":
+                self.notices.append(body.replace(b"\0", b" ").decode(errors="replace"))
             elif kind == b"Z":
                 if error:
                     raise error
