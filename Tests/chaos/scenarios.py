@@ -3,6 +3,7 @@ import channels
 import clock
 import database
 import failover
+import operators
 import selftest
 import steps
 import storm
@@ -35,9 +36,21 @@ ALL = {
     "outage": storm.outage,
     "poison": storm.poison,
     "recoveries": storm.recoveries,
+    "pg-dump": operators.pg_dump,
+    "vacuum-full": operators.vacuum_full,
+    "reindex": operators.reindex,
+    "cluster": operators.cluster,
+    "add-column": operators.add_column,
+    "lock-table": operators.lock_table,
+    "prune-million": operators.prune_million,
+    "no-statistics": operators.no_statistics,
+    "immediate": operators.immediate,
 }
 FIRST = "self-test"
-TIMED = ["kills", "outage", "poison", "recoveries"]
+OPERATORS = [
+    "pg-dump", "vacuum-full", "reindex", "cluster", "add-column", "lock-table", "prune-million", "no-statistics", "immediate"]
+GROUPS = {"operators": OPERATORS}
+TIMED = ["kills", "outage", "poison", "recoveries", *OPERATORS]
 LONG = ["channels-resent", "list-lag"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
