@@ -26,7 +26,7 @@ FROM (SELECT id, created_at, row_number() OVER () AS n FROM otp.verifications WH
 RESET session_replication_role"""
 
 
-async def open(stage, workers=2, history=0, age="1 day", life=60, simulator=(), **settings):
+async def open_stage(stage, workers=2, history=0, age="1 day", life=60, simulator=(), **settings):
     """A stage with many users. The logs have the level that operators use."""
     await stage.open(life=life, simulator=["--latency-ms", "20", *simulator], load=Users)
     await prepare(stage, history, age)
@@ -101,7 +101,7 @@ async def repeated(sql, statements, seconds=8):
 
 async def pg_dump(stage):
     """pg_dump of the database, again and again."""
-    await open(stage, history=HISTORY)
+    await open_stage(stage, history=HISTORY)
     async with under_load(stage) as seen:
         dumps = 0
         while dumps < 2 or time.time() < seen.began + 8:
@@ -113,7 +113,7 @@ async def pg_dump(stage):
 
 async def statements(stage, words, made):
     """Statements of a superuser under load, with a history."""
-    await open(stage, history=HISTORY)
+    await open_stage(stage, history=HISTORY)
     sql = await patient(stage)
     async with under_load(stage):
         rounds = await repeated(sql, made)
@@ -149,7 +149,7 @@ async def add_column(stage):
 
 async def lock_table(stage):
     """LOCK TABLE of the queue for 30 s."""
-    await open(stage)
+    await open_stage(stage)
     sql = await patient(stage)
     async with under_load(stage):
         await sql("BEGIN")
@@ -161,7 +161,7 @@ async def lock_table(stage):
 
 async def prune_million(stage):
     """A million rows, half of them messages, are pruned: by a worker, and in larger batches."""
-    await open(stage, history=500_000, age="91 days")
+    await open_stage(stage, history=500_000, age="91 days")
     sql = await patient(stage)
     rows = "(SELECT count(*) FROM otp.messages WHERE send_job_id < 0) + (SELECT count(*) FROM otp.verifications WHERE subject LIKE 'past %')"
     async with under_load(stage) as seen:
@@ -176,7 +176,7 @@ async def prune_million(stage):
 
 async def no_statistics(stage):
     """The statistics are dropped, autovacuum is off, and every session plans anew: with 200,000 messages and a backlog."""
-    await open(stage, history=HISTORY)
+    await open_stage(stage, history=HISTORY)
     sql = await patient(stage)
     async with under_load(stage):
         await sql("ALTER SYSTEM SET autovacuum = off")
@@ -193,7 +193,7 @@ async def no_statistics(stage):
 
 async def immediate(stage):
     """PostgreSQL is stopped with `immediate`, and started again."""
-    await open(stage)
+    await open_stage(stage)
     async with under_load(stage):
         times = await restart(stage, stage.workers, signal.SIGQUIT)
     stage.figures.append(f"back at work {min(times):.1f}–{max(times):.1f} s after the server")

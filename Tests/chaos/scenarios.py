@@ -7,6 +7,7 @@ import operators
 import selftest
 import steps
 import storm
+import surroundings
 import twilio
 
 # The slow ones first: they wait for leases and codes to run out while the others work.
@@ -45,10 +46,18 @@ ALL = {
     "prune-million": operators.prune_million,
     "no-statistics": operators.no_statistics,
     "immediate": operators.immediate,
+    "wal-full": surroundings.wal_full,
+    "descriptors": surroundings.descriptors,
+    "address-space": surroundings.address_space,
+    "clock-ahead": surroundings.clock_ahead,
+    "clock-back": surroundings.clock_back,
+    "twilio-away": surroundings.twilio_away,
+    "wrong-token": surroundings.wrong_token,
 }
 FIRST = "self-test"
 OPERATORS = [
-    "pg-dump", "vacuum-full", "reindex", "cluster", "add-column", "lock-table", "prune-million", "no-statistics", "immediate"]
+    "pg-dump", "vacuum-full", "reindex", "cluster", "add-column", "lock-table", "prune-million", "no-statistics", "immediate",
+    "wal-full", "descriptors", "address-space", "clock-ahead", "clock-back", "twilio-away", "wrong-token"]
 GROUPS = {"operators": OPERATORS}
 TIMED = ["kills", "outage", "poison", "recoveries", *OPERATORS]
 LONG = ["channels-resent", "list-lag"]
