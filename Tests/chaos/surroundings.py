@@ -43,27 +43,34 @@ async def wal_full(stage):
         "setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "sh", "-ec",
         f"mount -t tmpfs -o size=128m,mode=700 tmpfs {disk}; cp -a {wal}/. {disk}/; chown --reference={wal} {disk}; "
         f"mount --bind {disk} {wal}; echo mounted; exec sleep infinity"])
-    try:
-        await holder.says("mounted")
-        enter = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"]
-        stage.cluster.prefix = enter
-        stage.cluster.settings += ["wal_keep_size=0", "min_wal_size=32MB", "max_wal_size=48MB"]
-        await stage.cluster.start()
-        await prepare(stage)
-        await stage.crew(2, OTPD_LOG_FORMAT="json", OTPD_LOG_LEVEL="info")
-        async with under_load(stage):
-            await fill(stage)
-            await output([*enter, "mount", "-o", "remount,size=1g", disk])
-            await stage.cluster.ready()
-            sql = await patient(stage)
-            await sql("SELECT pg_drop_replication_slot('chaos')")
-            sql.close()
-        panics = sum("No space left on device" in line for process in stage.cluster.processes for line in process.lines)
-        stage.expect(panics > 0, "the disk was never full")
-        stage.figures.append(f"{panics} × no space left")
-        await stage.cluster.stop()
-    finally:
-        await holder.stop()
+    stage.others.append(Holder(holder))
+    await holder.says("mounted")
+    enter = ["nsenter", f"--mount=/proc/{holder.pid}/ns/mnt"]
+    stage.cluster.prefix = enter
+    stage.cluster.settings += ["wal_keep_size=0", "min_wal_size=32MB", "max_wal_size=48MB"]
+    await stage.cluster.start()
+    await prepare(stage)
+    await stage.crew(2, OTPD_LOG_FORMAT="json", OTPD_LOG_LEVEL="info")
+    async with under_load(stage):
+        await fill(stage)
+        await output([*enter, "mount", "-o", "remount,size=1g", disk])
+        await stage.cluster.ready()
+        sql = await patient(stage)
+        await sql("SELECT pg_drop_replication_slot('chaos')")
+        sql.close()
+    panics = sum("No space left on device" in line for process in stage.cluster.processes for line in process.lines)
+    stage.expect(panics > 0, "the disk was never full")
+    stage.figures.append(f"{panics} × no space left")
+
+
+class Holder:
+    """Keeps a mount namespace until the end of the scenario."""
+
+    def __init__(self, process):
+        self.process = process
+
+    async def close(self):
+        await self.process.stop()
 
 
 async def fill(stage, seconds=10):
@@ -83,17 +90,22 @@ async def fill(stage, seconds=10):
     stage.note("the disk of the WAL is full")
 
 
-async def limited(stage, limit, running):
-    """One worker starts with the limit, and the other gets it while it runs. Later both start without it."""
-    await open_stage(stage)
+async def limited(stage, limit, used):
+    """One worker starts with the limit, and the other one gets it while it runs. Later both start without it. Twilio answers
+    slowly, so that many requests are under way. `used`: what the worker needs of the limited resource."""
+    await open_stage(stage, simulator=["--latency-ms", "300"])
     first, second = stage.workers
     async with under_load(stage):
         stage.expect(await first.terminate() == 0, "the worker did not leave")
         first.prefix = ["prlimit", limit]
         await first.start()
-        if running:
-            await output(["prlimit", limit, "--pid", str(second.process.pid)])
-        await arrived(stage, (await stage.simulator.stats())["creates"] + 10 * RATE)
+        await output(["prlimit", limit, "--pid", str(second.process.pid)])
+        peaks = [0, 0]
+        wanted = (await stage.simulator.stats())["creates"] + 10 * RATE
+        while (await stage.simulator.stats())["creates"] < wanted:
+            peaks = [max(peak, used(worker.process.pid)) for peak, worker in zip(peaks, stage.workers)]
+            await asyncio.sleep(0.1)
+        stage.figures.append(f"used up to {peaks[0]} and {peaks[1]}")
         for worker in stage.workers:
             worker.prefix = []
             await worker.terminate()
@@ -102,12 +114,17 @@ async def limited(stage, limit, running):
 
 async def descriptors(stage):
     """24 descriptors: for one worker from its start, and for the other one while it runs."""
-    await limited(stage, f"--nofile={DESCRIPTORS}", running=True)
+    await limited(stage, f"--nofile={DESCRIPTORS}", lambda pid: len(os.listdir(f"/proc/{pid}/fd")))
 
 
 async def address_space(stage):
     """330 MB of address space: for one worker from its start, and for the other one while it runs."""
-    await limited(stage, f"--as={ADDRESS_SPACE}", running=True)
+    await limited(stage, f"--as={ADDRESS_SPACE}", peak_of_memory)
+
+
+def peak_of_memory(pid):
+    with open(f"/proc/{pid}/status") as file:
+        return next(int(line.split()[1]) // 1024 for line in file if line.startswith("VmPeak:"))
 
 
 async def database_clock(stage, off):
