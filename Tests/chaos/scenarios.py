@@ -4,6 +4,7 @@ import clock
 import database
 import failover
 import operators
+import recovery
 import selftest
 import steps
 import storm
@@ -37,6 +38,8 @@ ALL = {
     "outage": storm.outage,
     "poison": storm.poison,
     "recoveries": storm.recoveries,
+    "recovery": recovery.recovery,
+    "restore": recovery.restore,
     "pg-dump": operators.pg_dump,
     "vacuum-full": operators.vacuum_full,
     "reindex": operators.reindex,
@@ -60,7 +63,7 @@ OPERATORS = [
     "wal-full", "descriptors", "address-space", "clock-ahead", "clock-back", "twilio-away", "wrong-token"]
 GROUPS = {"operators": OPERATORS}
 TIMED = ["kills", "outage", "poison", "recoveries", *OPERATORS]
-LONG = ["channels-resent", "list-lag"]
+LONG = ["channels-resent", "list-lag", "recovery", "restore"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 

@@ -22,6 +22,7 @@ class Stage:
         self.repeatable = ()    # channels whose unknown outcomes may be sent again without a look
         self.figures = []       # measured figures
         self.expiries = {}      # verification → when its code died, if the database's clock is wrong
+        self.forgotten = set()  # recipients that the database no longer knows
         self.seen = None        # what users saw of an operator's work
         self.checks = []        # further parts of the count: coroutines of (sql, inbox, tally)
         self.workers, self.others = [], []
@@ -96,7 +97,7 @@ class Stage:
     async def tally(self):
         sql = await self.sql()
         deaths = [death for worker in self.workers for death in worker.deaths]
-        inbox = await self.simulator.inbox()
+        inbox = [message for message in await self.simulator.inbox() if message["to"] not in self.forgotten]
         tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable, self.expiries)
         for check in self.checks:
             await check(sql, inbox, tally)
