@@ -223,15 +223,11 @@ DECLARE
     known timestamptz;
     users text;
 BEGIN
-    WITH RECURSIVE members (id) AS (
-        SELECT to_regrole('otp_worker')::oid
-        UNION SELECT m.member FROM pg_auth_members m JOIN members o ON o.id = m.roleid
-    )
+    -- Superusers and the owner have the workers' rights too, and are no workers.
     SELECT string_agg(DISTINCT quote_ident(a.usename), ', ') INTO users
     FROM pg_stat_activity a
-    WHERE a.datname = current_database() AND a.pid <> pg_backend_pid() AND a.usename <> session_user
-        AND a.usesysid IN (SELECT m.id FROM members m)
-        AND NOT EXISTS (SELECT FROM pg_namespace n WHERE n.nspname = 'otp' AND pg_has_role(a.usesysid, n.nspowner, 'USAGE'));
+    WHERE a.datname = current_database() AND a.usename <> session_user AND pg_has_role(a.usesysid, 'otp_worker', 'USAGE')
+        AND NOT pg_has_role(a.usesysid, (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'otp'), 'USAGE');
     IF users IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = 'workers are connected to the database',
             DETAIL = format('Their login roles: %s.', users),

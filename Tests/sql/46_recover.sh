@@ -6,6 +6,7 @@ for role in otp_web otp_worker otp_monitor otp_admin; do
 done
 fails "not from the future" OT007 "SELECT otp.recover(now() + interval '1 minute')"
 check "nothing to do" "0|0" "$(recover)"
+gives "the owner needs no other right" "0" "SET ROLE otp_owner; SELECT jobs_ended FROM otp.recover()"
 
 # The moment: what a worker wrote last.
 sql -c "INSERT INTO otp.worker_status (host, pid, version, heartbeat_at) VALUES ('h', 1, '1', now() - interval '100 seconds')"
