@@ -155,8 +155,11 @@ async def lock_table(stage):
         await sql("BEGIN")
         await sql("LOCK TABLE otp.send_jobs")
         await asyncio.sleep(30)
+        waiting = await sql.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'otp.send_jobs'::regclass")
         await sql("COMMIT")
     sql.close()
+    stage.expect(int(waiting) > 0, "nobody waited for the lock")
+    stage.figures.append(f"{waiting} sessions waited at the end")
 
 
 async def prune_million(stage):
