@@ -83,7 +83,7 @@ settings: ## Writes the tables and the example of settings from Sources/otpd/Set
 	@.ci/swift-build debug otpd
 	@.ci/write-settings .build/debug/otpd
 
-chaos: build ## Disturbs otpd in many ways for half an hour, and counts the messages that it sent
+chaos: build ## Disturbs otpd in many ways for three quarters of an hour, and counts the messages that it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
 
 lint: ## Checks the format, the dependencies between targets, the links between pages, and the systemd unit

@@ -59,7 +59,7 @@ async def arrived(stage, count, seconds=180):
 
 
 @contextlib.asynccontextmanager
-async def under_load(stage, rate=RATE, settles=True):
+async def under_load(stage, rate=RATE):
     """The attack is the body. It begins when codes arrive, and the load goes on until codes arrive again after it."""
     flow = stage.background(stage.load.flow(rate))
     await arrived(stage, WARM * rate)

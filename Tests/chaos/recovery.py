@@ -31,7 +31,7 @@ async def restore(stage):
 
 
 async def play(stage, way):
-    await stage.open(life=120, simulator=["--latency-ms", "50"])
+    await stage.open(life=300, simulator=["--latency-ms", "50"])
     await way.prepare()
     port = free_port()
     url = f"http://127.0.0.1:{port}/twilio/status"
@@ -67,7 +67,7 @@ async def play(stage, way):
     stage.count_at = restored
     stage.load.close()
     stage.load.ports, stage.load._sql, stage.load._port = [restored.port], None, 0
-    await look(stage, old, attempts)
+    await look(stage, attempts)
 
     # 2. Before the backends request codes again.
     sql = await Sql.connect(restored.port)
@@ -133,7 +133,7 @@ async def verified(stage, subject, code):
     return answer
 
 
-async def look(stage, old, attempts):
+async def look(stage, attempts):
     """What the database has forgotten. The count leaves out the codes that it does not know at all."""
     sql = await stage.sql()
     known = {int(id): e164 for id, e164 in await sql("SELECT id, e164 FROM otp.verifications WHERE subject LIKE 'chaos:%'")}

@@ -63,7 +63,7 @@ OPERATORS = [
     "wal-full", "descriptors", "address-space", "clock-ahead", "clock-back", "twilio-away", "wrong-token"]
 GROUPS = {"operators": OPERATORS}
 TIMED = ["kills", "outage", "poison", "recoveries", *OPERATORS]
-LONG = ["channels-resent", "list-lag", "recovery", "restore"]
+LONG = ["channels-resent", "list-lag", "restore"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 
