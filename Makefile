@@ -85,7 +85,7 @@ settings: ## Writes the tables and the example of settings from Sources/otpd/Set
 	@.ci/swift-build debug otpd
 	@.ci/write-settings .build/debug/otpd
 
-chaos: build ## Disturbs otpd in many ways for half an hour, and counts the messages that it sent
+chaos: build ## Disturbs otpd in many ways for three quarters of an hour, and counts the messages that it sent
 	@Tests/chaos/run .build/debug $(CHAOS)
 
 chaos-long: build ## Kills otpd 10,000 times on a busy machine, over a night; a run that was stopped continues

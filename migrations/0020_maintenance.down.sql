@@ -6,7 +6,7 @@ DO $$ BEGIN
     PERFORM set_config('role', pg_catalog.pg_get_userbyid(nspowner), true) FROM pg_catalog.pg_namespace WHERE nspname = 'otp';
 END $$;
 
-DROP FUNCTION otp.advance_sequences, otp.sequences_behind, otp.prune;
+DROP FUNCTION otp.recover, otp.advance_sequences, otp.sequences_behind, otp.prune;
 DROP TABLE otp.maintenance;
 
 DELETE FROM otp.schema_migrations WHERE version = 20;

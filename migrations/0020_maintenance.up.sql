@@ -1,4 +1,5 @@
--- Maintenance: deletes old rows, and moves sequences that are behind their tables forward.
+-- Maintenance: deletes old rows, moves sequences that are behind their tables forward, and recovers from a database that went back
+-- in time.
 
 -- A role or a database may carry settings of its own (ALTER ROLE, ALTER DATABASE). Each file sets those that it relies on.
 SET LOCAL transaction_read_only = off;
@@ -201,6 +202,79 @@ BEGIN
     END LOOP;
 END $$;
 COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that are behind to the highest number in use, and returns them.';
+
+-- For the schema's owner, after the database went back in time: a restored backup, a point-in-time recovery, or a failover to a
+-- standby that missed commits. The forgotten time is the time from then until now. In it, workers may have sent each job that is
+-- live here, users may have used each code that is live here, and ids beyond the sequences may have been given out. So this
+-- function
+-- - ends each live job as failed ("outcome unknown"), so that no worker sends it again. A receipt of it still counts, also of
+--   the attempt that followed the last one that the database knows;
+-- - cancels each live code, so that a used code cannot be used again, and no route goes on with it;
+-- - skips ids of all sequences, so that no new job takes the receipt of a forgotten one.
+--
+-- It has no grant. Whoever may call it has the owner's rights, so it needs none of its own.
+CREATE FUNCTION otp.recover(
+    forgotten_after timestamptz DEFAULT NULL,
+    OUT went_back_to timestamptz, OUT jobs_ended bigint, OUT codes_canceled bigint, OUT ids_skipped bigint,
+    OUT next_send_job_id bigint, OUT next_verification_id bigint)
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    moment timestamptz;
+    known timestamptz;
+    users text;
+BEGIN
+    -- Superusers and the owner have the workers' rights too, and are no workers.
+    SELECT string_agg(DISTINCT quote_ident(a.usename), ', ') INTO users
+    FROM pg_stat_activity a
+    WHERE a.datname = current_database() AND a.usename <> session_user AND pg_has_role(a.usesysid, 'otp_worker', 'USAGE')
+        AND NOT pg_has_role(a.usesysid, (SELECT n.nspowner FROM pg_namespace n WHERE n.nspname = 'otp'), 'USAGE');
+    IF users IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_in_use', MESSAGE = 'workers are connected to the database',
+            DETAIL = format('Their login roles: %s.', users),
+            HINT = 'Stop otpd on all hosts, and call otp.recover again. It does nothing while workers may send.';
+    END IF;
+    -- Inserts that have drawn an id end first, and the next ones draw theirs afterwards.
+    LOCK TABLE otp.verifications, otp.send_jobs IN SHARE ROW EXCLUSIVE MODE;
+    moment := clock_timestamp();
+    -- Only workers write these, so they were written before the database went back, or by a worker that has started too early.
+    SELECT greatest((SELECT max(w.heartbeat_at) FROM otp.worker_status w), (SELECT max(m.accepted_at) FROM otp.messages m)) INTO known;
+    IF forgotten_after > moment THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007', MESSAGE = 'invalid argument of otp.recover: forgotten_after is in the future',
+            HINT = 'Give the moment to which the database went back, or leave it out.';
+    ELSIF forgotten_after < known THEN
+        RAISE EXCEPTION USING ERRCODE = 'OT007',
+            MESSAGE = 'invalid argument of otp.recover: the database has not forgotten what happened after forgotten_after',
+            DETAIL = format('A worker wrote to it at %s, which is later than %s.', known, forgotten_after),
+            HINT = 'Leave forgotten_after out, or give a later moment. If otpd has run since the database went back, it may have '
+                'sent codes twice: otp.failure_summary counts them.';
+    END IF;
+    -- Without any trace of a worker, the last code is as good.
+    went_back_to := coalesce(forgotten_after, known, (SELECT max(v.created_at) FROM otp.verifications v), moment);
+
+    -- Before the jobs end, so that no step of a route follows them.
+    UPDATE otp.verifications v SET canceled_at = moment
+    WHERE v.expires_at > moment AND v.verified_at IS NULL AND v.canceled_at IS NULL;
+    GET DIAGNOSTICS codes_canceled = ROW_COUNT;
+    WITH gone AS (
+        DELETE FROM otp.send_jobs j RETURNING j.*
+    )
+    INSERT INTO otp.unsent_jobs (send_job_id, verification_id, channel, state, attempts, error_class, error, remedy, requested_at,
+        step, follows, traceparent)
+    SELECT g.id, g.verification_id, g.channel, 'failed', g.attempt + CASE g.state WHEN 'queued' THEN 1 ELSE 0 END, 'unknown',
+        'The database went back in time, so it is unknown whether this job was sent.',
+        'If the user has no message, ask them to request the code again.', g.requested_at, g.step, g.follows, g.traceparent
+    FROM gone g;
+    GET DIAGNOSTICS jobs_ended = ROW_COUNT;
+
+    -- Far more than any cluster sends in the forgotten time.
+    PERFORM otp.advance_sequences();
+    ids_skipped := 1000000 + 1000 * ceil(extract(epoch FROM moment - least(went_back_to, moment)))::bigint;
+    next_send_job_id := 1 + setval('otp.send_jobs_id_seq', nextval('otp.send_jobs_id_seq') + ids_skipped);
+    next_verification_id := 1 + setval('otp.verifications_id_seq', nextval('otp.verifications_id_seq') + ids_skipped);
+    PERFORM setval('otp.events_id_seq', nextval('otp.events_id_seq') + ids_skipped);
+    PERFORM setval('otp.worker_ids', nextval('otp.worker_ids') + ids_skipped);
+END $$;
+COMMENT ON FUNCTION otp.recover IS 'For the schema''s owner, after the database went back in time: ends live jobs, cancels live codes and skips ids. Stop otpd first. Without forgotten_after, the last trace of a worker is the moment to which the database went back.';
 
 GRANT EXECUTE ON FUNCTION otp.prune TO otp_worker;
 GRANT EXECUTE ON FUNCTION otp.advance_sequences TO otp_worker, otp_admin;

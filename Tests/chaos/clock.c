@@ -1,11 +1,23 @@
-/* Preloaded only into otpd. The wall clock is off by CHAOS_CLOCK seconds, and the monotonic clocks are right. */
+/* Preloaded into otpd or PostgreSQL alone. The wall clock is off by CHAOS_CLOCK seconds, and the monotonic clocks are right.
+   With CHAOS_CLOCK_FILE, the seconds are a `long` in that file, so all processes of a server jump at the same moment. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 
 static long off(void) {
+    static volatile const long *shared;
+    const char *path = getenv("CHAOS_CLOCK_FILE");
+    if (path && !shared) {
+        int file = open(path, O_RDONLY | O_CLOEXEC);
+        void *page = file < 0 ? MAP_FAILED : mmap(NULL, sizeof(long), PROT_READ, MAP_SHARED, file, 0);
+        if (page == MAP_FAILED) abort();
+        shared = page;
+    }
+    if (shared) return *shared;
     const char *text = getenv("CHAOS_CLOCK");
     return text ? atol(text) : 0;
 }

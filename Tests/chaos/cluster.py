@@ -75,6 +75,8 @@ class Cluster:
         self.port = free_port()
         self.process = None
         self.processes = []     # all postmasters that were started
+        self.prefix = []        # a command that runs the server
+        self.environment = None
 
     @classmethod
     async def empty(cls, folder, programs=None, arguments=()):
@@ -120,7 +122,8 @@ class Cluster:
         for setting in self.settings:
             command += ["-c", setting]
         # If the harness dies, the server dies at once.
-        self.process = await Process.start(as_postgres() + ["setpriv", "--pdeathsig", "QUIT"] + command, log=True)
+        self.process = await Process.start(
+            self.prefix + as_postgres() + ["setpriv", "--pdeathsig", "QUIT"] + command, self.environment, log=True)
         self.processes.append(self.process)
 
     async def ready(self, seconds=60):

@@ -3,9 +3,12 @@ import channels
 import clock
 import database
 import failover
+import operators
+import recovery
 import selftest
 import steps
 import storm
+import surroundings
 import twilio
 
 # The slow ones first: they wait for leases and codes to run out while the others work.
@@ -35,10 +38,32 @@ ALL = {
     "outage": storm.outage,
     "poison": storm.poison,
     "recoveries": storm.recoveries,
+    "recovery": recovery.recovery,
+    "restore": recovery.restore,
+    "pg-dump": operators.pg_dump,
+    "vacuum-full": operators.vacuum_full,
+    "reindex": operators.reindex,
+    "cluster": operators.cluster,
+    "add-column": operators.add_column,
+    "lock-table": operators.lock_table,
+    "prune-million": operators.prune_million,
+    "no-statistics": operators.no_statistics,
+    "immediate": operators.immediate,
+    "wal-full": surroundings.wal_full,
+    "descriptors": surroundings.descriptors,
+    "address-space": surroundings.address_space,
+    "clock-ahead": surroundings.clock_ahead,
+    "clock-back": surroundings.clock_back,
+    "twilio-away": surroundings.twilio_away,
+    "wrong-token": surroundings.wrong_token,
 }
 FIRST = "self-test"
-TIMED = ["kills", "outage", "poison", "recoveries"]
-LONG = ["channels-resent", "list-lag"]
+OPERATORS = [
+    "pg-dump", "vacuum-full", "reindex", "cluster", "add-column", "lock-table", "prune-million", "no-statistics", "immediate",
+    "wal-full", "descriptors", "address-space", "clock-ahead", "clock-back", "twilio-away", "wrong-token"]
+GROUPS = {"operators": OPERATORS}
+TIMED = ["kills", "outage", "poison", "recoveries", *OPERATORS]
+LONG = ["channels-resent", "list-lag", "restore"]
 SHORT = [name for name in ALL if name not in [*TIMED, *LONG, FIRST]]
 
 

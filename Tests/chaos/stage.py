@@ -21,20 +21,23 @@ class Stage:
         self.forgiven = False   # the failures were made on purpose, and were found
         self.repeatable = ()    # channels whose unknown outcomes may be sent again without a look
         self.figures = []       # measured figures
+        self.expiries = {}      # verification → when its code died, if the database's clock is wrong
+        self.forgotten = set()  # recipients that the database no longer knows
+        self.seen = None        # what users saw of an operator's work
         self.checks = []        # further parts of the count: coroutines of (sql, inbox, tally)
         self.workers, self.others = [], []
         self.count_at = None    # the cluster to count, if it is not the first one
         self.load = self.simulator = self.cluster = None
         self._background = []
 
-    async def open(self, life=None, simulator=()):
+    async def open(self, life=None, simulator=(), load=Load):
         """`life` of the codes, in seconds: without, the shortest there is in the short form (no code lives until a lost
         send may be repeated), and in the long form enough for all that the reconciler does (a lease, a grace, two lookups)."""
         life = life or (60 if self.house.short else 170)
         self.folder = os.path.join(self.house.folder, self.name)
         self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"], self.house.programs)
         self.simulator = await Simulator.start(self.house.binaries, simulator)
-        self.load = Load([self.cluster.port], life)
+        self.load = load([self.cluster.port], life)
         return self
 
     def note(self, text):
@@ -94,8 +97,8 @@ class Stage:
     async def tally(self):
         sql = await self.sql()
         deaths = [death for worker in self.workers for death in worker.deaths]
-        inbox = await self.simulator.inbox()
-        tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable)
+        inbox = [message for message in await self.simulator.inbox() if message["to"] not in self.forgotten]
+        tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable, self.expiries)
         for check in self.checks:
             await check(sql, inbox, tally)
         sql.close()

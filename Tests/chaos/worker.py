@@ -60,6 +60,7 @@ class Worker:
         self.mail = MailLink(("127.0.0.1", simulator.mail_port), f"{name} mail") if simulator.mail_port else None
         self.links = [link for link in (self.database, self.twilio, self.mail) if link]
         self.cluster = database
+        self.prefix = []        # a command that runs otpd
         self.process = None
         self.deaths = []        # (the worker's number, when)
         self.processes = []
@@ -84,7 +85,7 @@ class Worker:
         }
         environment = {name: value for name, value in environment.items() if value is not None}
         self.process = await Process.start(
-            ["setpriv", "--pdeathsig", "KILL", f"{self.binaries}/otpd", "run"], environment)
+            ["setpriv", "--pdeathsig", "KILL", *self.prefix, f"{self.binaries}/otpd", "run"], environment)
         self.processes.append(self.process)
         if waits:
             await self.listens()
