@@ -5,7 +5,7 @@ codes() {
     bare "WITH v AS (INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at, verified_at)
         SELECT 's' || n, 'phone_verification', '$1' || lpad(n::text, 12 - length('$1'), '0'), 'SA', $4, $4 + interval '5 minutes', CASE WHEN n <= $3 THEN $4 + interval '1 minute' END
         FROM generate_series(1, $2) n RETURNING id)
-        INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
+        INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(id * 10), 'SM$1${5:-}' || id, id * 10, id, 1, true, now(), 'delivered' FROM v"
 }
 # Counts all codes of the last days again. A worker does the same, a minute at a time.
 recount() {     # days
@@ -24,7 +24,7 @@ others|51|1|0.0196|t'
 gives "a row per prefix with enough codes, and one for the others" "$expected" "$view"
 gives "of the day they were asked for" "t|SA" "SELECT DISTINCT day = (now() AT TIME ZONE 'Asia/Riyadh')::date - 1, country FROM otp.conversion_daily"
 gives "no whole number" "0" "SELECT count(*) FROM otp.conversion_daily c WHERE c::text ~ '[0-9]{7}'"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMagain' || verification_id, send_job_id + 1, verification_id, 1, true, now(), 'delivered' FROM otp.messages"
+sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(send_job_id + 1), 'SMagain' || verification_id, send_job_id + 1, verification_id, 1, true, now(), 'delivered' FROM otp.messages"
 recount
 gives "a code that was sent twice is one" "$expected" "$view"
 bare "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'n' || n, 'phone_verification', '+966501999999', 'SA', $yesterday, $yesterday FROM generate_series(1, 9) n"
@@ -61,7 +61,7 @@ codes +966501 60 30 "$yesterday"
 sql -c "UPDATE otp.messages SET channel = 'email' WHERE verification_id IN (SELECT id FROM otp.verifications WHERE subject IN ('s1', 's2', 's59'))"
 recount
 gives "an e-mail alone is no code that a phone got" "+966501…|57|28" "SELECT prefix, sent, verified FROM otp.conversion_daily"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMboth' || id, id * 10 + 1, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 's1'" \
+sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(id * 10 + 1), 'SMboth' || id, id * 10 + 1, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 's1'" \
     -c "UPDATE otp.verifications SET other_channels = '{email}' WHERE subject = 's1'"
 recount
 gives "with a text message it is sent, and not verified" "+966501…|58|28" "SELECT prefix, sent, verified FROM otp.conversion_daily"
@@ -70,7 +70,7 @@ clean
 # Per channel: each code counts as sent in all of its channels, and as verified in that of its last message before.
 codes +966501 6 5 "$yesterday"
 also() {    # subject, channel, time of its message from the verification on
-    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, channel) SELECT 'SMalso' || id || '$2', id * 10 + 2 + length('$2'), id, 1, true, now(), v.created_at + interval '1 minute' + interval '$3', 'queued', '$2' FROM otp.verifications v WHERE subject = '$1'"
+    sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, channel) SELECT otp.job_range(id * 10 + 2 + length('$2')), 'SMalso' || id || '$2', id * 10 + 2 + length('$2'), id, 1, true, now(), v.created_at + interval '1 minute' + interval '$3', 'queued', '$2' FROM otp.verifications v WHERE subject = '$1'"
 }
 sql -c "UPDATE otp.messages m SET accepted_at = v.created_at FROM otp.verifications v WHERE v.id = m.verification_id"
 also s1 call '-10 seconds'; also s2 call '10 seconds'; also s3 call '-20 seconds'; also s3 email '-5 seconds'; also s6 call '-10 seconds'

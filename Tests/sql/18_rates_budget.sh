@@ -49,7 +49,7 @@ gives "a country that is gone costs its price or nothing" "0" "SELECT otp.messag
 # A call that nobody answers leaves the day's cost as it was, whichever comes first: its status, or its end at Twilio.
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) VALUES ('ring', 'phone_verification', '+966501000001', 'SA', now(), now())" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" -c "UPDATE otp.settings SET daily_budget = 100"
 for status in completed busy no-answer; do
-    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT 'CA$status', 700000 + length('$status'), id, 1, true, now(), 'ringing', 'call' FROM otp.verifications WHERE subject = 'ring'"
+    sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT otp.job_range(700000 + length('$status')), 'CA$status', 700000 + length('$status'), id, 1, true, now(), 'ringing', 'call' FROM otp.verifications WHERE subject = 'ring'"
     gives "a call that rings is expected to cost 0.2 ($status)" "0.2" "SELECT trim_scale(sum(amount)) FROM otp.spend_tally"
     sql -c "UPDATE otp.messages SET status = '$status' WHERE message_sid = 'CA$status'"
     gives "at its end: $status" "$([ "$status" = completed ] && echo 0.2 || echo 0)" "SELECT trim_scale(sum(amount)) FROM otp.spend_tally"
@@ -65,7 +65,7 @@ echo 0 >"$work/serial"
 messages() {    # subject, count, status, segments, price, price_unit, accepted
     local serial=$(($(cat "$work/serial") + 1000))
     echo $serial >"$work/serial"
-    echo "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, price, price_unit) SELECT 'SMtally' || $serial + n, $serial + n, id, 1, true, now(), ${7:-now()}, '$3', $4, $5, $6 FROM otp.verifications, generate_series(1, $2) n WHERE subject = '$1'"
+    echo "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, price, price_unit) SELECT otp.job_range($serial + n), 'SMtally' || $serial + n, $serial + n, id, 1, true, now(), ${7:-now()}, '$3', $4, $5, $6 FROM otp.verifications, generate_series(1, $2) n WHERE subject = '$1'"
 }
 by_hand="SELECT coalesce(sum(otp.message_cost(m.status, m.segments, m.price, m.price_unit, c, s.budget_unit)), 0) FROM otp.settings s CROSS JOIN otp.messages m LEFT JOIN otp.verifications v ON v.id = m.verification_id LEFT JOIN otp.countries c ON c.region = v.country WHERE (m.accepted_at AT TIME ZONE s.timezone)::date = (now() AT TIME ZONE s.timezone)::date"
 agrees() { gives "the tally agrees: $1" "$2|t" "SELECT trim_scale(t.amount), t.amount = ($by_hand) FROM (SELECT coalesce(sum(amount), 0) AS amount FROM otp.spend_tally WHERE day = (now() AT TIME ZONE 'Asia/Riyadh')::date) t"; }

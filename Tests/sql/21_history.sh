@@ -4,7 +4,7 @@ sql -c "TRUNCATE otp.history, otp.history_quarters" -c "TRUNCATE otp.worker_stat
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'd' || n, 'phone_verification', '+966501000001', CASE WHEN n < 9 THEN 'SA' ELSE 'EG' END, now(), now() FROM generate_series(1, 9) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 sql -c "CREATE SEQUENCE public.history_jobs"
 took() {    # SIDs' prefix, when
-    sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments) SELECT '$1' || row_number() OVER (ORDER BY v.id), nextval('public.history_jobs'), v.id, 1, true, $2 - interval '1 second', $2, 'sent', 1 FROM otp.verifications v WHERE v.subject LIKE 'd_'"
+    sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments) SELECT otp.job_range(nextval('public.history_jobs')), '$1' || row_number() OVER (ORDER BY v.id), currval('public.history_jobs'), v.id, 1, true, $2 - interval '1 second', $2, 'sent', 1 FROM otp.verifications v WHERE v.subject LIKE 'd_'"
 }
 # The database's clock runs meanwhile, so all calls get the same time.
 moment=$(sql -c "SELECT date_bin('1 minute', now(), 'epoch') + interval '5 seconds'")
@@ -55,25 +55,25 @@ gives "and of a day without messages something is known too" "USD|0|0.0000|" "$s
 # By channel: the sum is the whole, and a verified code counts for the step that came last.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at, verified_at, follower_id) SELECT 'e' || n, 'phone_verification', '+966501000001', 'SA', now(), now(), CASE WHEN n < 4 THEN now() END, CASE WHEN n < 3 THEN 910000 + n END FROM generate_series(1, 5) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, channel) SELECT 'SMs' || v.id, 900000 + right(v.subject, 1)::int, v.id, 1, true, '$now', '$now', 'undelivered', 1, 'sms' FROM otp.verifications v" \
-    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, channel, price, price_unit) SELECT 'CA' || v.id, 910000 + right(v.subject, 1)::int, v.id, 1, true, '$now', '$now', 'completed', 0, 'call', CASE v.subject WHEN 'e1' THEN -0.15 END, 'USD' FROM otp.verifications v WHERE v.subject IN ('e1', 'e2')"
+sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, channel) SELECT otp.job_range(900000 + right(v.subject, 1)::int), 'SMs' || v.id, 900000 + right(v.subject, 1)::int, v.id, 1, true, '$now', '$now', 'undelivered', 1, 'sms' FROM otp.verifications v" \
+    -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, segments, channel, price, price_unit) SELECT otp.job_range(910000 + right(v.subject, 1)::int), 'CA' || v.id, 910000 + right(v.subject, 1)::int, v.id, 1, true, '$now', '$now', 'completed', 0, 'call', CASE v.subject WHEN 'e1' THEN -0.15 END, 'USD' FROM otp.verifications v WHERE v.subject IN ('e1', 'e2')"
 sql -c "UPDATE otp.settings SET timezone = 'UTC'" -c "SELECT otp.record_history(timestamptz '$now' + interval '1 minute')" >/dev/null
 gives "verified by the call that came last, and by the text alone" "call|2|2,sms|5|1" "SELECT string_agg(channel || '|' || messages || '|' || verified, ',' ORDER BY channel) FROM (SELECT m.channel, sum(m.messages) AS messages, sum(m.verified) AS verified FROM otp.history_quarters q, jsonb_to_recordset(q.messages) AS m(channel text, messages int, verified int) GROUP BY 1) g"
 gives "and its cost" "USD|call|2|0.15|0.20
 USD|sms|5|0.00|0.15" "SET ROLE otp_monitor; SELECT currency, channel, messages, round(billed, 2), round(expected, 2) FROM otp.channel_spend ORDER BY 2"
 gives "the channels add up to the whole" "t" "SELECT sum(c.billed) = (SELECT billed FROM otp.spend_today WHERE currency = 'USD') AND sum(c.expected) = (SELECT expected FROM otp.spend_today WHERE currency = 'USD') FROM otp.channel_spend c"
 sql -c "UPDATE otp.settings SET timezone = 'Asia/Riyadh'" -c "TRUNCATE otp.history, otp.history_quarters" -c "DELETE FROM otp.messages WHERE message_sid LIKE 'SMs%' OR message_sid LIKE 'CA%'" \
-    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMb2', 920000, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 'e1'"
+    -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(920000), 'SMb2', 920000, id, 1, true, now(), 'sent' FROM otp.verifications WHERE subject = 'e1'"
 
 # The roles that may do this.
 fails "otp_monitor writes no history" 42501 "SET ROLE otp_monitor; SELECT otp.record_history()"
 fails "nor by hand" 42501 "SET ROLE otp_worker; INSERT INTO otp.history SELECT * FROM otp.history"
-gives "a second message is counted" "1" "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SMtwice', send_job_id, verification_id, 2, false, now(), 'sent' FROM otp.messages WHERE message_sid = 'SMb2'; SET ROLE otp_monitor; SELECT messages FROM otp.sent_twice"
+gives "a second message is counted" "1" "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(send_job_id), 'SMtwice', send_job_id, verification_id, 2, false, now(), 'sent' FROM otp.messages WHERE message_sid = 'SMb2'; SET ROLE otp_monitor; SELECT messages FROM otp.sent_twice"
 
 # Plans, with enough history to reveal a wrong one: neither the row nor the page reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
-    -c "ALTER TABLE otp.messages DISABLE TRIGGER ALL" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications" -c "ALTER TABLE otp.messages ENABLE TRIGGER ALL" \
+    -c "ALTER TABLE otp.messages DISABLE TRIGGER ALL" -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT otp.job_range(id), 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications" -c "ALTER TABLE otp.messages ENABLE TRIGGER ALL" \
     -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages"
 read_rows="SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables WHERE schemaname = 'otp' AND relname IN ('messages', 'verifications', 'unsent_jobs', 'send_jobs')"
 gives "a minute reads the messages of four minutes, with their countries, and no more" "t" "BEGIN; DO \$\$ BEGIN PERFORM otp.record_history(); END \$\$; SELECT r.sum BETWEEN 100 AND 4 * 60 * 4 FROM ($read_rows) r; ROLLBACK"
