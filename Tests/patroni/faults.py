@@ -8,7 +8,9 @@ import time
 from arena import Arena
 from network import CLIENTS
 from node import NUMBERS, Node
-from trio import TROUBLE
+from sql import Sql, SqlError
+
+NEXT_SEGMENT = "SELECT pg_logical_emit_message(false, 'chaos', 'x'), pg_switch_wal()"
 
 
 async def switchover(arena: Arena, primary: Node) -> None:
@@ -120,11 +122,14 @@ async def disk_full(arena: Arena, primary: Node) -> None:
     standby then, or keeps a primary that refuses all connections: in that case everything waits for the operator."""
     began, for_wal = time.time(), arena.turn(False, True)
     ballast = f"{primary.disk}/ballast"
+    # A new connection might be refused later.
+    sql = await Sql.connect(5432, host=primary.sockets)
+    await sql(NEXT_SEGMENT)
     try:
         await asyncio.to_thread(fill, ballast)
         arena.say(f"no room {'for WAL' if for_wal else 'in tables'}")
         if for_wal:
-            await use_segments(arena, primary)
+            await use_segments(arena, sql)
             try:
                 await arena.trio.promoted(began, seconds=45)
             except RuntimeError:
@@ -133,17 +138,22 @@ async def disk_full(arena: Arena, primary: Node) -> None:
             await arena.until(lambda: refuses(arena), "the backend never met the full disk", 60)
         await arena.pause(5, 15)
     finally:
+        sql.close()
         os.unlink(ballast)
     if for_wal:
         await arena.trio.promoted(began)
 
 
-async def use_segments(arena: Arena, primary: Node) -> None:
+async def use_segments(arena: Arena, sql: Sql) -> None:
     """Begins new segments of WAL until PostgreSQL ends, because those in reserve would last for minutes."""
-    for _ in range(60):
+    for _ in range(100):
         try:
-            await arena.trio.ask(primary, "SELECT pg_logical_emit_message(false, 'chaos', 'x'), pg_switch_wal()", seconds=3)
-        except TROUBLE:
+            await asyncio.wait_for(sql(NEXT_SEGMENT), 60)
+        except SqlError as failure:
+            arena.say(f"{failure}")
+            if failure.sqlstate[:2] == "57":
+                return
+        except (OSError, asyncio.IncompleteReadError):
             return
     arena.expect(False, "PostgreSQL survived without room for WAL")
 

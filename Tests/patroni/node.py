@@ -101,7 +101,8 @@ class Node:
             self.clocks.append((time.time(), clock))
         self._init = await Process.start(
             ["unshare", "--net", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child",
-             f"--mount-proc={self.root}/proc", "chroot", self.root, "bash", "-c", f"hostname {self.name}; echo ready; sleep infinity & wait"])
+             f"--mount-proc={self.root}/proc", "chroot", self.root,
+             "bash", "-c", f"hostname {self.name}; echo ready; sleep infinity & wait"])
         await self._init.says("ready")
         self._pid = child(self._init.pid)
         await self.network.attach(self.number, self._pid)

@@ -3,7 +3,7 @@ is told: cut, delayed, with losses. It is a process of its own, so that a busy h
 
 It reads one JSON object a line from its standard input, and answers each with a line:
 {"open": "n1", "number": 1}                     creates the TAP device n1. Frames for the MAC address that ends with 1 go there
-{"from": 1, "to": 2, "cut": true}               sets the rule of one direction. Others: "delay" and "jitter" (s), "loss" (0 to 1)
+{"from": 1, "to": 2, "cut": true}               sets the rule of one direction; "delay", "jitter": s; "loss": 0 to 1
 {"heal": true}                                  removes all rules
 {"seed": 7}                                     seeds the losses and the jitter
 """
