@@ -30,7 +30,7 @@ done
 gives "job_details tells of whom" "$before" "SET ROLE otp_monitor; SELECT follows FROM otp.job_details WHERE send_job_id = $again"
 ends "$again" failed
 check "it counts against the limits" "ERROR:  OT001" "$(admin "SELECT otp.retry_job($again)" | grep ERROR; sql -c "UPDATE otp.send_counts SET sent_at = '{}'")"
-sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
+sql -c "DELETE FROM otp.send_counts" -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range($again), '$(sid 1)', $again, verification_id, 1, false, now(), 'delivered' FROM otp.unsent_jobs WHERE send_job_id = $again"
 says "nor what Twilio had after all" "was already accepted by Twilio \\(message status: delivered\\)" "SET ROLE otp_admin; SELECT otp.retry_job($again)"
 check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.retry_job(999999999)")"
 # A message that may have arrived is not sent again: after an unknown outcome, or after a new request for the code.
@@ -40,7 +40,7 @@ for class in unknown repeated_sid; do
     gives "and nothing is queued ($class)" "0" "SELECT count(*) FROM otp.send_jobs j JOIN otp.verifications v ON v.id = j.verification_id WHERE v.subject = 'may $class'"
 done
 first=$(code again 6); ends "$first" failed; second=$(code again 6)
-sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
+sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = $second RETURNING *) INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(id), '$(sid 3)', id, verification_id, 1, true, requested_at, 'sent' FROM g"
 says "nor what was asked for again and sent" "was followed by send job $second, which Twilio accepted" "SET ROLE otp_admin; SELECT otp.retry_job($first)"
 gives "and the user gets no second message" "0" "SELECT count(*) FROM otp.send_jobs WHERE follows = $first"
 sql -c "UPDATE otp.messages SET status = 'undelivered' WHERE message_sid = '$(sid 3)'"
@@ -92,7 +92,7 @@ check "nor what nobody knows" "ERROR:  OT006" "$(admin "SELECT otp.cancel_job(99
 clean
 lost=$(code f1 1); ends "$lost" failed
 called_off=$(code f2 2); ends "$called_off" canceled
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, error_code) SELECT '$(sid 2)', 900001, id, 1, true, now(), now() + interval '1 second', 'undelivered', 30003 FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 3)', 900002, id, 1, true, now(), now(), 'delivered', NULL FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT '$(sid 4)', 900003, id, 1, true, now(), now(), 'sent', 30003 FROM otp.verifications WHERE subject = 'f1'"
+sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, error_code) SELECT otp.job_range(900001), '$(sid 2)', 900001, id, 1, true, now(), now() + interval '1 second', 'undelivered', 30003 FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT otp.job_range(900002), '$(sid 3)', 900002, id, 1, true, now(), now(), 'delivered', NULL FROM otp.verifications WHERE subject = 'f1' UNION ALL SELECT otp.job_range(900003), '$(sid 4)', 900003, id, 1, true, now(), now(), 'sent', 30003 FROM otp.verifications WHERE subject = 'f1'"
 gives "failures, the newest first" "900001|undelivered|+9665•••••561|t
 $lost||+9665•••••561|f" "SET ROLE otp_monitor; SELECT send_job_id, message_status, phone_number, remedy IS NOT NULL FROM otp.failures ORDER BY failed_at DESC"
 gives "job_details knows no number" "0" "SET ROLE otp_monitor; SELECT count(*) FROM otp.job_details d WHERE d::text LIKE '%501234561%'"
@@ -111,7 +111,7 @@ clean
 sql -c "SELECT otp.request('c' || n, '05012345' || 60 + n) FROM generate_series(1, 5) n" >/dev/null
 sql -c "UPDATE otp.send_jobs SET channel = 'call' WHERE id IN (SELECT id FROM otp.send_jobs ORDER BY id LIMIT 2)" -c "UPDATE otp.send_jobs SET state = 'sending' WHERE id = (SELECT max(id) FROM otp.send_jobs)"
 sql -c "WITH g AS (DELETE FROM otp.send_jobs WHERE id = (SELECT min(id) FROM otp.send_jobs) RETURNING *) INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, channel) SELECT id, verification_id, 'failed', 1, requested_at, channel FROM g"
-sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT 'SMc' || n, 800000 + n, 1, 1, true, now(), 'queued', CASE WHEN n < 3 THEN 'email' ELSE 'sms' END FROM generate_series(1, 5) n"
+sql -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, channel) SELECT otp.job_range(800000 + n), 'SMc' || n, 800000 + n, 1, 1, true, now(), 'queued', CASE WHEN n < 3 THEN 'email' ELSE 'sms' END FROM generate_series(1, 5) n"
 sql -c "INSERT INTO otp.worker_status (host, pid, version, state, channels) VALUES ('h', 2, '1', 'running', '{sms,whatsapp,call}'), ('h', 3, '1', 'running', '{email}'), ('h', 4, '1', 'dead', '{email}')"
 gives "each channel has a row, used or not" "sms|t|1|2|3|3|3|0|0|0
 whatsapp|f|1|0|0|0|0|0|0|0
@@ -123,7 +123,7 @@ sql -c "DELETE FROM otp.worker_status"
 # Plans, with enough history to reveal a wrong one: no statement of otpd status reads a table of history as a whole.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, country, created_at, expires_at) SELECT 'h' || n, 'phone_verification', '+96650' || lpad(n::text, 7, '0'), 'SA', now() - n * interval '1 second', now() FROM generate_series(1, 30000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL" \
-    -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
+    -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT otp.job_range(id), 'SM' || id, id, id, 1, true, created_at, created_at, 'sent' FROM otp.verifications WHERE id % 10 > 0" \
     -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT id, id, 'failed', 1, created_at, created_at FROM otp.verifications WHERE id % 10 = 0" -c "ANALYZE otp.verifications" -c "ANALYZE otp.messages" -c "ANALYZE otp.unsent_jobs"
 sql -c "SET session_replication_role = replica" -c "INSERT INTO otp.send_jobs (verification_id, channel, state, due_at, expires_at) SELECT id, 'sms', 'queued', now() - interval '1 second', now() + interval '5 minutes' FROM otp.verifications LIMIT 5000"
 sql -c "VACUUM ANALYZE otp.send_jobs"

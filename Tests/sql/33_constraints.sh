@@ -89,6 +89,7 @@ scopes all and budget need an empty key|INSERT INTO otp.pauses (scope, key, reas
 scope channel needs a key of sms, whatsapp, call or email|INSERT INTO otp.pauses (scope, key, reason) VALUES ('channel', 'fax', 'x')
 scope country needs a key of two capital letters, or 001|INSERT INTO otp.pauses (scope, key, reason, next_probe_at) VALUES ('country', 'Kenya', 'x', now())
 scope prefix needs a key of + and 1 to 11 digits: +96650|INSERT INTO otp.pauses (scope, key, reason) VALUES ('prefix', '96650', 'x')
+job_range must be that of send_job_id|INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) VALUES ('SM', 16384, 1, 1, true, now(), 'sent')
 state must be failed, expired, limited, canceled or test|INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at) VALUES (1, 1, 'lost', 1, now())
 slot must be 1 to 3|INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt) VALUES (1, 4, 'SM', 1)
 kind must be worker or callbacks|INSERT INTO otp.worker_status (kind, host, pid, version) VALUES ('x', 'h', 1, '1')

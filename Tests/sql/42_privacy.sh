@@ -25,8 +25,8 @@ full() { # subject, phone number as typed, E.164, client address: rows in every 
     live=$(sql -c "SELECT verification_id FROM otp.request('$1', '$2', client_ip => '$4', email => '$1@example.com')")
     sql -c "SELECT otp.verify('$1', '000000')" >/dev/null
     sql <<SQL
-INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, follow_up)
-    VALUES ('SM' || md5('$1 1'), 100000 + $live, $live, 1, true, now(), 'sent', 'to $3'), ('CA' || md5('$1 2'), 200000 + $live, $live, 1, true, now(), 'completed', NULL);
+INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status, follow_up)
+    VALUES (otp.job_range(100000 + $live), 'SM' || md5('$1 1'), 100000 + $live, $live, 1, true, now(), 'sent', 'to $3'), (otp.job_range(200000 + $live), 'CA' || md5('$1 2'), 200000 + $live, $live, 1, true, now(), 'completed', NULL);
 UPDATE otp.messages SET channel = 'call' WHERE message_sid LIKE 'CA%';
 INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, error) VALUES (300000 + $live, $live, 'failed', 1, now(), 'the number $3 is bad'), (400000 + $live, $live, 'canceled', 1, now(), '$1');
 INSERT INTO otp.status_reports (send_job_id, slot, message_sid, attempt) VALUES (100000 + $live, 1, 'SM' || md5('$1 3'), 1);
@@ -72,7 +72,7 @@ sql -c "UPDATE otp.send_jobs SET state = 'sending', attempt = 1, worker = 1, lea
 check "it is said" "request_locks 1, send_jobs 1, under_way 1" "$(forgotten "forget('going', redact_at_twilio => true)")"
 gives "its code is dead, and its other sends are gone" "t|1" "SELECT canceled_at IS NOT NULL, (SELECT count(*) FROM otp.send_jobs) FROM otp.verifications WHERE id = $v"
 gives "the worker waits for the send" "0|1|1" "SET ROLE otp_worker; SELECT count(*), (SELECT count(*) FROM otp.pending_forgets), (SELECT count(*) FROM otp.send_jobs) FROM otp.take_redactions(20)"
-sql -c "WITH gone AS (DELETE FROM otp.send_jobs RETURNING *) INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SM' || md5('going'), id, verification_id, 1, true, requested_at, 'queued' FROM gone"
+sql -c "WITH gone AS (DELETE FROM otp.send_jobs RETURNING *) INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(id), 'SM' || md5('going'), id, verification_id, 1, true, requested_at, 'queued' FROM gone"
 gives "then it forgets, and takes the message" "SM$(printf going | md5sum | cut -c1-32)|f" "SET ROLE otp_worker; SELECT * FROM otp.take_redactions(20)"
 gives "nothing is left" "none|0|0" "SELECT traces('going|7778811'), (SELECT count(*) FROM otp.pending_forgets), (SELECT count(*) FROM otp.messages)"
 gives "it is due again in a minute" "0|t" "SELECT (SELECT count(*) FROM otp.take_redactions(20)), due_at BETWEEN now() + interval '50 seconds' AND now() + interval '61 seconds' FROM otp.pending_redactions"
@@ -95,7 +95,7 @@ check "a further send waits for the end, and is refused" "ERROR:  OT006" "$(head
 # A person with a hundred thousand verifications is forgotten in one call. Every table is read by its indexes.
 clean
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, created_at) SELECT CASE WHEN n % 2 = 0 THEN 'many' ELSE 'other' || n END, 'login', '+966507778811', now() FROM generate_series(1, 200000) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
-sql -c "ALTER TABLE otp.messages DISABLE TRIGGER USER" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT 'SM' || md5(v.id::text), 1000000 + v.id, v.id, 1, true, now(), 'sent' FROM otp.verifications v" -c "ALTER TABLE otp.messages ENABLE TRIGGER USER" -c "ANALYZE otp.verifications, otp.messages"
+sql -c "ALTER TABLE otp.messages DISABLE TRIGGER USER" -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, status) SELECT otp.job_range(1000000 + v.id), 'SM' || md5(v.id::text), 1000000 + v.id, v.id, 1, true, now(), 'sent' FROM otp.verifications v" -c "ALTER TABLE otp.messages ENABLE TRIGGER USER" -c "ANALYZE otp.verifications, otp.messages"
 sql -c "SET ROLE otp_admin" -c "EXPLAIN (ANALYZE, COSTS OFF) SELECT 1" >/dev/null; began=$(date +%s%N); check "a hundred thousand" "messages 100000, verifications 100000" "$(forgotten "forget('many')")"
 echo "TIMING $(( ($(date +%s%N) - began) / 1000000 )) ms"; gives "of the other subjects none" "100000|100000" "SELECT count(*), (SELECT count(*) FROM otp.messages) FROM otp.verifications"
 reads="SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = 'otp' AND relname IN ('verifications', 'messages', 'unsent_jobs', 'send_jobs')"
@@ -108,7 +108,7 @@ clean; sql -c "VACUUM otp.verifications, otp.messages"
 fails "a day at least" 23514 "UPDATE otp.settings SET keep_messages = '1 hour'"
 fails "verified phones at least as long as verifications" 23514 "UPDATE otp.settings SET keep_verified_phones = '1 day'"
 sql -c "ALTER TABLE otp.verifications DISABLE TRIGGER ALL" -c "INSERT INTO otp.verifications (subject, purpose, e164, created_at, verified_at) SELECT 'kept ' || n, 'login', '+966507778811', now() - n * interval '1 day', now() - n * interval '1 day' FROM generate_series(1, 12) n" -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
-sql -c "ALTER TABLE otp.messages DISABLE TRIGGER USER" -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, next_poll_at) SELECT 'SM' || n, n, n, 1, true, now(), now() - n * interval '1 day', 'sent', CASE WHEN n = 12 THEN now() END FROM generate_series(1, 12) n" -c "ALTER TABLE otp.messages ENABLE TRIGGER USER"
+sql -c "ALTER TABLE otp.messages DISABLE TRIGGER USER" -c "INSERT INTO otp.messages (job_range, message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status, next_poll_at) SELECT otp.job_range(n), 'SM' || n, n, n, 1, true, now(), now() - n * interval '1 day', 'sent', CASE WHEN n = 12 THEN now() END FROM generate_series(1, 12) n" -c "ALTER TABLE otp.messages ENABLE TRIGGER USER"
 sql -c "ALTER TABLE otp.unsent_jobs DISABLE TRIGGER USER" -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT n, n, 'failed', 1, now(), now() - n * interval '1 day' FROM generate_series(1, 12) n" -c "ALTER TABLE otp.unsent_jobs ENABLE TRIGGER USER"
 kept() { sql -c "SELECT more FROM otp.prune(every => '-1 second')" >/dev/null; sql -c "SELECT (SELECT count(*) FROM otp.verifications), (SELECT count(*) FROM otp.messages), (SELECT count(*) FROM otp.unsent_jobs), (SELECT count(*) FROM otp.verified_before)"; }
 check "by default all of that stays" "12|12|12|0" "$(kept)"
