@@ -48,7 +48,7 @@ SQL
 gives "the attack has hundreds of things" t "SELECT count > 800 FROM evil.made"
 # The same calls in a normal session, and then in the attacker's.
 temporary=$(sql -c "SELECT string_agg(format('CREATE TEMP TABLE %I (LIKE %s); GRANT ALL ON pg_temp.%1\$I TO PUBLIC', c.relname, c.oid::regclass), '; ') FROM pg_class c WHERE c.relkind IN ('r', 'v') AND (c.relnamespace = 'otp'::regnamespace OR c.oid IN ('pg_roles'::regclass, 'pg_proc'::regclass))")
-sql -c "INSERT INTO otp.verifications (subject, phone_number, code) VALUES ('prey', '0501234567', '123456'), ('other', '0501234568', '123456')" -c "INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications"
+sql -c "INSERT INTO otp.verifications (subject, phone_number, code, expires_at) VALUES ('prey', '0501234567', '123456', now() + interval '10 minutes'), ('other', '0501234568', '123456', now() + interval '10 minutes')" -c "INSERT INTO otp.send_jobs (verification_id) SELECT id FROM otp.verifications"
 prey=$(sql -c "SELECT id FROM otp.verifications WHERE subject = 'prey'")
 job=$(sql -c "SELECT min(id) FROM otp.send_jobs")
 declare -A calls=(
