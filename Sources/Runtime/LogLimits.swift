@@ -32,9 +32,9 @@ public struct LogThrottle: Sendable {
 
     public init(every span: Instant.Duration = .seconds(1)) { self.span = span }
 
-    /// Counts one more; how many to log now, nil when a line was logged within the last `span`.
-    public mutating func count(at now: Instant) -> Int? {
-        unlogged += 1
+    /// Counts `number` more; how many to log now, nil when a line was logged within the last `span`.
+    public mutating func count(_ number: Int = 1, at now: Instant) -> Int? {
+        unlogged += number
         if let loggedAt, now - loggedAt < span { return nil }
         defer { unlogged = 0 }
         loggedAt = now

@@ -66,7 +66,8 @@ public enum Outcome: Sendable, Hashable {
             case .tls:
                 "Check the machine's clock and certificates. If a proxy re-signs TLS, name its certificate in "
                     + "OTPD_CA_FILE."
-            case .bodyNotSent: "No action is needed if this is rare. If it repeats, check the network."
+            case .bodyNotSent:
+                "If it happens once, do nothing. If it repeats, check the network between otpd and Twilio."
             case .leaseTooShort: "Check whether the machine was suspended or is overloaded."
             case .throttled:
                 "otpd tries again by itself. If this lasts, lower OTPD_RATE_PER_SECOND or OTPD_MAX_IN_FLIGHT, or ask "

@@ -87,10 +87,11 @@ final class Reasserter {
         if recalled > 0 { maintenance.want(.lookUp) }
         guard written + recalled > 0 else { return }
         core.log.warning(
-            "the database lost sends of this worker in a failover; recorded them again",
+            "the database did not keep results of this worker, in a failover or a crash; recorded them again",
             metadata: [
                 LogKeys.count: "\(written + recalled)",
-                LogKeys.remedy: "Make the standby synchronous: otpd doctor says how.",
+                LogKeys.remedy:
+                    "After a failover, make the standby synchronous: otpd doctor says how. After a crash, do nothing.",
             ])
     }
 

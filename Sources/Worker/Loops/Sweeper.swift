@@ -23,6 +23,8 @@ struct Sweeper: BackgroundLoop {
     private let records: ConnectionSource<any SweepDatabase>
     private let now: () -> Instant
     private var errors = Errors()
+    /// While Twilio is away for hours, each sweep finds expired codes.
+    private var expired = LogThrottle(every: .seconds(60))
     private var start = SweepScanStart()
     private var size = SweepSize()
     private var pruneAt: Instant
@@ -158,15 +160,20 @@ struct Sweeper: BackgroundLoop {
         if case .server = error, once.isNew(error) { core.log.error(trouble, metadata: [LogKeys.error: "\(error)"]) }
     }
 
-    private func report(_ swept: Sweep.Swept) {
+    private mutating func report(_ swept: Sweep.Swept) {
         if swept.lostLeases > 0 {
             maintenance.want(.lookUp)
             core.log.warning(
                 "leases ended without a result; the outcome of these sends is unknown",
                 metadata: [LogKeys.count: "\(swept.lostLeases)"])
         }
-        if swept.expired > 0 {
-            core.log.warning("codes expired before they could be sent", metadata: [LogKeys.count: "\(swept.expired)"])
+        if swept.expired > 0, let count = expired.count(swept.expired, at: now()) {
+            core.log.warning(
+                "codes expired before they could be sent",
+                metadata: [
+                    LogKeys.count: "\(count)",
+                    LogKeys.remedy: "otpd status shows what holds jobs, and otp.failures has the last error of each.",
+                ])
         }
         if swept.unknownFailed > 0 {
             core.log.warning(

@@ -197,7 +197,7 @@ final class Recorder {
             metadata: [
                 LogKeys.count: "\(times + unlogged)", LogKeys.error: "\(error)",
                 LogKeys.remedy:
-                    "Find the session that holds the row (pg_blocking_pids), or the constraint or trigger that refuses it. otpd tries again.",
+                    "Find the session that holds the row or the table (pg_blocking_pids), or the constraint or trigger that refuses it. otpd tries again.",
             ])
         unlogged = 0
     }

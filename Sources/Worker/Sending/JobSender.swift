@@ -60,8 +60,14 @@ final class JobSender<Channel: SendChannel> {
         }
         if let warning = claimed.durabilityWarning {
             core.log.error(
-                "a claim may not survive a failover; none of its jobs is sent",
-                metadata: [LogKeys.error: "\(warning)", LogKeys.remedy: "Bring the synchronous standby back."])
+                "PostgreSQL answered a claim with a warning, so the claim may be lost; none of its jobs is sent",
+                metadata: [
+                    LogKeys.error: "\(warning)",
+                    LogKeys.remedy: """
+                    If PostgreSQL was stopped or crashed, do nothing: otpd connects again. If a synchronous standby is away, \
+                    bring it back.
+                    """,
+                ])
             releaseWaiting()
         }
         // A drain or a halt may have begun while the claim was under way. `pump` handles a pause.
