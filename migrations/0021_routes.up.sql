@@ -233,12 +233,12 @@ BEGIN
                 SELECT FROM otp.messages m WHERE m.send_job_id = due.send_job_id AND m.is_primary);
             PERFORM FROM otp.verifications v WHERE v.id = due.verification_id FOR NO KEY UPDATE SKIP LOCKED;
             CONTINUE WHEN NOT FOUND AND EXISTS (SELECT FROM otp.verifications v WHERE v.id = due.verification_id);
-            -- A request that is under way is waited for. If its job goes back to the queue, the step takes over from it. Otherwise the
-            -- user would get the code both ways.
+            -- A job that was claimed in the last 3 seconds (a lease is 30 seconds long) is waited for. If it goes back to the queue, the
+            -- step takes over from it. Otherwise the user would get the code both ways. A dead worker delays the step by no more.
             UPDATE otp.step_waits w SET due_at = clock_timestamp() + interval '500 milliseconds'
             WHERE w.send_job_id = due.send_job_id AND EXISTS (
                 SELECT FROM otp.send_jobs j
-                WHERE j.id = due.send_job_id AND j.state = 'sending' AND j.lease_expires_at > clock_timestamp());
+                WHERE j.id = due.send_job_id AND j.state = 'sending' AND j.lease_expires_at > clock_timestamp() + interval '27 seconds');
             CONTINUE WHEN FOUND;
             DELETE FROM otp.step_waits w WHERE w.send_job_id = due.send_job_id AND w.due_at <= clock_timestamp();
             CONTINUE WHEN NOT FOUND;
