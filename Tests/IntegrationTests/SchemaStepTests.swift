@@ -73,7 +73,10 @@ import Testing
         #expect(try await first.exit(within: .seconds(60)) == 0)
         try await database.enqueueMany(50, from: 151)
         try await sends(200, simulator)
-        #expect(try await database.text("SELECT DISTINCT note FROM otp.messages WHERE note <> 'none'") == "of 1")
+        // The first worker may have given jobs back, so an attempt may be the second.
+        #expect(
+            try await database.text("SELECT bool_and(note = 'of ' || attempt) FROM otp.messages WHERE note <> 'none'")
+                == "t")
         let check = try await Otpd.command(["migrate", "check"])
         #expect(check.code == 0, "\(check.errors)")
         #expect(check.output.contains("serves this otpd, too"), "\(check.output)")
