@@ -97,7 +97,8 @@ struct Database {
         try await clone(
             "otp.messages", where: "true", to: count,
             [
-                "message_sid": "'SM' || md5(g::text)", "send_job_id": "-g", "verification_id": "-g",
+                "job_range": "otp.job_range(-g)", "message_sid": "'SM' || md5(g::text)", "send_job_id": "-g",
+                "verification_id": "-g",
                 "requested_at": ended, "accepted_at": ended, "final_at": ended, "next_poll_at": "NULL",
                 "status": "'delivered'",
             ])
