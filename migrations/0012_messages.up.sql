@@ -97,8 +97,8 @@ CREATE INDEX unsent_jobs_verification ON otp.unsent_jobs (verification_id);
 CREATE INDEX unsent_jobs_ended_at ON otp.unsent_jobs (ended_at);
 CREATE INDEX unsent_jobs_failed ON otp.unsent_jobs (ended_at) WHERE state NOT IN ('canceled', 'test');
 
--- The range of the job that a message belongs to; null if the message is not recorded, or is older than the last 4 million jobs. For
--- callers who know only the SID: whoever knows the job needs one look into the index and not up to 256.
+-- The range of the job that a message belongs to; null if the message is not recorded, or is older than the last 4 million jobs. With
+-- the job, one look into the index finds a message. This function needs up to 256, and serves callers that have only the SID.
 CREATE FUNCTION otp.range_of_message(message_sid text) RETURNS int
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

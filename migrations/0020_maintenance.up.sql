@@ -212,7 +212,7 @@ COMMENT ON FUNCTION otp.advance_sequences IS 'For workers: moves sequences that 
 -- - cancels each live code, so that a used code cannot be used again, and no route goes on with it;
 -- - skips ids of all sequences, so that no new job takes the receipt of a forgotten one.
 --
--- It has no grant. Whoever may call it has the owner's rights, so it needs none of its own.
+-- It has no grant. Only the owner and superusers may call it, so it runs with the rights of its caller.
 CREATE FUNCTION otp.recover(
     forgotten_after timestamptz DEFAULT NULL,
     OUT went_back_to timestamptz, OUT jobs_ended bigint, OUT codes_canceled bigint, OUT ids_skipped bigint,

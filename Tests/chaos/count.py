@@ -140,5 +140,10 @@ def table(rows):
         failed = " ".join(f"{why}:{number}" for why, number in sorted(tally.failed.items())) or "0"
         lines.append((name, str(tally.jobs), str(tally.accepted), failed, f"{tally.unknown}→{tally.resolved}",
                       str(tally.duplicates), str(tally.lost), str(tally.late), tally.wait_words, f"{seconds:.0f}", verdict))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return lined_up(lines)
+
+
+def lined_up(rows):
+    """The rows of a table with columns of equal width. The first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)

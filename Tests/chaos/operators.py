@@ -158,7 +158,7 @@ async def lock_table(stage):
         waiting = await sql.value("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'otp.send_jobs'::regclass")
         await sql("COMMIT")
     sql.close()
-    stage.expect(int(waiting) > 0, "nobody waited for the lock")
+    stage.expect(int(waiting) > 0, "no session waited for the lock")
     stage.figures.append(f"{waiting} sessions waited at the end")
 
 

@@ -3,6 +3,7 @@ import collections
 import json
 import re
 
+from count import lined_up
 from users import seconds, share
 
 LEVELS = ("warning", "error", "critical")
@@ -26,11 +27,6 @@ def said(lines):
     return counter
 
 
-def lines_up(rows):
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows)
-
-
 def report(seen, tallies):
     """`seen`: scenario → what users saw. `tallies`: scenario → the count."""
     rows = [("what users saw", "attack", "jobs", "calm p50", "p99", "attack p50", "p99", "max", "request p99", "refused",
@@ -42,7 +38,7 @@ def report(seen, tallies):
         rows.append((name, f"{saw.ended - saw.began:.0f} s", str(saw.jobs), share(saw.before, 50), share(saw.before, 99),
                      share(saw.during, 50), share(saw.during, 99), seconds(max(saw.during, default=0)),
                      share(saw.commits, 99), str(saw.refused), *counts))
-    parts = [lines_up(rows)]
+    parts = [lined_up(rows)]
     for name, saw in seen.items():
         refused = ", ".join(f"{reason} {number}" for reason, number in saw.refusals.most_common())
         parts.append(f"\n{name}: otpd said" + (f" (requests refused: {refused})" if refused else ""))

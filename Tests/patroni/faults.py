@@ -33,6 +33,11 @@ async def node(arena: Arena, primary: Node) -> None:
     promotion."""
     began = time.time()
     await primary.kill()
+    await replaced(arena, primary, began)
+
+
+async def replaced(arena: Arena, primary: Node, began: float) -> None:
+    """Waits until another node is the primary, and starts the dead one again."""
     await arena.trio.promoted(began)
     await arena.pause(0, 5)
     await arena.trio.network.heal()
@@ -193,10 +198,7 @@ async def both(arena: Arena, primary: Node) -> None:
     await asyncio.gather(primary.kill(), *[daemon.kill() for daemon in arena.daemons])
     for daemon in arena.daemons:
         await daemon.start()
-    await arena.trio.promoted(began)
-    await arena.pause(0, 5)
-    await arena.trio.network.heal()
-    await primary.start(primary.clock)
+    await replaced(arena, primary, began)
 
 
 async def lossy(arena: Arena, primary: Node) -> None:

@@ -3,6 +3,8 @@ import collections
 import math
 import statistics
 
+from count import lined_up
+
 LOGINS = {"chaos_worker": "by URL", "chaos_haproxy": "by HAProxy"}
 # Seconds from the promotion to the first send: in 95 of 100 cases, and always.
 USUAL, ALWAYS = 5, 15
@@ -90,8 +92,7 @@ def table(results: list[Result]) -> str:
         lines.append((result.name, str(result.times), *counted, forgotten, words(result.firsts), words(result.durables),
                       *slowest, str(len(result.firsts)), f"{result.seconds:.0f}",
                       "FAILED" if result.problems else f"{result.repairs} copies by hand" if result.repairs else ""))
-    widths = [max(len(line[column]) for line in lines) for column in range(len(HEAD))]
-    return "\n".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)
+    return lined_up(lines)
 
 
 def goals(results: list[Result]) -> list[str]:

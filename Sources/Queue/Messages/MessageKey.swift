@@ -1,4 +1,5 @@
-/// The key of a recorded message. `otp.messages` is found by both, because its primary key begins with the range of the job.
+/// The key of a recorded message. The primary key of `otp.messages` begins with the range of the job, so both are
+/// needed.
 public struct MessageKey: Sendable, Hashable {
     /// The send job.
     public var job: Int64

@@ -241,9 +241,7 @@ public struct Migrator {
             } catch {
                 _ = try? await connection.simple("ROLLBACK", deadline: deadline)
                 let isLocked =
-                    if case .server(let refusal) = error { ["55P03", "40P01"].contains(refusal.sqlstate) } else {
-                        false
-                    }
+                    if case .server(let refusal) = error { [.locked, .conflict].contains(refusal.kind) } else { false }
                 guard isLocked, Instant.now() + Self.pause < deadline else {
                     throw .step(
                         version: migration.version, name: migration.name, direction: direction, error,

@@ -13,7 +13,7 @@ struct DatabaseReader: Sendable {
     /// The timeout for a new connection, with all its addresses.
     static let opening = Instant.Duration.seconds(10)
     /// The timeout for one read. It is long, because a doctor is called when the database is overloaded. A read that fails
-    /// ends the connection, so nobody waits for it twice.
+    /// ends the connection, so there is only one such wait.
     static let reading = Instant.Duration.seconds(20)
     /// The timeout for a notification.
     static let hearing = Instant.Duration.seconds(2)
