@@ -98,7 +98,7 @@ clean; for n in $(seq 30); do make "many$n" >/dev/null; done; rm -f "$work"/m*
 for n in $(seq 30); do (patient -c "SELECT otp.verify('many$n', '0000')" >/dev/null) & done; wait
 gives "30 subjects, one phone: no right answer after ten wrong" f "SELECT otp.verify('many1', '123456')"
 # A phone number that is locked for the day gets no codes, because none could be verified. An operator can unlock it.
-clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), (now() AT TIME ZONE timezone)::date, 10 FROM otp.settings"
+clean; v=$(make locked); sql -c "INSERT INTO otp.verify_failures SELECT otp.counter_key('phone', '+966501234567'), $today, 10"
 fails "nothing is sent to a phone whose tries of the day are used up" OT001 "INSERT INTO otp.send_jobs (verification_id) VALUES ($v)"
 says "and the DETAIL says until when" "DETAIL:  retry_after=[1-9][0-9]* window=86400 scope=failures" "SELECT otp.request('anybody', '+966 50 123 4567')"
 says "until midnight" t "SELECT substring(otp.x FROM 'retry_after=([0-9]+)')::int - extract(epoch FROM date_trunc('day', now() AT TIME ZONE 'Asia/Riyadh') + '1 day' - now() AT TIME ZONE 'Asia/Riyadh') BETWEEN -5 AND 5 FROM (SELECT '$(psql -qXAt -d "$PGDATABASE" -c "SELECT otp.request('anybody', '0501234567')" 2>&1 | grep DETAIL)' AS x) otp"
@@ -106,7 +106,7 @@ gives "another phone may" t "SELECT verification_id > 0 FROM otp.request('anybod
 gives "unlocked" "t|f" "SELECT otp.unlock('0501234567'), otp.unlock('0501234567')"
 gives "it may again" t "SELECT verification_id > 0 FROM otp.request('locked', '0501234567')"
 gives "with the code that it had" t "SELECT otp.verify('locked', '123456')"
-sql -c "INSERT INTO otp.verify_failures VALUES ('+966501234567', current_date - 2, 10)"
+sql -c "INSERT INTO otp.verify_failures VALUES ('+966501234567', $today - 2, 10)"
 gives "days before do not count" t "SELECT verification_id > 0 FROM otp.request('today', '0501234567')"
 clean; make counted >/dev/null; sql -c "SELECT otp.verify('counted', '123456')" >/dev/null
 gives "a right answer leaves the day's budget whole" "0" "SELECT failures FROM otp.verify_failures"

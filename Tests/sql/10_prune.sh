@@ -13,7 +13,7 @@ sql -c "ALTER TABLE otp.verifications ENABLE TRIGGER ALL"
 sql -c "INSERT INTO otp.messages (message_sid, send_job_id, verification_id, attempt, is_primary, requested_at, accepted_at, status) SELECT 'SM' || n, n, n, 1, true, now(), now() - interval '91 days', 'sent' FROM generate_series(1, 12) n"
 sql -c "INSERT INTO otp.unsent_jobs (send_job_id, verification_id, state, attempts, requested_at, ended_at) SELECT n, n, 'failed', 1, now(), now() - interval '91 days' FROM generate_series(1, 3) n"
 sql -c "INSERT INTO otp.send_counts (scope, key, sent_at) VALUES ('phone', 'x', ARRAY[now() - interval '33 days'])"
-sql -c "INSERT INTO otp.verify_failures VALUES ('x', current_date - 3, 10), ('y', current_date, 10)"
+sql -c "INSERT INTO otp.verify_failures VALUES ('x', $today - 3, 10), ('y', $today, 10)"
 sql -c "INSERT INTO otp.worker_status (host, pid, version, state, heartbeat_at) VALUES ('a', 1, '1', 'stopped', now() - interval '2 days'), ('b', 1, '1', 'running', now() - interval '2 days'), ('c', 1, '1', 'running', now() - interval '4 days'), ('d', 1, '1', 'running', now())"
 verified=$(sql -c "SELECT string_agg(subject || max, ',' ORDER BY subject) FROM (SELECT subject, max(verified_at) FROM otp.verified_phones GROUP BY 1) x")
 check "a batch" "t|t|10|10|3|3|1|2" "$(turn "batch => 10, $always")"

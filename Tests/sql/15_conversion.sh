@@ -92,9 +92,9 @@ sql -c "ANALYZE otp.verifications, otp.messages"
 recount
 gives "the count reads a window of codes by its index, and their messages" "messages_verification verifications_expires_at" "$(sql -c "SELECT 1" >/dev/null; echo "SELECT string_agg(DISTINCT m[1], ' ' ORDER BY m[1]) FROM (SELECT 1) one, LATERAL (SELECT regexp_matches(pg_get_indexdef(indexrelid), 'INDEX (messages_verification|verifications_expires_at)') AS m FROM pg_stat_user_indexes WHERE idx_scan > 0 AND schemaname = 'otp') u")"
 # Two days later, first digits with few codes are added up.
-sql -c "SELECT otp.fold_codes(current_date + 4)"
+sql -c "SELECT otp.fold_codes($today + 4)"
 gives "first digits with many codes stay" "+966501…|100|70" "SELECT prefix, sent, verified FROM otp.conversion_daily"
-sql -c "UPDATE otp.settings SET min_conversion_samples = 101" -c "SELECT otp.fold_codes(current_date + 4)" -c "UPDATE otp.settings SET min_conversion_samples = DEFAULT"
+sql -c "UPDATE otp.settings SET min_conversion_samples = 101" -c "SELECT otp.fold_codes($today + 4)" -c "UPDATE otp.settings SET min_conversion_samples = DEFAULT"
 gives "others lose their digits" "others|100|70" "SELECT prefix, sent, verified FROM otp.conversion_daily"
 for role in otp_monitor otp_admin; do
     gives "$role reads it" "t" "SET ROLE $role; SELECT count(*) > 0 FROM otp.conversion_daily"

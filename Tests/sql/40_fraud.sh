@@ -36,7 +36,7 @@ check "a text of a new network counts for these" "all ,block +96650123xxxx,block
 check "one without an address for these" "block +96650123xxxx,block +966501xxxxxx,no_address ,no_address SA" "$(sent_for NULL)"
 sql -c "INSERT INTO otp.networks VALUES ('203.0.0.0/8', 64500, 'wide'), ('203.0.113.0/25', 64501, 'narrow')"
 check "a table of systems adds the nearest one" "all ,asn AS64501,block +96650123xxxx,block +966501xxxxxx,country SA,network 203.0.113.0/24" "$(sent_for "'203.0.113.9'")"
-sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at) VALUES ('network', '203.0.113.0/24', current_date, now(), now() - interval '1 hour')"
+sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at) VALUES ('network', '203.0.113.0/24', $today, now(), now() - interval '1 hour')"
 check "one of a proven network counts for it alone" "network 203.0.113.0/24" "$(sent_for "'203.0.113.9'")"
 
 # An attack on a new installation.
@@ -67,7 +67,7 @@ SELECT count(*) FILTER (WHERE pg_temp.may()) BETWEEN 1 AND 20 FROM generate_seri
 SQL
 )"
 sql -c "UPDATE otp.fraud_counts SET probes = 2"
-sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, used_today) VALUES ('network', '198.18.0.0/24', current_date, now(), now() - interval '1 hour', 3)"
+sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, used_today) VALUES ('network', '198.18.0.0/24', $today, now(), now() - interval '1 hour', 3)"
 check "a request of a proven network passes" "1" "$(sql -c "SELECT count(*) FROM otp.request('proven', '0551112225', client_ip => '198.18.0.9')")"
 before=$(sent); work
 check "and leaves" "$((before + 1))" "$(sent)"
@@ -123,7 +123,7 @@ check "jobs that fail are counted back" "10 0 0" "$(review)"
 check "to zero" "0|0" "$(score country SA)|$(score all '')"
 
 # A network.
-fresh; sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, peak_day) VALUES ('network', '198.18.0.0/24', current_date, now(), now() - interval '1 hour', 4)"
+fresh; sql -c "INSERT INTO otp.fraud_counts (scope, key, day, hour, proven_at, peak_day) VALUES ('network', '198.18.0.0/24', $today, now(), now() - interval '1 hour', 4)"
 sql -c "SELECT count(*) FROM generate_series(1, 12) n, LATERAL otp.request('bad-' || n, '055' || (n * 77 % 900 + 100) || '1234', client_ip => '198.18.0.9')" >/dev/null; work
 check "a proven network may have twice as many unused as on its greatest day, and two probes" "10|2|network 198.18.0.0/24" "$(sent)|$(limited)|$(holds)"
 check "then it is proven no longer" "t" "$(sql -c "SELECT proven_at IS NULL FROM otp.fraud_counts WHERE scope = 'network'")"
