@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// TCP on 127.0.0.1, without a library.
 public enum Loopback {
@@ -33,13 +34,25 @@ public enum Loopback {
         return (descriptor, port)
     }
 
-    /// A port on which nothing listens yet. Another test may take it before you do. Where a test needs a port that refuses
-    /// connections, use `closedPort`.
+    /// A port on which nothing listens yet. No other test of this process gets it: each gets the next one, below the
+    /// ports that Linux gives to connections and to listeners of any port (from 32,768 on). Where a test needs a port
+    /// that refuses connections, use `closedPort`.
     public static func freePort() throws -> UInt16 {
-        let (descriptor, port) = try listen()
-        close(descriptor)
-        return port
+        for _ in 0..<5_000 {
+            let place = nextPort.withLock { next in
+                next += 1
+                return next
+            }
+            // Processes that run tests at the same time begin at different places.
+            let port = UInt16(10_000 + (Int(getpid()) * 499 + place) % 9_000)
+            let descriptor = socket()
+            defer { close(descriptor) }
+            if withAddress(port, { bind(descriptor, $0, $1) == 0 }) { return port }
+        }
+        throw Trouble("no free port below 19,000")
     }
+
+    private static let nextPort = Mutex(0)
 
     /// A port that refuses all connections. A socket is bound to it until this process ends, so that no other test can
     /// listen there.
