@@ -16,7 +16,7 @@ struct CounterExample: CustomStringConvertible {
                 if index + 1 < steps.count, steps[index + 1] == step { continue }
             }
             let before = worlds[index].parts
-            let changed = worlds[index + 1].parts.enumerated().filter { $1 != before[$0] }.map(\.element)
+            let changed = worlds[index + 1].parts.filter { !before.contains($0) }
             let words = step.kind.words.split(separator: "#", omittingEmptySubsequences: false)
                 .joined(separator: String(step.subject + 1))
             lines.append("  \(seconds) s\t\(words)\t[\(changed.joined(separator: "; "))]")
@@ -54,6 +54,7 @@ extension World {
             case .underway: words += ", under way"
             case .accepted(let unlisted): words += unlisted > 0 ? ", at Twilio, unlisted" : ", at Twilio"
             }
+            if attempt.phase != .none { words += ", number \(attempt.number)" }
             parts.append(words + (attempt.isRecorded ? ", recorded" : ""))
         }
         for slot in 0..<World.lookups {
@@ -65,6 +66,9 @@ extension World {
                         + (lookup.isCurrent ? "" : ", stale"))
         }
         if isDead { parts.append("the code is dead") }
+        if standby.phase == .behind {
+            parts.append("the standby has job 1 as \(standby.row.state), attempt \(standby.row.attempt)")
+        }
         return parts
     }
 }

@@ -47,10 +47,9 @@ import Testing
             $0.jobs = 2
             $0.failsOver = false
         },
-        Run("a job, three attempts, a failover that loses how it ended") {
-            $0.attemptsPerJob = 3
+        Run("a job, two attempts, a standby that forgets") {
             $0.failsOver = false
-            $0.forgetsEndings = true
+            $0.forgets = true
         },
         // This makes the user wait longer, and is equally safe.
         Run("unknown since the sweep, not since the end of the lease") { $0.unknownSince = .sweep },
@@ -71,7 +70,7 @@ import Testing
             })
         // Without a failover, and with a clock that runs.
         let impossible: [Step.Kind] = [
-            .tickOnStoppedClocks, .databaseFailsOver, .databaseForgetsEnding, .giveBack,
+            .tickOnStoppedClocks, .databaseFailsOver, .standbyFallsBehind, .standbyTakesOver, .recall, .giveBack,
         ]
         for kind in Step.Kind.allCases where !impossible.contains(kind) {
             #expect(result.kinds & 1 << kind.rawValue != 0, "never happened: \(kind.words)")
@@ -113,7 +112,28 @@ import Testing
         },
         breaking(.handedOverIsNotGivenBack, .twice) {
             $0.failsOver = false
-            $0.forgetsEndings = true
+            $0.forgets = true
+        },
+        breaking(.endingsFencedByLease, .failedThoughSent) {
+            $0.failsOver = false
+            $0.forgets = true
+        },
+        breaking(.recallBeforeClaim, .twice) {
+            $0.failsOver = false
+            $0.forgets = true
+        },
+        breaking(.recallInAnyState, .twice) {
+            $0.attemptsPerJob = 3
+            $0.failsOver = false
+            $0.forgets = true
+        },
+        breaking(.recalledFromTrust, .twice) {
+            $0.failsOver = false
+            $0.forgets = true
+        },
+        breaking(.heldIsReleased, .twice) {
+            $0.failsOver = false
+            $0.forgets = true
         },
         // The second lookup compensates for either of these alone.
         breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLookup) },
@@ -160,11 +180,16 @@ import Testing
 
     // MARK: Beyond the assumptions
 
-    /// A second message stays possible if Twilio lists a message later than the grace, or if the host is frozen between
-    /// the last check and the write. otpd detects such a message and records it as a second send.
+    /// A second message stays possible if Twilio lists a message later than the grace, if the host is frozen between the
+    /// last check and the write, or if a failover loses a hand-over together with its worker. otpd detects such a message and records it as a second send.
     @Test(arguments: [
         Run("list lags 35 s", violates: .twice) { $0.listLag = 7 },
         Run("frozen between the last check and the write", violates: .twice) { $0.freezesBeforeWrite = true },
+        Run("a standby forgets, and the worker dies that knew", violates: .twice) {
+            $0.failsOver = false
+            $0.forgets = true
+            $0.forgetsTwice = true
+        },
     ])
     func duplicateIsRecorded(_ run: Run) throws {
         let example = try #require(explore(run).counterExample)

@@ -5,12 +5,13 @@ extension Protocol {
         var next = world
         switch row.state {
         case .queued:
-            if canClaim(world, job) {
+            if let attempt = nextAttempt(of: job, world), canClaim(world, job) {
                 next.rows[job].state = .sending
                 next.rows[job].attempt += 1
                 next.rows[job].lease = Setup.lease
-                let attempt = attempts(of: job).lowerBound + Int(row.attempt)
+                next.rows[job].holder = Int8(attempt)
                 next.attempts[attempt].phase = .held
+                next.attempts[attempt].number = row.attempt + 1
                 next.attempts[attempt].trust = Setup.lease
                 add(Step(.claim, job), next)
             }
@@ -36,8 +37,8 @@ extension Protocol {
 
     /// A worker releases jobs that it does not have in hand: only jobs that it never handed over, so no body has left.
     private mutating func giveBack(_ world: World, _ job: Int) {
-        guard setup.forgetsEndings else { return }
-        for index in attempts(of: job) where isLast(index, world) && world.attempts[index].phase == .over {
+        guard setup.forgets else { return }
+        for index in attempts(of: job) where world.rows[job].holder == index && world.attempts[index].phase == .over {
             guard world.attempts[index].body == .nothing || !holds(.handedOverIsNotGivenBack) else { continue }
             var next = world
             next.rows[job].queue()
@@ -46,7 +47,10 @@ extension Protocol {
     }
 
     private func canClaim(_ world: World, _ job: Int) -> Bool {
-        guard !world.isDead, world.rows[job].attempt < setup.attemptsPerJob else { return false }
+        guard !world.isDead else { return false }
+        if holds(.recallBeforeClaim) {
+            for index in 0..<World.attempts where world.attempts[index].mustRecall { return false }
+        }
         guard holds(.oneOfAVerification) else { return true }
         for lower in 0..<job where world.rows[lower].state.isLive { return false }
         return true

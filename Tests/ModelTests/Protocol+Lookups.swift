@@ -38,7 +38,7 @@ extension Protocol {
             next.lookups[slot] = PendingLookup(
                 verdict: verdict, job: Int8(job), attempt: row.attempt, token: Setup.lookupLease, isCurrent: true)
             let decides = verdict == .resend || verdict == .fail
-            if !decides, fencesOutLookups {
+            if !decides, fencesOutLookups, !setup.forgets {
                 // Recorded at once, as above: no other worker looks it up meanwhile.
                 write(verdict, next, slot, Step(.lookupMisses, job))
                 return
@@ -84,9 +84,7 @@ extension Protocol {
         case .resend: next.rows[job].queue()
         case .fail:
             next.rows[job].state = world.rows[job].lostClaims >= Poison.maximumClaims ? .poisoned : .failed
-            for index in attempts(of: job) where world.attempts[index].isAccepted || world.attempts[index].isUnderway {
-                violation = .failedThoughSent
-            }
+            if mayBeSent(job, world) { violation = .failedThoughSent }
         }
         add(step, next, violates: violation)
     }
@@ -96,13 +94,13 @@ extension Protocol {
 
 extension Protocol {
     private static func place(_ age: Int8, _ lookups: Int8, _ lostClaims: Int8) -> Int {
-        (Int(age) * 4 + Int(lookups)) * 4 + Int(lostClaims)
+        (Int(age - Row.youngest) * 4 + Int(lookups)) * 4 + Int(lostClaims)
     }
 
     static func verdicts(_ setup: Setup) -> [PendingLookup.Verdict] {
         let rule = ResolutionRule(resends: setup.resends)
         var verdicts: [PendingLookup.Verdict] = []
-        for age in 0...Row.oldest {
+        for age in Row.youngest...Row.oldest {
             for lookups in 0..<4 {
                 for lostClaims in 0..<4 {
                     var subject = ResolutionRule.Subject(

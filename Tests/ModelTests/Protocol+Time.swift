@@ -7,32 +7,11 @@ extension Protocol {
             next.isDead = true
             add(Step(.codeDies), next)
         }
-        if setup.forgetsEndings, !world.hasFailedOver { forgetEndings(world) }
         if setup.failsOver, !world.hasFailedOver {
             var next = world
             next.hasFailedOver = true
             next.passDatabaseTime(Setup.clockJump)
             add(Step(.databaseFailsOver), next)
-        }
-    }
-
-    /// The promoted standby has a job as `sending` that had ended as accepted. Its lease may have any time left.
-    private mutating func forgetEndings(_ world: World) {
-        for job in 0..<setup.jobs where world.rows[job].state == .accepted {
-            for lease in [0, Setup.lease] {
-                var next = world
-                next.hasFailedOver = true
-                next.rows[job].state = .sending
-                next.rows[job].lease = lease
-                for index in attempts(of: job) {
-                    next.attempts[index].isRecorded = false
-                    // It may have ended a moment ago.
-                    if next.attempts[index].isAccepted {
-                        next.attempts[index].body = .accepted(unlisted: setup.listLag)
-                    }
-                }
-                add(Step(.databaseForgetsEnding, job), next)
-            }
         }
     }
 
@@ -56,18 +35,23 @@ extension Protocol {
     }
 }
 
+extension Row {
+    mutating func passTime(_ ticks: Int8) {
+        switch state {
+        case .sending: lease = max(Row.longAgo, lease - ticks)
+        case .unknown:
+            age = min(Row.oldest, age + ticks)
+            lookupAt = max(0, lookupAt - ticks)
+            sinceLookup = min(Row.farApart, sinceLookup + ticks)
+        case .queued, .accepted, .failed, .poisoned, .expired, .canceled: break
+        }
+    }
+}
+
 extension World {
     mutating func passDatabaseTime(_ ticks: Int8) {
-        for job in 0..<World.jobs {
-            switch rows[job].state {
-            case .sending: rows[job].lease = max(Row.longAgo, rows[job].lease - ticks)
-            case .unknown:
-                rows[job].age = min(Row.oldest, rows[job].age + ticks)
-                rows[job].lookupAt = max(0, rows[job].lookupAt - ticks)
-                rows[job].sinceLookup = min(Row.farApart, rows[job].sinceLookup + ticks)
-            case .queued, .accepted, .failed, .poisoned, .expired, .canceled: break
-            }
-        }
+        for job in 0..<World.jobs { rows[job].passTime(ticks) }
+        standby.row.passTime(ticks)
         for slot in 0..<World.lookups where lookups[slot].verdict != .none {
             lookups[slot].token = max(-1, lookups[slot].token - ticks)
         }

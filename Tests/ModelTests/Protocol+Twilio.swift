@@ -25,7 +25,7 @@ extension Protocol {
     private mutating func recordMessage(_ world: World, _ index: Int) {
         let job = job(of: index)
         var next = world
-        if holds(.sidSettlesAlways) || world.rows[job].state == .sending && isLast(index, world) {
+        if holds(.sidSettlesAlways) || world.rows[job].state == .sending && world.rows[job].holder == index {
             next.attempts[index].isRecorded = true
             if world.rows[job].state.isLive { next.rows[job].state = .accepted }
         }

@@ -37,9 +37,20 @@ extension Protocol {
         case .waiting: recordUnknown(world, index)
         case .unsent: recordUnsent(world, index)
         }
+        guard mayCrash(attempt, world) else { return }
         next = world
         next.attempts[index].phase = .over
+        next.attempts[index].mustRecall = false
         add(Step(.crash, index), next)
+    }
+
+    /// What the database forgets, a worker has to remember. A crash that takes both is beyond the promise.
+    private func mayCrash(_ attempt: Attempt, _ world: World) -> Bool {
+        guard world.standby.phase == .behind || attempt.mustRecall, !setup.forgetsTwice else { return true }
+        switch attempt.phase {
+        case .handedOver, .inTurn, .fed, .waiting: return false
+        case .none, .held, .unsent, .over: return true
+        }
     }
 
     private mutating func giveUp(_ world: World, _ index: Int) {
@@ -64,7 +75,7 @@ extension Protocol {
     /// `FinishUnsent`: back to the queue, or ended.
     private mutating func recordUnsent(_ world: World, _ index: Int) {
         let job = job(of: index)
-        let isOwn = isLast(index, world) || !holds(.endingsFenced)
+        let isOwn = isOwn(index, world.rows[job], world)
         let isWritten = isOwn && (world.rows[job].state == .sending || world.rows[job].state == .unknown)
         var next = world
         if isWritten { next.rows[job].queue() }
@@ -75,20 +86,24 @@ extension Protocol {
         guard isWritten else { return }
         next = world
         next.rows[job].state = .failed
-        add(Step(.recordFailedUnanswered, index), next)
+        // A later number was claimed after this attempt had been written as a retry. It is never written as another ending.
+        let number = world.attempts[index].number
+        let violation = mayBeSent(job, world, upTo: number) ? Property.failedThoughSent : nil
+        add(Step(.recordFailedUnanswered, index), next, violates: violation)
         next.attempts[index].phase = .over
-        add(Step(.recordFailed, index), next)
+        add(Step(.recordFailed, index), next, violates: violation)
     }
 
     /// `FinishUnsent`: unknown from now on. If the worker could not record it in time, the sweep finds the job.
     private mutating func recordUnknown(_ world: World, _ index: Int) {
         let job = job(of: index)
         var next = world
-        if isLast(index, world) || !holds(.endingsFenced), world.rows[job].state == .sending {
+        if isOwn(index, world.rows[job], world), world.rows[job].state == .sending {
             next.becomeUnknown(job, since: 0)
             add(Step(.recordUnknownUnanswered, index), next)
         }
         next.attempts[index].phase = .over
+        next.attempts[index].isRemembered = world.standby.phase == .behind
         add(Step(.recordUnknown, index), next)
     }
 }

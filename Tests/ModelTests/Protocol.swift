@@ -2,7 +2,7 @@ import OTP
 
 /// The protocol: all steps that can follow a state.
 ///
-/// Each participant has its own extension: `Protocol+Worker`, `+Twilio`, `+Database`, `+Lookups`, `+Time`.
+/// Each participant has its own extension: `Protocol+Worker`, `+Twilio`, `+Database`, `+Standby`, `+Lookups`, `+Time`.
 struct Protocol {
     let setup: Setup
     /// The results of `ResolutionRule.decide` for a lookup that missed, by age, counted lookups and lost claims.
@@ -13,6 +13,7 @@ struct Protocol {
 
     init(_ setup: Setup) {
         self.setup = setup
+        precondition(!setup.forgets || setup.jobs == 1, "the standby has one job")
         broken = setup.broken.reduce(0) { $0 | 1 << $1.rawValue }
         verdicts = Self.verdicts(setup)
     }
@@ -37,6 +38,7 @@ struct Protocol {
             takeLookups(world, job)
         }
         endLookups(world)
+        if setup.forgets { standbyActs(world) }
     }
 
     mutating func add(_ step: Step, _ world: World, violates violation: Property? = nil) {
@@ -51,11 +53,23 @@ struct Protocol {
     var fencesOutLookups: Bool { setup.merges && holds(.verdictFencedByToken) && holds(.verdictFencedByAttempt) }
 
     func job(of attempt: Int) -> Int { attempt / setup.attemptsPerJob }
-    func number(of attempt: Int) -> Int8 { Int8(attempt % setup.attemptsPerJob + 1) }
     func attempts(of job: Int) -> Range<Int> { job * setup.attemptsPerJob..<(job + 1) * setup.attemptsPerJob }
-    /// Whether it is the last attempt of its job.
-    func isLast(_ attempt: Int, _ world: World) -> Bool {
-        world.rows[job(of: attempt)].attempt == number(of: attempt)
+    /// The next attempt of a job; nil at the bound of the exploration.
+    func nextAttempt(of job: Int, _ world: World) -> Int? {
+        attempts(of: job).first { world.attempts[$0].phase == .none }
+    }
+    /// Whether Twilio has a message of the job, or may still accept it, from an attempt with a number up to `last`.
+    func mayBeSent(_ job: Int, _ world: World, upTo last: Int8 = .max) -> Bool {
+        attempts(of: job).contains {
+            let attempt = world.attempts[$0]
+            return attempt.number <= last && (attempt.isAccepted || attempt.isUnderway)
+        }
+    }
+    /// Whether an ending without a SID may be written for it, as far as the claim is concerned.
+    func isOwn(_ attempt: Int, _ row: Row, _ world: World) -> Bool {
+        guard holds(.endingsFenced) else { return true }
+        return holds(.endingsFencedByLease)
+            ? row.holder == attempt : row.attempt == world.attempts[attempt].number
     }
 }
 
@@ -72,7 +86,9 @@ extension Protocol {
                 world.rows[job] = Row(state: world.rows[job].state, attempt: world.rows[job].attempt)
             }
         }
+        let isBehind = world.standby.phase == .behind
         for slot in 0..<World.lookups where world.lookups[slot].verdict != .none {
+            if isBehind, world.lookups[slot].isCurrentOnStandby { continue }
             if isFencedOutForGood(world.lookups[slot], world) { world.lookups[slot] = PendingLookup() }
         }
         // The lookups are interchangeable, so their order does not matter.
@@ -89,15 +105,17 @@ extension Protocol {
             case .waiting, .unsent, .over:
                 world.attempts[index].trust = 0
                 world.attempts[index].http = 0
-                if !canStillWrite(index, world) { world.attempts[index].phase = .over }
+                if !isBehind, !world.attempts[index].mustRecall, !canStillWrite(index, world) {
+                    world.attempts[index].phase = .over
+                }
             }
-            if world.attempts[index].isAccepted, world.attempts[index].isRecorded || !anyLive {
+            if world.attempts[index].isAccepted, !isBehind, world.attempts[index].isRecorded || !anyLive {
                 world.attempts[index].body = .accepted(unlisted: 0)
             }
         }
     }
 
-    /// `next_lookup_at` only grows, so a stale lookup never becomes current again.
+    /// `next_lookup_at` only grows, so a stale lookup never becomes current again, but for a database that forgets.
     private func isFencedOutForGood(_ lookup: PendingLookup, _ world: World) -> Bool {
         let row = world.rows[Int(lookup.job)]
         guard row.state.isLive else { return true }
@@ -107,7 +125,8 @@ extension Protocol {
 
     /// Whether an ending without a SID can still be written for it.
     private func canStillWrite(_ index: Int, _ world: World) -> Bool {
-        guard world.rows[job(of: index)].state.isLive else { return false }
-        return isLast(index, world) || !holds(.endingsFenced) || !setup.merges
+        let row = world.rows[job(of: index)]
+        guard row.state.isLive else { return false }
+        return isOwn(index, row, world) || !setup.merges || !holds(.endingsFencedByLease)
     }
 }

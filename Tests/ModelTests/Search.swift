@@ -122,7 +122,7 @@ extension Protocol {
         for job in 0..<setup.jobs {
             let end = last.rows[job].state
             // This is the bound of the exploration, not of the protocol.
-            if end == .queued, last.rows[job].attempt == setup.attemptsPerJob { isCutOff = true }
+            if end == .queued, nextAttempt(of: job, last) == nil { isCutOff = true }
             if end.isLive, !isCutOff { return .stuck }
             for index in attempts(of: job) where last.attempts[index].isAccepted && !last.attempts[index].isRecorded {
                 return .evidenceLost
@@ -138,6 +138,7 @@ extension Protocol {
     func sweepEnds(_ world: World) -> Bool {
         var world = world
         world.isDead = true
+        world.standby = Standby()
         for index in 0..<World.attempts { world.attempts[index] = Attempt() }
         for slot in 0..<World.lookups { world.lookups[slot] = PendingLookup() }
         var sweeper = self

@@ -23,8 +23,11 @@ struct Setup {
     var listLag: Int8 = 3
     /// The database may fail over once.
     var failsOver = true
-    /// The failover loses a job's ending, so the promoted standby has the job as `sending`.
-    var forgetsEndings = false
+    /// The standby replicates asynchronously: it falls behind once, and may take over then. So the database forgets any
+    /// number of its last commits: an ending, a claim, a verdict. For one job.
+    var forgets = false
+    /// A worker that handed a job over may die before it has told the promoted standby.
+    var forgetsTwice = false
     /// A process may be stopped between the last check of the clock and the write.
     var freezesBeforeWrite = false
     var unknownSince = UnknownSince.leaseEnd
@@ -72,6 +75,17 @@ enum Rule: UInt32, CaseIterable {
     /// A job that was handed over is not released, even if the database has it as `sending` and the worker does not
     /// have it in hand.
     case handedOverIsNotGivenBack
+    /// An ending is written only for the claim whose lease it was, because a promoted standby gives out attempt numbers
+    /// again.
+    case endingsFencedByLease
+    /// After a promotion, every worker writes what it handed over before anything is claimed.
+    case recallBeforeClaim
+    /// That is written whatever the promoted standby has the job as, if it knows fewer attempts.
+    case recallInAnyState
+    /// An attempt that may still leave counts from the end of its trust window, not from then.
+    case recalledFromTrust
+    /// After a promotion, a worker gives back the jobs that it claimed before and has not handed over.
+    case heldIsReleased
     /// Poison counts claims that ended with their worker, not all claims.
     case onlyLostClaimsPoison
 }

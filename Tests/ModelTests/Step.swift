@@ -11,7 +11,9 @@ struct Step: Equatable {
 
     enum Kind: Int, CaseIterable {
         // Time and failures.
-        case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, databaseForgetsEnding, crash
+        case tick, tickOnStoppedClocks, codeDies, databaseFailsOver, crash
+        /// An asynchronous standby, and what a worker then writes to it.
+        case standbyFallsBehind, standbyTakesOver, recall
         // The worker of an attempt. A fed body goes into the socket at once, or in part later (`write`).
         case handOver, enterTurn, feed, feedInPart, write
         /// Ended before its body was fed, and after that. Bytes that had not left are discarded.
@@ -38,7 +40,7 @@ extension Step.Kind {
         switch self {
         case .recordMessage: 0
         case .accept: 1
-        case .feed, .write, .writeVerdict: 2
+        case .feed, .write, .writeVerdict, .recall: 2
         case .enterTurn: 3
         case .handOver: 4
         case .recordRetry: 5
@@ -48,8 +50,8 @@ extension Step.Kind {
         case .lookupMisses: 9
         case .claim: 10
         case .tick: 11
-        case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .databaseForgetsEnding, .giveBack, .crash,
-            .feedInPart, .recordFailed,
+        case .tickOnStoppedClocks, .codeDies, .databaseFailsOver, .standbyFallsBehind, .standbyTakesOver, .giveBack,
+            .crash, .feedInPart, .recordFailed,
             .recordRetryUnanswered, .recordFailedUnanswered, .recordUnknownUnanswered, .refuse, .cancel, .lookupFails,
             .lookupAdopts, .dropLookup:
             nil
@@ -63,7 +65,9 @@ extension Step.Kind {
         case .tickOnStoppedClocks: "5 s pass that no worker's clock sees"
         case .codeDies: "the code expires"
         case .databaseFailsOver: "a standby takes over, its clock 10 s ahead"
-        case .databaseForgetsEnding: "a standby takes over that has not seen how job # ended"
+        case .standbyFallsBehind: "the standby falls behind"
+        case .standbyTakesOver: "the standby takes over; what came since is forgotten"
+        case .recall: "attempt #: its worker tells the new database what it knows"
         case .giveBack: "job #: given back by its worker, which does not have it in hand"
         case .crash: "attempt #: its worker dies"
         case .handOver: "attempt #: handed to libcurl"

@@ -1,10 +1,12 @@
-/// A state in two words, which identify it among the visited ones.
+/// A state in three words, which identify it among the visited ones.
 struct Key: Equatable {
     var first: UInt64
     var second: UInt64
+    var third: UInt64 = 0
 
     var hash: UInt64 {
-        let mixed = (first ^ (second &* 0x9E37_79B9_7F4A_7C15)) &* 0xBF58_476D_1CE4_E5B9
+        let last = (third ^ (third >> 29)) &* 0xD6E8_FEB8_6659_FD93
+        let mixed = (first ^ ((second ^ last) &* 0x9E37_79B9_7F4A_7C15)) &* 0xBF58_476D_1CE4_E5B9
         let again = (mixed ^ (mixed >> 31) ^ second) &* 0x94D0_49BB_1331_11EB
         return again ^ (again >> 29)
     }
@@ -14,14 +16,7 @@ extension World {
     var key: Key {
         var first = Packer()
         for job in 0..<World.jobs {
-            let row = rows[job]
-            first.put(row.state.rawValue, bits: 3)
-            first.put(row.attempt, bits: 2)
-            first.put(row.lease - Row.longAgo, bits: 4)
-            first.put(row.age, bits: 4)
-            first.put(row.lookupAt, bits: 3)
-            first.put(row.lookups, bits: 2)
-            first.put(row.lostClaims, bits: 2)
+            first.put(rows[job])
         }
         for slot in 0..<World.lookups { first.put(lookups[slot].code, bits: 11) }
         var second = Packer()
@@ -36,22 +31,27 @@ extension World {
         for job in 0..<World.jobs { second.put(rows[job].sinceLookup, bits: 2) }
         second.put(isDead ? 1 : 0, bits: 1)
         second.put(hasFailedOver ? 1 : 0, bits: 1)
-        return Key(first: first.word, second: second.word)
+        var third = Packer()
+        for index in 0..<World.attempts {
+            third.put(attempts[index].number, bits: 2)
+            third.put(attempts[index].isRemembered ? 1 : 0, bits: 1)
+            third.put(attempts[index].mustRecall ? 1 : 0, bits: 1)
+        }
+        for job in 0..<World.jobs { third.put(rows[job].holder + 1, bits: 3) }
+        for slot in 0..<World.lookups { third.put(lookups[slot].isCurrentOnStandby ? 1 : 0, bits: 1) }
+        third.put(standby.phase.rawValue, bits: 2)
+        third.put(standby.row)
+        third.put(standby.row.holder + 1, bits: 3)
+        third.put(standby.row.sinceLookup, bits: 2)
+        third.put(standby.recorded, bits: 4)
+        return Key(first: first.word, second: second.word, third: third.word)
     }
 
     init(_ key: Key) {
         rows = InlineArray(repeating: Row())
         var first = Packer(key.first)
         for job in 0..<World.jobs {
-            var row = Row()
-            row.state = Row.State(rawValue: UInt8(first.take(3)))!
-            row.attempt = first.take(2)
-            row.lease = first.take(4) + Row.longAgo
-            row.age = first.take(4)
-            row.lookupAt = first.take(3)
-            row.lookups = first.take(2)
-            row.lostClaims = first.take(2)
-            rows[job] = row
+            rows[job] = first.takeRow()
         }
         for slot in 0..<World.lookups { lookups[slot] = PendingLookup(code: first.takeWide(11)) }
         var second = Packer(key.second)
@@ -65,6 +65,19 @@ extension World {
         for job in 0..<World.jobs { rows[job].sinceLookup = second.take(2) }
         isDead = second.take(1) == 1
         hasFailedOver = second.take(1) == 1
+        var third = Packer(key.third)
+        for index in 0..<World.attempts {
+            attempts[index].number = third.take(2)
+            attempts[index].isRemembered = third.take(1) == 1
+            attempts[index].mustRecall = third.take(1) == 1
+        }
+        for job in 0..<World.jobs { rows[job].holder = third.take(3) - 1 }
+        for slot in 0..<World.lookups { lookups[slot].isCurrentOnStandby = third.take(1) == 1 }
+        standby.phase = Standby.Phase(rawValue: UInt8(third.take(2)))!
+        standby.row = third.takeRow()
+        standby.row.holder = third.take(3) - 1
+        standby.row.sinceLookup = third.take(2)
+        standby.recorded = UInt8(third.take(4))
     }
 }
 
@@ -87,6 +100,31 @@ struct Packer {
     mutating func takeWide(_ bits: UInt64) -> Int16 {
         defer { shift += bits }
         return Int16((word >> shift) & ((1 << bits) - 1))
+    }
+}
+
+extension Packer {
+    /// A row without its holder.
+    mutating func put(_ row: Row) {
+        put(row.state.rawValue, bits: 3)
+        put(row.attempt, bits: 2)
+        put(row.lease - Row.longAgo, bits: 4)
+        put(row.age - Row.youngest, bits: 4)
+        put(row.lookupAt, bits: 3)
+        put(row.lookups, bits: 2)
+        put(row.lostClaims, bits: 2)
+    }
+
+    mutating func takeRow() -> Row {
+        var row = Row()
+        row.state = Row.State(rawValue: UInt8(take(3)))!
+        row.attempt = take(2)
+        row.lease = take(4) + Row.longAgo
+        row.age = take(4) + Row.youngest
+        row.lookupAt = take(3)
+        row.lookups = take(2)
+        row.lostClaims = take(2)
+        return row
     }
 }
 

@@ -17,6 +17,7 @@ struct World {
     var isDead = false
     /// The database's clock has jumped once.
     var hasFailedOver = false
+    var standby = Standby()
 }
 
 /// A job's row in the database.
@@ -35,6 +36,8 @@ struct Row {
     static let longAgo: Int8 = -9
     /// The grace in ticks, which is the greatest age that any rule tells apart.
     static let oldest: Int8 = 9
+    /// A recalled attempt may still leave within its trust window, which is the lease at most.
+    static let youngest: Int8 = -Setup.lease
     /// From here on, two lookups are far enough apart.
     static let farApart: Int8 = 3
 
@@ -43,11 +46,14 @@ struct Row {
     var attempt: Int8 = 0
     /// `lease_expires_at` of a job that is `sending`, from now. From 0 on it has ended.
     var lease: Int8 = 0
-    /// The time since `unknown_at`.
+    /// The time since `unknown_at`, which may be to come.
     var age: Int8 = 0
     /// `next_lookup_at` from now; due at 0.
     var lookupAt: Int8 = 0
     var lookups: Int8 = 0
+    /// The attempt whose claim wrote `lease_expires_at`, over all jobs; -1 if there is none. The database has the time
+    /// itself, which is another one for each claim.
+    var holder: Int8 = -1
     var lostClaims: Int8 = 0
     /// The time since the last counted lookup was recorded. This is not a column; it only serves to check a property.
     var sinceLookup: Int8 = 0
@@ -98,6 +104,12 @@ struct Attempt {
     var body = Body.nothing
     /// Its SID is in the database.
     var isRecorded = false
+    /// `attempt` of its claim. A database that has forgotten a claim gives the number out again.
+    var number: Int8 = 0
+    /// It has ended while the standby was behind, and its worker knows that Twilio may have it.
+    var isRemembered = false
+    /// A standby has taken over, and its worker has not written yet what it knows.
+    var mustRecall = false
 
     var isAccepted: Bool {
         if case .accepted = body { true } else { false }
@@ -128,4 +140,23 @@ struct PendingLookup {
     var token: Int8 = 0
     /// The row's `next_lookup_at` is the one taken.
     var isCurrent = false
+    /// The same of the standby's row, while it is behind.
+    var isCurrentOnStandby = false
+}
+
+/// What an asynchronous standby has of the first job.
+struct Standby {
+    enum Phase: UInt8 {
+        /// Everything.
+        case upToDate
+        /// The commits until it fell behind.
+        case behind
+        /// It has taken over, and is the database now.
+        case promoted
+    }
+
+    var phase = Phase.upToDate
+    var row = Row()
+    /// The attempts whose SIDs it has, one bit each.
+    var recorded: UInt8 = 0
 }

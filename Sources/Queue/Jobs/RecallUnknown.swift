@@ -4,9 +4,10 @@ public import Postgres
 /// Records attempts with an unknown outcome whose claim the database has forgotten. Their jobs become `unknown`, so
 /// that the reconciler looks them up at Twilio before anything is sent again.
 ///
-/// If a queued job has a lower attempt number than the one handed over, the claim is missing. With the same number or a
-/// higher one, the database knows the claim, and how the job came back to the queue. A row with another `requested_at`
-/// is another job, whose id was reused. The primary key serves it, with `= ANY (…)` and `+ 0` as in `FinishAccepted`.
+/// If a job has a lower attempt number than the one handed over, the claim is missing, whatever state the job is in: an
+/// earlier attempt may be `sending` or `unknown` there again. With the same number or a higher one, the database knows
+/// the claim, and what became of it. A row with another `requested_at` is another job, whose id was reused. The primary
+/// key serves it, with `= ANY (…)` and `+ 0` as in `FinishAccepted`.
 public struct RecallUnknown: Sendable {
     static let statement = Statement(
         "otpd_recall_unknown",
@@ -20,7 +21,7 @@ public struct RecallUnknown: Sendable {
                    last_error = 'The database lost an attempt to send this job, so the code may have been sent.',
                    last_remedy = 'Nothing to do: otpd looks for the message at Twilio, and sends again only if Twilio does not have it.'
               FROM e
-             WHERE j.id = ANY ($2) AND j.id + 0 = e.id AND CASE j.state WHEN 'queued' THEN true END
+             WHERE j.id = ANY ($2) AND j.id + 0 = e.id
                AND j.attempt < e.attempt AND j.requested_at = e.requested_at
          RETURNING 1
         )
@@ -35,7 +36,7 @@ public struct RecallUnknown: Sendable {
     /// How many attempts there are.
     public var count: Int { attempts.count }
 
-    /// Adds an attempt of a job. `age` is how long ago it could last have left.
+    /// Adds an attempt of a job. `age` is how long ago it could last have left; below zero if it still can.
     public mutating func append(job: Int64, attempt: Int32, requestedAt: Int64, age: Instant.Duration) {
         attempts.append((job, attempt, requestedAt, age))
     }

@@ -39,7 +39,10 @@ final class Reasserter {
     /// The claiming session has reached `server` (nil: it does not identify itself). On another server than the last,
     /// what this worker knows may be missing. After a promotion, other workers get a moment to write what they know.
     func reached(_ server: ServerInstance?) {
-        if core.worker != nil, server == nil || server != self.server { isNeeded = true }
+        if core.worker != nil, server == nil || server != self.server {
+            isNeeded = true
+            jobs.claimsHoldSince = .now()
+        }
         if let server, let last = self.server, server.timeline != last.timeline, core.machine.schedule.workers.all > 1 {
             claimsHeldUntil = .now() + Times.reassertion
         }
@@ -80,7 +83,8 @@ final class Reasserter {
         }
         for sent in jobs.underWay {
             unknown.append(
-                job: sent.job.id, attempt: sent.job.attempt, requestedAt: sent.job.requestedAt, age: .seconds(0))
+                job: sent.job.id, attempt: sent.job.attempt, requestedAt: sent.job.requestedAt,
+                age: now - sent.trustedUntil)
         }
         let recalled = unknown.count > 0 ? try await database.recall(unknown, worker: worker) : 0
         isNeeded = false
@@ -126,7 +130,7 @@ final class Reasserter {
         let isSameServer = lost.server != nil && lost.server == server
         let now = Instant.now()
         for job in found {
-            let finding = jobs.handedOver.finding(
+            let finding = jobs.finding(
                 job: job.id, attempt: job.attempt, requestedAt: job.requestedAt, isResolved: job.isResolved, at: now)
             switch finding {
             case .free:

@@ -14,6 +14,9 @@ final class JobsInHand {
     var quarantined = 0
     /// What this process has handed to Twilio, whatever the database remembers of it.
     var handedOver = HandedOver()
+    /// When the claiming session reached the present server: an earlier claim may be missing there, after a failover to
+    /// an asynchronous standby.
+    var claimsHoldSince = Instant(nanoseconds: 0)
     /// By tag: the requests under way.
     private var sending: [WaitingJob?] = []
     private var freeTags: [Int] = []
@@ -24,6 +27,18 @@ final class JobsInHand {
     /// The ids of all jobs in hand.
     var ids: [Int64] {
         waiting.jobs + rateLimited.values.flatMap(\.jobs) + checked.keys + sending.compactMap { $0?.job.id }
+    }
+
+    /// What is known of a job that a claim brought: see `HandedOver.finding`. A request that is still under way can leave
+    /// until the end of its trust window.
+    func finding(job: Int64, attempt: Int32, requestedAt: Int64, isResolved: Bool, at now: Instant)
+        -> HandedOver.Finding
+    {
+        if let sent = underWay.first(where: { $0.job.id == job && $0.job.requestedAt == requestedAt }) {
+            return .unknown(age: now - sent.trustedUntil)
+        }
+        return handedOver.finding(
+            job: job, attempt: attempt, requestedAt: requestedAt, isResolved: isResolved, at: now)
     }
 
     /// A job is being handed over; the tag by which its end is told.

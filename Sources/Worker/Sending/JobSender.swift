@@ -78,7 +78,7 @@ final class JobSender<Channel: SendChannel> {
     /// Ends a claimed job that this process has already handed over, if Twilio may have it; whether it did.
     private func recognize(_ next: WaitingJob, at now: Instant) -> Bool {
         let job = next.job
-        let finding = jobs.handedOver.finding(
+        let finding = jobs.finding(
             job: job.id, attempt: job.attempt, requestedAt: job.requestedAt, isResolved: job.isResolved, at: now)
         switch finding {
         case .free: return false
@@ -154,6 +154,8 @@ final class JobSender<Channel: SendChannel> {
     /// back.
     private func handOver(_ next: WaitingJob, at now: Instant, isItsTurn: Bool = false) {
         let job = next.job
+        // Another server may have forgotten this claim, and give the job out again.
+        guard next.claimedAt >= jobs.claimsHoldSince else { return drop(next, Unsendable(.release)) }
         if let reason = job.endReason { return drop(next, Unsendable(.canceled, error: reason.words)) }
         // The shortest life that a message can be given: Twilio's ValidityPeriod is a second at least.
         guard now + .seconds(1) < next.expiresAt else {

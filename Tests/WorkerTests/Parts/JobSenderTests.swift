@@ -54,6 +54,43 @@ final class NotingChannel: SendChannel {
         }
     }
 
+    @Test("after another server was reached, a job that was claimed before goes back")
+    func claimedBefore() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop, maxInFlight: 1).ready()
+            let channel = NotingChannel()
+            let sender = parts.sender(channel)
+            channel.outcomes[1] = .accepted(.made(1), status: .queued)
+            claim([job(1), job(2)], parts, sender)
+            parts.reasserter.reached(.made(timeline: 2))
+            sender.completed([completion(tag: 0)])
+            #expect(channel.posted.map(\.job) == [1] && parts.jobs.waiting.isEmpty)
+            #expect(parts.recorder.ids == [1, 2])
+            claim([job(2)], parts, sender)
+            #expect(channel.posted.map(\.job) == [1, 2], "a claim of that server holds")
+            parts.reasserter.reached(.made(timeline: 2))
+            claim([job(3)], parts, sender)
+            #expect(parts.jobs.waiting.jobs == [3], "the same server again")
+        }
+    }
+
+    @Test("a job that comes again while it is under way counts from the end of its trust window")
+    func claimedAgain() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let sender = parts.sender(NotingChannel())
+            claim([job(1)], parts, sender)
+            let now = Instant.now()
+            let finding = parts.jobs.finding(
+                job: 1, attempt: 1, requestedAt: job(1).requestedAt, isResolved: false, at: now)
+            guard case .unknown(let age) = finding else {
+                Issue.record("\(finding)")
+                return
+            }
+            #expect(age + Times.http < .seconds(0) && age + Times.lease >= .seconds(0))
+        }
+    }
+
     @Test("an end makes room for the next job, and its tag is used again")
     func completes() async throws {
         try await onLoop { loop in
