@@ -183,7 +183,7 @@ sanitize: deps ## Runs most Swift tests under ThreadSanitizer, then AddressSanit
 fuzz: deps ## Fuzzes each parser of foreign input for FUZZ_SECONDS (20)
 	@Tests/fuzz/run
 
-leaks: release ## Compares otpd's memory after 20,000 sends with that after 200,000
+leaks: release ## Compares otpd's memory after 40,000 sends with that after 200,000
 	@Tests/sanitize/leaks
 
 clean: ## Deletes the build results
