@@ -28,9 +28,9 @@ struct WhatsAppChannel<Client: PostClient>: SendChannel {
         let recipient = try pauses.recipient(of: job)
         guard let content = catalog.templates.contentSID(purpose: job.purpose, locale: job.locale) else {
             catalog.changed()
-            throw Unsendable(
-                .failed, error: "The text for \(job.purpose), \(job.locale) has no approved template of WhatsApp.",
-                remedy: "Set content_sid in otp.templates.", errorClass: ErrorClass.badJob.rawValue)
+            throw Unsendable.missing(
+                for: job, "The text for \(job.purpose), \(job.locale) has no approved template of WhatsApp.",
+                remedy: "Set content_sid in otp.templates.")
         }
         guard let form = catalog.channelSenders.whatsApp(country: job.country) else {
             catalog.changed()

@@ -35,10 +35,16 @@ struct Unsendable: Error {
 extension Unsendable {
     /// No row of `otp.channel_senders` serves a job's channel and country.
     static func noSender(for job: ClaimedJob) -> Unsendable {
-        Unsendable(
-            .failed, error: "otp.channel_senders has no sender for \(job.channel) in \(job.country).",
-            remedy: "Insert a row for the channel and the country, or for the country *.",
-            errorClass: ErrorClass.badJob.rawValue)
+        missing(
+            for: job, "otp.channel_senders has no sender for \(job.channel) in \(job.country).",
+            remedy: "Insert a row for the channel and the country, or for the country *.")
+    }
+
+    /// A row that a job needs is not in this worker's copy. The first time it may be missing there alone, because
+    /// workers reload a moment after a row was inserted. The second time the job fails, and the next step of its route begins.
+    static func missing(for job: ClaimedJob, _ error: String, remedy: String) -> Unsendable {
+        guard job.tries > 1 else { return Unsendable(.retry, delay: .seconds(1), error: error, remedy: remedy) }
+        return Unsendable(.failed, error: error, remedy: remedy, errorClass: ErrorClass.badJob.rawValue)
     }
 
     /// A job's text cannot be used, or is not in this worker's copy.

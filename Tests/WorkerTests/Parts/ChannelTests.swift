@@ -36,7 +36,7 @@ import Twilio
     }
 
     @Test(
-        "without a sender, a template or an address the job fails, so that the next step begins",
+        "without a sender or a template the job is tried once more, then fails, so that the next step begins",
         arguments: [
             (Channel.whatsapp, "content"), (.whatsapp, "sender"), (.call, "sender"),
         ])
@@ -50,13 +50,16 @@ import Twilio
             }
             parts.catalog.read(rows)
             let channels = Self.channels(NotingClient(), parts)
-            do throws(Unsendable) {
-                _ = try channels.draft(job(1, channel: channel))
-                Issue.record("\(channel) was drafted without \(what)")
-            } catch {
-                #expect(error.outcome == .failed && error.errorClass == "bad_job")
+            // The row may be missing in this worker's copy alone, until it has reloaded.
+            for (attempt, outcome, errorClass) in [(1, UnsentOutcome.retry, nil), (2, .failed, "bad_job")] {
+                do throws(Unsendable) {
+                    _ = try channels.draft(job(1, channel: channel, attempt: Int32(attempt)))
+                    Issue.record("\(channel) was drafted without \(what)")
+                } catch {
+                    #expect(error.outcome == outcome && error.errorClass == errorClass)
+                }
+                #expect(parts.catalog.takeStale())
             }
-            #expect(parts.catalog.takeStale())
         }
     }
 
