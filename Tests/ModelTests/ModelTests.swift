@@ -35,6 +35,12 @@ import Testing
         return result
     }
 
+    /// An asynchronous standby in place of the failover that moves the clock.
+    static func forgetting(_ setup: inout Setup) {
+        setup.failsOver = false
+        setup.forgets = true
+    }
+
     // MARK: What holds
 
     @Test(arguments: [
@@ -47,10 +53,7 @@ import Testing
             $0.jobs = 2
             $0.failsOver = false
         },
-        Run("a job, two attempts, a standby that forgets") {
-            $0.failsOver = false
-            $0.forgets = true
-        },
+        Run("a job, two attempts, a standby that forgets", forgetting),
         // This makes the user wait longer, and is equally safe.
         Run("unknown since the sweep, not since the end of the lease") { $0.unknownSince = .sweep },
         // Merging states hides no violation.
@@ -110,31 +113,15 @@ import Testing
             $0.attemptsPerJob = 3
             $0.failsOver = false
         },
-        breaking(.handedOverIsNotGivenBack, .twice) {
-            $0.failsOver = false
-            $0.forgets = true
-        },
-        breaking(.endingsFencedByLease, .failedThoughSent) {
-            $0.failsOver = false
-            $0.forgets = true
-        },
-        breaking(.recallBeforeClaim, .twice) {
-            $0.failsOver = false
-            $0.forgets = true
-        },
+        breaking(.handedOverIsNotGivenBack, .twice, forgetting),
+        breaking(.endingsFencedByLease, .failedThoughSent, forgetting),
+        breaking(.recallBeforeClaim, .twice, forgetting),
         breaking(.recallInAnyState, .twice) {
+            forgetting(&$0)
             $0.attemptsPerJob = 3
-            $0.failsOver = false
-            $0.forgets = true
         },
-        breaking(.recalledFromTrust, .twice) {
-            $0.failsOver = false
-            $0.forgets = true
-        },
-        breaking(.heldIsReleased, .twice) {
-            $0.failsOver = false
-            $0.forgets = true
-        },
+        breaking(.recalledFromTrust, .twice, forgetting),
+        breaking(.heldIsReleased, .twice, forgetting),
         // The second lookup compensates for either of these alone.
         breaking(.wholeRequestFits, .twice) { $0.broken.insert(.secondLookup) },
         breaking(.secondLookup, .twice) { $0.listLag = 4 },
@@ -181,13 +168,13 @@ import Testing
     // MARK: Beyond the assumptions
 
     /// A second message stays possible if Twilio lists a message later than the grace, if the host is frozen between the
-    /// last check and the write, or if a failover loses a hand-over together with its worker. otpd detects such a message and records it as a second send.
+    /// last check and the write, or if a failover loses a hand-over together with its worker. otpd detects such a
+    /// message and records it as a second send.
     @Test(arguments: [
         Run("list lags 35 s", violates: .twice) { $0.listLag = 7 },
         Run("frozen between the last check and the write", violates: .twice) { $0.freezesBeforeWrite = true },
         Run("a standby forgets, and the worker dies that knew", violates: .twice) {
-            $0.failsOver = false
-            $0.forgets = true
+            forgetting(&$0)
             $0.forgetsTwice = true
         },
     ])

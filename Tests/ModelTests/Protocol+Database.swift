@@ -38,18 +38,17 @@ extension Protocol {
     /// A worker releases jobs that it does not have in hand: only jobs that it never handed over, so no body has left.
     private mutating func giveBack(_ world: World, _ job: Int) {
         guard setup.forgets else { return }
-        for index in attempts(of: job) where world.rows[job].holder == index && world.attempts[index].phase == .over {
-            guard world.attempts[index].body == .nothing || !holds(.handedOverIsNotGivenBack) else { continue }
-            var next = world
-            next.rows[job].queue()
-            add(Step(.giveBack, job), next)
-        }
+        let holder = world.attempts[Int(world.rows[job].holder)]
+        guard holder.phase == .over, holder.body == .nothing || !holds(.handedOverIsNotGivenBack) else { return }
+        var next = world
+        next.rows[job].queue()
+        add(Step(.giveBack, job), next)
     }
 
     private func canClaim(_ world: World, _ job: Int) -> Bool {
         guard !world.isDead else { return false }
-        if holds(.recallBeforeClaim) {
-            for index in 0..<World.attempts where world.attempts[index].mustRecall { return false }
+        if holds(.recallBeforeClaim), (0..<World.attempts).contains(where: { world.attempts[$0].mustRecall }) {
+            return false
         }
         guard holds(.oneOfAVerification) else { return true }
         for lower in 0..<job where world.rows[lower].state.isLive { return false }

@@ -40,8 +40,8 @@ extension Unsendable {
             remedy: "Insert a row for the channel and the country, or for the country *.")
     }
 
-    /// A row that a job needs is not in this worker's copy. The first time it may be missing there alone, because
-    /// workers reload a moment after a row was inserted. The second time the job fails, and the next step of its route begins.
+    /// A row that a job needs is not in this worker's copy. The first time it may be missing there alone, because workers
+    /// reload a moment after a row was inserted. The second time the job fails, and the next step of its route begins.
     static func missing(for job: ClaimedJob, _ error: String, remedy: String) -> Unsendable {
         guard job.tries > 1 else { return Unsendable(.retry, delay: .seconds(1), error: error, remedy: remedy) }
         return Unsendable(.failed, error: error, remedy: remedy, errorClass: ErrorClass.badJob.rawValue)
