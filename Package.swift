@@ -1,6 +1,11 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+#if compiler(<6.3.1)
+    // Seen with 6.2.3 in `otpd doctor`. It is https://github.com/swiftlang/swift/issues/88750, which 6.3.1 mends.
+    #error("otpd needs Swift 6.3.1 or newer. Programs of earlier versions crash where they use `async let`.")
+#endif
+
 /// `make fuzz` sets this variable (Tests/fuzz/run). Without it there are no fuzz targets, and nothing below changes.
 let isFuzzing = Context.environment["OTPD_FUZZING"] == "1"
 

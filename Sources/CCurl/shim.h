@@ -68,5 +68,9 @@ static inline CURLMcode multi_set_timer(CURLM *multi, curl_multi_timer_callback 
   return curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, callback);
 }
 
+// Values of CURLOPT_USE_SSL. In libcurl 7.88 they are an enumeration and in 8.22 macros, which Swift sees as different types.
+static const long use_ssl_none = CURLUSESSL_NONE;
+static const long use_ssl_all = CURLUSESSL_ALL;
+
 // Swift cannot use the macro CURLVERSION_NOW.
 static inline curl_version_info_data *version_info(void) { return curl_version_info(CURLVERSION_NOW); }

@@ -409,8 +409,7 @@ extension MailConnection {
     /// Sets the options that do not depend on the login. Features that libcurl leaves off by default (netrc, verbose
     /// logs) are not named here.
     fileprivate func setOptions() -> Bool {
-        var usesTLS = Int(CURLUSESSL_ALL.rawValue)
-        if server.security == .plain { usesTLS = Int(CURLUSESSL_NONE.rawValue) }
+        let usesTLS = server.security == .plain ? use_ssl_none : use_ssl_all
         var isAccepted = unsafe accepted(
             easy_set_string(easy, CURLOPT_URL, "\(server.origin)/\(configuration.clientName ?? "")"),
             easy_set_long(easy, CURLOPT_CONNECT_ONLY, 1),

@@ -13,13 +13,12 @@ struct DatabaseFindings {
     let hostZone: String?
 
     /// All checks that need the database.
-    static let checks =
-        ServerChecks.all + [EncryptionCheck.check, SchemaCheck.check] + RoleChecks.all + IntegrityChecks.all
-        + SealChecks.all + LogChecks.all + [ClockCheck.check, ListenCheck.check] + DurabilityChecks.all + [
-            TimeZoneCheck.check, NumberTableCheck.check,
-        ]
-        + TemplateChecks.all + [RouteChecks.check, FraudChecks.check, TestNumberCheck.check]
-        + ActivityChecks.all
+    static let checks: [Check] = [
+        ServerChecks.all, [EncryptionCheck.check, SchemaCheck.check], RoleChecks.all, IntegrityChecks.all,
+        SealChecks.all, LogChecks.all, [ClockCheck.check, ListenCheck.check], DurabilityChecks.all,
+        [TimeZoneCheck.check, NumberTableCheck.check], TemplateChecks.all,
+        [RouteChecks.check, FraudChecks.check, TestNumberCheck.check], ActivityChecks.all,
+    ].flatMap { $0 }
 
     /// All checks, skipped for one reason.
     static func skipped(_ why: String) -> [Finding] { checks.map { $0.skip(why) } }
