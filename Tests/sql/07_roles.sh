@@ -87,7 +87,7 @@ may_not otp_monitor "SELECT otp.verify('web', 'x')"
 gives "no full number in what otp_monitor sees" "0" "SET ROLE otp_monitor; SELECT count(*) FROM otp.delivery_status d WHERE d::text LIKE '%501234567%'"
 may otp_admin "WITH u AS (UPDATE otp.limits SET max_sends = max_sends RETURNING 1) SELECT count(*) = (SELECT count(*) FROM otp.limits) FROM u" t
 may_not otp_admin "SELECT sealed_code FROM otp.verifications"
-gives "none is superuser, none can log in" "0" "SELECT count(*) FROM pg_roles WHERE rolname LIKE 'otp\\_%' AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolbypassrls)"
+gives "none is superuser, none can log in" "0" "SELECT count(*) FROM pg_roles WHERE rolname IN ($our_roles) AND (rolsuper OR rolcanlogin OR rolcreaterole OR rolbypassrls)"
 gives "no function is anybody's" "" "SELECT string_agg(proname, ',') FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND has_function_privilege('public', oid, 'EXECUTE')"
 gives "every SECURITY DEFINER function has its search_path and keeps statements out of the log" "0" "SELECT count(*) FROM pg_proc WHERE pronamespace = 'otp'::regnamespace AND prosecdef AND NOT (proconfig::text LIKE '%search_path=pg_catalog, pg_temp%' AND proconfig::text LIKE '%log_min_error_statement=panic%' AND proconfig::text LIKE '%log_error_verbosity=terse%')"
 log=$(psql -qXAt -d "$PGDATABASE" -c "SHOW log_min_error_statement")
@@ -138,4 +138,4 @@ granted() { sql -c "SELECT what FROM (
 granted >"$work/granted"
 check "what each role could really do is what it was granted, and no more" "" "$(diff "$work/granted" "$work/tried")"
 check "and that is something" "t" "$([ "$(wc -l <"$work/tried")" -gt 60 ] && echo t)"
-gives "none is a member of another" "0" "SELECT count(*) FROM pg_auth_members WHERE member IN (SELECT oid FROM pg_roles WHERE rolname LIKE 'otp\\_%')"
+gives "none is a member of another" "0" "SELECT count(*) FROM pg_auth_members WHERE member IN (SELECT oid FROM pg_roles WHERE rolname IN ($our_roles))"
