@@ -29,7 +29,7 @@ VERSION ?= 17
 # Python with the library that the table of phone numbers is generated from, in the generator's version.
 NUMBERS_VENV = .ci/venv phonenumbers phonenumbers==$$(python3 migrations/tools/generate_numbers.py --version) unicodedata2==18.0.0
 
-.PHONY: help deps build release unit test-one test numbers settings chaos chaos-long lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-patroni test-systemd test-prometheus test-tracing test-dashboard clean
+.PHONY: help deps build release unit test-one test numbers settings chaos chaos-long lint format demo bench bench-check sanitize fuzz leaks deb repeatable image test-debian test-image test-postgres test-patroni test-upgrade test-systemd test-prometheus test-tracing test-dashboard clean
 
 help: ## Lists these targets
 	@sed -n 's/^\([a-z][a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS=$$'\t' read -r name text; do \
@@ -155,6 +155,9 @@ test-postgres: build ## Runs the tests and an upgrade from 15 on another Postgre
 test-patroni: build ## Makes a cluster of Patroni fail in many ways for an hour, and counts otpd's messages
 	@.ci/deps mmdebstrap iproute2
 	@Tests/patroni/run .build/debug $(PATRONI)
+
+test-upgrade: build ## Upgrades otpd from FROM=revision to the working tree and back under load, and counts the messages
+	@older=$$(.ci/build-revision debug "$(FROM)") && Tests/chaos/run .build/debug --only upgrade --older "$$older" $(CHAOS)
 
 test-systemd: deb ## Boots a Debian 12 and tests the packages there; SUITE=trixie boots a Debian 13
 	@.ci/deps mmdebstrap systemd-container

@@ -26,9 +26,9 @@ FROM (SELECT id, created_at, row_number() OVER () AS n FROM otp.verifications WH
 RESET session_replication_role"""
 
 
-async def open_stage(stage, workers=2, history=0, age="1 day", life=60, simulator=(), **settings):
+async def open_stage(stage, workers=2, history=0, age="1 day", life=60, simulator=(), template=None, **settings):
     """A stage with many users. The logs have the level that operators use."""
-    await stage.open(life=life, simulator=["--latency-ms", "20", *simulator], load=Users)
+    await stage.open(life=life, simulator=["--latency-ms", "20", *simulator], load=Users, template=template)
     await prepare(stage, history, age)
     await stage.crew(workers, **{"OTPD_LOG_FORMAT": "json", "OTPD_LOG_LEVEL": "info", **settings})
 

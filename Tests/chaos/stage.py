@@ -16,6 +16,7 @@ from worker import Simulator, Worker
 class Stage:
     def __init__(self, name, house, seed):
         self.name, self.house = name, house
+        self.binaries = house.binaries      # of the workers that start from now on
         self.random = random.Random(f"{seed}:{name}")
         self.notes = []         # the attacks so far
         self.forgiven = False   # the failures were made on purpose, and were found
@@ -30,12 +31,13 @@ class Stage:
         self.load = self.simulator = self.cluster = None
         self._background = []
 
-    async def open(self, life=None, simulator=(), load=Load):
+    async def open(self, life=None, simulator=(), load=Load, template=None):
         """`life` of the codes, in seconds: without, the shortest there is in the short form (no code lives until a lost
-        send may be repeated), and in the long form enough for all that the reconciler does (a lease, a grace, two lookups)."""
+        send may be repeated), and in the long form enough for all that the reconciler does (a lease, a grace, two lookups).
+        `template`: the database in place of the shared one."""
         life = life or (60 if self.house.short else 170)
         self.folder = os.path.join(self.house.folder, self.name)
-        self.cluster = await Cluster.copy(self.house.template, self.folder, ["synchronous_commit=on"], self.house.programs)
+        self.cluster = await Cluster.copy(template or self.house.template, self.folder, ["synchronous_commit=on"], self.house.programs)
         self.simulator = await Simulator.start(self.house.binaries, simulator)
         self.load = load([self.cluster.port], life)
         return self
@@ -48,7 +50,7 @@ class Stage:
         # Logs are searched for codes and numbers, so they have the lowest level and both formats.
         number = len(self.workers) + 1
         settings = {"OTPD_LOG_FORMAT": "json" if number % 2 else "text", **settings}
-        worker = Worker(self.house.binaries, f"w{number}", self.cluster, self.simulator, settings)
+        worker = Worker(self.binaries, f"w{number}", self.cluster, self.simulator, settings)
         self.workers.append(worker)
         await worker.open(narrow)
         await worker.start(waits)
