@@ -24,6 +24,15 @@ import Testing
         #expect(Times.claimedAhead.nanoseconds + Times.http.nanoseconds < Self.trustWindow)
     }
 
+    /// The rest of a code's life is for the way to Twilio, and the job has to be handed over well before.
+    @Test(arguments: [(2, 1.5), (29, 28), (300, 28)])
+    func theLastByteLeavesBeforeTheCodeExpires(_ life: Int64, _ trusted: Double) {
+        let claimedAt = Instant(nanoseconds: 7)
+        let waiting = WaitingJob(job(1, life: .seconds(life)), claimedAt: claimedAt)
+        #expect((waiting.trustedUntil - claimedAt).seconds == trusted)
+        #expect(Times.way < .seconds(1))
+    }
+
     /// systemd kills the process after a drain has ended by itself, and before its leases lapse.
     @Test func aDrainEndsBeforeSystemdAndSystemdBeforeTheLease() throws {
         let unit = Repository.read("deploy/otpd.service")

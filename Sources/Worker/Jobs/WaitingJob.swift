@@ -8,7 +8,7 @@ import Queue
 final class WaitingJob {
     let job: ClaimedJob
     /// Until when its body may be fed: the end of the lease, counted from before the claim was sent, less the margin;
-    /// or the code's expiry, if that comes first.
+    /// or the code's expiry, less the time of its way, if that comes first.
     let trustedUntil: Instant
     /// When its code expires. This too counts from before the claim was sent, and so is never too late.
     let expiresAt: Instant
@@ -21,7 +21,7 @@ final class WaitingJob {
         self.job = job
         self.claimedAt = claimedAt
         expiresAt = claimedAt + job.life
-        trustedUntil = min(claimedAt + Times.lease - Times.margin, expiresAt)
+        trustedUntil = min(claimedAt + Times.lease - Times.margin, expiresAt - Times.way)
     }
 
     func isHandedOver(at now: Instant, concurrency: Int, sender: String) {
