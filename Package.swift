@@ -91,7 +91,7 @@ let package = Package(
             name: "Queue", dependencies: ["CCrypto", "CMigrations", "EventLoop", "OTP", "Postgres", "Tracing"],
             swiftSettings: strictMemory),
         .target(
-            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue"], swiftSettings: strict),
+            name: "Runtime", dependencies: ["EventLoop", "Postgres", "Queue", logging], swiftSettings: strict),
         .target(
             name: "Worker",
             dependencies: [
@@ -143,7 +143,7 @@ let package = Package(
         .testTarget(name: "TwilioTests", dependencies: ["TestSupport", "Twilio", "OTP"], swiftSettings: strict),
         .testTarget(name: "QueueTests", dependencies: ["Postgres", "Queue", "TestSupport"], swiftSettings: strict),
         .testTarget(
-            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime"], swiftSettings: strict),
+            name: "RuntimeTests", dependencies: ["EventLoop", "Postgres", "Runtime", logging], swiftSettings: strict),
         .testTarget(
             name: "WorkerTests",
             dependencies: [

@@ -209,17 +209,17 @@ public actor CallbackReceiver {
         switch outage.news(of: .writer, state) {
         case .connected: log.info("connected to the database (session for status callbacks)")
         case .ended(let error):
-            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+            log.info("a connection to the database ended; opening another", metadata: .of(error))
         case .refused(let error):
             guard refusal == nil else { return }
             log.warning(
                 "the database refuses this role; status callbacks wait in memory",
-                metadata: [LogKeys.error: "\(error)"])
+                metadata: .of(error))
         case .away(let error):
             guard refusal == nil else { return }
             log.warning(
                 "cannot reach the database; status callbacks wait in memory",
-                metadata: [LogKeys.error: "\(error)"])
+                metadata: .of(error))
         case nil: break
         }
     }

@@ -80,10 +80,7 @@ struct Writer: Sendable {
                 if case .server(let refusal) = error, step != .again(after: 0), errors.isNew(refusal.sqlstate) {
                     log.error(
                         "cannot record status callbacks; trying again",
-                        metadata: [
-                            LogKeys.error: "\(error)",
-                            LogKeys.waiting: "\(count + buffer.waiting + aside.count)",
-                        ])
+                        metadata: .of(error, [LogKeys.waiting: "\(count + buffer.waiting + aside.count)"]))
                 }
                 switch step {
                 case .again(let milliseconds):
@@ -121,6 +118,6 @@ struct Writer: Sendable {
         buffer.dropped(part.receipts.count)
         log.error(
             "gave up a status callback that could not be recorded; otpd polls its message",
-            metadata: [LogKeys.error: "\(error)"])
+            metadata: .of(error))
     }
 }

@@ -321,7 +321,7 @@ public actor Worker {
             }
         case .ended(let error):
             guard refusal == nil else { return }
-            log.info("a connection to the database ended; opening another", metadata: [LogKeys.error: "\(error)"])
+            log.info("a connection to the database ended; opening another", metadata: .of(error))
         case .refused(let error):
             guard refusal == nil else { return }
             log.error(
@@ -335,7 +335,7 @@ public actor Worker {
             guard refusal == nil else { return }
             log.error(
                 "cannot reach the database; jobs wait, trying again",
-                metadata: [LogKeys.error: "\(error)"])
+                metadata: .of(error))
             onStatus("waiting for the database")
         case nil: break
         }

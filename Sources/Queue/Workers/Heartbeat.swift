@@ -118,7 +118,7 @@ public enum Heartbeat {
                     WHERE j.state = 'queued'
                       AND j.due_at >= coalesce($24, '-infinity'))
                END,
-               others.running, others.lower,
+               others.running, others.lower, (extract(epoch FROM now()) * 1000000)::bigint,
                CASE WHEN $25 THEN (
                    SELECT extract(epoch FROM least(
                               (SELECT min(j.lease_expires_at) FROM otp.send_jobs j WHERE j.state = 'sending'),
@@ -163,6 +163,8 @@ public enum Heartbeat {
         public var others: Int
         /// How many of them have a lower number.
         public var before: Int
+        /// The database's clock, in microseconds since the Unix epoch.
+        public var clock: Int64
         /// When the loops next have work; nil if it was not asked for.
         public var nextWork: NextWork?
     }
@@ -226,8 +228,8 @@ public enum Heartbeat {
             statement, parameters, deadline: deadline, onDeadline: .drop, onCancellation: .drop)
         var row = result.reader()
         var answer = Reply(
-            isListening: try row.next(), nextDue: try row.nextDuration(), others: try row.next(), before: try row.next()
-        )
+            isListening: try row.next(), nextDue: try row.nextDuration(), others: try row.next(),
+            before: try row.next(), clock: try row.next())
         if isIdle {
             answer.nextWork = NextWork(
                 nextEnd: try row.nextDuration(), needsSweeps: try row.next(), nextLookup: try row.nextDuration(),

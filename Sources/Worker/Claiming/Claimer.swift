@@ -19,6 +19,7 @@ final class Claimer {
     private let isReachable: @Sendable () async -> Bool
     /// Where claims begin.
     private(set) var scanStart = ClaimScanStart()
+    private var clockJumps = 0
     private var errors = LogOnce()
 
     init(
@@ -63,6 +64,8 @@ final class Claimer {
             try await reasserter.settleLostClaim(on: connection, worker)
             if let span = reasserter.claimsWait(at: .now()) { return failed(after: span) }
             let began = Instant.now()
+            if clockJumps != core.clockJumps { scanStart.forget() }
+            clockJumps = core.clockJumps
             let scan = newestFirst ? .newestFirst : scanStart.scan(at: began)
             let claimed = try await connection.claim(
                 limit: limit, scan, quarantined: jobs.quarantined == 0, channels: channels, worker: worker, keys: keys,
@@ -77,7 +80,7 @@ final class Claimer {
             case .server:
                 // A refusal repeats, so it is logged once.
                 if errors.isNew(error) {
-                    core.log.error("cannot claim jobs; trying again", metadata: [LogKeys.error: "\(error)"])
+                    core.log.error("cannot claim jobs; trying again", metadata: .of(error))
                 }
             // The session logs a lost connection.
             case .lost, .deadline, .canceled, .misuse: reasserter.lostClaim(askedOf: server)
@@ -115,7 +118,7 @@ final class Claimer {
                 if case .server = error, errors.isNew(error) {
                     core.log.error(
                         "cannot compare this worker's sends with the database; nothing is claimed until it succeeds",
-                        metadata: [LogKeys.error: "\(error)"])
+                        metadata: .of(error))
                 }
                 await core.claimsMayGo.wait(until: .now() + .seconds(1))
             }

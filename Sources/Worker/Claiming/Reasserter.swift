@@ -111,7 +111,7 @@ final class Reasserter {
             guard case .server(let refusal) = error, refusal.kind == .invalidValue else { throw error }
             if messages.count == 1 {
                 core.log.critical(
-                    "cannot record again a message that Twilio accepted", metadata: [LogKeys.error: "\(error)"])
+                    "cannot record again a message that Twilio accepted", metadata: .of(error))
                 return 0
             }
             let (first, second) = messages.halves()

@@ -15,6 +15,8 @@ final class DispatchCore {
     var tally = Tally()
     /// The worker's number, from its first connection.
     private(set) var worker: Int64?
+    /// How often the database's clock has jumped. Times that were read before such a jump mean nothing.
+    var clockJumps = 0
     /// Something changed that a claim may follow from.
     let claimsMayGo: Latch
     /// There are results to record.

@@ -47,7 +47,7 @@ struct FeedbackLoop: BackgroundLoop {
         } catch {
             if case .server = error, errors.isNew(error) {
                 core.log.error(
-                    "cannot take or record feedback for Twilio; trying again", metadata: [LogKeys.error: "\(error)"])
+                    "cannot take or record feedback for Twilio; trying again", metadata: .of(error))
             }
             return FeedbackMachine.idle
         }

@@ -45,7 +45,7 @@ struct FraudReviewer: BackgroundLoop {
             return reviewed.counted > 0 || reviewed.held > 0 || now() < awakeUntil ? Self.busy : Self.idle
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("cannot review holds; trying again", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot review holds; trying again", metadata: .of(error))
             }
             return Self.busy
         }

@@ -40,6 +40,7 @@ final class HeartbeatLoop: BackgroundLoop {
     /// Receives the catalog after each reading.
     private let read: (LoadCatalog.Rows) -> Void
     private var errors = LogOnce()
+    private var clock = DatabaseClock()
     /// Jobs claimed by the last heartbeat.
     private var claimed: Int64 = -1
 
@@ -88,7 +89,8 @@ final class HeartbeatLoop: BackgroundLoop {
         guard let worker = core.worker else { return report }
         do {
             let connection = try await claims.connection(within: span)
-            let start = claimer.scanStart.start(at: .now())
+            let asked = Instant.now()
+            let start = claimer.scanStart.start(at: asked)
             let answer = try await connection.beat(
                 report, worker: worker, from: start, asksNextDue: start != nil || !claimer.isAmongDead,
                 isIdle: claimer.isIdle, within: span)
@@ -97,6 +99,7 @@ final class HeartbeatLoop: BackgroundLoop {
                 core.log.warning("this session no longer listens for jobs; opening another")
                 await connection.close()
             }
+            if let jump = clock.read(answer.clock, asked: asked, answered: .now()) { jumped(jump) }
             heard(answer)
             identity.onStatus(report.words)
             await readCatalog(connection)
@@ -106,6 +109,18 @@ final class HeartbeatLoop: BackgroundLoop {
             if case .server = error { ended(error: error) }
         }
         return report
+    }
+
+    /// The database's clock jumped. What was known by it about due jobs is forgotten.
+    private func jumped(_ span: Instant.Duration) {
+        core.clockJumps += 1
+        core.log.warning(
+            "the database's clock jumped",
+            metadata: [
+                LogKeys.seconds: "\(span.nanoseconds / 1_000_000_000)",
+                LogKeys.remedy:
+                    "Check the time synchronization of the database's hosts. A code that was requested before expires that much sooner if the clock went ahead, and later if it went back.",
+            ])
     }
 
     /// Reloads templates, senders, error classes, pauses and rates, if they have changed.
@@ -119,7 +134,7 @@ final class HeartbeatLoop: BackgroundLoop {
             if case .server = error {
                 core.log.error(
                     "cannot read templates, senders, error classes, pauses and rates; trying again",
-                    metadata: [LogKeys.error: "\(error)"])
+                    metadata: .of(error))
             }
             catalog.changed()
         }
@@ -131,7 +146,7 @@ final class HeartbeatLoop: BackgroundLoop {
         if let error, errors.isNew(error) {
             core.log.error(
                 "cannot write the heartbeat; nothing is claimed until it succeeds",
-                metadata: [LogKeys.error: "\(error)"])
+                metadata: .of(error))
         }
         if error == nil { errors.succeeded() }
         core.claimsMayGo.signal()

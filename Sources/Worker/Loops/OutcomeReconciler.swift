@@ -84,7 +84,7 @@ final class OutcomeReconciler: BackgroundLoop {
             return true
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("cannot settle unknown outcomes; trying again", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot settle unknown outcomes; trying again", metadata: .of(error))
             }
             return false
         }

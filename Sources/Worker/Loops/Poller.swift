@@ -61,7 +61,7 @@ struct Poller: BackgroundLoop {
             errors.succeeded()
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("cannot poll messages; trying again", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot poll messages; trying again", metadata: .of(error))
             }
         }
         let isBusy = asked > 0 || core.tally.accepted != accepted
@@ -88,7 +88,7 @@ struct Poller: BackgroundLoop {
             if let count = refused.count(at: .now()) {
                 core.log.error(
                     "cannot check the statuses that backends reported; trying again",
-                    metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
+                    metadata: .of(error, [LogKeys.count: "\(count)"]))
             }
         }
         let began = Instant.now()

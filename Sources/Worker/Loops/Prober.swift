@@ -31,7 +31,7 @@ struct Prober: BackgroundLoop {
             return .nextProbe
         } catch {
             if case .server = error, errors.isNew(error) {
-                core.log.error("cannot probe pauses; trying again", metadata: [LogKeys.error: "\(error)"])
+                core.log.error("cannot probe pauses; trying again", metadata: .of(error))
             }
             return .retry
         }

@@ -33,7 +33,7 @@ struct StepStarter: BackgroundLoop {
         } catch {
             if case .server = error, errors.isNew(error) {
                 core.log.error(
-                    "cannot begin the next steps of routes; trying again", metadata: [LogKeys.error: "\(error)"])
+                    "cannot begin the next steps of routes; trying again", metadata: .of(error))
             }
             return Self.cadence
         }

@@ -26,6 +26,7 @@ struct Sweeper: BackgroundLoop {
     /// While Twilio is away for hours, each sweep finds expired codes.
     private var expired = LogThrottle(every: .seconds(60))
     private var start = SweepScanStart()
+    private var clockJumps = 0
     private var size = SweepSize()
     private var pruneAt: Instant
     private var historyAt: Instant
@@ -87,6 +88,8 @@ struct Sweeper: BackgroundLoop {
         var (isFull, isIdle, next) = (false, true, Self.idle)
         do throws(PostgresError) {
             let database = try await records.connection()
+            if clockJumps != core.clockJumps { start.forget() }
+            clockJumps = core.clockJumps
             let (from, asked) = (start.start(at: began), now())
             isIdle = claimer.isIdle
             let excluded = size.excluded(at: asked)
@@ -123,7 +126,12 @@ struct Sweeper: BackgroundLoop {
         do throws(PostgresError) {
             for worker in try await records.connection().markDead() {
                 core.log.warning(
-                    "another worker is dead: it stopped sending heartbeats", metadata: [LogKeys.worker: "\(worker)"])
+                    "another worker counts as dead: it stopped sending heartbeats",
+                    metadata: [
+                        LogKeys.worker: "\(worker)",
+                        LogKeys.remedy:
+                            "Its log says why it ended. If it runs, a lock or a slow database held its heartbeats up, and it counts as alive again with the next one.",
+                    ])
             }
             errors.dead.succeeded()
         } catch {
@@ -157,7 +165,7 @@ struct Sweeper: BackgroundLoop {
 
     /// Logs a refusal of the database once.
     private func say(_ trouble: Logger.Message, _ error: PostgresError, _ once: inout LogOnce) {
-        if case .server = error, once.isNew(error) { core.log.error(trouble, metadata: [LogKeys.error: "\(error)"]) }
+        if case .server = error, once.isNew(error) { core.log.error(trouble, metadata: .of(error)) }
     }
 
     private mutating func report(_ swept: Sweep.Swept) {

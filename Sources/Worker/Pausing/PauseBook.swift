@@ -184,7 +184,7 @@ final class PauseBook {
                 if let count = errors.count(at: .now()) {
                     core.log.error(
                         "cannot write a pause; trying again every second",
-                        metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(count)"])
+                        metadata: .of(error, [LogKeys.count: "\(count)"]))
                 }
                 return .refused
             case .lost, .deadline, .canceled, .connect, .settings, .unsuitable, .misuse: return .notAsked

@@ -194,11 +194,7 @@ final class Recorder {
         guard let times = troubleThrottle.count(at: .now()) else { return }
         core.log.error(
             "cannot record the result of a send yet; trying again",
-            metadata: [
-                LogKeys.count: "\(times + unlogged)", LogKeys.error: "\(error)",
-                LogKeys.remedy:
-                    "Find the session that holds the row or the table (pg_blocking_pids), or the constraint or trigger that refuses it. otpd tries again.",
-            ])
+            metadata: .of(error, [LogKeys.count: "\(times + unlogged)"]))
         unlogged = 0
     }
 

@@ -157,7 +157,7 @@ final class RiskChecks {
             if case .server = error, errors.isNew(error) {
                 core.log.error(
                     "cannot record risk checks of phone numbers; their scores are lost",
-                    metadata: [LogKeys.error: "\(error)", LogKeys.count: "\(checks.checks.count)"])
+                    metadata: .of(error, [LogKeys.count: "\(checks.checks.count)"]))
             }
         }
     }

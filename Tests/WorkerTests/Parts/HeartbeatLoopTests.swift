@@ -34,8 +34,8 @@ private final class HeartbeatStandIn: HeartbeatDatabase {
 }
 
 extension Heartbeat.Reply {
-    fileprivate static func made(isListening: Bool = true) -> Heartbeat.Reply {
-        Heartbeat.Reply(isListening: isListening, nextDue: nil, others: 0, before: 0, nextWork: nil)
+    fileprivate static func made(isListening: Bool = true, clock: Int64 = 0) -> Heartbeat.Reply {
+        Heartbeat.Reply(isListening: isListening, nextDue: nil, others: 0, before: 0, clock: clock, nextWork: nil)
     }
 }
 
@@ -73,6 +73,19 @@ extension Heartbeat.Reply {
             #expect(parts.log.messages == ["cannot write the heartbeat; nothing is claimed until it succeeds"])
             _ = await heartbeat.round()
             #expect(parts.core.machine.database.isHeard)
+        }
+    }
+
+    @Test("a jump of the database's clock is said once, and counted for those that keep its times")
+    func clockJumps() async throws {
+        try await onLoop { loop in
+            let parts = Parts(on: loop).ready()
+            let hour: Int64 = 3_600_000_000
+            let database = HeartbeatStandIn([0, hour, hour].map { .success(.made(clock: $0)) })
+            let heartbeat = Self.loop(parts, database) { _ in }
+            for _ in 0..<3 { _ = await heartbeat.round() }
+            #expect(parts.core.clockJumps == 1)
+            #expect(parts.log.messages == ["the database's clock jumped"])
         }
     }
 

@@ -64,7 +64,7 @@ extension Sweep.Swept {
                 await sweeper.round()
                     == .wanted(since: start, atMost: Sweeper.idle, by: start + .seconds(60)))
             #expect(database.others.calls == ["dead", "history"])
-            #expect(parts.log.messages == ["another worker is dead: it stopped sending heartbeats"])
+            #expect(parts.log.messages == ["another worker counts as dead: it stopped sending heartbeats"])
             now = start + .seconds(61)
             _ = await sweeper.round()
             #expect(database.others.calls == ["dead", "history", "dead", "history", "prune"])
