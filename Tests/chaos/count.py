@@ -29,6 +29,7 @@ STEPS = "SELECT job, was, became, worker, extract(epoch FROM at) FROM chaos.step
 class Tally:
     def __init__(self):
         self.jobs = self.accepted = self.duplicates = self.lost = self.late = 0
+        self.delayed = 0            # messages that left otpd in time, and that the busy harness passed on too late
         self.failed = collections.Counter()
         self.unknown = self.resolved = 0
         self.waits = []             # seconds from the loss of a worker to the next step of its jobs
@@ -44,10 +45,15 @@ class Tally:
         return f"{statistics.median(self.waits):.1f}/{max(self.waits):.1f}"
 
 
-async def count(sql, inbox, committed, deaths, repeatable=(), expiries=None):
+def left_otpd(arrived, handed_over):
+    """When the message that arrived at the simulator had left otpd: before, by the time that a link needed for it."""
+    return max((at for at in handed_over if at <= arrived), default=arrived)
+
+
+async def count(sql, inbox, committed, deaths, repeatable=(), expiries=None, handed_over=None):
     """`committed`: verifications whose commit was confirmed. `deaths`: (worker, when). `repeatable`: channels of which an
     unknown outcome may be sent again without a look. `expiries`: when codes died by the simulator's clock, if the database
-    has another one."""
+    has another one. `handed_over`: when requests left otpd, by channel and number."""
     tally = Tally()
     arrivals = collections.defaultdict(list)
     where = {}
@@ -74,9 +80,11 @@ async def count(sql, inbox, committed, deaths, repeatable=(), expiries=None):
         if len(taken) > 1 and not (channel in repeatable and doubtful):
             tally.duplicates += len(taken) - 1
             tally.wrong(f"{label}: {len(taken)} messages, {max(taken) - min(taken):.1f} s apart: {path(steps[job])}")
-        if any(at > expiry for at in taken):
+        last = max((left_otpd(at, (handed_over or {}).get(number, ())) for at in taken), default=expiry)
+        tally.delayed += last <= expiry < max(taken, default=expiry)
+        if last > expiry:
             tally.late += 1
-            tally.wrong(f"{label}: handed over {max(taken) - expiry:.3f} s after its code had died")
+            tally.wrong(f"{label}: handed over {last - expiry:.3f} s after its code had died")
         if ends == 0:
             tally.lost += 1
             tally.wrong(f"{label}: " + (f"still {state}" if state else "gone without an end") + f": {path(steps[job])}")

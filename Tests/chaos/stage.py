@@ -1,5 +1,6 @@
 """The stage of one scenario: a database, a simulator, workers and a load of its own. It ends with the scenario."""
 import asyncio
+import collections
 import os
 import random
 import time
@@ -100,7 +101,11 @@ class Stage:
         sql = await self.sql()
         deaths = [death for worker in self.workers for death in worker.deaths]
         inbox = [message for message in await self.simulator.inbox() if message["to"] not in self.forgotten]
-        tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable, self.expiries)
+        handed_over = collections.defaultdict(list)
+        for worker in self.workers:
+            for place, times in worker.twilio.handed_over.items():
+                handed_over[place] += times
+        tally = await count(sql, inbox, self.load.committed, deaths, self.repeatable, self.expiries, handed_over)
         for check in self.checks:
             await check(sql, inbox, tally)
         sql.close()

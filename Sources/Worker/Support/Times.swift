@@ -7,8 +7,7 @@ enum Times {
     static let lease = Instant.Duration.seconds(30)
     /// How much the lease is shortened on the local clock, which counts from before the claim was sent.
     static let margin = Instant.Duration.seconds(2)
-    /// How long before the code's expiry the last byte of a request must have left. The rest is for its way, and for a
-    /// machine so busy that a process waits for a core (seen: 0.14 s at a load of 20 on two cores).
+    /// How long before the code's expiry the last byte of a request must have left. The rest is for its way to Twilio.
     static let way = Instant.Duration.milliseconds(500)
     /// A whole POST.
     static let http = Instant.Duration.seconds(10)
