@@ -47,4 +47,4 @@ async def upgrade(stage):
         await install(newer, "newer, on the older schema")
         await migrate("up")
     sql.close()
-    stage.figures.append(f"schema {first} → {last} → {first} → {last}, 6 workers replaced")
+    stage.figures.append(f"schema {first} → {last} → {first} → {last}, {3 * len(stage.workers)} workers replaced")
