@@ -25,7 +25,7 @@ COMMENT ON TYPE otp.hold_kind IS 'What a queued job waits for: the end of a paus
 -- This table holds live jobs only, so a claim costs the same after a year. When a job ends, one statement deletes it here and
 -- writes its end to messages or unsent_jobs. At any time a job is in exactly one of the three tables.
 CREATE TABLE otp.send_jobs (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY WITH (fillfactor = 50),
     verification_id bigint,
     channel text COLLATE "C" NOT NULL,          -- sms, whatsapp, call or email
     -- queued: waits until due_at, and for its turn among the jobs of its verification
@@ -69,7 +69,7 @@ CREATE INDEX send_jobs_leased ON otp.send_jobs (lease_expires_at) WHERE state <>
 CREATE INDEX send_jobs_unknown ON otp.send_jobs (next_lookup_at) WHERE state = 'unknown';
 CREATE INDEX send_jobs_quarantined ON otp.send_jobs (due_at) WHERE state = 'queued' AND lost_claims > 0;
 CREATE INDEX send_jobs_other_channels ON otp.send_jobs (channel, due_at) WHERE state = 'queued' AND channel <> 'sms';
-CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id);
+CREATE INDEX send_jobs_verification ON otp.send_jobs (verification_id) WITH (fillfactor = 50);
 CREATE UNIQUE INDEX send_jobs_follower ON otp.send_jobs (follows) WHERE follows IS NOT NULL;
 CREATE INDEX send_jobs_held ON otp.send_jobs (hold_kind, hold_key, id)
     WHERE state = 'queued' AND hold_kind IS NOT NULL;

@@ -71,7 +71,9 @@ final class Claimer {
                 limit: limit, scan, quarantined: jobs.quarantined == 0, channels: channels, worker: worker, keys: keys,
                 at: began)
             let now = Instant.now()
-            scanStart.claimed(scan, lowest: claimed.lowest, took: now - began, at: now)
+            scanStart.claimed(
+                scan, foundJobs: !claimed.jobs.isEmpty || claimed.ended > 0, lowest: claimed.lowest, took: now - began,
+                at: now)
             claimEnded(claimed, limit: limit)
             take(claimed, began)
             errors.succeeded()
