@@ -34,7 +34,7 @@ struct Schedule {
                 case .inserts:
                     saying("\(Inserts.clients) clients, three times \(plan.insertSeconds) s")
                     report.inserts.append(try await Inserts.measure(bench, backwards: isEven))
-                case .snapshot, .backlog, .overload, .throttle, .idle:
+                case .snapshot, .steady, .backlog, .overload, .throttle, .idle:
                     break  // Measured once, below.
                 }
             }
@@ -52,6 +52,9 @@ struct Schedule {
             case .snapshot:
                 saying("twice at most \(plan.snapshotRate)/s for \(plan.snapshotSeconds) s, then \(plan.jobs) jobs")
                 report.snapshot = try await Snapshot.measure(bench)
+            case .steady:
+                saying("\(plan.steadyRate)/s for \(plan.steadySeconds) s, with all that runs beside")
+                report.steady = try await Steady.measure(bench)
             case .backlog:
                 saying("up to \(plan.backlog) jobs queued")
                 report.backlog = try await Backlog.measure(bench)

@@ -34,6 +34,13 @@ struct FigureTests {
         #expect(handled == [0, 900_000, 100_000, 200_000, 300_000])
     }
 
+    @Test func delaysAreCountedInBucketsThatDouble() {
+        let buckets = Steady.histogram([-3, 250, 251, 500, 1999, 2000, 2001])
+        #expect(buckets.map(\.milliseconds) == [0.25, 0.5, 1, 2, 4])
+        #expect(buckets.map(\.codes) == [2, 2, 0, 2, 1])
+        #expect(Steady.histogram([]).map(\.codes) == [0])
+    }
+
     @Test func backlogGrowsInHalfDecadesToTheMostAskedFor() {
         #expect(Backlog.sizes(upTo: 100_000) == [10_000, 30_000, 100_000])
         #expect(Backlog.sizes(upTo: 250_000) == [10_000, 30_000, 100_000, 250_000])

@@ -2,7 +2,7 @@ internal import ArgumentParser
 
 /// A part of the benchmark.
 enum Part: String, CaseIterable, ExpressibleByArgument, Sendable {
-    case throughput, provider, latency, processes, inserts, snapshot, backlog, overload, throttle, idle
+    case throughput, provider, latency, processes, inserts, snapshot, steady, backlog, overload, throttle, idle
 }
 
 /// The program's arguments: the parts to measure, and their sizes.
@@ -41,6 +41,12 @@ struct Plan: ParsableArguments {
     @Option(help: "Snapshot: seconds of each measurement, with and without one.")
     var snapshotSeconds = 30
 
+    @Option(help: "Steady: transactions per second, one code each.")
+    var steadyRate = 300
+
+    @Option(help: "Steady: seconds of the measurement. A hiccup of each hour needs the hour.")
+    var steadySeconds = 60
+
     @Option(
         help: "Backlog: most jobs queued, and as many finished, compared with 10,000. Ten million take half an hour.")
     var backlog = 1_000_000
@@ -76,6 +82,10 @@ struct Plan: ParsableArguments {
         guard (1...5000).contains(snapshotRate) else { throw ValidationError("--snapshot-rate must be 1 to 5000") }
         guard (2...1200).contains(snapshotSeconds) else {
             throw ValidationError("--snapshot-seconds must be 2 to 1200")
+        }
+        guard (1...5000).contains(steadyRate) else { throw ValidationError("--steady-rate must be 1 to 5000") }
+        guard (10...7200).contains(steadySeconds), steadyRate * steadySeconds < 10_000_000 else {
+            throw ValidationError("--steady-seconds must be 10 to 7200, for fewer than 10 million codes")
         }
         guard (20_000...10_000_000).contains(backlog) else {
             throw ValidationError("--backlog must be 20000 to 10000000")

@@ -9,9 +9,10 @@ struct Otpd {
     /// Starts it. The settings common to all runs come from our own environment.
     init(
         _ program: String, on loop: EventLoop, ratePerSecond: Int? = nil, maxInFlight: Int? = nil,
-        logLevel: String = "warning"
+        logLevel: String = "warning", environment more: [String: String] = [:]
     ) throws {
-        var environment = ["OTPD_LOG_LEVEL": ChildProcess.variable("OTPD_LOG_LEVEL") ?? logLevel]
+        var environment = more
+        environment["OTPD_LOG_LEVEL"] = ChildProcess.variable("OTPD_LOG_LEVEL") ?? logLevel
         if let ratePerSecond { environment["OTPD_RATE_PER_SECOND"] = String(ratePerSecond) }
         if let maxInFlight { environment["OTPD_MAX_IN_FLIGHT"] = String(maxInFlight) }
         process = try ChildProcess(program, ["run"], environment: environment)

@@ -13,6 +13,7 @@ struct Report: Codable {
     var processes = Processes()
     var inserts: [Inserts] = []
     var snapshot: Snapshot?
+    var steady: Steady?
     var backlog: Backlog?
     var overload: Overload?
     var throttle: Throttle?
@@ -28,6 +29,7 @@ struct Report: Codable {
         for run in [snapshot?.without, snapshot?.with] {
             if let run { checks += [run.exactlyOnce, run.drain.exactlyOnce] }
         }
+        if let steady { checks.append(steady.exactlyOnce) }
         if let throttle { checks.append(throttle.exactlyOnce) }
         return checks.allSatisfy(\.isSound)
             && backlog?.sizes.allSatisfy { $0.stretches.allSatisfy { $0.repeated == 0 } } ?? true
@@ -56,6 +58,7 @@ struct Report: Codable {
         if !processes.pairs.isEmpty { addProcesses(to: &table) }
         if !inserts.isEmpty { addInserts(to: &table) }
         if let snapshot { add(snapshot, to: &table) }
+        if let steady { add(steady, to: &table) }
         if let backlog { add(backlog, to: &table) }
         if let overload { add(overload, to: &table) }
         if let throttle { add(throttle, to: &table) }
@@ -156,6 +159,24 @@ struct Report: Codable {
         table.row("  with, over that", [snapshot.throughputRatio], digits: 2)
         let checks = [snapshot.without, snapshot.with].flatMap { [$0.exactlyOnce, $0.drain.exactlyOnce] }
         table.note("exactly once: \(Self.words(checks))")
+    }
+
+    private func add(_ steady: Steady, to table: inout Table) {
+        table.section("Steady, \(steady.perSecond)/s for \(steady.seconds) s, with all that runs beside")
+        table.row("commit to receipt, ms: p50", [steady.fromCommit.p50], digits: 2)
+        table.row("  p99", [steady.fromCommit.p99], digits: 2)
+        table.row("  p99.9", [steady.p999], digits: 2)
+        table.row("    over p50", [steady.ratio], digits: 1)
+        table.row("  max", [steady.fromCommit.max], digits: 2)
+        table.row("codes that took more than 250 ms", [Double(steady.gaps)])
+        table.row("longest stall of this program's own timer, ms", [steady.longestStall], digits: 2)
+        for bucket in steady.histogram {
+            table.row("codes up to \(Table.number(bucket.milliseconds, 2)) ms", [Double(bucket.codes)])
+        }
+        table.row("messages pruned meanwhile", [Double(steady.pruned)])
+        table.note("a day ended meanwhile: \(steady.dayEnded ? "yes" : "no")")
+        table.row("processors busy for others", [steady.cpuOfOthers], digits: 2)
+        table.note("exactly once: \(steady.exactlyOnce.words)")
     }
 
     private func add(_ backlog: Backlog, to table: inout Table) {
