@@ -23,4 +23,15 @@ struct Bench {
         simulatorTree = ProcessTree(root: pid)
         database = try await Database.open(on: loop)
     }
+
+    /// Empties everything and fills the history with `count` copies of one message, as otpd writes it.
+    func fillHistory(count: Int) async throws {
+        try await database.reset()
+        try simulator.reset()
+        try await database.fill(count: 1)
+        let otpd = try Otpd(plan.otpd, on: loop)
+        try await otpd.until("a job was recorded", atMost: .seconds(15)) { try await database.isDrained() }
+        try await otpd.stop()
+        try await database.fillHistory(count: count)
+    }
 }

@@ -64,16 +64,8 @@ struct Backlog: Codable {
 
     /// Fills both tables. The jobs have waited for a minute, so that every size is overload alike.
     private static func fill(_ bench: Bench, queued: Int) async throws {
-        let (database, simulator, loop) = (bench.database, bench.simulator, bench.loop)
-        try await database.reset()
-        try simulator.reset()
-        // One message, as otpd writes it. The others are copies of it.
-        try await database.fill(count: 1)
-        let otpd = try Otpd(bench.plan.otpd, on: loop)
-        try await otpd.until("a job was recorded", atMost: .seconds(15)) { try await database.isDrained() }
-        try await otpd.stop()
-        try await database.fillHistory(count: queued)
-        try await database.fill(count: queued, age: 60)
+        try await bench.fillHistory(count: queued)
+        try await bench.database.fill(count: queued, age: 60)
     }
 
     private static func stretch(_ bench: Bench) async throws -> Stretch {

@@ -38,7 +38,10 @@ struct Steady: Codable {
 
     static func measure(_ bench: Bench) async throws -> Steady {
         let (database, simulator, loop, plan) = (bench.database, bench.simulator, bench.loop, bench.plan)
-        try await fill(bench)
+        try await bench.fillHistory(count: history)
+        // Otherwise the first request of the run would be one of an existing verification, and too early to be sent.
+        try await database.run("TRUNCATE otp.verifications, otp.send_counts, otp.request_locks")
+        try await database.settle()
         try simulator.reset()
         // Half of the history is too old, and is pruned during the run.
         try await database.run("UPDATE otp.settings SET keep_messages = '\(kept) days'")
@@ -96,21 +99,6 @@ struct Steady: Codable {
             (above, limit) = (limit, 2 * limit)
         } while above < longest
         return buckets
-    }
-
-    /// One message, as otpd writes it, and copies of it.
-    private static func fill(_ bench: Bench) async throws {
-        let (database, simulator) = (bench.database, bench.simulator)
-        try await database.reset()
-        try simulator.reset()
-        try await database.fill(count: 1)
-        let otpd = try Otpd(bench.plan.otpd, on: bench.loop)
-        try await otpd.until("a job was recorded", atMost: .seconds(15)) { try await database.isDrained() }
-        try await otpd.stop()
-        try await database.fillHistory(count: history)
-        // Otherwise the first request of the run would be one of an existing verification, and too early to be sent.
-        try await database.run("TRUNCATE otp.verifications, otp.send_counts, otp.request_locks")
-        try await database.settle()
     }
 
     /// Chooses a time zone in which a day ends during the run, if there is one.
